@@ -1,0 +1,253 @@
+"""A manifest from a user's own folders, with an account of what matched, what did not, and why."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mmfusion.data.cohort import UNITS
+from mmfusion.data.manifest import COLUMNS, PER_PATIENT, write_manifest
+from mmfusion.data.matching import Match, find_patient_in, loose
+from mmfusion.data.sniff import SCAN_SUFFIXES, Guess, is_dicom, is_table, sniff_scan, sniff_table
+from mmfusion.errors import DataError, ManifestError
+
+MANIFEST = "data_manifest.csv"
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found in a folder.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    manifest : DataFrame
+        Rows that can be used, columns as in `mmfusion.data.manifest`; paths relative to `root`.
+    account : DataFrame
+        A row per file or DICOM folder: `path`, `used` (bool), `as` ("ct volume"), `patient`, `why`.
+    patients : DataFrame of bool
+        Which patient has what: a column for stage and for each modality.
+    to_do : tuple of str
+        What a person has to settle before the cohort loads as wanted.
+    """
+
+    root: Path
+    manifest: pd.DataFrame
+    account: pd.DataFrame
+    patients: pd.DataFrame
+    to_do: tuple[str, ...]
+
+    def write(self, *, overwrite: bool = False) -> Path:
+        """Write the manifest, with hashes; raises `ManifestError` if one is there, or nothing is usable."""
+        path = self.root / MANIFEST
+        if self.manifest.empty:
+            raise ManifestError(
+                "nothing there that can be used", file=self.root, hint="see the account of what was found"
+            )
+        if path.exists() and not overwrite:
+            raise ManifestError("there is a manifest already", file=path, hint="move it away, or allow overwriting")
+        return write_manifest(self.manifest, path, hashes=True)
+
+
+def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | None = None) -> Discovery:
+    """Look through a folder and work out which file is what, and whose.
+
+    Tables are told by headers and values, scans by their DICOM headers or names; a scan's patient by the ids of the
+    tables. Where two answers fit, neither is taken.
+
+    Parameters
+    ----------
+    folder : path
+        Holds everything; DICOM as folders or ZIPs, NIfTI, NRRD, CSV, TSV.
+    dataset : str, optional
+        Name of the data set; by default the folder's.
+    rna_unit : {"counts", "tpm", "fpkm", "log", "zscore"}, optional
+        Unit of the RNA tables, where the numbers do not tell.
+
+    Returns
+    -------
+    Discovery
+        Nothing is written before its `write`.
+
+    Raises
+    ------
+    DataError
+        If the folder is absent or the unit unknown.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError("no such folder", file=root)
+    if rna_unit is not None and rna_unit not in UNITS:
+        raise DataError("unknown unit", column="rna_unit", expected=", ".join(UNITS), got=rna_unit)
+    tables, scans, others = _walk(root)
+    guesses = {path: sniff_table(path) for path in tables}
+    finder = _Finder(root, guesses, dataset or root.resolve().name, rna_unit)
+    for path, guess in guesses.items():
+        finder.add_table(path, guess)
+    finder.add_scans({path: sniff_scan(path) for path in scans})
+    for path in others:
+        finder.account(path, used=False, why="neither a table nor a scan")
+    return finder.result()
+
+
+def _walk(root: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Tables; scans (image files, DICOM folders and ZIPs); other files. Hidden ones and manifests are passed over."""
+    tables, scans, others = [], [], []
+    for folder, inner, names in os.walk(root):
+        inner[:] = sorted(n for n in inner if not n.startswith("."))
+        files = [
+            Path(folder) / n for n in sorted(names) if not n.startswith(".") and n not in {MANIFEST, "manifest.csv"}
+        ]
+        if any(is_dicom(f) for f in files):
+            scans.append(Path(folder))
+            files = [f for f in files if not is_dicom(f)]
+        for file in files:
+            if is_table(file):
+                tables.append(file)
+            elif file.name.lower().endswith((*SCAN_SUFFIXES, ".zip")):
+                scans.append(file)
+            else:
+                others.append(file)
+    return tables, scans, others
+
+
+class _Finder:
+    """Collects rows, the account, and what remains to be settled."""
+
+    def __init__(self, root: Path, tables: dict[Path, Guess], dataset: str, rna_unit: str | None) -> None:
+        self.root, self.dataset, self.rna_unit = root, dataset, rna_unit
+        self.rows: list[dict[str, str]] = []
+        self.entries: list[dict[str, object]] = []
+        self.to_do: list[str] = []
+        self.has: dict[str, set[str]] = {}  # "stage", "ct", ... -> patients
+        self.known = list(dict.fromkeys(i for guess in tables.values() if guess.uses for i in guess.ids))
+        self._compare_ids()
+
+    def account(self, path: Path, *, used: bool, why: str, what: str = "", patient: str = "") -> None:
+        name = path.relative_to(self.root).as_posix()
+        self.entries.append({"path": name, "used": used, "as": what, "patient": patient, "why": why})
+
+    def add_table(self, path: Path, guess: Guess) -> None:
+        if not guess.uses:
+            return self.account(path, used=False, why=guess.why)
+        ids, owner, why = guess.ids, "", guess.why
+        if not ids:  # one patient's table, without an id inside
+            match = self._owner(path, guess)
+            if match.patient is None:
+                return self.account(path, used=False, why=f"{why}; whose it is cannot be told: {match.why}")
+            ids, owner, why = (match.patient,), match.patient, f"{why}; {match.why}"
+        for modality, role in guess.uses:
+            self._row(path, modality, role, patient=owner, unit=self._unit(path, modality, guess))
+            self.has.setdefault(modality if role == "features" else {"labels": "stage"}.get(role, role), set()).update(
+                ids
+            )
+        what = ", ".join(f"{m} {r}".strip() for m, r in guess.uses)
+        return self.account(path, used=True, why=why, what=what, patient=owner or f"{len(ids)} patients")
+
+    def add_scans(self, guesses: dict[Path, Guess]) -> None:
+        claims: dict[tuple[str, str, str], list[tuple[Path, str]]] = {}
+        for path, guess in guesses.items():
+            if not guess.uses:
+                self.account(path, used=False, why=guess.why)
+                continue
+            match = self._owner(path, guess)
+            if match.patient is None:
+                self.account(path, used=False, why=f"{guess.why}; {match.why}", what=" ".join(guess.uses[0]))
+                continue
+            claims.setdefault((match.patient, *guess.uses[0]), []).append((path, f"{guess.why}; {match.why}"))
+        for (patient, modality, role), found in claims.items():
+            what, several = f"{modality} {role}", len(found) > 1
+            for path, why in found:
+                why = f"{why}; {len(found)} candidates for this patient, none taken" if several else why
+                self.account(path, used=not several, why=why, what=what, patient=patient)
+            if several:
+                names = ", ".join(p.relative_to(self.root).as_posix() for p, _ in found[:4])
+                self.to_do.append(f"{patient} has {len(found)} {what}s ({names}): list the one to use in the manifest")
+            else:
+                self._row(found[0][0], modality, role, patient=patient)
+                if role == "volume":
+                    self.has.setdefault(modality, set()).add(patient)
+
+    def result(self) -> Discovery:
+        if "stage" not in self.has:
+            self.to_do.append("no stages found: give a table with patient_id and stage, or t, n and m")
+        rows = pd.DataFrame(self.rows, columns=list(COLUMNS), dtype="str").fillna("")
+        twice = rows[rows["patient_id"].eq("") & rows.duplicated(["modality", "role"], keep=False)]
+        for (modality, role), group in twice.groupby(["modality", "role"]):
+            if role == "labels":
+                self.to_do.append(f"several tables have stages ({', '.join(group['path'])}): keep one row of labels")
+            elif modality != "ct":
+                self.to_do.append(
+                    f"several tables of {modality} ({', '.join(group['path'])}): they must hold different patients"
+                )
+        everyone = sorted(set().union(*self.has.values())) if self.has else []
+        patients = pd.DataFrame(
+            {k: [p in v for p in everyone] for k, v in self.has.items()}, index=everyone, dtype=bool
+        )
+        account = pd.DataFrame(self.entries, columns=["path", "used", "as", "patient", "why"]).sort_values("path")
+        return Discovery(
+            self.root, rows, account.reset_index(drop=True), patients.rename_axis("patient_id"), tuple(self.to_do)
+        )
+
+    def _owner(self, path: Path, guess: Guess) -> Match:
+        relative = path.relative_to(self.root)
+        stem = relative.name.split(".")[0]
+        names = [guess.patient_hint, stem, *reversed(relative.parts[:-1])]
+        if self.known:
+            return find_patient_in(names, self.known)
+        name = guess.patient_hint or (relative.parts[0] if len(relative.parts) > 1 else stem)
+        return Match(name, "no table of patients: called by its DICOM id, folder or name", exact=True)
+
+    def _unit(self, path: Path, modality: str, guess: Guess) -> str:
+        if modality != "rna":
+            return ""
+        unit = guess.unit or self.rna_unit or ""
+        if not unit:
+            name = path.relative_to(self.root).as_posix()
+            self.to_do.append(f"{name}: say in which unit it is ({', '.join(UNITS)}), in the manifest's unit column")
+        return unit
+
+    def _row(self, path: Path, modality: str, role: str, *, patient: str = "", unit: str = "") -> None:
+        place = path.relative_to(self.root).as_posix()
+        row = {
+            "dataset": self.dataset,
+            "patient_id": patient if role in PER_PATIENT or patient else "",
+            "modality": modality,
+        }
+        self.rows.append({**row, "role": role, "path": place, "unit": unit})
+
+    def _compare_ids(self) -> None:
+        """Ids that differ only in case, separators or zeros are most likely one patient; a person has to say so."""
+        alike = Counter(loose(i) for i in self.known)
+        for key in [k for k, n in alike.items() if n > 1]:
+            spellings = ", ".join(i for i in self.known if loose(i) == key)
+            self.to_do.append(f"the tables write what may be one patient as {spellings}: make the ids equal")
+
+
+def page(found: Discovery) -> str:
+    """The account as a Markdown page: what there is, what is left to do, and every file with the reason."""
+    account, patients = found.account, found.patients
+    used = account[account["used"]]
+    lines = [
+        f"# What was found in {found.root.name}",
+        "",
+        f"{len(used)} of {len(account)} files and DICOM folders can be used; {len(patients)} patients.",
+        "",
+        "| what | patients |",
+        "|---|---|",
+        *(f"| {name} | {int(patients[name].sum())} |" for name in patients),
+    ]
+    if patients.shape[1] > 1:
+        lines.append(f"| all of these | {int(patients.all(axis=1).sum())} |")
+    lines += ["", "## Left to do", "", *([f"- {text}" for text in found.to_do] or ["Nothing."])]
+    for title, part in (("Used", used), ("Not used", account[~account["used"]])):
+        lines += ["", f"## {title}", ""]
+        lines += [
+            f"- `{r.path}`: {' · '.join(x for x in (r[3], r.patient, r.why) if x)}" for r in part.itertuples()
+        ] or ["Nothing."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,82 @@
+"""Generated cohorts: made once, written as files, and read back as a user's own would be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from mmfusion import __version__
+from mmfusion.data.assemble import assemble
+from mmfusion.data.cohort import Cohort
+from mmfusion.data.manifest import check_hashes, read_manifest
+from mmfusion.errors import ManifestError
+
+
+def generate(entry: str, parameters: dict, folder: Path, target: str | None = None) -> Cohort:
+    """Make a generated cohort's files, unless they are there, and load them as a user's would be.
+
+    Parameters
+    ----------
+    entry : str
+        "mmfusion.<module>:<function>"; the function returns a cohort and its optimum, and the module has
+        `write_cohort(cohort, folder)`.
+    parameters : dict
+        Keyword arguments of the function. `version`, if given, must be the version of the generator's cohorts.
+    folder : path
+        Each release and set of parameters has a folder of its own below it.
+    target : str, optional
+        Named target in place of the generator's own.
+
+    Raises
+    ------
+    ManifestError
+        If there is no such generator, or it refuses a parameter.
+    """
+    recipe = json.dumps([__version__, entry, parameters], sort_keys=True)
+    home = folder / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    if not home.exists():
+        _write_generated(entry, parameters, home)
+    facts = json.loads((home / "provenance.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(home / "files" / "manifest.csv")
+    check_hashes(manifest, home / "files")
+    cohort = assemble(manifest, home / "files", target or facts["target"])
+    return replace(cohort, provenance={**cohort.provenance, **facts["provenance"]})
+
+
+def _write_generated(entry: str, parameters: dict, home: Path) -> None:
+    module_name, _, function = entry.partition(":")
+    if not module_name.startswith("mmfusion."):
+        raise ManifestError("only this package's generators are run", column="generator", got=repr(entry))
+    try:
+        module = import_module(module_name)
+        make, write = getattr(module, function), module.write_cohort
+    except (ImportError, AttributeError) as error:
+        raise ManifestError("no such generator", column="generator", got=repr(entry)) from error
+    version = parameters.get("version")
+    try:
+        cohort, optimum = make(**{k: v for k, v in parameters.items() if k != "version"})
+    except TypeError as error:
+        raise ManifestError(
+            f"the generator refuses its parameters ({error})", column="parameters", got=parameters
+        ) from error
+    if version is not None and version != cohort.provenance.get("version"):
+        hint = "this release makes other files from these parameters: change version in the manifest"
+        raise ManifestError(
+            "another version", column="parameters", expected=cohort.provenance.get("version"), got=version, hint=hint
+        )
+    home.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    try:
+        write(cohort, draft / "files")
+        facts = {"target": cohort.target, "provenance": {**cohort.provenance, "optimum": dict(optimum["macro_auc"])}}
+        (draft / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
+        draft.chmod(0o755)
+        if not home.exists():  # another process may have been faster; its files are the same
+            draft.rename(home)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

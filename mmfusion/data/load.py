@@ -1,0 +1,90 @@
+"""The front door: a cohort from a manifest, or by its name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from mmfusion.data.assemble import assemble
+from mmfusion.data.cohort import Cohort
+from mmfusion.data.generated import generate
+from mmfusion.data.manifest import check_hashes, read_manifest, resolve
+from mmfusion.data.sources import sources
+from mmfusion.errors import DataError, ManifestError
+
+
+def load_cohort(
+    source: str | Path, root: str | Path | None = None, target: str | None = None, **options: object
+) -> Cohort:
+    """A cohort.
+
+    Parameters
+    ----------
+    source : path or str
+        A manifest (`mmfusion.data.manifest`), or the name of a known cohort: "radiogenomics", "lung1", "tcga_luad",
+        "demo".
+    root : path, optional
+        For a manifest, the folder that its paths start from, if it is not the manifest's own; for a known cohort, the
+        folder of its files.
+    target : str, optional
+        Named target (`mmfusion.data.tnm.TARGETS`) in place of the cohort's own.
+    **options
+        Of a known cohort, see its reader in `mmfusion.data.sources`. Of a manifest: `dataset`, if it has several;
+        `edition` (AJCC, 7 or 8), `allow_leaky`, and `verify=False` to skip the check of hashes.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    DataError, ManifestError
+        Naming file, patient and column.
+    """
+    known = sources()
+    if isinstance(source, str) and source in known:
+        cohort = known[source](root, **options)
+        return cohort if target is None else cohort.with_target(target)
+    path = Path(source)
+    if path.is_dir() or (not path.is_file() and path.suffix != ".csv"):
+        expected = f"a manifest, or one of {', '.join(known)}"
+        hint = f"make a manifest with: mmfusion init {path}" if path.is_dir() else None
+        raise DataError("no such cohort", got=str(source), expected=expected, hint=hint)
+    return from_manifest(path, root, target, **options)
+
+
+def from_manifest(
+    path: str | Path,
+    root: str | Path | None = None,
+    target: str | None = None,
+    *,
+    dataset: str | None = None,
+    verify: bool = True,
+    **options: object,
+) -> Cohort:
+    """As `load_cohort`, of a manifest."""
+    manifest = _of_dataset(read_manifest(path), dataset, path)
+    root = Path(path).parent if root is None else Path(root)
+    generators = manifest[manifest["role"] == "generator"]
+    if len(generators):
+        row = generators.iloc[0]
+        parameters = {**json.loads(row["parameters"] or "{}"), **options}
+        return generate(row["generator"], parameters, resolve(row["path"], root), target)
+    if verify:
+        check_hashes(manifest, root)
+    cohort = assemble(manifest, root, target, **options)
+    return replace(cohort, provenance={"source": str(path), **cohort.provenance})
+
+
+def _of_dataset(manifest: pd.DataFrame, dataset: str | None, path: str | Path) -> pd.DataFrame:
+    names = list(manifest["dataset"].unique())
+    if not names:
+        raise ManifestError("the manifest has no rows", file=path)
+    if dataset is None and len(names) > 1:
+        raise ManifestError("several data sets", file=path, got=", ".join(names), hint="choose one with dataset=")
+    if dataset is not None and dataset not in names:
+        raise ManifestError("no such data set", file=path, expected=", ".join(names), got=dataset)
+    return manifest if dataset is None else manifest[manifest["dataset"] == dataset]

@@ -1,0 +1,225 @@
+"""The manifest: one row per file of a data set, checked by a schema and by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from mmfusion.data.cohort import IMAGING, UNITS
+from mmfusion.errors import ManifestError
+
+ROLES = ("volume", "mask", "seeds", "features", "labels", "annotation", "generator")
+PER_PATIENT = ("volume", "mask", "annotation")
+REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
+OPTIONAL = ("sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
+COLUMNS = REQUIRED + OPTIONAL
+_ENTRY = re.compile(r"mmfusion\.[\w.]+:\w+")
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except json.JSONDecodeError:
+        return False
+
+
+def _stays_inside(path: str) -> bool:
+    pure = PurePosixPath(path.replace("\\", "/"))
+    return bool(path) and not pure.is_absolute() and ".." not in pure.parts and not re.match(r"[A-Za-z]:", path)
+
+
+def _column(*checks: pa.Check) -> pa.Column:
+    return pa.Column(str, checks=list(checks), nullable=False)
+
+
+def _either_empty_or(test, meaning: str) -> pa.Check:
+    return pa.Check(lambda text: text == "" or test(text), element_wise=True, error=meaning)
+
+
+def _must(test, meaning: str) -> pa.Check:
+    return pa.Check(test, element_wise=True, error=meaning)
+
+
+SCHEMA = pa.DataFrameSchema(
+    {
+        "dataset": _column(_must(bool, "the data set's name")),
+        "patient_id": _column(_must(lambda s: s == s.strip(), "an id without spaces round it, or empty for a table")),
+        "modality": _column(
+            _either_empty_or(re.compile(r"[a-z][a-z0-9_]*").fullmatch, "ct, pet, rna, ehr, meta or empty")
+        ),
+        "role": _column(_must(lambda s: s in ROLES, f"one of {', '.join(ROLES)}")),
+        "path": _column(_must(_stays_inside, "a path relative to the manifest that stays inside its folder")),
+        "sha256": _column(_either_empty_or(re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits, or empty")),
+        "unit": _column(_either_empty_or(lambda s: s in UNITS, f"one of {', '.join(UNITS)}, or empty")),
+        "site": _column(),
+        "derived_from": _column(),
+        "license": _column(),
+        "generator": _column(_either_empty_or(_ENTRY.fullmatch, "mmfusion.<module>:<function>, or empty")),
+        "parameters": _column(_either_empty_or(_is_json_object, "a JSON object, or empty")),
+    },
+    strict=True,
+    unique_column_names=True,
+)
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """Rows of a manifest, checked; files are not opened.
+
+    Parameters
+    ----------
+    path : path
+        A CSV with the columns `REQUIRED`, and any of `OPTIONAL`.
+
+    Returns
+    -------
+    DataFrame of str, shape (n_files, 12)
+        Columns `COLUMNS`; empty cells are empty strings.
+
+    Raises
+    ------
+    ManifestError
+        If the file is absent or a row breaks the schema: role, unit, hash or path malformed, a scan without a patient,
+        two scans in one role for one patient, two rows for one file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ManifestError("no manifest there", file=path, hint="make one with: mmfusion init <folder of your data>")
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ManifestError(f"not a CSV table ({error})", file=path, expected=", ".join(REQUIRED)) from error
+    return check_manifest(frame, path)
+
+
+def check_manifest(frame: pd.DataFrame, file: str | Path | None = None) -> pd.DataFrame:
+    """A manifest frame with all `COLUMNS`, checked as `read_manifest` says; the frame handed in stays as it is."""
+    absent = [c for c in REQUIRED if c not in frame]
+    if absent:
+        raise ManifestError("column absent", file=file, column=", ".join(absent), expected=", ".join(REQUIRED))
+    frame = frame.astype(object).where(frame.notna(), "").astype(str)
+    frame = frame.assign(**{c: "" for c in OPTIONAL if c not in frame}).reset_index(drop=True)
+    try:
+        SCHEMA.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        raise _first_failure(error, frame, file) from error
+    _check_rows(frame, file)
+    return frame.loc[:, list(COLUMNS)]
+
+
+def _first_failure(error: SchemaErrors, frame: pd.DataFrame, file: object) -> ManifestError:
+    cases = error.failure_cases
+    case = cases.iloc[0]
+    if case["check"] == "column_in_schema":
+        return ManifestError("unknown column", file=file, column=case["failure_case"], expected=", ".join(COLUMNS))
+    row = int(case["index"])
+    more = f", and {len(cases) - 1} more" if len(cases) > 1 else ""
+    patient = frame["patient_id"].iloc[row] or None
+    where = {"patient": patient, "file": file, "column": case["column"]}
+    return ManifestError(
+        f"bad cell in line {row + 2}{more}", **where, expected=case["check"], got=repr(case["failure_case"])
+    )
+
+
+def _check_rows(frame: pd.DataFrame, file: object) -> None:
+    scans = frame["role"].isin(PER_PATIENT)
+    homeless = frame.index[scans & (frame["patient_id"] == "")]
+    if len(homeless):
+        line, role = homeless[0] + 2, frame.loc[homeless[0], "role"]
+        raise ManifestError(f"line {line} has a {role} without a patient", file=file, column="patient_id")
+    flat = frame.index[frame["role"].isin(["volume", "mask"]) & ~frame["modality"].isin(IMAGING)]
+    if len(flat):
+        row = frame.loc[flat[0]]
+        problem = f"a {row.role} is of an imaging modality"
+        raise ManifestError(
+            problem, patient=row.patient_id, file=file, expected=", ".join(IMAGING), got=repr(row.modality)
+        )
+    for keys in (["patient_id", "modality", "role"], ["path", "role", "patient_id", "modality"]):
+        rows = frame[scans] if keys[0] == "patient_id" else frame
+        twice = rows[rows.duplicated(keys)]
+        if len(twice):
+            row = twice.iloc[0]
+            problem = (
+                f"two {row.modality} {row.role} rows for one patient" if row.patient_id else f"{row.path} listed twice"
+            )
+            raise ManifestError(problem, patient=row.patient_id or None, file=file, got=row.path, hint="keep one")
+
+
+def resolve(row_path: str, root: str | Path) -> Path:
+    """Where a manifest's path lies under `root`; raises `ManifestError` if it would leave it."""
+    if not _stays_inside(row_path):
+        raise ManifestError("path leaves the manifest's folder", file=row_path, expected=f"a path below {root}")
+    return Path(root) / row_path
+
+
+def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
+    """Every file is there, and those with a recorded hash are unchanged.
+
+    Raises
+    ------
+    ManifestError
+        Names the first file that is absent or whose SHA-256 differs.
+    """
+    for row in manifest[manifest["role"] != "generator"].itertuples():
+        file = resolve(row.path, root)
+        if not file.exists():
+            hint = "correct the path, or give root= the folder that the manifest's paths start from"
+            raise ManifestError("file absent", patient=row.patient_id or None, file=file, hint=hint)
+        if row.sha256 and (got := hash_path(file)) != row.sha256:
+            hint = "the file changed since the manifest was written: restore it, or write the manifest again"
+            raise ManifestError(
+                "hash differs", patient=row.patient_id or None, file=file, expected=row.sha256, got=got, hint=hint
+            )
+
+
+def hash_path(path: str | Path) -> str:
+    """SHA-256 of a file; of a folder, over the relative names and hashes of its files, in order of name."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        text = "".join(f"{p.relative_to(path).as_posix()}\0{hash_path(p)}\n" for p in files)
+        return hashlib.sha256(text.encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = False) -> Path:
+    """Check a manifest and write it in one step: an interrupted write leaves the old file.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns `REQUIRED` and any of `OPTIONAL`.
+    path : path
+        The CSV to write; the rows' paths are relative to its folder.
+    hashes : bool
+        Fill empty `sha256` cells from the files.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    path = Path(path)
+    frame = check_manifest(frame, path)
+    if hashes:
+        check_hashes(frame, path.parent)
+        made = [
+            h or ("" if r == "generator" else hash_path(path.parent / p))
+            for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
+        ]
+        frame = frame.assign(sha256=made)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        frame.to_csv(draft, index=False, lineterminator="\n")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

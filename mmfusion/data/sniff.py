@@ -1,0 +1,170 @@
+"""What is this file: a table or a scan, told by content where possible and by name where not."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from mmfusion.data.assemble import SEED_HEADERS, stage_columns
+from mmfusion.data.ehr import is_known_header
+from mmfusion.data.files import by_patient, header_key, id_column, read_table
+from mmfusion.data.tables import gene_like, read_rna
+from mmfusion.errors import DataError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+SCAN_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
+_MASK_WORDS = re.compile(r"(?<![a-z])(mask|seg|segmentation|label|labels|gtv|igtv|roi|tumou?r|lesion|contour)(?![a-z])")
+_PET_WORDS = re.compile(r"(?<![a-z])(pet|pt|suv)(?![a-z])")
+_FEATURE_WORDS = re.compile(r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])")
+_DICOM = {"CT": ("ct", "volume"), "PT": ("pet", "volume"), "SEG": ("ct", "mask"), "RTSTRUCT": ("ct", "mask")}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a file seems to be.
+
+    Parameters
+    ----------
+    uses : tuple of (modality, role)
+        What it can serve as; empty if nothing is clear.
+    why : str
+        In words: what told, or what is missing.
+    ids : tuple of str
+        Patients of a table.
+    patient_hint : str
+        Patient id inside a scan.
+    unit : str
+        Of RNA, where the numbers leave no doubt.
+    """
+
+    uses: tuple[tuple[str, str], ...]
+    why: str
+    ids: tuple[str, ...] = ()
+    patient_hint: str = ""
+    unit: str = ""
+
+
+def sniff_table(path: Path) -> Guess:
+    """What a table holds, by its headers and values; one table may hold both records and stages."""
+    try:
+        table = read_table(path)
+        genes = _expression(path, table)
+        if genes is not None:
+            unit, told = _unit(genes)
+            ids = tuple(genes.index) if len(genes) > 1 or genes.index[0] != "patient" else ()
+            return Guess(
+                (("rna", "features"),), f"{genes.shape[1]} genes of {len(genes)} patients; {told}", ids, unit=unit
+            )
+        ids = id_column(table)
+        if ids is None:
+            headers = ", ".join(map(str, table.columns[:4]))
+            return Guess((), f"no column of patient ids among {headers}...: head one patient_id")
+        return _by_headers(path, by_patient(table, ids, path))
+    except DataError as error:
+        return Guess((), f"cannot be read: {error}")
+
+
+def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
+    ids, keys = tuple(table.index), {header_key(c) for c in table.columns}
+    if set(SEED_HEADERS) & keys and not stage_columns(table):
+        return Guess((("ct", "seeds"),), "has seed points", ids)
+    uses, told = [], []
+    if known := [c for c in table.columns if is_known_header(c)]:
+        uses.append(("ehr", "features"))
+        told.append(f"records: {', '.join(map(str, known[:4]))}")
+    if stage := stage_columns(table):
+        uses.append(("", "labels"))
+        told.append(f"stage from {', '.join(stage)}")
+    if not uses and _FEATURE_WORDS.search(path.as_posix().lower()):
+        modality = "pet" if _PET_WORDS.search(path.name.lower()) else "ct"
+        return Guess(((modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids)
+    why = "; ".join(told) or f"none of its columns is known ({', '.join(map(str, table.columns[:4]))}...)"
+    return Guess(tuple(uses), why, ids)
+
+
+def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
+    """Patients x genes, if an axis of the table has gene names."""
+    if gene_like(table.columns) < 3 and gene_like(table.iloc[:, 0].astype(str)) < 3:
+        return None
+    return read_rna(path)
+
+
+def _unit(genes: pd.DataFrame) -> tuple[str, str]:
+    """Unit of expression values where they leave no doubt, and what told."""
+    values = genes.to_numpy()
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return "", "no values"
+    totals = np.nansum(values, axis=1)
+    if (known >= 0).all() and np.allclose(totals, 1e6, rtol=0.01):
+        return "tpm", "unit tpm: every patient sums to a million"
+    if (known >= 0).all() and (known == np.round(known)).all() and known.max() > 100:
+        return "counts", "unit counts: whole numbers"
+    if len(genes) > 4 and (known < 0).any():
+        filled = genes.loc[:, genes.notna().sum() > 4]
+        centred = (filled.mean().abs() < 0.2).mean() > 0.9 and ((filled.std(ddof=0) - 1).abs() < 0.2).mean() > 0.9
+        if centred:
+            return "zscore", "unit zscore: genes have mean 0 and deviation 1"
+    return "", f"unit not clear from values between {known.min():.3g} and {known.max():.3g}"
+
+
+def sniff_scan(path: Path) -> Guess:
+    """What a scan is: a DICOM folder or ZIP by the header of one file, an image file by its name."""
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        return _dicom(path)
+    name = path.name.lower()
+    for suffix in sorted(SCAN_SUFFIXES, key=len, reverse=True):
+        name = name.removesuffix(suffix)
+    modality = "pet" if _PET_WORDS.search(name) else "ct"
+    role = "mask" if _MASK_WORDS.search(name) else "volume"
+    return Guess(((modality, role),), f"{modality} {role} by its name")
+
+
+def _dicom(path: Path) -> Guess:
+    try:
+        count, stream = _one_file(path)
+        header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=["Modality", "PatientID"])
+    except (InvalidDicomError, zipfile.BadZipFile, OSError, StopIteration) as error:
+        return Guess((), f"no DICOM in it ({error})")
+    kind = str(header.get("Modality", ""))
+    if kind not in _DICOM:
+        return Guess((), f"DICOM {kind or 'of no modality'}: not used", patient_hint=str(header.get("PatientID", "")))
+    return Guess((_DICOM[kind],), f"DICOM {kind}, {count} files", patient_hint=str(header.get("PatientID", "")))
+
+
+def _one_file(path: Path) -> tuple[int, io.BytesIO | Path]:
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if is_dicom(p))
+        return len(files), next(iter(files))
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX"))
+        return len(names), io.BytesIO(archive.read(next(iter(names))))
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file says of itself that it is DICOM."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its name, or a ZIP of one."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes[-1:] == [".zip"]:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [n for n in archive.namelist() if not n.endswith("/")]
+        except zipfile.BadZipFile:
+            return False
+        return len(names) == 1 and Path(names[0].removesuffix(".zip")).suffix.lower() in TABLE_SUFFIXES
+    return bool({*suffixes[-1:], *(suffixes[-2:-1] if suffixes[-1:] == [".gz"] else [])} & set(TABLE_SUFFIXES))

@@ -1,0 +1,161 @@
+"""NSCLC-Radiogenomics (TCIA; Bakr 2018, doi:10.1038/sdata.2018.202): 211 patients with CT, AIM, RNA-seq and records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from mmfusion.data.aim import feature_name, read_aim_folder
+from mmfusion.data.cohort import Cohort
+from mmfusion.data.files import by_patient, read_table
+from mmfusion.data.sources import Folder, register_source
+from mmfusion.data.tables import read_ehr_table, read_rna
+from mmfusion.data.tnm import stage_group
+from mmfusion.errors import DataError
+
+SPREAD = ("nodules_in_non_lesion_lobe_same_lung", "nodules_in_contralateral_lung")
+# the fields that the template asks of every nodule; the others depend on these
+CORE = (
+    "axial_location", "nodule_attenuation", "nodule_margins_primary_pattern", "nodule_margins_secondary_pattern",
+    "nodule_shape", "nodule_calcification", "nodule_periphery", "satellite_nodules_in_primary_lesion_lobe", *SPREAD,
+    "centrilobular_nodules_diffuse", "emphysema", "fibrosis", "anatomic_location", "lung_nodule",
+)  # fmt: skip
+_TNM = ["Pathological T stage", "Pathological N stage", "Pathological M stage"]
+
+
+@register_source("radiogenomics", "nsclc_radiogenomics")
+def radiogenomics(
+    root: str | Path,
+    *,
+    rna: Literal["zscore", "fpkm140"] = "zscore",
+    aim: Literal["core", "all"] = "core",
+    aim_spread: bool = False,
+    allow_leaky: bool = False,
+) -> Cohort:
+    """Read the published files; what is absent, beside the clinical table, is left out and noted.
+
+    Parameters
+    ----------
+    root : path
+        Folder with the official clinical CSV and any of: AIM XML, RNA tables, seeds, CT as DICOM folders or ZIPs.
+    rna : {"zscore", "fpkm140"}
+        The 1000 most variable genes, z-scored over all 130 patients as they were published, or the raw FPKM of 140.
+    aim : {"core", "all"}
+        The 15 AIM fields that every nodule has, or all 28.
+    aim_spread : bool
+        Include nodules in another lobe and in the other lung, which all but restate T4 and M1a.
+    allow_leaky : bool
+        Put T, N and M among the inputs: only to show what the leak does.
+
+    Returns
+    -------
+    Cohort
+        `stage` is pathological, AJCC 7th edition; "ct" has AIM categories, seeds (LPS mm) and scans.
+
+    Raises
+    ------
+    DataError
+        If the clinical table is absent or a file cannot be read.
+    """
+    folder = Folder(root, "NSCLC-Radiogenomics")
+    file = folder.find("NSCLCR01Radiogenomic_DATA_LABELS_*.csv", "clinical table", required=True)
+    ehr = read_ehr_table(file, allow_leaky=allow_leaky)
+    patients = ehr.features.index
+    blocks = {"ehr": ehr.features, "meta": ehr.meta, "ct": _ct(folder, patients, aim, spread=aim_spread)}
+    blocks["rna"] = _rna(folder, patients, rna)
+    table = pd.concat({m: b.reindex(patients) for m, b in blocks.items() if b.shape[1]}, axis=1)
+    if allow_leaky:
+        folder.note("LEAKY: T, N and M are among the inputs")
+    folder.note("the stage is pathological, from pT, pN and pM of the resected tumour by AJCC 7th edition")
+    return Cohort(
+        name="radiogenomics",
+        table=table,
+        stage=_stage(by_patient(read_table(file), "Case ID", file)),
+        target="stage3_ajcc7",
+        units={"rna": "zscore" if rna == "zscore" else "fpkm"} if "rna" in table else {},
+        groups=ehr.meta,
+        provenance=folder.provenance(
+            license="CC BY 3.0 (TCIA), GEO GSE103584",
+            ajcc_edition=7,
+            stage_kind="pathological",
+            leaky=allow_leaky,
+            left_out=ehr.left_out,
+        ),
+    )
+
+
+def _stage(clinical: pd.DataFrame) -> pd.Series:
+    def group(row: pd.Series) -> str | None:
+        if row.str.lower().eq("not collected").any():
+            return None
+        try:
+            return stage_group(*row, edition=7)
+        except DataError as error:
+            error.patient = row.name
+            raise
+
+    return clinical[_TNM].apply(group, axis=1).astype("str")
+
+
+def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
+    if which == "fpkm140":
+        file = folder.find("rna_fpkm_140genes.tsv", "FPKM of 140 genes")
+        return pd.DataFrame() if file is None else _fpkm140(file)
+    if which != "zscore":
+        raise DataError("no such RNA table", column="rna", expected="zscore or fpkm140", got=which)
+    file = folder.find("rna_log10fpkm_zscore_top1000.csv", "RNA z-scores")
+    if file is None:
+        return pd.DataFrame()
+    folder.note("RNA z-scores, and the choice of 1000 genes by variance, are over all 130 patients, before any split")
+    folder.note("some genes' values reach 10^7 to 10^9 FPKM, probably lost decimal points at the source: clip or rank")
+    return read_rna(file, patients=patients)
+
+
+def _fpkm140(file: Path) -> pd.DataFrame:
+    table = read_table(file, numbers=True).drop(columns="Recurrence", errors="ignore")
+    return read_rna(table.set_index("PID"), unit="fpkm")
+
+
+def _ct(folder: Folder, patients: pd.Index, which: str, *, spread: bool) -> pd.DataFrame:
+    if which not in {"core", "all"}:
+        raise DataError("no such choice of AIM fields", column="aim", expected="core or all", got=which)
+    blocks = [_aim(folder, which, spread=spread), _seeds(folder), _scans(folder, patients)]
+    return pd.concat([b.reindex(patients) for b in blocks if b.shape[1]] or [pd.DataFrame(index=patients)], axis=1)
+
+
+def _aim(folder: Folder, which: str, *, spread: bool) -> pd.DataFrame:
+    places = [p for p in (folder.root / "aim", folder.root) if any(p.glob("*.xml"))]
+    if not places:
+        folder.note("AIM annotations (aim/*.xml) not found: left out")
+        return pd.DataFrame()
+    table = read_aim_folder(places[0]).rename(columns=feature_name)
+    table = table[[c for c in table if which == "all" or c in CORE]]
+    if spread:
+        folder.note("AIM nodules in another lobe and in the other lung are inputs: close to T4 and M1a by definition")
+        return table
+    folder.note("AIM nodules in another lobe and in the other lung left out: close to T4 and M1a by definition")
+    return table.drop(columns=[c for c in SPREAD if c in table])
+
+
+def _seeds(folder: Folder) -> pd.DataFrame:
+    file = folder.find("fmcib_seeds.csv", "tumour seed points")
+    if file is None:
+        return pd.DataFrame()
+    table = by_patient(read_table(file, numbers=True), "Case ID", file)
+    return table[["coordX", "coordY", "coordZ"]].set_axis(["seed_x", "seed_y", "seed_z"], axis=1).astype("float64")
+
+
+def _scans(folder: Folder, patients: pd.Index) -> pd.DataFrame:
+    """Folders and ZIPs named by a patient, in the folder or up to three below it; the shallowest counts."""
+    found: dict[str, str] = {}
+    for depth in range(4):
+        for path in sorted(folder.root.glob("*/" * depth + "[RA]*-*")):
+            name = path.name.removesuffix(".zip")
+            if name in patients and name not in found and (path.is_dir() or path.suffix == ".zip"):
+                found[name] = str(path)
+    if not found:
+        folder.note("CT (ct/<patient>.zip, or DICOM folders) not found: left out")
+        return pd.DataFrame()
+    return pd.DataFrame({"volume": pd.Series(found, dtype="str")})

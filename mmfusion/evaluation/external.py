@@ -1,0 +1,65 @@
+"""External validation: a frozen model meets another cohort once, and that is written down."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.errors import DataError, LeakageError
+from mmfusion.evaluation.store import write_json
+from mmfusion.metrics import score_table
+
+
+def external_validation(
+    bundle: str | Path, cohort: Cohort, *, again: bool = False, record: str | Path | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge a saved model on a cohort that it has never seen; refuses to do so twice.
+
+    Parameters
+    ----------
+    bundle : path
+        The saved model; frozen, since a bundle is checked against its hashes.
+    cohort : Cohort
+        The external cohort, under the model's target.
+    again : bool
+        Allow a second look, which is logged beside the first.
+    record : path, optional
+        Where looks are written down; default `<bundle>.external/<cohort>.json`.
+
+    Returns
+    -------
+    predictions : DataFrame
+        As in `NestedResult.predictions`, model "external".
+    scores : DataFrame
+        As in `NestedResult.scores`.
+
+    Raises
+    ------
+    LeakageError
+        At the second look, without `again`.
+    DataError
+        If the cohort's classes are not the model's.
+    """
+    from mmfusion.bundle import load
+
+    model, X, y = load(bundle), cohort.X, cohort.y
+    file = Path(record) if record else Path(f"{Path(bundle)}.external") / f"{cohort.name}.json"
+    looks = pd.read_json(file).to_dict("records") if file.is_file() else []
+    if looks and not again:
+        raise LeakageError(
+            "this model was already judged on this cohort", file=file, got=f"first look {looks[0]['when']}",
+            hint="report that look; a second one (again=True) is logged",
+        )
+    unknown = sorted(set(y.astype(str)) - set(model.classes_))
+    if unknown:
+        raise DataError("the cohort has classes that the model does not know", got=unknown, expected=list(model.classes_))
+    proba = pd.DataFrame(model.predict_proba(X), columns=[f"p_{c}" for c in model.classes_])
+    predictions = proba.assign(model="external", repeat=0, fold=0, patient_id=list(X.index), y_true=list(y.astype(str)))
+    scores = score_table(predictions, tuple(model.classes_))
+    looks.append({"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "n": len(X),
+                  "macro_auc": float(scores.loc["external", ("macro_auc", "mean")])})  # fmt: skip
+    write_json(file, looks)
+    return predictions, scores

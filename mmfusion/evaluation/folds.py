@@ -1,0 +1,156 @@
+"""One outer fold of one model: inner folds choose, the outer fold reports."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import TPESampler
+from optuna_integration import OptunaSearchCV
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import StratifiedKFold
+
+from mmfusion.evaluation.scoring import macro_auc_scorer
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A named model to be judged.
+
+    Parameters
+    ----------
+    name : str
+        As the report calls it.
+    estimator : classifier
+        Cloned for every fit.
+    inputs : tuple of str
+        Modalities that it reads.
+    search : mapping, optional
+        Parameter name to an Optuna distribution, or to a list of choices; searched on inner folds.
+    n_trials, inner : int
+        Trials and inner folds of the search.
+    train_fraction : float
+        Share of the training rows used (stratified), for learning curves.
+    """
+
+    name: str
+    estimator: BaseEstimator
+    inputs: tuple[str, ...] = ()
+    search: Mapping[str, BaseDistribution | list] | None = None
+    n_trials: int = 6
+    inner: int = 3
+    train_fraction: float = 1.0
+
+    def at(self, params: Mapping[str, object], name: str, **changes: object) -> Candidate:
+        """Another candidate: this one's estimator with `params` set, no search."""
+        estimator = clone(self.estimator).set_params(**params, **changes)
+        return replace(self, name=name, estimator=estimator, search=None)
+
+
+@dataclass
+class FoldTask:
+    """Where in the cross-validation a candidate is fitted and judged."""
+
+    repeat: int
+    fold: int
+    train: np.ndarray
+    test: np.ndarray
+    seed: int
+    bundle: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: FoldTask) -> dict[str, object]:
+    """Fit `candidate` on the training rows of one outer fold, and predict its test rows.
+
+    Returns
+    -------
+    dict
+        JSON values: model, repeat, fold, patients, y_true, classes, proba (n_test, K), params, trials, history,
+        n_train, seconds, warnings.
+    """
+    start = time.perf_counter()
+    rows = _subsample(task.train, y, candidate.train_fraction, task.seed)
+    X_train, y_train = X.iloc[rows], y.iloc[rows]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        if candidate.search:
+            model, params, trials = _search(candidate, X_train, y_train, task.seed)
+        else:
+            model, params, trials = _seeded(candidate.estimator, task.seed).fit(X_train, y_train), {}, []
+        proba = model.predict_proba(X.iloc[task.test])
+    if task.bundle is not None:
+        model.save(task.bundle)
+    return {
+        "model": candidate.name,
+        "inputs": list(candidate.inputs),
+        "repeat": task.repeat,
+        "fold": task.fold,
+        "patients": [str(p) for p in X.index[task.test]],
+        "y_true": [str(v) for v in y.iloc[task.test]],
+        "classes": [str(c) for c in model.classes_],
+        "proba": np.round(proba, 12).tolist(),
+        "params": params,
+        "trials": trials,
+        "history": getattr(model, "history_", []),
+        "n_train": len(rows),
+        "bundle": str(task.bundle) if task.bundle else None,
+        "seconds": time.perf_counter() - start,
+        "warnings": sorted({f"{w.category.__name__}: {w.message}" for w in caught}),
+    }
+
+
+def _search(candidate: Candidate, X: pd.DataFrame, y: pd.Series, seed: int) -> tuple[BaseEstimator, dict, list]:
+    space = {
+        name: CategoricalDistribution(values) if isinstance(values, list | tuple) else values
+        for name, values in candidate.search.items()
+    }
+    estimator = _seeded(candidate.estimator, seed)
+    study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed))
+    start = {name: estimator.get_params()[name] for name in space}
+    if all(space[name]._contains(space[name].to_internal_repr(value)) for name, value in start.items()):
+        study.enqueue_trial(start)  # the default is one of the trials
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            search = OptunaSearchCV(
+                estimator,
+                space,
+                cv=StratifiedKFold(candidate.inner, shuffle=True, random_state=seed),
+                n_trials=candidate.n_trials,
+                scoring=macro_auc_scorer,
+                study=study,
+                error_score="raise",
+            ).fit(X, y)
+    finally:
+        optuna.logging.set_verbosity(level)
+    trials = [{"value": t.value, **t.params} for t in study.trials]
+    return search.best_estimator_, dict(study.best_params), trials
+
+
+def _seeded(estimator: BaseEstimator, seed: int) -> BaseEstimator:
+    """A clone whose every `random_state` is set from the fold's seed."""
+    model = clone(estimator)
+    names = [n for n in model.get_params() if n == "random_state" or n.endswith("__random_state")]
+    return model.set_params(**dict.fromkeys(names, seed))
+
+
+def _subsample(rows: np.ndarray, y: pd.Series, fraction: float, seed: int) -> np.ndarray:
+    if fraction >= 1.0:
+        return rows
+    rng = np.random.default_rng(seed)
+    keep = []
+    for _, members in y.iloc[rows].groupby(y.iloc[rows], observed=True).groups.items():
+        of_class = rows[y.index[rows].isin(members)]
+        n = max(2, round(fraction * len(of_class)))
+        keep.append(rng.choice(of_class, size=min(n, len(of_class)), replace=False))
+    return np.sort(np.concatenate(keep))

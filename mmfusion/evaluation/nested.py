@@ -1,0 +1,212 @@
+"""Nested cross-validation: the one way in which the library reports how well a model does."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import joblib
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+import mmfusion
+from mmfusion import compute
+from mmfusion.data.cohort import Cohort, presence
+from mmfusion.data.splits import Splits
+from mmfusion.errors import DataError
+from mmfusion.evaluation.baselines import PriorWhereAbsent, standard_baselines
+from mmfusion.evaluation.folds import Candidate, FoldTask, evaluate_fold
+from mmfusion.evaluation.result import NestedResult
+from mmfusion.evaluation.store import FoldStore
+from mmfusion.preprocessing.probe import assert_no_leak
+
+log = logging.getLogger(__name__)
+
+
+def nested_cv(
+    model: BaseEstimator,
+    cohort: Cohort,
+    *,
+    search: Mapping[str, object] | None = None,
+    n_trials: int = 6,
+    outer: int | Splits = 5,
+    inner: int = 3,
+    repeats: int = 1,
+    fusions: Sequence[str] = (),
+    singles: bool = False,
+    baselines: bool | Mapping[str, BaseEstimator] = True,
+    learning_curve: Sequence[float] = (),
+    random_state: int = 0,
+    where: str = "auto",
+    n_jobs: int | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> NestedResult:
+    """Judge `model`, and what stands beside it, on outer folds that nothing was chosen on.
+
+    Per outer fold: Optuna searches `search` on inner folds of the training rows, the best setting is refitted on
+    all training rows, and the test rows are predicted once. The other fusions, the single modalities and the
+    learning curve use that fold's setting. Baselines have their own inner folds.
+
+    Parameters
+    ----------
+    model : classifier
+        A `StageClassifier`, or any classifier that reads `cohort.X`.
+    cohort : Cohort
+        Its labelled patients are split by patient.
+    search : mapping, optional
+        Parameter to an Optuna distribution or a list of choices; None fits `model` as it is.
+    n_trials, inner : int
+        Optuna trials, the model's own setting first, and inner folds.
+    outer : int or Splits
+        Outer folds, or splits made or loaded before.
+    repeats : int
+        Repeats of the outer folds, each with another shuffle.
+    fusions : sequence of str
+        Other fusions to judge at the fold's setting.
+    singles : bool
+        Judge the model on each modality alone too.
+    baselines : bool or mapping
+        The standard baselines (`standard_baselines`), others by name, or none.
+    learning_curve : sequence of float
+        Shares of the training rows on which the model and the ridge are fitted again.
+    random_state : int
+        Seed of splits and fits.
+    where, n_jobs
+        Where folds run (`mmfusion.compute.backend`); the numbers do not depend on it.
+    out : path, optional
+        Folder that keeps finished folds: the same call resumes from them. The model of each outer fold is saved there.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    NestedResult
+        Predictions of every model on the same patients, with their metrics, intervals and paired differences.
+
+    Raises
+    ------
+    DataError
+        If a class has fewer patients than folds, or a patient has no modality at all.
+    LeakageError
+        If an input determines the label.
+    """
+    start = time.perf_counter()
+    X, y = cohort.X, cohort.y
+    _check(X, cohort)
+    if not getattr(model, "allow_leaky", False):
+        assert_no_leak(X, y)
+    if "leak_probe" in model.get_params():
+        model = model.set_params() if not model.leak_probe else _without_probe(model)
+    groups = cohort.groups.loc[X.index, "patient"]
+    splits = outer if isinstance(outer, Splits) else Splits.make(
+        y, groups=groups, n_splits=outer, n_repeats=repeats, random_state=random_state
+    )
+    main = Candidate(
+        getattr(model, "fusion", type(model).__name__), model, tuple(cohort.modalities), search, n_trials, inner
+    )
+    simple = baselines if isinstance(baselines, Mapping) else {}
+    if baselines is True:
+        simple = standard_baselines(cohort.modalities, inner=inner, random_state=random_state)
+    first = [main, *(Candidate(name, estimator, _inputs(estimator, cohort)) for name, estimator in simple.items())]
+    store = FoldStore(Path(out) / "folds" if out else None, _fingerprint(X, y, first, splits))
+    runner = _Runner(X, y, splits, store, random_state, {"where": where, "n_jobs": n_jobs, "progress": progress})
+
+    results = runner.run(first, "outer folds", keep=main.name)
+    params = {(r["repeat"], r["fold"]): r["params"] for r in results if r["model"] == main.name}
+    results += runner.run_at(main, params, _variants(main, cohort, fusions, singles), "fusions and modalities")
+    curve = [(f"{main.name} @{f:g}", {}, f) for f in learning_curve]
+    results += runner.run_at(main, params, curve, "learning curve")
+    if "ridge" in simple:
+        ridge = [Candidate(f"ridge @{f:g}", simple["ridge"], tuple(cohort.modalities), train_fraction=f) for f in learning_curve]
+        results += runner.run(ridge, "learning curve of the ridge")
+    settings = {
+        "outer": splits.n_splits, "repeats": splits.n_repeats, "inner": inner, "n_trials": n_trials if search else 0,
+        "search": {k: str(v) for k, v in (search or {}).items()}, "random_state": random_state,
+        "model": {k: repr(v) for k, v in model.get_params(deep=False).items()},
+    }
+    return NestedResult.from_folds(results, cohort, main=main.name, settings=settings, seconds=time.perf_counter() - start)
+
+
+class _Runner:
+    """Runs candidates over all outer folds, taking finished folds from the store."""
+
+    def __init__(self, X: pd.DataFrame, y: pd.Series, splits: Splits, store: FoldStore, seed: int, where: dict) -> None:
+        self.X, self.y, self.store, self.where = X, y, store, where
+        self.folds = [
+            (i // splits.n_splits, i % splits.n_splits, train, test) for i, (train, test) in enumerate(splits.split(X.index))
+        ]
+        self.seed = seed
+
+    def run(self, candidates: Sequence[Candidate], description: str, keep: str | None = None) -> list[dict]:
+        """Every candidate on every fold; the models of candidate `keep` are saved beside its results."""
+        return self._run([(c, *fold) for fold in self.folds for c in candidates], description, keep)
+
+    def run_at(
+        self, main: Candidate, params: Mapping[tuple, dict], variants: Sequence[tuple], description: str
+    ) -> list[dict]:
+        """Variants of the main candidate at the setting that each fold chose."""
+        jobs = []
+        for repeat, fold, train, test in self.folds:
+            for name, changes, fraction in variants:
+                candidate = main.at(params[repeat, fold], name, **changes)
+                inputs = tuple(changes.get("modalities") or main.inputs)
+                estimator = candidate.estimator
+                if "modalities" in changes:
+                    estimator = PriorWhereAbsent(estimator, changes["modalities"])
+                candidate = Candidate(name, estimator, inputs, train_fraction=fraction)
+                jobs.append((candidate, repeat, fold, train, test))
+        return self._run(jobs, description, None)
+
+    def _run(self, jobs: list[tuple], description: str, keep: str | None) -> list[dict]:
+        done, tasks = [], []
+        for candidate, repeat, fold, train, test in jobs:
+            stored = self.store.get(candidate.name, repeat, fold)
+            if stored is not None:
+                done.append(stored)
+                continue
+            bundle = self.store.path(candidate.name, repeat, fold) if candidate.name == keep else None
+            bundle = bundle if bundle is not None and hasattr(candidate.estimator, "save") else None
+            task = FoldTask(repeat, fold, train, test, self.seed + 100 * repeat + fold, bundle)
+            tasks.append((candidate, self.X, self.y, task))
+        if done:
+            log.info("%d of %d folds were done before", len(done), len(jobs))
+        for result in compute.run(evaluate_fold, tasks, description=description, **self.where):
+            self.store.put(result)
+            done.append(result)
+        return done
+
+
+def _check(X: pd.DataFrame, cohort: Cohort) -> None:
+    if X.empty:
+        raise DataError("no patient has a label", file=cohort.name, hint="choose another target")
+    nothing = X.index[~presence(X).any(axis=1)]
+    if len(nothing):
+        raise DataError("a patient has no modality at all", patient=", ".join(map(str, nothing[:5])), file=cohort.name)
+
+
+def _without_probe(model: BaseEstimator) -> BaseEstimator:
+    from sklearn.base import clone
+
+    return clone(model).set_params(leak_probe=False)  # it ran once, on the whole cohort
+
+
+def _variants(main: Candidate, cohort: Cohort, fusions: Sequence[str], singles: bool) -> list[tuple]:  # noqa: FBT001
+    variants = [(name, {"fusion": name}, 1.0) for name in fusions if name != main.name]
+    if singles:
+        variants += [(f"{m} only", {"modalities": [m], "fusion": "concat"}, 1.0) for m in cohort.modalities]
+    return variants
+
+
+def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
+    if type(estimator).__name__ == "DummyClassifier":
+        return ()
+    return tuple(getattr(estimator, "modalities", None) or cohort.modalities)
+
+
+def _fingerprint(X: pd.DataFrame, y: pd.Series, candidates: Sequence[Candidate], splits: Splits) -> str:
+    settings = [(c.name, repr(c.estimator.get_params()), repr(c.search), c.n_trials, c.inner) for c in candidates]
+    content = pd.util.hash_pandas_object(X.astype(str), index=True).to_numpy()
+    return joblib.hash((mmfusion.__version__, content, list(map(str, X.columns)), list(y.astype(str)), settings, splits.hash))

@@ -1,0 +1,75 @@
+"""Results of finished folds on disk: written whole or not at all, so that a killed run resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from mmfusion.errors import DataError
+
+
+class FoldStore:
+    """One JSON file per (model, repeat, fold).
+
+    Parameters
+    ----------
+    folder : path or None
+        Where the files are; None keeps nothing.
+    fingerprint : str
+        Hash of data, splits and settings; a file written under another one is computed anew.
+    """
+
+    def __init__(self, folder: str | Path | None, fingerprint: str) -> None:
+        self.folder = Path(folder) if folder is not None else None
+        self.fingerprint = fingerprint
+
+    def path(self, model: str, repeat: int, fold: int) -> Path | None:
+        """Stem of the files of one fold; None where nothing is kept."""
+        if self.folder is None:
+            return None
+        return self.folder / f"{re.sub(r'[^A-Za-z0-9.@-]+', '_', model)}-r{repeat}-f{fold}"
+
+    def get(self, model: str, repeat: int, fold: int) -> dict | None:
+        """A finished fold's result, or None."""
+        stem = self.path(model, repeat, fold)
+        if stem is None or not (file := stem.with_name(stem.name + ".json")).is_file():
+            return None
+        result = json.loads(file.read_text())
+        return result if result["fingerprint"] == self.fingerprint else None
+
+    def put(self, result: dict) -> None:
+        """Keep a finished fold's result.
+
+        Raises
+        ------
+        DataError
+            If the folder cannot be written.
+        """
+        stem = self.path(result["model"], result["repeat"], result["fold"])
+        if stem is None:
+            return
+        write_json(stem.with_name(stem.name + ".json"), {**result, "fingerprint": self.fingerprint})
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write JSON to `file` atomically.
+
+    Raises
+    ------
+    DataError
+        If the disk is full or the folder cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as partial:
+            try:
+                json.dump(value, partial)
+            except BaseException:
+                Path(partial.name).unlink()
+                raise
+        os.replace(partial.name, file)  # noqa: PTH105
+    except OSError as error:
+        raise DataError("could not be written", file=file, got=error.strerror, hint="free some space, then run again") from error

@@ -1,0 +1,95 @@
+"""Scans: a small 3D ResNet, whose last map becomes eight tokens, one an octant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange
+from monai.networks.nets.resnet import ResNet, ResNetBlock
+from torch import nn
+
+from mmfusion.nn.encoders.base import Encoder
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import ENCODERS
+
+_OCTANTS = 2  # a side; 2 x 2 x 2 = 8 tokens
+
+
+@ENCODERS.register("ct_resnet", modality="ct, pet", paper="He et al. 2016, CVPR; MONAI ResNet")
+class CTResNet(Encoder):
+    """3D ResNet with group normalisation; eight tokens, one for each octant of the crop.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        Of kind "volume", side S.
+    d, dropout
+        Width of tokens; dropout on them.
+    widths : sequence of int
+        Channels of the stages, each a multiple of `groups`.
+    layers : sequence of int
+        Residual blocks a stage.
+    conv1 : int
+        Kernel of the first convolution, which has stride 2.
+    max_pool : bool
+        Pool after the first convolution, as the original does: for large crops.
+    groups : int
+        Groups of the normalisation. Batch statistics would make one patient's output depend on the others.
+
+    Notes
+    -----
+    Input (b, 1, S, S, S) float32 in [0, 1]; output (b, 8, d).
+    """
+
+    kind = "volume"
+    n_tokens = _OCTANTS**3
+
+    def __init__(
+        self,
+        spec: StreamSpec,
+        d: int = 32,
+        dropout: float = 0.3,
+        *,
+        widths: Sequence[int] = (8, 16, 32, 64),
+        layers: Sequence[int] = (1, 1, 1, 1),
+        conv1: int = 3,
+        max_pool: bool = False,
+        groups: int = 8,
+    ) -> None:
+        super().__init__(spec, d, dropout)
+        self.trunk = ResNet(
+            ResNetBlock,
+            list(layers),
+            list(widths),
+            spatial_dims=3,
+            n_input_channels=1,
+            conv1_t_size=conv1,
+            conv1_t_stride=2,
+            no_max_pool=not max_pool,
+            feed_forward=False,
+            bias_downsample=False,
+            act=("relu", {"inplace": False}),  # explanations need the maps as they were
+            norm=("group", {"num_groups": groups}),
+        )
+        self.project = nn.Conv3d(widths[-1], d, 1)
+        self.position = nn.Parameter(torch.randn(self.n_tokens, d) * 0.02)
+        self.drop = nn.Dropout(dropout)
+
+    @property
+    def gradcam_layer(self) -> nn.Module:
+        """The deepest stage whose map is still at least 8 voxels a side (else the first): where Grad-CAM looks."""
+        side = -(-self.spec.n_features // (4 if not self.trunk.no_max_pool else 2))
+        stage = 1
+        while stage < 4 and side // 2 >= 8:
+            side, stage = -(-side // 2), stage + 1
+        return getattr(self.trunk, f"layer{stage}")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Tokens of the crops, shape (b, 8, d)."""
+        net = self.trunk
+        x = net.act(net.bn1(net.conv1(x)))
+        x = x if net.no_max_pool else net.maxpool(x)
+        x = net.layer4(net.layer3(net.layer2(net.layer1(x))))
+        x = self.project(nn.functional.adaptive_avg_pool3d(x, _OCTANTS))
+        return self.drop(rearrange(x, "b d z y x -> b (z y x) d") + self.position)

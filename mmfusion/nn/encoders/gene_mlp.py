@@ -1,0 +1,46 @@
+"""Genes: a plain perceptron, the graph network's control."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from mmfusion.nn.encoders.base import Encoder
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import ENCODERS
+
+
+@ENCODERS.register("gene_mlp", modality="rna", paper="this project (a plain two-layer perceptron)")
+class GeneMLP(Encoder):
+    """Genes through one hidden layer, without a graph; one token.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        Of kind "genes", G genes.
+    d, dropout
+        Width of the token; dropout of genes and of the hidden layer.
+    hidden : int
+        Width of the hidden layer.
+
+    Notes
+    -----
+    Input (b, G) float32, z-scores; output (b, 1, d).
+    """
+
+    kind = "genes"
+
+    def __init__(self, spec: StreamSpec, d: int = 32, dropout: float = 0.3, *, hidden: int = 256) -> None:
+        super().__init__(spec, d, dropout)
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(spec.n_features, hidden),
+            nn.LayerNorm(hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, d),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The token of each row, shape (b, 1, d)."""
+        return self.layers(x)[:, None]

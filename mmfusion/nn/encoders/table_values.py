@@ -1,0 +1,41 @@
+"""Tables, as they are: for models that read raw features."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import nn
+
+from mmfusion.nn.encoders.base import Encoder
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import ENCODERS
+
+
+@ENCODERS.register("table_values", modality="ehr, ct features", paper="this project (no parameters)")
+class TableValues(Encoder):
+    """The table's values, unchanged and without their mask, cut into tokens of width d.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        Of kind "table", n encoded columns.
+    d : int
+        Width of a token; the last is filled up with zeros.
+    dropout : float
+        Not used: there is nothing to learn.
+
+    Notes
+    -----
+    Input (b, 2, n) float32; output (b, ceil(n / d), d).
+    """
+
+    kind = "table"
+
+    def __init__(self, spec: StreamSpec, d: int = 32, dropout: float = 0.3) -> None:
+        super().__init__(spec, d, dropout)
+        self.n_tokens = -(-spec.n_features // d)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The values in rows of d, shape (b, t, d)."""
+        values = nn.functional.pad(x[:, 0], (0, self.n_tokens * self.d - self.spec.n_features))
+        return rearrange(values, "b (t d) -> b t d", d=self.d)

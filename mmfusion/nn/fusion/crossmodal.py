@@ -1,0 +1,66 @@
+"""Cross-modal attention between tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from mmfusion.nn.fusion.base import Fusion
+from mmfusion.nn.layers.attention import Block
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import FUSIONS
+
+
+@FUSIONS.register("crossmodal", modality="any", paper="Tsai et al. 2019, ACL (MulT); token design of this project")
+class CrossModal(Fusion):
+    """Tokens of each stream look at those of the other streams, never at their own; a CLS token looks at all.
+
+    A stream is the CLS token's neighbour like any other, so that the tokens of a patient's only stream have
+    something to look at; what is absent is nobody's neighbour. Blocks are shared by the streams, which an
+    embedding tells apart.
+
+    Parameters
+    ----------
+    streams, n_tokens, d, hidden, dropout
+        As in `Fusion`; `d` a multiple of `heads`.
+    blocks : int
+        Rounds of attention.
+    heads : int
+        Attention heads.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[StreamSpec],
+        n_tokens: Mapping[str, int],
+        d: int,
+        hidden: int,
+        dropout: float,
+        *,
+        blocks: int = 2,
+        heads: int = 4,
+    ) -> None:
+        super().__init__(streams, n_tokens, d, hidden, dropout)
+        counts = [1, *(n_tokens[name] for name in self.names)]
+        owner = torch.tensor([i for i, count in enumerate(counts) for _ in range(count)])  # 0 is CLS
+        may_look = owner[:, None] != owner[None, :]
+        may_look[0, 0] = True  # a row of the mask is never empty, whatever is absent
+        self.register_buffer("owner", owner, persistent=False)
+        self.register_buffer("may_look", may_look, persistent=False)
+        self.cls = nn.Parameter(torch.randn(1, 1, d) * d**-0.5)
+        self.modality = nn.Parameter(torch.randn(len(self.names), d) * d**-0.5)
+        self.blocks = nn.ModuleList(Block(d, heads, dropout) for _ in range(blocks))
+        self.layer = nn.Sequential(nn.LayerNorm(d), *self._hidden_layer(d))
+
+    def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """The hidden layer over the CLS token, shape (b, hidden)."""
+        streams = [tokens[name] + embedding for name, embedding in zip(self.names, self.modality)]
+        x = torch.cat([self.cls.expand(len(present), -1, -1), *streams], dim=1)
+        there = torch.cat([torch.ones_like(present[:, :1]), present], dim=1)[:, self.owner]
+        x = torch.where(there[:, :, None], x, 0.0)
+        allowed = self.may_look & there[:, None, :]
+        for block in self.blocks:
+            x = block(x, allowed)
+        return self.layer(x[:, 0])

@@ -1,0 +1,41 @@
+"""Gated multimodal unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from einops import einsum, rearrange
+from torch import nn
+
+from mmfusion.nn.fusion.base import Fusion, TokenMean
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import FUSIONS
+
+
+@FUSIONS.register("gmu", modality="any", paper="Arevalo et al. 2017, ICLR workshop (arXiv 1702.01992)")
+class GatedMultimodalUnit(Fusion):
+    """Each hidden unit decides from all streams which of them to listen to.
+
+    The paper's two tied gates, z and 1 - z, are a softmax over two streams; here it is one over those present.
+    """
+
+    def __init__(
+        self, streams: Sequence[StreamSpec], n_tokens: Mapping[str, int], d: int, hidden: int, dropout: float
+    ) -> None:
+        super().__init__(streams, n_tokens, d, hidden, dropout)
+        m = len(self.names)
+        self.mean = TokenMean(self.names, n_tokens)
+        self.content = nn.ModuleList(nn.Linear(d, hidden) for _ in range(m))
+        self.gate = nn.Linear(m * d, m * hidden, bias=False)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """Gated sum of the streams' contents, shape (b, hidden)."""
+        vectors = self.mean(tokens, present)
+        content = torch.stack([layer(v) for layer, v in zip(self.content, vectors.unbind(1))], dim=1).tanh()
+        gates = rearrange(self.gate(rearrange(vectors, "b m d -> b (m d)")), "b (m h) -> b m h", m=len(self.names))
+        there = present | ~present.any(1, keepdim=True)
+        gates = torch.where(there[:, :, None], gates, -torch.inf).softmax(1)
+        content = torch.where(present[:, :, None], content, 0.0)
+        return self.drop(einsum(gates, content, "b m h, b m h -> b h"))

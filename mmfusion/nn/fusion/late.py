@@ -1,0 +1,37 @@
+"""Late fusion: the baseline without which no other can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from einops import rearrange
+from torch import nn
+
+from mmfusion.nn.fusion.base import Fusion, TokenMean
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import FUSIONS
+
+
+@FUSIONS.register("late", modality="any", paper="Kittler et al. 1998, IEEE TPAMI 20(3) (mean rule)")
+class Late(Fusion):
+    """Average of one-stream models over the streams present; no interaction between modalities.
+
+    Each stream has its own hidden layer, in its own columns of the output, divided by how many streams are there:
+    a linear head on that is the average of the logits of one-stream models, each with weights of its own.
+    """
+
+    def __init__(
+        self, streams: Sequence[StreamSpec], n_tokens: Mapping[str, int], d: int, hidden: int, dropout: float
+    ) -> None:
+        super().__init__(streams, n_tokens, d, hidden, dropout)
+        self.mean = TokenMean(self.names, n_tokens)
+        self.layers = nn.ModuleList(self._hidden_layer(d) for _ in self.names)
+        self.out_features = hidden * len(self.names)
+
+    def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """Hidden layers of the streams side by side, shape (b, m * hidden)."""
+        vectors = self.mean(tokens, present).unbind(1)
+        hidden = torch.stack([layer(v) for layer, v in zip(self.layers, vectors)], dim=1)
+        share = present / present.sum(1, keepdim=True).clamp_min(1)
+        return rearrange(hidden * share[:, :, None], "b m h -> b (m h)")

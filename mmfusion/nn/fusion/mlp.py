@@ -1,0 +1,60 @@
+"""All tokens, flat, into a perceptron: the radiomics baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from einops import rearrange
+from torch import nn
+
+from mmfusion.nn.fusion.base import Fusion
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import FUSIONS
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Batch norm that takes a training batch of one patient, by its running statistics."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 1 or not self.training:
+            return super().forward(x)
+        return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+@FUSIONS.register("mlp", modality="any", paper="the stage paper's baseline: 4114 -> 512 -> 128 -> classes")
+class Perceptron(Fusion):
+    """Flattened tokens through hidden layers with batch norm; zeros stand for what is missing.
+
+    With `table_values` encoders (and a `d` that divides the numbers of features) its inputs are the raw features.
+    The one fusion with batch statistics, as published: they are used in training only, predictions have none.
+
+    Parameters
+    ----------
+    streams, n_tokens, d, hidden, dropout
+        As in `Fusion`; `hidden` is the width of the first layer.
+    widths : sequence of int
+        Widths of further layers.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[StreamSpec],
+        n_tokens: Mapping[str, int],
+        d: int,
+        hidden: int,
+        dropout: float,
+        *,
+        widths: Sequence[int] = (128,),
+    ) -> None:
+        super().__init__(streams, n_tokens, d, hidden, dropout)
+        sizes = [d * sum(n_tokens[name] for name in self.names), hidden, *widths]
+        layers = [[nn.Linear(i, o), _BatchNorm(o), nn.ReLU(), nn.Dropout(dropout)] for i, o in pairwise(sizes)]
+        self.layers = nn.Sequential(*[part for layer in layers for part in layer])
+        self.out_features = sizes[-1]
+
+    def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """The last hidden layer, shape (b, widths[-1])."""
+        there = [torch.where(p[:, None, None], tokens[name], 0.0) for name, p in zip(self.names, present.unbind(1))]
+        return self.layers(rearrange(torch.cat(there, dim=1), "b t d -> b (t d)"))

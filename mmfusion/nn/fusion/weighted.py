@@ -1,0 +1,58 @@
+"""Concatenation with a weight for each modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from mmfusion.errors import MMFusionError
+from mmfusion.nn.fusion.concat import Concat
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import FUSIONS
+
+
+@FUSIONS.register("mod_weighted", modality="any", paper="the stage paper's `mod_weighted`: weights that sum to one")
+class ModalityWeighted(Concat):
+    """Concatenation of vectors times weights that sum to one over the streams present, given or learned.
+
+    Parameters
+    ----------
+    streams, n_tokens, d, hidden, dropout
+        As in `Fusion`.
+    weights : mapping of str to float, optional
+        Positive weight of each stream, by stream or by modality name; default learned, equal at first.
+
+    Raises
+    ------
+    MMFusionError
+        If a weight is missing or not positive.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[StreamSpec],
+        n_tokens: Mapping[str, int],
+        d: int,
+        hidden: int,
+        dropout: float,
+        *,
+        weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(streams, n_tokens, d, hidden, dropout)
+        if weights is None:
+            self.log_weights = nn.Parameter(torch.zeros(len(self.streams)))
+        else:
+            chosen = [weights.get(spec.name, weights.get(spec.modality, 0.0)) for spec in self.streams]
+            if min(chosen) <= 0:
+                name = self.names[chosen.index(min(chosen))]
+                raise MMFusionError(
+                    f"no positive weight for the stream {name!r}", expected="one for each stream", got=dict(weights)
+                )
+            self.register_buffer("log_weights", torch.tensor(chosen).log())
+
+    def scale(self, present: torch.Tensor) -> torch.Tensor:
+        """Weights, shape (b, m): on the simplex, zero for absent streams."""
+        masked = torch.where(present, self.log_weights, -torch.inf)
+        return torch.where(present.any(1, keepdim=True), masked, 0.0).softmax(1)

@@ -1,0 +1,185 @@
+"""The one kind of transformer there is: fitted inside the fold, on the rows it is given."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mmfusion.errors import DataError
+
+_ID_COLUMNS = {"patientid", "caseid", "patient", "bcrpatientbarcode", "submitterid"}
+
+
+@dataclass(frozen=True, eq=False)
+class StreamSpec:
+    """All that an encoder needs to know to be built.
+
+    Parameters
+    ----------
+    name : str
+        Stream: a modality's name, or "<modality>_table" for the features of an imaging modality.
+    kind : {"volume", "table", "genes"}
+        Shape of its input: (b, 1, S, S, S) in [0, 1]; (b, 2, d) values and observed mask; (b, G) z-scores.
+    modality : str
+        Block of the cohort's frame that it reads.
+    n_features : int
+        Side S of the cube, encoded columns d, or genes G.
+    feature_names : tuple of str
+        Names of the d columns or G genes; empty for a volume.
+    edge_index : ndarray of int64, shape (2, E), optional
+        Gene graph: row 0 source, row 1 destination.
+    edge_weight : ndarray of float32, shape (E,), optional
+        Its weights.
+    """
+
+    name: str
+    kind: str
+    modality: str
+    n_features: int
+    feature_names: tuple[str, ...] = ()
+    edge_index: np.ndarray | None = None
+    edge_weight: np.ndarray | None = None
+
+
+class FoldFitted(TransformerMixin, BaseEstimator):
+    """Base of the fold-fitted transformers of one modality's frame.
+
+    A subclass writes `_fit(frame)` and `_transform(frame)`. Both get the rows that have the modality, never a
+    row that is missing throughout; `_fit` gets them ordered by patient id, so that what is fitted does not depend
+    on the order of rows. `_transform` returns an array whose first axis is the frame's rows (0 rows included).
+    A subclass may narrow `_has(frame)`, which says who has the modality.
+
+    Attributes
+    ----------
+    feature_names_in_ : ndarray of str objects, shape (n_columns,)
+        Columns seen in `fit`.
+    n_features_in_ : int
+        How many.
+    n_fitted_ : int
+        Patients who had the modality in `fit`.
+    fitted_ids_hash_ : str
+        SHA-256 of their sorted ids: whom this transformer saw.
+    """
+
+    _unsaved: tuple[str, ...] = ()  # parameters that `state` leaves out, being needed by `fit` only
+
+    def fit(self, frame: pd.DataFrame, y: object = None) -> FoldFitted:
+        """Learn from the rows given, and from no other.
+
+        Parameters
+        ----------
+        frame : DataFrame, shape (n, n_columns)
+            One modality's block: single-level columns, index patient_id. A row that is missing throughout is a
+            patient who lacks the modality, and is ignored.
+        y : ignored
+
+        Raises
+        ------
+        DataError
+            If it is no such frame, or no patient has the modality.
+        """
+        check_frame(frame)
+        rows = frame.loc[self._has(frame)]
+        if rows.empty:
+            raise DataError("no patient has this modality", expected="at least one row that is not missing throughout")
+        rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
+        self._fit(rows)
+        self.feature_names_in_ = np.array(frame.columns, dtype=object)
+        self.n_features_in_ = frame.shape[1]
+        self.n_fitted_ = len(rows)
+        self.fitted_ids_hash_ = ids_hash(rows.index)
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """Array of float32 whose first axis is the rows of `frame`; zeros where the modality is missing.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        DataError
+            If it is no frame of one modality, or holds values that cannot be read.
+        """
+        check_is_fitted(self, "fitted_ids_hash_")
+        check_frame(frame)
+        has = self._has(frame)
+        values = self._transform(frame.loc[has])
+        if has.all():
+            return values
+        out = np.zeros((len(frame), *values.shape[1:]), dtype=values.dtype)
+        out[has] = values
+        return out
+
+    def state(self) -> dict[str, object]:
+        """Parameters and fitted attributes as JSON values and numpy arrays; `from_state` is its inverse."""
+        check_is_fitted(self, "fitted_ids_hash_")
+        fitted = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_")}
+        fitted["feature_names_in_"] = tuple(self.feature_names_in_)  # an array of objects would need pickle
+        params = {k: None if k in self._unsaved else v for k, v in self.get_params(deep=False).items()}
+        return copy.deepcopy({"class": type(self).__name__, "params": params, "fitted": dict(sorted(fitted.items()))})
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, object]) -> FoldFitted:
+        """The fitted transformer that `state()` described.
+
+        Raises
+        ------
+        DataError
+            If the state is of another class.
+        """
+        if state["class"] != cls.__name__:
+            raise DataError("state of another transformer", expected=cls.__name__, got=state["class"])
+        new = cls(**copy.deepcopy(state["params"]))
+        vars(new).update(copy.deepcopy(dict(state["fitted"])))
+        new.feature_names_in_ = np.array(new.feature_names_in_, dtype=object)
+        return new
+
+    def _has(self, frame: pd.DataFrame) -> np.ndarray:
+        """Who has the modality: bool, shape (n,)."""
+        return frame.notna().any(axis=1).to_numpy()
+
+    def _fit(self, frame: pd.DataFrame) -> None:
+        raise NotImplementedError
+
+    def _transform(self, frame: pd.DataFrame) -> np.ndarray:
+        raise NotImplementedError
+
+
+def check_frame(frame: pd.DataFrame) -> None:
+    """Raise `DataError` unless this is one modality's frame: one column level, unique ids and columns."""
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError("not one modality's frame", expected="a DataFrame indexed by patient_id", got=type(frame).__name__)
+    check_ids(frame.index)
+    if frame.columns.nlevels != 1:
+        raise DataError("columns have several levels", expected="one modality's frame, such as X['rna']")
+    if not frame.shape[1]:
+        raise DataError("a frame without columns", expected="at least one feature")
+    alien = [c for c in frame.columns if not isinstance(c, str)]
+    if alien:
+        raise DataError("a column's name is not a string", column=alien[0], expected="str", got=type(alien[0]).__name__)
+    if frame.columns.has_duplicates:
+        raise DataError("duplicate column", column=frame.columns[frame.columns.duplicated()][0])
+    named = [c for c in frame.columns if "".join(filter(str.isalnum, c.lower())) in _ID_COLUMNS]
+    if named:
+        raise DataError("patient ids among the features", column=named[0], hint="make it the index")
+
+
+def check_ids(index: pd.Index) -> None:
+    """Raise `DataError` unless every row has a patient id of its own."""
+    if index.isna().any():
+        raise DataError("a row has no patient id", expected="a patient_id in every row")
+    if index.has_duplicates:
+        twice = index[index.duplicated()].unique()
+        raise DataError("duplicate patient id", patient=", ".join(map(str, twice[:5])), hint="keep one row per patient")
+
+
+def ids_hash(index: pd.Index) -> str:
+    """SHA-256 of a set of patient ids, whatever their order."""
+    return hashlib.sha256("\x1f".join(sorted(map(str, index))).encode()).hexdigest()

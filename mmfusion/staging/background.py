@@ -1,0 +1,41 @@
+"""A synthetic background to explain predictions against: per-class quantiles, so that no patient's row leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmfusion.preprocessing.streams import StreamInputs
+
+QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+_ENOUGH = 10  # patients of a class, below which its quantiles would come close to single patients
+
+
+def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
+    """Quantiles of every feature among the patients of each class who have the stream.
+
+    Parameters
+    ----------
+    inputs : StreamInputs
+        The rows a model was fitted on.
+    codes : ndarray of int, shape (n,)
+        Their classes.
+
+    Returns
+    -------
+    StreamInputs
+        `K * 5` rows; each value is a quantile over at least 10 patients (the whole cohort's, where a class
+        has fewer), taken feature by feature, so that no row is a patient.
+    """
+    classes = np.unique(codes)
+    arrays = {}
+    for column, (name, array) in enumerate(inputs.arrays.items()):
+        has = inputs.present[:, column]
+        rows = []
+        for code in classes:
+            members = has & (codes == code)
+            chosen = array[members if members.sum() >= _ENOUGH else has]
+            rows.append(np.quantile(chosen, QUANTILES, axis=0).astype(np.float32))
+        arrays[name] = np.concatenate(rows)
+    n = len(classes) * len(QUANTILES)
+    index = [f"background-{i}" for i in range(n)]
+    return StreamInputs(arrays=arrays, present=np.ones((n, inputs.present.shape[1]), dtype=bool), index=index)

@@ -1,0 +1,350 @@
+"""StageClassifier: the multimodal stage model, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
+
+from mmfusion.compute import one_thread
+from mmfusion.errors import DataError
+from mmfusion.nn.losses import make_loss
+from mmfusion.nn.net import FusionNet
+from mmfusion.nn.presets import PRESETS
+from mmfusion.nn.training import StreamDataset, train
+from mmfusion.preprocessing.clinical import check_forbidden
+from mmfusion.preprocessing.probe import assert_no_leak
+from mmfusion.preprocessing.scans import CropAugmentation, augment_batch
+from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
+from mmfusion.staging.background import class_quantiles
+from mmfusion.staging.persistence import BundleMixin
+from mmfusion.staging.predict import PredictMixin
+
+
+class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator):
+    """Fuse whatever modalities a patient has, and give the probability of each stage.
+
+    Every statistic is learned in `fit`, from the rows it is given. Early stopping watches an inner split of
+    those rows. A modality that a patient lacks (a block of missing values) is masked out, in training and after.
+
+    Parameters
+    ----------
+    fusion : str, default "crossmodal"
+        A registered fusion (`mmfusion.list_fusions()`).
+    modalities : sequence of str, optional
+        Read only these; default all blocks of X but `meta`.
+    encoders : mapping, optional
+        Encoder by stream name ("ct", "ct_table", "rna", "ehr"); default by kind (`mmfusion.list_encoders()`).
+    d, hidden : int
+        Width of tokens and of the fused vector.
+    dropout : float in [0, 1)
+        Dropout of encoders and fusion.
+    modality_dropout : float in [0, 1)
+        Probability that a present modality is hidden from a training patient; never all of them.
+    head : {"softmax", "ordinal"}
+        Independent classes, or ordered thresholds on one score.
+    loss : {"cross_entropy", "focal"}
+        Class-weighted cross-entropy, or class-balanced focal loss (systems of class imbalance: Cui 2019).
+    gamma : float
+        Focusing parameter of the focal loss.
+    class_weight : {"balanced", None}
+        Weights of the cross-entropy.
+    n_genes, graph, graph_k, graph_edges
+        Genes kept in the fold, and the graph over them: "coexpression", "prior" (needs `graph_edges`), "random", "none".
+    crop_side, crop_spacing, crop_mode
+        Cube of the scan that is read: voxels, mm a voxel, "tumour" (round the seed) or "lung".
+    augment : bool
+        Random flips, shifts, noise, ... of training crops.
+    lr, weight_decay, batch_size, max_epochs, patience, schedule
+        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation loss.
+    validation_fraction : float in (0, 1)
+        Share of the rows given to `fit` that early stopping watches.
+    n_members : int
+        Networks, each with another inner split and initialisation, whose probabilities are averaged.
+    encoder_options, fusion_options : mapping, optional
+        Extra arguments: by encoder name, and of the fusion.
+    allow_leaky : bool
+        Accept inputs that give the label away. For demonstrations of leakage only; the model is stamped.
+    leak_probe : bool
+        Refuse inputs that determine the label (`mmfusion.preprocessing.probe`).
+    device : str
+        torch device for training.
+    random_state : int
+        Seed of everything random in `fit`.
+    verbose : bool
+        Show a progress bar over epochs.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str, shape (K,)
+        In order of severity.
+    transformer_ : CohortTransformer
+        Fitted preprocessing of every stream.
+    module_ : nn.Module
+        The trained networks; `module_(present, **streams)` gives log-probabilities, shape (n, K).
+    history_ : list of list of dict
+        Per member and epoch: train and validation loss.
+    background_ : StreamInputs
+        Synthetic rows (per-class quantiles) against which predictions are explained.
+    prior_ : ndarray, shape (K,)
+        Share of each class among the rows given to `fit`.
+    """
+
+    def __init__(
+        self,
+        fusion: str = "crossmodal",
+        *,
+        modalities: Sequence[str] | None = None,
+        encoders: Mapping[str, str] | None = None,
+        d: int = 32,
+        hidden: int = 64,
+        dropout: float = 0.3,
+        modality_dropout: float = 0.15,
+        head: str = "softmax",
+        loss: str = "cross_entropy",
+        gamma: float = 2.0,
+        class_weight: str | None = "balanced",
+        n_genes: int = 200,
+        graph: str = "coexpression",
+        graph_k: int = 10,
+        graph_edges: object = None,
+        crop_side: int = 32,
+        crop_spacing: float = 3.0,
+        crop_mode: str = "tumour",
+        augment: bool = True,
+        lr: float = 2e-3,
+        weight_decay: float = 1e-2,
+        batch_size: int = 32,
+        max_epochs: int = 30,
+        patience: int = 8,
+        schedule: str = "cosine",
+        validation_fraction: float = 0.2,
+        n_members: int = 1,
+        encoder_options: Mapping[str, Mapping[str, object]] | None = None,
+        fusion_options: Mapping[str, object] | None = None,
+        allow_leaky: bool = False,
+        leak_probe: bool = True,
+        device: str = "cpu",
+        random_state: int = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.fusion = fusion
+        self.modalities = modalities
+        self.encoders = encoders
+        self.d = d
+        self.hidden = hidden
+        self.dropout = dropout
+        self.modality_dropout = modality_dropout
+        self.head = head
+        self.loss = loss
+        self.gamma = gamma
+        self.class_weight = class_weight
+        self.n_genes = n_genes
+        self.graph = graph
+        self.graph_k = graph_k
+        self.graph_edges = graph_edges
+        self.crop_side = crop_side
+        self.crop_spacing = crop_spacing
+        self.crop_mode = crop_mode
+        self.augment = augment
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.schedule = schedule
+        self.validation_fraction = validation_fraction
+        self.n_members = n_members
+        self.encoder_options = encoder_options
+        self.fusion_options = fusion_options
+        self.allow_leaky = allow_leaky
+        self.leak_probe = leak_probe
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @classmethod
+    def from_preset(cls, name: str, **changes: object) -> StageClassifier:
+        """A classifier with the settings of `mmfusion.nn.presets.PRESETS[name]`, some changed.
+
+        Raises
+        ------
+        DataError
+            If there is no such preset.
+        """
+        if name not in PRESETS:
+            raise DataError(f"no preset called {name!r}", expected=", ".join(PRESETS))
+        return cls(**{**PRESETS[name], **changes})
+
+    def fit(self, X: pd.DataFrame, y: Sequence[object]) -> StageClassifier:
+        """Learn preprocessing and networks from these patients only.
+
+        Parameters
+        ----------
+        X : DataFrame, shape (n, n_columns)
+            Rows of `Cohort.X`.
+        y : array-like, shape (n,)
+            Their labels; an ordered categorical keeps its order.
+
+        Raises
+        ------
+        DataError
+            On labels that don't match X, one class only, fewer than two patients in a class, or a loss
+            that is not finite.
+        LeakageError
+            On columns that are known only with or after the stage, or that determine the label.
+        """
+        codes, self.classes_ = _encode_labels(X, y)
+        if not self.allow_leaky:
+            check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
+            if self.leak_probe:
+                assert_no_leak(X, y)
+        self.transformer_ = self._transformer()
+        inputs = self.transformer_.fit(X).transform(X)
+        self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
+        self.background_ = class_quantiles(inputs, codes)
+        members, self.history_ = [], []
+        for member in range(self.n_members):
+            with _reproducible(self.random_state + 1000 * member):
+                module, history = self._train_member(inputs, codes, self.random_state + 1000 * member)
+            members.append(module)
+            self.history_.append(history)
+        self.module_ = Ensemble(members)
+        self.n_features_in_ = X.shape[1]
+        self.feature_names_in_ = X.columns
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Probability of each class in the order of `classes_`, shape (n, K).
+
+        Raises
+        ------
+        DataError
+            On a patient with none of the model's modalities, another unit of RNA, or malformed values.
+        """
+        check_is_fitted(self, "module_")
+        return self._proba(self.transformer_.transform(X))
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """The most probable class of each patient, shape (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _proba(self, inputs: StreamInputs) -> np.ndarray:
+        out = []
+        with one_thread(), torch.inference_mode():
+            for start in range(0, len(inputs.present), 64):
+                rows = slice(start, start + 64)
+                streams = {name: torch.as_tensor(array[rows]) for name, array in inputs.arrays.items()}
+                out.append(self.module_(torch.as_tensor(inputs.present[rows]), **streams).exp())
+        return torch.cat(out).double().numpy()
+
+    def _transformer(self) -> CohortTransformer:
+        names = ("modalities", "n_genes", "graph", "graph_k", "graph_edges", "crop_side", "crop_spacing", "crop_mode")
+        return CohortTransformer(**{name: getattr(self, name) for name in names})
+
+    def build_module(self, specs: Sequence[object], n_classes: int) -> FusionNet:
+        """The untrained network for these streams (on the meta device, its shape alone)."""
+        return FusionNet(
+            specs,
+            n_classes,
+            encoders=self.encoders or {},
+            fusion=self.fusion,
+            head=self.head,
+            d=self.d,
+            hidden=self.hidden,
+            dropout=self.dropout,
+            modality_dropout=self.modality_dropout,
+            encoder_options=self.encoder_options or {},
+            fusion_options=self.fusion_options or {},
+        )
+
+    def _train_member(self, inputs: StreamInputs, codes: np.ndarray, seed: int) -> tuple[FusionNet, list[dict]]:
+        train_rows, valid_rows = train_test_split(
+            np.arange(len(codes)), test_size=self._n_validation(codes), stratify=codes, random_state=seed
+        )
+        volumes = [spec.name for spec in self.transformer_.specs_ if spec.kind == "volume"]
+        augment = partial(augment_batch, config=CropAugmentation()) if self.augment and volumes else None
+        counts = np.bincount(codes[train_rows], minlength=len(self.classes_))
+        return train(
+            self.build_module(self.transformer_.specs_, len(self.classes_)),
+            make_loss(self.loss, counts, gamma=self.gamma, class_weight=self.class_weight),
+            _dataset(inputs, codes, train_rows, augment, volumes),
+            _dataset(inputs, codes, valid_rows, None, volumes),
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            schedule=self.schedule,
+            device=self.device,
+            progress=self.verbose,
+        )
+
+    def _n_validation(self, codes: np.ndarray) -> int:
+        smallest = np.bincount(codes).min()
+        if smallest < 2:
+            name = self.classes_[np.bincount(codes).argmin()]
+            raise DataError(
+                f"class {name!r} has one patient in the rows given to fit",
+                expected="at least 2, one to learn from and one for early stopping",
+                hint="choose a coarser target, such as stage2",
+            )
+        return max(int(round(self.validation_fraction * len(codes))), len(self.classes_))
+
+
+class Ensemble(torch.nn.Module):
+    """Mean probability of several networks, as a log-probability, shape (n, K)."""
+
+    def __init__(self, members: Sequence[FusionNet]) -> None:
+        super().__init__()
+        self.members = torch.nn.ModuleList(members)
+        self.eval()
+
+    def forward(self, present: torch.Tensor, **streams: torch.Tensor) -> torch.Tensor:
+        """Log of the members' mean probability; clamped, so that its gradient is finite."""
+        proba = torch.stack([member(present, **streams).softmax(-1) for member in self.members]).mean(0)
+        return proba.clamp_min(1e-12).log()
+
+
+def _dataset(inputs: StreamInputs, codes: np.ndarray, rows: np.ndarray, augment: object, volumes: list) -> StreamDataset:
+    arrays = {name: array[rows] for name, array in inputs.arrays.items()}
+    return StreamDataset(arrays, inputs.present[rows], codes[rows], augment, volumes)
+
+
+@contextmanager
+def _reproducible(seed: int) -> Iterator[None]:
+    """Seeded torch, one thread; the caller's random state is as it was afterwards."""
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _columns_read(X: pd.DataFrame, modalities: Sequence[str] | None) -> list[tuple[str, str]]:
+    wanted = set(modalities) if modalities is not None else set(X.columns.unique(0)) - {"meta"}
+    return [column for column in X.columns if column[0] in wanted]
+
+
+def _encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(X, pd.DataFrame):
+        raise DataError("X is not a cohort's frame", expected="rows of cohort.X", got=type(X).__name__)
+    if len(X) != len(y):
+        raise DataError("X and y differ in length", expected=f"{len(X)} labels", got=len(y))
+    y = y if isinstance(y, pd.Series) else pd.Series(y, index=X.index)
+    if not y.index.equals(X.index):
+        raise DataError("X and y are not about the same patients", hint="use cohort.X and cohort.y, indexed alike")
+    if y.isna().any():
+        raise DataError("a patient has no label", patient=", ".join(map(str, y.index[y.isna()][:5])))
+    if isinstance(y.dtype, pd.CategoricalDtype):
+        y = y.cat.remove_unused_categories()
+    else:
+        y = y.astype("category")
+    if len(y.cat.categories) < 2:
+        raise DataError("only one class among the labels", got=", ".join(map(str, y.cat.categories)), expected="two or more")
+    return y.cat.codes.to_numpy().astype(np.int64), np.array(list(y.cat.categories))

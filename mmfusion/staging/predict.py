@@ -1,0 +1,157 @@
+"""Staging of one patient from files, any subset of modalities."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from mmfusion.data.cohort import META, presence
+from mmfusion.data.tables import read_ehr, read_rna, read_table
+from mmfusion.errors import DataError, MMFusionError
+from mmfusion.explain.gene_attribution import gene_shap
+from mmfusion.staging.prediction import StagePrediction
+
+_TABLES = (".csv", ".tsv", ".txt")
+
+
+class PredictMixin:
+    """`predict_patient` and `predict_each` of a fitted StageClassifier."""
+
+    def predict_patient(
+        self,
+        ct: str | Path | None = None,
+        rna: str | Path | pd.DataFrame | None = None,
+        ehr: str | Path | pd.DataFrame | None = None,
+        *,
+        patient: str | None = None,
+        seed: Sequence[float] | None = None,
+        rna_unit: str | None = None,
+        top_genes: int = 10,
+    ) -> StagePrediction:
+        """Stage one patient from any subset of modalities.
+
+        Parameters
+        ----------
+        ct : path, optional
+            Folder or ZIP of DICOM, NIfTI, NRRD; or a CSV of CT features.
+        rna : path or DataFrame, optional
+            Gene expression; one patient's, or a table in which `patient` is found.
+        ehr : path or DataFrame, optional
+            Health records, likewise; the official tables of known cohorts are recognised.
+        patient : str, optional
+            The patient's id in tables of several.
+        seed : (x, y, z), optional
+            A point in the tumour, LPS mm. Without it the lung field is used, with a warning.
+        rna_unit : str, optional
+            Unit of `rna`; default the unit that the model was fitted on.
+        top_genes : int
+            Genes to name.
+
+        Raises
+        ------
+        DataError
+            If nothing is given, a modality is one that the model does not read, or a table is malformed.
+        ScanError
+            If the scan cannot be read or trusted.
+        """
+        check_is_fitted(self, "module_")
+        blocks: dict[str, pd.DataFrame] = {}
+        if rna is not None:
+            genes = [g for s in self.transformer_.specs_ if s.kind == "genes" for g in s.feature_names]
+            blocks["rna"] = _one(read_rna(rna, patient, genes=genes, unit=rna_unit), rna, patient)
+        if ehr is not None:
+            blocks["ehr"] = _one(read_ehr(ehr, patient), ehr, patient)
+        name = patient or next((str(b.index[0]) for b in blocks.values() if b.index[0] != "patient"), "patient")
+        if ct is not None:
+            blocks["ct"] = _scan(Path(ct), seed, patient)
+        if not blocks:
+            raise DataError("nothing to read", patient=name, expected="at least one of ct, rna, ehr")
+        X = pd.concat({m: b.set_axis([name]) for m, b in blocks.items()}, axis=1).rename_axis("patient_id")
+        X.attrs["units"] = {"rna": rna_unit} if rna_unit else {}
+        return self.predict_row(X, top_genes=top_genes)
+
+    def predict_row(self, X: pd.DataFrame, *, top_genes: int = 10) -> StagePrediction:
+        """Stage the patient in the single row of `X`, a row of `Cohort.table`.
+
+        Raises
+        ------
+        DataError
+            If the row has no modality that the model reads, or a malformed one.
+        """
+        if len(X) != 1:
+            raise DataError("one row at a time", expected="one patient", got=f"{len(X)} rows")
+        known = list(dict.fromkeys(spec.modality for spec in self.transformer_.specs_))
+        has = presence(X).iloc[0]
+        alien = [m for m in has.index[has] if m not in known]
+        if alien and not any(m in known for m in has.index[has]):
+            raise DataError(
+                "the model does not read this", patient=X.index[0], got=", ".join(alien), expected=", ".join(known)
+            )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            inputs = self.transformer_.transform(X.loc[:, ~X.columns.get_level_values(0).isin([*alien, META])])
+            proba = self._proba(inputs)[0]
+            stage = self.classes_[proba.argmax()]
+            genes = self._top_genes(inputs, stage, top_genes)
+        notes = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+        notes += [f"{m} was given, but the model does not read it" for m in alien]
+        notes += ["the model was fitted with inputs that give the label away (LEAKY)"] if self.allow_leaky else []
+        present = dict(zip([s.modality for s in self.transformer_.specs_], inputs.present[0], strict=True))
+        used = tuple(m for m in known if any(inputs.present[0][i] for i, s in enumerate(self.transformer_.specs_) if s.modality == m))
+        return StagePrediction(
+            patient=str(X.index[0]),
+            stage=str(stage),
+            probabilities={str(c): float(p) for c, p in zip(self.classes_, proba, strict=True)},
+            used=used,
+            missing=tuple(m for m in present if m not in used),
+            top_genes=genes,
+            warnings=tuple(dict.fromkeys(notes)),
+            target=str(getattr(self, "target_", "") or ""),
+        )
+
+    def predict_each(self, X: pd.DataFrame, *, top_genes: int = 10) -> list[StagePrediction | MMFusionError]:
+        """Stage every row of `X` on its own; a patient who cannot be staged gives the error, and the rest go on."""
+        out: list[StagePrediction | MMFusionError] = []
+        for patient in X.index:
+            try:
+                out.append(self.predict_row(X.loc[[patient]], top_genes=top_genes))
+            except MMFusionError as error:
+                out.append(error)
+        return out
+
+    def _top_genes(self, inputs: object, stage: str, n: int) -> tuple[tuple[str, float], ...]:
+        genes = [i for i, s in enumerate(self.transformer_.specs_) if s.kind == "genes"]
+        if not n or not genes or not inputs.present[0][genes[0]]:
+            return ()
+        values = gene_shap(self, inputs, random_state=0).values_of(stage).iloc[0]
+        top = values.reindex(values.abs().sort_values(ascending=False).index)[:n]
+        return tuple((str(g), float(v)) for g, v in top.items())
+
+
+def _one(table: pd.DataFrame, source: object, patient: str | None) -> pd.DataFrame:
+    if len(table) != 1:
+        file = source if isinstance(source, str | Path) else None
+        raise DataError(
+            "the table has several patients", file=file, got=f"{len(table)}: {', '.join(map(str, table.index[:3]))}...",
+            hint="say which one: patient=... (--patient)",
+        )
+    return table
+
+
+def _scan(path: Path, seed: Sequence[float] | None, patient: str | None) -> pd.DataFrame:
+    if path.suffix.lower() in _TABLES:
+        table = read_table(path, numbers=True)
+        table = table.set_index(table.columns[0])
+        return _one(table if patient is None else table.loc[table.index.astype(str) == patient], path, patient)
+    if not path.exists():
+        raise DataError("no such scan", patient=patient, file=path)
+    row: dict[str, object] = {"volume": str(path)}
+    if seed is not None:
+        if len(seed) != 3:
+            raise DataError("a seed is a point", patient=patient, expected="x,y,z in LPS mm", got=seed)
+        row |= {f"seed_{axis}": float(v) for axis, v in zip("xyz", seed, strict=True)}
+    return pd.DataFrame([row])

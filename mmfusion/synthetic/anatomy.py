@@ -1,0 +1,139 @@
+"""A small chest CT of the phantom: parenchyma, vessels, chest wall with ribs, a lesion, and the scanner that saw it.
+
+Arrays are in (z, y, x), coordinates in LPS mm. Nothing here knows the stage: a scan is drawn from the lesion's
+appearance, the side of the chest, the scanner and a generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from mmfusion.synthetic.lesions import SpikyBall
+
+LUNG_HU, VESSEL_HU, MUSCLE_HU, FAT_HU, BONE_HU = -850.0, 20.0, 45.0, -95.0, 420.0
+WALL_MM, MEDIASTINUM_MM = 50.0, 58.0  # from the centre of the field of view, to the outside and to the inside
+VESSELS, POINTS_PER_VOXEL = 9, 12
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How a site images: grid (z, y, x), noise before the reconstruction kernel, the kernel's width, a HU offset."""
+
+    name: str
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    noise_hu: float
+    blur_mm: float
+    offset_hu: float
+
+
+SCANNERS = (
+    Scanner("soft kernel, low noise", (46, 46, 46), (3.0, 3.0, 3.0), 45.0, 1.9, 0.0),
+    Scanner("sharp kernel, noisy", (44, 48, 48), (3.2, 2.9, 2.9), 75.0, 1.2, 8.0),
+    Scanner("medium kernel", (48, 44, 44), (2.9, 3.2, 3.2), 60.0, 1.5, -10.0),
+    Scanner("soft kernel, offset", (46, 48, 48), (3.0, 2.9, 2.9), 55.0, 1.8, 15.0),
+)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """`hu` int16 and `mask` uint8, shape (z, y, x); `origin` (of voxel 0) and lesion `centre` in LPS mm, shape (3,)."""
+
+    hu: np.ndarray
+    mask: np.ndarray
+    origin: np.ndarray
+    centre: np.ndarray
+
+
+def render(lesion: Mapping[str, float], scanner: Scanner, rng: np.random.Generator, *, right: bool) -> Scan:
+    """Draw one scan.
+
+    Parameters
+    ----------
+    lesion : mapping
+        A row of `lesions.sample`.
+    scanner : Scanner
+        Grid, noise, kernel, offset.
+    rng : Generator
+        The scan's own.
+    right : bool
+        Which lung: the chest wall lies at the patient's right (-x) or left.
+    """
+    axes = [(np.arange(n, dtype=np.float32) - (n - 1) / 2) * s for n, s in zip(scanner.shape, scanner.spacing)]
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    outward = -x if right else x
+    hu = np.full(scanner.shape, LUNG_HU + rng.normal(0, 20), dtype=np.float32)
+    voxel_mm = float(np.mean(scanner.spacing))
+    vessels = _vessels(scanner, rng, right=right)
+    hu += vessels * (VESSEL_HU - hu)
+    depth = outward - (WALL_MM + rng.normal(0, 2) - y**2 / 260 - (z - rng.normal(0, 15)) ** 2 / 500)
+    hu += _soft(depth, voxel_mm) * (_wall_hu(depth, y, z, rng) - hu)
+    hu += _soft(-outward - MEDIASTINUM_MM - rng.normal(0, 2) + y**2 / 400, voxel_mm) * (MUSCLE_HU - hu)
+
+    centre = rng.uniform(-8, 8, 3)  # (z, y, x) from the middle of the field of view
+    ball = SpikyBall(lesion["diameter_mm"], lesion["spiculation"], rng)
+    inside, box = _fill(ball, centre, axes, voxel_mm)
+    texture = gaussian_filter(rng.standard_normal(inside.shape, dtype=np.float32), 1.0)
+    tissue = lesion["solidity_hu"] + lesion["texture_hu"] * texture / max(float(texture.std()), 1e-6)
+    hu[box] += inside * (tissue - hu[box])
+    mask = np.zeros(scanner.shape, dtype=np.uint8)
+    mask[box] = inside >= 0.5
+
+    hu += scanner.noise_hu * rng.standard_normal(scanner.shape, dtype=np.float32)
+    hu = gaussian_filter(hu, [scanner.blur_mm / s for s in scanner.spacing], truncate=3.0) + scanner.offset_hu
+    middle = np.round(np.array([-75.0 if right else 75.0, -150.0, -620.0]) + rng.normal(0, 15, 3), 1)
+    first = np.array([axis[0] for axis in axes[::-1]])
+    return Scan(
+        hu=np.clip(np.rint(hu), -1024, 3071).astype(np.int16),
+        mask=mask,
+        origin=middle + first,
+        centre=middle + centre[::-1],
+    )
+
+
+def _soft(depth: np.ndarray, voxel_mm: float) -> np.ndarray:
+    """Share of a voxel beyond a surface, from its depth behind it."""
+    return np.clip(depth / voxel_mm + 0.5, 0.0, 1.0)
+
+
+def _wall_hu(depth: np.ndarray, y: np.ndarray, z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Muscle, ribs that run down to the front every 26 mm, and fat under the skin."""
+    rib = (z + 0.35 * y + rng.uniform(0, 26)) % 26 < 10
+    tissue = np.where(depth > 18, FAT_HU, MUSCLE_HU).astype(np.float32)
+    return np.where(rib & (depth > 3) & (depth < 12), BONE_HU, tissue)
+
+
+def _vessels(scanner: Scanner, rng: np.random.Generator, *, right: bool) -> np.ndarray:
+    """Share of each voxel in vessels that fan out from the hilum and taper: float32 in [0, 1], by throwing points."""
+    along = np.linspace(0, 1, 90, dtype=np.float32)[None, :, None]
+    direction = rng.normal(0, 0.6, (VESSELS, 1, 3)) * [1, 1, 0] + [0, 0, -1 if right else 1]
+    bend = rng.normal(0, 12, (VESSELS, 1, 3))
+    hilum = np.array([0, 0, 56.0 if right else -56.0]) + rng.normal(0, 5, 3)
+    length = rng.uniform(60, 105, (VESSELS, 1, 1))
+    line = hilum + along * length * direction + along**2 * bend
+    radius = 3.6 - 2.6 * along
+    step_volume = np.pi * radius[0, :, 0] ** 2 * length.mean() / along.shape[1]
+    points = np.maximum(1, step_volume / np.prod(scanner.spacing) * POINTS_PER_VOXEL).astype(int)
+    cloud = np.repeat(line, points, axis=1)
+    ball = rng.uniform(-1, 1, cloud.shape).astype(np.float32)
+    cloud = cloud + ball * np.repeat(radius, points, axis=1)
+    index = np.floor(cloud / scanner.spacing + np.array(scanner.shape) / 2).astype(int).reshape(-1, 3)
+    index = index[((index >= 0) & (index < scanner.shape)).all(axis=1)]
+    flat = np.ravel_multi_index(index.T, scanner.shape)
+    count = np.bincount(flat, minlength=int(np.prod(scanner.shape))).reshape(scanner.shape)
+    return np.minimum(count / POINTS_PER_VOXEL, 1.0).astype(np.float32)
+
+
+def _fill(
+    ball: SpikyBall, centre: np.ndarray, axes: list[np.ndarray], voxel_mm: float
+) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """The ball's share of each voxel, within the box of voxels that it can reach."""
+    reach = ball.reach + voxel_mm
+    limits = [np.searchsorted(axis, [c - reach, c + reach]) for axis, c in zip(axes, centre)]
+    box = tuple(slice(*limit) for limit in limits)
+    offsets = np.stack(np.meshgrid(*[axis[b] - c for axis, b, c in zip(axes, box, centre)], indexing="ij"), axis=-1)
+    return ball.occupancy(offsets.astype(np.float32), voxel_mm), box

@@ -1,0 +1,177 @@
+"""The phantom's generative model: latents, the stage they cause, and what the best possible reader makes of the data.
+
+One standard normal latent per modality: tumour burden `B` (CT), gene programme `P` (RNA), clinical risk `R` (EHR).
+The stage is a proportional-odds model of a score with an interaction,
+
+    s = 1.20 B + 1.10 P + 1.20 R + 0.7 B P,      P(stage <= k) = expit((t_k - s) / 0.15),
+
+with thresholds t_k that give I 45 %, II 30 %, III 25 %. Each modality's data are independent of everything else given
+its latent, with a known likelihood, so each posterior is computed on a grid and P(stage | any subset) is a contraction
+over the product of the grids.
+
+The optimum is that of a reader of the *parameters* of the scans (diameter, attenuation, ...): an upper bound for one
+who must measure them from noisy voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from mmfusion.errors import DataError
+from mmfusion.synthetic import clinical, lesions
+from mmfusion.synthetic.genes import GeneProgramme, gene_programme
+
+LATENTS = {"ct": "tumour burden", "rna": "gene programme", "ehr": "clinical risk"}
+MODALITIES = tuple(LATENTS)
+STAGES = ("I", "II", "III")
+BALANCE = (0.45, 0.30, 0.25)
+WEIGHTS, INTERACTION, SOFTNESS = (1.20, 1.10, 1.20), 0.7, 0.15
+SIGNALS = ("planted", "null")
+GRID = np.linspace(-4.0, 4.0, 41)
+PRIOR = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
+N_DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Patients before anything is rendered: latents (n, 3), stage (n,) in 0..2, and what each modality shows."""
+
+    latents: np.ndarray
+    stage: np.ndarray
+    lesions: pd.DataFrame
+    genes: pd.DataFrame
+    record: pd.DataFrame
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """An independent generator for one purpose, so that changing one option leaves the rest of a cohort as it was."""
+    return np.random.default_rng([seed, crc32(name.encode())])
+
+
+def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | None = None) -> Draw:
+    """`n` patients of the model. A null draw differs from a planted one of the same seed in the stage alone."""
+    latents = stream(seed, "latents").standard_normal((n, 3))
+    return Draw(
+        latents=latents,
+        stage=draw_stage(latents, stream(seed, "stage"), signal),
+        lesions=lesions.sample(latents[:, 0], stream(seed, "lesions")),
+        genes=(programme or gene_programme()).sample(latents[:, 1], stream(seed, "genes")),
+        record=clinical.sample(latents[:, 2], stream(seed, "clinical")),
+    )
+
+
+def draw_stage(latents: np.ndarray, rng: np.random.Generator, signal: str = "planted") -> np.ndarray:
+    """Stage 0, 1 or 2 of each row of `latents`, shape (n,)."""
+    if signal == "null":
+        return rng.choice(len(STAGES), len(latents), p=BALANCE)
+    cumulative = expit((_thresholds() - _score(*latents.T)[:, None]) / SOFTNESS)
+    return (rng.random((len(latents), 1)) > cumulative).sum(axis=1)
+
+
+def beliefs(
+    lesion: pd.DataFrame | None, gene_score: np.ndarray | None, record: pd.DataFrame | None, programme: GeneProgramme
+) -> dict[str, np.ndarray]:
+    """Posterior of each latent on `GRID`, shape (n, 41), rows summing to one; a modality of None is left out."""
+    log = {
+        "ct": None if lesion is None else lesions.log_likelihood(lesion, GRID),
+        "rna": None if gene_score is None else programme.log_likelihood(gene_score, GRID),
+        "ehr": None if record is None else clinical.log_likelihood(record, GRID),
+    }
+    out = {}
+    for modality, likelihood in log.items():
+        if likelihood is not None:
+            weight = np.exp(likelihood - likelihood.max(axis=1, keepdims=True)) * PRIOR
+            out[modality] = weight / weight.sum(axis=1, keepdims=True)
+    return out
+
+
+def class_probabilities(belief: Mapping[str, np.ndarray], modalities: Sequence[str], signal: str) -> np.ndarray:
+    """P(stage | the data of `modalities`), shape (n, 3), by integrating over the latents."""
+    n = len(next(iter(belief.values())))
+    parts = [belief[m] if m in modalities else PRIOR[None] for m in MODALITIES]
+    table = _stage_table(signal)
+    out = np.empty((n, len(STAGES)))
+    for rows in np.array_split(np.arange(n), n // 500 + 1):
+        b, p, r = (q if len(q) == 1 else q[rows] for q in parts)
+        inner = (r @ table.reshape(-1, len(GRID)).T).reshape(-1, *table.shape[:-1])  # (n, stage, b, p)
+        inner = (inner @ p[:, None, :, None])[..., 0]
+        out[rows] = (inner @ b[:, :, None])[..., 0]
+    return out
+
+
+def macro_auc(probabilities: np.ndarray) -> float:
+    """One-vs-rest macro-AUC that calibrated `probabilities` (n, k) reach in expectation over the labels."""
+    aucs = []
+    for p in probabilities.T:
+        p = np.sort(p)
+        negative = 1 - p
+        if np.ptp(p) < 1e-9:  # all patients tie
+            aucs.append(0.5)
+            continue
+        aucs.append(float(p @ (negative.cumsum() - negative / 2) / (p.sum() * negative.sum())))
+    return float(np.mean(aucs))
+
+
+def subsets(modalities: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every non-empty subset, small ones first, in the order of `MODALITIES`."""
+    ordered = [m for m in MODALITIES if m in modalities]
+    return [s for k in range(1, len(ordered) + 1) for s in combinations(ordered, k)]
+
+
+@lru_cache(maxsize=32)
+def best_readings(
+    signal: str, n_genes: int, n_planted: int, n_draws: int = N_DRAWS
+) -> dict[tuple[str, ...], np.ndarray]:
+    """P(stage | subset) of `n_draws` patients of the model, shape (n_draws, 3), by subset of modalities; cached."""
+    programme = gene_programme(n_genes, n_planted)
+    latents = stream(0, "optimum").standard_normal((n_draws, 3))
+    belief = beliefs(
+        lesions.sample(latents[:, 0], stream(0, "optimum lesions")),
+        programme.sample_score(latents[:, 1], stream(0, "optimum genes")),
+        clinical.sample(latents[:, 2], stream(0, "optimum clinical")),
+        programme,
+    )
+    readings = {s: class_probabilities(belief, s, signal) for s in subsets(MODALITIES)}
+    for array in readings.values():
+        array.flags.writeable = False
+    return readings
+
+
+def check_signal(signal: str) -> None:
+    """Raise `DataError` unless `signal` is one of `SIGNALS`."""
+    if signal not in SIGNALS:
+        raise DataError("no such signal", expected=" or ".join(SIGNALS), got=repr(signal))
+
+
+def _score(burden: np.ndarray, programme: np.ndarray, risk: np.ndarray) -> np.ndarray:
+    return WEIGHTS[0] * burden + WEIGHTS[1] * programme + WEIGHTS[2] * risk + INTERACTION * burden * programme
+
+
+@lru_cache(maxsize=1)
+def _thresholds() -> np.ndarray:
+    """Where the score passes from one stage to the next, so that the stages have the shares `BALANCE`."""
+    score = _score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
+    weight = np.einsum("b,p,r->bpr", PRIOR, PRIOR, PRIOR)
+    shares = np.cumsum(BALANCE)[:-1]
+    return np.array(
+        [brentq(lambda t, q=q: (expit((t - score) / SOFTNESS) * weight).sum() - q, -20, 20) for q in shares]
+    )
+
+
+@lru_cache(maxsize=2)
+def _stage_table(signal: str) -> np.ndarray:
+    """P(stage | B, P, R) on the product of the grids, shape (3, 41, 41, 41)."""
+    score = _score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
+    if signal == "null":
+        return np.broadcast_to(np.array(BALANCE)[:, None, None, None], (3, *score.shape)).copy()
+    first, second = (expit((t - score) / SOFTNESS) for t in _thresholds())
+    return np.stack([first, second - first, 1 - second])

@@ -1,0 +1,119 @@
+"""The phantom's scans on disk: one NIfTI volume and mask per patient, made once and found again by their parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from mmfusion.errors import DataError
+from mmfusion.synthetic.anatomy import SCANNERS, render
+
+COMPLETE = "complete.json"  # written last: a folder without it is not a phantom's
+
+
+def cache_folder() -> Path:
+    """Where generated files go: $MMFUSION_CACHE, or ~/.cache/mmfusion."""
+    return Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion")
+
+
+def ensure_scans(root: Path | None, key: Mapping[str, object], patients: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Render the patients' scans unless they are there already.
+
+    Parameters
+    ----------
+    root : Path or None
+        Folder of this phantom's files; None: below `cache_folder`, named by the hash of `key`.
+    key : mapping
+        What determines the scans (JSON-able), the generator's version among it.
+    patients : DataFrame, shape (n, >= 6)
+        Index patient_id; the lesion's appearance, `site` (number of the scanner) and `right`.
+    seed : int
+        A scan is a function of (seed, row number) and its row.
+
+    Returns
+    -------
+    DataFrame, shape (n, 5)
+        volume, mask (paths), seed_x, seed_y, seed_z (LPS mm, within some 2 mm of the lesion's centre).
+
+    Raises
+    ------
+    DataError
+        If `root` holds something else.
+    """
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    folder = root or cache_folder() / "phantom" / digest[:16]
+    occupied = folder.exists() and any(folder.iterdir())  # asked first: another process may be just finishing
+    if not _is_complete(folder, digest):
+        if occupied and root is not None:
+            raise DataError("the folder holds something else", file=folder, hint="give an empty or a new folder")
+        if occupied:  # our own cache, damaged
+            shutil.rmtree(folder)
+        _make(folder, digest, key, patients, seed)
+    seeds = pd.read_csv(folder / "seeds.csv", index_col="patient_id")
+    paths = {
+        kind: [str(folder / "scans" / p / f"{kind}.nii.gz") for p in patients.index] for kind in ("volume", "mask")
+    }
+    return pd.concat([pd.DataFrame(paths, index=patients.index), seeds], axis=1)
+
+
+def _is_complete(folder: Path, digest: str) -> bool:
+    marker = folder / COMPLETE
+    return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")).get("digest") == digest
+
+
+def _make(folder: Path, digest: str, key: Mapping[str, object], patients: pd.DataFrame, seed: int) -> None:
+    """Fill a temporary sibling, then move it into place in one step."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        seeds = {}
+        for number, (patient, row) in enumerate(patients.iterrows()):
+            rng = np.random.default_rng([seed, number, 7])
+            scanner = SCANNERS[int(row["site"])]
+            scan = render(row, scanner, rng, right=bool(row["right"]))
+            place = draft / "scans" / str(patient)
+            place.mkdir(parents=True)
+            write_nifti(place / "volume.nii.gz", scan.hu, scanner.spacing, scan.origin)
+            write_nifti(place / "mask.nii.gz", scan.mask, scanner.spacing, scan.origin)
+            seeds[patient] = np.round(scan.centre + rng.normal(0, 1.0, 3), 2)
+        table = pd.DataFrame.from_dict(seeds, orient="index", columns=["seed_x", "seed_y", "seed_z"])
+        table.rename_axis("patient_id").to_csv(draft / "seeds.csv")
+        (draft / COMPLETE).write_text(json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8")
+        draft.chmod(0o755)
+        try:
+            if folder.exists():  # and empty
+                folder.rmdir()
+            draft.rename(folder)
+        except OSError:  # another process was faster
+            if not _is_complete(folder, digest):
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_nifti(path: Path, array: np.ndarray, spacing: tuple[float, float, float], origin: np.ndarray) -> None:
+    """Write a (z, y, x) array with axes along LPS; NIfTI itself is (x, y, z) and RAS.
+
+    Parameters
+    ----------
+    spacing : tuple of float
+        (z, y, x), mm.
+    origin : ndarray, shape (3,)
+        LPS (x, y, z) of the first voxel, mm.
+    """
+    affine = np.diag([-spacing[2], -spacing[1], spacing[0], 1.0])
+    affine[:3, 3] = origin * [-1, -1, 1]
+    image = nib.Nifti1Image(np.ascontiguousarray(array.transpose(2, 1, 0)), affine)
+    image.header.set_xyzt_units("mm")
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    image.to_filename(path)

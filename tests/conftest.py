@@ -1,0 +1,20 @@
+"""Shared fixtures: where the real data is, and one thread per process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+REAL = Path(os.environ.get("MMFUSION_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real samples; tests that need it are skipped where it is absent."""
+    if not (REAL / "nsclc_radiogenomics").is_dir():
+        pytest.skip(f"real data not found at {REAL}; set MMFUSION_DATA to its folder")
+    return REAL

@@ -1,0 +1,129 @@
+import pandas as pd
+import pytest
+
+from mmfusion.data.manifest import check_hashes, hash_path, read_manifest, resolve, write_manifest
+from mmfusion.errors import ManifestError
+
+ROW = {"dataset": "d", "patient_id": "p1", "modality": "ct", "role": "volume", "path": "p1.nii"}
+
+
+def frame(*changes):
+    return pd.DataFrame([{**ROW, **change} for change in changes])
+
+
+def test_round_trip(tmp_path):
+    (tmp_path / "p1.nii").write_bytes(b"scan")
+    (tmp_path / "rna.csv").write_text("gene,p1\nTP53,1\n")
+    rows = frame({}, {"patient_id": "", "modality": "rna", "role": "features", "path": "rna.csv", "unit": "tpm"})
+    before = rows.copy()
+    path = write_manifest(rows, tmp_path / "m.csv", hashes=True)
+    pd.testing.assert_frame_equal(rows, before)
+    read = read_manifest(path)
+    assert list(read["path"]) == ["p1.nii", "rna.csv"]
+    assert read["sha256"].str.len().tolist() == [64, 64]
+    assert read["unit"].tolist() == ["", "tpm"]
+    check_hashes(read, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.csv", "p1.nii", "rna.csv"]
+
+
+def test_hash_is_that_of_sha256sum(tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert hash_path(tmp_path / "f") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_hash_of_a_folder_sees_names_and_contents(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.dcm").write_bytes(b"1")
+    first = hash_path(tmp_path / "a")
+    (tmp_path / "a" / "1.dcm").rename(tmp_path / "a" / "2.dcm")
+    assert hash_path(tmp_path / "a") != first
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "message"),
+    [
+        ({"role": "scan"}, "role", "volume, mask"),
+        ({"path": "../p1.nii"}, "path", "inside its folder"),
+        ({"path": "/data/p1.nii"}, "path", "inside its folder"),
+        ({"path": "C:\\p1.nii"}, "path", "inside its folder"),
+        ({"path": "a\\..\\..\\p1.nii"}, "path", "inside its folder"),
+        ({"path": ""}, "path", "inside its folder"),
+        ({"sha256": "abc"}, "sha256", "64 hexadecimal"),
+        ({"unit": "rpkm"}, "unit", "fpkm"),
+        ({"patient_id": " p1"}, "patient_id", "spaces"),
+        ({"dataset": ""}, "dataset", "name"),
+        ({"modality": "CT"}, "modality", "ct, pet"),
+        ({"parameters": "{n: 3}"}, "parameters", "JSON"),
+        ({"generator": "os:system"}, "generator", "mmfusion"),
+        ({"patient_id": ""}, "patient_id", "without a patient"),
+    ],
+)
+def test_a_bad_cell_is_named(tmp_path, change, column, message):
+    frame({}, {"patient_id": "p2", "path": "p2.nii", **change}).to_csv(tmp_path / "m.csv", index=False)
+    with pytest.raises(ManifestError, match="line 3") as raised:
+        read_manifest(tmp_path / "m.csv")
+    assert raised.value.column == column
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([{}, {"path": "other.nii"}], "two ct volume rows for one patient"),
+        ([{"modality": "rna"}], "imaging modality"),
+        ([{"patient_id": "", "modality": "ehr", "role": "features", "path": "e.csv"}] * 2, "listed twice"),
+    ],
+)
+def test_rows_that_contradict(tmp_path, changes, message):
+    with pytest.raises(ManifestError, match=message):
+        write_manifest(frame(*changes), tmp_path / "m.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_columns(tmp_path):
+    with pytest.raises(ManifestError, match="column absent") as raised:
+        write_manifest(frame({}).drop(columns="role"), tmp_path / "m.csv")
+    assert raised.value.column == "role"
+    with pytest.raises(ManifestError, match="unknown column"):
+        write_manifest(frame({"colour": "red"}), tmp_path / "m.csv")
+
+
+def test_absent_manifest(tmp_path):
+    with pytest.raises(ManifestError, match="mmfusion init"):
+        read_manifest(tmp_path / "m.csv")
+    (tmp_path / "m.csv").write_text("")
+    with pytest.raises(ManifestError, match="not a CSV"):
+        read_manifest(tmp_path / "m.csv")
+
+
+def test_absent_file(tmp_path):
+    with pytest.raises(ManifestError, match="file absent") as raised:
+        write_manifest(frame({}), tmp_path / "m.csv", hashes=True)
+    assert raised.value.patient == "p1"
+    assert raised.value.file == tmp_path / "p1.nii"
+
+
+def test_changed_file(tmp_path):
+    (tmp_path / "p1.nii").write_bytes(b"scan")
+    manifest = read_manifest(write_manifest(frame({}), tmp_path / "m.csv", hashes=True))
+    (tmp_path / "p1.nii").write_bytes(b"scam")
+    with pytest.raises(ManifestError, match="hash differs") as raised:
+        check_hashes(manifest, tmp_path)
+    assert raised.value.expected == manifest["sha256"][0]
+    assert raised.value.got != raised.value.expected
+    assert raised.value.hint
+
+
+def test_a_refused_write_leaves_the_old_manifest(tmp_path):
+    path = write_manifest(frame({}), tmp_path / "m.csv")
+    before = path.read_bytes()
+    with pytest.raises(ManifestError):
+        write_manifest(frame({"role": "scan"}), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_resolve_stays_inside(tmp_path):
+    assert resolve("a/b.csv", tmp_path) == tmp_path / "a" / "b.csv"
+    with pytest.raises(ManifestError, match="leaves"):
+        resolve("../b.csv", tmp_path)

@@ -1,0 +1,169 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from optuna.distributions import FloatDistribution
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+
+import mmfusion as mf
+from mmfusion.data.splits import Splits
+from mmfusion.errors import DataError, LeakageError
+from mmfusion.evaluation import folds as folds_module
+from mmfusion.evaluation import nested as nested_module
+from mmfusion.preprocessing.flat import FlatTransformer
+from tests.cohorts import tiny_cohort
+from tests.staging.test_classifier import QUICK
+
+
+def logistic(C=1.0):
+    return make_pipeline(FlatTransformer(), LogisticRegression(C=C, max_iter=500))
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return tiny_cohort(90, seed=2)
+
+
+@pytest.fixture(scope="module")
+def result(cohort, tmp_path_factory):
+    return mf.nested_cv(
+        mf.StageClassifier(**QUICK),
+        cohort,
+        search={"lr": FloatDistribution(1e-3, 1e-2, log=True), "dropout": [0.1, 0.3]},
+        n_trials=2,
+        outer=3,
+        inner=2,
+        fusions=["concat"],
+        singles=True,
+        learning_curve=[0.5],
+        where="serial",
+        out=tmp_path_factory.mktemp("run"),
+        progress=False,
+    )
+
+
+def test_everyone_is_predicted_once_by_every_model(cohort, result):
+    expected = {"crossmodal", "concat", "majority", "ridge", "forest", "clinical ridge", "rna ridge", "ct ridge",
+                "rna only", "ct only", "ehr only"}  # fmt: skip
+    assert set(result.models) == expected
+    for model in result.models:
+        assert sorted(result.of([model])["patient_id"]) == sorted(cohort.X.index)
+
+
+def test_scores_are_those_of_the_predictions(result):
+    rows = result.of(["ridge"])
+    by_fold = [
+        roc_auc_score(r["y_true"], r[[f"p_{c}" for c in result.classes]], multi_class="ovr", labels=list(result.classes))
+        for _, r in rows.groupby("fold")
+    ]
+    assert result.scores.loc["ridge", ("macro_auc", "mean")] == pytest.approx(np.mean(by_fold))
+    assert result.scores.loc["majority", ("macro_auc", "mean")] == pytest.approx(0.5)
+
+
+def test_what_was_chosen_is_shown(result):
+    assert result.params().shape == (3, 2)
+    assert len(result.trials()) == 6
+    assert {"train_loss", "valid_loss"} <= set(result.histories())
+    assert len(result.bundles()) == 3
+    assert set(result.learning_curve()["model"]) == {"crossmodal", "ridge"}
+    mf.load(result.bundles()[0, 0])
+
+
+def test_metrics_json_has_what_scripts_rely_on(result):
+    metrics = json.loads(json.dumps(result.to_metrics()))
+    assert {"cohort", "target", "n", "models", "paired_vs_ridge", "seconds"} <= set(metrics)
+    one = metrics["models"]["crossmodal"]
+    assert {"mean", "ci"} == set(one["macro_auc"]) and {"macro_f1", "accuracy", "inputs"} <= set(one)
+    assert metrics["models"]["clinical ridge"]["inputs"] == ["ehr"]
+    assert {"macro_auc_diff", "ci"} == set(metrics["paired_vs_ridge"]["crossmodal"])
+
+
+@pytest.mark.parametrize("where", ["loky", pytest.param("dask", marks=pytest.mark.filterwarnings("ignore"))])
+def test_same_numbers_wherever_it_runs(cohort, where):
+    if where == "dask":
+        pytest.importorskip("distributed")
+    settings = {"outer": 2, "inner": 2, "baselines": False, "progress": False}
+    model = mf.StageClassifier(**QUICK)
+    serial = mf.nested_cv(model, cohort, where="serial", **settings)
+    other = mf.nested_cv(model, cohort, where=where, n_jobs=2, **settings)
+    pd.testing.assert_frame_equal(serial.predictions, other.predictions, check_exact=True)
+
+
+def test_a_killed_run_resumes(cohort, tmp_path, monkeypatch):
+    calls = []
+
+    def counted(candidate, X, y, task):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append((candidate.name, task.fold))
+        return folds_module.evaluate_fold(candidate, X, y, task)
+
+    settings = {"outer": 4, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
+    monkeypatch.setattr(nested_module, "evaluate_fold", counted)
+    with pytest.raises(KeyboardInterrupt):
+        mf.nested_cv(logistic(), cohort, **settings)
+    assert not list((tmp_path / "folds").glob(".*"))  # nothing half written
+    monkeypatch.setattr(nested_module, "evaluate_fold", lambda *task: calls.append("again") or folds_module.evaluate_fold(*task))
+    resumed = mf.nested_cv(logistic(), cohort, **settings)
+    assert calls.count("again") == 2
+    fresh = mf.nested_cv(logistic(), cohort, **(settings | {"out": None}))
+    pd.testing.assert_frame_equal(resumed.predictions, fresh.predictions)
+
+
+def test_other_settings_do_not_resume(cohort, tmp_path):
+    settings = {"outer": 3, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
+    one = mf.nested_cv(logistic(C=1.0), cohort, **settings)
+    two = mf.nested_cv(logistic(C=1e-4), cohort, **settings)
+    assert not np.allclose(one.predictions.filter(like="p_"), two.predictions.filter(like="p_"))
+
+
+def test_shuffled_labels_give_chance():
+    cohort = tiny_cohort(150, seed=5, signal=3.0)
+    rng = np.random.default_rng(0)
+    aucs = []
+    for seed in range(4):
+        stage = pd.Series(rng.permutation(cohort.stage.to_numpy()), index=cohort.stage.index)
+        null = mf.Cohort("null", cohort.table, stage, cohort.target, units=cohort.units, groups=cohort.groups)
+        result = mf.nested_cv(logistic(), null, outer=3, baselines=False, where="serial", random_state=seed, progress=False)
+        aucs.append(result.scores["macro_auc", "mean"].iloc[0])
+    assert abs(np.mean(aucs) - 0.5) < 0.06  # SD of one is about .045
+
+
+def test_fewer_patients_than_folds(cohort):
+    with pytest.raises(DataError, match="fold"):
+        mf.nested_cv(logistic(), cohort.select(patients=list(cohort.X.index[:8])), outer=5, progress=False)
+
+
+def test_label_among_the_inputs(cohort):
+    table = cohort.table.assign(**{"leak": 0})
+    table = cohort.table.copy()
+    table[("ehr", "note")] = cohort.stage.map({"I": 1.0, "II": 2.0, "III": 3.0})
+    leaky = mf.Cohort("leaky", table, cohort.stage, cohort.target, units=cohort.units)
+    with pytest.raises(LeakageError, match="note"):
+        mf.nested_cv(logistic(), leaky, progress=False)
+
+
+def test_given_splits_are_used(cohort):
+    splits = Splits.make(cohort.y, n_splits=3, random_state=9)
+    result = mf.nested_cv(logistic(), cohort, outer=splits, baselines=False, where="serial", progress=False)
+    for fold, (_, test) in enumerate(splits.split(cohort.X.index)):
+        rows = result.predictions.query("fold == @fold")
+        assert list(rows["patient_id"]) == list(cohort.X.index[test])
+
+
+# --- external ---------------------------------------------------------------------------------------------------
+
+
+def test_external_data_are_touched_once(cohort, tmp_path):
+    mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).save(tmp_path / "model")
+    other = tiny_cohort(40, seed=11)
+    predictions, scores = mf.external_validation(tmp_path / "model", other)
+    assert len(predictions) == len(other) and 0 <= scores.loc["external", ("macro_auc", "mean")] <= 1
+    with pytest.raises(LeakageError, match="already judged"):
+        mf.external_validation(tmp_path / "model", other)
+    mf.external_validation(tmp_path / "model", other, again=True)
+    looks = json.loads((tmp_path / "model.external" / "tiny.json").read_text())
+    assert len(looks) == 2

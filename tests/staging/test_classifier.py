@@ -1,0 +1,251 @@
+import copy
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+
+import mmfusion as mf
+from mmfusion.bundle import FORMAT
+from mmfusion.errors import BundleError, DataError, LeakageError
+from mmfusion.nn.presets import PRESETS
+from tests.cohorts import tiny_cohort
+
+QUICK = {"max_epochs": 3, "n_genes": 12, "graph_k": 3, "d": 16, "hidden": 16, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return tiny_cohort()
+
+
+@pytest.fixture(scope="module")
+def fitted(cohort):
+    return mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y)
+
+
+def test_probabilities_in_the_order_of_severity(cohort, fitted):
+    proba = fitted.predict_proba(cohort.X)
+    assert list(fitted.classes_) == ["I", "II", "III"]
+    assert proba.shape == (len(cohort.X), 3)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
+    assert set(fitted.predict(cohort.X)) <= set(fitted.classes_)
+
+
+def test_scikit_learn_protocol(cohort):
+    model = mf.StageClassifier(**QUICK, random_state=3)
+    assert clone(model).get_params() == model.get_params()
+    with pytest.raises(NotFittedError):
+        model.predict(cohort.X)
+    scores = cross_val_score(model, cohort.X, cohort.y, cv=2, error_score="raise")
+    assert scores.shape == (2,)
+
+
+def test_learns_what_is_there():
+    cohort = tiny_cohort(240, seed=1, signal=3.0, missing=0.1)
+    train, test = cohort.X.index[:180], cohort.X.index[180:]
+    model = mf.StageClassifier(n_genes=24, graph_k=4, d=16, hidden=32, max_epochs=25, random_state=1)
+    model.fit(cohort.X.loc[train], cohort.y.loc[train])
+    assert model.score(cohort.X.loc[test], cohort.y.loc[test].astype(str)) > 0.55  # majority is about .4
+
+
+def test_same_seed_same_numbers_and_random_state_untouched(cohort):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    one = mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).predict_proba(cohort.X)
+    two = mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).predict_proba(cohort.X)
+    other = mf.StageClassifier(**QUICK, random_state=1).fit(cohort.X, cohort.y).predict_proba(cohort.X)
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - other).max() > 1e-4
+    assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_inputs_are_not_changed(cohort):
+    X, y = cohort.X.copy(deep=True), cohort.y.copy(deep=True)
+    mf.StageClassifier(**QUICK).fit(X, y).predict_proba(X)
+    pd.testing.assert_frame_equal(X, cohort.X)
+    pd.testing.assert_series_equal(y, cohort.y)
+
+
+def test_prediction_does_not_depend_on_company(cohort, fitted):
+    together = fitted.predict_proba(cohort.X)
+    alone = np.vstack([fitted.predict_proba(cohort.X.iloc[[i]]) for i in range(8)])
+    np.testing.assert_allclose(alone, together[:8], atol=1e-6)
+    shuffled = cohort.X.iloc[::-1]
+    np.testing.assert_allclose(fitted.predict_proba(shuffled)[::-1], together, atol=1e-6)
+
+
+def test_any_subset_of_modalities(cohort, fitted):
+    X = cohort.complete().X.iloc[:4].copy()
+    for hidden in (["rna"], ["ct"], ["rna", "ct"], ["ehr", "ct"]):
+        some = X.copy()
+        some.loc[:, hidden] = np.nan
+        dropped = X.drop(columns=hidden, level=0)
+        dropped.attrs = dict(X.attrs)
+        np.testing.assert_allclose(fitted.predict_proba(some), fitted.predict_proba(dropped), atol=1e-6)
+
+
+def test_held_out_rows_cannot_change_what_is_fitted(cohort):
+    train = cohort.X.index[:40]
+    poisoned = cohort.table.copy()
+    numeric = poisoned.select_dtypes("number").columns
+    poisoned.loc[~poisoned.index.isin(train), numeric] = 1e6
+    a = mf.StageClassifier(**QUICK).fit(cohort.X.loc[train], cohort.y.loc[train])
+    X = poisoned.loc[train]
+    X.attrs = dict(cohort.X.attrs)
+    b = mf.StageClassifier(**QUICK).fit(X, cohort.y.loc[train])
+    for key, value in a.module_.state_dict().items():
+        assert torch.equal(value, b.module_.state_dict()[key]), key
+
+
+def test_all_modalities_missing_names_the_patient(cohort, fitted):
+    X = cohort.X.iloc[:2].copy()
+    X.iloc[1] = np.nan
+    with pytest.raises(DataError, match=str(X.index[1])):
+        fitted.predict_proba(X)
+
+
+def test_one_class_only(cohort):
+    first = cohort.y == "I"
+    with pytest.raises(DataError, match="only one class"):
+        mf.StageClassifier(**QUICK).fit(cohort.X[first], cohort.y[first])
+
+
+def test_one_patient_in_a_class(cohort):
+    keep = cohort.X.index[cohort.y == "I"].append(cohort.X.index[cohort.y == "II"][:1])
+    with pytest.raises(DataError, match="one patient"):
+        mf.StageClassifier(**QUICK).fit(cohort.X.loc[keep], cohort.y.loc[keep])
+
+
+def test_labels_of_other_patients(cohort):
+    with pytest.raises(DataError, match="not about the same patients"):
+        mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y.iloc[::-1])
+
+
+def test_loss_that_is_not_finite(cohort):
+    with pytest.raises(DataError, match="loss became"), np.errstate(all="ignore"):
+        mf.StageClassifier(**QUICK, random_state=0).set_params(lr=1e18, schedule="constant", max_epochs=20).fit(
+            cohort.X, cohort.y
+        )
+
+
+def test_stage_among_the_inputs_is_refused(cohort):
+    X = cohort.X.copy()
+    X[("ehr", "n_stage")] = 1.0
+    with pytest.raises(LeakageError, match="n_stage"):
+        mf.StageClassifier(**QUICK).fit(X, cohort.y)
+    X = cohort.X.copy()
+    X[("ehr", "comment")] = cohort.y.astype(str)
+    with pytest.raises(LeakageError, match="comment"):
+        mf.StageClassifier(**QUICK).fit(X, cohort.y)
+    stamped = mf.StageClassifier(**QUICK, allow_leaky=True).fit(X, cohort.y)
+    assert any("LEAKY" in w for w in stamped.predict_row(X.iloc[[0]]).warnings)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_parameters_of_the_estimator(name):
+    model = mf.StageClassifier.from_preset(name, random_state=7)
+    assert model.random_state == 7 and set(PRESETS[name]) <= set(model.get_params())
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+@pytest.mark.parametrize("head", ["softmax", "ordinal"])
+def test_heads_and_losses(cohort, head, loss):
+    model = mf.StageClassifier(**QUICK, head=head, loss=loss, n_members=2).fit(cohort.X, cohort.y)
+    np.testing.assert_allclose(model.predict_proba(cohort.X).sum(axis=1), 1, atol=1e-6)
+    assert len(model.history_) == 2
+
+
+# --- bundles ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(fitted, tmp_path):
+    fitted.save(tmp_path / "stage")
+    return tmp_path / "stage"
+
+
+def test_a_new_process_gives_the_same_bits(cohort, fitted, saved, tmp_path):
+    cohort.X.to_pickle(tmp_path / "X.pkl")
+    code = (
+        "import sys, pandas as pd, numpy as np, mmfusion as mf;"
+        "np.save(sys.argv[3], mf.load(sys.argv[1]).predict_proba(pd.read_pickle(sys.argv[2])))"
+    )
+    subprocess.run([sys.executable, "-c", code, saved, tmp_path / "X.pkl", tmp_path / "p.npy"], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), fitted.predict_proba(cohort.X))
+
+
+def test_no_patient_leaves_in_a_bundle(cohort, fitted, saved):
+    text = (saved / "config.json").read_text() + (saved / "README.md").read_text()
+    assert not any(str(p) in text for p in cohort.X.index)
+    rows = fitted.transformer_.transform(cohort.X)
+    for name, background in fitted.background_.arrays.items():
+        patients = rows.arrays[name].reshape(len(cohort.X), -1)
+        for row in background.reshape(len(background), -1):
+            assert not (patients == row).all(axis=1).any(), name
+
+
+@pytest.mark.parametrize("file", ["config.json", "weights.safetensors", "arrays.npz", "README.md"])
+def test_an_edited_bundle_is_refused(saved, file):
+    content = bytearray((saved / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (saved / file).write_bytes(bytes(content))
+    with pytest.raises(BundleError, match=file):
+        mf.load(saved)
+
+
+def test_a_newer_format_is_refused(saved):
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps(config | {"format": FORMAT + 1}))
+    with pytest.raises(BundleError, match="upgrade"):
+        mf.load(saved)
+
+
+def test_no_bundle_there(tmp_path):
+    with pytest.raises(BundleError, match="no saved model"):
+        mf.load(tmp_path)
+
+
+def test_saving_over_something_else_is_refused(fitted, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.md").write_text("precious")
+    with pytest.raises(BundleError, match="not a saved model"):
+        fitted.save(tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter1.md").read_text() == "precious"
+
+
+def test_saving_again_replaces(fitted, saved):
+    fitted.save(saved)
+    assert mf.load(saved).get_params() == fitted.get_params()
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_a_full_disk_leaves_no_half_bundle(fitted, tmp_path, monkeypatch):
+    import mmfusion.bundle
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mmfusion.bundle.np, "savez_compressed", full)
+    with pytest.raises(BundleError, match="No space left"):
+        fitted.save(tmp_path / "stage")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_copying_a_fitted_model(cohort, fitted):
+    np.testing.assert_array_equal(copy.deepcopy(fitted).predict_proba(cohort.X), fitted.predict_proba(cohort.X))
+
+
+def test_fit_warns_of_nothing(cohort):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).predict_proba(cohort.X)

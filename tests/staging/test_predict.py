@@ -1,0 +1,108 @@
+import json
+
+import pandas as pd
+import pytest
+
+import mmfusion as mf
+from mmfusion.errors import DataError
+from tests.cohorts import tiny_cohort
+from tests.staging.test_classifier import QUICK
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return tiny_cohort()
+
+
+@pytest.fixture(scope="module")
+def model(cohort):
+    return mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y)
+
+
+@pytest.fixture
+def files(cohort, tmp_path):
+    """The same patient's tables, on disk."""
+    row = cohort.complete().table.iloc[[0]]
+    out = {}
+    for modality in ("rna", "ehr", "ct"):
+        out[modality] = tmp_path / f"{modality}.csv"
+        row[modality].to_csv(out[modality])
+    return row, out
+
+
+def test_from_files_as_from_the_cohort(model, files):
+    row, paths = files
+    from_files = model.predict_patient(**paths)
+    from_row = model.predict_row(row)
+    assert from_files.stage == from_row.stage and from_files.patient == row.index[0]
+    for stage, p in from_row.probabilities.items():
+        assert from_files.probabilities[stage] == pytest.approx(p, abs=1e-6)
+    assert from_files.used == ("ct", "ehr", "rna") or set(from_files.used) == {"ct", "ehr", "rna"}
+    assert from_files.missing == ()
+
+
+@pytest.mark.parametrize("given", [["ehr"], ["rna"], ["ct"], ["rna", "ehr"]])
+def test_any_subset(model, files, given):
+    _, paths = files
+    prediction = model.predict_patient(**{m: paths[m] for m in given})
+    assert set(prediction.used) == set(given)
+    assert set(prediction.missing) == {"ct", "rna", "ehr"} - set(given)
+    assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert bool(prediction.top_genes) == ("rna" in given)
+
+
+def test_ten_genes_by_shap(model, files):
+    _, paths = files
+    prediction = model.predict_patient(**paths)
+    assert len(prediction.top_genes) == 10
+    sizes = [abs(v) for _, v in prediction.top_genes]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
+    assert model.predict_patient(**paths) == prediction  # deterministic
+
+
+def test_says_itself_in_text_json_and_html(model, files):
+    _, paths = files
+    prediction = model.predict_patient(**paths)
+    assert f"stage {prediction.stage}" in str(prediction)
+    assert json.loads(prediction.to_json())["stage"] == prediction.stage
+    assert "<table" in prediction._repr_html_()
+
+
+def test_nothing_given(model):
+    with pytest.raises(DataError, match="at least one of ct, rna, ehr"):
+        model.predict_patient()
+
+
+def test_table_of_several_patients_wants_a_name(model, cohort, tmp_path):
+    cohort.table["ehr"].to_csv(tmp_path / "ehr.csv")
+    with pytest.raises(DataError, match="several patients.*--patient"):
+        model.predict_patient(ehr=tmp_path / "ehr.csv")
+    assert model.predict_patient(ehr=tmp_path / "ehr.csv", patient="P003").patient == "P003"
+    with pytest.raises(DataError, match="P999"):
+        model.predict_patient(ehr=tmp_path / "ehr.csv", patient="P999")
+
+
+def test_absent_genes_are_said(model, files, tmp_path):
+    row, _ = files
+    row["rna"].iloc[:, :14].to_csv(tmp_path / "few.csv")
+    prediction = model.predict_patient(rna=tmp_path / "few.csv")
+    assert any("genes absent" in w for w in prediction.warnings)
+
+
+def test_another_unit_of_rna(model, files):
+    _, paths = files
+    with pytest.raises(DataError, match="tpm"):
+        model.predict_patient(rna=paths["rna"], rna_unit="tpm")
+
+
+def test_no_such_scan(model):
+    with pytest.raises(DataError, match="no such scan"):
+        model.predict_patient(ct="nowhere.zip")
+
+
+def test_batch_goes_on_past_a_bad_patient(model, cohort):
+    X = cohort.X.iloc[:3].copy()
+    X.loc[X.index[1]] = pd.NA
+    out = model.predict_each(X, top_genes=0)
+    assert isinstance(out[1], DataError)
+    assert [o.patient for o in (out[0], out[2])] == [X.index[0], X.index[2]]

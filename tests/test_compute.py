@@ -1,0 +1,70 @@
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from mmfusion import compute
+from mmfusion.errors import DataError, MMFusionError
+
+
+def _threads_and_square(x):
+    return torch.get_num_threads(), x * x
+
+
+def _fail(x):
+    raise DataError("bad cell", patient=f"P{x}", column="age")
+
+
+def _die(x):
+    if x == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def _die_once(flag, x):
+    if x == 1 and not flag.exists():
+        flag.touch()
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x * 10
+
+
+@pytest.mark.parametrize("where", ["serial", "loky"])
+def test_same_results_on_one_thread_wherever_it_runs(where):
+    results = sorted(compute.run(_threads_and_square, [(i,) for i in range(4)], where=where, n_jobs=2, progress=False))
+    assert results == [(1, i * i) for i in range(4)]
+
+
+def test_thread_count_is_put_back():
+    before = torch.get_num_threads()
+    with compute.one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("where", ["serial", "loky"])
+def test_error_of_a_task_arrives_whole(where):
+    with pytest.raises(DataError) as caught:
+        list(compute.run(_fail, [(3,), (4,)], where=where, n_jobs=2, progress=False))
+    assert "column age" in str(caught.value) and caught.value.patient in {"P3", "P4"}
+
+
+def test_killed_worker_says_what_to_do():
+    with pytest.raises(MMFusionError, match="worker process died.*is kept"):
+        list(compute.run(_die, [(i,) for i in range(4)], where="loky", n_jobs=2, progress=False))
+
+
+def test_unknown_place():
+    with pytest.raises(MMFusionError, match="loky"):
+        list(compute.run(_die, [(0,)], where="cloud"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask_loses_a_worker_and_nothing_else(tmp_path):
+    pytest.importorskip("distributed")
+    flag = tmp_path / "died"
+    results = compute.run(_die_once, [(flag, i) for i in range(6)], where="dask", n_jobs=2, progress=False)
+    assert sorted(results) == [0, 10, 20, 30, 40, 50]
+    assert flag.exists()
