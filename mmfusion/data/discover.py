@@ -125,6 +125,7 @@ class _Finder:
         self.entries: list[dict[str, object]] = []
         self.to_do: list[str] = []
         self.has: dict[str, set[str]] = {}  # "stage", "ct", ... -> patients
+        self.tables: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}  # (modality, role) -> file -> patients
         self.known = list(dict.fromkeys(i for guess in tables.values() if guess.uses for i in guess.ids))
         self._compare_ids()
 
@@ -143,9 +144,8 @@ class _Finder:
             ids, owner, why = (match.patient,), match.patient, f"{why}; {match.why}"
         for modality, role in guess.uses:
             self._row(path, modality, role, patient=owner, unit=self._unit(path, modality, guess))
-            self.has.setdefault(modality if role == "features" else {"labels": "stage"}.get(role, role), set()).update(
-                ids
-            )
+            self.tables.setdefault((modality, role), {})[path.relative_to(self.root).as_posix()] = ids
+            self.has.setdefault({"labels": "stage", "seeds": "seeds"}.get(role, modality), set()).update(ids)
         what = ", ".join(f"{m} {r}".strip() for m, r in guess.uses)
         return self.account(path, used=True, why=why, what=what, patient=owner or f"{len(ids)} patients")
 
@@ -177,14 +177,12 @@ class _Finder:
         if "stage" not in self.has:
             self.to_do.append("no stages found: give a table with patient_id and stage, or t, n and m")
         rows = pd.DataFrame(self.rows, columns=list(COLUMNS), dtype="str").fillna("")
-        twice = rows[rows["patient_id"].eq("") & rows.duplicated(["modality", "role"], keep=False)]
-        for (modality, role), group in twice.groupby(["modality", "role"]):
-            if role == "labels":
-                self.to_do.append(f"several tables have stages ({', '.join(group['path'])}): keep one row of labels")
-            elif modality != "ct":
-                self.to_do.append(
-                    f"several tables of {modality} ({', '.join(group['path'])}): they must hold different patients"
-                )
+        for (modality, role), files in self.tables.items():
+            times = Counter(patient for ids in files.values() for patient in ids)
+            shared = sum(n > 1 for n in times.values())
+            if shared and (modality, role) != ("ct", "features"):
+                what, names = f"{modality} {role}".strip(), ", ".join(files)
+                self.to_do.append(f"{names} give {what} of the same {shared} patients: keep one row in the manifest")
         everyone = sorted(set().union(*self.has.values())) if self.has else []
         patients = pd.DataFrame(
             {k: [p in v for p in everyone] for k, v in self.has.items()}, index=everyone, dtype=bool
@@ -247,7 +245,18 @@ def page(found: Discovery) -> str:
     lines += ["", "## Left to do", "", *([f"- {text}" for text in found.to_do] or ["Nothing."])]
     for title, part in (("Used", used), ("Not used", account[~account["used"]])):
         lines += ["", f"## {title}", ""]
-        lines += [
-            f"- `{r.path}`: {' · '.join(x for x in (r[3], r.patient, r.why) if x)}" for r in part.itertuples()
-        ] or ["Nothing."]
+        lines += _bullets(part) or ["Nothing."]
     return "\n".join(lines) + "\n"
+
+
+def _bullets(account: pd.DataFrame, most: int = 5) -> list[str]:
+    """A line per file; one for all where a folder has more than `most` of a kind with one reason."""
+    lines: list[str] = []
+    if account.empty:
+        return lines
+    kinds = [account["path"].map(lambda p: f"{Path(p).parent.as_posix()}/*{Path(p).suffix}"), "as", "why"]
+    for (pattern, what, why), files in account.groupby(kinds, sort=False):
+        names = [pattern] if len(files) > most else list(files["path"])
+        owners = [f"{len(files)} files"] if len(files) > most else list(files["patient"])
+        lines += [f"- `{name}`: {' · '.join(x for x in (what, owner, why) if x)}" for name, owner in zip(names, owners)]
+    return lines

@@ -90,7 +90,7 @@ def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: objec
             features[name] = convert(cells, column, file)
         elif key == "quit smoking year":
             features["years_since_quit"] = _years_since_quit(cells, table, keys, column, file)
-        elif _LEAKS.search(key):
+        elif gives_stage_away(column):
             left_out.append(str(column))
         else:
             features[str(column).strip()] = guess_column(cells, column, file)

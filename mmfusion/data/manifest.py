@@ -40,7 +40,7 @@ def _column(*checks: pa.Check) -> pa.Column:
 
 
 def _either_empty_or(test, meaning: str) -> pa.Check:
-    return pa.Check(lambda text: text == "" or test(text), element_wise=True, error=meaning)
+    return pa.Check(lambda text: text == "" or bool(test(text)), element_wise=True, error=meaning)
 
 
 def _must(test, meaning: str) -> pa.Check:

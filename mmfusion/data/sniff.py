@@ -24,6 +24,7 @@ SCAN_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 _MASK_WORDS = re.compile(r"(?<![a-z])(mask|seg|segmentation|label|labels|gtv|igtv|roi|tumou?r|lesion|contour)(?![a-z])")
 _PET_WORDS = re.compile(r"(?<![a-z])(pet|pt|suv)(?![a-z])")
 _FEATURE_WORDS = re.compile(r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])")
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9]+(-[A-Z0-9]+)*|C\d+orf\d+")
 _DICOM = {"CT": ("ct", "volume"), "PT": ("pet", "volume"), "SEG": ("ct", "mask"), "RTSTRUCT": ("ct", "mask")}
 
 
@@ -74,9 +75,10 @@ def sniff_table(path: Path) -> Guess:
 
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     ids, keys = tuple(table.index), {header_key(c) for c in table.columns}
-    if set(SEED_HEADERS) & keys and not stage_columns(table):
-        return Guess((("ct", "seeds"),), "has seed points", ids)
     uses, told = [], []
+    if set(SEED_HEADERS) & keys:
+        uses.append(("ct", "seeds"))
+        told.append("seed points")
     if known := [c for c in table.columns if is_known_header(c)]:
         uses.append(("ehr", "features"))
         told.append(f"records: {', '.join(map(str, known[:4]))}")
@@ -91,8 +93,10 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
 
 
 def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
-    """Patients x genes, if an axis of the table has gene names."""
-    if gene_like(table.columns) < 3 and gene_like(table.iloc[:, 0].astype(str)) < 3:
+    """Patients x genes, if an axis of the table has gene names, or patients have many columns that look like them."""
+    symbols = sum(bool(_SYMBOL.fullmatch(str(c))) for c in table.columns)
+    many = id_column(table) is not None and symbols >= max(30, 0.8 * table.shape[1])
+    if not many and gene_like(table.columns) < 3 and gene_like(table.iloc[:, 0].astype(str)) < 3:
         return None
     return read_rna(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.ehr import EhrTable, canonical_ehr, clean_cells, guess_column
+from mmfusion.data.ehr import EhrTable, canonical_ehr, clean_cells, gives_stage_away, guess_column
 from mmfusion.data.files import ID_HEADERS, by_patient, find_patient, header_key, id_column, no_duplicates, read_table
 from mmfusion.errors import DataError
 
+_LOG = logging.getLogger(__name__)
 _GENES = "gene,genes,gene id,geneid,gene name,gene symbol,symbol,hugo symbol,ensembl id,ensembl"
 # enough common symbols to tell an axis of genes from one of patients
 _SYMBOLS = """ACTB AKT1 ALK APOE B2M BRAF BRCA1 BRCA2 CD4 CD8A CDK4 CDKN2A COL1A1 CTNNB1 EGFR ERBB2 ESR1 FOS FOXP3 GAPDH
@@ -130,6 +132,7 @@ def read_rna(
     table.index = table.index.map(lambda v: str(v).strip())
     no_duplicates(table.index, "patient", file)
     no_duplicates(table.columns, "column", file)
+    table = _genes_only(table, file)
     table = table if patient is None else table.loc[[find_patient(patient, table.index, file)]]
     return _expression(table.rename_axis("patient_id").rename_axis(None, axis=1), file, unit)
 
@@ -137,7 +140,9 @@ def read_rna(
 def _gene_value(table: pd.DataFrame, patient: str | None) -> pd.DataFrame:
     """Two columns without patient ids: gene and value, the header itself being a gene where the file has none."""
     name, value = table.columns
-    if pd.to_numeric(pd.Series([value]), errors="coerce").notna().all():  # no header: its cells are the first gene
+    if (
+        name and pd.to_numeric(pd.Series([value]), errors="coerce").notna().all()
+    ):  # no header: its cells are the first gene
         first = pd.DataFrame([[name, float(value)]], columns=table.columns)
         table, value = pd.concat([first, table]), "value"
     generic = {"value", "expression", "count", "counts", "tpm", "fpkm", "zscore", "log", "x", "0", ""}
@@ -169,6 +174,14 @@ def _genes_are_rows(table: pd.DataFrame, patients: set[str], genes: set[str], fi
 def gene_like(names: Iterable[object]) -> int:
     """How many of the names are common gene symbols or Ensembl ids."""
     return sum(name in _COMMON or bool(_ENSEMBL.fullmatch(name)) for name in map(str, names))
+
+
+def _genes_only(table: pd.DataFrame, file: object) -> pd.DataFrame:
+    """Without columns of outcomes that travel with some published tables; symbols, in capitals, are left alone."""
+    strays = [c for c in table.columns if gives_stage_away(c) and str(c) != str(c).upper()]
+    if strays:
+        _LOG.warning("%s: no genes, and they tell the stage or follow it, left out: %s", file, ", ".join(strays))
+    return table.drop(columns=strays)
 
 
 def _expression(table: pd.DataFrame, file: object, unit: str | None) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Explanations of any fitted model: genes, scans, modalities. What they find are candidate associations."""

@@ -72,7 +72,7 @@ class FiniteLoss(Callback):
         """Check the batch's loss."""
         if training and loss is not None and not torch.isfinite(loss).all():
             raise DataError(
-                f"the training loss became {float(loss)} in epoch {len(net.history)}",
+                f"the training loss became {loss.item()} in epoch {len(net.history)}",
                 hint="lower lr, or look for extreme values among the inputs with `mmfusion validate`",
             )
 
@@ -97,17 +97,9 @@ class EpochBar(Callback):
         return {}
 
 
-class WarmCosine(torch.optim.lr_scheduler.OneCycleLR):
-    """Cosine schedule with a short linear-like warm-up (a tenth of the epochs), per epoch."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, max_epochs: int) -> None:
-        peaks = [group["lr"] for group in optimizer.param_groups]
-        super().__init__(optimizer, peaks, total_steps=max_epochs + 2, pct_start=0.1, cycle_momentum=False)
-
-
 def _schedule(name: str, max_epochs: int) -> list[tuple[str, Callback]]:
     if name == "cosine":
-        return [("schedule", LRScheduler(WarmCosine, max_epochs=max_epochs))]
+        return [("schedule", LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=max_epochs))]
     if name == "plateau":
         plateau = LRScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau, monitor="valid_loss", patience=5)
         return [("schedule", plateau)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from mmfusion.data.files import ID_HEADERS, header_key
 from mmfusion.errors import DataError
-
-_ID_COLUMNS = {"patientid", "caseid", "patient", "bcrpatientbarcode", "submitterid"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +46,74 @@ class StreamSpec:
     edge_weight: np.ndarray | None = None
 
 
-class FoldFitted(TransformerMixin, BaseEstimator):
+class Stateful(BaseEstimator):
+    """An estimator whose fitted state is JSON values and numpy arrays, nested as you like."""
+
+    _unsaved: tuple[str, ...] = ()  # parameters that `state` leaves out, being needed by `fit` only
+    _classes: dict[str, type[Stateful]] = {}  # by name, so that a state can hold others
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        Stateful._classes[cls.__name__] = cls
+
+    def state(self) -> dict[str, object]:
+        """Parameters and fitted attributes (those that end in "_"), copied; `from_state` is its inverse.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            If an attribute has no JSON form and is no array.
+        """
+        check_is_fitted(self)
+        params = {k: None if k in self._unsaved else _pack(v) for k, v in self.get_params(deep=False).items()}
+        fitted = {k: _pack(v) for k, v in sorted(vars(self).items()) if k.endswith("_") and not k.startswith("_")}
+        return {"class": type(self).__name__, "params": params, "fitted": fitted}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, object]) -> Stateful:
+        """The fitted estimator that `state()` described.
+
+        Raises
+        ------
+        DataError
+            If the state is of another class.
+        """
+        if state["class"] != cls.__name__:
+            raise DataError("state of another transformer", expected=cls.__name__, got=state["class"])
+        new = cls(**{k: _unpack(v) for k, v in state["params"].items()})
+        for name, value in state["fitted"].items():
+            names = name == "feature_names_in_"  # saved as a tuple: an array of objects would need pickle
+            setattr(new, name, np.array(value, dtype=object) if names else _unpack(value))
+        return new
+
+
+def _pack(value: object) -> object:
+    if isinstance(value, Stateful):
+        return value.state()
+    if isinstance(value, np.ndarray):
+        return tuple(value.tolist()) if value.dtype == object else value.copy()
+    if isinstance(value, dict):
+        return {k: _pack(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_pack(v) for v in value)
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _unpack(value: object) -> object:
+    if isinstance(value, dict):
+        if set(value) == {"class", "params", "fitted"}:
+            return Stateful._classes[value["class"]].from_state(value)
+        return {k: _unpack(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_unpack(v) for v in value)
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+class FoldFitted(TransformerMixin, Stateful):
     """Base of the fold-fitted transformers of one modality's frame.
 
     A subclass writes `_fit(frame)` and `_transform(frame)`. Both get the rows that have the modality, never a
@@ -67,8 +132,6 @@ class FoldFitted(TransformerMixin, BaseEstimator):
     fitted_ids_hash_ : str
         SHA-256 of their sorted ids: whom this transformer saw.
     """
-
-    _unsaved: tuple[str, ...] = ()  # parameters that `state` leaves out, being needed by `fit` only
 
     def fit(self, frame: pd.DataFrame, y: object = None) -> FoldFitted:
         """Learn from the rows given, and from no other.
@@ -107,9 +170,7 @@ class FoldFitted(TransformerMixin, BaseEstimator):
         DataError
             If it is no frame of one modality, or holds values that cannot be read.
         """
-        check_is_fitted(self, "fitted_ids_hash_")
-        check_frame(frame)
-        has = self._has(frame)
+        has = self.present(frame)
         values = self._transform(frame.loc[has])
         if has.all():
             return values
@@ -117,29 +178,11 @@ class FoldFitted(TransformerMixin, BaseEstimator):
         out[has] = values
         return out
 
-    def state(self) -> dict[str, object]:
-        """Parameters and fitted attributes as JSON values and numpy arrays; `from_state` is its inverse."""
-        check_is_fitted(self, "fitted_ids_hash_")
-        fitted = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_")}
-        fitted["feature_names_in_"] = tuple(self.feature_names_in_)  # an array of objects would need pickle
-        params = {k: None if k in self._unsaved else v for k, v in self.get_params(deep=False).items()}
-        return copy.deepcopy({"class": type(self).__name__, "params": params, "fitted": dict(sorted(fitted.items()))})
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, object]) -> FoldFitted:
-        """The fitted transformer that `state()` described.
-
-        Raises
-        ------
-        DataError
-            If the state is of another class.
-        """
-        if state["class"] != cls.__name__:
-            raise DataError("state of another transformer", expected=cls.__name__, got=state["class"])
-        new = cls(**copy.deepcopy(state["params"]))
-        vars(new).update(copy.deepcopy(dict(state["fitted"])))
-        new.feature_names_in_ = np.array(new.feature_names_in_, dtype=object)
-        return new
+    def present(self, frame: pd.DataFrame) -> np.ndarray:
+        """Who has the modality, going by the columns seen in `fit`: bool, shape (n,); raises as `transform` does."""
+        check_is_fitted(self)
+        check_frame(frame)
+        return self._has(frame[frame.columns.intersection(self.feature_names_in_, sort=False)])
 
     def _has(self, frame: pd.DataFrame) -> np.ndarray:
         """Who has the modality: bool, shape (n,)."""
@@ -155,7 +198,9 @@ class FoldFitted(TransformerMixin, BaseEstimator):
 def check_frame(frame: pd.DataFrame) -> None:
     """Raise `DataError` unless this is one modality's frame: one column level, unique ids and columns."""
     if not isinstance(frame, pd.DataFrame):
-        raise DataError("not one modality's frame", expected="a DataFrame indexed by patient_id", got=type(frame).__name__)
+        raise DataError(
+            "not one modality's frame", expected="a DataFrame indexed by patient_id", got=type(frame).__name__
+        )
     check_ids(frame.index)
     if frame.columns.nlevels != 1:
         raise DataError("columns have several levels", expected="one modality's frame, such as X['rna']")
@@ -166,7 +211,7 @@ def check_frame(frame: pd.DataFrame) -> None:
         raise DataError("a column's name is not a string", column=alien[0], expected="str", got=type(alien[0]).__name__)
     if frame.columns.has_duplicates:
         raise DataError("duplicate column", column=frame.columns[frame.columns.duplicated()][0])
-    named = [c for c in frame.columns if "".join(filter(str.isalnum, c.lower())) in _ID_COLUMNS]
+    named = [c for c in frame.columns if header_key(c) in ID_HEADERS]
     if named:
         raise DataError("patient ids among the features", column=named[0], hint="make it the index")
 

@@ -21,7 +21,7 @@ from mmfusion.nn.presets import PRESETS
 from mmfusion.nn.training import StreamDataset, train
 from mmfusion.preprocessing.clinical import check_forbidden
 from mmfusion.preprocessing.probe import assert_no_leak
-from mmfusion.preprocessing.scans import CropAugmentation, augment_batch
+from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.persistence import BundleMixin
@@ -234,7 +234,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """The most probable class of each patient, shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
 
     def _proba(self, inputs: StreamInputs) -> np.ndarray:
         out = []

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from mmfusion.data.cohort import META, presence
 from mmfusion.data.tables import read_ehr, read_rna, read_table
 from mmfusion.errors import DataError, MMFusionError
-from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.staging.prediction import StagePrediction
 
 _TABLES = (".csv", ".tsv", ".txt")
@@ -127,6 +126,8 @@ class PredictMixin:
         genes = [i for i, s in enumerate(self.transformer_.specs_) if s.kind == "genes"]
         if not n or not genes or not inputs.present[0][genes[0]]:
             return ()
+        from mmfusion.explain.gene_attribution import gene_shap  # shap takes seconds to import
+
         values = gene_shap(self, inputs, random_state=0).values_of(stage).iloc[0]
         top = values.reindex(values.abs().sort_values(ascending=False).index)[:n]
         return tuple((str(g), float(v)) for g, v in top.items())

@@ -14,7 +14,7 @@ from scipy.stats import norm
 CELL_MISSING = 0.08
 
 # column: (mean, sd, correlation with the risk, logarithmic?)
-NUMBERS = {"age": (67.0, 9.0, 0.60, False), "weight": (4.36, 0.20, -0.50, True)}
+NUMBERS = {"age": (67.0, 9.0, 0.78, False), "weight": (4.36, 0.20, -0.65, True)}
 # column: {level: (log weight, slope on the risk)}
 CATEGORIES = {
     "ground_glass": {
@@ -32,8 +32,8 @@ CATEGORIES = {
     },
     "alk": {"wildtype": (2.0, 0.0), "translocated": (-2.0, 0.0)},
 }  # fmt: skip
-SMOKING = {"never": (-0.5, -0.9), "former": (0.8, 0.1), "current": (-0.3, 0.8)}
-PACK_YEARS = (3.4, 0.5, 0.60)  # of smokers: mean and SD of the logarithm, correlation with the risk
+SMOKING = {"never": (-0.5, -1.2), "former": (0.8, 0.1), "current": (-0.3, 1.1)}
+PACK_YEARS = (3.4, 0.5, 0.75)  # of smokers: mean and SD of the logarithm, correlation with the risk
 YEARS_SINCE_QUIT = (2.5, 0.6, -0.50)  # of former smokers, likewise
 LOBES = {"rul": 0.32, "rml": 0.06, "rll": 0.18, "lul": 0.24, "lll": 0.16, "lingula": 0.04}  # independent of the risk
 COMPLETE = ("sex", *(f"lobe_{name}" for name in LOBES), "lobe_unknown")  # never missing

@@ -16,7 +16,7 @@ from mmfusion.synthetic.anatomy import SCANNERS
 from mmfusion.synthetic.genes import gene_network, gene_programme
 from mmfusion.synthetic.scans import ensure_scans
 
-VERSION = 1  # of what is generated: raise it when the same parameters give other files
+VERSION = 2  # of what is generated: raise it when the same parameters give other files
 RIGHT_LOBES = ("lobe_rul", "lobe_rml", "lobe_rll")
 LACKS_TWO = 0.25  # of the patients who lack a modality, those who lack two
 

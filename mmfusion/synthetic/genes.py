@@ -120,8 +120,8 @@ def gene_programme(n_genes: int = 500, n_planted: int = 20) -> GeneProgramme:
     symbols = sorted(modules)
     module = np.array([modules[s] for s in symbols])
     is_planted = np.isin(symbols, planted)
-    loading = np.where(is_planted, rng.uniform(0.45, 0.55, n_genes), 0.0)
-    module_loading = np.where(is_planted, 0.5, rng.uniform(0.55, 0.8, n_genes))
+    loading = np.where(is_planted, rng.uniform(0.72, 0.80, n_genes), 0.0)
+    module_loading = np.where(is_planted, 0.45, rng.uniform(0.55, 0.8, n_genes))
     return GeneProgramme(
         symbols=tuple(symbols),
         module=module,

@@ -12,8 +12,8 @@ from scipy.special import expit, logit
 
 # appearance: (correlation with the burden, low, high, steepness, geometric?)
 APPEARANCE = {
-    "diameter_mm": (0.92, 10.0, 50.0, 1.1, True),  # of the sphere of equal volume
-    "solidity_hu": (0.40, -350.0, 60.0, 1.0, False),  # mean attenuation: part-solid to solid
+    "diameter_mm": (0.94, 10.0, 50.0, 1.1, True),  # of the sphere of equal volume
+    "solidity_hu": (0.50, -350.0, 60.0, 1.0, False),  # mean attenuation: part-solid to solid
     "spiculation": (0.40, 0.05, 0.60, 1.0, False),  # relative height of the spikes
     "texture_hu": (0.25, 10.0, 90.0, 1.0, False),  # standard deviation inside
 }

@@ -1,9 +1,10 @@
 """The phantom's generative model: latents, the stage they cause, and what the best possible reader makes of the data.
 
-One standard normal latent per modality: tumour burden `B` (CT), gene programme `P` (RNA), clinical risk `R` (EHR).
-The stage is a proportional-odds model of a score with an interaction,
+One standard normal latent per modality: tumour burden `B` (CT), gene programme `P` (RNA), clinical risk `R` (EHR),
+with correlation 0.3 between any two, since who is worse off is so in more than one way. The stage is a
+proportional-odds model of a score with an interaction,
 
-    s = 1.20 B + 1.10 P + 1.20 R + 0.7 B P,      P(stage <= k) = expit((t_k - s) / 0.15),
+    s = 1.2 B + 1.2 P + 1.2 R + 0.5 B P,      P(stage <= k) = expit((t_k - s) / 0.5),
 
 with thresholds t_k that give I 45 %, II 30 %, III 25 %. Each modality's data are independent of everything else given
 its latent, with a known likelihood, so each posterior is computed on a grid and P(stage | any subset) is a contraction
@@ -34,7 +35,8 @@ LATENTS = {"ct": "tumour burden", "rna": "gene programme", "ehr": "clinical risk
 MODALITIES = tuple(LATENTS)
 STAGES = ("I", "II", "III")
 BALANCE = (0.45, 0.30, 0.25)
-WEIGHTS, INTERACTION, SOFTNESS = (1.20, 1.10, 1.20), 0.7, 0.15
+WEIGHTS, INTERACTION, SOFTNESS = (1.2, 1.2, 1.2), 0.5, 0.5
+CORRELATION = 0.3 + 0.7 * np.eye(3)  # of the latents
 SIGNALS = ("planted", "null")
 GRID = np.linspace(-4.0, 4.0, 41)
 PRIOR = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
@@ -59,7 +61,7 @@ def stream(seed: int, name: str) -> np.random.Generator:
 
 def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | None = None) -> Draw:
     """`n` patients of the model. A null draw differs from a planted one of the same seed in the stage alone."""
-    latents = stream(seed, "latents").standard_normal((n, 3))
+    latents = _draw_latents(n, stream(seed, "latents"))
     return Draw(
         latents=latents,
         stage=draw_stage(latents, stream(seed, "stage"), signal),
@@ -95,7 +97,11 @@ def beliefs(
 
 
 def class_probabilities(belief: Mapping[str, np.ndarray], modalities: Sequence[str], signal: str) -> np.ndarray:
-    """P(stage | the data of `modalities`), shape (n, 3), by integrating over the latents."""
+    """P(stage | the data of `modalities`), shape (n, 3), by integrating over the latents.
+
+    `belief` has each latent's posterior as if it were independent of the others; the stage table carries the ratio of
+    the joint prior to the product of its margins, so that what one modality says bears on the latents of the others.
+    """
     n = len(next(iter(belief.values())))
     parts = [belief[m] if m in modalities else PRIOR[None] for m in MODALITIES]
     table = _stage_table(signal)
@@ -105,7 +111,7 @@ def class_probabilities(belief: Mapping[str, np.ndarray], modalities: Sequence[s
         inner = (r @ table.reshape(-1, len(GRID)).T).reshape(-1, *table.shape[:-1])  # (n, stage, b, p)
         inner = (inner @ p[:, None, :, None])[..., 0]
         out[rows] = (inner @ b[:, :, None])[..., 0]
-    return out
+    return out / out.sum(axis=1, keepdims=True)
 
 
 def macro_auc(probabilities: np.ndarray) -> float:
@@ -133,7 +139,7 @@ def best_readings(
 ) -> dict[tuple[str, ...], np.ndarray]:
     """P(stage | subset) of `n_draws` patients of the model, shape (n_draws, 3), by subset of modalities; cached."""
     programme = gene_programme(n_genes, n_planted)
-    latents = stream(0, "optimum").standard_normal((n_draws, 3))
+    latents = _draw_latents(n_draws, stream(0, "optimum"))
     belief = beliefs(
         lesions.sample(latents[:, 0], stream(0, "optimum lesions")),
         programme.sample_score(latents[:, 1], stream(0, "optimum genes")),
@@ -156,11 +162,24 @@ def _score(burden: np.ndarray, programme: np.ndarray, risk: np.ndarray) -> np.nd
     return WEIGHTS[0] * burden + WEIGHTS[1] * programme + WEIGHTS[2] * risk + INTERACTION * burden * programme
 
 
+def _draw_latents(n: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((n, 3)) @ np.linalg.cholesky(CORRELATION).T
+
+
+@lru_cache(maxsize=1)
+def _joint_over_margins() -> np.ndarray:
+    """Prior of (B, P, R) over the product of its margins, on the product of the grids, shape (41, 41, 41)."""
+    points = np.stack(np.meshgrid(GRID, GRID, GRID, indexing="ij"), axis=-1)
+    excess = np.linalg.inv(CORRELATION) - np.eye(3)
+    return np.exp(-0.5 * np.einsum("...i,ij,...j->...", points, excess, points))
+
+
 @lru_cache(maxsize=1)
 def _thresholds() -> np.ndarray:
     """Where the score passes from one stage to the next, so that the stages have the shares `BALANCE`."""
     score = _score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
-    weight = np.einsum("b,p,r->bpr", PRIOR, PRIOR, PRIOR)
+    weight = np.einsum("b,p,r->bpr", PRIOR, PRIOR, PRIOR) * _joint_over_margins()
+    weight /= weight.sum()
     shares = np.cumsum(BALANCE)[:-1]
     return np.array(
         [brentq(lambda t, q=q: (expit((t - score) / SOFTNESS) * weight).sum() - q, -20, 20) for q in shares]
@@ -169,9 +188,9 @@ def _thresholds() -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _stage_table(signal: str) -> np.ndarray:
-    """P(stage | B, P, R) on the product of the grids, shape (3, 41, 41, 41)."""
+    """P(stage | B, P, R) times `_joint_over_margins` on the product of the grids, shape (3, 41, 41, 41)."""
     score = _score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
     if signal == "null":
-        return np.broadcast_to(np.array(BALANCE)[:, None, None, None], (3, *score.shape)).copy()
+        return np.array(BALANCE)[:, None, None, None] * _joint_over_margins()
     first, second = (expit((t - score) / SOFTNESS) for t in _thresholds())
-    return np.stack([first, second - first, 1 - second])
+    return np.stack([first, second - first, 1 - second]) * _joint_over_margins()

@@ -12,7 +12,9 @@ from mmfusion.errors import DataError
 
 def labels(**counts):
     y = [k for k, n in counts.items() for _ in range(n)]
-    return pd.Series(pd.Categorical(y, categories=list(counts), ordered=True), index=[f"p{i:03d}" for i in range(len(y))])
+    return pd.Series(
+        pd.Categorical(y, categories=list(counts), ordered=True), index=[f"p{i:03d}" for i in range(len(y))]
+    )
 
 
 @settings(max_examples=25, deadline=None)

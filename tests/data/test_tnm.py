@@ -108,9 +108,22 @@ def test_no_such_edition():
 
 @pytest.mark.parametrize(
     ("text", "group"),
-    [("IIIa", "IIIA"), ("Stage IIIB", "IIIB"), ("3A", "IIIA"), ("2", "II"), ("0", "0"), ("pIA", "IA"), ("stage ia1", "IA1"),
-     ("Tis", "0"), ("Occult Carcinoma", "occult"), ("V", None), ("", None), ("[Discrepancy]", None), ("T2", None)],
-)  # fmt: skip
+    [
+        ("IIIa", "IIIA"),
+        ("Stage IIIB", "IIIB"),
+        ("3A", "IIIA"),
+        ("2", "II"),
+        ("0", "0"),
+        ("pIA", "IA"),
+        ("stage ia1", "IA1"),
+        ("Tis", "0"),
+        ("Occult Carcinoma", "occult"),
+        ("V", None),
+        ("", None),
+        ("[Discrepancy]", None),
+        ("T2", None),
+    ],
+)
 def test_normalise_stage(text, group):
     assert normalise_stage(text) == group
 

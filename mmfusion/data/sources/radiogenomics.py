@@ -102,7 +102,7 @@ def _stage(clinical: pd.DataFrame) -> pd.Series:
 def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
     if which == "fpkm140":
         file = folder.find("rna_fpkm_140genes.tsv", "FPKM of 140 genes")
-        return pd.DataFrame() if file is None else _fpkm140(file)
+        return pd.DataFrame() if file is None else read_rna(file, unit="fpkm")
     if which != "zscore":
         raise DataError("no such RNA table", column="rna", expected="zscore or fpkm140", got=which)
     file = folder.find("rna_log10fpkm_zscore_top1000.csv", "RNA z-scores")
@@ -111,11 +111,6 @@ def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
     folder.note("RNA z-scores, and the choice of 1000 genes by variance, are over all 130 patients, before any split")
     folder.note("some genes' values reach 10^7 to 10^9 FPKM, probably lost decimal points at the source: clip or rank")
     return read_rna(file, patients=patients)
-
-
-def _fpkm140(file: Path) -> pd.DataFrame:
-    table = read_table(file, numbers=True).drop(columns="Recurrence", errors="ignore")
-    return read_rna(table.set_index("PID"), unit="fpkm")
 
 
 def _ct(folder: Folder, patients: pd.Index, which: str, *, spread: bool) -> pd.DataFrame:

@@ -68,7 +68,6 @@ class CTResNet(Encoder):
             conv1_t_stride=2,
             no_max_pool=not max_pool,
             feed_forward=False,
-            bias_downsample=False,
             act=("relu", {"inplace": False}),  # explanations need the maps as they were
             norm=("group", {"num_groups": groups}),
         )

@@ -1,0 +1,5 @@
+"""`python -m mmfusion`."""
+
+from mmfusion.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,57 @@
+"""The command line: `mmfusion demo | init | validate | report | predict | compare | doctor`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mmfusion.cli.parser import build_parser
+from mmfusion.errors import MMFusionError
+
+FAILED, INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        0 if all went well; 1 if some of several runs or patients failed, or a check did; 2 for input that cannot be
+        used; 130 and 143 if interrupted or terminated.
+    """
+    arguments = build_parser().parse_args(_joined(list(sys.argv[1:] if argv is None else argv)))
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s", stream=sys.stderr
+    )
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        module, _, function = arguments.run.partition(":")
+        return getattr(import_module(f"mmfusion.cli.{module}"), function)(arguments)
+    except MMFusionError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # `mmfusion ... | head`
+        sys.stderr.close()
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """`--seed -12,30,-200` as `--seed=-12,30,-200`: argparse takes what begins with a minus for an option."""
+    if "--seed" in argv[:-1]:
+        i = argv.index("--seed")
+        argv[i : i + 2] = [f"--seed={argv[i + 1]}"]
+    return argv
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    """A polite kill lets what is half done be cleaned away."""
+    raise SystemExit(TERMINATED)

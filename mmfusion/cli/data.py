@@ -1,0 +1,113 @@
+"""`mmfusion demo`, `mmfusion init` and `mmfusion validate`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+
+from mmfusion.errors import DataError, MMFusionError
+
+PATIENT = "new_patient"
+
+
+def demo(arguments: Namespace) -> int:
+    """Write the demo cohort and one new patient; with --model, fit and save a model."""
+    from mmfusion.synthetic import phantom, write_cohort
+
+    folder, model = arguments.folder, arguments.model
+    if model is not None and model.exists():
+        raise DataError("this exists", file=model, hint="choose another name for the model")
+    with tempfile.TemporaryDirectory() as scratch:
+        cohort, optimum = phantom(arguments.n, arguments.random_seed, root=Path(scratch, "cohort"))
+        manifest = write_cohort(cohort, folder)
+        _new_patient(folder / PATIENT, Path(scratch, "other"), arguments.random_seed + 1)
+    best = optimum["macro_auc"].iloc[-1]
+    sys.stdout.write(f"{cohort}\nbest possible macro-AUC: {best:.3f}\nmanifest: {manifest}\n")
+    new = folder / PATIENT
+    if model is None:
+        sys.stdout.write(f"next: mmfusion validate {manifest}\n")
+        return 0
+    from mmfusion.data.load import load_cohort
+    from mmfusion.nn.presets import PRESETS
+    from mmfusion.staging import StageClassifier
+
+    cohort = load_cohort(manifest)
+    StageClassifier(**PRESETS["demo"], verbose=True).fit(cohort.X, cohort.y).save(model)
+    files = f"--ct {new / 'scan.zip'} --rna {new / 'rna.csv'} --ehr {new / 'ehr.csv'}"
+    sys.stdout.write(f"model: {model}\nnext: mmfusion predict --model {model} {files}\n")
+    return 0
+
+
+def _new_patient(folder: Path, scratch: Path, seed: int) -> None:
+    """One patient of another draw, as a hospital would send the files: a DICOM ZIP and two tables."""
+    from mmfusion.synthetic import phantom, write_dicom_zip
+
+    cohort, _ = phantom(1, seed, missing=0.0, root=scratch)
+    patient = cohort.table.index[0]
+    folder.mkdir()
+    write_dicom_zip(cohort.table.loc[patient, ("ct", "volume")], folder / "scan.zip", patient)
+    for modality in ("rna", "ehr"):
+        cohort.table[modality].to_csv(folder / f"{modality}.csv", lineterminator="\n")
+
+
+def init(arguments: Namespace) -> int:
+    """Write a manifest of a folder, and a page that says what matched, what did not, and why."""
+    from mmfusion.data.discover import discover, page
+
+    found = discover(arguments.folder, dataset=arguments.dataset, rna_unit=arguments.rna_unit)
+    account = arguments.folder / "data_manifest.md"
+    text = page(found)
+    try:
+        account.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError("could not be written", file=account, got=error.strerror) from error
+    manifest = found.write(overwrite=arguments.overwrite)
+    sys.stdout.write(
+        text.split("\n## Used")[0].rstrip() + f"\n\nevery file, and why: {account}\nmanifest: {manifest}\n"
+    )
+    sys.stdout.write(f"next: mmfusion validate {manifest}\n")
+    return 0
+
+
+def validate(arguments: Namespace) -> int:
+    """Check a manifest and everything that it names; every scan that cannot be read is listed."""
+    from mmfusion.data.load import load_cohort
+    from mmfusion.preprocessing.probe import assert_no_leak
+
+    cohort = load_cohort(arguments.manifest, root=arguments.root, target=arguments.target)
+    sys.stdout.write(f"{cohort}\n")
+    for note in cohort.provenance.get("notes", ()):
+        sys.stdout.write(f"note: {note}\n")
+    problems = [] if arguments.no_scans else _unreadable(cohort)
+    try:
+        assert_no_leak(cohort.X, cohort.y)
+    except MMFusionError as error:
+        problems.append(str(error))
+    for problem in problems:
+        sys.stdout.write(f"problem: {problem}\n")
+    sys.stdout.write("all is well\n" if not problems else f"{len(problems)} problems\n")
+    return 1 if problems else 0
+
+
+def _unreadable(cohort) -> list[str]:
+    from tqdm import tqdm
+
+    from mmfusion.data.cohort import IMAGING
+    from mmfusion.imaging import read, read_mask
+
+    scans = [
+        (patient, reader, path)
+        for modality in IMAGING
+        for what, reader in (("volume", read), ("mask", read_mask))
+        if (modality, what) in cohort.table
+        for patient, path in cohort.table[modality, what].dropna().items()
+    ]
+    problems = []
+    for patient, reader, path in tqdm(scans, desc="scans", unit="scan", leave=False, disable=len(scans) < 2):
+        try:
+            reader(path)
+        except MMFusionError as error:
+            problems.append(f"patient {patient}: {error}")
+    return problems

@@ -1,0 +1,77 @@
+"""`mmfusion predict`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from mmfusion.errors import DataError, MMFusionError
+
+_FILES = ("ct", "rna", "ehr")
+
+
+def predict(arguments: Namespace) -> int:
+    """Stage one patient from files, or every patient of a manifest."""
+    given = [f"--{name}" for name in (*_FILES, "patient", "seed", "rna_unit") if getattr(arguments, name) is not None]
+    if arguments.manifest is not None:
+        if given:
+            raise DataError("--manifest stands alone", got=", ".join(given), hint="leave these out")
+        return _predict_manifest(arguments)
+    if not any(getattr(arguments, name) is not None for name in _FILES):
+        raise DataError("nothing to read", expected="at least one of --ct, --rna, --ehr; or --manifest")
+    if arguments.out is not None:
+        raise DataError("-o goes with --manifest", hint="for one patient, redirect what is printed")
+    from mmfusion.bundle import load
+
+    prediction = load(arguments.model).predict_patient(
+        ct=arguments.ct, rna=arguments.rna, ehr=arguments.ehr, patient=arguments.patient, seed=arguments.seed,
+        rna_unit=arguments.rna_unit,
+    )  # fmt: skip
+    sys.stdout.write((prediction.to_json() if arguments.json else str(prediction)) + "\n")
+    return 0
+
+
+def _predict_manifest(arguments: Namespace) -> int:
+    import pandas as pd
+
+    from mmfusion.bundle import load
+    from mmfusion.data.load import load_cohort
+
+    if arguments.out is None:
+        raise DataError("where shall the predictions go?", expected="-o predictions.csv")
+    model = load(arguments.model)
+    cohort = load_cohort(arguments.manifest, root=arguments.root)
+    results = dict(zip(cohort.table.index, model.predict_each(cohort.table, top_genes=0), strict=True))
+    table = pd.DataFrame([_row(patient, result) for patient, result in results.items()])
+    _write(table, arguments.out)
+    failed = {patient: r for patient, r in results.items() if isinstance(r, MMFusionError)}
+    for error in failed.values():
+        sys.stderr.write(f"not staged: {error}\n")
+    sys.stdout.write(f"{len(results) - len(failed)} of {len(results)} patients staged: {arguments.out}\n")
+    return 1 if failed else 0
+
+
+def _row(patient: str, result: object) -> dict[str, object]:
+    if isinstance(result, MMFusionError):
+        return {"patient_id": patient, "error": str(result)}
+    return {
+        "patient_id": patient,
+        "stage": result.stage,
+        **{f"p_{name}": p for name, p in result.probabilities.items()},
+        "used": " ".join(result.used),
+        "missing": " ".join(result.missing),
+        "warnings": "; ".join(result.warnings),
+        "error": "",
+    }
+
+
+def _write(table, path: Path) -> None:
+    draft = path.with_name(f".{path.name}")
+    try:
+        table.to_csv(draft, index=False, lineterminator="\n")
+        draft.replace(path)
+    except OSError as error:
+        raise DataError("could not be written", file=path, got=error.strerror) from error
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,95 @@
+"""`mmfusion report` and `mmfusion compare`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from mmfusion.errors import ReportError
+
+
+def report(arguments: Namespace) -> int:
+    """Execute a notebook, or one per row of a table; list notebooks or parameters."""
+    from mmfusion.reports.notebooks import RESERVED, find_notebook, notebook_parameters
+
+    if arguments.notebook is None:
+        return _list_notebooks()
+    if arguments.parameters:
+        known = notebook_parameters(find_notebook(arguments.notebook))
+        sys.stdout.write("".join(f"{p}\n" for name, p in known.items() if name not in RESERVED))
+        return 0
+    if arguments.batch is not None:
+        return _batch(arguments)
+    from mmfusion.reports.runner import run_report
+
+    out = run_report(arguments.notebook, _pairs(arguments.parameter), arguments.out)
+    return _tell(out, out / "report.html")
+
+
+def compare(arguments: Namespace) -> int:
+    """Print what changed between two reports; with -o, write it as a page too."""
+    from mmfusion.reports.compare import compare_runs
+
+    comparison = compare_runs(arguments.a, arguments.b)
+    if arguments.out is not None:
+        try:
+            arguments.out.write_text(comparison.to_html(), encoding="utf-8")
+        except OSError as error:
+            raise ReportError("could not be written", file=arguments.out, got=error.strerror) from error
+    sys.stdout.write(f"{comparison}\n")
+    return 0
+
+
+def _list_notebooks() -> int:
+    from mmfusion.reports.html import title_of
+    from mmfusion.reports.notebooks import list_notebooks, read_notebook
+
+    notebooks = list_notebooks()
+    if not notebooks:
+        raise ReportError("no notebooks found", hint="set MMFUSION_NOTEBOOKS to their folder")
+    width = max(len(p.stem) for p in notebooks)
+    lines = [f"{p.stem:<{width}}  {title_of(read_notebook(p), '')}" for p in notebooks]
+    sys.stdout.write("\n".join([*lines, "", "mmfusion report NAME --parameters lists a notebook's parameters.\n"]))
+    return 0
+
+
+def _batch(arguments: Namespace) -> int:
+    if arguments.parameter:
+        raise ReportError("-p and --batch do not go together", hint="make it a column of the table")
+    from mmfusion.reports.batch import run_batch
+    from mmfusion.reports.notebooks import find_notebook, short_name
+
+    out = arguments.out or Path("reports") / short_name(find_notebook(arguments.notebook))
+    table = run_batch(arguments.notebook, arguments.batch, out)
+    for row in table.itertuples():
+        sys.stdout.write(f"{row.name}: {row.status}{': ' + row.error if row.error else ''}\n")
+    failed = int((table["status"] == "failed").sum())
+    sys.stdout.write(f"{len(table) - failed} of {len(table)} complete\n")
+    _tell(out / "any", out)
+    return 1 if failed else 0
+
+
+def _tell(run: Path, what: Path) -> int:
+    from mmfusion.reports.index import build_index, index_root
+
+    index = build_index(index_root(run))
+    sys.stdout.write(f"{_short(what)}\nindex: {_short(index)}\n")
+    return 0
+
+
+def _short(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ReportError("a parameter has no value", expected="-p key=value", got=text)
+        if key.strip() in pairs:
+            raise ReportError("a parameter is given twice", column=key.strip())
+        pairs[key.strip()] = value
+    return pairs

@@ -1,0 +1,187 @@
+"""What each modality contributes: exact Shapley values over modalities, and leaving one out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.errors import DataError
+from mmfusion.explain.conditional import FittedModel, Inputs, as_inputs, presence_function, quiet_model
+from mmfusion.metrics.classification import macro_auc
+
+
+@dataclass(frozen=True, repr=False)
+class ModalityAttribution:
+    """Shapley value of each modality for each class's probability, for each patient.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, M, K)
+        Contributions, in units of probability; over modalities they sum to `output - base`. 0 where absent.
+    present : ndarray of bool, shape (n, M)
+        Who has which modality.
+    output : ndarray, shape (n, K)
+        Probabilities with all that the patient has.
+    base : ndarray, shape (K,)
+        Probabilities knowing nothing.
+    patients, modalities, classes : tuple of str
+        What the axes are.
+    """
+
+    values: np.ndarray
+    present: np.ndarray
+    output: np.ndarray
+    base: np.ndarray
+    patients: tuple[str, ...]
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    def values_of(self, class_: str) -> pd.DataFrame:
+        """Contributions to one class: patients down, modalities across."""
+        if class_ not in self.classes:
+            raise DataError(f"no attribution to class {class_!r}", expected=", ".join(self.classes))
+        values = self.values[:, :, self.classes.index(class_)]
+        return pd.DataFrame(values, pd.Index(self.patients, name="patient_id"), self.modalities)
+
+    def mean_abs(self) -> pd.DataFrame:
+        """Mean |contribution| over the patients who have the modality: modalities down, classes across."""
+        rows = {}
+        for j, modality in enumerate(self.modalities):
+            has = self.present[:, j]
+            rows[modality] = (
+                np.abs(self.values[has, j]).mean(axis=0) if has.any() else np.full(len(self.classes), np.nan)
+            )
+        return pd.DataFrame.from_dict(rows, orient="index", columns=self.classes).rename_axis("modality")
+
+    def __repr__(self) -> str:
+        size = self.mean_abs().mean(axis=1).round(3).to_dict()
+        return f"ModalityAttribution: {len(self.patients)} patients, mean |value| {size}"
+
+
+def modality_shapley(model: FittedModel, X: object) -> ModalityAttribution:
+    """Exact Shapley values: the model is asked about every subset of the modalities that a patient has.
+
+    Streams of one modality come and go together. Knowing nothing, the answer is the model's `prior_`, or, without one,
+    its mean prediction over the background.
+
+    Parameters
+    ----------
+    model : fitted model
+        See `mmfusion.explain.conditional`.
+    X : DataFrame or stream inputs
+        Patients to explain.
+
+    References
+    ----------
+    Shapley 1953; all 2^M coalitions are summed, so nothing is sampled.
+    """
+    inputs = as_inputs(model, X)
+    names, membership = _modalities(model)
+    has = np.stack([inputs.present[:, columns].any(axis=1) for columns in membership.values()], axis=1)
+    with quiet_model(model) as members:
+        base = _base(model, members)
+        value = _coalitions(presence_function(members, inputs), inputs, membership, base)
+    M = len(names)
+    phi = np.zeros((len(has), M, len(base)))
+    for j in range(M):
+        others = [i for i in range(M) if i != j]
+        for size in range(M):
+            weight = factorial(size) * factorial(M - size - 1) / factorial(M)
+            for S in combinations(others, size):
+                phi[:, j] += weight * (value[frozenset((*S, j))] - value[frozenset(S)])
+    phi[~has] = 0.0
+    return ModalityAttribution(
+        values=phi,
+        present=has,
+        output=value[frozenset(range(M))],
+        base=base,
+        patients=tuple(map(str, inputs.index)),
+        modalities=names,
+        classes=tuple(map(str, model.classes_)),
+    )
+
+
+def leave_one_modality_out(model: FittedModel, X: object, y: Sequence[object]) -> pd.DataFrame:
+    """Macro-AUC of the fitted model with each modality hidden, on the patients who have it and another one.
+
+    Parameters
+    ----------
+    model : fitted model
+        See `mmfusion.explain.conditional`.
+    X : DataFrame or stream inputs
+        Held-out patients.
+    y : sequence, shape (n,)
+        Their labels.
+
+    Returns
+    -------
+    DataFrame
+        Index modality; n, macro_auc, without, drop (their difference), changed (share of patients given another class).
+        Nothing is refitted: a model trained without the modality could do better than `without`.
+
+    Raises
+    ------
+    DataError
+        On a label that is not one of the model's classes.
+    """
+    inputs, labels = as_inputs(model, X), np.asarray(y).astype(str)
+    classes = [str(c) for c in model.classes_]
+    _, membership = _modalities(model)
+    rows = {}
+    with quiet_model(model) as members:
+        proba = presence_function(members, inputs)
+        for modality, columns in membership.items():
+            hidden = inputs.present.copy()
+            hidden[:, columns] = False
+            some = np.flatnonzero(inputs.present[:, columns].any(axis=1) & hidden.any(axis=1))
+            row = {"n": len(some), "macro_auc": np.nan, "without": np.nan, "changed": np.nan}
+            if len(some):
+                full, less = proba(inputs.present, some), proba(hidden, some)
+                row |= {
+                    "macro_auc": macro_auc(labels[some], full, classes),
+                    "without": macro_auc(labels[some], less, classes),
+                    "changed": float((full.argmax(axis=1) != less.argmax(axis=1)).mean()),
+                }
+            rows[modality] = row
+    out = pd.DataFrame.from_dict(rows, orient="index").rename_axis("modality")
+    out.insert(3, "drop", out["macro_auc"] - out["without"])
+    return out
+
+
+def _modalities(model: FittedModel) -> tuple[tuple[str, ...], dict[str, list[int]]]:
+    """Modalities, and the positions of the streams of each."""
+    membership: dict[str, list[int]] = {}
+    for i, spec in enumerate(model.transformer_.specs_):
+        membership.setdefault(spec.modality, []).append(i)
+    return tuple(membership), membership
+
+
+def _base(model: FittedModel, members: Sequence[object]) -> np.ndarray:
+    if getattr(model, "prior_", None) is not None:
+        return np.asarray(model.prior_, dtype=float)
+    everyone = np.arange(len(model.background_.present))
+    return presence_function(members, model.background_)(model.background_.present, everyone).mean(axis=0)
+
+
+def _coalitions(
+    proba: object, inputs: Inputs, membership: Mapping[str, Sequence[int]], base: np.ndarray
+) -> dict[frozenset[int], np.ndarray]:
+    """Probabilities (n, K) for every subset of modalities; `base` for a patient who has none of it."""
+    value = {}
+    columns = list(membership.values())
+    for size in range(len(columns) + 1):
+        for S in combinations(range(len(columns)), size):
+            present = np.zeros_like(inputs.present)
+            for j in S:
+                present[:, columns[j]] = inputs.present[:, columns[j]]
+            out = np.tile(base, (len(present), 1))
+            rows = np.flatnonzero(present.any(axis=1))
+            if len(rows):
+                out[rows] = proba(present, rows)
+            value[frozenset(S)] = out
+    return value

@@ -1,0 +1,86 @@
+"""Lungs by threshold and shape: good enough to find the lung field, and to say when there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from mmfusion.imaging.volume import Volume
+
+LUNG_HU = -400
+_WORK_MM = 2.0  # grid on which lungs are found
+_CLOSING_MM = 5.0  # takes in vessels and nodules
+_LEAST_ML = 100.0
+_SECOND = 0.1  # a component smaller than this share of the largest is no lung
+_GAS_HU = -950  # a component with a median below this is gas, as in the bowel
+
+
+@dataclass(frozen=True, eq=False)
+class LungField:
+    """A box in LPS axes: `center_mm` (x, y, z), `size_mm` (z, y, x); of the whole scan where `found` is False."""
+
+    center_mm: np.ndarray
+    size_mm: np.ndarray
+    found: bool
+
+
+def lung_mask(volume: Volume) -> Volume:
+    """Mask of both lungs on the volume's own grid; empty where no lung is found.
+
+    Below -400 HU within the body's outline (so not touching the sides of the field of view), the two largest
+    components, closed by 5 mm, holes filled. They may touch the top and bottom slices: scans are often cut there.
+    """
+    return _coarse_mask(volume).on_grid(volume.affine, volume.shape)
+
+
+def lung_field(volume: Volume, margin_mm: float = 0.0) -> LungField:
+    """The box round the lungs with a margin; where no lung is found, the scan's field of view."""
+    mask = _coarse_mask(volume)
+    found = bool(mask.array.any())
+    box = mask.bounding_box() if found else tuple(slice(0, n) for n in mask.shape)
+    low, high = (np.array([getattr(s, end) for s in box[::-1]]) - 0.5 for end in ("start", "stop"))
+    low, high = np.sort([mask.voxel_to_mm(low), mask.voxel_to_mm(high)], axis=0)
+    size = (high - low)[::-1] + 2 * margin_mm * found
+    return LungField((low + high) / 2 if found else volume.center_mm, size, found)
+
+
+def _coarse_mask(volume: Volume) -> Volume:
+    source = volume.to_lps()
+    work = source.resample(np.maximum(source.spacing, _WORK_MM))
+    labels, n = ndimage.label(_air_in_body(work.array))
+    size = np.bincount(labels.ravel(), minlength=n + 1) * np.prod(work.spacing) / 1000
+    size[0] = 0
+    lungs = []
+    for label in np.argsort(size)[::-1]:
+        if size[label] < max(_SECOND * size.max(), 1.0) or len(lungs) == 2:
+            break
+        if np.median(work.array[labels == label]) > _GAS_HU:
+            lungs.append(label)
+    mask = np.isin(labels, lungs) if size[lungs].sum() >= _LEAST_ML else np.zeros(labels.shape, dtype=bool)
+    if mask.any():
+        mask = _closed(mask, work.spacing)
+    return replace(work, array=mask.astype(np.uint8), unit="mask")
+
+
+def _air_in_body(hu: np.ndarray) -> np.ndarray:
+    """Voxels below -400 HU within the body's outline: a table, however hollow, is not part of it."""
+    tissue = hu >= LUNG_HU
+    labels, n = ndimage.label(ndimage.binary_erosion(tissue, iterations=2))
+    if not n:
+        return np.zeros(hu.shape, dtype=bool)
+    largest = np.bincount(labels.ravel())[1:].argmax() + 1
+    body = ndimage.binary_dilation(labels == largest, iterations=3)
+    outline = np.stack([ndimage.binary_fill_holes(plane) for plane in body])
+    return outline & ~tissue
+
+
+def _closed(lungs: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """Closing by a ball in mm (two distance maps), then holes filled slice by slice."""
+    pad = [int(np.ceil(_CLOSING_MM / s)) + 1 for s in spacing]
+    wide = np.pad(lungs, [(p, p) for p in pad])
+    grown = ndimage.distance_transform_edt(~wide, sampling=spacing) <= _CLOSING_MM
+    closed = ndimage.distance_transform_edt(grown, sampling=spacing) > _CLOSING_MM
+    closed = closed[tuple(slice(p, -p) for p in pad)] | lungs
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in closed])

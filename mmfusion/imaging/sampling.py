@@ -1,0 +1,116 @@
+"""Sampling an array on another grid, with anti-aliasing; only the voxels that are needed are touched."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import affine_transform, gaussian_filter, uniform_filter
+from scipy.sparse import csr_array
+
+_EDGE = 1e-6  # voxels; keeps rounding from pushing an outermost sample out of the field of view
+
+
+def sample(
+    array: np.ndarray,
+    matrix: np.ndarray,
+    offset: np.ndarray,
+    shape: tuple[int, int, int],
+    *,
+    fill: float,
+) -> np.ndarray:
+    """Values of `array` at `matrix @ k + offset` for every index k of a grid of `shape`.
+
+    Samples outside the field of view (more than half a voxel beyond an outermost voxel's centre) are `fill`; at its
+    edge the outermost voxels are continued. Where the new grid is coarser, each sample is a weighted mean over the
+    voxels that it stands for (a triangle as wide as the step; a Gaussian of the same variance if axes are oblique).
+
+    Parameters
+    ----------
+    array : ndarray, shape (z, y, x)
+        Values.
+    matrix : ndarray, shape (3, 3)
+        Steps of the new grid in voxels of `array`, both in (z, y, x) order.
+    offset : ndarray, shape (3,)
+        Where the new grid's voxel 0 lies, in voxels of `array`.
+    shape : tuple of int
+        (z, y, x) of the new grid.
+    fill : float
+        Value outside.
+
+    Returns
+    -------
+    ndarray, shape `shape`
+        float32.
+    """
+    block, offset, kept = _needed(array, matrix, offset, shape)
+    if not block.size:
+        return np.full(shape, fill, dtype=np.float32)
+    stray = np.abs(matrix - np.diag(np.diag(matrix))) * np.array(shape)
+    if stray.max() < 0.05:  # voxels, over the whole grid
+        return _aligned(block, np.diag(matrix), offset, shape, kept=kept, fill=fill)
+    return _oblique(block, matrix, offset, shape, kept=kept, fill=fill)
+
+
+def fullest(occupancy: np.ndarray) -> np.ndarray:
+    """The fullest voxels of a sampled mask, as many as make up its volume: uint8 in {0, 1}.
+
+    Neither the nearest voxel nor a threshold at one half does this: where two grids are nearly alike, whole slices
+    fall between samples, and a ball of eight voxels' radius changes its volume by up to 10 % and 4 %.
+    """
+    full = occupancy >= 1 - _EDGE
+    wanted = round(float(occupancy.sum(dtype=np.float64))) - np.count_nonzero(full)
+    partial = np.flatnonzero((occupancy > _EDGE) & ~full)
+    if wanted > 0:  # of equally full ones, those with fuller neighbours
+        around = uniform_filter(occupancy, 3, mode="nearest").ravel()[partial]
+        best = np.lexsort((around, occupancy.ravel()[partial]))[-wanted:]
+        full.flat[partial[best]] = True
+    return full.astype(np.uint8)
+
+
+def _needed(
+    array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray, tuple[tuple[float, float], ...]]:
+    """The block that the samples read, the offset within it, and the field of view (half-open) in its indices."""
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij")).reshape(3, -1)
+    reach = matrix @ corners + offset[:, None]
+    margin = np.maximum(np.abs(matrix).max(axis=1), 1.0) * 2 + 1
+    low = np.clip(np.floor(reach.min(axis=1) - margin).astype(int), 0, array.shape)
+    high = np.clip(np.ceil(reach.max(axis=1) + margin).astype(int) + 1, 0, array.shape)
+    block = array[tuple(slice(a, b) for a, b in zip(low, high))]
+    view = tuple((-0.5 - a - _EDGE, n - 0.5 - a - _EDGE) for a, n in zip(low, array.shape))
+    return block, offset - low, view
+
+
+def _aligned(block, steps, offset, shape, *, kept, fill) -> np.ndarray:  # axes parallel: one axis at a time
+    coords = [o + s * np.arange(n) for o, s, n in zip(offset, steps, shape)]
+    inside = [(c >= low) & (c < high) for c, (low, high) in zip(coords, kept)]
+    out = np.ascontiguousarray(block, dtype=np.float32)
+    for c, step, n in zip(coords, steps, block.shape):
+        flat = _weights(c, abs(step), n) @ out.reshape(n, -1)  # then turn the axes, three times in all
+        out = np.ascontiguousarray(flat.reshape(len(c), *out.shape[1:]).transpose(1, 2, 0))
+    for axis, keep in enumerate(inside):
+        np.moveaxis(out, axis, 0)[~keep] = fill
+    return out
+
+
+def _weights(coords: np.ndarray, step: float, n: int) -> csr_array:
+    """Triangle kernel of half-width `step` (linear interpolation below 1): sparse, shape (len(coords), n)."""
+    half = max(step, 1.0)
+    taps = np.floor(coords - half).astype(int)[:, None] + np.arange(int(np.ceil(2 * half)) + 2)
+    weight = np.maximum(1 - np.abs(taps - coords[:, None]) / half, 0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(len(coords)), taps.shape[1])
+    used = weight.ravel() > 0
+    columns = np.clip(taps, 0, n - 1).ravel()
+    entries = (weight.ravel()[used].astype(np.float32), (rows[used], columns[used]))
+    return csr_array(entries, shape=(len(coords), n))
+
+
+def _oblique(block, matrix, offset, shape, *, kept, fill) -> np.ndarray:
+    step = np.maximum(np.linalg.norm(matrix, axis=1), 1.0)
+    smooth = gaussian_filter(block.astype(np.float32), np.sqrt((step**2 - 1) / 6), mode="nearest", truncate=3.0)
+    out = affine_transform(smooth, matrix, offset, shape, order=1, mode="nearest")
+    grid = np.ogrid[tuple(slice(n) for n in shape)]
+    for row, o, (low, high) in zip(matrix, offset, kept):
+        c = sum(m * g for m, g in zip(row, grid)) + o
+        out[(c < low) | (c >= high)] = fill
+    return out

@@ -1,0 +1,166 @@
+"""The arithmetic of GATv2 on a graph with k in-neighbours a node, forward and backward.
+
+Materialising all (patients, nodes, k, channels) messages is bound by memory. Here the batch is walked in chunks
+that fit the processor's cache, and a chunk one neighbour at a time: gather rows, add, leaky ReLU, and a product with
+a thin matrix for the dot products. Weighted sums over neighbours are `embedding_bag`, which gathers, scales and adds
+without storing. The backward pass recomputes messages instead of reading them back, and reads the graph transposed,
+so that it adds up rows instead of scattering them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+_CHUNK = 2**16  # numbers in a chunk's node features: a few such arrays stay in a core's cache
+
+
+class NeighbourAttention(torch.autograd.Function):
+    """Attention of each node over its k in-neighbours; first derivatives only.
+
+    `apply(source, target, edge, att, slope, neighbours, back, back_ptr)` returns, shape (b, G, H * C),
+    sum_j alpha_j source[n_j] with alpha = softmax over j of att . leaky_relu(source[n_j] + target + edge_j).
+
+    Parameters
+    ----------
+    source, target : Tensor, shape (b, G, H * C)
+        What nodes show to others, and what they look with.
+    edge : Tensor, shape (k, G, H * C), or None
+        Of the edge from the j-th neighbour, the same for all patients.
+    att : Tensor, shape (H, C)
+        Attention vector of each head.
+    slope : float
+        Of the leaky ReLU.
+    neighbours : Tensor of int64, shape (k, G)
+        The j-th in-neighbour of each node.
+    back, back_ptr : Tensor of int64, shapes (2, k * G * H) and (G * H,)
+        From `transpose_lists`.
+    """
+
+    @staticmethod
+    def forward(ctx, source, target, edge, att, slope, neighbours, back, back_ptr):  # noqa: D102
+        source, target = source.contiguous(), target.contiguous()
+        (heads, channels), (k, nodes) = att.shape, neighbours.shape
+        dot = torch.block_diag(*att).T.contiguous()  # (H * C, H): a head's dot products, as one thin product
+        chunks, lists = _chunks(source), {}
+        out, alphas = torch.empty_like(source), []
+        work = source[chunks[0]].flatten(0, 1).clone()
+        for rows in chunks:
+            src, dst = source[rows].flatten(0, 1), target[rows].flatten(0, 1)
+            n, message = len(src), work[: len(src)]
+            index, flat, ptr = lists.get(n) or lists.setdefault(n, _incoming(neighbours, n // nodes, heads))
+            logits = src.new_empty(k, n, heads)
+            for j in range(k):
+                torch.index_select(src, 0, index[j], out=message)
+                _add(message, dst, edge, j)
+                torch.mm(torch.nn.functional.leaky_relu_(message, slope), dot, out=logits[j])
+            alphas.append(logits.softmax(0))
+            summed = _sums(src.view(-1, channels), flat, ptr, alphas[-1].permute(1, 2, 0).flatten())
+            out[rows] = summed.view(-1, nodes, heads * channels)
+        ctx.save_for_backward(source, target, edge, att, out, neighbours, back, back_ptr, *alphas)
+        ctx.slope = slope
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):  # noqa: D102
+        source, target, edge, att, out, neighbours, back, back_ptr, *alphas = ctx.saved_tensors
+        (heads, channels), (k, nodes) = att.shape, neighbours.shape
+        grad, scale = grad.contiguous(), att.flatten()
+        spread = torch.block_diag(*torch.ones_like(att))  # (H, H * C)
+        collect = spread.T.contiguous()
+        d_source, d_target, d_att = torch.empty_like(source), torch.empty_like(target), torch.zeros_like(scale)
+        d_edge = None if edge is None else torch.zeros_like(edge)
+        chunks, lists = _chunks(source), {}
+        work = source.new_empty(k + 2, *source[chunks[0]].flatten(0, 1).shape).flatten()
+        for rows, alpha in zip(chunks, alphas, strict=True):
+            src, dst, g = source[rows].flatten(0, 1), target[rows].flatten(0, 1), grad[rows].flatten(0, 1)
+            n = len(src)
+            if n not in lists:
+                lists[n] = _incoming(neighbours, n // nodes, heads)[0], *_outgoing(back, back_ptr, n // nodes, k)
+            index, edges, destinations, ptr = lists[n]
+            buffers = work[: (k + 2) * src.numel()].view(k + 2, *src.shape)
+            message, product, slopes = buffers[0], buffers[1], buffers[2:]  # slopes: d_logit leaky_relu'(message): the gradient of each message over att
+            mean = torch.mm(torch.mul(g, out[rows].flatten(0, 1), out=product), collect)  # sum_j alpha_j d_alpha_j
+            for j in range(k):
+                torch.index_select(src, 0, index[j], out=message)
+                d_logit = torch.mm(torch.mul(message, g, out=product), collect).sub_(mean).mul_(alpha[j])
+                _add(message, dst, edge, j)
+                torch.mm(d_logit, spread, out=product)
+                _leaky_relu_backward(product, message, ctx.slope, False, grad_input=slopes[j])  # noqa: FBT003
+            to_source = _sums(slopes.view(-1, channels), edges, ptr).view_as(src)
+            direct = _sums(g.view(-1, channels), destinations, ptr, alpha.flatten()[edges]).view_as(src)
+            to_target = torch.sum(slopes, 0, out=message)
+            d_att += torch.mul(to_source, src, out=product).sum(0)
+            d_att += torch.mul(to_target, dst, out=product).sum(0)
+            if edge is not None:
+                d_edge += slopes.view(k, -1, *edge.shape[1:]).sum(1)
+            d_source[rows] = direct.addcmul_(to_source, scale).view(-1, nodes, len(scale))
+            torch.mul(to_target, scale, out=d_target[rows].flatten(0, 1))
+        if edge is not None:
+            d_att += (d_edge * edge).sum((0, 1))
+            d_edge *= scale
+        return d_source, d_target, d_edge, d_att.view_as(att), None, None, None, None
+
+
+def transpose_lists(neighbours: np.ndarray, heads: int) -> tuple[np.ndarray, np.ndarray]:
+    """The edges that leave each node, once a head: what `NeighbourAttention` reads backwards.
+
+    Parameters
+    ----------
+    neighbours : ndarray of int, shape (k, G)
+        The j-th in-neighbour of each node.
+    heads : int
+        Attention heads, H.
+
+    Returns
+    -------
+    back : ndarray of int64, shape (2, k * G * H)
+        Ordered by (source, head): which neighbour j the edge's source is, and destination * H + head.
+    back_ptr : ndarray of int64, shape (G * H,)
+        Where the edges of each (source, head) begin.
+    """
+    k, nodes = neighbours.shape
+    key = (neighbours[:, :, None] * heads + np.arange(heads)).ravel()
+    order = np.argsort(key, kind="stable")
+    counts = np.bincount(key, minlength=nodes * heads)
+    back = np.stack([order // (nodes * heads), order % (nodes * heads)])
+    return back.astype(np.int64), (np.cumsum(counts) - counts).astype(np.int64)
+
+
+_leaky_relu_backward = torch.ops.aten.leaky_relu_backward.grad_input
+
+
+def _chunks(x: torch.Tensor) -> list[slice]:
+    """Patients, a few at a time; the first chunk is the largest."""
+    step = max(_CHUNK // (x.shape[1] * x.shape[2]), 1)
+    return [slice(start, min(start + step, len(x))) for start in range(0, len(x), step)]
+
+
+def _incoming(neighbours: torch.Tensor, copies: int, heads: int) -> tuple[torch.Tensor, ...]:
+    """For several patients' nodes, as rows: j-th neighbours (k, n); lists of (row, head) for `_sums`; their starts."""
+    k, nodes = neighbours.shape
+    copy, head = (torch.arange(n, device=neighbours.device) for n in (copies, heads))
+    index = (neighbours[:, None] + copy[:, None] * nodes).flatten(1)
+    flat = (index.T[:, None] * heads + head[:, None]).flatten()
+    return index, flat, torch.arange(0, len(flat), k, device=flat.device)
+
+
+def _outgoing(back: torch.Tensor, ptr: torch.Tensor, copies: int, k: int) -> tuple[torch.Tensor, ...]:
+    """Lists, by source (row, head), of edges as (j, row, head) and of destinations (row, head); their starts."""
+    copy = torch.arange(copies, device=back.device)[:, None]
+    size = back.shape[1] // k
+    destinations = (back[1] + copy * size).flatten()
+    edges = (back[0] * (copies * size)).repeat(copies) + destinations
+    return edges, destinations, (ptr + copy * back.shape[1]).flatten()
+
+
+def _add(message: torch.Tensor, target: torch.Tensor, edge: torch.Tensor | None, j: int) -> None:
+    message.add_(target)
+    if edge is not None:
+        message.view(-1, *edge.shape[1:]).add_(edge[j])
+
+
+def _sums(rows: torch.Tensor, lists: torch.Tensor, ptr: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """Sums of (weighted) rows, one for each list; an empty list gives zeros."""
+    return torch.embedding_bag(rows, lists, ptr, False, 0, False, weights)[0]  # noqa: FBT003

@@ -1,0 +1,94 @@
+"""Every stream as one flat table of numbers, for ridge and forest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mmfusion.preprocessing.base import Stateful
+from mmfusion.preprocessing.clinical import TableTransformer
+from mmfusion.preprocessing.crop_features import crop_features
+from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
+
+
+class FlatTransformer(TransformerMixin, Stateful):
+    """Columns for models that know no modalities: what the networks read, side by side.
+
+    Genes and tables as `CohortTransformer` makes them (z-scored, imputed, one-hot), scans as the z-scored descriptors
+    of `crop_features`. A stream that a patient lacks is 0, the mean; a column per stream that somebody lacked in
+    `fit` says who has it.
+
+    Parameters
+    ----------
+    modalities, n_genes, crop_side, crop_spacing, crop_mode, clip
+        As of `CohortTransformer`.
+
+    Attributes
+    ----------
+    streams_ : CohortTransformer
+    scans_ : dict of str to TableTransformer
+        Scales the descriptors, by stream of scans.
+    indicated_ : tuple of str
+        Streams with a column that says who has them.
+    """
+
+    def __init__(
+        self,
+        modalities: Sequence[str] | None = None,
+        *,
+        n_genes: int | None = 200,
+        crop_side: int = 32,
+        crop_spacing: float = 3.0,
+        crop_mode: str = "tumour",
+        clip: float = 5.0,
+    ) -> None:
+        self.modalities = modalities
+        self.n_genes = n_genes
+        self.crop_side = crop_side
+        self.crop_spacing = crop_spacing
+        self.crop_mode = crop_mode
+        self.clip = clip
+
+    def fit(self, X: pd.DataFrame, y: object = None) -> FlatTransformer:
+        """Learn from rows of `Cohort.X`; raises as `CohortTransformer` does."""
+        self._fit(X)
+        return self
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Table of float64, shape (n, p), columns "<stream>: <feature>" and "<stream>: present", no cell missing."""
+        check_is_fitted(self, "streams_")
+        inputs = self.streams_.transform(X)
+        return self._flatten(inputs, {name: self._describe(inputs, name) for name in self.scans_})
+
+    def fit_transform(self, X: pd.DataFrame, y: object = None) -> pd.DataFrame:
+        """`fit(X).transform(X)`, with scans read once."""
+        return self._flatten(*self._fit(X))
+
+    def _fit(self, X: pd.DataFrame) -> tuple[StreamInputs, dict[str, pd.DataFrame]]:
+        self.streams_ = CohortTransformer(graph="none", **self.get_params(deep=False)).fit(X)
+        inputs = self.streams_.transform(X)
+        described = {s.name: self._describe(inputs, s.name) for s in self.streams_.specs_ if s.kind == "volume"}
+        self.scans_ = {name: TableTransformer(clip=self.clip).fit(table) for name, table in described.items()}
+        self.indicated_ = tuple(n for n, has in zip(inputs.arrays, inputs.present.T) if not has.all())
+        return inputs, described
+
+    def _describe(self, inputs: StreamInputs, name: str) -> pd.DataFrame:
+        return crop_features(inputs.arrays[name], spacing=self.crop_spacing, index=inputs.index)
+
+    def _flatten(self, inputs: StreamInputs, described: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        names, columns = [], []
+        for spec, has in zip(self.streams_.specs_, inputs.present.T):
+            features, values = spec.feature_names, inputs.arrays[spec.name]
+            if spec.kind == "volume":
+                scale = self.scans_[spec.name]
+                features, values = scale.feature_names_out_, scale.transform(described[spec.name])
+            columns.append(values if spec.kind == "genes" else values[:, 0])
+            names += [f"{spec.name}: {feature}" for feature in features]
+            if spec.name in self.indicated_:
+                columns.append(has[:, None].astype(np.float32))
+                names.append(f"{spec.name}: present")
+        return pd.DataFrame(np.hstack(columns).astype(np.float64), index=inputs.index, columns=names)

@@ -1,0 +1,236 @@
+"""Gene expression in any of five units: normalised, ranked, chosen and z-scored in the fold."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.data.cohort import UNITS
+from mmfusion.data.ehr import to_numbers
+from mmfusion.errors import DataError
+from mmfusion.preprocessing.base import FoldFitted
+
+WHOLE = 5000  # genes in a table, below which its sum is not the library's
+_MAX_ZEROS = 0.8  # share of zero or missing cells, above which a gene is dropped
+_COMPONENTS = 10
+_ENOUGH = 0.1  # share of the chosen genes that a patient must have
+
+
+class AbsentGenesWarning(UserWarning):
+    """Genes that were chosen in `fit` are not in the table; they are taken at their mean."""
+
+
+class OutOfRangeWarning(UserWarning):
+    """Much of a patient's expression lies far outside what was seen in `fit`, as in another unit or platform."""
+
+
+class GeneTransformer(FoldFitted):
+    """Choose genes and z-score them, with statistics of the fold.
+
+    counts -> CPM; FPKM -> TPM = FPKM / sum * 1e6 (whole transcriptomes only); then log2(x + 1); units "log" and
+    "zscore" are taken as they are. Genes with more than 80 % zeros are dropped. The rest are ranked by
+    variance-stabilised dispersion: log variance less its trend over the mean; z-scores, whose variance says nothing,
+    by communality, the share of a gene's variance in the leading 10 principal components. The first `n_genes` are
+    z-scored, clipped, and missing cells set to 0, the mean.
+
+    Parameters
+    ----------
+    unit : {"auto", "counts", "tpm", "fpkm", "log", "zscore"}
+        "auto" reads `frame.attrs["units"]["rna"]`.
+    n_genes : int or None, default 200
+        Genes kept; None keeps all that vary.
+    clip : float, default 5.0
+        Bound of the z-scores, in SD. Values beyond it weigh as the bound in means and SDs too.
+
+    Attributes
+    ----------
+    genes_ : tuple of str, length G
+        Chosen genes, best first.
+    mean_, std_ : ndarray of float64, shape (G,)
+        On the log scale (z-scores: on theirs).
+    library_ : dict of str to float
+        Share of each gene in the total expression of a patient, where a total is used: a table without some of the
+        genes is scaled by those that it has.
+    unit_ : str
+        Unit of the table in `fit`.
+    notes_ : tuple of str
+        Steps that were skipped, and why.
+    """
+
+    def __init__(self, unit: str = "auto", *, n_genes: int | None = 200, clip: float = 5.0) -> None:
+        self.unit = unit
+        self.n_genes = n_genes
+        self.clip = clip
+
+    def _fit(self, frame: pd.DataFrame) -> None:
+        self._check_params(frame)
+        names = np.array(frame.columns, dtype=str)
+        values = _matrix(frame, self.unit_)
+        self.notes_ = ()
+        self.library_ = self._library(names, values)
+        values = self._log(frame.columns, values)
+        zero_or_missing = np.isnan(values) | ((values == 0) & (self.unit_ != "zscore"))
+        mean, std = _clipped_moments(values, self.clip)
+        keep = (zero_or_missing.mean(axis=0) <= _MAX_ZEROS) & (std > 1e-6)
+        if not keep.any():
+            raise DataError("no gene varies among the patients given to fit", got=f"{len(frame)} patients")
+        names, values, mean, std = names[keep], values[:, keep], mean[keep], std[keep]
+        if self.unit_ == "zscore":
+            self.notes_ += ("z-scores: no TPM, logarithm or ranking by variance; genes ranked by communality",)
+            score = _communality(self._z(values, mean, std))
+        else:
+            score = _dispersion(mean, std)
+        best = np.lexsort((names, -score))[: self.n_genes]
+        self.genes_ = tuple(map(str, names[best]))
+        self.mean_, self.std_ = mean[best], std[best]
+
+    def _transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """z-scores, shape (n, G)."""
+        unit = _unit_of(frame)
+        if unit is not None and unit != self.unit_:
+            raise DataError(
+                "another unit of expression than in fit",
+                column="rna",
+                expected=self.unit_,
+                got=unit,
+                hint="convert the table, or fit on tables of this unit",
+            )
+        used = self.library_ or dict.fromkeys(self.genes_)
+        frame = frame[[g for g in used if g in frame]]
+        values = self._log(frame.columns, _matrix(frame, self.unit_))
+        at = frame.columns.get_indexer(list(self.genes_))
+        chosen = np.where(at >= 0, values[:, at], np.nan) if frame.shape[1] else np.full((len(frame), len(at)), np.nan)
+        self._report(frame, chosen, at, len(used))
+        z = self._z(chosen, self.mean_, self.std_, frame.index)
+        return np.nan_to_num(z, nan=0.0).astype(np.float32)
+
+    def _check_params(self, frame: pd.DataFrame) -> None:
+        if self.unit not in ("auto", *UNITS):
+            raise DataError("unknown unit", column="rna", expected=", ".join(("auto", *UNITS)), got=self.unit)
+        if self.n_genes is not None and self.n_genes < 1:
+            raise DataError("too few genes asked for", expected="n_genes of 1 or more", got=self.n_genes)
+        given = _unit_of(frame)
+        if self.unit != "auto" and given not in (None, self.unit):
+            raise DataError("the table is in another unit", column="rna", expected=self.unit, got=given)
+        if self.unit == "auto" and given is None:
+            text = "the unit of expression is not known (attrs['units'] is empty): taken as log"
+            warnings.warn(text, UserWarning, stacklevel=4)
+        self.unit_ = given or (self.unit if self.unit != "auto" else "log")
+
+    def _library(self, names: np.ndarray, values: np.ndarray) -> dict[str, float]:
+        """Mean share of each gene in a patient's total; empty where no total is used."""
+        if self.unit_ not in ("counts", "fpkm"):
+            return {}
+        if len(names) < WHOLE:
+            if self.unit_ == "fpkm":
+                self.notes_ += (f"{len(names)} genes are no transcriptome: log2(FPKM + 1), not TPM",)
+                return {}
+            self.notes_ += (f"counts per million of the {len(names)} genes there are, not of the library",)
+        total = np.nansum(values, axis=1, keepdims=True)
+        share = np.nansum(values / np.where(total > 0, total, 1), axis=0)
+        return dict(zip(map(str, names), map(float, share / max(share.sum(), 1e-12))))
+
+    def _log(self, columns: pd.Index, values: np.ndarray) -> np.ndarray:
+        if self.unit_ == "zscore":  # values beyond the bound are no measurements
+            return np.clip(values, -self.clip, self.clip)
+        if self.unit_ == "log":
+            return values
+        if self.library_:
+            share = np.array([self.library_[c] for c in columns])
+            covered = np.where(np.isnan(values), 0.0, share).sum(axis=1)
+            total = np.nansum(values, axis=1) / np.where(covered > 0, covered, 1)
+            values = values / np.where(total > 0, total, 1)[:, None] * 1e6
+        return np.log2(values + 1)
+
+    def _z(self, values: np.ndarray, mean: np.ndarray, std: np.ndarray, patients: pd.Index | None = None) -> np.ndarray:
+        z = (values - mean) / std
+        if patients is not None:
+            for i in np.flatnonzero((np.abs(z) > self.clip).sum(axis=1) > max(0.2 * z.shape[1], 10)):
+                text = f"patient {patients[i]}: over 20 % of genes beyond {self.clip:g} SD: another unit or platform?"
+                warnings.warn(text, OutOfRangeWarning, stacklevel=4)
+        return np.clip(z, -self.clip, self.clip)
+
+    def _report(self, frame: pd.DataFrame, chosen: np.ndarray, at: np.ndarray, n_used: int) -> None:
+        n_genes, absent = len(at), int((at < 0).sum())
+        few = np.flatnonzero((~np.isnan(chosen)).sum(axis=1) < _ENOUGH * n_genes)
+        if len(few):
+            raise DataError(
+                "too few of the model's genes",
+                patient=frame.index[few[0]],
+                column="rna",
+                expected=f"at least {_ENOUGH:.0%} of {n_genes} ({', '.join(self.genes_[:3])}, ...)",
+                got=int((~np.isnan(chosen[few[0]])).sum()),
+                hint="give genes by the symbols used in fit, or leave RNA out",
+            )
+        if absent and len(frame):
+            text = f"{absent} of {n_genes} genes absent, taken at their mean"
+            if self.library_ and frame.shape[1] < n_used:
+                text += f"; total expression estimated from {frame.shape[1]} of {n_used} genes"
+            warnings.warn(text, AbsentGenesWarning, stacklevel=4)
+
+
+def _unit_of(frame: pd.DataFrame) -> str | None:
+    return frame.attrs.get("units", {}).get("rna")
+
+
+def _matrix(frame: pd.DataFrame, unit: str) -> np.ndarray:
+    """Float64 of the table, shape (n, G); `DataError` at the first cell that is no number, infinite, or below 0."""
+    for name in frame.columns[[not pd.api.types.is_numeric_dtype(t) for t in frame.dtypes]]:
+        frame = frame.assign(**{name: to_numbers(frame[name], name)})
+    # contiguous, so that sums run in one order and are the same to the bit however the table came to be
+    values = np.ascontiguousarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+    bad = np.isinf(values) if unit in ("log", "zscore") else np.isinf(values) | (values < 0)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise DataError(
+            f"not a value in {unit}",
+            patient=frame.index[row],
+            column=frame.columns[column],
+            expected="a finite number" if unit in ("log", "zscore") else "a finite number, 0 or more",
+            got=values[row, column],
+            hint="name the unit that the table is in: " + ", ".join(UNITS),
+        )
+    return values
+
+
+def _clipped_moments(values: np.ndarray, clip: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and SD (ddof 0) per column with values beyond `clip` SD set to the bound, ten times over."""
+    mean, std = _moments(values)
+    for _ in range(10):
+        beyond = np.flatnonzero((np.abs(values - mean) > clip * std).any(axis=0) & (std > 0))
+        if not len(beyond):
+            break
+        low, high = mean[beyond] - clip * std[beyond], mean[beyond] + clip * std[beyond]
+        mean[beyond], std[beyond] = _moments(np.clip(values[:, beyond], low, high))
+    return mean, std
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    seen = ~np.isnan(values)
+    n = np.maximum(seen.sum(axis=0), 1)
+    mean = np.where(seen, values, 0.0).sum(axis=0) / n
+    return mean, np.sqrt(np.square(np.where(seen, values - mean, 0.0)).sum(axis=0) / n)
+
+
+def _dispersion(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Log variance less its running median over the mean; the plain log variance of fewer than 200 genes."""
+    log_variance = 2 * np.log(std)
+    if len(mean) < 200:
+        return log_variance
+    groups = np.array_split(np.argsort(mean, kind="stable"), np.clip(len(mean) // 50, 4, 40))
+    knots = np.array([np.median(mean[g]) for g in groups])
+    trend = np.array([np.median(log_variance[g]) for g in groups])
+    trend = np.convolve(np.pad(trend, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+    return log_variance - np.interp(mean, knots, trend)
+
+
+def _communality(z: np.ndarray) -> np.ndarray:
+    """Share of each column's variance in the leading principal components, shape (G,)."""
+    z = np.nan_to_num(z, nan=0.0)
+    z = z - z.mean(axis=0)
+    eigenvalues, vectors = np.linalg.eigh(z @ z.T)  # n x n: patients are fewer than genes
+    lead = vectors[:, np.argsort(eigenvalues)[::-1][:_COMPONENTS]]
+    share = ((lead.T @ z) ** 2).sum(axis=0) / np.maximum((z**2).sum(axis=0), 1e-12)
+    return np.round(share, 10)  # the same ranking on any number of threads

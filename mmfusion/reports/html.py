@@ -1,0 +1,76 @@
+"""An executed notebook as one HTML file that needs no network: prose and figures first, code folded away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+
+import nbformat
+from nbconvert import HTMLExporter
+from pygments.formatters import HtmlFormatter
+
+from mmfusion.reports.pages import TEMPLATES, render
+
+_SCRIPT = re.compile(r"<script\b.*?</script\s*>|<link\b[^>]*>", re.IGNORECASE | re.DOTALL)
+_HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
+_ANY_HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
+_PICTURES = {"image/png", "image/jpeg"}
+
+
+def title_of(notebook: nbformat.NotebookNode, default: str) -> str:
+    """Its first top-level heading."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (found := _HEADING.search(cell.source)):
+            return found[1].strip()
+    return default
+
+
+def notebook_html(
+    notebook: nbformat.NotebookNode,
+    *,
+    title: str,
+    facts: Sequence[str] = (),
+    parameters: Sequence[dict[str, object]] = (),
+    failed: str | None = None,
+) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Executed.
+    title : str
+        Of the page.
+    facts : sequence of str
+        Shown in one line on top: date, duration, version.
+    parameters : sequence of dict
+        `name`, `value`, `help`, and `changed` where it is not the default.
+    failed : str, optional
+        Why the run stopped: the page says on top that it is no report.
+    """
+    exporter = HTMLExporter(
+        template_name="notebook", extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True, embed_images=True
+    )
+    body, _ = exporter.from_notebook_node(_with_alternative_texts(notebook))
+    return render(
+        "report.html.j2",
+        title=title,
+        style=HtmlFormatter(style="friendly").get_style_defs(".highlight"),
+        facts=facts,
+        parameters=parameters,
+        failed=failed,
+        body=_SCRIPT.sub("", body),
+    )
+
+
+def _with_alternative_texts(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy in which every picture says of which section it is, for those who cannot see it."""
+    notebook, section = deepcopy(notebook), "report"
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (found := _ANY_HEADING.findall(cell.source)):
+            section = found[-1].strip()
+        for output in cell.get("outputs", ()):
+            for mime in _PICTURES & set(output.get("data", ())):
+                output.metadata.setdefault(mime, {}).setdefault("alt", f"Figure: {section}")
+    return notebook

@@ -1,0 +1,89 @@
+"""One page that lists the reports of a folder, each with its headline."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmfusion.errors import ReportError
+from mmfusion.reports.pages import render
+from mmfusion.reports.record import FAILED_PAGE, PAGE, RUN, read_run
+
+
+def build_index(root: str | Path = "reports") -> Path:
+    """Write `index.html` in `root`, with a row per complete report below it; failed runs are listed apart.
+
+    Raises
+    ------
+    ReportError
+        If there is no such folder, or it cannot be written.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise ReportError("no such folder", file=root)
+    rows, broken = [], []
+    for record in sorted(root.rglob(RUN)):
+        folder = record.parent
+        if not any(part.startswith(".") for part in folder.relative_to(root).parts):
+            try:
+                rows.append(_row(folder, root))
+            except (ReportError, KeyError) as error:
+                broken.append({"run": folder.relative_to(root).as_posix(), "why": str(error), "link": None})
+    for page in sorted(root.rglob(FAILED_PAGE)):
+        name = page.parent.relative_to(root).as_posix()
+        broken.append({"run": name.removesuffix(".failed"), "why": "", "link": page.relative_to(root).as_posix()})
+    page = render("index.html.j2", title="Reports", rows=rows, broken=broken)
+    draft = root / f".index-{secrets.token_hex(4)}"
+    try:
+        draft.write_text(page, encoding="utf-8")
+        os.replace(draft, root / "index.html")  # noqa: PTH105
+    except OSError as error:
+        raise ReportError("could not be written", file=root / "index.html", got=error.strerror) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return root / "index.html"
+
+
+def index_root(out: Path) -> Path:
+    """The folder whose index lists the report in `out`: the nearest one called reports, else its own parent."""
+    out = Path(out).absolute()
+    return next((p for p in out.parents if p.name == "reports"), out.parent)
+
+
+def headline(metrics: Mapping[str, object]) -> str:
+    """One line of what a report found: its own `headline`, or the macro-AUC of its first model beside the ridge."""
+    if text := metrics.get("headline"):
+        return str(text)
+    models = metrics.get("models")
+    if not isinstance(models, Mapping) or not models:
+        return ""
+    first = next(iter(models))
+    names = [first, *(["ridge"] if "ridge" in models and first != "ridge" else [])]
+    parts = [f"{name} {_interval(models[name].get('macro_auc'))}" for name in names]
+    return f"macro-AUC: {', '.join(parts)}"
+
+
+def _interval(score: object) -> str:
+    if not isinstance(score, Mapping) or score.get("mean") is None:
+        return "not estimable"
+    low, high = score.get("ci") or (None, None)
+    interval = f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
+    return f"{score['mean']:.3f}{interval}"
+
+
+def _row(folder: Path, root: Path) -> dict[str, object]:
+    run = read_run(folder)
+    metrics, parameters = run["metrics"], run["parameters"]
+    return {
+        "run": folder.relative_to(root).as_posix(),
+        "link": (folder / PAGE).relative_to(root).as_posix(),
+        "title": run["title"],
+        "headline": headline(metrics),
+        "cohort": metrics.get("cohort", parameters.get("cohort", "")),
+        "target": metrics.get("target", parameters.get("target", "")),
+        "n": metrics.get("n", ""),
+        "started": run["started"],
+        "seconds": run["seconds"],
+    }

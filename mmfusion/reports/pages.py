@@ -1,0 +1,42 @@
+"""HTML pages from templates: one style, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, *, title: str, style: str = "", **values: object) -> str:
+    """The page; values are escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"number": format_number, "duration": format_seconds, "day": format_day}
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8") + style
+    return environment.get_template(template).render(title=title, style=Markup(css), **values)
+
+
+def format_number(value: object) -> str:
+    """Three decimals for a float, all digits for an integer."""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def format_seconds(seconds: float | None) -> str:
+    """12 s, 3 min 5 s, 2 h 10 min."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def format_day(stamp: str | None) -> str:
+    """2026-01-31 14:05, of an ISO time stamp."""
+    return datetime.fromisoformat(stamp).strftime("%Y-%m-%d %H:%M") if stamp else ""

@@ -1,0 +1,51 @@
+"""The files of a report's folder, and reading back what a complete one says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mmfusion.errors import ReportError
+
+NOTEBOOK, PAGE, RUN, METRICS = "notebook.ipynb", "report.html", "run.json", "metrics.json"
+FAILED_PAGE = "FAILED.html"
+
+
+def is_report(folder: Path) -> bool:
+    """Whether a complete report stands there."""
+    return (folder / RUN).is_file() and (folder / PAGE).is_file()
+
+
+def failed_folder(out: Path) -> Path:
+    """Where what a failed run left is kept."""
+    return out.with_name(out.name + ".failed")
+
+
+def read_run(folder: str | Path) -> dict[str, object]:
+    """What `run.json` and `metrics.json` of a complete report say: the run, with its metrics under `metrics`.
+
+    Raises
+    ------
+    ReportError
+        If no complete report stands there, or a file in it is malformed.
+    """
+    folder = Path(folder)
+    if not is_report(folder):
+        raise ReportError("no complete report there", file=folder, expected=f"a folder with {RUN} and {PAGE}")
+    metrics = read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
+    return read_json(folder / RUN) | {"metrics": metrics}
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """A JSON object; raises `ReportError` if the file holds anything else, NaN and Infinity included."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except ValueError as error:
+        raise ReportError("malformed", file=path.name, expected="strict JSON", got=error) from error
+    if not isinstance(value, dict):
+        raise ReportError("malformed", file=path.name, expected="a JSON object", got=type(value).__name__)
+    return value
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON: write null for what could not be computed")

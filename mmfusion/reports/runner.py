@@ -1,0 +1,186 @@
+"""One report: a notebook run in a folder aside, which takes its place when it is complete, or never does."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mmfusion.data.manifest import hash_path
+from mmfusion.errors import ReportError
+from mmfusion.reports.execute import execute
+from mmfusion.reports.html import notebook_html, title_of
+from mmfusion.reports.notebooks import (
+    RESERVED,
+    Parameter,
+    convert_parameters,
+    find_notebook,
+    notebook_parameters,
+    read_notebook,
+    short_name,
+)  # fmt: skip
+from mmfusion.reports.pages import format_day, format_seconds
+from mmfusion.reports.provenance import git_commit, input_hashes, machine, versions
+from mmfusion.reports.record import FAILED_PAGE, METRICS, NOTEBOOK, PAGE, RUN, failed_folder, is_report, read_json
+
+
+def run_report(
+    name: str | Path,
+    parameters: Mapping[str, object] | None = None,
+    out: str | Path | None = None,
+    *,
+    progress: bool = True,
+) -> Path:
+    """Execute a notebook and leave its report in a folder, whole or not at all.
+
+    The folder has `report.html`, `notebook.ipynb`, `run.json` (parameters, versions, hashes, seconds) and what the
+    notebook wrote into its `out_dir`: `metrics.json`, `figures/`. A report that stood there stays until the new one is
+    complete. What a failed run leaves is in `<out>.failed/`, marked as such. A notebook that declares a `work_dir`
+    finds there again what an interrupted run of the same report had finished.
+
+    Parameters
+    ----------
+    name : str or path
+        "stage_fusion", "20_stage_fusion", or a path to a notebook.
+    parameters : mapping, optional
+        By name; text is converted to the notebook's types.
+    out : path, optional
+        The report's folder; default `reports/<name>`.
+    progress : bool
+        Show a bar over cells.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    ReportError
+        If the notebook or a parameter is unknown, a cell fails, `metrics.json` is missing or malformed, the disk is
+        full, or `out` is something else than a report.
+    """
+    notebook = find_notebook(name)
+    known = notebook_parameters(notebook)
+    given = convert_parameters(parameters or {}, known, notebook)
+    out = Path(out if out is not None else Path("reports") / short_name(notebook)).absolute()
+    _check_place(out)
+    return _Run(notebook, known, given, out).go(progress=progress)
+
+
+class _Run:
+    """One execution: the folder aside, and what becomes of it."""
+
+    def __init__(self, notebook: Path, known: Mapping[str, Parameter], given: dict[str, object], out: Path) -> None:
+        self.notebook, self.known, self.given, self.out = notebook, known, given, out
+        self.values = {n: given.get(n, p.default) for n, p in known.items() if n not in RESERVED}
+        self.started, self.clock = datetime.now(UTC).astimezone(), time.perf_counter()
+        self.work = out.with_name(f".{out.name}.work")
+
+    def go(self, *, progress: bool) -> Path:
+        partial, complete = None, False
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.partial-", dir=self.out.parent))
+            execute(self.notebook, partial / NOTEBOOK, self.given | self._folders(partial), progress=progress)
+            self._finish(partial)
+            _take_place(partial, self.out)
+            complete = True
+        except OSError as error:
+            hint = "free some space, then run it again" if error.errno == errno.ENOSPC else None
+            raise ReportError("could not be written", file=self.out, got=error.strerror or error, hint=hint) from error
+        finally:
+            if complete:
+                shutil.rmtree(self.work, ignore_errors=True)
+                shutil.rmtree(failed_folder(self.out), ignore_errors=True)
+            elif partial is not None:
+                self._set_aside(partial, sys.exception())
+        return self.out
+
+    def _folders(self, partial: Path) -> dict[str, str]:
+        folders = {"out_dir": partial, "work_dir": self.work}
+        for folder in (f for n, f in folders.items() if n in self.known):
+            folder.mkdir(exist_ok=True)
+        return {name: str(folder) for name, folder in folders.items() if name in self.known}
+
+    def _finish(self, partial: Path) -> None:
+        """Check what the notebook wrote; add the page and the record of the run."""
+        if "out_dir" in self.known and not (partial / METRICS).is_file():
+            raise ReportError(
+                "the notebook ended without its metrics", file=self.notebook.name, expected=f"out_dir/{METRICS}"
+            )
+        if (partial / METRICS).is_file():
+            read_json(partial / METRICS)
+        text = (partial / NOTEBOOK).read_text(encoding="utf-8")
+        (partial / NOTEBOOK).write_text(text.replace(str(partial), str(self.out)), encoding="utf-8")
+        seconds = round(time.perf_counter() - self.clock, 1)
+        (partial / PAGE).write_text(self._page(partial, seconds), encoding="utf-8")
+        record = {
+            "name": short_name(self.notebook),
+            "title": title_of(read_notebook(self.notebook), short_name(self.notebook)),
+            "notebook": {"file": self.notebook.name, "sha256": hash_path(self.notebook)},
+            "parameters": self.values,
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": seconds,
+            "versions": versions(),
+            "git": git_commit(),
+            "machine": machine(),
+            "inputs": input_hashes(self.values),
+            "files": sorted(p.relative_to(partial).as_posix() for p in partial.rglob("*") if p.is_file()),
+        }
+        (partial / RUN).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def _page(self, folder: Path, seconds: float, failed: str | None = None) -> str:
+        nb = read_notebook(folder / NOTEBOOK)
+        rows = [
+            {"name": n, "value": str(v), "help": self.known[n].help, "changed": v != self.known[n].default}
+            for n, v in self.values.items()
+        ]
+        facts = [
+            short_name(self.notebook), format_day(self.started.isoformat()), format_seconds(seconds),
+            f"mmfusion {versions()['mmfusion']}",
+        ]  # fmt: skip
+        title = title_of(nb, short_name(self.notebook))
+        return notebook_html(nb, title=title, facts=facts, parameters=rows, failed=failed)
+
+    def _set_aside(self, partial: Path, error: BaseException | None) -> None:
+        """Keep the failed notebook where nobody takes it for a report; on a full disk, keep what can be kept."""
+        failed = failed_folder(self.out)
+        shutil.rmtree(failed, ignore_errors=True)
+        if not (partial / NOTEBOOK).is_file():
+            shutil.rmtree(partial, ignore_errors=True)
+            return
+        reason = str(error) or type(error).__name__
+        for name in (PAGE, RUN):
+            (partial / name).unlink(missing_ok=True)
+        try:
+            page = self._page(partial, time.perf_counter() - self.clock, failed=reason)
+            (partial / FAILED_PAGE).write_text(page, encoding="utf-8")
+        except (OSError, ReportError):
+            (partial / FAILED_PAGE).unlink(missing_ok=True)
+        partial.chmod(0o755)
+        partial.rename(failed)
+        if isinstance(error, ReportError) and error.hint is None:
+            error.hint = f"see {failed / FAILED_PAGE}"
+
+
+def _check_place(out: Path) -> None:
+    empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not empty and not is_report(out):
+        raise ReportError("this exists and is not a report", file=out, hint="choose another folder with -o")
+
+
+def _take_place(partial: Path, out: Path) -> None:
+    partial.chmod(0o755)
+    old = partial.with_name(partial.name + ".old")
+    if out.exists():
+        out.rename(old)
+    os.replace(partial, out)  # noqa: PTH105 - fails on a folder that appeared meanwhile
+    shutil.rmtree(old, ignore_errors=True)

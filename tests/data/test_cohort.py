@@ -1,0 +1,107 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.errors import DataError
+
+IDS = pd.Index(["a", "b", "c", "d"], name="patient_id")
+
+
+def table():
+    return pd.DataFrame(
+        {
+            ("rna", "TP53"): [1.0, np.nan, 3, 4],
+            ("rna", "EGFR"): [np.nan, np.nan, 3, 4],
+            ("ct", "volume"): ["a.nii", None, None, None],
+            ("ct", "seed_x"): [1.0, 2, np.nan, np.nan],
+            ("ehr", "sex"): ["male", "female", None, "male"],
+            ("meta", "site"): ["x", "x", "y", None],
+        },
+        index=IDS,
+    )
+
+
+def cohort(**changes):
+    stage = pd.Series(["IA", "IIB", None, "IV"], index=IDS)
+    return Cohort(
+        **{"name": "t", "table": table(), "stage": stage, "target": "stage3_ajcc7", "units": {"rna": "tpm"}, **changes}
+    )
+
+
+def test_labelled_patients_only():
+    got = cohort()
+    assert list(got.X.index) == list(got.y.index) == ["a", "b"]
+    assert len(got) == 2
+    assert list(got.with_target("stage4_ajcc7").X.index) == ["a", "b", "d"]
+    assert got.target == "stage3_ajcc7"
+
+
+def test_missing_is_a_block_of_missing_values():
+    has = presence(cohort().table)
+    assert has.to_dict("list") == {
+        "ct": [True, False, False, False],  # a seed alone is no scan
+        "ehr": [True, True, False, True],
+        "rna": [True, False, True, True],
+    }
+    assert list(cohort().with_target("stage4_ajcc7").complete(["rna", "ehr"]).X.index) == ["a", "d"]
+
+
+def test_units_travel_with_the_table():
+    got = cohort()
+    assert got.X.attrs == {"units": {"rna": "tpm"}}
+    assert got.select(modalities=["ehr"]).X.attrs == {"units": {}}
+
+
+def test_select():
+    got = cohort().select(["b"], ["rna"])
+    assert got.table.columns.unique(0).tolist() == ["meta", "rna"]
+    assert list(got.stage.index) == list(got.groups.index) == ["b"]
+    with pytest.raises(DataError, match="unknown patient"):
+        cohort().select(["z"])
+    with pytest.raises(DataError, match="unknown modality"):
+        cohort().select(modalities=["pet"])
+
+
+def test_everyone_is_their_own_group_unless_said():
+    assert cohort().groups["patient"].tolist() == list("abcd")
+    groups = pd.DataFrame({"patient": ["a", "a", "c", "d"]}, index=IDS)
+    assert cohort(groups=groups).groups["patient"].tolist() == list("aacd")
+
+
+def test_reserved_columns_are_no_features():
+    assert feature_names(table()["ct"], "ct") == []
+    assert feature_names(table()["rna"], "rna") == ["TP53", "EGFR"]
+
+
+def test_what_it_says_of_itself():
+    text = repr(cohort())
+    assert "4 patients, 2 with a label (stage3_ajcc7: I 1, II 1, III 0)" in text
+    assert "rna [tpm]: 2 features, 1 patients (50%), 50.0% of their cells missing" in text
+    assert "ct: 0 features, 1 scans" in text
+    assert "<table" in cohort()._repr_html_()
+
+
+def test_inputs_stay_as_they_are():
+    given = table()
+    before = given.copy()
+    cohort(table=given)
+    pd.testing.assert_frame_equal(given, before)
+    assert given.attrs == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": "stage9"}, "no target"),
+        ({"units": {"rna": "rpkm"}}, "unknown unit"),
+        ({"table": table()["rna"]}, "two levels"),
+        ({"table": table().set_axis(["a", "a", "c", "d"])}, "duplicate patient"),
+        ({"table": table().set_axis(["a", None, "c", "d"])}, "no patient id"),
+        ({"table": table().set_axis(["a", " ", "c", "d"])}, "no patient id"),
+        ({"table": pd.concat([table(), table()[["rna"]]], axis=1)}, "duplicate column"),
+    ],
+)
+def test_bad_tables(change, message):
+    with pytest.raises(DataError, match=message):
+        cohort(**change)

@@ -1,0 +1,191 @@
+import pandas as pd
+import pytest
+
+from mmfusion.data.ehr import canonical_ehr
+from mmfusion.errors import DataError
+
+
+def table(**columns):
+    n = len(next(iter(columns.values())))
+    return pd.DataFrame(columns, index=pd.Index([f"p{i}" for i in range(n)], name="patient_id"), dtype="str")
+
+
+def one(column, *values):
+    return canonical_ehr(table(**{column: list(values)}))
+
+
+def test_radiogenomics_headers():
+    got = canonical_ehr(
+        pd.DataFrame(
+            {
+                "Patient affiliation": ["VA", "Stanford"],
+                "Age at Histological Diagnosis": ["60", "71"],
+                "Weight (lbs)": ["180", "Not Collected"],
+                "Gender": ["Male", "Female"],
+                "Smoking status": ["Nonsmoker", "Former"],
+                "Pack Years": ["N/A", "30"],
+                "Quit Smoking Year": ["N/A", "1980"],
+                "%GG": ["Not Assessed", ">0 - 25%"],
+                "Tumor Location (choice=RUL)": ["Checked", "Unchecked"],
+                "Tumor Location (choice=L Lingula)": ["Unchecked", "Checked"],
+                "Histology ": ["NSCLC NOS (not otherwise specified)", "Squamous cell carcinoma"],
+                "EGFR mutation status": ["Unknown", "Mutant"],
+                "ALK translocation status": ["Translocated", "Not collected"],
+                "CT Date": ["9/6/1990", "1/2/1991"],
+                "Pathological T stage": ["T1a", "T2a"],
+            },
+            index=["a", "b"],
+        )
+    )
+    a, b = (got.features.loc[i].dropna().to_dict() for i in "ab")
+    assert a == {
+        "age": 60,
+        "weight": pytest.approx(81.6466266),
+        "sex": "male",
+        "smoking_status": "never",
+        "lobe_rul": 1,
+        "lobe_lingula": 0,
+        "histology": "nos",
+        "alk": "translocated",
+    }
+    assert b == {
+        "age": 71,
+        "sex": "female",
+        "smoking_status": "former",
+        "pack_years": 30,
+        "years_since_quit": 11,
+        "ground_glass": ">0 - 25%",
+        "lobe_rul": 0,
+        "lobe_lingula": 1,
+        "histology": "squamous cell",
+        "egfr": "mutant",
+    }
+    assert got.meta["site"].tolist() == ["VA", "Stanford"]
+    assert got.left_out == ("CT Date", "Pathological T stage")
+
+
+def test_canonical_names_pass_through():
+    columns = {
+        "age": "60.5",
+        "sex": "female",
+        "weight": "70",
+        "pack_years": "0",
+        "years_since_quit": "3",
+        "lobe_rul": "1.0",
+        "ground_glass": "0%",
+        "histology": "large cell",
+        "kras": "wildtype",
+        "smoking_status": "current",
+    }
+    got = canonical_ehr(table(**{k: [v] for k, v in columns.items()})).features
+    assert list(got) == list(columns)
+    assert got.iloc[0].astype(str).tolist() == [
+        "60.5",
+        "female",
+        "70.0",
+        "0.0",
+        "3.0",
+        "1.0",
+        *list(columns.values())[6:],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("weight", "180 lbs"),
+        ("Weight (lbs)", "180 lbs"),
+        ("age", "sixty"),
+        ("pack_years", "30+"),
+        ("age", "inf"),
+        ("Gender", "other sex"),
+        ("smoking_status", "sometimes"),
+        ("egfr", "L858R"),
+        ("lobe_rul", "maybe"),
+    ],
+)
+def test_a_bad_cell_is_named(column, value):
+    with pytest.raises(DataError) as raised:
+        canonical_ehr(table(**{column: ["", value]}), file="ehr.csv")
+    error = raised.value
+    assert (error.patient, error.file, error.column, error.got) == ("p1", "ehr.csv", column, repr(value))
+    assert error.expected
+
+
+def test_units_in_the_text_get_a_hint():
+    with pytest.raises(DataError, match=r"Weight \(lbs\)"):
+        one("weight", "180 lbs")
+
+
+def test_own_columns_are_numbers_or_text():
+    got = canonical_ehr(table(ldh=["200", "", "310.5"], ecog=["", "", ""], residence=["urban", "rural", ""])).features
+    assert got.dtypes.astype(str).tolist() == ["float64", "float64", "str"]
+    with pytest.raises(DataError) as raised:
+        canonical_ehr(table(ldh=["200", "210 U/l", "310.5"]))
+    assert (raised.value.patient, raised.value.column) == ("p1", "ldh")
+
+
+def test_two_columns_for_one_name():
+    with pytest.raises(DataError, match="mean the same"):
+        canonical_ehr(table(sex=["male"], Gender=["male"]))
+
+
+LEAKS = [
+    "Pathological T stage",
+    "Clinical.N.Stage",
+    "pathologic_M",
+    "T",
+    "pN",
+    "stage",
+    "ajcc_pathologic_tumor_stage",
+    "Overall.Stage",
+    "Histopathological Grade",
+    "Lymphovascular invasion",
+    "Adjuvant Treatment",
+    "Chemotherapy",
+    "Radiation",
+    "Recurrence Location",
+    "Date of Recurrence",
+    "Survival Status",
+    "Survival.time",
+    "deadstatus.event",
+    "Time to Death (days)",
+    "CT Date",
+    "Days between CT and surgery",
+    "vital_status",
+    "days_to_last_followup",
+    "OS.time",
+    "PFI",
+    "residual_tumor",
+    "new_tumor_event_type",
+    "tumor_status",
+    "cause_of_death",
+    "censorship",
+]
+
+
+@pytest.mark.parametrize("column", LEAKS)
+def test_what_gives_the_stage_away_is_left_out(column):
+    got = canonical_ehr(table(**{column: ["1"], "age": ["60"]}))
+    assert list(got.features) == ["age"]
+    assert got.left_out == (column,)
+
+
+@pytest.mark.parametrize(
+    "column", ["residence", "smoking_status", "hypertension", "fev1", "cea", "tsh", "n_children", "diabetes"]
+)
+def test_what_does_not_is_kept(column):
+    values = ["never"] if column == "smoking_status" else ["1"]
+    assert list(canonical_ehr(table(**{column: values})).features) == [column]
+
+
+def test_leaky_on_request_only():
+    frame = table(**{"Pathological T stage": ["T1a"], "clinical.T.Stage": ["2"], "Survival.time": ["3"]})
+    assert list(canonical_ehr(frame.iloc[:, [0, 2]], allow_leaky=True).features) == ["t_stage"]
+
+
+def test_the_table_stays_as_it_is():
+    frame = table(age=["60", "N/A"])
+    before = frame.copy()
+    canonical_ehr(frame)
+    pd.testing.assert_frame_equal(frame, before)

@@ -1,0 +1,94 @@
+"""Fitted models small enough to be known by heart: real networks, made-up streams."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import nn
+
+from mmfusion.nn.net import FusionNet
+from mmfusion.preprocessing.base import StreamSpec
+
+CLASSES = np.array(["I", "II", "III"])
+G, D, S = 12, 3, 16
+
+
+@dataclass(frozen=True)
+class Rows:
+    arrays: dict
+    present: np.ndarray
+    index: list
+
+
+def specs(*, scan=True):
+    ring = np.arange(G)
+    edges = np.stack([np.r_[ring, ring], np.r_[(ring + 1) % G, (ring - 1) % G]]).astype(np.int64)
+    genes = StreamSpec("rna", "genes", "rna", G, tuple(f"G{i}" for i in range(G)), edges, np.ones(2 * G, np.float32))
+    table = StreamSpec("ehr", "table", "ehr", D, ("age", "sex", "pack_years"))
+    return ([StreamSpec("ct", "volume", "ct", S)] if scan else []) + [genes, table]
+
+
+def rows(n=8, seed=0, *, scan=True, missing=0.0):
+    rng = np.random.default_rng(seed)
+    arrays = {
+        "rna": rng.normal(size=(n, G)).astype(np.float32),
+        "ehr": np.stack([rng.normal(size=(n, D)), np.ones((n, D))], axis=1).astype(np.float32),
+    }
+    if scan:
+        arrays = {"ct": rng.random((n, 1, S, S, S)).astype(np.float32), **arrays}
+    present = rng.random((n, len(arrays))) >= missing
+    present[:, -1] = True
+    return Rows(arrays, present, [f"P{i}" for i in range(n)])
+
+
+def model_of(module, streams):
+    """What the explanations need of a fitted estimator; its transformer passes inputs on."""
+    scan = streams[0].kind == "volume"
+    return SimpleNamespace(
+        module_=module.eval(),
+        transformer_=SimpleNamespace(specs_=streams, transform=lambda X: X),
+        classes_=CLASSES,
+        background_=rows(15, seed=99, scan=scan),
+        prior_=np.array([0.5, 0.3, 0.2]),
+    )
+
+
+def fusion_model(fusion="crossmodal", members=1, *, scan=True, seed=0):
+    """Untrained fusion networks, in an ensemble as the stage classifier keeps them."""
+    streams = specs(scan=scan)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        nets = [FusionNet(streams, 3, fusion=fusion, d=16, hidden=16) for _ in range(members)]
+        for net in nets:
+            net.head.weight.data *= 5  # untrained networks hardly tell patients apart
+    return model_of(Ensemble(nets), streams)
+
+
+class Ensemble(nn.Module):
+    def __init__(self, members):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, present, **streams):
+        return torch.stack([m(present, **streams).softmax(-1) for m in self.members]).mean(0).log()
+
+
+class Linear(nn.Module):
+    """Logits linear in genes and in the table's values; no `encode`, no `fuse`: called as a whole."""
+
+    def __init__(self, genes, table):
+        super().__init__()
+        self.genes = nn.Parameter(torch.as_tensor(genes, dtype=torch.float32))
+        self.table = nn.Parameter(torch.as_tensor(table, dtype=torch.float32))
+
+    def forward(self, present, rna, ehr):
+        parts = torch.stack([rna @ self.genes, ehr[:, 0] @ self.table], dim=1)
+        return torch.where(present[:, :, None], parts, 0.0).sum(1)
+
+
+def linear_model(scale=1.0):
+    """Only genes G0 (for III) and G1 (against it) count, and age."""
+    genes, table = np.zeros((G, 3)), np.zeros((D, 3))
+    genes[0, 2], genes[1, 2], table[0, 1] = 2 * scale, -1 * scale, 1 * scale
+    return model_of(Linear(genes, table), specs(scan=False))

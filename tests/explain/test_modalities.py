@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+
+from mmfusion.errors import DataError
+from mmfusion.explain.modalities import leave_one_modality_out, modality_shapley
+from mmfusion.metrics import macro_auc
+from mmfusion.registry import list_fusions
+from tests.explain.models import CLASSES, D, G, Rows, fusion_model, linear_model, rows
+
+
+@pytest.mark.parametrize("fusion", list_fusions().index)
+def test_contributions_sum_to_the_prediction(fusion):
+    model, X = fusion_model(fusion, members=2), rows(6, missing=0.4)
+    found = modality_shapley(model, X)
+    arrays = {k: torch.as_tensor(v) for k, v in X.arrays.items()}
+    with torch.no_grad():
+        expected = model.module_(torch.as_tensor(X.present), **arrays).softmax(-1).numpy()
+    np.testing.assert_allclose(found.output, expected, atol=1e-6)
+    np.testing.assert_allclose(found.base + found.values.sum(axis=1), found.output, atol=1e-9)
+    assert (found.values[~found.present] == 0).all()
+    assert found.modalities == ("ct", "rna", "ehr")
+
+
+def test_two_modalities_by_hand():
+    model, X = linear_model(), rows(5, scan=False)
+    found = modality_shapley(model, X)
+
+    def p(*have):
+        present = np.array([["rna" in have, "ehr" in have]] * 5)
+        arrays = {k: torch.as_tensor(v) for k, v in X.arrays.items()}
+        with torch.no_grad():
+            return model.module_(torch.as_tensor(present), **arrays).softmax(-1).numpy()
+
+    rna = (p("rna") - model.prior_ + p("rna", "ehr") - p("ehr")) / 2
+    np.testing.assert_allclose(found.values[:, 0], rna, atol=1e-6)
+    assert found.mean_abs().loc["rna", "III"] == pytest.approx(np.abs(rna[:, 2]).mean(), abs=1e-6)
+    np.testing.assert_allclose(found.values_of("III")["rna"], rna[:, 2], atol=1e-6)
+    with pytest.raises(DataError, match="to class 'IV'"):
+        found.values_of("IV")
+
+
+def test_a_modality_that_says_nothing_contributes_nothing():
+    model = linear_model()
+    torch.nn.init.zeros_(model.module_.table)
+    model.prior_ = np.full(3, 1 / 3)  # what the network says of a patient without genes
+    found = modality_shapley(model, rows(5, scan=False))
+    np.testing.assert_allclose(found.values[:, 1], 0, atol=1e-7)
+    assert np.abs(found.values[:, 0]).max() > 0.05
+
+
+def test_without_a_prior_the_background_is_the_base():
+    model = linear_model()
+    model.prior_ = None
+    base = modality_shapley(model, rows(3, scan=False)).base
+    assert base.sum() == pytest.approx(1) and np.abs(base - 1 / 3).max() > 1e-3
+
+
+def test_leave_one_out():
+    model, X = linear_model(2.0), rows(60, scan=False, seed=2)
+    arrays = {k: torch.as_tensor(v) for k, v in X.arrays.items()}
+    with torch.no_grad():
+        full = model.module_(torch.as_tensor(X.present), **arrays).softmax(-1).numpy()
+    y = CLASSES[full.argmax(axis=1)]
+    X.present[0] = [False, True]
+    out = leave_one_modality_out(model, X, y)
+    assert out.loc["rna", "n"] == 59 and out.loc["ehr", "n"] == 59
+    assert out.loc["rna", "macro_auc"] == pytest.approx(macro_auc(y[1:], full[1:], CLASSES))
+    assert out.loc["rna", "drop"] > 0.05 and out.loc["rna", "changed"] > 0.2
+    only = Rows({k: v[:1] for k, v in X.arrays.items()}, X.present[:1], ["P0"])
+    assert leave_one_modality_out(model, only, y[:1])["macro_auc"].isna().all()
+
+
+def test_inputs_are_not_changed():
+    X = rows(4, missing=0.3)
+    before = X.present.copy(), {k: v.copy() for k, v in X.arrays.items()}
+    modality_shapley(fusion_model("concat"), X)
+    np.testing.assert_array_equal(X.present, before[0])
+    assert all((X.arrays[k] == v).all() for k, v in before[1].items())
+    assert X.arrays["rna"].shape[1] == G and X.arrays["ehr"].shape[2] == D

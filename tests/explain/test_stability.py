@@ -1,0 +1,68 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmfusion.errors import DataError
+from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
+
+GENES = [f"G{i}" for i in range(100)]
+
+
+def importance(seed, signal=0):
+    values = np.random.default_rng(seed).random(100)
+    values[:signal] += 1
+    return pd.Series(values, index=GENES)
+
+
+def test_by_hand():
+    a = pd.Series([5, 4, 3, 2, 1.0], index=list("ABCDE"))
+    b = pd.Series([5, 3, 4, 2, 1.0], index=list("ABCDE"))
+    out = top_k_stability([a, b], k=[2, 3, 5])
+    assert list(out.index) == [2, 3]
+    assert out.loc[2, "jaccard"] == pytest.approx(1 / 3)  # A shared; A B C in all
+    assert out.loc[2, "kuncheva"] == pytest.approx((1 * 5 - 4) / (2 * 3))
+    assert out.loc[3].tolist() == pytest.approx([1, 1.8 / 4.2, 1])
+
+
+def test_chance_and_signal():
+    noise = top_k_stability([importance(i) for i in range(40)])
+    assert abs(noise.loc[10, "kuncheva"]) < 0.03
+    assert noise.loc[20, "jaccard"] == pytest.approx(noise.loc[20, "jaccard_chance"], abs=0.02)
+    assert top_k_stability([importance(i, 10) for i in range(5)]).loc[10, "kuncheva"] == 1.0
+    with pytest.raises(DataError, match="2 or more"):
+        top_k_stability([importance(0)])
+    with pytest.raises(DataError, match="as large as"):
+        top_k_stability([importance(0), importance(1)], k=[100])
+
+
+def test_genes_that_a_fold_did_not_select_count_nothing_there():
+    out = mean_over_folds([pd.Series([1.0, 2.0], index=["A", "B"]), pd.Series([3.0], index=["A"])])
+    assert out.loc["A"].tolist() == pytest.approx([2, np.sqrt(2), 2])
+    assert out.loc["B", ["mean", "folds"]].tolist() == [1, 1]
+
+
+def test_null_of_permuted_labels():
+    y = np.array(["I", "II"] * 50)
+    seen = []
+
+    def refit(labels, seed):
+        seen.append((tuple(labels), seed))
+        return importance(seed)
+
+    out = null_attribution(refit, y, importance(999, signal=5), n_permutations=20)
+    assert len({labels for labels, _ in seen}) == 20 and all(sorted(labels) == sorted(y) for labels, _ in seen)
+    top = out.iloc[:5]
+    assert sorted(top.index) == ["G0", "G1", "G2", "G3", "G4"]
+    np.testing.assert_allclose(top["p"], 1 / 21)
+    np.testing.assert_allclose(top["p_max"], 1 / 21)
+    np.testing.assert_allclose(top["p_pooled"], 1 / 2001)
+    assert (top["fdr"] < 0.05).all() and (out["fdr"][5:] > 0.05).all()
+    again = null_attribution(refit, y, importance(999, signal=5), n_permutations=20)
+    pd.testing.assert_frame_equal(out, again)
+
+
+def test_noise_is_not_found():
+    out = null_attribution(lambda _, seed: importance(seed), ["I", "II"], importance(999), n_permutations=20)
+    assert (out["fdr"] > 0.2).all() and 0.3 < out["p"].mean() < 0.7
+    with pytest.raises(DataError, match="nothing to compare"):
+        null_attribution(lambda _, seed: importance(seed), ["I", "II"], importance(0), n_permutations=0)

@@ -1,0 +1,106 @@
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import mmfusion as mf
+from mmfusion.errors import ScanError
+from mmfusion.imaging import read, read_mask
+from tests.imaging.dicoms import phantom_hu, write_series
+
+SPACING, ORIGIN = (2.5, 0.8, 0.7), (-30.0, -40.0, 100.0)
+
+
+def written(path, array=None, turn=(1, 1, 1)):
+    array = phantom_hu() if array is None else array
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(SPACING[::-1])
+    image.SetOrigin(ORIGIN)
+    image.SetDirection(np.diag(turn).ravel().astype(float))
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])
+def test_every_format_gives_the_same_volume(tmp_path, suffix):
+    dicom = mf.imaging.read(write_series(tmp_path / "d", phantom_hu(), SPACING, ORIGIN))
+    volume = read(written(tmp_path / f"v{suffix}"))
+    np.testing.assert_array_equal(volume.array, dicom.array)
+    np.testing.assert_allclose(volume.affine, dicom.affine, atol=1e-5)
+    assert volume.array.dtype == np.int16
+
+
+def test_flipped_axes_come_out_as_lps(tmp_path):
+    volume = read(written(tmp_path / "v.nii", turn=(-1, -1, 1)))
+    np.testing.assert_array_equal(volume.array, phantom_hu()[:, ::-1, ::-1])
+    np.testing.assert_allclose(volume.voxel_to_mm((19, 15, 0)), ORIGIN, atol=1e-4)
+
+
+def test_nibabel_sees_the_same_place(tmp_path):
+    volume = read(written(tmp_path / "v.nii"))
+    ras = nib.load(tmp_path / "v.nii")
+    x, y, z = ras.affine @ [3, 4, 5, 1] @ np.eye(4)[:, :3]
+    np.testing.assert_allclose(volume.voxel_to_mm((3, 4, 5)), [-x, -y, z], atol=1e-4)
+    assert volume.array[5, 4, 3] == np.asarray(ras.dataobj)[3, 4, 5]
+
+
+def test_dtypes_and_padding(tmp_path):
+    hu = phantom_hu().astype(np.int32)
+    hu[0, 0, 0] = -3024
+    assert read(written(tmp_path / "a.nrrd", hu)).array.dtype == np.int16
+    assert read(written(tmp_path / "a.nrrd", hu)).array.min() == -1024
+    hu[0, 0, 0] = 100_000
+    assert read(written(tmp_path / "b.nrrd", hu)).array.dtype == np.float32
+    assert read(written(tmp_path / "c.nrrd", hu / 2)).array.dtype == np.float32
+
+
+def test_real_volumes(shared_data):
+    nrrd = read(shared_data / "volumes" / "lung1_image.nrrd")
+    assert nrrd.shape == (48, 512, 512)
+    assert nrrd.spacing == pytest.approx((5, 0.5703125, 0.5703125))
+    mask = read_mask(shared_data / "volumes" / "lung1_label.nrrd")
+    assert mask.volume_ml() == pytest.approx(1.36, abs=0.005)
+    np.testing.assert_allclose(mask.affine, nrrd.affine)
+    box = mask.bounding_box()
+    assert nrrd.array[box][mask.array[box] > 0].mean() > -300  # a tumour lies there, not lung
+    nifti = read(shared_data / "volumes" / "example_ct.nii.gz")
+    image = sitk.DICOMOrient(sitk.ReadImage(str(shared_data / "volumes" / "example_ct.nii.gz")), "LPS")
+    np.testing.assert_array_equal(nifti.array, np.maximum(sitk.GetArrayFromImage(image), -1024))
+    np.testing.assert_allclose(nifti.affine[:3, 3], image.GetOrigin())
+    assert nifti.array.min() == -1024  # -1207 in the file
+
+
+def test_a_mask_is_what_is_not_zero(tmp_path):
+    labels = np.zeros((6, 16, 20), np.uint8)
+    labels[2:4, 3:5, 6:9] = 3
+    assert read_mask(written(tmp_path / "m.nii.gz", labels)).array.sum() == 12
+
+
+def test_dicom_without_a_suffix(tmp_path):
+    folder = write_series(tmp_path / "d", phantom_hu())
+    for k, path in enumerate(sorted(folder.iterdir())):
+        path.rename(folder / f"IM{k}")
+    assert read(folder).shape == (6, 16, 20)
+    assert read(folder / "IM0").shape == (1, 16, 20)
+
+
+def test_what_cannot_be_read(tmp_path):
+    with pytest.raises(ScanError, match="no such scan"):
+        read(tmp_path / "none.nii")
+    (tmp_path / "x.csv").write_text("a,b")
+    with pytest.raises(ScanError, match=r"unknown format of scan .*ZIP of DICOM"):
+        read(tmp_path / "x.csv")
+    with pytest.raises(ScanError, match="unknown format of mask"):
+        read_mask(tmp_path / "x.csv")
+    (tmp_path / "x.nii.gz").write_bytes(b"not gzip")
+    with pytest.raises(ScanError, match=r"x.nii.gz: the scan cannot be read"):
+        read(tmp_path / "x.nii.gz")
+    with pytest.raises(ScanError, match=r"values that are not numbers .*got 1 voxels"):
+        hu = phantom_hu().astype(np.float32)
+        hu[1, 1, 1] = np.nan
+        read(written(tmp_path / "nan.nrrd", hu))
+    with pytest.raises(ScanError, match="not a volume"):
+        nib.Nifti1Image(np.zeros((4, 4, 4, 2), np.int16), np.eye(4)).to_filename(tmp_path / "4d.nii")
+        read(tmp_path / "4d.nii")
+    with pytest.raises(ScanError, match="series is for DICOM"):
+        read(written(tmp_path / "v.nii"), series="1")

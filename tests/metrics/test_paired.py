@@ -1,0 +1,124 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmfusion.errors import DataError
+from mmfusion.metrics import (
+    corrected_t_test,
+    fold_scores,
+    holm_intervals,
+    minimum_detectable_difference,
+    paired_difference,
+    paired_table,
+    score_table,
+)
+from tests.metrics.predictions import CLASSES, predictions
+
+
+@pytest.fixture(scope="module")
+def table():
+    return pd.concat(
+        [predictions("better", seed=1, signal=2.5), predictions("ridge", seed=2), predictions("same", seed=3)]
+    )
+
+
+def test_differences_are_those_of_the_scores(table):
+    out = paired_table(table, CLASSES, n_boot=400)
+    auc = score_table(table, CLASSES, metrics=["macro_auc"], n_boot=10)["macro_auc"]["mean"]
+    assert list(out.index) == ["better", "same"]
+    assert out.loc["better", "diff"] == pytest.approx(auc["better"] - auc["ridge"])
+    assert out.loc["better", "lo"] > 0 and out.loc["better", "p_holm"] < 0.05
+    assert out.loc["same", "lo"] < 0 < out.loc["same", "hi"]
+    folds = fold_scores(table, CLASSES)
+    t = corrected_t_test(folds["better"] - folds["ridge"], 1 / 4)
+    assert out.loc["better", ["corrected_lo", "corrected_hi", "corrected_p"]].tolist() == pytest.approx(
+        [t["lo"], t["hi"], t["p"]]
+    )
+    pd.testing.assert_series_equal(
+        paired_difference(table, CLASSES, "same", "ridge", n_boot=400).drop("p_holm"), out.loc["same"].drop("p_holm")
+    )
+
+
+def test_a_model_does_not_differ_from_itself(table):
+    twin = table[table["model"] == "ridge"].assign(model="twin")
+    out = paired_difference(pd.concat([table, twin]), CLASSES, "twin", "ridge", n_boot=100)
+    assert out[["diff", "lo", "hi"]].tolist() == [0, 0, 0] and out["p"] == 1.0
+
+
+def test_pairing_helps():
+    # two models that err on the same patients: the paired interval is narrower than either model's own
+    rng = np.random.default_rng(0)
+    one = predictions("ridge", n=120)
+    proba = one[[f"p_{c}" for c in CLASSES]] * np.exp(0.1 * rng.normal(size=(120, 3)))
+    twin = one.assign(model="twin", **proba.div(proba.sum(axis=1), axis=0))
+    both = pd.concat([one, twin])
+    auc = score_table(both, CLASSES, metrics=["macro_auc"], n_boot=300)["macro_auc"]
+    out = paired_table(both, CLASSES, n_boot=300).loc["twin"]
+    assert out["hi"] - out["lo"] < 0.5 * (auc["hi"] - auc["lo"]).min()
+
+
+def test_other_patients_are_refused_unless_intersected(table):
+    fewer = table[~((table["model"] == "same") & (table["patient_id"] == "P007"))]
+    with pytest.raises(DataError, match=r"not judged on the same patients.*ridge has 1 more"):
+        paired_table(fewer, CLASSES)
+    out = paired_table(fewer, CLASSES, intersect=True, n_boot=50)
+    expected = paired_table(table[table["patient_id"] != "P007"], CLASSES, n_boot=50)
+    pd.testing.assert_frame_equal(out, expected)
+    apart = pd.concat(
+        [
+            table[(table["model"] == "ridge") & (table["fold"] == 0)],
+            table[(table["model"] == "same") & (table["fold"] == 1)],
+        ]
+    )
+    with pytest.raises(DataError, match="no patient in common"):
+        paired_table(apart, CLASSES, intersect=True)
+
+
+def test_unknown_models(table):
+    with pytest.raises(DataError, match="no predictions of 'svm'"):
+        paired_table(table, CLASSES, reference="svm")
+    with pytest.raises(DataError, match="no predictions of 'svm'"):
+        paired_difference(table, CLASSES, "svm", "ridge")
+    with pytest.raises(DataError, match="no predictions of 'svm'"):
+        minimum_detectable_difference(table, CLASSES, "svm", "ridge")
+
+
+def test_one_fold_has_no_corrected_interval(table):
+    one = table.assign(fold=0)
+    assert paired_table(one, CLASSES, n_boot=50)["corrected_p"].isna().all()
+
+
+def test_detectable_difference_shrinks_with_n():
+    sizes = []
+    for n in (60, 240):
+        both = pd.concat([predictions("a", n=n, seed=1), predictions("ridge", n=n, seed=2)])
+        sizes.append(minimum_detectable_difference(both, CLASSES, "a", n_boot=400))
+    assert sizes[0] / sizes[1] == pytest.approx(2, rel=0.3)  # 1 / sqrt(n)
+
+
+def test_holm_intervals_reject_what_holm_rejects(table):
+    noise = [predictions(f"noise {i}", seed=10 + i, signal=0) for i in range(4)]
+    out = holm_intervals(pd.concat([table, *noise]), CLASSES, n_boot=1000)
+    excludes = (out["lo"] > 0.5) | (out["hi"] < 0.5)
+    np.testing.assert_array_equal(excludes, out["p_holm"] <= 0.05)
+    assert excludes[["better", "ridge", "same"]].all() and not excludes.filter(like="noise").any()
+    plain = score_table(table, CLASSES, metrics=["macro_auc"], n_boot=1000)["macro_auc"].loc["ridge"]
+    assert out.loc["ridge", "lo"] < plain["lo"] and out.loc["ridge", "hi"] > plain["hi"]
+    differences = holm_intervals(table, CLASSES, "ridge", n_boot=500)
+    assert list(differences.index) == ["better", "same"] and differences.loc["better", "lo"] > 0
+
+
+def test_constant_model_covers_chance():
+    flat = predictions("majority").assign(p_I=0.5, p_II=0.25, p_III=0.25)
+    out = holm_intervals(flat, CLASSES, n_boot=100).loc["majority"]
+    assert out["lo"] == out["hi"] == 0.5 and out["p"] == 1.0
+
+
+@pytest.mark.slow
+def test_a_family_without_signal_is_rarely_found():
+    found = 0
+    for seed in range(200):
+        models = [predictions(f"m{i}", n=120, signal=0, seed=100 * seed + i, patients=seed) for i in range(5)]
+        out = holm_intervals(pd.concat(models), CLASSES, n_boot=1000)
+        found += ((out["lo"] > 0.5) | (out["hi"] < 0.5)).any()
+    assert found <= 22  # 5 % of 200 is 10; more than 22 but for 1 in 2000

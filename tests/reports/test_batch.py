@@ -1,0 +1,73 @@
+"""A table of runs: failures are listed, what is complete is not run again."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from mmfusion.errors import ReportError
+from mmfusion.reports.batch import run_batch
+from mmfusion.reports.record import is_report, read_run
+from tests.reports.conftest import METRICS
+
+PICKY = "assert n_folds < 9, 'too many folds'"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("name, n_folds, cohort\nfirst,3,\n,9,demo\nthird,4,demo\nfourth,many,demo\n")
+    return path
+
+
+def test_failures_are_listed_and_not_fatal_and_the_rest_resumes(make_notebook, tmp_path, runs):
+    make_notebook("10_tiny", PICKY, METRICS)
+    table = run_batch("tiny", runs, tmp_path / "out", progress=False)
+    assert list(table["name"]) == ["first", "r02", "third", "fourth"]
+    assert list(table["status"]) == ["done", "failed", "done", "failed"]
+    assert "too many folds" in table["error"][1]
+    assert "wrong type" in table["error"][3]
+    assert [is_report(tmp_path / "out" / n) for n in table["name"]] == [True, False, True, False]
+    assert read_run(tmp_path / "out" / "first")["parameters"]["cohort"] == "tiny"  # an empty cell: the default
+    assert list(pd.read_csv(tmp_path / "out" / "batch.csv")["status"]) == list(table["status"])
+
+    started = read_run(tmp_path / "out" / "third")["started"]
+    runs.write_text(runs.read_text().replace("first,3", "first,5").replace(",9,", ",8,"))
+    table = run_batch("tiny", runs, tmp_path / "out", progress=False)
+    assert list(table["status"]) == ["done", "done", "complete before", "failed"]
+    assert read_run(tmp_path / "out" / "third")["started"] == started
+    assert read_run(tmp_path / "out" / "first")["metrics"]["headline"] == "5 folds"
+    assert not (tmp_path / "out" / "r02.failed").exists()
+
+
+def test_a_changed_notebook_is_run_again(make_notebook, tmp_path):
+    runs = pd.DataFrame({"n_folds": [3]})
+    make_notebook("10_tiny", METRICS)
+    run_batch("tiny", runs, tmp_path / "out", progress=False)
+    make_notebook("10_tiny", METRICS, "'another cell'")
+    assert run_batch("tiny", runs, tmp_path / "out", progress=False)["status"].item() == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("n_fold\n3\n", r"(?s)unknown parameter 'n_fold'.*n_folds"),
+        ("name,n_folds\na,3\na,4\n", "two runs have one name"),
+        ("name,n_folds\n../a,3\n", "not a name for a folder"),
+        ("n_folds\n", "has no rows"),
+        ("", "not a CSV table"),
+        ("out_dir\nx\n", "unknown parameter 'out_dir'"),
+    ],
+)
+def test_a_bad_table_is_one_error_before_anything_runs(make_notebook, tmp_path, text, problem):
+    make_notebook("10_tiny", METRICS)
+    (tmp_path / "runs.csv").write_text(text)
+    with pytest.raises(ReportError, match=problem):
+        run_batch("tiny", tmp_path / "runs.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_absent_table_is_an_error(make_notebook, tmp_path):
+    make_notebook("10_tiny", METRICS)
+    with pytest.raises(ReportError, match="no such table of runs"):
+        run_batch("tiny", tmp_path / "nothing.csv")

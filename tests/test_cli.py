@@ -1,0 +1,206 @@
+"""The command line: what it prints, what it returns, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mmfusion import __version__
+from mmfusion.cli import main
+from tests.reports.conftest import METRICS, make_notebook  # noqa: F401 - a fixture
+
+COMMANDS = ("demo", "init", "validate", "report", "predict", "compare", "doctor")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Path:
+    """A demo cohort of twelve, as `mmfusion demo` writes it."""
+    folder = tmp_path_factory.mktemp("cli") / "demo"
+    assert main(["demo", str(folder), "--n", "12"]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert "examples:" in text
+    assert f"mmfusion {command}" in text.split("examples:")[1]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"mmfusion {__version__}\n"
+
+
+def test_no_command_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 2
+    assert "usage: mmfusion" in capsys.readouterr().err
+
+
+def test_bad_input_is_one_line_and_status_two(here, capsys):
+    assert main(["validate", "nothing.csv"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: file nothing.csv: no manifest there")
+    assert error.count("\n") == 1
+
+
+def test_an_interrupt_is_130(monkeypatch, capsys):
+    def interrupted(_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmfusion.cli.doctor.doctor", interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_report_lists_notebooks_and_parameters(make_notebook, capsys):  # noqa: F811
+    make_notebook("10_tiny", METRICS)
+    assert main(["report"]) == 0
+    assert "10_tiny  A tiny report" in capsys.readouterr().out
+    assert main(["report", "tiny", "--parameters"]) == 0
+    text = capsys.readouterr().out
+    assert "n_folds: int = 5  # outer folds" in text
+    assert "out_dir" not in text
+
+
+def test_report_writes_report_and_index_and_compare_reads_them(make_notebook, here, capsys):  # noqa: F811
+    make_notebook("10_tiny", METRICS)
+    for folds in ("3", "4"):
+        assert main(["report", "tiny", "-p", f"n_folds={folds}", "-p", "cohort=a=b", "-o", f"reports/r{folds}"]) == 0
+    assert "reports/r4/report.html\nindex: reports/index.html\n" in capsys.readouterr().out
+    assert "4 folds" in (here / "reports" / "index.html").read_text()
+    assert main(["compare", "reports/r3", "reports/r4", "-o", "changes.html"]) == 0
+    assert "n_folds" in capsys.readouterr().out
+    assert "n_folds" in (here / "changes.html").read_text()
+
+
+def test_batch_returns_one_if_a_run_failed(make_notebook, here, capsys):  # noqa: F811
+    make_notebook("10_tiny", "assert n_folds < 9", METRICS)
+    (here / "runs.csv").write_text("n_folds\n9\n3\n")
+    assert main(["report", "tiny", "--batch", "runs.csv", "-o", "reports/batch"]) == 1
+    text = capsys.readouterr().out
+    assert "r01: failed: " in text
+    assert "1 of 2 complete" in text
+    assert (here / "reports" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["-p", "n_folds"], "a parameter has no value"),
+        (["-p", "n_folds=3", "-p", "n_folds=4"], "a parameter is given twice"),
+        (["-p", "folds=3"], "unknown parameter 'folds'"),
+        (["-p", "n_folds=3", "--batch", "runs.csv"], "-p and --batch do not go together"),
+    ],
+)
+def test_report_arguments_that_make_no_sense(make_notebook, here, capsys, arguments, problem):  # noqa: F811
+    make_notebook("10_tiny", METRICS)
+    assert main(["report", "tiny", *arguments]) == 2
+    assert problem in capsys.readouterr().err
+    assert not (here / "reports").exists()
+
+
+def test_demo_writes_a_cohort_that_validates_and_a_patient(demo, capsys):
+    assert sorted(p.name for p in (demo / "new_patient").iterdir()) == ["ehr.csv", "rna.csv", "scan.zip"]
+    assert main(["validate", str(demo / "manifest.csv"), "--target", "stage3_ajcc7"]) == 0
+    text = capsys.readouterr().out
+    assert "12 patients" in text
+    assert text.endswith("all is well\n")
+
+
+def test_validate_lists_scans_that_cannot_be_read(demo, tmp_path, capsys):
+    import shutil
+
+    copy = tmp_path / "demo"
+    shutil.copytree(demo, copy)
+    manifest = pd.read_csv(copy / "manifest.csv", dtype=str, keep_default_na=False)
+    row = manifest.index[manifest["role"] == "volume"][0]
+    (copy / manifest["path"][row]).write_bytes(b"not a scan")
+    manifest.loc[row, "sha256"] = ""
+    manifest.to_csv(copy / "manifest.csv", index=False)
+    assert main(["validate", str(copy / "manifest.csv")]) == 1
+    text = capsys.readouterr().out
+    assert f"problem: patient {manifest['patient_id'][row]}" in text
+    assert main(["validate", str(copy / "manifest.csv"), "--no-scans"]) == 0
+
+
+def test_init_writes_a_manifest_and_says_why(tmp_path, capsys):
+    (tmp_path / "clinic.csv").write_text("patient_id,stage,age\nA1,IA,61\nA2,IIB,70\nA3,IIIA,58\n")
+    (tmp_path / "letter.docx").write_text("x")
+    assert main(["init", str(tmp_path)]) == 0
+    assert "next: mmfusion validate" in capsys.readouterr().out
+    assert "letter.docx" in (tmp_path / "data_manifest.md").read_text()
+    assert (tmp_path / "data_manifest.csv").is_file()
+    assert main(["init", str(tmp_path)]) == 2
+    assert "there is a manifest already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "nothing to read"),
+        (["--manifest", "m.csv", "--rna", "rna.csv"], "--manifest stands alone"),
+        (["--manifest", "m.csv"], "where shall the predictions go?"),
+        (["--rna", "rna.csv", "-o", "p.csv"], "-o goes with --manifest"),
+        (["--rna", "rna.csv"], "no saved model here"),
+    ],
+)
+def test_predict_arguments_that_make_no_sense(here, capsys, arguments, problem):
+    assert main(["predict", "--model", "model", *arguments]) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_a_seed_that_is_no_point_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["predict", "--model", "m", "--ct", "s.zip", "--seed", "-1,2"])
+    assert end.value.code == 2
+    assert "expected x,y,z in mm" in capsys.readouterr().err
+
+
+def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
+    from mmfusion.data.load import load_cohort
+    from mmfusion.staging import StageClassifier
+
+    cohort = load_cohort(demo / "manifest.csv", target="stage2")
+    model = StageClassifier("concat", modalities=["rna", "ehr"], max_epochs=1, n_genes=20, leak_probe=False)
+    model.fit(cohort.X, cohort.y).save(tmp_path / "model")
+    capsys.readouterr()
+
+    new = demo / "new_patient"
+    arguments = [
+        "predict",
+        "--model",
+        str(tmp_path / "model"),
+        "--rna",
+        str(new / "rna.csv"),
+        "--ehr",
+        str(new / "ehr.csv"),
+    ]
+    assert main([*arguments, "--json"]) == 0
+    prediction = json.loads(capsys.readouterr().out)
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1)
+    assert main(arguments) == 0
+    assert f"stage {prediction['stage']}" in capsys.readouterr().out
+
+    table = tmp_path / "predictions.csv"
+    status = main(
+        ["predict", "--model", str(tmp_path / "model"), "--manifest", str(demo / "manifest.csv"), "-o", str(table)]
+    )
+    read = pd.read_csv(table, keep_default_na=False)
+    assert list(read["patient_id"]) == list(cohort.table.index)
+    assert status == int((read["error"] != "").any())
