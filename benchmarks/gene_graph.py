@@ -28,7 +28,7 @@ def pair(genes: int, patients: int, *, weighted: bool, dtype: torch.dtype) -> tu
     rng = np.random.default_rng(0)
     sources = np.stack([rng.choice(np.delete(np.arange(genes), i), K, replace=False) for i in range(genes)])
     edges = np.stack([sources.ravel(), np.repeat(np.arange(genes), K)])
-    weight = rng.random(edges.shape[1]) if weighted else None
+    weight = rng.random(edges.shape[1], dtype=np.float32) if weighted else None
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -42,7 +42,7 @@ def pair(genes: int, patients: int, *, weighted: bool, dtype: torch.dtype) -> tu
     union_weight = None if weight is None else torch.as_tensor(weight, dtype=dtype).repeat(patients)
 
     def step(layer: torch.nn.Module, forward: Callable) -> list[torch.Tensor]:
-        names, parameters = zip(*sorted(layer.named_parameters()), strict=True)
+        parameters = [p for _, p in sorted(layer.named_parameters())]
         out = forward().view_as(upstream)
         return [out, *torch.autograd.grad(out, [x, *parameters], upstream)]
 
@@ -64,7 +64,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for genes, patients, weighted in CASES:
         theirs, ours = pair(genes, patients, weighted=weighted, dtype=torch.float64)
-        difference = max(float((a - b).abs().max()) for a, b in zip(theirs(), ours(), strict=True))
+        difference = max(float((a - b).detach().abs().max()) for a, b in zip(theirs(), ours(), strict=True))
         theirs, ours = pair(genes, patients, weighted=weighted, dtype=torch.float32)
         theirs(), ours()
         times = [(seconds(theirs), seconds(ours)) for _ in range(RUNS)]

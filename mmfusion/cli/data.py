@@ -22,7 +22,7 @@ def demo(arguments: Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         cohort, optimum = phantom(arguments.n, arguments.random_seed, root=Path(scratch, "cohort"))
         manifest = write_cohort(cohort, folder)
-        _new_patient(folder / PATIENT, Path(scratch, "other"), arguments.random_seed + 1)
+        seed = _new_patient(folder / PATIENT, Path(scratch, "other"), arguments.random_seed + 1)
     best = optimum["macro_auc"].iloc[-1]
     sys.stdout.write(f"{cohort}\nbest possible macro-AUC: {best:.3f}\nmanifest: {manifest}\n")
     new = folder / PATIENT
@@ -35,13 +35,13 @@ def demo(arguments: Namespace) -> int:
 
     cohort = load_cohort(manifest)
     StageClassifier(**PRESETS["demo"], verbose=True).fit(cohort.X, cohort.y).save(model)
-    files = f"--ct {new / 'scan.zip'} --rna {new / 'rna.csv'} --ehr {new / 'ehr.csv'}"
+    files = f"--ct {new / 'scan.zip'} --seed {seed} --rna {new / 'rna.csv'} --ehr {new / 'ehr.csv'}"
     sys.stdout.write(f"model: {model}\nnext: mmfusion predict --model {model} {files}\n")
     return 0
 
 
-def _new_patient(folder: Path, scratch: Path, seed: int) -> None:
-    """One patient of another draw, as a hospital would send the files: a DICOM ZIP and two tables."""
+def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
+    """One patient of another draw, as a hospital would send the files: a DICOM ZIP and two tables; gives the seed."""
     from mmfusion.synthetic import phantom, write_dicom_zip
 
     cohort, _ = phantom(1, seed, missing=0.0, root=scratch)
@@ -50,6 +50,7 @@ def _new_patient(folder: Path, scratch: Path, seed: int) -> None:
     write_dicom_zip(cohort.table.loc[patient, ("ct", "volume")], folder / "scan.zip", patient)
     for modality in ("rna", "ehr"):
         cohort.table[modality].to_csv(folder / f"{modality}.csv", lineterminator="\n")
+    return ",".join(f"{cohort.table.loc[patient, ('ct', f'seed_{axis}')]:.1f}" for axis in "xyz")
 
 
 def init(arguments: Namespace) -> int:

@@ -113,13 +113,13 @@ def _search(candidate: Candidate, X: pd.DataFrame, y: pd.Series, seed: int) -> t
         for name, values in candidate.search.items()
     }
     estimator = _seeded(candidate.estimator, seed)
-    study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed))
     start = {name: estimator.get_params()[name] for name in space}
-    if all(space[name]._contains(space[name].to_internal_repr(value)) for name, value in start.items()):
-        study.enqueue_trial(start)  # the default is one of the trials
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
+        study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed))
+        if all(_holds(space[name], value) for name, value in start.items()):
+            study.enqueue_trial(start)  # the default is one of the trials
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             search = OptunaSearchCV(
@@ -135,6 +135,12 @@ def _search(candidate: Candidate, X: pd.DataFrame, y: pd.Series, seed: int) -> t
         optuna.logging.set_verbosity(level)
     trials = [{"value": t.value, **t.params} for t in study.trials]
     return search.best_estimator_, dict(study.best_params), trials
+
+
+def _holds(distribution: BaseDistribution, value: object) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    return distribution._contains(distribution.to_internal_repr(value))
 
 
 def _seeded(estimator: BaseEstimator, seed: int) -> BaseEstimator:

@@ -101,7 +101,7 @@ def gene_shap(
     *,
     conditioning: str = "observed",
     classes: Sequence[str] | None = None,
-    n_samples: int = 200,
+    n_samples: int = 100,
     random_state: int = 0,
 ) -> GeneAttribution:
     """Expected gradients of the class probabilities with respect to genes (`shap.GradientExplainer`).

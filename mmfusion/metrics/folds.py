@@ -139,7 +139,7 @@ def score_table(
             row |= {(metric, "mean"): float(draws[0]), (metric, "lo"): lo, (metric, "hi"): hi}
         rows[name] = row
     columns = pd.MultiIndex.from_product([metrics, ["mean", "lo", "hi"]], names=["metric", None])
-    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).rename_axis("model")
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
 
 
 def fold_scores(predictions: pd.DataFrame, classes: Sequence[object], metric: str = "macro_auc") -> pd.DataFrame:

@@ -60,7 +60,7 @@ def paired_table(
     weights = base.weights(n_boot, random_state)
     rows = {name: _compare(model, base, metric, weights, level) for name, model in models.items()}
     columns = ["diff", "lo", "hi", "p", "corrected_lo", "corrected_hi", "corrected_p"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("model")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.insert(4, "p_holm", holm(table["p"]))
     return table
 
@@ -164,7 +164,7 @@ def holm_intervals(
         lo, hi = interval(draws[name][1:], 1 - alpha)
         stopped = stopped or lo <= null <= hi
         rows[name] = {"mean": float(draws[name][0]), "lo": lo, "hi": hi, "p": p[name], "level": 1 - alpha}
-    table = pd.DataFrame.from_dict({name: rows[name] for name in draws}, orient="index").rename_axis("model")
+    table = pd.DataFrame.from_dict({name: rows[name] for name in draws}, orient="index")
     table.insert(4, "p_holm", holm(table["p"]))
     return table
 

@@ -153,6 +153,7 @@ class FoldFitted(TransformerMixin, Stateful):
         if rows.empty:
             raise DataError("no patient has this modality", expected="at least one row that is not missing throughout")
         rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
+        vars(self).pop("fitted_ids_hash_", None)  # not fitted, should `_fit` fail
         self._fit(rows)
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
         self.n_features_in_ = frame.shape[1]
@@ -180,7 +181,7 @@ class FoldFitted(TransformerMixin, Stateful):
 
     def present(self, frame: pd.DataFrame) -> np.ndarray:
         """Who has the modality, going by the columns seen in `fit`: bool, shape (n,); raises as `transform` does."""
-        check_is_fitted(self)
+        check_is_fitted(self, "fitted_ids_hash_")
         check_frame(frame)
         return self._has(frame[frame.columns.intersection(self.feature_names_in_, sort=False)])
 

@@ -126,27 +126,27 @@ class CohortTransformer(TransformerMixin, Stateful):
         wanted = list(self.modalities) if self.modalities is not None else blocks
         if absent := sorted(set(wanted) - set(blocks)):
             raise DataError("no such modality in X", got=", ".join(absent), expected=", ".join(blocks))
-        self.transformers_, self.graphs_ = {}, {}
+        transformers, graphs = {}, {}
         for modality in [m for m in MODALITIES if m in wanted]:
             for name, block in _blocks(X, modality):
-                self._fit_stream(name, modality, block)
-        if not self.transformers_:
+                with _naming(modality):
+                    transformers[name] = self._new(name, modality).fit(block)
+                    if modality == "rna":
+                        graphs[name] = self._graph(transformers[name], block)
+        if not transformers:
             raise DataError("nobody has any of these modalities", expected="a value somewhere", got=", ".join(wanted))
-        self.units_ = {n: t.unit_ for n, t in self.transformers_.items() if isinstance(t, GeneTransformer)}
+        self.transformers_, self.graphs_ = transformers, graphs
+        self.units_ = {name: transformers[name].unit_ for name in graphs}
         self.blocks_ = tuple(blocks)
         self.n_features_in_ = X.shape[1]
         self.n_fitted_, self.fitted_ids_hash_ = len(X), ids_hash(X.index)
         return self
 
-    def _fit_stream(self, name: str, modality: str, block: pd.DataFrame) -> None:
-        transformer = self._new(name, modality)
-        with _naming(modality):
-            self.transformers_[name] = transformer.fit(block)
-            if isinstance(transformer, GeneTransformer):
-                graph = GeneGraph(self.graph, k=self.graph_k, edges=self.graph_edges, random_state=self.random_state)
-                rows = block.loc[transformer.present(block)]
-                rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
-                self.graphs_[name] = graph.fit(transformer.transform(rows), transformer.genes_)
+    def _graph(self, transformer: GeneTransformer, block: pd.DataFrame) -> GeneGraph:
+        graph = GeneGraph(self.graph, k=self.graph_k, edges=self.graph_edges, random_state=self.random_state)
+        rows = block.loc[transformer.present(block)]
+        rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
+        return graph.fit(transformer.transform(rows), transformer.genes_)
 
     def _new(self, name: str, modality: str) -> FoldFitted:
         if modality == "rna":

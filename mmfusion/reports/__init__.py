@@ -11,6 +11,8 @@ _HOME = {
     "find_notebook": "notebooks",
     "list_notebooks": "notebooks",
     "notebook_parameters": "notebooks",
+    "save_figure": "output",
+    "write_metrics": "output",
 }
 __all__ = list(_HOME)
 

@@ -69,10 +69,10 @@ class Parameter:
 
 
 def notebook_folders() -> list[Path]:
-    """Where notebooks are looked for: `$MMFUSION_NOTEBOOKS`, the checkout, the current folder."""
-    places = [Path(__file__).parents[2] / "notebooks", Path.cwd() / "notebooks"]
+    """Where notebooks are looked for: `$MMFUSION_NOTEBOOKS` if it is set, else the checkout and the current folder."""
     if chosen := os.environ.get("MMFUSION_NOTEBOOKS"):
-        places.insert(0, Path(chosen))
+        return [Path(chosen)]
+    places = (Path(__file__).parents[2] / "notebooks", Path.cwd() / "notebooks")
     return list(dict.fromkeys(p.resolve() for p in places if p.is_dir()))
 
 

@@ -52,10 +52,10 @@ def test_contributions_sum_to_the_prediction(make):
 def test_methods_agree_on_a_graph_network():
     # from a single starting point, expected gradients are integrated gradients, drawn instead of stepped
     model, start = fusion_model(scan=False, seed=1), np.zeros((1, G))
-    shap, ig = gene_shap(model, X, start, n_samples=1500), integrated_gradients(model, X, start)
+    shap, ig = gene_shap(model, X, start, n_samples=500), integrated_gradients(model, X, start)
     np.testing.assert_allclose(shap.base, ig.base, atol=1e-6)
-    np.testing.assert_allclose(shap.values, ig.values, atol=0.01)
-    assert spearmanr(shap.values.ravel(), ig.values.ravel()).statistic > 0.95
+    np.testing.assert_allclose(shap.values, ig.values, atol=0.02)
+    assert spearmanr(shap.values.ravel(), ig.values.ravel()).statistic > 0.9
 
 
 def test_observed_and_mean_conditioning_differ_and_mean_is_of_nobody():

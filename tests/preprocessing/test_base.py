@@ -48,6 +48,14 @@ def test_refuses_transform_before_fit(frame):
         Centre().state()
 
 
+def test_a_fit_that_failed_leaves_nothing_that_looks_fitted(frame):
+    centre = Centre().fit(frame)
+    with pytest.raises(ValueError, match="could not convert"):
+        centre.fit(frame.astype(object).fillna("?"))
+    with pytest.raises(NotFittedError):
+        centre.transform(frame)
+
+
 def test_clone_drops_what_was_fitted(frame):
     copy = clone(Centre(factor=2.0).fit(frame))
     assert copy.factor == 2.0 and not hasattr(copy, "mean_")

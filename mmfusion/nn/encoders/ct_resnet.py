@@ -14,6 +14,15 @@ from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
 
 _OCTANTS = 2  # a side; 2 x 2 x 2 = 8 tokens
+# batch statistics would make a patient's output depend on the others
+_NORM = ("group", {"num_groups": 8})
+
+
+class _Trunk(ResNet):
+    """MONAI's ResNet, whose argument `norm` reaches its first layer only (1.6.1), with that norm everywhere."""
+
+    def _make_layer(self, *args: object, **kwargs: object) -> nn.Sequential:
+        return super()._make_layer(*args, **{**kwargs, "norm": _NORM})
 
 
 @ENCODERS.register("ct_resnet", modality="ct, pet", paper="He et al. 2016, CVPR; MONAI ResNet")
@@ -27,15 +36,13 @@ class CTResNet(Encoder):
     d, dropout
         Width of tokens; dropout on them.
     widths : sequence of int
-        Channels of the stages, each a multiple of `groups`.
+        Channels of the stages, each a multiple of 8.
     layers : sequence of int
         Residual blocks a stage.
     conv1 : int
         Kernel of the first convolution, which has stride 2.
     max_pool : bool
         Pool after the first convolution, as the original does: for large crops.
-    groups : int
-        Groups of the normalisation. Batch statistics would make one patient's output depend on the others.
 
     Notes
     -----
@@ -55,10 +62,9 @@ class CTResNet(Encoder):
         layers: Sequence[int] = (1, 1, 1, 1),
         conv1: int = 3,
         max_pool: bool = False,
-        groups: int = 8,
     ) -> None:
         super().__init__(spec, d, dropout)
-        self.trunk = ResNet(
+        self.trunk = _Trunk(
             ResNetBlock,
             list(layers),
             list(widths),
@@ -68,8 +74,7 @@ class CTResNet(Encoder):
             conv1_t_stride=2,
             no_max_pool=not max_pool,
             feed_forward=False,
-            act=("relu", {"inplace": False}),  # explanations need the maps as they were
-            norm=("group", {"num_groups": groups}),
+            norm=_NORM,
         )
         self.project = nn.Conv3d(widths[-1], d, 1)
         self.position = nn.Parameter(torch.randn(self.n_tokens, d) * 0.02)

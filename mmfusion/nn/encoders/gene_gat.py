@@ -12,7 +12,9 @@ from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
 
 
-@ENCODERS.register("gene_gat", modality="rna", paper="Brody et al. 2022, ICLR (GATv2); Xu et al. 2018, ICML (jumping knowledge)")
+@ENCODERS.register(
+    "gene_gat", modality="rna", paper="Brody et al. 2022, ICLR (GATv2); Xu et al. 2018, ICML (jumping knowledge)"
+)
 class GeneGAT(Encoder):
     """Two GATv2 layers over the gene graph, pooled into tokens by learned queries, plus a linear reader of genes.
 
@@ -69,6 +71,7 @@ class GeneGAT(Encoder):
         self.drop = nn.Dropout(dropout)
         self.linear = nn.Sequential(nn.Dropout(gene_dropout), nn.Linear(genes, d))
         nn.init.zeros_(self.linear[1].weight)
+        self.scale = genes**-0.5  # Adam moves every weight alike: without it a step would grow with the genes
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Tokens, shape (b, t, d)."""
@@ -77,4 +80,4 @@ class GeneGAT(Encoder):
         known = torch.cat([node, first, nn.functional.elu(self.layer2(first))], dim=2)
         pooled = einsum(self.queries(known).softmax(1), known, "b g t, b g f -> b t f")
         whole = repeat(torch.cat([known.mean(1), known.amax(1)], dim=1), "b f -> b t f", t=self.n_tokens)
-        return self.project(torch.cat([pooled, whole], dim=2)) + self.linear(x)[:, None]
+        return self.project(torch.cat([pooled, whole], dim=2)) + self.scale * self.linear(x)[:, None]

@@ -11,7 +11,9 @@ from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
 
 
-@ENCODERS.register("table_transformer", modality="ehr, ct features", paper="Gorishniy et al. 2021, NeurIPS (FT-Transformer)")
+@ENCODERS.register(
+    "table_transformer", modality="ehr, ct features", paper="Gorishniy et al. 2021, NeurIPS (FT-Transformer)"
+)
 class TableTransformer(Encoder):
     """FT-Transformer with one block: feature tokens, a learned token for each missing value, a CLS token out.
 

@@ -28,7 +28,9 @@ class Attention(nn.Module):
     def __init__(self, d: int, heads: int) -> None:
         super().__init__()
         if d % heads:
-            raise MMFusionError("the width of tokens is not a multiple of the attention heads", got=f"d={d}, heads={heads}")
+            raise MMFusionError(
+                "the width of tokens is not a multiple of the attention heads", got=f"d={d}, heads={heads}"
+            )
         self.heads = heads
         self.qkv = nn.Linear(d, 3 * d)
         self.out = nn.Linear(d, d)

@@ -62,8 +62,9 @@ class NeighbourAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, grad):  # noqa: D102
+        if torch.is_grad_enabled():  # else second derivatives would be wrong without a word
+            raise NotImplementedError("second derivatives of graph attention are not implemented")
         source, target, edge, att, out, neighbours, back, back_ptr, *alphas = ctx.saved_tensors
         (heads, channels), (k, nodes) = att.shape, neighbours.shape
         grad, scale = grad.contiguous(), att.flatten()
@@ -80,7 +81,11 @@ class NeighbourAttention(torch.autograd.Function):
                 lists[n] = _incoming(neighbours, n // nodes, heads)[0], *_outgoing(back, back_ptr, n // nodes, k)
             index, edges, destinations, ptr = lists[n]
             buffers = work[: (k + 2) * src.numel()].view(k + 2, *src.shape)
-            message, product, slopes = buffers[0], buffers[1], buffers[2:]  # slopes: d_logit leaky_relu'(message): the gradient of each message over att
+            message, product, slopes = (
+                buffers[0],
+                buffers[1],
+                buffers[2:],
+            )  # slopes: d_logit leaky_relu'(message): the gradient of each message over att
             mean = torch.mm(torch.mul(g, out[rows].flatten(0, 1), out=product), collect)  # sum_j alpha_j d_alpha_j
             for j in range(k):
                 torch.index_select(src, 0, index[j], out=message)
@@ -120,7 +125,7 @@ def transpose_lists(neighbours: np.ndarray, heads: int) -> tuple[np.ndarray, np.
     back_ptr : ndarray of int64, shape (G * H,)
         Where the edges of each (source, head) begin.
     """
-    k, nodes = neighbours.shape
+    nodes = neighbours.shape[1]
     key = (neighbours[:, :, None] * heads + np.arange(heads)).ravel()
     order = np.argsort(key, kind="stable")
     counts = np.bincount(key, minlength=nodes * heads)
@@ -161,6 +166,8 @@ def _add(message: torch.Tensor, target: torch.Tensor, edge: torch.Tensor | None,
         message.view(-1, *edge.shape[1:]).add_(edge[j])
 
 
-def _sums(rows: torch.Tensor, lists: torch.Tensor, ptr: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def _sums(
+    rows: torch.Tensor, lists: torch.Tensor, ptr: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Sums of (weighted) rows, one for each list; an empty list gives zeros."""
     return torch.embedding_bag(rows, lists, ptr, False, 0, False, weights)[0]  # noqa: FBT003

@@ -1,0 +1,43 @@
+"""What a notebook leaves beside its page: metrics and figures; nothing where it is run by hand, without `out_dir`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mmfusion.reports.record import METRICS
+
+
+def save_figure(figure: Figure, out_dir: str | Path, name: str) -> Figure:
+    """Write `out_dir/figures/<name>.png`; gives the figure back, so that the cell shows it."""
+    if out_dir:
+        folder = Path(out_dir) / "figures"
+        folder.mkdir(exist_ok=True)
+        figure.savefig(folder / f"{name}.png", dpi=200)
+    return figure
+
+
+def write_metrics(metrics: Mapping[str, object], out_dir: str | Path) -> None:
+    """Write `out_dir/metrics.json`, strict JSON; what could not be computed (NaN, infinite) is null."""
+    if out_dir:
+        text = json.dumps(_plain(metrics), indent=1, allow_nan=False)
+        (Path(out_dir) / METRICS).write_text(text, encoding="utf-8")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

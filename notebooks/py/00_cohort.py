@@ -1,0 +1,84 @@
+# %% [markdown]
+# # The cohort
+#
+# Who is in it, what is known of each, what is missing, and what a reader of later reports should be wary of.
+
+# %% tags=["parameters"]
+cohort: str = "demo"  # a manifest, or the name of a known cohort
+data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
+target: str = ""  # named target, such as stage3_ajcc7, stage2; empty for the cohort's own
+n_scans: int = 2  # scans to show
+out_dir: str = ""  # filled in by the runner
+
+# %%
+import pandas as pd
+from IPython.display import display
+
+import mmfusion as mf
+from mmfusion import imaging, reports
+from mmfusion.data.cohort import META, presence
+from mmfusion.reports import figures
+
+data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
+data
+
+# %% [markdown]
+# ## Stages, modalities, missing cells
+
+# %%
+reports.save_figure(figures.cohort_overview(data), out_dir, "overview")
+
+# %% [markdown]
+# Stage groups as recorded or derived, and the class that each has under the target; without a class, a patient is
+# left out.
+
+# %%
+labels = pd.DataFrame({"stage": data.stage, "class": data.y.astype("str").reindex(data.table.index)})
+labels.fillna("-").value_counts().rename("patients").reset_index().sort_values("stage").set_index("stage")
+
+# %% [markdown]
+# ## Sites
+#
+# If a class is found mostly at one site, a model can learn the scanner in place of the tumour.
+
+# %%
+site = data.table[META].get("site") if META in data.table else None
+table = pd.DataFrame() if site is None else pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y)
+table if len(table) else "No sites are recorded."
+
+# %% [markdown]
+# ## Scans
+
+# %%
+has_scan = data.X["ct", "volume"].dropna() if ("ct", "volume") in data.X else pd.Series(dtype="str")
+for patient, path in has_scan.iloc[:n_scans].items():
+    scan = imaging.read(path)
+    figure = figures.scan_slices(scan.array.clip(-1000, 400), spacing=scan.spacing, title=patient)
+    display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
+print(f"{len(has_scan)} of {len(data)} patients have a scan.")
+
+# %% [markdown]
+# ## What to be wary of
+
+# %%
+notes = [str(note) for note in data.provenance.get("notes", ())]
+counts = data.y.value_counts(sort=False)
+notes += [f"class {name} has {n} patients: nothing certain can be said of it" for name, n in counts.items() if n < 20]
+print("\n".join(f"- {note}" for note in notes) or "Nothing was noted when the files were read.")
+
+# %%
+optimum = data.provenance.get("optimum")
+best = "" if not optimum else f"; best possible macro-AUC {optimum['observed']:.3f}"
+print(f"Licence: {data.provenance.get('license') or 'not recorded'}{best}")
+
+# %%
+metrics = {
+    "cohort": data.name,
+    "target": data.target,
+    "n": len(data),
+    "classes": counts.to_dict(),
+    "modalities": presence(data.X).sum().to_dict(),
+    "headline": ", ".join(f"{name}: {n}" for name, n in counts.items()) + best,
+    "optimum": optimum,
+}
+reports.write_metrics(metrics, out_dir)

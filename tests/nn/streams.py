@@ -1,0 +1,59 @@
+"""Small streams of every kind, for tests of networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mmfusion.preprocessing.base import StreamSpec
+
+GENES, SIDE = 24, 16
+
+
+def knn_edges(genes: int = GENES, k: int = 3, seed: int = 0) -> np.ndarray:
+    """A graph in which every gene has k in-neighbours, and out-degrees differ; shape (2, genes * k)."""
+    rng = np.random.default_rng(seed)
+    sources = np.stack([rng.choice(np.delete(np.arange(genes), i), k, replace=False) for i in range(genes)])
+    return np.stack([sources.ravel(), np.repeat(np.arange(genes), k)])
+
+
+def specs(*names: str) -> list[StreamSpec]:
+    """The streams of these names, all four by default."""
+    edges = knn_edges()
+    weights = np.random.default_rng(1).random(edges.shape[1], dtype=np.float32)
+    known = {
+        "ct": StreamSpec("ct", "volume", "ct", SIDE),
+        "ct_table": StreamSpec("ct_table", "table", "ct", 5),
+        "rna": StreamSpec("rna", "genes", "rna", GENES, edge_index=edges, edge_weight=weights),
+        "ehr": StreamSpec("ehr", "table", "ehr", 7),
+    }
+    return [known[name] for name in names or known]
+
+
+def of_kind(kind: str) -> StreamSpec:
+    """One stream of a kind."""
+    return next(spec for spec in specs() if spec.kind == kind)
+
+
+def shape(spec: StreamSpec, b: int) -> tuple[int, ...]:
+    """Shape of a batch of the stream."""
+    n = spec.n_features
+    return {"volume": (b, 1, n, n, n), "table": (b, 2, n), "genes": (b, n)}[spec.kind]
+
+
+def draw(spec: StreamSpec, b: int, seed: int = 0) -> torch.Tensor:
+    """A random batch of the stream."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(shape(spec, b), generator=generator)
+    if spec.kind == "volume":
+        return x.sigmoid()
+    if spec.kind == "table":
+        x[:, 1] = (x[:, 1] > -0.5).float()
+    return x
+
+
+def build(factory, seed: int = 0):
+    """What `factory` builds under a seed, leaving the random state as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return factory()

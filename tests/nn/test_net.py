@@ -1,0 +1,145 @@
+import pytest
+import torch
+
+from mmfusion.errors import DataError, MMFusionError
+from mmfusion.nn.net import FusionNet, drop_streams
+from mmfusion.nn.presets import PRESETS
+from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.registry import ENCODERS, FUSIONS
+from tests.nn.streams import build, draw, specs
+
+
+def net(*streams, **kwargs):
+    return build(lambda: FusionNet(specs(*streams), 3, d=8, hidden=8, **kwargs))
+
+
+def batch(b, *streams):
+    return {spec.name: draw(spec, b) for spec in specs(*streams)}
+
+
+def test_forward_is_fuse_of_encode():
+    model, present, x = net().eval(), torch.ones(4, 4, dtype=torch.bool), batch(4)
+    present[0, :3] = False
+    tokens = model.encode(present, **x)
+    assert {name: t.shape[1] for name, t in tokens.items()} == {"ct": 8, "ct_table": 1, "rna": 8, "ehr": 1}
+    assert not tokens["ct"][0].any()
+    assert torch.equal(model.fuse(tokens, present), model(present, **x))
+
+
+def test_encoders_run_on_those_who_have_the_stream_only():
+    model, seen = net().eval(), []
+    model.encoders["rna"].register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
+    present = torch.ones(4, 4, dtype=torch.bool)
+    present[[0, 2], 2] = False
+    model(present, **batch(4))
+    present[:, 2] = False
+    model(present, **batch(4))
+    assert seen == [2]
+
+
+def test_modality_dropout():
+    present = torch.tensor([[1, 1, 1], [1, 0, 1], [0, 1, 0]], dtype=torch.bool).repeat_interleave(4000, 0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        kept = drop_streams(present, 0.3)
+        assert torch.equal(drop_streams(present, 0.0), present)
+        rest = drop_streams(present, 1.0)
+    assert not (kept & ~present).any() and kept.any(1).all()
+    assert rest.sum(1).eq(1).all() and not (rest & ~present).any()  # one stays, any of them
+    assert rest[:4000].float().mean(0).sub(1 / 3).abs().max() < 0.03
+    assert kept[:4000].float().mean() == pytest.approx(0.7 + 0.3**3 / 3, abs=0.015)
+    assert kept[4000:8000, 0].float().mean() == pytest.approx(0.7 + 0.3**2 / 2, abs=0.025)
+    assert kept[8000:, 1].all()
+
+
+def test_nothing_is_dropped_in_evaluation_and_training_drops():
+    model, present, x = net(modality_dropout=0.9, dropout=0.0), torch.ones(6, 4, dtype=torch.bool), batch(6)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        quiet = model.eval()(present, **x)
+        assert torch.equal(before, torch.get_rng_state())
+        assert not torch.allclose(model.train()(present, **x), quiet)
+    assert present.all()
+
+
+def test_float64():
+    model = net("rna", "ehr").double().eval()
+    present = torch.tensor([[True, False], [True, True]])
+    out = model(present, **{k: v.double() for k, v in batch(2, "rna", "ehr").items()})
+    assert out.dtype == torch.float64
+
+
+def test_wrong_shape_names_the_stream():
+    x = batch(2)
+    with pytest.raises(DataError, match=r"'rna'.*\(2, 24\).*\(2, 23\)"):
+        net()(torch.ones(2, 4, dtype=torch.bool), **(x | {"rna": x["rna"][:, 1:]}))
+    with pytest.raises(DataError, match="'ehr' has the wrong shape"):
+        net()(torch.ones(2, 4, dtype=torch.bool), **(x | {"ehr": x["ehr"][:, 0]}))
+
+
+def test_stream_not_given():
+    x = batch(2)
+    del x["ct_table"]
+    with pytest.raises(DataError, match="'ct_table' was not given"):
+        net()(torch.ones(2, 4, dtype=torch.bool), **x)
+
+
+def test_presence_that_does_not_fit():
+    with pytest.raises(DataError, match=r"\(2, 3\)"):
+        net()(torch.ones(2, 3, dtype=torch.bool), **batch(2))
+    with pytest.raises(DataError, match="float32"):
+        net()(torch.ones(2, 4), **batch(2))
+
+
+def test_patient_without_anything():
+    present = torch.ones(3, 4, dtype=torch.bool)
+    present[1] = False
+    with pytest.raises(DataError, match="row 1"):
+        net()(present, **batch(3))
+
+
+def test_unknown_names_and_options():
+    with pytest.raises(MMFusionError, match="resnet50"):
+        net(encoders={"ct": "resnet50"})
+    with pytest.raises(MMFusionError, match="rnaseq"):
+        net(encoders={"rnaseq": "gene_mlp"})
+    with pytest.raises(MMFusionError, match=r"CTResNet.*depth"):
+        net(encoder_options={"ct_resnet": {"depth": 50}})
+    with pytest.raises(MMFusionError, match="gene_gatt"):
+        net(encoder_options={"gene_gatt": {}})
+    with pytest.raises(MMFusionError, match="no fusion called"):
+        net(fusion="magic")
+    net("rna", encoders={"ehr": "table_mlp"})  # a setting that speaks of a stream the cohort lacks
+
+
+def preset_net(name: str, streams: list[StreamSpec]) -> FusionNet:
+    keys = ("encoders", "fusion", "d", "hidden", "dropout", "modality_dropout", "encoder_options", "fusion_options")
+    with torch.device("meta"):
+        return FusionNet(streams, 4, **{key: PRESETS[name][key] for key in keys if key in PRESETS[name]})
+
+
+def test_paper_baseline_has_2174340_parameters():
+    """4114 -> 512 -> 128 -> 4 with batch norm, on 4096 deep features and 18 clinical ones."""
+    streams = [StreamSpec("ct_table", "table", "ct", 4096), StreamSpec("ehr", "table", "ehr", 18)]
+    assert sum(p.numel() for p in preset_net("paper_baseline", streams).parameters()) == 2_174_340
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("demo", 0.2e6, 0.5e6), ("paper_multimodal", 1e6, 4e6), ("full", 3.6e6, 5e6)]
+)
+def test_sizes_of_presets(name, low, high):
+    genes, side = PRESETS[name]["n_genes"], PRESETS[name]["crop_side"]
+    streams = [
+        StreamSpec("ct", "volume", "ct", side),
+        StreamSpec("rna", "genes", "rna", genes),
+        StreamSpec("ehr", "table", "ehr", 40),
+    ]
+    assert low < sum(p.numel() for p in preset_net(name, streams).parameters()) < high
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_name_what_is_registered(name):
+    preset = PRESETS[name]
+    assert FUSIONS.get(preset["fusion"])
+    assert all(ENCODERS.get(e) for e in [*preset.get("encoders", {}).values(), *preset.get("encoder_options", {})])
