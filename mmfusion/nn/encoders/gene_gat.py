@@ -19,11 +19,11 @@ class GeneGAT(Encoder):
     """Two GATv2 layers over the gene graph, pooled into tokens by learned queries, plus a linear reader of genes.
 
     A node is a gene: its z-score and a learned embedding. The weights of graph attention are shared by all genes,
-    and tell them apart by a few numbers of embedding only: with some hundred patients that is learned late (in our
-    trials after tens of epochs, and below ridge regression). The linear reader (one weight a gene and channel, as
-    the wide part of Cheng et al. 2016, "Wide & Deep") learns from the first epoch what single genes say, so that
-    the graph has to find only what they don't. It starts at zero and sees genes through dropout of its own, which
-    is its ridge penalty (Wager et al. 2013, NeurIPS).
+    and tell them apart by a few numbers of embedding only: with some hundred patients that is learned late, and
+    less well than by ridge regression. The linear reader (one weight a gene and channel, as the wide part of Cheng
+    et al. 2016, "Wide & Deep") learns from the first epoch what single genes say, so that the graph has to find
+    only what they don't. It starts at zero, and sees genes through dropout of its own, which acts as a ridge
+    penalty (Wager et al. 2013, NeurIPS).
 
     Parameters
     ----------
@@ -71,7 +71,6 @@ class GeneGAT(Encoder):
         self.drop = nn.Dropout(dropout)
         self.linear = nn.Sequential(nn.Dropout(gene_dropout), nn.Linear(genes, d))
         nn.init.zeros_(self.linear[1].weight)
-        self.scale = genes**-0.5  # Adam moves every weight alike: without it a step would grow with the genes
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Tokens, shape (b, t, d)."""
@@ -80,4 +79,4 @@ class GeneGAT(Encoder):
         known = torch.cat([node, first, nn.functional.elu(self.layer2(first))], dim=2)
         pooled = einsum(self.queries(known).softmax(1), known, "b g t, b g f -> b t f")
         whole = repeat(torch.cat([known.mean(1), known.amax(1)], dim=1), "b f -> b t f", t=self.n_tokens)
-        return self.project(torch.cat([pooled, whole], dim=2)) + self.scale * self.linear(x)[:, None]
+        return self.project(torch.cat([pooled, whole], dim=2)) + self.linear(x)[:, None]
