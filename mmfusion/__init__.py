@@ -19,7 +19,19 @@ _LAZY = {
     "list_fusions": "mmfusion.registry",
     "MMFusionError": "mmfusion.errors",
 }
-_ROOMS = ("compute", "imaging", "data", "synthetic", "preprocessing", "metrics", "nn", "explain", "staging", "evaluation", "reports")
+_ROOMS = (
+    "compute",
+    "imaging",
+    "data",
+    "synthetic",
+    "preprocessing",
+    "metrics",
+    "nn",
+    "explain",
+    "staging",
+    "evaluation",
+    "reports",
+)
 
 __all__ = ["__version__", *_LAZY]
 

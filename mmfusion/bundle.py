@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfusion.atomic import atomic_folder
 from mmfusion.errors import BundleError
 
 FORMAT = 1
@@ -55,33 +53,20 @@ def write_bundle(
     folder = Path(folder)
     if folder.exists() and not (folder / "config.json").is_file():
         raise BundleError("this exists and is not a saved model", file=folder, hint="choose another name")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
     body = {"format": FORMAT, "estimator": estimator, "state": _split(config, arrays)}
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    weights = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     try:
-        (partial / "config.json").write_text(json.dumps(body, indent=1, sort_keys=True))
-        save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, partial / "weights.safetensors")
-        np.savez_compressed(partial / "arrays.npz", **arrays)
-        (partial / "README.md").write_text(card)
-        (partial / "checksums.json").write_text(json.dumps({name: _sha256(partial / name) for name in _FILES}, indent=1))
-        partial.chmod(0o755)
-        _swap(partial, folder)
+        with atomic_folder(folder, replace=True) as draft:
+            (draft / "config.json").write_text(json.dumps(body, indent=1, sort_keys=True))
+            save_file(weights, draft / "weights.safetensors")
+            np.savez_compressed(draft / "arrays.npz", **arrays)
+            (draft / "README.md").write_text(card)
+            checksums = {name: _sha256(draft / name) for name in _FILES}
+            (draft / "checksums.json").write_text(json.dumps(checksums, indent=1))
     except OSError as error:
         raise BundleError("could not be written", file=folder, got=error.strerror, hint="free some space") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
-
-
-def _swap(partial: Path, folder: Path) -> None:
-    if folder.exists():
-        old = partial.with_name(partial.name + ".old")
-        folder.replace(old)
-        partial.replace(folder)
-        shutil.rmtree(old)
-    else:
-        os.replace(partial, folder)  # noqa: PTH105 - fails on a folder that appeared meanwhile
 
 
 def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, object]]:
@@ -100,7 +85,10 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
     body = _read_json(folder / "config.json")
     if body.get("format", 0) > FORMAT:
         raise BundleError(
-            "saved by a newer release", file=folder, expected=f"format {FORMAT} or older", got=body["format"],
+            "saved by a newer release",
+            file=folder,
+            expected=f"format {FORMAT} or older",
+            got=body["format"],
             hint="upgrade mmfusion",
         )
     for name, expected in _read_json(folder / "checksums.json").items():

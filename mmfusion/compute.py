@@ -132,13 +132,17 @@ def run(
     if not tasks:
         return
     with backend(where, n_jobs) as workers:
-        parallel = Parallel(n_jobs=workers if workers > 1 else None, return_as="generator_unordered", pre_dispatch="all")
+        parallel = Parallel(
+            n_jobs=workers if workers > 1 else None, return_as="generator_unordered", pre_dispatch="all"
+        )
         calls = (delayed(_call)(function, task, os.environ.get("PYTHONWARNINGS", "")) for task in tasks)
         bar = tqdm(total=len(tasks), desc=description, disable=not progress or len(tasks) < 2, leave=False)
         try:
-            for result in parallel(calls):
-                bar.update()
-                yield result
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "A worker stopped", UserWarning)  # loky replaces it; nothing is lost
+                for result in parallel(calls):
+                    bar.update()
+                    yield result
         except TerminatedWorkerError as error:
             raise MMFusionError(
                 "a worker process died: it was killed or ran out of memory",

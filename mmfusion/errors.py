@@ -40,7 +40,9 @@ class MMFusionError(ValueError):
         place = ", ".join(f"{k} {v}" for k, v in where.items() if v is not None)
         detail = "; ".join(f"{k} {v}" for k, v in what.items() if v is not None)
         text = f"{place}: {self.problem}" if place else self.problem
-        return " ".join(part for part in (text, f"({detail})" if detail else "", self.hint and f"-> {self.hint}") if part)
+        return " ".join(
+            part for part in (text, f"({detail})" if detail else "", self.hint and f"-> {self.hint}") if part
+        )
 
     def __reduce__(self):  # keyword arguments survive the trip back from a worker process
         return _rebuild, (type(self), self.problem, {k: v for k, v in vars(self).items() if k != "problem"})

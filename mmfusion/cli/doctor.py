@@ -44,8 +44,10 @@ def _machine() -> Iterator[tuple[str, str]]:
 
 
 def _folders() -> Iterator[tuple[str, str]]:
-    cache = Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion")
-    for name, folder in {"cache": cache, "reports": Path("reports"), "temporary": Path(tempfile.gettempdir())}.items():
+    from mmfusion.imaging.cache import cache_folder
+
+    places = {"cache": cache_folder(), "reports": Path("reports"), "temporary": Path(tempfile.gettempdir())}
+    for name, folder in places.items():
         there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
         try:
             with tempfile.NamedTemporaryFile(dir=there):

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from mmfusion.atomic import atomic_file
 from mmfusion.errors import DataError, MMFusionError
 
 _FILES = ("ct", "rna", "ehr")
@@ -67,11 +68,8 @@ def _row(patient: str, result: object) -> dict[str, object]:
 
 
 def _write(table, path: Path) -> None:
-    draft = path.with_name(f".{path.name}")
     try:
-        table.to_csv(draft, index=False, lineterminator="\n")
-        draft.replace(path)
+        with atomic_file(path) as draft:
+            table.to_csv(draft, index=False, lineterminator="\n")
     except OSError as error:
         raise DataError("could not be written", file=path, got=error.strerror) from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from mmfusion import __version__
+from mmfusion.atomic import atomic_folder
 from mmfusion.data.assemble import assemble
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.manifest import check_hashes, read_manifest
@@ -69,14 +68,11 @@ def _write_generated(entry: str, parameters: dict, home: Path) -> None:
         raise ManifestError(
             "another version", column="parameters", expected=cohort.provenance.get("version"), got=version, hint=hint
         )
-    home.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    facts = {"target": cohort.target, "provenance": {**cohort.provenance, "optimum": dict(optimum["macro_auc"])}}
     try:
-        write(cohort, draft / "files")
-        facts = {"target": cohort.target, "provenance": {**cohort.provenance, "optimum": dict(optimum["macro_auc"])}}
-        (draft / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
-        draft.chmod(0o755)
-        if not home.exists():  # another process may have been faster; its files are the same
-            draft.rename(home)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        with atomic_folder(home) as draft:
+            write(cohort, draft / "files")
+            (draft / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
+    except OSError:
+        if not home.exists():  # if it does, another process was faster; its files are the same
+            raise

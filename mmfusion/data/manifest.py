@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
+from mmfusion.atomic import atomic_file
 from mmfusion.data.cohort import IMAGING, UNITS
 from mmfusion.errors import ManifestError
 
@@ -215,11 +215,6 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with atomic_file(path) as draft:
         frame.to_csv(draft, index=False, lineterminator="\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from mmfusion.atomic import atomic_file
 from mmfusion.errors import DataError
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -181,15 +181,9 @@ class Splits:
 
     def save(self, path: str | Path) -> Path:
         """Write as JSON, in one step."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
+        with atomic_file(path) as draft:
             draft.write_text(json.dumps(asdict(self) | {"hash": self.hash}, indent=1), encoding="utf-8")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-        return path
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Splits:

@@ -50,12 +50,16 @@ def external_validation(
     looks = pd.read_json(file).to_dict("records") if file.is_file() else []
     if looks and not again:
         raise LeakageError(
-            "this model was already judged on this cohort", file=file, got=f"first look {looks[0]['when']}",
+            "this model was already judged on this cohort",
+            file=file,
+            got=f"first look {looks[0]['when']}",
             hint="report that look; a second one (again=True) is logged",
         )
     unknown = sorted(set(y.astype(str)) - set(model.classes_))
     if unknown:
-        raise DataError("the cohort has classes that the model does not know", got=unknown, expected=list(model.classes_))
+        raise DataError(
+            "the cohort has classes that the model does not know", got=unknown, expected=list(model.classes_)
+        )
     proba = pd.DataFrame(model.predict_proba(X), columns=[f"p_{c}" for c in model.classes_])
     predictions = proba.assign(model="external", repeat=0, fold=0, patient_id=list(X.index), y_true=list(y.astype(str)))
     scores = score_table(predictions, tuple(model.classes_))

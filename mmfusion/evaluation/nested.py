@@ -9,7 +9,7 @@ from pathlib import Path
 
 import joblib
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 import mmfusion
 from mmfusion import compute
@@ -42,6 +42,7 @@ def nested_cv(
     where: str = "auto",
     n_jobs: int | None = None,
     out: str | Path | None = None,
+    name: str | None = None,
     progress: bool = True,
 ) -> NestedResult:
     """Judge `model`, and what stands beside it, on outer folds that nothing was chosen on.
@@ -78,6 +79,8 @@ def nested_cv(
         Where folds run (`mmfusion.compute.backend`); the numbers do not depend on it.
     out : path, optional
         Folder that keeps finished folds: the same call resumes from them. The model of each outer fold is saved there.
+    name : str, optional
+        What to call `model`; default its fusion, or its class.
     progress : bool
         Show a bar.
 
@@ -98,14 +101,16 @@ def nested_cv(
     _check(X, cohort)
     if not getattr(model, "allow_leaky", False):
         assert_no_leak(X, y)
-    if "leak_probe" in model.get_params():
-        model = model.set_params() if not model.leak_probe else _without_probe(model)
+    if model.get_params().get("leak_probe"):
+        model = clone(model).set_params(leak_probe=False)  # it ran once, on the whole cohort
     groups = cohort.groups.loc[X.index, "patient"]
-    splits = outer if isinstance(outer, Splits) else Splits.make(
-        y, groups=groups, n_splits=outer, n_repeats=repeats, random_state=random_state
+    splits = (
+        outer
+        if isinstance(outer, Splits)
+        else Splits.make(y, groups=groups, n_splits=outer, n_repeats=repeats, random_state=random_state)
     )
     main = Candidate(
-        getattr(model, "fusion", type(model).__name__), model, tuple(cohort.modalities), search, n_trials, inner
+        name or getattr(model, "fusion", type(model).__name__), model, tuple(cohort.modalities), search, n_trials, inner
     )
     simple = baselines if isinstance(baselines, Mapping) else {}
     if baselines is True:
@@ -120,14 +125,23 @@ def nested_cv(
     curve = [(f"{main.name} @{f:g}", {}, f) for f in learning_curve]
     results += runner.run_at(main, params, curve, "learning curve")
     if "ridge" in simple:
-        ridge = [Candidate(f"ridge @{f:g}", simple["ridge"], tuple(cohort.modalities), train_fraction=f) for f in learning_curve]
+        ridge = [
+            Candidate(f"ridge @{f:g}", simple["ridge"], tuple(cohort.modalities), train_fraction=f)
+            for f in learning_curve
+        ]
         results += runner.run(ridge, "learning curve of the ridge")
     settings = {
-        "outer": splits.n_splits, "repeats": splits.n_repeats, "inner": inner, "n_trials": n_trials if search else 0,
-        "search": {k: str(v) for k, v in (search or {}).items()}, "random_state": random_state,
+        "outer": splits.n_splits,
+        "repeats": splits.n_repeats,
+        "inner": inner,
+        "n_trials": n_trials if search else 0,
+        "search": {k: str(v) for k, v in (search or {}).items()},
+        "random_state": random_state,
         "model": {k: repr(v) for k, v in model.get_params(deep=False).items()},
     }
-    return NestedResult.from_folds(results, cohort, main=main.name, settings=settings, seconds=time.perf_counter() - start)
+    return NestedResult.from_folds(
+        results, cohort, main=main.name, settings=settings, seconds=time.perf_counter() - start
+    )
 
 
 class _Runner:
@@ -136,7 +150,8 @@ class _Runner:
     def __init__(self, X: pd.DataFrame, y: pd.Series, splits: Splits, store: FoldStore, seed: int, where: dict) -> None:
         self.X, self.y, self.store, self.where = X, y, store, where
         self.folds = [
-            (i // splits.n_splits, i % splits.n_splits, train, test) for i, (train, test) in enumerate(splits.split(X.index))
+            (i // splits.n_splits, i % splits.n_splits, train, test)
+            for i, (train, test) in enumerate(splits.split(X.index))
         ]
         self.seed = seed
 
@@ -187,12 +202,6 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
         raise DataError("a patient has no modality at all", patient=", ".join(map(str, nothing[:5])), file=cohort.name)
 
 
-def _without_probe(model: BaseEstimator) -> BaseEstimator:
-    from sklearn.base import clone
-
-    return clone(model).set_params(leak_probe=False)  # it ran once, on the whole cohort
-
-
 def _variants(main: Candidate, cohort: Cohort, fusions: Sequence[str], singles: bool) -> list[tuple]:  # noqa: FBT001
     variants = [(name, {"fusion": name}, 1.0) for name in fusions if name != main.name]
     if singles:
@@ -209,4 +218,6 @@ def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
 def _fingerprint(X: pd.DataFrame, y: pd.Series, candidates: Sequence[Candidate], splits: Splits) -> str:
     settings = [(c.name, repr(c.estimator.get_params()), repr(c.search), c.n_trials, c.inner) for c in candidates]
     content = pd.util.hash_pandas_object(X.astype(str), index=True).to_numpy()
-    return joblib.hash((mmfusion.__version__, content, list(map(str, X.columns)), list(y.astype(str)), settings, splits.hash))
+    return joblib.hash(
+        (mmfusion.__version__, content, list(map(str, X.columns)), list(y.astype(str)), settings, splits.hash)
+    )

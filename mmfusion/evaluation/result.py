@@ -101,8 +101,12 @@ class NestedResult:
 
     def params(self) -> pd.DataFrame:
         """The setting that the inner folds of each outer fold chose."""
-        rows = {f"r{f['repeat']} fold {f['fold'] + 1}": f["params"] for f in self._of_main()}
-        return pd.DataFrame.from_dict(rows, orient="index")
+        mine = self._of_main()
+        several = len({f["repeat"] for f in mine}) > 1
+        names = [
+            f"repeat {f['repeat'] + 1}, fold {f['fold'] + 1}" if several else f"fold {f['fold'] + 1}" for f in mine
+        ]
+        return pd.DataFrame([f["params"] for f in mine], index=names)
 
     def trials(self) -> pd.DataFrame:
         """Every Optuna trial: fold, inner macro-AUC (`value`) and parameters."""

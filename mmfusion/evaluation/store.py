@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 
+from mmfusion.atomic import atomic_file
 from mmfusion.errors import DataError
 
 
@@ -63,13 +62,9 @@ def write_json(file: Path, value: object) -> None:
         If the disk is full or the folder cannot be written.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as partial:
-            try:
-                json.dump(value, partial)
-            except BaseException:
-                Path(partial.name).unlink()
-                raise
-        os.replace(partial.name, file)  # noqa: PTH105
+        with atomic_file(file) as draft:
+            draft.write_text(json.dumps(value))
     except OSError as error:
-        raise DataError("could not be written", file=file, got=error.strerror, hint="free some space, then run again") from error
+        raise DataError(
+            "could not be written", file=file, got=error.strerror, hint="free some space, then run again"
+        ) from error

@@ -6,12 +6,13 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+
+from mmfusion.atomic import atomic_file
 
 _log = logging.getLogger(__name__)
 _DIGEST = 32  # bytes of SHA-256 that follow the array in its file; numpy's reader does not look that far
@@ -70,14 +71,8 @@ def _store(path: Path, array: np.ndarray) -> None:
     buffer = BytesIO()
     np.save(buffer, array, allow_pickle=False)
     body = buffer.getvalue()
-    draft = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(body + hashlib.sha256(body).digest())
-        Path(draft).replace(path)
+        with atomic_file(path) as draft:
+            draft.write_bytes(body + hashlib.sha256(body).digest())
     except OSError as error:
         _log.warning("cannot write the cache %s: %s", path.parent, error)
-        if draft:
-            Path(draft).unlink(missing_ok=True)

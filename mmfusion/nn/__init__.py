@@ -1,0 +1,1 @@
+"""Networks: encoders of the streams, fusions, heads, and their training."""

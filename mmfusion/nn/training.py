@@ -176,4 +176,4 @@ def train(
 
 
 def _silent(_: str) -> None:
-    """skorch's sink for messages."""
+    """Sink for the messages of skorch."""

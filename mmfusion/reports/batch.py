@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmfusion.atomic import atomic_file
 from mmfusion.data.manifest import hash_path
 from mmfusion.errors import MMFusionError, ReportError
 from mmfusion.reports.notebooks import (
@@ -128,12 +129,8 @@ def _names(table: pd.DataFrame, runs: object) -> list[str]:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
-    draft = path.with_name(f".{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(draft, index=False)
-        draft.replace(path)
+        with atomic_file(path) as draft:
+            table.to_csv(draft, index=False)
     except OSError as error:
         raise ReportError("could not be written", file=path, got=error.strerror) from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -24,6 +24,8 @@ _ENVIRONMENT = {
     "TQDM_DISABLE": "1",  # one bar, ours
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    # a worker that is replaced because it grew is no news to a reader
+    "PYTHONWARNINGS": "ignore::UserWarning:joblib.externals.loky.process_executor",
 }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmfusion.atomic import atomic_file
 from mmfusion.errors import ReportError
 from mmfusion.reports.pages import render
 from mmfusion.reports.record import FAILED_PAGE, PAGE, RUN, read_run
@@ -35,14 +34,11 @@ def build_index(root: str | Path = "reports") -> Path:
         name = page.parent.relative_to(root).as_posix()
         broken.append({"run": name.removesuffix(".failed"), "why": "", "link": page.relative_to(root).as_posix()})
     page = render("index.html.j2", title="Reports", rows=rows, broken=broken)
-    draft = root / f".index-{secrets.token_hex(4)}"
     try:
-        draft.write_text(page, encoding="utf-8")
-        os.replace(draft, root / "index.html")  # noqa: PTH105
+        with atomic_file(root / "index.html") as draft:
+            draft.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ReportError("could not be written", file=root / "index.html", got=error.strerror) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return root / "index.html"
 
 

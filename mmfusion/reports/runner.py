@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mmfusion.atomic import draft_folder, take_place
 from mmfusion.data.manifest import hash_path
 from mmfusion.errors import ReportError
 from mmfusion.reports.execute import execute
@@ -87,11 +86,10 @@ class _Run:
     def go(self, *, progress: bool) -> Path:
         partial, complete = None, False
         try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=f".{self.out.name}.partial-", dir=self.out.parent))
+            partial = draft_folder(self.out)
             execute(self.notebook, partial / NOTEBOOK, self.given | self._folders(partial), progress=progress)
             self._finish(partial)
-            _take_place(partial, self.out)
+            take_place(partial, self.out, replace=True)
             complete = True
         except OSError as error:
             hint = "free some space, then run it again" if error.errno == errno.ENOSPC else None
@@ -165,7 +163,6 @@ class _Run:
             (partial / FAILED_PAGE).write_text(page, encoding="utf-8")
         except (OSError, ReportError):
             (partial / FAILED_PAGE).unlink(missing_ok=True)
-        partial.chmod(0o755)
         partial.rename(failed)
         if isinstance(error, ReportError) and error.hint is None:
             error.hint = f"see {failed / FAILED_PAGE}"
@@ -175,12 +172,3 @@ def _check_place(out: Path) -> None:
     empty = out.is_dir() and not any(out.iterdir())
     if out.exists() and not empty and not is_report(out):
         raise ReportError("this exists and is not a report", file=out, hint="choose another folder with -o")
-
-
-def _take_place(partial: Path, out: Path) -> None:
-    partial.chmod(0o755)
-    old = partial.with_name(partial.name + ".old")
-    if out.exists():
-        out.rename(old)
-    os.replace(partial, out)  # noqa: PTH105 - fails on a folder that appeared meanwhile
-    shutil.rmtree(old, ignore_errors=True)

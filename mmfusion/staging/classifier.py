@@ -19,9 +19,9 @@ from mmfusion.nn.losses import make_loss
 from mmfusion.nn.net import FusionNet
 from mmfusion.nn.presets import PRESETS
 from mmfusion.nn.training import StreamDataset, train
+from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.clinical import check_forbidden
 from mmfusion.preprocessing.probe import assert_no_leak
-from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.persistence import BundleMixin
@@ -48,8 +48,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Dropout of encoders and fusion.
     modality_dropout : float in [0, 1)
         Probability that a present modality is hidden from a training patient; never all of them.
-    head : {"softmax", "ordinal"}
-        Independent classes, or ordered thresholds on one score.
+    head : {"ordinal", "softmax"}
+        Ordered thresholds on one score, which wastes no data on what stages have in common; or independent classes.
     loss : {"cross_entropy", "focal"}
         Class-weighted cross-entropy, or class-balanced focal loss (systems of class imbalance: Cui 2019).
     gamma : float
@@ -57,13 +57,15 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     class_weight : {"balanced", None}
         Weights of the cross-entropy.
     n_genes, graph, graph_k, graph_edges
-        Genes kept in the fold, and the graph over them: "coexpression", "prior" (needs `graph_edges`), "random", "none".
+        Genes kept in the fold, and the graph over them: "coexpression", "prior" (needs `graph_edges`), "random" or
+        "none".
     crop_side, crop_spacing, crop_mode
         Cube of the scan that is read: voxels, mm a voxel, "tumour" (round the seed) or "lung".
     augment : bool
         Random flips, shifts, noise, ... of training crops.
     lr, weight_decay, batch_size, max_epochs, patience, schedule
-        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation loss.
+        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation loss. A
+        batch is by default a tenth of the rows, 8 to 32, so that small cohorts get as many steps as large ones.
     validation_fraction : float in (0, 1)
         Share of the rows given to `fit` that early stopping watches.
     n_members : int
@@ -105,13 +107,13 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         encoders: Mapping[str, str] | None = None,
         d: int = 32,
         hidden: int = 64,
-        dropout: float = 0.3,
+        dropout: float = 0.5,
         modality_dropout: float = 0.15,
-        head: str = "softmax",
+        head: str = "ordinal",
         loss: str = "cross_entropy",
         gamma: float = 2.0,
         class_weight: str | None = "balanced",
-        n_genes: int = 200,
+        n_genes: int = 500,
         graph: str = "coexpression",
         graph_k: int = 10,
         graph_edges: object = None,
@@ -121,12 +123,12 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         augment: bool = True,
         lr: float = 2e-3,
         weight_decay: float = 1e-2,
-        batch_size: int = 32,
-        max_epochs: int = 30,
+        batch_size: int | None = None,
+        max_epochs: int = 15,
         patience: int = 8,
         schedule: str = "cosine",
-        validation_fraction: float = 0.2,
-        n_members: int = 1,
+        validation_fraction: float = 0.15,
+        n_members: int = 2,
         encoder_options: Mapping[str, Mapping[str, object]] | None = None,
         fusion_options: Mapping[str, object] | None = None,
         allow_leaky: bool = False,
@@ -280,7 +282,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             _dataset(inputs, codes, valid_rows, None, volumes),
             lr=self.lr,
             weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or int(np.clip(len(codes) // 10, 8, 32)),
             max_epochs=self.max_epochs,
             patience=self.patience,
             schedule=self.schedule,
@@ -297,7 +299,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
                 expected="at least 2, one to learn from and one for early stopping",
                 hint="choose a coarser target, such as stage2",
             )
-        return max(int(round(self.validation_fraction * len(codes))), len(self.classes_))
+        return max(round(self.validation_fraction * len(codes)), len(self.classes_))
 
 
 class Ensemble(torch.nn.Module):
@@ -314,7 +316,9 @@ class Ensemble(torch.nn.Module):
         return proba.clamp_min(1e-12).log()
 
 
-def _dataset(inputs: StreamInputs, codes: np.ndarray, rows: np.ndarray, augment: object, volumes: list) -> StreamDataset:
+def _dataset(
+    inputs: StreamInputs, codes: np.ndarray, rows: np.ndarray, augment: object, volumes: list
+) -> StreamDataset:
     arrays = {name: array[rows] for name, array in inputs.arrays.items()}
     return StreamDataset(arrays, inputs.present[rows], codes[rows], augment, volumes)
 
@@ -342,10 +346,9 @@ def _encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np
         raise DataError("X and y are not about the same patients", hint="use cohort.X and cohort.y, indexed alike")
     if y.isna().any():
         raise DataError("a patient has no label", patient=", ".join(map(str, y.index[y.isna()][:5])))
-    if isinstance(y.dtype, pd.CategoricalDtype):
-        y = y.cat.remove_unused_categories()
-    else:
-        y = y.astype("category")
+    y = y.cat.remove_unused_categories() if isinstance(y.dtype, pd.CategoricalDtype) else y.astype("category")
     if len(y.cat.categories) < 2:
-        raise DataError("only one class among the labels", got=", ".join(map(str, y.cat.categories)), expected="two or more")
+        raise DataError(
+            "only one class among the labels", got=", ".join(map(str, y.cat.categories)), expected="two or more"
+        )
     return y.cat.codes.to_numpy().astype(np.int64), np.array(list(y.cat.categories))

@@ -42,7 +42,11 @@ class BundleMixin:
             "history": self.history_,
         }
         write_bundle(
-            folder, estimator=type(self).__name__, config=config, tensors=self.module_.state_dict(), card=model_card(self)
+            folder,
+            estimator=type(self).__name__,
+            config=config,
+            tensors=self.module_.state_dict(),
+            card=model_card(self),
         )
         return self
 
@@ -66,7 +70,9 @@ class BundleMixin:
             model.module_ = Ensemble([model.build_module(specs, len(model.classes_)) for _ in model.history_])
             model.module_.load_state_dict(dict(tensors))
         except (KeyError, TypeError, RuntimeError) as error:
-            raise BundleError("does not fit this release's StageClassifier", got=error, hint="fit and save again") from error
+            raise BundleError(
+                "does not fit this release's StageClassifier", got=error, hint="fit and save again"
+            ) from error
         return model
 
 
@@ -79,7 +85,11 @@ def model_card(model: object) -> str:
     ]
     prior = ", ".join(f"{c} {p:.0%}" for c, p in zip(model.classes_, model.prior_, strict=True))
     params = "\n".join(f"- {k}: `{v}`" for k, v in sorted(model.get_params(deep=False).items()) if k != "graph_edges")
-    leaky = "\n**LEAKY: fitted with inputs that give the label away. For demonstration only.**\n" if model.allow_leaky else ""
+    leaky = (
+        "\n**LEAKY: fitted with inputs that give the label away. For demonstration only.**\n"
+        if model.allow_leaky
+        else ""
+    )
     return f"""# Stage classifier ({model.fusion})
 {leaky}
 Predicts the stage of non-small cell lung cancer from any subset of the inputs below. Research software:

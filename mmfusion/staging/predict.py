@@ -100,7 +100,11 @@ class PredictMixin:
         notes += [f"{m} was given, but the model does not read it" for m in alien]
         notes += ["the model was fitted with inputs that give the label away (LEAKY)"] if self.allow_leaky else []
         present = dict(zip([s.modality for s in self.transformer_.specs_], inputs.present[0], strict=True))
-        used = tuple(m for m in known if any(inputs.present[0][i] for i, s in enumerate(self.transformer_.specs_) if s.modality == m))
+        used = tuple(
+            m
+            for m in known
+            if any(inputs.present[0][i] for i, s in enumerate(self.transformer_.specs_) if s.modality == m)
+        )
         return StagePrediction(
             patient=str(X.index[0]),
             stage=str(stage),
@@ -137,7 +141,9 @@ def _one(table: pd.DataFrame, source: object, patient: str | None) -> pd.DataFra
     if len(table) != 1:
         file = source if isinstance(source, str | Path) else None
         raise DataError(
-            "the table has several patients", file=file, got=f"{len(table)}: {', '.join(map(str, table.index[:3]))}...",
+            "the table has several patients",
+            file=file,
+            got=f"{len(table)}: {', '.join(map(str, table.index[:3]))}...",
             hint="say which one: patient=... (--patient)",
         )
     return table

@@ -69,18 +69,14 @@ class StagePrediction:
             "</div></td></tr>"
             for c, p in self.probabilities.items()
         )
-        genes = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(g)}</td><td>{v:+.3f}</td></tr>" for g, v in self.top_genes
-        )
+        genes = ", ".join(f"<i>{html.escape(g)}</i>&nbsp;{v:+.3f}" for g, v in self.top_genes)
         parts = [
             f"<h3>Patient {html.escape(self.patient)}: stage {html.escape(self.stage)}</h3>",
             f"<p>Read: {html.escape(', '.join(self.used))}."
             + (f" Missing: {html.escape(', '.join(self.missing))}." if self.missing else "")
             + "</p>",
             f"<table border='0'>{bars}</table>",
-            f"<p>Genes with the largest SHAP values (candidate associations)</p><table border='0'>{genes}</table>"
-            if genes
-            else "",
+            f"<p>Genes with the largest SHAP values (candidate associations): {genes}</p>" if genes else "",
             "".join(f"<p>&#9888; {html.escape(w)}</p>" for w in self.warnings),
             "".join(f"<p><small>{html.escape(n)}</small></p>" for n in self.notes),
         ]

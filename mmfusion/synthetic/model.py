@@ -11,7 +11,8 @@ its latent, with a known likelihood, so each posterior is computed on a grid and
 over the product of the grids.
 
 The optimum is that of a reader of the *parameters* of the scans (diameter, attenuation, ...): an upper bound for one
-who must measure them from noisy voxels.
+who must measure them from noisy voxels. Its macro-AUC with the default arguments: CT .753, RNA .770, EHR .735, CT + RNA
+.860, CT + EHR .836, RNA + EHR .848, all three .916.
 """
 
 from __future__ import annotations

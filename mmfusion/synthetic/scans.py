@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,15 +12,12 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from mmfusion.atomic import atomic_folder
 from mmfusion.errors import DataError
+from mmfusion.imaging.cache import cache_folder
 from mmfusion.synthetic.anatomy import SCANNERS, render
 
 COMPLETE = "complete.json"  # written last: a folder without it is not a phantom's
-
-
-def cache_folder() -> Path:
-    """Where generated files go: $MMFUSION_CACHE, or ~/.cache/mmfusion."""
-    return Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion")
 
 
 def ensure_scans(root: Path | None, key: Mapping[str, object], patients: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -57,7 +52,13 @@ def ensure_scans(root: Path | None, key: Mapping[str, object], patients: pd.Data
             raise DataError("the folder holds something else", file=folder, hint="give an empty or a new folder")
         if occupied:  # our own cache, damaged
             shutil.rmtree(folder)
-        _make(folder, digest, key, patients, seed)
+        try:
+            with atomic_folder(folder) as draft:
+                _fill(draft, patients, seed)
+                (draft / COMPLETE).write_text(json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8")
+        except OSError:
+            if not _is_complete(folder, digest):  # if it is, another process was faster
+                raise
     seeds = pd.read_csv(folder / "seeds.csv", index_col="patient_id")
     paths = {
         kind: [str(folder / "scans" / p / f"{kind}.nii.gz") for p in patients.index] for kind in ("volume", "mask")
@@ -70,34 +71,19 @@ def _is_complete(folder: Path, digest: str) -> bool:
     return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")).get("digest") == digest
 
 
-def _make(folder: Path, digest: str, key: Mapping[str, object], patients: pd.DataFrame, seed: int) -> None:
-    """Fill a temporary sibling, then move it into place in one step."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        seeds = {}
-        for number, (patient, row) in enumerate(patients.iterrows()):
-            rng = np.random.default_rng([seed, number, 7])
-            scanner = SCANNERS[int(row["site"])]
-            scan = render(row, scanner, rng, right=bool(row["right"]))
-            place = draft / "scans" / str(patient)
-            place.mkdir(parents=True)
-            write_nifti(place / "volume.nii.gz", scan.hu, scanner.spacing, scan.origin)
-            write_nifti(place / "mask.nii.gz", scan.mask, scanner.spacing, scan.origin)
-            seeds[patient] = np.round(scan.centre + rng.normal(0, 1.0, 3), 2)
-        table = pd.DataFrame.from_dict(seeds, orient="index", columns=["seed_x", "seed_y", "seed_z"])
-        table.rename_axis("patient_id").to_csv(draft / "seeds.csv")
-        (draft / COMPLETE).write_text(json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8")
-        draft.chmod(0o755)
-        try:
-            if folder.exists():  # and empty
-                folder.rmdir()
-            draft.rename(folder)
-        except OSError:  # another process was faster
-            if not _is_complete(folder, digest):
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+def _fill(root: Path, patients: pd.DataFrame, seed: int) -> None:
+    seeds = {}
+    for number, (patient, row) in enumerate(patients.iterrows()):
+        rng = np.random.default_rng([seed, number, 7])
+        scanner = SCANNERS[int(row["site"])]
+        scan = render(row, scanner, rng, right=bool(row["right"]))
+        place = root / "scans" / str(patient)
+        place.mkdir(parents=True)
+        write_nifti(place / "volume.nii.gz", scan.hu, scanner.spacing, scan.origin)
+        write_nifti(place / "mask.nii.gz", scan.mask, scanner.spacing, scan.origin)
+        seeds[patient] = np.round(scan.centre + rng.normal(0, 1.0, 3), 2)
+    table = pd.DataFrame.from_dict(seeds, orient="index", columns=["seed_x", "seed_y", "seed_z"])
+    table.rename_axis("patient_id").to_csv(root / "seeds.csv")
 
 
 def write_nifti(path: Path, array: np.ndarray, spacing: tuple[float, float, float], origin: np.ndarray) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from mmfusion.atomic import atomic_file, atomic_folder
 from mmfusion.data.cohort import IMAGING, META, RESERVED, Cohort, presence
 from mmfusion.data.manifest import write_manifest
 from mmfusion.errors import DataError, ScanError
@@ -50,16 +50,8 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
     root = Path(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DataError("the folder is not empty", file=root, hint="give a new one")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
+    with atomic_folder(root) as draft:
         _fill(cohort, draft)
-        draft.chmod(0o755)
-        if root.exists():
-            root.rmdir()
-        draft.rename(root)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return root / "manifest.csv"
 
 
@@ -94,19 +86,15 @@ def write_dicom_zip(volume_path: str | Path, zip_path: str | Path, patient_id: s
     if hu.min() < RESCALE_INTERCEPT or hu.max() > 2**16 - 1 + RESCALE_INTERCEPT:
         raise ScanError("values out of range", patient=patient_id, file=volume_path, expected="-1024 to 64511 HU",
                         got=f"{hu.min()} to {hu.max()}")  # fmt: skip
-    zip_path = Path(zip_path)
-    zip_path.parent.mkdir(parents=True, exist_ok=True)
-    draft = zip_path.with_name(f".{zip_path.name}.part")
-    try:
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for k, pixels in enumerate((hu - RESCALE_INTERCEPT).astype("<u2")):
-                member = zipfile.ZipInfo(f"{patient_id}/CT/{k + 1:04d}.dcm", _ZIP_DATE)
-                member.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(member, _slice_bytes(image, pixels, k, patient_id))
-        draft.replace(zip_path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return zip_path
+    with (
+        atomic_file(zip_path) as draft,
+        zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for k, pixels in enumerate((hu - RESCALE_INTERCEPT).astype("<u2")):
+            member = zipfile.ZipInfo(f"{patient_id}/CT/{k + 1:04d}.dcm", _ZIP_DATE)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, _slice_bytes(image, pixels, k, patient_id))
+    return Path(zip_path)
 
 
 def _fill(cohort: Cohort, root: Path) -> None:

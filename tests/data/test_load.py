@@ -1,4 +1,5 @@
 import json
+from inspect import signature
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
 from mmfusion.data.manifest import read_manifest, write_manifest
 from mmfusion.errors import DataError, ManifestError
+from mmfusion.synthetic.cohort import VERSION
 
 FILES = {
     "labels.csv": "patient_id,stage\np1,IA\np2,Stage IIIb\np3,\n",
@@ -247,7 +249,9 @@ def test_a_generator_that_cannot_run(tmp_path, generator):
 def test_the_committed_manifest_describes_the_demo():
     manifest = read_manifest(Path(__file__).parents[2] / "data_manifest.csv")
     assert manifest["role"].tolist() == ["generator"]
-    assert {"n", "seed", "version"} <= set(json.loads(manifest["parameters"][0]))
+    parameters = json.loads(manifest["parameters"][0])
+    assert parameters.pop("version") == VERSION
+    assert {"n", "seed"} <= set(parameters) <= set(signature(mmfusion.synthetic.phantom).parameters)
 
 
 def test_a_phantom_survives_its_files(tmp_path, monkeypatch):

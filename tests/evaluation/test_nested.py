@@ -56,7 +56,9 @@ def test_everyone_is_predicted_once_by_every_model(cohort, result):
 def test_scores_are_those_of_the_predictions(result):
     rows = result.of(["ridge"])
     by_fold = [
-        roc_auc_score(r["y_true"], r[[f"p_{c}" for c in result.classes]], multi_class="ovr", labels=list(result.classes))
+        roc_auc_score(
+            r["y_true"], r[[f"p_{c}" for c in result.classes]], multi_class="ovr", labels=list(result.classes)
+        )
         for _, r in rows.groupby("fold")
     ]
     assert result.scores.loc["ridge", ("macro_auc", "mean")] == pytest.approx(np.mean(by_fold))
@@ -81,7 +83,9 @@ def test_metrics_json_has_what_scripts_rely_on(result):
     assert {"macro_auc_diff", "ci"} == set(metrics["paired_vs_ridge"]["crossmodal"])
 
 
-@pytest.mark.parametrize("where", ["loky", pytest.param("dask", marks=pytest.mark.filterwarnings("ignore"))])
+@pytest.mark.parametrize(
+    "where", ["loky", pytest.param("dask", marks=[pytest.mark.filterwarnings("ignore"), pytest.mark.slow])]
+)
 def test_same_numbers_wherever_it_runs(cohort, where):
     if where == "dask":
         pytest.importorskip("distributed")
@@ -106,7 +110,9 @@ def test_a_killed_run_resumes(cohort, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         mf.nested_cv(logistic(), cohort, **settings)
     assert not list((tmp_path / "folds").glob(".*"))  # nothing half written
-    monkeypatch.setattr(nested_module, "evaluate_fold", lambda *task: calls.append("again") or folds_module.evaluate_fold(*task))
+    monkeypatch.setattr(
+        nested_module, "evaluate_fold", lambda *task: calls.append("again") or folds_module.evaluate_fold(*task)
+    )
     resumed = mf.nested_cv(logistic(), cohort, **settings)
     assert calls.count("again") == 2
     fresh = mf.nested_cv(logistic(), cohort, **(settings | {"out": None}))
@@ -127,7 +133,9 @@ def test_shuffled_labels_give_chance():
     for seed in range(4):
         stage = pd.Series(rng.permutation(cohort.stage.to_numpy()), index=cohort.stage.index)
         null = mf.Cohort("null", cohort.table, stage, cohort.target, units=cohort.units, groups=cohort.groups)
-        result = mf.nested_cv(logistic(), null, outer=3, baselines=False, where="serial", random_state=seed, progress=False)
+        result = mf.nested_cv(
+            logistic(), null, outer=3, baselines=False, where="serial", random_state=seed, progress=False
+        )
         aucs.append(result.scores["macro_auc", "mean"].iloc[0])
     assert abs(np.mean(aucs) - 0.5) < 0.06  # SD of one is about .045
 
@@ -137,8 +145,21 @@ def test_fewer_patients_than_folds(cohort):
         mf.nested_cv(logistic(), cohort.select(patients=list(cohort.X.index[:8])), outer=5, progress=False)
 
 
+def test_patient_without_any_modality(cohort):
+    table = cohort.table.copy()
+    table.loc["P004", cohort.modalities] = np.nan
+    bare = mf.Cohort("bare", table, cohort.stage, cohort.target, units=cohort.units)
+    with pytest.raises(DataError, match=r"patient P004.*no modality at all"):
+        mf.nested_cv(logistic(), bare, progress=False)
+
+
+def test_no_label_in_the_target(cohort):
+    unknown = mf.Cohort("unknown", cohort.table, pd.Series(index=cohort.stage.index, dtype="str"), cohort.target)
+    with pytest.raises(DataError, match="no patient has a label"):
+        mf.nested_cv(logistic(), unknown, progress=False)
+
+
 def test_label_among_the_inputs(cohort):
-    table = cohort.table.assign(**{"leak": 0})
     table = cohort.table.copy()
     table[("ehr", "note")] = cohort.stage.map({"I": 1.0, "II": 2.0, "III": 3.0})
     leaky = mf.Cohort("leaky", table, cohort.stage, cohort.target, units=cohort.units)
@@ -150,7 +171,7 @@ def test_given_splits_are_used(cohort):
     splits = Splits.make(cohort.y, n_splits=3, random_state=9)
     result = mf.nested_cv(logistic(), cohort, outer=splits, baselines=False, where="serial", progress=False)
     for fold, (_, test) in enumerate(splits.split(cohort.X.index)):
-        rows = result.predictions.query("fold == @fold")
+        rows = result.predictions[result.predictions["fold"] == fold]
         assert list(rows["patient_id"]) == list(cohort.X.index[test])
 
 
@@ -167,3 +188,11 @@ def test_external_data_are_touched_once(cohort, tmp_path):
     mf.external_validation(tmp_path / "model", other, again=True)
     looks = json.loads((tmp_path / "model.external" / "tiny.json").read_text())
     assert len(looks) == 2
+
+
+def test_classes_that_the_model_does_not_know(cohort, tmp_path):
+    known = cohort.y[cohort.y != "III"].index
+    mf.StageClassifier(**QUICK).fit(cohort.X.loc[known], cohort.y.loc[known]).save(tmp_path / "model")
+    with pytest.raises(DataError, match=r"classes that the model does not know.*III"):
+        mf.external_validation(tmp_path / "model", cohort)
+    assert not (tmp_path / "model.external").exists()  # nothing was seen

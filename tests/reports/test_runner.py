@@ -184,9 +184,11 @@ def test_work_dir_survives_a_failure_and_goes_with_success(make_notebook, tmp_pa
 def test_an_interrupt_leaves_no_report(make_notebook, tmp_path, sent):
     make_notebook("10_tiny", f"open({str(tmp_path / 'started')!r}, 'w')", "import time; time.sleep(120)")
     command = [sys.executable, "-m", "mmfusion", "report", "tiny", "-o", str(tmp_path / "r")]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of a job in the background ignores it
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=Path(__file__).parents[2]
     )
+    signal.signal(signal.SIGINT, before)
     while not (tmp_path / "started").exists() and process.poll() is None:
         time.sleep(0.05)
     os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)

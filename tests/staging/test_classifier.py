@@ -131,6 +131,13 @@ def test_labels_of_other_patients(cohort):
         mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y.iloc[::-1])
 
 
+def test_a_patient_without_a_label(cohort):
+    y = cohort.y.copy()
+    y.iloc[3] = None
+    with pytest.raises(DataError, match=f"patient {y.index[3]}: a patient has no label"):
+        mf.StageClassifier(**QUICK).fit(cohort.X, y)
+
+
 def test_loss_that_is_not_finite(cohort):
     with pytest.raises(DataError, match="loss became"), np.errstate(all="ignore"):
         mf.StageClassifier(**QUICK, random_state=0).set_params(lr=1e18, schedule="constant", max_epochs=20).fit(

@@ -75,7 +75,7 @@ def test_nothing_given(model):
 
 def test_table_of_several_patients_wants_a_name(model, cohort, tmp_path):
     cohort.table["ehr"].to_csv(tmp_path / "ehr.csv")
-    with pytest.raises(DataError, match="several patients.*--patient"):
+    with pytest.raises(DataError, match=r"several patients.*--patient"):
         model.predict_patient(ehr=tmp_path / "ehr.csv")
     assert model.predict_patient(ehr=tmp_path / "ehr.csv", patient="P003").patient == "P003"
     with pytest.raises(DataError, match="P999"):

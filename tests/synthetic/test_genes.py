@@ -37,7 +37,7 @@ def test_only_planted_genes_carry_the_programme(sample):
     programme, tpm = sample
     log = np.log2(tpm + 1)
     r = log.apply(lambda gene: np.corrcoef(gene, programme)[0, 1])
-    assert r[PROGRAMME.planted].between(0.4, 0.6).all()
+    assert r[PROGRAMME.planted].between(0.68, 0.84).all()  # loadings .72 to .80, and their standard error
     assert r.drop(PROGRAMME.planted).abs().max() < 5 / np.sqrt(len(programme))
 
 
@@ -52,7 +52,7 @@ def test_planted_genes_hide_among_their_mates(sample):
 def test_score_is_the_gaussian_posterior_mean(sample):
     programme, tpm = sample
     score = PROGRAMME.score(tpm)
-    assert 0.85 < PROGRAMME.r2 < 0.93
+    assert 0.97 < PROGRAMME.r2 < 0.99
     slope, intercept = np.polyfit(score, programme, 1)
     assert (slope, intercept) == pytest.approx((1, 0), abs=0.03)
     assert np.var(programme - score) == pytest.approx(1 - PROGRAMME.r2, rel=0.08)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 from mmfusion.errors import DataError
 from mmfusion.synthetic import clinical, lesions, model
@@ -69,12 +69,19 @@ def test_beliefs_know_how_wrong_they_are(drawn, belief):
         assert standardised.std() == pytest.approx(1, abs=0.04)
 
 
-def test_interaction_costs_an_additive_model_a_little(drawn, belief):
+def test_an_additive_reader_loses_a_little_and_mostly_for_want_of_the_interaction(drawn, belief):
     means = np.column_stack([belief[m] @ model.GRID for m in model.MODALITIES])
+    product = np.column_stack([means, means[:, 0] * means[:, 1]])
     train, held_out = slice(0, N // 2), slice(N // 2, N)
-    additive = LogisticRegression().fit(means[train], drawn.stage[train]).predict_proba(means[held_out])
+    stage = drawn.stage[held_out]
+    additive, interacting = (
+        LogisticRegression().fit(x[train], drawn.stage[train]).predict_proba(x[held_out]) for x in (means, product)
+    )
     best = model.class_probabilities(belief, model.MODALITIES, "planted")[held_out]
-    assert 0.01 < _auc(drawn.stage[held_out], best) - _auc(drawn.stage[held_out], additive) < 0.06
+    assert 0 < _auc(stage, best) - _auc(stage, additive) < 0.01
+    lost, regained = (log_loss(stage, additive) - log_loss(stage, p) for p in (best, interacting))
+    assert 0.005 < lost < 0.02
+    assert lost / 2 < regained < lost  # nobody beats the posterior
 
 
 def test_null_is_chance_everywhere():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.generated import generate
 from mmfusion.data.sources import register_source
+from mmfusion.imaging.cache import cache_folder
 
 GENERATOR = "mmfusion.synthetic:phantom"  # by name, since what makes cohorts is built on this room
 
@@ -28,5 +28,4 @@ def demo(root: str | Path | None = None, **parameters: object) -> Cohort:
     Cohort
         `provenance["optimum"]` is the best possible macro-AUC by subset of modalities.
     """
-    cache = Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion")
-    return generate(GENERATOR, parameters, Path(root) if root is not None else cache / "demo")
+    return generate(GENERATOR, parameters, Path(root) if root is not None else cache_folder() / "demo")

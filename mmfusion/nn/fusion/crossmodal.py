@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from einops import rearrange
 from torch import nn
 
-from mmfusion.nn.fusion.base import Fusion
+from mmfusion.nn.fusion.base import Fusion, TokenMean
 from mmfusion.nn.layers.attention import Block
 from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
@@ -52,7 +53,9 @@ class CrossModal(Fusion):
         self.cls = nn.Parameter(torch.randn(1, 1, d) * d**-0.5)
         self.modality = nn.Parameter(torch.randn(len(self.names), d) * d**-0.5)
         self.blocks = nn.ModuleList(Block(d, heads, dropout) for _ in range(blocks))
-        self.layer = nn.Sequential(nn.LayerNorm(d), *self._hidden_layer(d))
+        self.mean = TokenMean(self.names, n_tokens)
+        self.norm = nn.LayerNorm(d)
+        self.layer = self._hidden_layer((1 + len(self.names)) * d)
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
         """The hidden layer over the CLS token, shape (b, hidden)."""
@@ -63,4 +66,5 @@ class CrossModal(Fusion):
         allowed = self.may_look & there[:, None, :]
         for block in self.blocks:
             x = block(x, allowed)
-        return self.layer(x[:, 0])
+        vectors = self.mean(tokens, present)
+        return self.layer(torch.cat([self.norm(x[:, 0]), rearrange(vectors, "b m d -> b (m d)")], dim=1))

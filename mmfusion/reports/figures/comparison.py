@@ -105,6 +105,9 @@ def paired_differences(
     forest(ax, table["diff"].to_numpy(), table["lo"].to_numpy(), table["hi"].to_numpy(), colours=colours)
     ax.plot([], [], color=INK, lw=2, label="bootstrap, over patients")
     label_rows(ax, list(table.index))
+    reach = 1.8 * max(np.nanmax(np.abs(table[["lo", "hi"]].to_numpy())), detectable or 0.0)
+    low, high = ax.get_xlim()
+    ax.set_xlim(max(low, -reach), min(high, reach))  # few folds: thin lines may run out of the picture
     texts = [
         f"{d:+.3f}  p {p:.2f}" if p >= 0.01 else f"{d:+.3f}  p<.01"
         for d, p in zip(table["diff"], table["p_holm"], strict=True)

@@ -1,0 +1,83 @@
+"""Files and folders written whole or not at all: drafted beside their place, moved there in one step when complete."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """The name to write under; the file takes the place of `path` if the block ends well, and is gone if not.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written.
+    """
+    draft = _beside(path)
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
+    """A new folder to fill; it takes the place of `path` if the block ends well, and is gone if not.
+
+    Parameters
+    ----------
+    path : path
+        Nothing, or an empty folder.
+    replace : bool
+        Take the place of a folder that holds something.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, the parent cannot be written, or `path` holds something and is not to be replaced.
+    """
+    draft = draft_folder(path)
+    try:
+        yield draft
+        take_place(draft, path, replace=replace)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def draft_folder(path: str | Path) -> Path:
+    """A new folder beside `path`, hidden, to be filled and then moved there by `take_place`."""
+    draft = _beside(path)
+    draft.mkdir()
+    return draft
+
+
+def take_place(draft: Path, path: str | Path, *, replace: bool = False) -> None:
+    """Move a complete folder to where it belongs, as `atomic_folder` says."""
+    path = Path(path)
+    if not path.exists():
+        draft.rename(path)
+    elif not replace:
+        path.rmdir()  # refuses a folder that holds something
+        draft.rename(path)
+    else:
+        old = _beside(path)
+        path.rename(old)
+        try:
+            draft.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(path: str | Path) -> Path:
+    """A hidden name of its own, with the same suffix, in the folder of `path`, which is made if absent."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")

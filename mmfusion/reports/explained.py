@@ -1,0 +1,147 @@
+"""The outer folds' models, each asked about patients that it has not seen: genes, modalities, an external cohort."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.bundle import load
+from mmfusion.data.cohort import Cohort
+from mmfusion.evaluation import NestedResult, external_validation
+from mmfusion.explain.conditional import Inputs, take
+from mmfusion.explain.gene_attribution import gene_shap
+from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
+from mmfusion.explain.stability import mean_over_folds, top_k_stability
+from mmfusion.metrics import fold_scores, score_table
+
+
+@dataclass(frozen=True)
+class FoldGenes:
+    """Genes over folds.
+
+    Parameters
+    ----------
+    sizes : DataFrame
+        Index gene, largest first; a column a class: mean |SHAP value| over folds, 0 where not selected.
+    table : DataFrame
+        `mean_over_folds`: mean, sd, folds.
+    stability : DataFrame
+        `top_k_stability`; empty with one fold.
+    n_patients : int
+        Held-out patients explained.
+    """
+
+    sizes: pd.DataFrame
+    table: pd.DataFrame
+    stability: pd.DataFrame
+    n_patients: int
+
+
+def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, Inputs]]:
+    """The model of each outer fold, and what it reads of its held-out patients."""
+    rows = result.of([result.main])
+    for (repeat, fold), path in result.bundles().items():
+        held_out = rows.loc[(rows["repeat"] == repeat) & (rows["fold"] == fold), "patient_id"]
+        model = load(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # given when the fold was predicted: `result.warnings()`
+            inputs = model.transformer_.transform(cohort.X[cohort.X.index.astype(str).isin(held_out)])
+        yield model, inputs
+
+
+def fold_genes(
+    result: NestedResult, cohort: Cohort, *, n_patients: int = 8, n_samples: int = 50, random_state: int = 0
+) -> FoldGenes | None:
+    """Mean |SHAP value| of genes, each fold's model on some of its own held-out patients; None if no model reads genes.
+
+    Parameters
+    ----------
+    n_patients : int
+        Patients a fold, chosen at random among those who have RNA.
+    n_samples : int
+        Gradients a patient and class.
+    """
+    rng = np.random.default_rng(random_state)
+    by_class, importances, n = [], [], 0
+    for model, inputs in fold_models(result, cohort):
+        genes = [i for i, s in enumerate(model.transformer_.specs_) if s.kind == "genes"]
+        if not genes:
+            return None
+        has = np.flatnonzero(inputs.present[:, genes[0]])
+        chosen = np.sort(rng.permutation(has)[:n_patients])
+        found = gene_shap(model, take(inputs, chosen), n_samples=n_samples, random_state=random_state)
+        by_class.append(found.table()["mean_abs"])
+        importances.append(found.mean_abs())
+        n += len(chosen)
+    if not importances:
+        return None
+    every = sorted(set().union(*(s.index for s in importances)))
+    sizes = sum(t.reindex(every).fillna(0.0) for t in by_class) / len(by_class)
+    sizes = sizes.loc[sizes.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    stability = top_k_stability(importances) if len(importances) > 1 else pd.DataFrame()
+    return FoldGenes(sizes, mean_over_folds(importances), stability, n)
+
+
+def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttribution, pd.DataFrame] | None:
+    """Shapley values of modalities over all held-out patients, and the mean over folds of leaving one out."""
+    parts, left_out = [], []
+    for model, inputs in fold_models(result, cohort):
+        parts.append(modality_shapley(model, inputs))
+        left_out.append(leave_one_modality_out(model, inputs, cohort.y.loc[list(inputs.index)]))
+    if not parts or len({p.modalities for p in parts}) > 1:
+        return None
+    joined = replace(
+        parts[0],
+        values=np.concatenate([p.values for p in parts]),
+        present=np.concatenate([p.present for p in parts]),
+        output=np.concatenate([p.output for p in parts]),
+        base=np.mean([p.base for p in parts], axis=0),
+        patients=tuple(name for p in parts for name in p.patients),
+    )
+    table = (
+        pd.concat(left_out)
+        .groupby(level=0, sort=False)
+        .agg({"n": "sum", "macro_auc": "mean", "without": "mean", "drop": "mean", "changed": "mean"})
+    )
+    return joined, table
+
+
+def fold_external(
+    result: NestedResult,
+    cohort: Cohort,
+    record: str | Path,
+    metrics: Sequence[str] = ("macro_auc", "balanced_accuracy", "macro_f1"),
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Each fold's frozen model on an external cohort, once; the look is written down in `record`.
+
+    Returns
+    -------
+    table : DataFrame
+        For `figures.cv_vs_external`: fold, metric, cv, external.
+    scores : DataFrame
+        As `NestedResult.scores`: the mean probability of the folds' models.
+    given : list of str
+        Warnings that were given, each once.
+    """
+    own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
+    rows, predictions, given = [], [], []
+    for (repeat, fold), path in result.bundles().items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            found, scores = external_validation(path, cohort, record=Path(record) / f"r{repeat}-fold{fold}.json")
+        given += [str(w.message) for w in caught]
+        predictions.append(found)
+        rows += [
+            {"fold": fold + 1, "metric": m, "cv": own[m][repeat, fold], "external": scores.loc["external", (m, "mean")]}
+            for m in metrics
+        ]
+    columns = [f"p_{c}" for c in result.classes]
+    mean = predictions[0].assign(
+        **dict(zip(columns, np.mean([p[columns] for p in predictions], axis=0).T, strict=True))
+    )
+    return pd.DataFrame(rows), score_table(mean, result.classes), list(dict.fromkeys(given))

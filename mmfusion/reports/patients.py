@@ -1,0 +1,74 @@
+"""The staging of several patients, as a report shows it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mmfusion.data.cohort import Cohort, presence
+from mmfusion.errors import MMFusionError
+from mmfusion.reports.figures import scan_slices
+from mmfusion.staging import StagePrediction
+
+
+def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> tuple[pd.DataFrame, Cohort]:
+    """Whom to stage, and who is left to learn from.
+
+    Parameters
+    ----------
+    n : int
+        Patients to stage, at most.
+    fitted : bool
+        There is a model already: the first n are staged. Otherwise n labelled ones, drawn with `seed`, are held out.
+
+    Returns
+    -------
+    patients : DataFrame
+        Rows of `cohort.table`.
+    rest : Cohort
+        Everybody else.
+    """
+    table = cohort.table[presence(cohort.table).any(axis=1)]
+    if fitted:
+        chosen = table.index[:n]
+    else:
+        labelled = table.index.intersection(cohort.X.index, sort=False)
+        chosen = labelled[np.sort(np.random.default_rng(seed).permutation(len(labelled))[:n])]
+    return table.loc[chosen], cohort.select(patients=list(table.index.difference(chosen, sort=False)))
+
+
+def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort) -> pd.DataFrame:
+    """A row a patient: recorded class, predicted stage, probabilities, what was read, warnings, or the error."""
+    rows = []
+    for patient, result in results.items():
+        row: dict[str, object] = {"patient_id": patient, "recorded": cohort.y.astype("str").get(patient, "")}
+        if isinstance(result, MMFusionError):
+            rows.append(row | {"error": str(result)})
+            continue
+        row |= {"stage": result.stage} | {f"p_{c}": round(p, 3) for c, p in result.probabilities.items()}
+        row |= {"used": " ".join(result.used), "missing": " ".join(result.missing)}
+        rows.append(row | {"warnings": "; ".join(result.warnings), "error": ""})
+    table = pd.DataFrame(rows)
+    last = ["warnings", "error"]
+    return table.reindex(columns=[*(c for c in table if c not in last), *last])
+
+
+def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
+    """What the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan."""
+    from mmfusion.explain.scans import scan_gradcam  # loads torch
+
+    volumes = [(i, s) for i, s in enumerate(model.transformer_.specs_) if s.kind == "volume"]
+    if not volumes:
+        return None
+    position, spec = volumes[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the prediction lists them
+        inputs = model.transformer_.transform(row)
+    if not inputs.present[0, position]:
+        return None
+    found = scan_gradcam(model, inputs, stream=spec.name)
+    return scan_slices(found.crops[0], overlay=found.maps[0], title=f"Grad-CAM of {found.classes[0]},")

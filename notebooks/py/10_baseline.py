@@ -1,0 +1,95 @@
+# %% [markdown]
+# # Simple models
+#
+# What can be had without a fusion network: ridge on everything, on one modality, a forest, and the paper's baseline.
+
+# %% tags=["parameters"]
+cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
+data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
+target: str = ""  # named target, such as stage3_ajcc7, stage2, late_vs_early; empty for the cohort's own
+modalities: str = ""  # read only these, comma-separated; empty for all
+n_patients: int = 0  # size limit of a synthetic cohort; 0 for all of it
+outer: int = 5  # outer folds
+inner: int = 3  # inner folds, which choose the penalty
+repeats: int = 1  # repeats of the outer folds, each with another shuffle
+seed: int = 0  # of splits and fits
+where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
+n_jobs: int = 2  # processes
+out_dir: str = ""  # filled in by the runner
+work_dir: str = ""  # filled in by the runner; kept until the report is complete, so that a killed run resumes
+
+# %%
+from IPython.display import Markdown, display
+
+import mmfusion as mf
+from mmfusion import evaluation, reports
+from mmfusion.reports import figures, study
+from mmfusion.reports.verdict import caveats, markdown_list, with_intervals
+
+data, everybody = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
+models = evaluation.standard_baselines(data.modalities, inner=inner, random_state=seed)
+if paper := study.paper_baseline(data, random_state=seed):
+    models["paper's MLP"] = paper
+result = mf.nested_cv(
+    models.pop("ridge"), data, name="ridge", baselines=models, outer=outer, inner=inner, repeats=repeats,
+    random_state=seed, where=where, n_jobs=n_jobs, out=work_dir or None, progress=False,
+)  # fmt: skip
+data
+
+# %%
+text = (
+    ""
+    if everybody is None
+    else f"These are the patients who have all modalities; {len(everybody) - len(data)} lack one. "
+)
+text += (
+    "" if paper else "The paper's baseline needs features of the CT and health records, and no scans: left out here."
+)
+display(Markdown(text))
+
+# %% [markdown]
+# ## All models, on the same patients and folds
+
+# %%
+possible = study.optimum(data).get("observed")
+references = {"chance": 0.5} | ({"optimum": possible} if possible else {})
+reports.save_figure(figures.model_comparison(result.scores, main="ridge", references=references), out_dir, "models")
+
+# %%
+with_intervals(result.scores)
+
+# %% [markdown]
+# Every model minus the ridge on all inputs, patient by patient:
+
+# %%
+reports.save_figure(figures.paired_differences(result.paired("ridge")), out_dir, "differences")
+
+# %% [markdown]
+# ## Which classes are told apart
+
+# %%
+best = result.scores["macro_auc", "mean"].idxmax()
+reports.save_figure(figures.confusions(result.predictions, result.classes, best), out_dir, "confusion")
+
+# %% [markdown]
+# ## Can the probabilities be taken at their word?
+
+# %%
+reports.save_figure(
+    figures.reliability(result.predictions, result.classes, ["ridge", "forest"]), out_dir, "reliability"
+)
+
+# %% [markdown]
+# ## What to be wary of
+
+# %%
+display(Markdown(markdown_list(caveats(data, result))))
+
+# %%
+auc = result.scores["macro_auc"].loc[best]
+found = result.to_metrics() | {
+    "headline": f"best simple model: {best}, macro-AUC {auc['mean']:.3f} [{auc['lo']:.3f}, {auc['hi']:.3f}]",
+    "classes": data.y.value_counts(sort=False).to_dict(),
+    "optimum": study.optimum(data) or None,
+}
+reports.write_metrics(found, out_dir)

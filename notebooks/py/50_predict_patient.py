@@ -1,0 +1,77 @@
+# %% [markdown]
+# # Staging of patients
+#
+# One section a patient: stage, how probable each one is, where the model looks, and what to be wary of.
+
+# %% tags=["parameters"]
+cohort: str = "demo"  # whom to stage: demo, radiogenomics, lung1, tcga_luad, or a manifest
+data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
+target: str = ""  # named target; empty for the cohort's own
+model: str = ""  # a saved model; empty: fit one on the cohort's other patients
+n_patients: int = 6  # patients to stage
+preset: str = "demo"  # settings of the model, if one is fitted
+n_training: int = 120  # patients to fit it on, at most
+max_epochs: int = 15  # at most
+seed: int = 0  # of the choice of patients, and of the fit
+out_dir: str = ""  # filled in by the runner
+
+# %%
+from pathlib import Path
+
+from IPython.display import Markdown, display
+
+import mmfusion as mf
+from mmfusion import reports
+from mmfusion.reports import figures, study
+from mmfusion.reports.patients import choose_patients, prediction_table, scan_figure
+
+data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
+patients, training = choose_patients(data, n_patients, fitted=bool(model), seed=seed)
+if model:
+    classifier = mf.load(model)
+else:
+    known = study.subset(training, n_training, seed)
+    classifier = mf.StageClassifier.from_preset(preset, max_epochs=max_epochs, random_state=seed)
+    classifier.fit(known.X, known.y)
+results = dict(zip(patients.index, classifier.predict_each(patients), strict=True))
+predictions = {p: r for p, r in results.items() if not isinstance(r, mf.MMFusionError)}
+failures = {p: r for p, r in results.items() if isinstance(r, mf.MMFusionError)}
+origin = (
+    f"the saved model {Path(model).name}" if model else f"a model fitted on {len(known)} other patients of {data.name}"
+)
+display(Markdown(f"{len(predictions)} of {len(results)} patients staged by {origin}."))
+
+# %% [markdown]
+# ## At a glance
+
+# %%
+table = prediction_table(results, data)
+table.drop(columns=["warnings", "error"]).set_index("patient_id")
+
+# %%
+prior = dict(zip(map(str, classifier.classes_), classifier.prior_, strict=True))
+for patient, prediction in predictions.items():
+    display(Markdown(f"## {patient}"), prediction)
+    figure = figures.patient_probabilities(prediction.probabilities, prior=prior)
+    display(reports.save_figure(figure, out_dir, f"probabilities_{patient}"))
+    if (figure := scan_figure(classifier, patients.loc[[patient]])) is not None:
+        display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
+
+# %% [markdown]
+# ## Who could not be staged
+
+# %%
+display(Markdown("\n".join(f"- {p}: {error}" for p, error in failures.items()) or "Nobody."))
+
+# %%
+if out_dir:
+    table.to_csv(Path(out_dir) / "predictions.csv", index=False)
+right = [r.stage == str(data.y.get(p)) for p, r in predictions.items() if p in data.y.index]
+metrics = {
+    "cohort": data.name,
+    "target": data.target,
+    "n": len(results),
+    "headline": f"{len(predictions)} of {len(results)} staged; {sum(right)} of the {len(right)} with a label right",
+    "predictions": table.to_dict("records"),
+}
+reports.write_metrics(metrics, out_dir)

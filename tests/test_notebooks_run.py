@@ -1,0 +1,32 @@
+"""Every notebook, as a user runs it, on the demo cohort; small where it has the parameters to be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmfusion.reports import list_notebooks, notebook_parameters, run_report
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"n_patients": 48, "n_training": 48, "outer": 2, "inner": 2, "trials": 1, "max_epochs": 2, "n_jobs": 1}
+OWN = {
+    "20_stage_fusion": {"fusions": "late", "external": "demo", "n_explained": 2},
+    "50_predict_patient": {"n_patients": 2},
+}
+NOTEBOOKS = list_notebooks()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_a_notebook_runs_quietly_on_the_demo_cohort(notebook: Path, tmp_path: Path):
+    known = notebook_parameters(notebook)
+    given = {k: v for k, v in (SMALL | OWN.get(notebook.stem, {})).items() if k in known}
+    out = run_report(notebook, given, tmp_path / "report", progress=False)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert {"cohort", "target", "n", "headline"} <= set(metrics)
+    cells = json.loads((out / "notebook.ipynb").read_text())["cells"]
+    spilled = [o["text"] for c in cells for o in c.get("outputs", ()) if o.get("name") == "stderr"]
+    assert not spilled
+    assert list((out / "figures").glob("*.png")) and (out / "report.html").stat().st_size > 10_000
