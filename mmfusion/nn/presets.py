@@ -59,6 +59,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "hidden": 64,
         "n_genes": 200,
         "n_members": 1,
+        "max_epochs": 20,
         "crop_side": 32,
         "crop_spacing": 3.0,
     },
