@@ -59,7 +59,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "hidden": 64,
         "n_genes": 200,
         "n_members": 1,
-        "max_epochs": 20,
+        "max_epochs": 15,
         "crop_side": 32,
         "crop_spacing": 3.0,
     },

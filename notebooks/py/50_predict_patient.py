@@ -11,7 +11,7 @@ model: str = ""  # a saved model; empty: fit one on the cohort's other patients
 n_patients: int = 6  # patients to stage
 preset: str = "demo"  # settings of the model, if one is fitted
 n_training: int = 120  # patients to fit it on, at most
-max_epochs: int = 20  # at most
+max_epochs: int = 15  # at most
 seed: int = 0  # of the choice of patients, and of the fit
 out_dir: str = ""  # filled in by the runner
 
