@@ -90,6 +90,8 @@ class Splits:
         DataError
             If a class has fewer people than there are folds.
         """
+        if n_splits < 2:
+            raise DataError("too few folds", expected="2 or more", got=n_splits)
         y, groups = _aligned(y, groups)
         _enough_people(y, groups, n_splits)
         # plain stratification balances classes better, where no group needs keeping together

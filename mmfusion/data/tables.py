@@ -120,6 +120,8 @@ def read_rna(
     table = source if file is None else read_table(source, numbers=True)
     if file is not None and table.shape[1] == 2 and id_column(table) is None:
         table = _gene_value(table, patient)
+    elif file is None and (ids := id_column(table)) is not None:
+        table = table.set_index(ids)
     elif file is not None:
         ids = id_column(table)
         if ids is None and len(table) == 1 and pd.to_numeric(table.iloc[:, 0], errors="coerce").notna().all():

@@ -15,9 +15,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
 from optuna_integration import OptunaSearchCV
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 import mmfusion.staging  # noqa: F401 - loky takes a library loaded after a worker's first task for a memory leak
+from mmfusion.errors import DataError
 from mmfusion.evaluation.scoring import macro_auc_scorer
 
 
@@ -114,6 +115,9 @@ def _search(candidate: Candidate, X: pd.DataFrame, y: pd.Series, seed: int) -> t
         for name, values in candidate.search.items()
     }
     estimator = _seeded(candidate.estimator, seed)
+    if unknown := sorted(set(space) - set(estimator.get_params())):
+        known = ", ".join(sorted(estimator.get_params()))
+        raise DataError("the search names parameters that the model lacks", got=", ".join(unknown), expected=known)
     start = {name: estimator.get_params()[name] for name in space}
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,15 +127,17 @@ def _search(candidate: Candidate, X: pd.DataFrame, y: pd.Series, seed: int) -> t
             study.enqueue_trial(start)  # the default is one of the trials
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            folds = StratifiedKFold(candidate.inner, shuffle=True, random_state=seed)
             search = OptunaSearchCV(
-                estimator,
-                space,
-                cv=StratifiedKFold(candidate.inner, shuffle=True, random_state=seed),
-                n_trials=candidate.n_trials,
-                scoring=macro_auc_scorer,
-                study=study,
+                estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=macro_auc_scorer, study=study,
                 error_score="raise",
-            ).fit(X, y)
+            )  # fmt: skip
+            try:
+                search.fit(X, y)
+            except TypeError:  # what is left of an error in an inner fold: the same trial again says what it was
+                failed = clone(estimator).set_params(**study.trials[-1].params)
+                cross_val_score(failed, X, y, cv=folds, scoring=macro_auc_scorer, error_score="raise")
+                raise
     finally:
         optuna.logging.set_verbosity(level)
     trials = [{"value": t.value, **t.params} for t in study.trials]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 
 from mmfusion.atomic import atomic_file
 from mmfusion.errors import DataError
+
+log = logging.getLogger(__name__)
 
 
 class FoldStore:
@@ -36,8 +39,12 @@ class FoldStore:
         stem = self.path(model, repeat, fold)
         if stem is None or not (file := stem.with_name(stem.name + ".json")).is_file():
             return None
-        result = json.loads(file.read_text())
-        return result if result["fingerprint"] == self.fingerprint else None
+        try:
+            result = json.loads(file.read_text())
+        except ValueError:
+            log.warning("%s is damaged: its fold is computed again", file)
+            return None
+        return result if result.get("fingerprint") == self.fingerprint else None
 
     def put(self, result: dict) -> None:
         """Keep a finished fold's result.

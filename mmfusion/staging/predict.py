@@ -10,11 +10,12 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import META, presence
-from mmfusion.data.tables import read_ehr, read_rna, read_table
+from mmfusion.data.tables import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.staging.prediction import StagePrediction
 
 _TABLES = (".csv", ".tsv", ".txt")
+_NOBODY = "patient"  # the id that the readers give to a table without ids
 
 
 class PredictMixin:
@@ -58,17 +59,19 @@ class PredictMixin:
             If the scan cannot be read or trusted.
         """
         check_is_fitted(self, "module_")
+        _check_kinds(ct=ct, rna=rna, ehr=ehr)
         blocks: dict[str, pd.DataFrame] = {}
         if rna is not None:
             genes = [g for s in self.transformer_.specs_ if s.kind == "genes" for g in s.feature_names]
-            blocks["rna"] = _one(read_rna(rna, patient, genes=genes, unit=rna_unit), rna, patient)
+            unit = rna_unit or self.transformer_.units_.get("rna")
+            blocks["rna"] = _one(read_rna(rna, patient, genes=genes, unit=unit), rna)
         if ehr is not None:
-            blocks["ehr"] = _one(read_ehr(ehr, patient), ehr, patient)
-        name = patient or next((str(b.index[0]) for b in blocks.values() if b.index[0] != "patient"), "patient")
+            blocks["ehr"] = _one(read_ehr(ehr, patient), ehr)
         if ct is not None:
             blocks["ct"] = _scan(Path(ct), seed, patient)
         if not blocks:
-            raise DataError("nothing to read", patient=name, expected="at least one of ct, rna, ehr")
+            raise DataError("nothing to read", patient=patient, expected="at least one of ct, rna, ehr")
+        name = _whose(blocks, patient)
         X = pd.concat({m: b.set_axis([name]) for m, b in blocks.items()}, axis=1).rename_axis("patient_id")
         X.attrs["units"] = {"rna": rna_unit} if rna_unit else {}
         return self.predict_row(X, top_genes=top_genes)
@@ -132,28 +135,44 @@ class PredictMixin:
             return ()
         from mmfusion.explain.gene_attribution import gene_shap  # shap takes seconds to import
 
-        values = gene_shap(self, inputs, random_state=0).values_of(stage).iloc[0]
+        values = (
+            gene_shap(self, inputs, classes=[str(stage)], n_samples=400, random_state=0).values_of(str(stage)).iloc[0]
+        )
         top = values.reindex(values.abs().sort_values(ascending=False).index)[:n]
         return tuple((str(g), float(v)) for g, v in top.items())
 
 
-def _one(table: pd.DataFrame, source: object, patient: str | None) -> pd.DataFrame:
+def _check_kinds(**sources: object) -> None:
+    for modality, source in sources.items():
+        table = isinstance(source, pd.DataFrame) and modality != "ct"
+        if source is not None and not table and (not isinstance(source, str | Path) or not str(source).strip()):
+            expected = "a path" if modality == "ct" else "a path or a DataFrame"
+            raise DataError("not something to read", column=modality, expected=expected, got=repr(source)[:60])
+
+
+def _whose(blocks: dict[str, pd.DataFrame], patient: str | None) -> str:
+    """The patient's id; two tables about different patients are refused."""
+    names = {m: str(b.index[0]) for m, b in blocks.items() if str(b.index[0]) != _NOBODY}
+    if len(set(names.values())) > 1:
+        got = ", ".join(f"{m} of {name}" for m, name in names.items())
+        raise DataError("the tables are about different patients", got=got, hint="give one patient's tables")
+    return patient or next(iter(names.values()), _NOBODY)
+
+
+def _one(table: pd.DataFrame, source: object) -> pd.DataFrame:
     if len(table) != 1:
-        file = source if isinstance(source, str | Path) else None
         raise DataError(
-            "the table has several patients",
-            file=file,
-            got=f"{len(table)}: {', '.join(map(str, table.index[:3]))}...",
-            hint="say which one: patient=... (--patient)",
+            "the table has several patients" if len(table) else "the table has no patient",
+            file=source if isinstance(source, str | Path) else None,
+            got=f"{len(table)}: {', '.join(map(str, table.index[:3]))}..." if len(table) else None,
+            hint="say which one: patient=... (--patient)" if len(table) else None,
         )
     return table
 
 
 def _scan(path: Path, seed: Sequence[float] | None, patient: str | None) -> pd.DataFrame:
     if path.suffix.lower() in _TABLES:
-        table = read_table(path, numbers=True)
-        table = table.set_index(table.columns[0])
-        return _one(table if patient is None else table.loc[table.index.astype(str) == patient], path, patient)
+        return _one(read_features(path, patient), path)
     if not path.exists():
         raise DataError("no such scan", patient=patient, file=path)
     row: dict[str, object] = {"volume": str(path)}
@@ -161,4 +180,4 @@ def _scan(path: Path, seed: Sequence[float] | None, patient: str | None) -> pd.D
         if len(seed) != 3:
             raise DataError("a seed is a point", patient=patient, expected="x,y,z in LPS mm", got=seed)
         row |= {f"seed_{axis}": float(v) for axis, v in zip("xyz", seed, strict=True)}
-    return pd.DataFrame([row])
+    return pd.DataFrame([row], index=[patient or _NOBODY])

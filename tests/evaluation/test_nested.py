@@ -175,6 +175,32 @@ def test_given_splits_are_used(cohort):
         assert list(rows["patient_id"]) == list(cohort.X.index[test])
 
 
+def test_an_error_in_an_inner_fold_keeps_its_words(cohort):
+    with pytest.raises(DataError, match="loss became"):
+        mf.nested_cv(
+            mf.StageClassifier(**QUICK, schedule="constant"), cohort, search={"lr": [1e18]}, n_trials=1, outer=2,
+            inner=2, baselines=False, where="serial", progress=False,
+        )  # fmt: skip
+
+
+def test_a_search_over_nothing_known(cohort):
+    with pytest.raises(DataError, match="zzz"):
+        mf.nested_cv(logistic(), cohort, search={"zzz": [1]}, outer=2, baselines=False, where="serial", progress=False)
+
+
+def test_one_fold_is_no_cross_validation(cohort):
+    with pytest.raises(DataError, match="2 or more"):
+        mf.nested_cv(logistic(), cohort, outer=1, baselines=False, progress=False)
+
+
+def test_a_damaged_fold_is_computed_again(cohort, tmp_path):
+    settings = {"outer": 2, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
+    one = mf.nested_cv(logistic(), cohort, **settings)
+    next((tmp_path / "folds").glob("*.json")).write_text("")
+    two = mf.nested_cv(logistic(), cohort, **settings)
+    pd.testing.assert_frame_equal(one.predictions, two.predictions)
+
+
 # --- external ---------------------------------------------------------------------------------------------------
 
 

@@ -106,3 +106,28 @@ def test_batch_goes_on_past_a_bad_patient(model, cohort):
     out = model.predict_each(X, top_genes=0)
     assert isinstance(out[1], DataError)
     assert [o.patient for o in (out[0], out[2])] == [X.index[0], X.index[2]]
+
+
+def test_two_patients_are_never_merged(model, cohort, tmp_path):
+    cohort.complete().table["rna"].iloc[[0]].to_csv(tmp_path / "rna.csv")
+    cohort.complete().table["ehr"].iloc[[1]].to_csv(tmp_path / "ehr.csv")
+    with pytest.raises(DataError, match="different patients"):
+        model.predict_patient(rna=tmp_path / "rna.csv", ehr=tmp_path / "ehr.csv")
+
+
+@pytest.mark.parametrize("source", [{"age": 70}, pd.Series({"age": 70}), ""])
+def test_what_is_neither_path_nor_table(model, source):
+    with pytest.raises(DataError, match=r"column ehr.*a path or a DataFrame"):
+        model.predict_patient(ehr=source)
+
+
+def test_a_frame_with_its_ids_in_a_column(model, cohort):
+    row = cohort.complete().table.iloc[[0]]
+    frame = row["rna"].rename_axis("patient_id").reset_index()
+    assert model.predict_patient(rna=frame).patient == row.index[0]
+
+
+def test_features_of_an_unknown_patient(model, files):
+    _, paths = files
+    with pytest.raises(DataError, match=r"patient ZZ.*not in the table"):
+        model.predict_patient(ct=paths["ct"], patient="ZZ")
