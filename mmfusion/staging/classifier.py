@@ -97,6 +97,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Synthetic rows (per-class quantiles) against which predictions are explained.
     prior_ : ndarray, shape (K,)
         Share of each class among the rows given to `fit`.
+    target_ : str
+        Name of the target, if the labels have one.
     """
 
     def __init__(
@@ -219,6 +221,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             members.append(module)
             self.history_.append(history)
         self.module_ = Ensemble(members)
+        self.target_ = str(getattr(y, "name", None) or "")
         self.n_features_in_ = X.shape[1]
         self.feature_names_in_ = X.columns
         return self

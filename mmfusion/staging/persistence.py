@@ -36,6 +36,7 @@ class BundleMixin:
             "params": {k: dict(v) if isinstance(v, Mapping) else v for k, v in params.items()},
             "classes": [str(c) for c in self.classes_],
             "prior": self.prior_,
+            "target": self.target_,
             "columns": [list(map(str, c)) for c in self.feature_names_in_ if c[0] != "meta"],
             "transformer": self.transformer_.state(),
             "background": {"arrays": self.background_.arrays, "present": self.background_.present},
@@ -58,7 +59,7 @@ class BundleMixin:
         try:
             model = cls(**state["params"])
             model.classes_ = np.array(state["classes"])
-            model.prior_ = state["prior"]
+            model.prior_, model.target_ = state["prior"], state["target"]
             model.transformer_ = CohortTransformer.from_state(state["transformer"])
             background = state["background"]
             index = [f"background-{i}" for i in range(len(background["present"]))]

@@ -116,7 +116,7 @@ class PredictMixin:
             missing=tuple(m for m in present if m not in used),
             top_genes=genes,
             warnings=tuple(dict.fromkeys(notes)),
-            target=str(getattr(self, "target_", "") or ""),
+            target=self.target_,
         )
 
     def predict_each(self, X: pd.DataFrame, *, top_genes: int = 10) -> list[StagePrediction | MMFusionError]:

@@ -38,7 +38,7 @@ def test_from_files_as_from_the_cohort(model, files):
     for stage, p in from_row.probabilities.items():
         assert from_files.probabilities[stage] == pytest.approx(p, abs=1e-6)
     assert from_files.used == ("ct", "ehr", "rna") or set(from_files.used) == {"ct", "ehr", "rna"}
-    assert from_files.missing == ()
+    assert from_files.missing == () and from_files.target == "stage3_ajcc7"
 
 
 @pytest.mark.parametrize("given", [["ehr"], ["rna"], ["ct"], ["rna", "ehr"]])
