@@ -51,7 +51,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     head : {"ordinal", "softmax"}
         Ordered thresholds on one score, which wastes no data on what stages have in common; or independent classes.
     loss : {"cross_entropy", "focal"}
-        Class-weighted cross-entropy, or class-balanced focal loss (systems of class imbalance: Cui 2019).
+        Class-weighted cross-entropy, or class-balanced focal loss (Cui et al. 2019, CVPR).
     gamma : float
         Focusing parameter of the focal loss.
     class_weight : {"balanced", None}

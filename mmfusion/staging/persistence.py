@@ -59,7 +59,7 @@ class BundleMixin:
         try:
             model = cls(**state["params"])
             model.classes_ = np.array(state["classes"])
-            model.prior_, model.target_ = state["prior"], state["target"]
+            model.prior_, model.target_ = state["prior"], state.get("target", "")
             model.transformer_ = CohortTransformer.from_state(state["transformer"])
             background = state["background"]
             index = [f"background-{i}" for i in range(len(background["present"]))]
