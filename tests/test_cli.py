@@ -146,8 +146,10 @@ def test_init_writes_a_manifest_and_says_why(tmp_path, capsys):
     assert "next: mmfusion validate" in capsys.readouterr().out
     assert "letter.docx" in (tmp_path / "data_manifest.md").read_text()
     assert (tmp_path / "data_manifest.csv").is_file()
+    (tmp_path / "data_manifest.md").write_text("my own notes")
     assert main(["init", str(tmp_path)]) == 2
     assert "there is a manifest already" in capsys.readouterr().err
+    assert (tmp_path / "data_manifest.md").read_text() == "my own notes"
 
 
 @pytest.mark.parametrize(

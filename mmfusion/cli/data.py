@@ -60,11 +60,11 @@ def init(arguments: Namespace) -> int:
     found = discover(arguments.folder, dataset=arguments.dataset, rna_unit=arguments.rna_unit)
     account = arguments.folder / "data_manifest.md"
     text = page(found)
+    manifest = found.write(overwrite=arguments.overwrite)
     try:
         account.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataError("could not be written", file=account, got=error.strerror) from error
-    manifest = found.write(overwrite=arguments.overwrite)
     sys.stdout.write(
         text.split("\n## Used")[0].rstrip() + f"\n\nevery file, and why: {account}\nmanifest: {manifest}\n"
     )

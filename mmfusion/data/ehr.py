@@ -133,16 +133,27 @@ def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str 
     return numbers
 
 
-def _number(cells: pd.Series, column: object, file: object) -> pd.Series:
-    return to_numbers(cells, column, file)
+def _measure(
+    low: float, high: float, unit: str, *, factor: float = 1.0, hint: str | None = None
+) -> Callable[[pd.Series, object, object], pd.Series]:
+    """Numbers that a patient can have, `low` to `high` in `unit`, after multiplying by `factor`."""
 
+    def convert(cells: pd.Series, column: object, file: object) -> pd.Series:
+        numbers = to_numbers(cells, column, file, hint) * factor
+        bad = numbers.notna() & ~numbers.between(low, high)
+        if bad.any():
+            raise DataError(
+                "not a value that a patient can have",
+                patient=cells.index[bad.to_numpy()][0],
+                file=file,
+                column=column,
+                expected=f"{low / factor:.0f} to {high / factor:.0f} {unit}",
+                got=repr(cells[bad].iloc[0]),
+                hint="leave the cell empty where the value is unknown",
+            )
+        return numbers
 
-def _kilograms(cells: pd.Series, column: object, file: object) -> pd.Series:
-    return to_numbers(cells, column, file, "give weight in kg as a plain number, or head the column 'Weight (lbs)'")
-
-
-def _pounds(cells: pd.Series, column: object, file: object) -> pd.Series:
-    return to_numbers(cells, column, file, "give weight in pounds as a plain number") * POUND
+    return convert
 
 
 def _text(cells: pd.Series, column: object, file: object) -> pd.Series:
@@ -201,6 +212,10 @@ def guess_column(cells: pd.Series, column: object, file: object = None) -> pd.Se
     return cells
 
 
+_AGE = _measure(0, 120, "years")
+_PACK_YEARS = _measure(0, 400, "pack years")
+_KILOGRAMS = _measure(10, 400, "kg", hint="give weight in kg as a plain number, or head the column 'Weight (lbs)'")
+_POUNDS = _measure(10, 400, "pounds", factor=POUND, hint="give weight in pounds as a plain number")
 _SEX = _choose({"male": "male", "female": "female", "m": "male", "f": "female"})
 _SMOKING = _choose(
     {w: w for w in ("never", "former", "current")}
@@ -212,20 +227,20 @@ _ALK = _choose(
 )
 
 _RULES: dict[str, tuple[str, Callable]] = {
-    "age": ("age", _number),
-    "age at histological diagnosis": ("age", _number),
-    "age at initial pathologic diagnosis": ("age", _number),
+    "age": ("age", _AGE),
+    "age at histological diagnosis": ("age", _AGE),
+    "age at initial pathologic diagnosis": ("age", _AGE),
     "sex": ("sex", _SEX),
     "gender": ("sex", _SEX),
     "ethnicity": ("ethnicity", _text),
     "race": ("ethnicity", _text),
-    "weight": ("weight", _kilograms),
-    "weight (kg)": ("weight", _kilograms),
-    "weight (lbs)": ("weight", _pounds),
+    "weight": ("weight", _KILOGRAMS),
+    "weight (kg)": ("weight", _KILOGRAMS),
+    "weight (lbs)": ("weight", _POUNDS),
     "smoking status": ("smoking_status", _SMOKING),
-    "pack years": ("pack_years", _number),
-    "number pack years smoked": ("pack_years", _number),
-    "years since quit": ("years_since_quit", _number),
+    "pack years": ("pack_years", _PACK_YEARS),
+    "number pack years smoked": ("pack_years", _PACK_YEARS),
+    "years since quit": ("years_since_quit", _measure(0, 100, "years")),
     "%gg": ("ground_glass", _text),
     "ground glass": ("ground_glass", _text),
     "histology": ("histology", _histology),
