@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import mmfusion as mf
 from mmfusion.reports import list_notebooks, notebook_parameters, run_report
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,12 @@ NOTEBOOKS = list_notebooks()
 def test_a_notebook_runs_quietly_on_the_demo_cohort(notebook: Path, tmp_path: Path):
     known = notebook_parameters(notebook)
     given = {k: v for k, v in (SMALL | OWN.get(notebook.stem, {})).items() if k in known}
+    if "save_model" in known:
+        given["save_model"] = str(tmp_path / "model")
     out = run_report(notebook, given, tmp_path / "report", progress=False)
+    if "save_model" in known:
+        cohort = mf.load_cohort("demo")
+        assert mf.load(tmp_path / "model").predict_proba(cohort.X[:2]).shape == (2, len(cohort.y.cat.categories))
     metrics = json.loads((out / "metrics.json").read_text())
     assert {"cohort", "target", "n", "headline"} <= set(metrics)
     cells = json.loads((out / "notebook.ipynb").read_text())["cells"]

@@ -108,6 +108,14 @@ class NestedResult:
         ]
         return pd.DataFrame([f["params"] for f in mine], index=names)
 
+    def typical_params(self) -> dict[str, object]:
+        """One setting to fit a final model at: the median of what the folds chose, of words the most frequent."""
+        chosen = self.params()
+        return {
+            name: float(values.median()) if pd.api.types.is_float_dtype(values) else values.mode().iloc[0]
+            for name, values in chosen.items()
+        }
+
     def trials(self) -> pd.DataFrame:
         """Every Optuna trial: fold, inner macro-AUC (`value`) and parameters."""
         rows = [{"repeat": f["repeat"], "fold": f["fold"], **t} for f in self._of_main() for t in f["trials"]]

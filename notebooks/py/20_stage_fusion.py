@@ -21,6 +21,7 @@ learning_curve: str = "0.5"  # shares of the training patients to learn from as 
 external: str = ""  # another cohort or manifest to judge the frozen models on, once; demo: the generator's next seed
 external_root: str = ""  # folder of its files
 n_explained: int = 8  # held-out patients a fold whose genes are explained
+save_model: str = ""  # folder to save a model to, fitted on all patients at the folds' typical setting; empty: none
 seed: int = 0  # of splits, fits and searches
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
 n_jobs: int = 2  # processes
@@ -33,6 +34,7 @@ from pathlib import Path
 
 import pandas as pd
 from IPython.display import Markdown, display
+from sklearn.base import clone
 
 import mmfusion as mf
 from mmfusion import evaluation, metrics, reports
@@ -233,6 +235,19 @@ else:
     )
     display(Markdown(text + " How far the leading k genes of the folds agree (Kuncheva: 0 by chance, 1 the same):"))
     display(genes.stability.round(3))
+
+# %% [markdown]
+# ## A model to take away
+#
+# Fitted on all patients, at the median of the settings that the folds chose. The numbers above are those of models made
+# in the same way from fewer patients; it has none of its own.
+
+# %%
+if save_model:
+    clone(model).set_params(**result.typical_params()).fit(on.X, on.y).save(save_model)
+    display(Markdown(f"`{save_model}`, fitted on {len(on)} patients: `mmfusion predict --model {save_model} ...`"))
+else:
+    display(Markdown("None was asked for."))
 
 # %% [markdown]
 # ## What the models read

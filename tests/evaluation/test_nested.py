@@ -67,6 +67,8 @@ def test_scores_are_those_of_the_predictions(result):
 
 def test_what_was_chosen_is_shown(result):
     assert result.params().shape == (3, 2)
+    typical = result.typical_params()
+    assert typical["lr"] == result.params()["lr"].median() and typical["dropout"] in (0.1, 0.3)
     assert len(result.trials()) == 6
     assert {"train_loss", "valid_loss"} <= set(result.histories())
     assert len(result.bundles()) == 3
