@@ -92,7 +92,8 @@ class CTResNet(Encoder):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Tokens of the crops, shape (b, 8, d)."""
         net = self.trunk
-        x = net.act(net.bn1(net.conv1(x)))
+        # channels last: the backward pass of convolutions this narrow is twice as fast
+        x = net.act(net.bn1(net.conv1(x).contiguous(memory_format=torch.channels_last_3d)))
         x = x if net.no_max_pool else net.maxpool(x)
         x = net.layer4(net.layer3(net.layer2(net.layer1(x))))
         x = self.project(nn.functional.adaptive_avg_pool3d(x, _OCTANTS))
