@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --no-deps --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX) "$(TORCH)" 2>/dev/null || \
 		$(INSTALL) --no-deps "$(TORCH)"
-	@$(INSTALL) -e ".[dev,cluster]"
+	@$(INSTALL) -e ".[dev,cluster,restore,lungs]"
 	@$(PIP) install --no-deps "$(FMCIB)" || echo "note: $(FMCIB) was not installed; only its parity test needs it"
 	@touch $@
 

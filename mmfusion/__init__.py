@@ -12,14 +12,17 @@ _LAZY = {
     "phantom": "mmfusion.synthetic",
     "StageClassifier": "mmfusion.staging",
     "StagePrediction": "mmfusion.staging",
+    "FoundationEncoder": "mmfusion.features",
     "nested_cv": "mmfusion.evaluation",
     "external_validation": "mmfusion.evaluation",
     "load": "mmfusion.bundle",
     "list_encoders": "mmfusion.registry",
     "list_fusions": "mmfusion.registry",
+    "list_restorers": "mmfusion.registry",
     "MMFusionError": "mmfusion.errors",
 }
 _ROOMS = (
+    "weights",
     "compute",
     "imaging",
     "data",
@@ -27,6 +30,7 @@ _ROOMS = (
     "preprocessing",
     "metrics",
     "nn",
+    "features",
     "explain",
     "staging",
     "evaluation",
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from mmfusion.data.load import load_cohort
     from mmfusion.errors import MMFusionError
     from mmfusion.evaluation import external_validation, nested_cv
-    from mmfusion.registry import list_encoders, list_fusions
+    from mmfusion.features import FoundationEncoder
+    from mmfusion.registry import list_encoders, list_fusions, list_restorers
     from mmfusion.staging import StageClassifier, StagePrediction
     from mmfusion.synthetic import phantom

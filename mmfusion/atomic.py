@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Where the library keeps what it can make or fetch again: $MMFUSION_CACHE, or ~/.cache/mmfusion."""
+    return Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion")
 
 
 @contextmanager

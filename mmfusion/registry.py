@@ -55,6 +55,7 @@ class Registry:
 
 ENCODERS = Registry("encoder", "mmfusion.nn.encoders")
 FUSIONS = Registry("fusion", "mmfusion.nn.fusion")
+RESTORERS = Registry("restorer", "mmfusion.imaging.restoration")
 
 
 def list_encoders() -> pd.DataFrame:
@@ -65,3 +66,8 @@ def list_encoders() -> pd.DataFrame:
 def list_fusions() -> pd.DataFrame:
     """Registered fusions: modality, paper and one line each, indexed by name."""
     return FUSIONS.frame()
+
+
+def list_restorers() -> pd.DataFrame:
+    """Registered restorers of scans: modality, paper and one line each, indexed by name."""
+    return RESTORERS.frame()

@@ -96,19 +96,18 @@ def _unreadable(cohort) -> list[str]:
     from tqdm import tqdm
 
     from mmfusion.data.cohort import IMAGING
-    from mmfusion.imaging import read, read_mask
+    from mmfusion.data.scans import open_scan
 
     scans = [
-        (patient, reader, path)
+        (patient, modality)
         for modality in IMAGING
-        for what, reader in (("volume", read), ("mask", read_mask))
-        if (modality, what) in cohort.table
-        for patient, path in cohort.table[modality, what].dropna().items()
+        if (modality, "volume") in cohort.table
+        for patient in cohort.table.index[cohort.table[modality, "volume"].notna()]
     ]
     problems = []
-    for patient, reader, path in tqdm(scans, desc="scans", unit="scan", leave=False, disable=len(scans) < 2):
+    for patient, modality in tqdm(scans, desc="scans", unit="scan", leave=False, disable=len(scans) < 2):
         try:
-            reader(path)
+            open_scan(cohort, patient, modality)
         except MMFusionError as error:
             problems.append(f"patient {patient}: {error}")
     return problems

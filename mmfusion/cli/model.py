@@ -10,11 +10,12 @@ from mmfusion.atomic import atomic_file
 from mmfusion.errors import DataError, MMFusionError
 
 _FILES = ("ct", "rna", "ehr")
+_OPTIONS = ("patient", "seed", "series", "rna_unit", "site")
 
 
 def predict(arguments: Namespace) -> int:
     """Stage one patient from files, or every patient of a manifest."""
-    given = [f"--{name}" for name in (*_FILES, "patient", "seed", "rna_unit") if getattr(arguments, name) is not None]
+    given = [f"--{name}" for name in (*_FILES, *_OPTIONS) if getattr(arguments, name) is not None]
     if arguments.manifest is not None:
         if given:
             raise DataError("--manifest stands alone", got=", ".join(given), hint="leave these out")
@@ -26,9 +27,8 @@ def predict(arguments: Namespace) -> int:
     from mmfusion.bundle import load
 
     prediction = load(arguments.model).predict_patient(
-        ct=arguments.ct, rna=arguments.rna, ehr=arguments.ehr, patient=arguments.patient, seed=arguments.seed,
-        rna_unit=arguments.rna_unit,
-    )  # fmt: skip
+        **{name: getattr(arguments, name) for name in (*_FILES, *_OPTIONS)}
+    )
     sys.stdout.write((prediction.to_json() if arguments.json else str(prediction)) + "\n")
     return 0
 

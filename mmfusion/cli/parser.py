@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mmfusion {mmfusion.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_demo, _init, _validate, _report, _predict, _compare, _doctor):
+    for add in (_demo, _init, _validate, _features, _report, _predict, _compare, _doctor):
         add(commands)
     return parser
 
@@ -80,6 +80,25 @@ def _validate(commands) -> None:
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
 
 
+def _features(commands) -> None:
+    p = _command(
+        commands, "features", "features:features", "encode the CT scans of a cohort with a foundation model (fmcib)",
+        "  mmfusion features my_data/data_manifest.csv -o my_data/deep.csv\n"
+        "  mmfusion features seeds.csv -o deep.csv --weights model_weights.torch\n"
+        "  mmfusion features demo -o control.csv --random-weights 0\n\n"
+        "Writes 4096 columns a patient. Scans encoded before are not encoded again; one that fails is listed.",
+    )  # fmt: skip
+    p.add_argument("source", help="a manifest or the name of a known cohort; or fmcib's table: image_path, coordX, ...")
+    p.add_argument("-o", "--out", type=Path, required=True, metavar="CSV", help=".csv, .csv.gz or .parquet")
+    p.add_argument("--root", type=Path, help="folder that its paths start from; default the manifest's own")
+    p.add_argument(
+        "--weights", type=Path, metavar="FILE", help="checkpoint; default the published one, downloaded once"
+    )
+    p.add_argument("--random-weights", type=int, metavar="SEED", help="untrained weights instead: a control")
+    p.add_argument("--device", default="cpu", help="cpu or cuda (default %(default)s)")
+    p.add_argument("--n-jobs", type=int, help="processes; default all cores")
+
+
 def _report(commands) -> None:
     p = _command(
         commands, "report", "report:report", "execute a notebook into a report; without a name, list the notebooks",
@@ -109,7 +128,9 @@ def _predict(commands) -> None:
     p.add_argument("--ehr", type=Path, help="health record (CSV, TSV)")
     p.add_argument("--patient", metavar="ID", help="who, in tables of several")
     p.add_argument("--seed", type=_point, metavar="X,Y,Z", help="a point in the tumour, LPS mm; else the whole lungs")
+    p.add_argument("--series", metavar="UID", help="which series of --ct: a UID, part of a description, thinnest, ...")
     p.add_argument("--rna-unit", metavar="UNIT", help="unit of --rna; default the model's")
+    p.add_argument("--site", help="where the patient was examined, for a model that harmonises by site")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--manifest", metavar="CSV", help="stage every patient of a manifest (or known cohort)")
     p.add_argument("--root", type=Path, help="folder that the manifest's paths start from")

@@ -102,7 +102,8 @@ class _Reader:
             got = f"{self.sites[row.patient_id]} and {row.site}"
             raise ManifestError("two sites for one patient", patient=row.patient_id, column="site", got=got)
         if row.role in {"volume", "mask"}:
-            self._add(row.modality, row.role, pd.DataFrame({row.role: [str(path)]}, index=[row.patient_id]))
+            cells = {row.role: str(path)} | ({f"{row.role}_part": row.part} if row.part else {})
+            self._add(row.modality, row.role, pd.DataFrame(cells, index=[row.patient_id]))
         elif row.role == "labels":
             self.stage = pd.concat([self.stage, _labels(path, self.edition)])
             if self.stage.index.has_duplicates:

@@ -12,7 +12,8 @@ from mmfusion.errors import DataError
 
 UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
 IMAGING = ("ct", "pet")
-RESERVED = ("volume", "mask", "seed_x", "seed_y", "seed_z")  # of an imaging block: never features
+# of an imaging block, never features: files, which series and region of them, a point in LPS mm
+RESERVED = ("volume", "volume_part", "mask", "mask_part", "seed_x", "seed_y", "seed_z")
 META = "meta"  # a whole block that is never read as features
 
 
@@ -109,6 +110,34 @@ class Cohort:
                 raise DataError("unknown patient", patient=", ".join(map(str, unknown[:5])), file=self.name)
             table = table.loc[list(patients)]
         return replace(self, table=table, units={m: u for m, u in self.units.items() if m in table.columns.unique(0)})
+
+    def with_features(self, modality: str, features: pd.DataFrame, *, only: bool = False) -> Cohort:
+        """The same cohort with more columns in one modality's block, such as features that a network read from scans.
+
+        Parameters
+        ----------
+        modality : str
+            "ct", "pet", "rna", "ehr", or "meta".
+        features : DataFrame, shape (n, n_features)
+            Index patient_id; patients of the cohort who are not in it lack them, others are left out.
+        only : bool
+            Put them in place of the block: what the modality had before, scans included, is gone.
+
+        Raises
+        ------
+        DataError
+            If none of the patients is in the cohort, one comes twice, or a column is there already.
+        """
+        if features.index.has_duplicates:
+            twice = features.index[features.index.duplicated()].unique()
+            raise DataError("duplicate patient id", patient=", ".join(map(str, twice[:5])), hint="keep one row each")
+        if not features.index.isin(self.table.index).any():
+            got = ", ".join(map(str, features.index[:3]))
+            expected = ", ".join(map(str, self.table.index[:3]))
+            raise DataError("none of these patients is in the cohort", file=self.name, expected=expected, got=got)
+        block = pd.concat({modality: features.reindex(self.table.index)}, axis=1, names=self.table.columns.names)
+        others = self.table.columns.get_level_values(0) != modality if only else slice(None)
+        return replace(self, table=pd.concat([self.table.loc[:, others], block], axis=1))
 
     def complete(self, modalities: list[str] | None = None) -> Cohort:
         """Only the patients who have all of `modalities` (default: all of them)."""

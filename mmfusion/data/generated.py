@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -23,11 +24,11 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     ----------
     entry : str
         "mmfusion.<module>:<function>"; the function returns a cohort and its optimum, and the module has
-        `write_cohort(cohort, folder)`.
+        `write_cohort(cohort, folder)` and the `VERSION` of what it makes.
     parameters : dict
         Keyword arguments of the function. `version`, if given, must be the version of the generator's cohorts.
     folder : path
-        Each release and set of parameters has a folder of its own below it.
+        Each release, version of the generator and set of parameters has a folder of its own below it.
     target : str, optional
         Named target in place of the generator's own.
 
@@ -36,10 +37,11 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     ManifestError
         If there is no such generator, or it refuses a parameter.
     """
-    recipe = json.dumps([__version__, entry, parameters], sort_keys=True)
+    make, write, version = _generator(entry)
+    recipe = json.dumps([__version__, version, entry, parameters], sort_keys=True)
     home = folder / hashlib.sha256(recipe.encode()).hexdigest()[:12]
     if not home.exists():
-        _write_generated(entry, parameters, home)
+        _write_generated(make, write, parameters, home)
     facts = json.loads((home / "provenance.json").read_text(encoding="utf-8"))
     manifest = read_manifest(home / "files" / "manifest.csv")
     check_hashes(manifest, home / "files")
@@ -47,15 +49,18 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     return replace(cohort, provenance={**cohort.provenance, **facts["provenance"]})
 
 
-def _write_generated(entry: str, parameters: dict, home: Path) -> None:
+def _generator(entry: str) -> tuple[Callable, Callable, object]:
     module_name, _, function = entry.partition(":")
     if not module_name.startswith("mmfusion."):
         raise ManifestError("only this package's generators are run", column="generator", got=repr(entry))
     try:
         module = import_module(module_name)
-        make, write = getattr(module, function), module.write_cohort
+        return getattr(module, function), module.write_cohort, module.VERSION
     except (ImportError, AttributeError) as error:
         raise ManifestError("no such generator", column="generator", got=repr(entry)) from error
+
+
+def _write_generated(make: Callable, write: Callable, parameters: dict, home: Path) -> None:
     version = parameters.get("version")
     try:
         cohort, optimum = make(**{k: v for k, v in parameters.items() if k != "version"})

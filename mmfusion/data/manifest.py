@@ -18,7 +18,7 @@ from mmfusion.errors import ManifestError
 ROLES = ("volume", "mask", "seeds", "features", "labels", "annotation", "generator")
 PER_PATIENT = ("volume", "mask", "annotation")
 REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
-OPTIONAL = ("sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
+OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
 COLUMNS = REQUIRED + OPTIONAL
 _ENTRY = re.compile(r"mmfusion\.[\w.]+:\w+")
 
@@ -56,6 +56,7 @@ SCHEMA = pa.DataFrameSchema(
         ),
         "role": _column(_must(lambda s: s in ROLES, f"one of {', '.join(ROLES)}")),
         "path": _column(_must(_stays_inside, "a path relative to the manifest that stays inside its folder")),
+        "part": _column(),  # of a volume, which series; of a mask, which region: see `imaging.read` and `read_mask`
         "sha256": _column(_either_empty_or(re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits, or empty")),
         "unit": _column(_either_empty_or(lambda s: s in UNITS, f"one of {', '.join(UNITS)}, or empty")),
         "site": _column(),
@@ -79,7 +80,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of str, shape (n_files, 12)
+    DataFrame of str, shape (n_files, 13)
         Columns `COLUMNS`; empty cells are empty strings.
 
     Raises

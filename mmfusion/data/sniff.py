@@ -16,7 +16,7 @@ from pydicom.errors import InvalidDicomError
 from mmfusion.data.assemble import SEED_HEADERS, stage_columns
 from mmfusion.data.ehr import is_known_header
 from mmfusion.data.files import by_patient, header_key, id_column, read_table
-from mmfusion.data.tables import gene_like, read_rna
+from mmfusion.data.tables import deep_columns, gene_like, read_rna
 from mmfusion.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -85,6 +85,9 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     if stage := stage_columns(table):
         uses.append(("", "labels"))
         told.append(f"stage from {', '.join(stage)}")
+    if deep := deep_columns(table):
+        uses.append(("ct", "features"))
+        told.append(f"{len(deep)} features of a foundation model")
     if not uses and _FEATURE_WORDS.search(path.as_posix().lower()):
         modality = "pet" if _PET_WORDS.search(path.name.lower()) else "ct"
         return Guess(((modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids)

@@ -21,6 +21,7 @@ _SYMBOLS = """ACTB AKT1 ALK APOE B2M BRAF BRCA1 BRCA2 CD4 CD8A CDK4 CDKN2A COL1A
 HIF1A HLA-A IL6 JUN KIT KRAS MET MKI67 MTOR MYC NOTCH1 NRAS PDCD1 PIK3CA PTEN RB1 RET ROS1 SFTPB SFTPC STK11 TGFB1 TP53
 TP63 TUBB VEGFA VIM"""
 GENE_HEADERS, _COMMON = frozenset(_GENES.split(",")), frozenset(_SYMBOLS.split())
+_DEEP = re.compile(r"(pred|random\d+)_\d+")  # columns of a foundation model's features
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
 
 
@@ -56,11 +57,15 @@ def read_ehr_table(
     table = source if file is None else read_table(source)
     if table.index.name == "patient_id":
         table = table.reset_index()
+    table = table.drop(columns=deep_columns(table))  # which may stand in one file with the records
     return canonical_ehr(_of_patients(table, patient, file), allow_leaky=allow_leaky, file=file)
 
 
 def read_features(source: str | Path, patient: str | None = None) -> pd.DataFrame:
     """Any other table of features: a row per patient, columns of numbers or of categories, by what most cells hold.
+
+    Of a table with columns `pred_0`, `pred_1`, ... (features of a foundation model as fmcib writes them, beside paths,
+    seeds, stage and outcome) only these are read.
 
     Parameters
     ----------
@@ -80,8 +85,16 @@ def read_features(source: str | Path, patient: str | None = None) -> pd.DataFram
         Naming patient, column and value where a column of numbers holds something else.
     """
     table = _of_patients(read_table(source), patient, source)
+    if deep := deep_columns(table):
+        return _expression(table[deep].replace("", None), source, None)
     columns = {c: guess_column(clean_cells(table[c]), c, source) for c in table}
     return pd.DataFrame(columns, index=table.index)
+
+
+def deep_columns(table: pd.DataFrame) -> list[str]:
+    """Columns that a foundation model made: `pred_0`, `pred_1`, ..., or of random weights `random7_0`, ..."""
+    found = [c for c in table.columns if _DEEP.fullmatch(str(c))]
+    return found if len(found) > 1 else []
 
 
 def read_rna(

@@ -1,7 +1,43 @@
 """Scans: read, placed in the patient, sampled where needed."""
 
-from mmfusion.imaging.files import read, read_mask
+from typing import TYPE_CHECKING
+
+from mmfusion.imaging.dicom import list_series
+from mmfusion.imaging.files import read, read_crop, read_mask
 from mmfusion.imaging.lungs import LungField, lung_field, lung_mask
+from mmfusion.imaging.nifti import write_nifti
+from mmfusion.imaging.restoration import compare_restorers, restore
+from mmfusion.imaging.structures import list_rois, read_aim_points, write_rtstruct, write_seg
 from mmfusion.imaging.volume import Volume
 
-__all__ = ["LungField", "Volume", "lung_field", "lung_mask", "read", "read_mask"]
+__all__ = [
+    "LungField",
+    "Volume",
+    "compare_restorers",
+    "list_rois",
+    "list_series",
+    "lung_field",
+    "lung_mask",
+    "montage",
+    "read",
+    "read_aim_points",
+    "read_crop",
+    "read_mask",
+    "restore",
+    "slider",
+    "write_nifti",
+    "write_rtstruct",
+    "write_seg",
+]
+
+
+def __getattr__(name: str) -> object:  # only those who draw load matplotlib
+    if name in ("montage", "slider"):
+        from mmfusion.imaging import views
+
+        return getattr(views, name)
+    raise AttributeError(f"module 'mmfusion.imaging' has no attribute {name!r}")
+
+
+if TYPE_CHECKING:
+    from mmfusion.imaging.views import montage, slider

@@ -1,4 +1,4 @@
-"""Reading a ZIP that someone sent: nothing is unpacked to disk, and a hostile one is refused before it is read."""
+"""The files of a folder or ZIP, each opened only when it is read; a hostile ZIP is refused before that."""
 
 from __future__ import annotations
 
@@ -6,42 +6,136 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from mmfusion.errors import ScanError
+
+try:
+    from isal import isal_zlib as inflater  # twice as fast
+except ImportError:  # no wheel for this machine
+    inflater = zlib
 
 MAX_BYTES = 8 * 2**30  # unpacked; a thoracic CT is some 0.2 GiB
 MAX_MEMBERS = 50_000
 MAX_RATIO, RATIO_COUNTS_FROM = 100, 16 * 2**20  # CT shrinks to a half or a quarter
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    inflater.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
 
 
-def zip_members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every file in a ZIP, in order of name; folders and hidden files are passed over.
+@dataclass(frozen=True)
+class Member:
+    """One file.
+
+    Parameters
+    ----------
+    name : str
+        Path; of a file in a ZIP, `path of the ZIP:name in it`.
+    size : int
+        Bytes (unpacked).
+    open : callable
+        Gives the file, to be read and closed.
+    """
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+    def read(self, start: int = 0, size: int = -1) -> bytes:
+        """`size` bytes from `start` on, or to the end; fewer where the file ends. In a ZIP, no more is unpacked.
+
+        Raises
+        ------
+        ScanError
+            If it cannot be read or unpacked.
+        """
+        try:
+            with self.open() as file:
+                if start:
+                    file.seek(start)
+                return file.read(size)
+        except _BROKEN as error:
+            raise _unreadable(self.name, error) from error
+
+
+@contextmanager
+def members(path: Path) -> Iterator[list[Member]]:
+    """Every file of a folder, of the ZIPs in it, or of a ZIP; or the one file; in order of name.
+
+    What an operating system left behind (`.DS_Store`, `__MACOSX/`) is passed over. Nothing is unpacked to disk.
 
     Raises
     ------
     ScanError
-        If it is no ZIP, damaged or encrypted; if a name is absolute or climbs out with `..`; if a member is a link;
+        If a ZIP is damaged or encrypted; if a name in it is absolute or climbs out with `..`; if a member is a link;
         or if it would unpack to more than `MAX_BYTES`, or more than `MAX_RATIO` times its size (a ZIP bomb).
     """
+    with ExitStack() as stack:
+        found = []
+        for file in _files(path):
+            if file.suffix.lower() == ".zip":
+                found += _zip_members(file, stack)
+            else:
+                found.append(Member(str(file), _size(file), partial(file.open, "rb", buffering=0)))
+        yield found
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path).as_posix()))
+
+
+def _size(file: Path) -> int:
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
-            for info in infos:
-                _check_member(info, path)
-            _check_size(infos, path)
-            for info in sorted(infos, key=lambda info: info.filename):
-                if not hidden(info.filename):
-                    yield info.filename, archive.read(info)
+        return file.stat().st_size
+    except OSError as error:
+        raise _unreadable(str(file), error) from error
+
+
+def _zip_members(path: Path, stack: ExitStack) -> list[Member]:
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+        infos = [info for info in archive.infolist() if not info.is_dir()]
     except _BROKEN as error:
-        raise ScanError("the ZIP cannot be read", file=path, got=error, hint="copy or download it again") from error
+        hint = "copy or download it again"
+        raise ScanError("the ZIP cannot be read", file=path, got=_said(error), hint=hint) from error
+    for info in infos:
+        _check_member(info, path)
+    _check_size(infos, path)
+    kept = sorted((info for info in infos if not _hidden(info.filename)), key=lambda info: info.filename)
+    return [Member(f"{path}:{info.filename}", info.file_size, partial(_opened, archive, info)) for info in kept]
 
 
-def hidden(name: str) -> bool:
-    """Whether a path is one that an operating system left behind (`.DS_Store`, `__MACOSX/`)."""
+def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
+    file = archive.open(info)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        file._decompressor = inflater.decompressobj(-zlib.MAX_WBITS)
+    return file
+
+
+def _hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+
+
+def _unreadable(name: str, error: Exception) -> ScanError:
+    return ScanError("cannot be read", file=name, got=_said(error), hint="copy or download it again")
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _check_member(info: zipfile.ZipInfo, path: Path) -> None:

@@ -1,180 +1,145 @@
-"""One CT series from a folder, a ZIP or a file of DICOM: found, checked, sorted and stacked."""
+"""A CT or PET series of DICOM as a volume: whole, or a box of it that is decoded and resampled alone."""
 
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from io import BytesIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, MediaStorageDirectoryStorage
+import pandas as pd
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.archive import hidden, zip_members
-from mmfusion.imaging.geometry import series_affine
-from mmfusion.imaging.volume import Volume
+from mmfusion.imaging.archive import MAX_BYTES, members
+from mmfusion.imaging.headers import Header
+from mmfusion.imaging.pet import suv_factors
+from mmfusion.imaging.pixels import AIR_HU, Scaling, SlicedArray, stored_shape
+from mmfusion.imaging.plausible import check_values, looked_at
+from mmfusion.imaging.series import Rules, ScanWarning, Series, choose, find_series
+from mmfusion.imaging.volume import Volume, lps_axes
 
-AIR_HU = -1024  # what padding becomes; the lowest value that a scanner measures
-SUFFIXES = (".dcm", ".ima", ".dicom")
-_DAMAGED = (InvalidDicomError, EOFError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError, OSError)
-_NEEDED = ("Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-           "RescaleSlope", "RescaleIntercept", "PixelData")  # fmt: skip
+_UNITS = {"CT": "HU", "PT": "SUVbw"}
 
 
-def read_series(path: str | Path, series: str | None = None) -> Volume:
-    """Read the CT series at `path`, in HU and LPS orientation.
+def read_series(path: str | Path, series: Rules = None) -> Volume:
+    """Read a CT or PET series; see `mmfusion.imaging.read`."""
+    with open_series(path, series) as volume:
+        return replace(volume, array=volume.array[:, :, :])
 
-    Localizers are passed over, and so is what is not CT, if there is exactly one CT series. Values below -1024 HU
-    and padding (PixelPaddingValue) become -1024.
 
-    Parameters
-    ----------
-    path : path
-        A folder or ZIP, nested however, or one file.
-    series : str, optional
-        SeriesInstanceUID; needed if there are several.
+def read_series_crop(
+    path: str | Path,
+    center_mm: Sequence[float],
+    size_mm: float | Sequence[float],
+    spacing: float | Sequence[float] | None = None,
+    *,
+    series: Rules = None,
+    fill: float | None = None,
+) -> Volume:
+    """Read a box of a CT or PET series; see `mmfusion.imaging.read_crop`."""
+    with open_series(path, series) as volume:
+        return volume.crop(center_mm, size_mm, spacing, fill)
+
+
+def list_series(path: str | Path) -> pd.DataFrame:
+    """What a folder, ZIP or file of DICOM holds, from headers alone.
+
+    Returns
+    -------
+    DataFrame
+        One row a series, in order of SeriesNumber: `uid`, `modality`, `description`, `number`, `n_slices` (files),
+        `shape` (slices, rows, columns; None where they cannot be stacked), `z_mm`, `y_mm`, `x_mm` (distance of slices
+        and spacing of pixels), `problem` (why `read` would refuse it, as far as headers tell; "" if it would not).
 
     Raises
     ------
     ScanError
-        If there is no CT, or several series and none chosen; if a file is damaged; if slices are missing, doubled,
-        unevenly spaced, of different shapes or sheared by a tilted gantry.
+        If a file is damaged, or there is nothing at `path`.
     """
     path = Path(path)
-    found: dict[str, dict[str, Dataset]] = defaultdict(dict)
-    others: Counter[str] = Counter()
-    for name, data in _files(path):
-        ds = _parse(name, data)
-        if ds is None:
-            continue
-        if _is_ct(ds, name):
-            found[str(ds.SeriesInstanceUID)][name] = ds
-        else:
-            others[str(ds.Modality)] += 1
-    slices = _choose(found, others, series, path)
-    for name, ds in slices.items():
-        _check_slice(ds, name)
-    names, affine = series_affine(slices, path)
-    hu = _stack([slices[name] for name in names], names)
-    return Volume(hu, affine, modality="CT", unit="HU").to_lps()
+    if not path.exists():
+        raise ScanError("no such scan", file=path)
+    with members(path) as found:
+        rows = [
+            [s.uid, s.modality, s.description, s.number, len(s.slices), *_look(s, path)] for s in find_series(found)
+        ]
+    columns = ["uid", "modality", "description", "number", "n_slices", "shape", "z_mm", "y_mm", "x_mm", "problem"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def looks_like_dicom(head: bytes) -> bool:
-    """Whether a file's first 132 bytes end with the DICOM mark."""
-    return head[128:132] == b"DICM"
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of everything that is, or claims to be, DICOM."""
-    if path.is_dir():
-        paths = sorted(p for p in path.rglob("*") if p.is_file() and not hidden(p.relative_to(path).as_posix()))
-        members = ((str(p), p) for p in paths)
-    elif path.suffix.lower() == ".zip":
-        members = ((f"{path}:{name}", data) for name, data in zip_members(path))
-    else:
-        members = iter([(str(path), path)])
-    for name, source in members:
-        claims = name.lower().endswith(SUFFIXES)
-        if isinstance(source, bytes):
-            if claims or looks_like_dicom(source):
-                yield name, source
-            continue
-        with source.open("rb") as file:
-            head = file.read(132)
-            if claims or looks_like_dicom(head):
-                yield name, head + file.read()
-
-
-def _parse(name: str, data: bytes) -> Dataset | None:
-    """The data set; None for a DICOMDIR, which lists files but holds no image."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on formally wrong but readable values
+def _look(series: Series, path: Path) -> tuple[object, ...]:
+    """Shape, spacing and problem, as in `list_series`."""
+    shape, spacing, problem = None, (np.nan,) * 3, series.problem
+    if not problem:
         try:
-            ds = pydicom.dcmread(BytesIO(data), force=len(data) > 132 and not looks_like_dicom(data))
-            kind = ds.get("SOPClassUID") or getattr(ds, "file_meta", {}).get("MediaStorageSOPClassUID")
-            if kind == MediaStorageDirectoryStorage:
-                return None
-            complete = bool(ds.get("Modality")) and bool(ds.get("SeriesInstanceUID"))
-        except _DAMAGED as error:
-            raise _unreadable(name) from error
-    if not complete:
-        raise _unreadable(name)
-    return ds
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ScanWarning)
+                slices, affine = series.placed(path)
+            shape, spacing = stored_shape(slices), np.linalg.norm(affine[:3, :3], axis=0)[::-1]
+            _SCALING[series.modality](slices)
+        except ScanError as error:
+            problem = str(error)
+    return (shape, *spacing, problem)
 
 
-def _unreadable(name: str, got: object = None) -> ScanError:
-    hint = "copy or download it again, or take it out if it is not part of the scan"
-    return ScanError("truncated or damaged DICOM", file=name, got=got, hint=hint)
+@contextmanager
+def open_series(path: str | Path, series: Rules = None) -> Iterator[Volume]:
+    """A series whose pixels stay in their files until its array is indexed, in LPS orientation.
+
+    Headers of all slices are read and checked, and the values of three slices.
+    """
+    path = Path(path)
+    with members(path) as found:
+        chosen = choose(find_series(found), series, path)
+        slices, affine = chosen.placed(path)
+        shape = stored_shape(slices)
+        if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
+            got = f"{' x '.join(map(str, shape))} voxels"
+            raise ScanError("the scan is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB", got=got)
+        scaling = _SCALING[chosen.modality](slices)
+        unit = _UNITS[chosen.modality]
+        order, flip, affine = lps_axes(affine, shape)
+        array = SlicedArray(slices, scaling, order, flip)
+        check_values(array.planes(looked_at(len(slices))), unit, path)
+        frame = slices[0].text("FrameOfReferenceUID") or None
+        yield Volume(array, affine, chosen.modality, unit, frame, chosen.uid)
 
 
-def _is_ct(ds: Dataset, name: str) -> bool:
-    if ds.Modality != "CT":
-        return False
-    kind = ds.get("SOPClassUID", CTImageStorage)
-    if kind == EnhancedCTImageStorage:
-        raise ScanError("enhanced (multi-frame) CT is not supported", file=name, hint="export it as single-frame CT")
-    return kind == CTImageStorage and "LOCALIZER" not in (ds.get("ImageType") or [])
+def _hu(slices: Sequence[Header]) -> Scaling:
+    """int16 where slopes and intercepts are whole numbers."""
+    slopes, intercepts = [], []
+    for header in slices:
+        header.expect(("RescaleSlope", "RescaleIntercept"))
+        slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
+        if not 0 < slope <= 100:
+            raise header.error("values that cannot be HU", "RescaleSlope", expected="above 0, to 100", got=slope)
+        if not -70_000 <= intercept <= 70_000:
+            raise header.error("values that cannot be HU", "RescaleIntercept", got=intercept)
+        if intercept > -500 and header.number("PixelRepresentation") == 0:
+            problem, expected = "values that cannot be HU: air would be above -500", "-1024 or so"
+            raise header.error(problem, "RescaleIntercept", expected=expected, got=intercept, hint="export it again")
+        if header.text("RescaleType").upper() not in ("", "HU", "US"):
+            raise header.error("values that are not HU", "RescaleType", expected="HU", got=header.text("RescaleType"))
+        slopes.append(slope)
+        intercepts.append(intercept)
+    whole = all(value.is_integer() for value in (*slopes, *intercepts))
+    return Scaling(slopes, intercepts, AIR_HU, AIR_HU, np.dtype(np.int16 if whole else np.float32))
 
 
-def _choose(
-    found: dict[str, dict[str, Dataset]], others: Counter[str], series: str | None, path: Path
-) -> dict[str, Dataset]:
-    counts = ", ".join(f"{uid} ({len(slices)} slices)" for uid, slices in found.items())
-    if not found:
-        got = ", ".join(f"{n} of {modality}" for modality, n in others.items()) or "no DICOM image at all"
-        raise ScanError("no CT series", file=path, expected="DICOM slices of modality CT", got=got)
-    if series is not None and series not in found:
-        raise ScanError("no such CT series", file=path, expected=f"one of {counts}", got=series)
-    if series is None and len(found) > 1:
-        hint = "choose one: series=<SeriesInstanceUID>"
-        raise ScanError(f"{len(found)} CT series", file=path, expected="one", got=counts, hint=hint)
-    return found[series or next(iter(found))]
+def _suv(slices: Sequence[Header]) -> Scaling:
+    slopes, intercepts = [], []
+    for header, factor in zip(slices, suv_factors(slices), strict=True):
+        header.expect(("RescaleSlope",))
+        slope = header.number("RescaleSlope")
+        slope, intercept = slope * factor, (header.number("RescaleIntercept") or 0.0) * factor
+        if not (0 < slope < 1000 and abs(intercept) < 1e4):
+            got = f"{slope:.4g} x stored value + {intercept:.4g}"
+            raise header.error("values that cannot be SUV", "RescaleSlope", expected="SUV of 0 to 1000 or so", got=got)
+        slopes.append(slope)
+        intercepts.append(intercept)
+    return Scaling(slopes, intercepts, -np.inf, 0.0, np.dtype(np.float32))
 
 
-def _check_slice(ds: Dataset, name: str) -> None:
-    missing = [tag for tag in _NEEDED if ds.get(tag) is None]
-    if "PixelData" in missing:  # the last element of a file
-        raise _unreadable(name, "no pixels")
-    if missing:
-        raise ScanError("not a usable CT slice", file=name, expected=", ".join(missing), got="none of them"
-                        if len(missing) > 1 else "nothing")  # fmt: skip
-    frames = int(ds.get("NumberOfFrames") or 1)
-    if ds.get("SamplesPerPixel", 1) != 1 or frames != 1:
-        raise ScanError(
-            "not a grey single-frame slice", file=name, got=f"{frames} frames, {ds.SamplesPerPixel} samples"
-        )
-
-
-def _stack(slices: list[Dataset], names: list[str]) -> np.ndarray:
-    """HU, shape (z, y, x): int16 where slopes and intercepts are whole numbers, else float32."""
-    rescale = [(float(ds.RescaleSlope), float(ds.RescaleIntercept)) for ds in slices]
-    whole = all(value.is_integer() for pair in rescale for value in pair)
-    out = np.empty((len(slices), int(slices[0].Rows), int(slices[0].Columns)), np.int16 if whole else np.float32)
-    for k, (ds, name, (slope, intercept)) in enumerate(zip(slices, names, rescale, strict=True)):
-        raw = _pixels(ds, name)
-        hu = raw.astype(np.int32 if whole else np.float32) * (int(slope) if whole else slope) + (
-            int(intercept) if whole else intercept
-        )
-        padding = ds.get("PixelPaddingValue")
-        if padding is not None:
-            hu[raw == padding] = AIR_HU
-        out[k] = np.clip(hu, AIR_HU, np.iinfo(np.int16).max)
-    return out
-
-
-def _pixels(ds: Dataset, name: str) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ds.pixel_array
-        except RuntimeError as error:
-            syntax = ds.file_meta.TransferSyntaxUID.name
-            hint = "pip install 'pylibjpeg[all]', or export the scan uncompressed"
-            raise ScanError("no decoder for this compression", file=name, got=syntax, hint=hint) from error
-        except _DAMAGED as error:
-            raise _unreadable(name, error) from error
+_SCALING = {"CT": _hu, "PT": _suv}

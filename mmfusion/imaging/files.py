@@ -2,63 +2,182 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom import AIR_HU, SUFFIXES, looks_like_dicom, read_series
+from mmfusion.imaging.archive import MAX_BYTES
+from mmfusion.imaging.dicom import read_series, read_series_crop
+from mmfusion.imaging.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.pixels import AIR_HU
+from mmfusion.imaging.plausible import check_values, looked_at
+from mmfusion.imaging.series import Rules
+from mmfusion.imaging.structures.rois import Roi, choose
+from mmfusion.imaging.structures.rtstruct import read_rtstruct
+from mmfusion.imaging.structures.seg import read_seg
+from mmfusion.imaging.structures.source import STRUCTURES, read_structure, readable
 from mmfusion.imaging.volume import Volume
 
+_MODALITY = {"HU": "CT", "SUVbw": "PT"}
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
-def read(path: str | Path, series: str | None = None) -> Volume:
-    """Read a CT scan in HU, LPS orientation.
+def read(path: str | Path, series: Rules = None, *, unit: str | None = None) -> Volume:
+    """Read a CT in HU or a PET in SUVbw, LPS orientation.
 
     Parameters
     ----------
     path : path
-        Folder or ZIP of DICOM (nested however), one DICOM file, or NIfTI, NRRD or MetaImage.
-    series : str, optional
-        SeriesInstanceUID, if a folder or ZIP holds several CT series.
+        Folder or ZIP of DICOM (nested however; a folder may hold ZIPs), one DICOM file, or NIfTI, NRRD or MetaImage.
+    series : str or sequence of str, optional
+        Which series of DICOM, if there are several; rules are applied one after the other, and one series must be
+        left. "CT" or "PT"; a SeriesInstanceUID, or its beginning or end; a part of the description, or a pattern such
+        as "*lung*1.0*" (case does not matter); "largest" (most slices), "thinnest" (smallest distance of slices) or
+        "first" (lowest SeriesNumber). Where CT and PET are both left, the CT is taken. `list_series` shows them all.
+    unit : {"HU", "SUVbw"}, optional
+        What is wanted of DICOM: the CT or the PET. Other files do not say what their values mean: default HU.
 
     Returns
     -------
     Volume
-        Values below -1024 HU (padding) are -1024.
+        A CT in int16, if its values are whole numbers, else float32; values below -1024 HU and padding
+        (PixelPaddingValue) are -1024. A PET in float32, in g/mL of body weight; see `mmfusion.imaging.pet`.
 
     Raises
     ------
     ScanError
-        If it cannot be read, or not be trusted; see `mmfusion.imaging.dicom.read_series`.
+        If it cannot be read, or not be trusted: no CT or PET, or several series and none chosen; a damaged file or a
+        ZIP bomb; slices missing, doubled, unevenly spaced, of different shapes or orientations, or sheared by a
+        tilted gantry; a header that does not allow an SUV; values that cannot be HU or SUV (see
+        `mmfusion.imaging.plausible`), or are not finite.
+
+    Warns
+    -----
+    ScanWarning
+        If a slice's file is there more than once, to the byte: one is used.
     """
-    path = _existing(path)
+    path, rules = _existing(path), _rules(series, unit)
     if _is_image(path):
         if series is not None:
             raise ScanError("series is for DICOM", file=path, got=series)
         array, affine = _read_image(path)
+        unit = unit or "HU"
+        check_values(array[looked_at(len(array))], unit, path)
+        if unit == "SUVbw":
+            return Volume(array.astype(np.float32), affine, "PT", unit).to_lps()
         return Volume(np.maximum(array, array.dtype.type(AIR_HU)), affine).to_lps()
-    if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES) or _has_dicom_mark(path):
-        return read_series(path, series)
-    expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-    raise ScanError("unknown format of scan", file=path, expected=expected, got=path.suffix or "no suffix")
+    _expect_dicom(path)
+    return read_series(path, rules)
 
 
-def read_mask(path: str | Path) -> Volume:
-    """Read a mask (NIfTI, NRRD or MetaImage) in LPS orientation: 1 where the file is not 0.
+def read_crop(
+    path: str | Path,
+    center_mm: Sequence[float],
+    size_mm: float | Sequence[float],
+    spacing: float | Sequence[float] | None = None,
+    *,
+    series: Rules = None,
+    unit: str | None = None,
+    fill: float | None = None,
+) -> Volume:
+    """Read the box of a scan round a point: `read(path, series).crop(center_mm, size_mm, spacing, fill)`, but sooner.
+
+    Of DICOM, the headers of the whole series are read and checked as `read` does, then only the slices and rows that
+    the box needs are read and decoded; so damage to pixels elsewhere is not seen.
+
+    Parameters
+    ----------
+    path, series, unit
+        As in `read`.
+    center_mm, size_mm, spacing, fill
+        As in `Volume.crop`.
 
     Raises
     ------
     ScanError
-        If it cannot be read.
+        As `read` and `Volume.crop` do.
     """
     path = _existing(path)
-    if not _is_image(path):
-        raise ScanError("unknown format of mask", file=path, expected=", ".join(IMAGE_SUFFIXES))
+    try:
+        if _is_image(path):
+            return read(path, series, unit=unit).crop(center_mm, size_mm, spacing, fill)
+        _expect_dicom(path)
+        return read_series_crop(path, center_mm, size_mm, spacing, series=_rules(series, unit), fill=fill)
+    except ScanError as error:
+        error.file = error.file or path
+        raise
+
+
+def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None) -> Volume:
+    """Read a mask: DICOM-SEG, RTSTRUCT, or a label image (NIfTI, NRRD, MetaImage), in LPS orientation.
+
+    Parameters
+    ----------
+    path : path
+        The file; DICOM also as a folder or ZIP that holds one set of regions, whatever else is there.
+    reference : Volume, optional
+        The scan: the mask comes on its grid. Needed for RTSTRUCT, whose contours have none; otherwise the mask comes
+        on its own.
+    roi : int, str or sequence of these, optional
+        Which region: its number (of a label image, its value), its name or a pattern such as ``"Tumor_*"``; several
+        are joined. Needed if there is more than one; ``"*"`` joins all.
+
+    Returns
+    -------
+    Volume
+        uint8 in {0, 1}, unit "mask".
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read; if the region is not there or empty, or several are and none is chosen; if it was drawn
+        on another scan than `reference`.
+    """
+    path = _existing(path)
+    if _is_image(path):
+        mask = _read_labels(path, roi)
+    elif path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES) or _has_dicom_mark(path):
+        name, ds = read_structure(path)
+        read_it = read_seg if ds.Modality == "SEG" else read_rtstruct
+        with readable(name, STRUCTURES[ds.Modality]):
+            mask = read_it(ds, name, reference=reference, roi=roi)
+    else:
+        expected = f"DICOM-SEG, RTSTRUCT, or {', '.join(IMAGE_SUFFIXES)}"
+        hint = "an AIM annotation holds a mark, not a mask: read_aim_points" if path.suffix.lower() == ".xml" else None
+        raise ScanError("unknown format of mask", file=path, expected=expected, got=path.suffix, hint=hint)
+    if reference is None:
+        return mask
+    there = mask.like(reference)
+    if not there.array.any():
+        expected, got = (f"round {np.round(v.center_mm, 1)} mm" for v in (reference, mask))
+        hint = "was it made for another scan, or with the signs of x and y turned (RAS)?"
+        raise ScanError("the region lies outside the scan", file=path, expected=expected, got=got, hint=hint)
+    return there
+
+
+def _read_labels(path: Path, roi: Roi) -> Volume:
     array, affine = _read_image(path)
-    return Volume((array != 0).astype(np.uint8), affine, unit="mask").to_lps()
+    values = np.unique(array)
+    if not np.array_equal(values, np.rint(values)) or values[0] < 0:
+        expected = "whole numbers, 0 outside"
+        raise ScanError("not a mask", file=path, expected=expected, got=f"{values[0]:.4g} to {values[-1]:.4g}")
+    chosen = choose({int(value): "" for value in values if value}, roi, path)
+    return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()
+
+
+def _rules(series: Rules, unit: str | None) -> list[str]:
+    if unit not in (None, *_MODALITY):
+        raise ScanError("unknown unit", expected=" or ".join(_MODALITY), got=unit)
+    return [*([_MODALITY[unit]] if unit else []), *([series] if isinstance(series, str) else series or [])]
+
+
+def _expect_dicom(path: Path) -> None:
+    if not (path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES) or _has_dicom_mark(path)):
+        expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
+        raise ScanError("unknown format of scan", file=path, expected=expected, got=path.suffix or "no suffix")
 
 
 def _existing(path: str | Path) -> Path:
@@ -79,23 +198,36 @@ def _has_dicom_mark(path: Path) -> bool:
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Array (z, y, x) as int16 where it fits, else float32; and the affine."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:  # ITK has no other
+        reader.ReadImageInformation()
+        _check_kind(reader, path)
+        image = reader.Execute()
+    except (RuntimeError, MemoryError) as error:  # ITK has no other
         reason = str(error).strip().splitlines()[-1]
         raise ScanError("the scan cannot be read", file=path, got=reason, hint="copy or download it again") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        got = f"{image.GetDimension()} dimensions, {image.GetNumberOfComponentsPerPixel()} values a voxel"
-        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 value a voxel", got=got)
     array = sitk.GetArrayFromImage(image)
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
         array = array.astype(np.int16)
     else:
-        array = array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
         if not np.isfinite(array).all():
             raise ScanError("values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels")
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
     return array, affine
+
+
+def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
+    """From the file's header alone: a hostile one promises more than there is memory."""
+    size, values = reader.GetSize(), reader.GetNumberOfComponents()
+    if len(size) != 3 or values != 1:
+        got = f"{len(size)} dimensions, {values} values a voxel"
+        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 value a voxel", got=got)
+    if 4 * np.prod(size, dtype=np.float64) > MAX_BYTES:
+        got = f"{' x '.join(map(str, size))} voxels"
+        raise ScanError("the scan is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)

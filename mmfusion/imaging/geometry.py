@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.headers import Header
 
-_TILT = np.sin(np.deg2rad(0.5))  # below half a degree is rounding of positions
 _HINT_TILT = "resample the scan to an upright grid first; slices may not be stacked as they are"
+_NEEDED = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
+_ALIKE = {"Rows": 0, "Columns": 0, "PixelSpacing": 1e-3, "ImageOrientationPatient": 1e-3}  # tag -> tolerance
+_MM = (0.01, 100)  # sizes of a voxel that are not absurd
 
 
-def series_affine(slices: Mapping[str, Dataset], path: Path) -> tuple[list[str], np.ndarray]:
+def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], np.ndarray]:
     """Order and affine of a series, from ImagePositionPatient, ImageOrientationPatient and PixelSpacing alone.
 
     Parameters
     ----------
-    slices : mapping
-        File name to data set.
+    slices : sequence of Header
+        In any order.
     path : Path
         Of the series, for messages.
 
     Returns
     -------
-    names : list of str
+    slices : list of Header
         Along the slices' normal.
     affine : ndarray, shape (4, 4)
         Voxel (x, y, z) to LPS mm.
@@ -35,73 +37,97 @@ def series_affine(slices: Mapping[str, Dataset], path: Path) -> tuple[list[str],
     ------
     ScanError
         On slices of different shape, orientation or pixel spacing; doubled, missing or unevenly spaced ones; a
-        tilted gantry.
+        tilted gantry; values that are absurd.
     """
-    names = list(slices)
-    first = slices[names[0]]
-    for name in names:
-        _check_alike(first, slices[name], name)
-    row, column = np.array(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
-    if abs(row @ column) > 1e-3 or not np.allclose([row @ row, column @ column], 1, atol=1e-2):
-        raise ScanError("not an orientation", file=names[0], column="ImageOrientationPatient", got=[*row, *column])
+    for header in slices:
+        header.expect(_NEEDED)
+    placed = {tag: np.array([h.numbers(tag, n) for h in slices]) for tag, n in _NEEDED.items()}
+    for tag, tolerance in _ALIKE.items():
+        odd = np.flatnonzero(np.abs(placed[tag] - placed[tag][0]).max(axis=1) > tolerance)
+        if odd.size:
+            header = slices[odd[0]]
+            expected, got = slices[0].value(tag), header.value(tag)
+            raise header.error("a slice unlike the others", tag, expected=expected, got=got)
+    row, column = _orientation(slices[0], placed["ImageOrientationPatient"][0])
+    y_mm, x_mm = placed["PixelSpacing"][0]
+    if not all(_MM[0] <= mm <= _MM[1] for mm in (y_mm, x_mm)):
+        raise slices[0].error("an absurd size of pixels", "PixelSpacing", expected="mm", got=[y_mm, x_mm])
     normal = np.cross(row, column)
-    position = np.array([slices[n].ImagePositionPatient for n in names], dtype=np.float64)
+    position = placed["ImagePositionPatient"]
     depth = position @ normal
     order = np.argsort(depth, kind="stable")
-    names, position, depth = [names[i] for i in order], position[order], depth[order]
-    _check_tilt(first, position, normal, path)
-    step = _step(first, names, depth)
-    y_mm, x_mm = (float(v) for v in first.PixelSpacing)
+    slices, position, depth = [slices[i] for i in order], position[order], depth[order]
+    if np.abs(position).max() > 1e5:
+        raise slices[0].error("an absurd place", "ImagePositionPatient", expected="mm", got=position[0].tolist())
+    _check_tilt(slices, position, normal, min(y_mm, x_mm), path)
+    step = _step(slices, depth)
     affine = np.eye(4)
     affine[:3, :3] = np.column_stack([row * x_mm, column * y_mm, normal * step])
     affine[:3, 3] = position[0]
-    return names, affine
+    return slices, affine
 
 
-def _check_alike(first: Dataset, ds: Dataset, name: str) -> None:
-    for tag, tolerance in {"Rows": 0, "Columns": 0, "PixelSpacing": 1e-3, "ImageOrientationPatient": 1e-3}.items():
-        expected, got = np.array(first[tag].value, dtype=np.float64), np.array(ds[tag].value, dtype=np.float64)
-        if expected.shape != got.shape or not np.allclose(expected, got, rtol=0, atol=tolerance):
-            raise ScanError(
-                "a slice unlike the others", file=name, column=tag, expected=first[tag].value, got=ds[tag].value
-            )
+def _orientation(header: Header, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors along rows and columns."""
+    row, column = cosines.reshape(2, 3)
+    if not np.allclose([row @ row, column @ column], 1, atol=1e-2) or abs(row @ column) > 1e-3:
+        expected = "two unit vectors at right angles"
+        raise header.error("not an orientation", "ImageOrientationPatient", expected=expected, got=cosines.tolist())
+    return row / np.linalg.norm(row), column / np.linalg.norm(column)
 
 
-def _check_tilt(first: Dataset, position: np.ndarray, normal: np.ndarray, path: Path) -> None:
-    tilt = float(first.get("GantryDetectorTilt") or 0)
+def _check_tilt(slices: list[Header], position: np.ndarray, normal: np.ndarray, pixel: float, path: Path) -> None:
+    tilt = slices[0].number("GantryDetectorTilt") or 0.0
     if abs(tilt) > 0.5:
         raise ScanError("the gantry was tilted", file=path, got=f"{tilt:.1f} degrees", hint=_HINT_TILT)
-    way = position[-1] - position[0]
+    way = position - position[0]
     along = way @ normal
-    aside = np.linalg.norm(way - along * normal)
-    if aside > max(_TILT * np.linalg.norm(way), 0.1):
-        angle = np.rad2deg(np.arctan2(aside, abs(along)))
+    aside = np.linalg.norm(way - along[:, None] * normal, axis=1)
+    if aside[-1] > max(pixel / 2, 0.1):
+        angle = np.rad2deg(np.arctan2(aside[-1], along[-1]))
         problem = "slices are shifted against each other, as by a tilted gantry"
         raise ScanError(problem, file=path, got=f"{angle:.1f} degrees", hint=_HINT_TILT)
+    k = int(aside.argmax())
+    if aside[k] > max(pixel / 2, 0.1):
+        hint = "are two scans mixed?"
+        raise ScanError("a slice shifted against the others", file=slices[k].name, got=f"{aside[k]:.1f} mm", hint=hint)
 
 
-def _step(first: Dataset, names: list[str], depth: np.ndarray) -> float:
+def _step(slices: list[Header], depth: np.ndarray) -> float:
     """Distance of slices, mm; of a single one, its thickness."""
-    if len(names) == 1:
-        thickness = float(first.get("SpacingBetweenSlices") or first.get("SliceThickness") or 0)
-        if thickness <= 0:
-            raise ScanError("a single slice without thickness", file=names[0], column="SliceThickness")
-        return thickness
+    if len(slices) == 1:
+        thickness = slices[0].number("SpacingBetweenSlices") or slices[0].number("SliceThickness") or 0.0
+        if not _MM[0] <= abs(thickness) <= _MM[1]:
+            raise slices[0].error("a single slice without thickness", "SliceThickness", got=thickness or None)
+        return abs(thickness)
     gaps = np.diff(depth)
     doubled = np.flatnonzero(gaps < 1e-2)
     if doubled.size:
         k = doubled[0]
-        problem = f"two slices at one place, {depth[k]:.2f} mm"
-        raise ScanError(problem, file=names[k + 1], got=f"also {names[k]}", hint="are two scans or phases mixed?")
+        problem, hint = f"two slices at one place, {depth[k]:.2f} mm", "are two scans or phases mixed?"
+        raise ScanError(problem, file=slices[k + 1].name, got=f"also {slices[k].name}", hint=hint)
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # lower median: one gap among few slices is still seen as one
     odd = np.flatnonzero(np.abs(gaps - usual) > max(0.1 * usual, 0.05))
+    step = float((depth[-1] - depth[0]) / len(gaps))
+    if not odd.size:  # gaps that grow little by little
+        drift = np.abs(depth - depth[0] - step * np.arange(len(depth)))
+        odd = np.array([drift.argmax() - 1]) if drift.max() > max(0.25 * step, 0.05) else odd
     if odd.size:
-        k = odd[0]
-        times = gaps[k] / usual
-        missing = round(times) - 1
-        where = f"between {depth[k]:.2f} and {depth[k + 1]:.2f} mm ({names[k]} and {names[k + 1]})"
-        if missing >= 1 and abs(times - round(times)) < 0.1 * times:
-            plural = "slice is" if missing == 1 else "slices are"
-            raise ScanError(f"{missing} {plural} missing {where}", file=names[k], expected=f"every {usual:.2f} mm")
-        raise ScanError(f"uneven spacing {where}", file=names[k], expected=f"{usual:.2f} mm", got=f"{gaps[k]:.2f} mm")
-    return float((depth[-1] - depth[0]) / (len(depth) - 1))
+        _complain(slices, depth, int(odd[0]), usual)
+    if step > _MM[1]:
+        raise ScanError("absurd distances of slices", file=slices[0].name, got=f"{step:.4g} mm")
+    return step
+
+
+def _complain(slices: list[Header], depth: np.ndarray, k: int, usual: float) -> None:
+    gap = depth[k + 1] - depth[k]
+    times = gap / usual
+    missing = round(times) - 1
+    file = slices[k].name
+    where = f"between {depth[k]:.2f} and {depth[k + 1]:.2f} mm ({file} and {slices[k + 1].name})"
+    if missing >= 1 and abs(times - round(times)) < 0.1 * times:
+        plural = "slice is" if missing == 1 else "slices are"
+        hint = "find what is missing; a gap is not filled"
+        raise ScanError(f"{missing} {plural} missing {where}", file=file, expected=f"every {usual:.2f} mm", hint=hint)
+    hint = "resample the scan to even spacing first, or choose another reconstruction"
+    raise ScanError(f"uneven spacing {where}", file=file, expected=f"{usual:.2f} mm", got=f"{gap:.2f} mm", hint=hint)

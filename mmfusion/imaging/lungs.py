@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from mmfusion.errors import ScanError, WeightsUnavailable
+from mmfusion.imaging.airways import airways
 from mmfusion.imaging.volume import Volume
+from mmfusion.weights import find
 
+METHODS = ("classical", "r231", "auto")
 LUNG_HU = -400
 _WORK_MM = 2.0  # grid on which lungs are found
 _CLOSING_MM = 5.0  # takes in vessels and nodules
@@ -26,18 +31,40 @@ class LungField:
     found: bool
 
 
-def lung_mask(volume: Volume) -> Volume:
+def lung_mask(volume: Volume, method: str = "classical", *, weights: str | Path | None = None) -> Volume:
     """Mask of both lungs on the volume's own grid; empty where no lung is found.
 
-    Below -400 HU within the body's outline (so not touching the sides of the field of view), the two largest
-    components, closed by 5 mm, holes filled. They may touch the top and bottom slices: scans are often cut there.
+    Parameters
+    ----------
+    volume : Volume
+        In HU.
+    method : {"classical", "r231", "auto"}
+        "classical": below -400 HU within the body's outline (so not touching the sides of the field of view), without
+        the trachea and main bronchi, the two largest components, closed by 5 mm, holes filled. They may touch the top
+        and bottom slices: scans are often cut there. Consolidated lung and large tumours at the wall are left out: it
+        is meant for a field of view. "r231": the U-Net of Hofmanninger et al. 2020 (doi:10.1186/s41747-020-00173-2).
+        "auto": r231 if its weights are on this machine, else classical, so that the mask depends on the machine.
+    weights : path, optional
+        File of R231's weights; default `mmfusion.weights.find("r231")`.
+
+    Raises
+    ------
+    ScanError
+        If the volume is not in HU, or there is no such method.
+    WeightsUnavailable
+        If R231's weights cannot be had, or are not R231's.
     """
-    return _coarse_mask(volume).on_grid(volume.affine, volume.shape)
+    return _find(volume, method, weights).on_grid(volume.affine, volume.shape)
 
 
-def lung_field(volume: Volume, margin_mm: float = 0.0) -> LungField:
-    """The box round the lungs with a margin; where no lung is found, the scan's field of view."""
-    mask = _coarse_mask(volume)
+def lung_field(
+    volume: Volume, margin_mm: float = 0.0, *, method: str = "classical", weights: str | Path | None = None
+) -> LungField:
+    """The box round the lungs with a margin; where no lung is found, the scan's field of view.
+
+    Method, weights and errors as of `lung_mask`.
+    """
+    mask = _find(volume, method, weights)
     found = bool(mask.array.any())
     box = mask.bounding_box() if found else tuple(slice(0, n) for n in mask.shape)
     low, high = (np.array([getattr(s, end) for s in box[::-1]]) - 0.5 for end in ("start", "stop"))
@@ -46,10 +73,30 @@ def lung_field(volume: Volume, margin_mm: float = 0.0) -> LungField:
     return LungField((low + high) / 2 if found else volume.center_mm, size, found)
 
 
+def _find(volume: Volume, method: str, weights: str | Path | None) -> Volume:
+    """A mask in LPS orientation, on a grid of the method's own."""
+    if volume.unit != "HU":
+        raise ScanError("not a CT", expected="a volume in HU", got=volume.unit)
+    if method not in METHODS:
+        raise ScanError("unknown way to find lungs", expected=", ".join(METHODS), got=method)
+    if method == "auto":
+        try:
+            weights = find("r231", weights, download=False)
+        except WeightsUnavailable:
+            method = "classical"
+    if method == "classical":
+        return _coarse_mask(volume)
+    from mmfusion.imaging.r231 import segment  # loads torch
+
+    return segment(volume.to_lps(), find("r231", weights))
+
+
 def _coarse_mask(volume: Volume) -> Volume:
     source = volume.to_lps()
     work = source.resample(np.maximum(source.spacing, _WORK_MM))
-    labels, n = ndimage.label(_air_in_body(work.array))
+    air = _air_in_body(work.array)
+    pipes = airways(work.array, air, work.spacing)
+    labels, n = ndimage.label(air & ~pipes)
     size = np.bincount(labels.ravel(), minlength=n + 1) * np.prod(work.spacing) / 1000
     size[0] = 0
     lungs = []
@@ -60,7 +107,7 @@ def _coarse_mask(volume: Volume) -> Volume:
             lungs.append(label)
     mask = np.isin(labels, lungs) if size[lungs].sum() >= _LEAST_ML else np.zeros(labels.shape, dtype=bool)
     if mask.any():
-        mask = _closed(mask, work.spacing)
+        mask = _closed(mask, work.spacing) & ~pipes
     return replace(work, array=mask.astype(np.uint8), unit="mask")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter, uniform_filter
+from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
 _EDGE = 1e-6  # voxels; keeps rounding from pushing an outermost sample out of the field of view
@@ -16,6 +17,7 @@ def sample(
     shape: tuple[int, int, int],
     *,
     fill: float,
+    floor: float | None = None,
 ) -> np.ndarray:
     """Values of `array` at `matrix @ k + offset` for every index k of a grid of `shape`.
 
@@ -35,6 +37,8 @@ def sample(
         (z, y, x) of the new grid.
     fill : float
         Value outside.
+    floor : float, optional
+        Lower values count as this.
 
     Returns
     -------
@@ -44,6 +48,14 @@ def sample(
     block, offset, kept = _needed(array, matrix, offset, shape)
     if not block.size:
         return np.full(shape, fill, dtype=np.float32)
+    if floor is not None:
+        block = np.maximum(block, block.dtype.type(floor))
+    _, order = linear_sum_assignment(-np.abs(matrix))  # the new axis that runs along each old one
+    out = _ordered(block, matrix[:, order], offset, tuple(shape[k] for k in order), kept=kept, fill=fill)
+    return np.ascontiguousarray(out.transpose(np.argsort(order)))
+
+
+def _ordered(block, matrix, offset, shape, *, kept, fill) -> np.ndarray:
     stray = np.abs(matrix - np.diag(np.diag(matrix))) * np.array(shape)
     if stray.max() < 0.05:  # voxels, over the whole grid
         return _aligned(block, np.diag(matrix), offset, shape, kept=kept, fill=fill)
@@ -66,6 +78,33 @@ def fullest(occupancy: np.ndarray) -> np.ndarray:
     return full.astype(np.uint8)
 
 
+def sample_mask(array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """A mask sampled, where there is something, and made a mask again; 0 outside. Parameters as in `sample`."""
+    out = np.zeros(shape, dtype=np.uint8)
+    box = filled_box(array)
+    if box is None:
+        return out
+    corners = np.array(np.meshgrid(*[(s.start - 1, s.stop) for s in box], indexing="ij")).reshape(3, -1)
+    reach = np.linalg.solve(matrix, corners - offset[:, None])
+    low = np.clip(np.floor(reach.min(axis=1)).astype(int) - 2, 0, shape)
+    high = np.clip(np.ceil(reach.max(axis=1)).astype(int) + 3, 0, shape)
+    if (low < high).all():
+        part = sample(array, matrix, offset + matrix @ low, tuple(int(n) for n in high - low), fill=0)
+        out[tuple(slice(a, b) for a, b in zip(low, high))] = fullest(part)
+    return out
+
+
+def filled_box(array: np.ndarray) -> tuple[slice, slice, slice] | None:
+    """The half-open box that holds all that is not 0; None if all is 0."""
+    box = []
+    for axis in range(3):
+        used = np.flatnonzero(array.any(axis=tuple({0, 1, 2} - {axis})))
+        if not used.size:
+            return None
+        box.append(slice(int(used[0]), int(used[-1]) + 1))
+    return tuple(box)
+
+
 def _needed(
     array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, tuple[tuple[float, float], ...]]:
@@ -80,13 +119,15 @@ def _needed(
     return block, offset - low, view
 
 
-def _aligned(block, steps, offset, shape, *, kept, fill) -> np.ndarray:  # axes parallel: one axis at a time
+def _aligned(block, steps, offset, shape, *, kept, fill) -> np.ndarray:  # axes parallel: plane by plane, in cache
     coords = [o + s * np.arange(n) for o, s, n in zip(offset, steps, shape)]
     inside = [(c >= low) & (c < high) for c, (low, high) in zip(coords, kept)]
-    out = np.ascontiguousarray(block, dtype=np.float32)
-    for c, step, n in zip(coords, steps, block.shape):
-        flat = _weights(c, abs(step), n) @ out.reshape(n, -1)  # then turn the axes, three times in all
-        out = np.ascontiguousarray(flat.reshape(len(c), *out.shape[1:]).transpose(1, 2, 0))
+    z, y, x = (_weights(c, abs(step), n) for c, step, n in zip(coords, steps, block.shape))
+    out = np.empty((len(block), *shape[1:]), dtype=np.float32)
+    for plane, values in zip(out, block):
+        plane[...] = (x @ np.ascontiguousarray((y @ values.astype(np.float32)).T)).T
+    if len(z.indices) != shape[0] or not np.array_equal(z.indices, np.arange(len(block))):  # slices do not stay
+        out = (z @ out.reshape(len(block), -1)).reshape(shape)
     for axis, keep in enumerate(inside):
         np.moveaxis(out, axis, 0)[~keep] = fill
     return out
@@ -99,7 +140,7 @@ def _weights(coords: np.ndarray, step: float, n: int) -> csr_array:
     weight = np.maximum(1 - np.abs(taps - coords[:, None]) / half, 0)
     weight /= weight.sum(axis=1, keepdims=True)
     rows = np.repeat(np.arange(len(coords)), taps.shape[1])
-    used = weight.ravel() > 0
+    used = weight.ravel() > _EDGE
     columns = np.clip(taps, 0, n - 1).ravel()
     entries = (weight.ravel()[used].astype(np.float32), (rows[used], columns[used]))
     return csr_array(entries, shape=(len(coords), n))

@@ -9,9 +9,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.sampling import fullest, sample
+from mmfusion.imaging.sampling import filled_box, sample, sample_mask
 
 UNITS = {"HU": -1000.0, "SUVbw": 0.0, "mask": 0.0}  # unit -> value outside the field of view
+_FLOOR = {"HU": -1024}  # unit -> what anything lower counts as: padding (-3024 and the like) is air, and must not bleed
 _DTYPES = (np.float32, np.int16, np.uint8)
 
 
@@ -30,6 +31,10 @@ class Volume:
         "CT", "PT".
     unit : {"HU", "SUVbw", "mask"}
         What a value means.
+    frame_of_reference : str, optional
+        DICOM's FrameOfReferenceUID: mm of two volumes can be compared if they share it. None where unknown.
+    series_uid : str, optional
+        SeriesInstanceUID that the values come from, or that a mask was drawn on.
 
     Raises
     ------
@@ -41,6 +46,8 @@ class Volume:
     affine: np.ndarray
     modality: str = "CT"
     unit: str = "HU"
+    frame_of_reference: str | None = None
+    series_uid: str | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or not self.array.size:
@@ -94,21 +101,14 @@ class Volume:
 
     def to_lps(self) -> Volume:
         """The same voxels with axes ordered and turned so that x, y and z run (nearly) along +L, +P and +S."""
-        cosines = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
-        _, source = linear_sum_assignment(-np.abs(cosines))  # world axis i is voxel axis source[i]
-        flip = [cosines[i, s] < 0 for i, s in enumerate(source)]
-        if list(source) == [0, 1, 2] and not any(flip):
+        order, flip, affine = lps_axes(self.affine, self.shape)
+        if order == [0, 1, 2] and not any(flip):
             return self
-        array = self.array.transpose([2 - s for s in source[::-1]])
-        affine = self.affine.copy()
-        affine[:3, :3] = self.affine[:3, source] * np.where(flip, -1, 1)
-        last = np.where(flip, np.array(array.shape[::-1]) - 1, 0)
-        affine[:3, 3] -= affine[:3, :3] @ last
-        array = array[tuple(slice(None, None, -1 if f else 1) for f in flip[::-1])]
+        array = self.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flip)]
         return replace(self, array=np.ascontiguousarray(array), affine=affine)
 
     def on_grid(self, affine: np.ndarray, shape: tuple[int, int, int], *, fill: float | None = None) -> Volume:
-        """Sampled on another grid, linearly with anti-aliasing.
+        """Sampled on another grid, linearly with anti-aliasing; HU below -1024 count as -1024.
 
         A mask keeps the voxels that it fills most, as many as make up its volume.
 
@@ -117,20 +117,22 @@ class Volume:
         affine, shape
             Of the new grid, as in a Volume.
         fill : float, optional
-            Value outside the field of view; default -1000 for HU, else 0.
+            Value outside the field of view; default -1000 for HU, else 0. Outside a mask it is always 0.
         """
         source = self.to_lps()
+        shape = tuple(int(n) for n in shape)
         to_voxel = np.linalg.inv(source.affine) @ affine  # new voxel (x, y, z) -> old voxel (x, y, z)
-        array = sample(
-            source.array,
-            to_voxel[2::-1, 2::-1],
-            to_voxel[2::-1, 3],
-            tuple(int(n) for n in shape),
-            fill=UNITS[self.unit] if fill is None else fill,
-        )
+        matrix, offset = to_voxel[2::-1, 2::-1], to_voxel[2::-1, 3]
+        fill = UNITS[self.unit] if fill is None else fill
         if self.unit == "mask":
-            array = fullest(array)
+            array = sample_mask(source.array, matrix, offset, shape)
+        else:
+            array = sample(source.array, matrix, offset, shape, fill=fill, floor=_FLOOR.get(self.unit))
         return replace(self, array=array, affine=affine)
+
+    def like(self, reference: Volume, *, fill: float | None = None) -> Volume:
+        """Sampled on the grid of another volume; see `on_grid`."""
+        return self.on_grid(reference.affine, reference.shape, fill=fill)
 
     def resample(self, spacing: float | Sequence[float]) -> Volume:
         """The whole field of view at another spacing (z, y, x) in mm, in LPS orientation.
@@ -142,6 +144,20 @@ class Volume:
         shape = np.maximum(np.floor(np.array(source.shape) * source.spacing / new + 0.5), 1).astype(int)
         direction = source.affine[:3, :3] / source.spacing[::-1]
         return source.on_grid(_centred(direction, source.center_mm, new, shape), shape)
+
+    def resize(self, shape: int | Sequence[int]) -> Volume:
+        """The same field of view in another number of voxels (z, y, x), in LPS orientation.
+
+        The extent in mm stays what it is, so the spacing changes, axis by axis: a cube of voxels is seldom one of mm.
+        The affine says so, and `like` brings back whatever was predicted on the new grid.
+        """
+        source = self.to_lps()
+        new = np.broadcast_to(np.asarray(shape), 3)
+        if not (np.issubdtype(new.dtype, np.integer) and (new > 0).all()):
+            raise ScanError("shape out of range", expected="whole numbers of voxels above 0", got=shape)
+        spacing = np.array(source.shape) * source.spacing / new
+        direction = source.affine[:3, :3] / source.spacing[::-1]
+        return source.on_grid(_centred(direction, source.center_mm, spacing, new), new)
 
     def crop(
         self,
@@ -182,6 +198,46 @@ class Volume:
         shape = np.maximum(np.floor(_three(size_mm, "size_mm") / new + 0.5), 1).astype(int)
         return self.on_grid(_centred(np.eye(3), center, new, shape), shape, fill=fill)
 
+    def crop_box(
+        self, box: Sequence[slice], margin_mm: float | Sequence[float] = 0.0, *, fill: float | None = None
+    ) -> Volume:
+        """The voxels of a half-open box (z, y, x), as they are: nothing is resampled.
+
+        Parameters
+        ----------
+        box : three slices
+            In voxels, such as `bounding_box` gives. Counted from voxel 0 throughout: a start below 0 or a stop beyond
+            the last voxel reaches out of the field of view, which is filled.
+        margin_mm : float or (z, y, x)
+            Added on both sides, rounded up to whole voxels.
+        fill : float, optional
+            Value outside the field of view; default -1000 for HU, else 0.
+
+        Raises
+        ------
+        ScanError
+            If the box is not three slices of step 1, or holds no voxel; if the margin is negative.
+        """
+        ends = [(s.start or 0, n if s.stop is None else s.stop, s.step) for s, n in zip(box, self.shape)]
+        if len(ends) != 3 or any(stop <= start or step not in (None, 1) for start, stop, step in ends):
+            raise ScanError("not a box", expected="three slices, stop above start, step 1", got=tuple(box))
+        margin = self._voxels(margin_mm)
+        low = np.array([start for start, _, _ in ends]) - margin
+        high = np.array([stop for _, stop, _ in ends]) + margin
+        fill = UNITS[self.unit] if fill is None else fill
+        holds = np.array(fill).astype(self.array.dtype) == fill
+        array = np.full(high - low, fill, dtype=self.array.dtype if holds else np.float32)
+        inner_low, inner_high = np.clip(low, 0, self.shape), np.clip(high, 0, self.shape)
+        there = tuple(slice(a, b) for a, b in zip(inner_low - low, inner_high - low))
+        array[there] = self.array[tuple(slice(a, b) for a, b in zip(inner_low, inner_high))]
+        affine = self.affine.copy()
+        affine[:3, 3] = self.voxel_to_mm(low[::-1])
+        return replace(self, array=array, affine=affine)
+
+    def pad(self, margin_mm: float | Sequence[float], *, fill: float | None = None) -> Volume:
+        """With a margin in mm (z, y, x) on every side, rounded up to whole voxels; see `crop_box`."""
+        return self.crop_box(tuple(slice(0, n) for n in self.shape), margin_mm, fill=fill)
+
     def volume_ml(self) -> float:
         """Volume of a mask, mL.
 
@@ -202,10 +258,16 @@ class Volume:
             If this is no mask, or it is empty.
         """
         self._expect_mask()
-        if not self.array.any():
+        box = filled_box(self.array)
+        if box is None:
             raise ScanError("an empty mask", expected="at least one voxel")
-        used = [np.flatnonzero(self.array.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-        return tuple(slice(int(i[0]), int(i[-1]) + 1) for i in used)
+        return box
+
+    def _voxels(self, margin_mm: float | Sequence[float]) -> np.ndarray:
+        margin = np.broadcast_to(np.asarray(margin_mm, dtype=np.float64), 3)
+        if not (np.isfinite(margin).all() and (margin >= 0).all()):
+            raise ScanError("margin_mm out of range", expected="mm, 0 or above", got=margin_mm)
+        return np.ceil(margin / self.spacing - 1e-9).astype(int)
 
     def _expect_mask(self) -> None:
         if self.unit != "mask":
@@ -219,6 +281,33 @@ class Volume:
     def __repr__(self) -> str:
         size, mm = (" x ".join(f"{v:.4g}" for v in values) for values in (self.shape, self.spacing))
         return f"Volume({self.modality} in {self.unit}, {size} voxels of {mm} mm (z, y, x))"
+
+
+def lps_axes(affine: np.ndarray, shape: Sequence[int]) -> tuple[list[int], list[bool], np.ndarray]:
+    """How an array's axes are turned so that x, y and z run (nearly) along +L, +P and +S.
+
+    Parameters
+    ----------
+    affine, shape
+        Of the array, as in a Volume.
+
+    Returns
+    -------
+    order : list of int
+        For `array.transpose`.
+    flip : list of bool
+        Which of the transposed axes to flip.
+    affine : ndarray, shape (4, 4)
+        Of the turned array.
+    """
+    cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    _, source = linear_sum_assignment(-np.abs(cosines))  # world axis i is voxel axis source[i]
+    flip = [bool(cosines[i, s] < 0) for i, s in enumerate(source)]
+    last = np.where(flip, np.array(shape)[::-1][source] - 1, 0)
+    turned = affine.copy()
+    turned[:3, :3] = affine[:3, source] * np.where(flip, -1, 1)
+    turned[:3, 3] -= turned[:3, :3] @ last
+    return [int(2 - s) for s in source[::-1]], flip[::-1], turned
 
 
 def _three(value: float | Sequence[float], name: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ class FlatTransformer(TransformerMixin, Stateful):
 
     Parameters
     ----------
-    modalities, n_genes, crop_side, crop_spacing, crop_mode, clip
+    modalities, n_genes, crop_side, crop_spacing, crop_mode, restore, harmonise, clip
         As of `CohortTransformer`.
 
     Attributes
@@ -44,6 +44,8 @@ class FlatTransformer(TransformerMixin, Stateful):
         crop_side: int = 32,
         crop_spacing: float = 3.0,
         crop_mode: str = "tumour",
+        restore: str | Mapping[str, object] = "identity",
+        harmonise: str | None = None,
         clip: float = 5.0,
     ) -> None:
         self.modalities = modalities
@@ -51,6 +53,8 @@ class FlatTransformer(TransformerMixin, Stateful):
         self.crop_side = crop_side
         self.crop_spacing = crop_spacing
         self.crop_mode = crop_mode
+        self.restore = restore
+        self.harmonise = harmonise
         self.clip = clip
 
     def fit(self, X: pd.DataFrame, y: object = None) -> FlatTransformer:

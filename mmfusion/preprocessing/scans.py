@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,19 @@ import pandas as pd
 
 from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging.cache import cached, fingerprint
-from mmfusion.imaging.files import read
+from mmfusion.imaging.files import read, read_crop
 from mmfusion.imaging.lungs import lung_field
+from mmfusion.imaging.restoration import Identity, Restorer, around, make_restorer
 from mmfusion.imaging.volume import Volume
 from mmfusion.preprocessing.base import FoldFitted
+from mmfusion.preprocessing.histograms import HistogramMatching
 
 MODES = ("tumour", "lung")
 WINDOW = (-1000.0, 400.0)
-_VERSION = 1  # of what a crop is: a new number makes cached ones again
+_VERSION = 2  # of what a crop is: a new number makes cached ones again
 _MARGIN_MM = 10.0  # round the lungs
+_CONTEXT_MM = 16.0  # round a crop, for a restorer to see
+SPLIT_HU = -500.0  # between lung and tissue, whose histograms are matched apart
 _SEEDS = ("seed_x", "seed_y", "seed_z")
 
 
@@ -35,6 +39,8 @@ def standard_crop(
     window: tuple[float, float] = WINDOW,
     *,
     mode: str = "tumour",
+    restore: str | Mapping[str, object] = "identity",
+    series: str | None = None,
 ) -> np.ndarray:
     """The cube of a CT scan that networks read; that of a file is kept in the cache.
 
@@ -52,6 +58,11 @@ def standard_crop(
         HU mapped to 0 and 1.
     mode : {"tumour", "lung"}
         A cube round `center_mm`; or the box round both lungs with 10 mm of margin, stretched to a cube.
+    restore : str or mapping
+        A restorer (`mmfusion.list_restorers()`), or a mapping of "name" and its options: applied to the part of the
+        scan that is read, and 16 mm round it, before resampling.
+    series : str, optional
+        Which series of a file of several; as of `mmfusion.imaging.read`.
 
     Returns
     -------
@@ -67,25 +78,26 @@ def standard_crop(
     """
     side, spacing, window = _checked(side, spacing, window, mode)
     center = None if center_mm is None or mode == "lung" else [float(v) for v in center_mm]
+    restorer = make_restorer(restore)
     if isinstance(scan, Volume):
-        return _crop(scan, center, side, spacing, window, mode)
+        return _crop(scan, center, side, spacing, window, mode, restorer)
     if not Path(scan).exists():
         raise ScanError("no such scan", file=scan)
     options = {"center": center, "side": side, "spacing": spacing, "window": window, "mode": mode}
-    key = {"scan": fingerprint(scan), "version": _VERSION, **options}
+    key = {"scan": fingerprint(scan), "series": series, "version": _VERSION, "restore": restorer.key(), **options}
     try:
-        return cached("crops", key, lambda: _crop(read(scan), center, side, spacing, window, mode))
+        return cached("crops", key, lambda: _crop_of_file(scan, series, center, side, spacing, window, mode, restorer))
     except ScanError as error:
         error.file = error.file or scan
         raise
 
 
 class ScanTransformer(FoldFitted):
-    """Cubes of one imaging modality, read from its files; nothing is learned from the data.
+    """Cubes of one imaging modality, read from its files; nothing is learned from the data but by `harmonise`.
 
-    Reads columns `volume` and `seed_x`, `seed_y`, `seed_z` (LPS mm). A scan without a seed is read at its lung
-    field's centre, and one `SeedWarning` lists such patients. `transform` gives float32 (n, 1, side, side, side) in
-    [0, 1], zeros for patients without a scan.
+    Reads columns `volume`, `volume_part` (which series, if there are several) and `seed_x`, `seed_y`, `seed_z` (LPS
+    mm). A scan without a seed is read at its lung field's centre, and one `SeedWarning` lists such patients.
+    `transform` gives float32 (n, 1, side, side, side) in [0, 1], zeros for patients without a scan.
 
     Parameters
     ----------
@@ -97,15 +109,35 @@ class ScanTransformer(FoldFitted):
         HU mapped to 0 and 1.
     mode : {"tumour", "lung"}
         Round the seed, or the box round both lungs stretched to a cube (seeds are not needed then).
+    restore : str or mapping
+        As of `standard_crop`. A network's weights have to be those of `fit` at prediction, too.
+    harmonise : {None, "histogram"}
+        Match the grey values of each cube to those of the patients in `fit` (`HistogramMatching`).
+
+    Attributes
+    ----------
+    restored_by_ : dict of str to object
+        What restored the scans in `fit`: options, and the hash of weights.
+    matching_ : HistogramMatching or None
+        Fitted on the cubes of the patients in `fit`.
     """
 
     def __init__(
-        self, side: int = 32, spacing: float = 3.0, window: tuple[float, float] = WINDOW, mode: str = "tumour"
+        self,
+        side: int = 32,
+        spacing: float = 3.0,
+        window: tuple[float, float] = WINDOW,
+        mode: str = "tumour",
+        *,
+        restore: str | Mapping[str, object] = "identity",
+        harmonise: str | None = None,
     ) -> None:
         self.side = side
         self.spacing = spacing
         self.window = window
         self.mode = mode
+        self.restore = restore
+        self.harmonise = harmonise
 
     def _has(self, frame: pd.DataFrame) -> np.ndarray:
         if "volume" not in frame:
@@ -113,16 +145,31 @@ class ScanTransformer(FoldFitted):
         return frame["volume"].notna().to_numpy()
 
     def _fit(self, frame: pd.DataFrame) -> None:
-        _checked(self.side, self.spacing, self.window, self.mode)
+        _, _, window = _checked(self.side, self.spacing, self.window, self.mode)
+        if self.harmonise not in (None, "histogram"):
+            raise DataError("unknown way to harmonise scans", expected="None or histogram", got=self.harmonise)
+        self.restored_by_, self.matching_ = make_restorer(self.restore).key(), None
+        if self.harmonise:
+            split = (SPLIT_HU - window[0]) / (window[1] - window[0])
+            self.matching_ = HistogramMatching(split=split if 0 < split < 1 else None).fit(self._read(frame))
 
     def _transform(self, frame: pd.DataFrame) -> np.ndarray:
+        before = getattr(self, "restored_by_", {"name": "identity"})  # bundles of the first release have none
+        if len(frame) and (now := make_restorer(self.restore).key()) != before:
+            raise DataError("scans would not be restored as in fit", expected=before, got=now)
+        out = self._read(frame)
+        self._warn([patient for patient, row in frame.iterrows() if _seed(row, patient) is None])
+        matching = getattr(self, "matching_", None)
+        return out if matching is None else matching.transform(out)
+
+    def _read(self, frame: pd.DataFrame) -> np.ndarray:
         out = np.empty((len(frame), 1, self.side, self.side, self.side), dtype=np.float32)
-        centers = [_seed(row, patient) for patient, row in frame.iterrows()]
-        self._warn([p for p, center in zip(frame.index, centers) if center is None])
-        for k, (patient, path, center) in enumerate(zip(frame.index, frame["volume"], centers)):
-            options = {"side": self.side, "spacing": self.spacing, "window": self.window, "mode": self.mode}
+        names = ("side", "spacing", "window", "mode", "restore")
+        options = {name: getattr(self, name) for name in names}
+        for k, (patient, row) in enumerate(frame.iterrows()):
+            path, center, series = row["volume"], _seed(row, patient), row.get("volume_part")
             try:
-                out[k, 0] = standard_crop(path, center, **options)
+                out[k, 0] = standard_crop(path, center, series=None if pd.isna(series) else series, **options)
             except ScanError as error:
                 error.patient = error.patient or patient
                 raise
@@ -149,19 +196,52 @@ def _checked(side: int, spacing: float, window: Sequence[float], mode: str) -> t
     return int(side), float(spacing), (low, high)
 
 
-def _crop(
-    scan: Volume, center: list[float] | None, side: int, spacing: float, window: tuple[float, float], mode: str
+def _crop_of_file(
+    path: str | Path,
+    series: str | None,
+    center: list[float] | None,
+    side: int,
+    spacing: float,
+    window: tuple[float, float],
+    mode: str,
+    restorer: Restorer,
 ) -> np.ndarray:
-    if scan.unit != "HU":
-        raise ScanError("not a CT", expected="a volume in HU", got=scan.unit)
+    if center is None or not isinstance(restorer, Identity):
+        return _crop(read(path, series), center, side, spacing, window, mode, restorer)
+    size = np.full(3, side * spacing)
+    scan = read_crop(path, center, size, size / side, series=series, fill=window[0])
+    _expect_hu(scan)
+    return _windowed(scan, window)
+
+
+def _crop(
+    scan: Volume,
+    center: list[float] | None,
+    side: int,
+    spacing: float,
+    window: tuple[float, float],
+    mode: str,
+    restorer: Restorer,
+) -> np.ndarray:
+    _expect_hu(scan)
     size = np.full(3, side * spacing)
     if center is None:
         field = lung_field(scan, _MARGIN_MM)
         center = field.center_mm
         size = field.size_mm if mode == "lung" else size
+    if not isinstance(restorer, Identity):
+        scan = restorer(around(scan, center, size + 2 * _CONTEXT_MM))
+    return _windowed(scan.crop(center, size, size / side, fill=window[0]), window)
+
+
+def _expect_hu(scan: Volume) -> None:
+    if scan.unit != "HU":
+        raise ScanError("not a CT", expected="a volume in HU", got=scan.unit)
+
+
+def _windowed(scan: Volume, window: tuple[float, float]) -> np.ndarray:
     low, high = window
-    hu = scan.crop(center, size, size / side, fill=low).array
-    return np.clip((hu - low) / (high - low), 0, 1, dtype=np.float32)
+    return np.clip((scan.array - low) / (high - low), 0, 1, dtype=np.float32)
 
 
 def _seed(row: pd.Series, patient: object) -> tuple[float, float, float] | None:

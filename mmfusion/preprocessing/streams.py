@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,9 +17,11 @@ from mmfusion.preprocessing.base import FoldFitted, Stateful, StreamSpec, check_
 from mmfusion.preprocessing.clinical import TableTransformer
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
+from mmfusion.preprocessing.harmonisation import SITE, ComBat, encoded_frame, harmonised, numeric_columns
 from mmfusion.preprocessing.scans import ScanTransformer
 
 MODALITIES = ("ct", "pet", "rna", "ehr")  # in the order of streams
+HARMONISE = (None, "combat", "histogram")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,12 @@ class CohortTransformer(TransformerMixin, Stateful):
         `kind`, `k` and `edges` of `GeneGraph`.
     crop_side, crop_spacing, crop_mode
         `side`, `spacing` (mm) and `mode` of `ScanTransformer`.
+    restore : str or mapping
+        Restorer of scans, as of `ScanTransformer`.
+    harmonise : {None, "combat", "histogram"}
+        "combat": expression and the numeric features of scans by site, `X["meta"]["site"]` (`ComBat`; health records
+        are left alone, for there a difference between sites is the patients'). "histogram": the grey values of scans
+        (`HistogramMatching`), whatever the site.
     clip : float
         Bound of z-scores, in SD.
     random_state : int
@@ -71,6 +79,8 @@ class CohortTransformer(TransformerMixin, Stateful):
         By stream.
     graphs_ : dict of str to GeneGraph
         By stream of genes.
+    harmonisers_ : dict of str to ComBat
+        By stream.
     specs_ : list of StreamSpec
         What encoders are built from.
     units_ : dict of str to str
@@ -94,6 +104,8 @@ class CohortTransformer(TransformerMixin, Stateful):
         crop_side: int = 32,
         crop_spacing: float = 3.0,
         crop_mode: str = "tumour",
+        restore: str | Mapping[str, object] = "identity",
+        harmonise: str | None = None,
         clip: float = 5.0,
         random_state: int = 0,
     ) -> None:
@@ -105,6 +117,8 @@ class CohortTransformer(TransformerMixin, Stateful):
         self.crop_side = crop_side
         self.crop_spacing = crop_spacing
         self.crop_mode = crop_mode
+        self.restore = restore
+        self.harmonise = harmonise
         self.clip = clip
         self.random_state = random_state
 
@@ -126,33 +140,49 @@ class CohortTransformer(TransformerMixin, Stateful):
         wanted = list(self.modalities) if self.modalities is not None else blocks
         if absent := sorted(set(wanted) - set(blocks)):
             raise DataError("no such modality in X", got=", ".join(absent), expected=", ".join(blocks))
-        transformers, graphs = {}, {}
+        if self.harmonise not in HARMONISE:
+            raise DataError("unknown way to harmonise", expected=", ".join(map(str, HARMONISE)), got=self.harmonise)
+        transformers, graphs, harmonisers = {}, {}, {}
         for modality in [m for m in MODALITIES if m in wanted]:
             for name, block in _blocks(X, modality):
                 with _naming(modality):
-                    transformers[name] = self._new(name, modality).fit(block)
+                    transformers[name] = transformer = self._new(name, modality).fit(block)
+                    tabular = modality != "ehr" and name not in IMAGING
+                    if self.harmonise == "combat" and tabular and numeric_columns(transformer)[0]:
+                        harmonisers[name] = self._combat(transformer, block, _site(X))
                     if modality == "rna":
-                        graphs[name] = self._graph(transformers[name], block)
+                        graphs[name] = self._graph(transformer, block, harmonisers.get(name), _site(X))
         if not transformers:
             raise DataError("nobody has any of these modalities", expected="a value somewhere", got=", ".join(wanted))
-        self.transformers_, self.graphs_ = transformers, graphs
+        self.transformers_, self.graphs_, self.harmonisers_ = transformers, graphs, harmonisers
         self.units_ = {name: transformers[name].unit_ for name in graphs}
         self.blocks_ = tuple(blocks)
         self.n_features_in_ = X.shape[1]
         self.n_fitted_, self.fitted_ids_hash_ = len(X), ids_hash(X.index)
         return self
 
-    def _graph(self, transformer: GeneTransformer, block: pd.DataFrame) -> GeneGraph:
+    def _combat(self, transformer: FoldFitted, block: pd.DataFrame, site: pd.Series) -> ComBat:
+        values = transformer.transform(block)
+        return ComBat(site=SITE).fit(encoded_frame(transformer, values, transformer.present(block), site))
+
+    def _graph(
+        self, transformer: GeneTransformer, block: pd.DataFrame, combat: ComBat | None, site: pd.Series
+    ) -> GeneGraph:
         graph = GeneGraph(self.graph, k=self.graph_k, edges=self.graph_edges, random_state=self.random_state)
         rows = block.loc[transformer.present(block)]
         rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
-        return graph.fit(transformer.transform(rows), transformer.genes_)
+        values = transformer.transform(rows)
+        if combat is not None:
+            values = harmonised(combat, transformer, values, np.ones(len(rows), dtype=bool), site.loc[rows.index])
+        return graph.fit(values, transformer.genes_)
 
     def _new(self, name: str, modality: str) -> FoldFitted:
         if modality == "rna":
             return GeneTransformer(n_genes=self.n_genes, clip=self.clip)
         if name in IMAGING:
-            return ScanTransformer(side=self.crop_side, spacing=self.crop_spacing, mode=self.crop_mode)
+            matched = self.harmonise if self.harmonise == "histogram" else None
+            crop = {"side": self.crop_side, "spacing": self.crop_spacing, "mode": self.crop_mode}
+            return ScanTransformer(**crop, restore=self.restore, harmonise=matched)
         return TableTransformer(clip=self.clip)
 
     def transform(self, X: pd.DataFrame) -> StreamInputs:
@@ -183,6 +213,8 @@ class CohortTransformer(TransformerMixin, Stateful):
                 _check_known(block, transformer)
                 present[:, column] = transformer.present(block)
                 arrays[name] = transformer.transform(block)
+                if combat := getattr(self, "harmonisers_", {}).get(name):
+                    arrays[name] = harmonised(combat, transformer, arrays[name], present[:, column], _site(X))
         if not present.any(axis=1).all():
             raise DataError(
                 "has none of the model's modalities",
@@ -226,6 +258,12 @@ def _check_cohort(X: pd.DataFrame) -> list[str]:
     return blocks
 
 
+def _site(X: pd.DataFrame) -> pd.Series:
+    """Site of each patient, missing where it is not known."""
+    known = (META, "site") in X.columns
+    return X[(META, "site")] if known else pd.Series(None, index=X.index, dtype=object)
+
+
 def _blocks(X: pd.DataFrame, modality: str) -> Iterator[tuple[str, pd.DataFrame]]:
     """Streams of a modality that anybody has, with their part of its block."""
     block = X[modality]
@@ -233,7 +271,7 @@ def _blocks(X: pd.DataFrame, modality: str) -> Iterator[tuple[str, pd.DataFrame]
     if modality not in IMAGING:
         parts = {modality: block}
     else:
-        scans = [c for c in RESERVED if c in block and c != "mask"] if "volume" in block else []
+        scans = [c for c in RESERVED if c in block and not c.startswith("mask")] if "volume" in block else []
         parts = {modality: block[scans], f"{modality}_table": block[feature_names(block, modality)]}
         if scans and not block["volume"].notna().any():  # seeds alone are no scan
             del parts[modality]

@@ -61,6 +61,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         "none".
     crop_side, crop_spacing, crop_mode
         Cube of the scan that is read: voxels, mm a voxel, "tumour" (round the seed) or "lung".
+    restore, harmonise
+        Restorer of scans (`mmfusion.list_restorers()`), and None, "combat" or "histogram": see `CohortTransformer`.
     augment : bool
         Random flips, shifts, noise, ... of training crops.
     lr, weight_decay, batch_size, max_epochs, patience, schedule
@@ -122,6 +124,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         crop_side: int = 32,
         crop_spacing: float = 3.0,
         crop_mode: str = "tumour",
+        restore: str | Mapping[str, object] = "identity",
+        harmonise: str | None = None,
         augment: bool = True,
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -157,6 +161,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         self.crop_side = crop_side
         self.crop_spacing = crop_spacing
         self.crop_mode = crop_mode
+        self.restore = restore
+        self.harmonise = harmonise
         self.augment = augment
         self.lr = lr
         self.weight_decay = weight_decay
@@ -252,7 +258,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         return torch.cat(out).double().numpy()
 
     def _transformer(self) -> CohortTransformer:
-        names = ("modalities", "n_genes", "graph", "graph_k", "graph_edges", "crop_side", "crop_spacing", "crop_mode")
+        names = ("modalities", "n_genes", "graph", "graph_k", "graph_edges", "crop_side", "crop_spacing", "crop_mode",
+                 "restore", "harmonise")  # fmt: skip
         return CohortTransformer(**{name: getattr(self, name) for name in names})
 
     def build_module(self, specs: Sequence[object], n_classes: int) -> FusionNet:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from mmfusion.data.cohort import META, presence
 from mmfusion.data.tables import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError
+from mmfusion.imaging import Volume
 from mmfusion.staging.prediction import StagePrediction
 
 _TABLES = (".csv", ".tsv", ".txt")
@@ -23,21 +24,23 @@ class PredictMixin:
 
     def predict_patient(
         self,
-        ct: str | Path | None = None,
+        ct: str | Path | Volume | None = None,
         rna: str | Path | pd.DataFrame | None = None,
         ehr: str | Path | pd.DataFrame | None = None,
         *,
         patient: str | None = None,
         seed: Sequence[float] | None = None,
+        series: str | None = None,
         rna_unit: str | None = None,
+        site: str | None = None,
         top_genes: int = 10,
     ) -> StagePrediction:
         """Stage one patient from any subset of modalities.
 
         Parameters
         ----------
-        ct : path, optional
-            Folder or ZIP of DICOM, NIfTI, NRRD; or a CSV of CT features.
+        ct : path or Volume, optional
+            Folder or ZIP of DICOM, NIfTI, NRRD; what `mmfusion.imaging.read` gave; or a CSV of CT features.
         rna : path or DataFrame, optional
             Gene expression; one patient's, or a table in which `patient` is found.
         ehr : path or DataFrame, optional
@@ -46,8 +49,12 @@ class PredictMixin:
             The patient's id in tables of several.
         seed : (x, y, z), optional
             A point in the tumour, LPS mm. Without it the lung field is used, with a warning.
+        series : str, optional
+            Which series of `ct`, where there are several: a UID or a rule, as of `mmfusion.imaging.read`.
         rna_unit : str, optional
             Unit of `rna`; default the unit that the model was fitted on.
+        site : str, optional
+            Where the patient was examined, for a model that harmonises by site.
         top_genes : int
             Genes to name.
 
@@ -68,11 +75,13 @@ class PredictMixin:
         if ehr is not None:
             blocks["ehr"] = _one(read_ehr(ehr, patient), ehr)
         if ct is not None:
-            blocks["ct"] = _scan(Path(ct), seed, patient)
+            blocks["ct"] = _scan(ct, seed, series, patient)
         if not blocks:
             raise DataError("nothing to read", patient=patient, expected="at least one of ct, rna, ehr")
         name = _whose(blocks, patient)
         X = pd.concat({m: b.set_axis([name]) for m, b in blocks.items()}, axis=1).rename_axis("patient_id")
+        if site is not None:
+            X[(META, "site")] = site
         X.attrs["units"] = {"rna": rna_unit} if rna_unit else {}
         return self.predict_row(X, top_genes=top_genes)
 
@@ -95,7 +104,7 @@ class PredictMixin:
             )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            inputs = self.transformer_.transform(X.loc[:, ~X.columns.get_level_values(0).isin([*alien, META])])
+            inputs = self.transformer_.transform(X.loc[:, ~X.columns.get_level_values(0).isin(alien)])
             proba = self._proba(inputs)[0]
             stage = self.classes_[proba.argmax()]
             genes = self._top_genes(inputs, stage, top_genes)
@@ -144,9 +153,9 @@ class PredictMixin:
 
 def _check_kinds(**sources: object) -> None:
     for modality, source in sources.items():
-        table = isinstance(source, pd.DataFrame) and modality != "ct"
-        if source is not None and not table and (not isinstance(source, str | Path) or not str(source).strip()):
-            expected = "a path" if modality == "ct" else "a path or a DataFrame"
+        loaded = isinstance(source, Volume if modality == "ct" else pd.DataFrame)
+        if source is not None and not loaded and (not isinstance(source, str | Path) or not str(source).strip()):
+            expected = f"a path or a {'Volume' if modality == 'ct' else 'DataFrame'}"
             raise DataError("not something to read", column=modality, expected=expected, got=repr(source)[:60])
 
 
@@ -170,12 +179,16 @@ def _one(table: pd.DataFrame, source: object) -> pd.DataFrame:
     return table
 
 
-def _scan(path: Path, seed: Sequence[float] | None, patient: str | None) -> pd.DataFrame:
-    if path.suffix.lower() in _TABLES:
-        return _one(read_features(path, patient), path)
-    if not path.exists():
-        raise DataError("no such scan", patient=patient, file=path)
-    row: dict[str, object] = {"volume": str(path)}
+def _scan(
+    scan: str | Path | Volume, seed: Sequence[float] | None, series: str | None, patient: str | None
+) -> pd.DataFrame:
+    if not isinstance(scan, Volume):
+        if Path(scan).suffix.lower() in _TABLES:
+            return _one(read_features(scan, patient), scan)
+        if not Path(scan).exists():
+            raise DataError("no such scan", patient=patient, file=scan)
+        scan = str(scan)
+    row: dict[str, object] = {"volume": scan} | ({} if series is None else {"volume_part": series})
     if seed is not None:
         if len(seed) != 3:
             raise DataError("a seed is a point", patient=patient, expected="x,y,z in LPS mm", got=seed)

@@ -15,8 +15,9 @@ import pandas as pd
 from IPython.display import display
 
 import mmfusion as mf
-from mmfusion import imaging, reports
+from mmfusion import reports
 from mmfusion.data.cohort import META, presence
+from mmfusion.data.scans import open_scan
 from mmfusion.reports import figures
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
@@ -51,8 +52,8 @@ table if len(table) else "No sites are recorded."
 
 # %%
 has_scan = data.X["ct", "volume"].dropna() if ("ct", "volume") in data.X else pd.Series(dtype="str")
-for patient, path in has_scan.iloc[:n_scans].items():
-    scan = imaging.read(path)
+for patient in has_scan.index[:n_scans]:
+    scan = open_scan(data, patient).volume
     figure = figures.scan_slices(scan.array.clip(-1000, 400), spacing=scan.spacing, title=patient)
     display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
 print(f"{len(has_scan)} of {len(data)} patients have a scan.")

@@ -18,6 +18,8 @@ from mmfusion.preprocessing.clinical import TableTransformer
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
+from mmfusion.preprocessing.harmonisation import ComBat
+from mmfusion.preprocessing.histograms import HistogramMatching
 from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 from tests.cohorts import tiny_cohort
@@ -55,10 +57,18 @@ def gene_frame(unit):
     return make
 
 
+def site_frame(rng, n):
+    site = rng.choice(["A", "B", "C"], n)
+    values = rng.normal(size=(n, 12)) * (1 + (site == "B"))[:, None] + 2 * (site == "C")[:, None]
+    return pd.DataFrame(values, columns=[f"f{j}" for j in range(12)]).assign(site=site, age=rng.normal(65, 9, n))
+
+
 EXAMPLES = {
     "table": (TableTransformer(), table_frame),
     **{f"genes-{u}": (GeneTransformer(n_genes=25), gene_frame(u)) for u in ("counts", "tpm", "fpkm", "log", "zscore")},
     "scans": (ScanTransformer(side=6, spacing=8.0), None),
+    "scans-matched": (ScanTransformer(side=8, spacing=8.0, restore="nlm", harmonise="histogram"), None),
+    "combat": (ComBat(covariates=["age"]), site_frame),
 }
 
 
@@ -84,7 +94,7 @@ def example(request, tmp_path, monkeypatch):
     monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path))
     transformer, make = EXAMPLES[request.param]
     make = make or request.getfixturevalue("scan_frame")
-    n = 8 if request.param == "scans" else 30
+    n = 8 if request.param.startswith("scans") else 30
     frame = make(np.random.default_rng(1), n).set_axis([f"p{i:02d}" for i in range(n)]).rename_axis("patient_id")
     frame.iloc[[1, 4, 6]] = np.nan
     return clone(transformer), frame
@@ -104,7 +114,7 @@ def as_bytes(state, arrays=None):
 def test_every_transformer_has_an_example():
     assert {type(t) for t, _ in EXAMPLES.values()} == set(package_classes(FoldFitted))
     assert set(package_classes(Stateful)) - set(package_classes(FoldFitted)) == {
-        CohortTransformer, FlatTransformer, FoldFitted, GeneGraph,
+        CohortTransformer, FlatTransformer, FoldFitted, GeneGraph, HistogramMatching,
     }  # fmt: skip
 
 
@@ -127,9 +137,9 @@ def test_held_out_rows_cannot_change_what_is_fitted(example):
     poisoned.loc[~poisoned.index.isin(train), numbers] = 1e6
     honest = as_bytes(clone(transformer).fit(frame.loc[train]).state())
     assert as_bytes(clone(transformer).fit(poisoned.loc[train]).state()) == honest
-    if isinstance(transformer, ScanTransformer):
+    if getattr(transformer, "harmonise", "tables") is None:
         return  # learns nothing
-    assert as_bytes(clone(transformer).fit(poisoned.assign(**{numbers[0]: 9.0})).state()) != honest  # it would show
+    assert as_bytes(clone(transformer).fit(frame.assign(**{numbers[0]: 9.0})).state()) != honest  # it would show
 
 
 def test_absent_rows_do_not_change_what_is_fitted(example):
@@ -199,12 +209,14 @@ def tables(out):
     return out.arrays.values() if isinstance(out, StreamInputs) else [out.to_numpy()]
 
 
-@pytest.fixture(params=["streams", "random graph", "flat"])
+@pytest.fixture(params=["streams", "random graph", "flat", "combat", "flat combat"])
 def whole(request):
     return {
         "streams": CohortTransformer(n_genes=10, graph_k=3),
         "random graph": CohortTransformer(n_genes=10, graph="random", graph_k=3),
         "flat": FlatTransformer(n_genes=10),
+        "combat": CohortTransformer(n_genes=10, graph_k=3, harmonise="combat"),
+        "flat combat": FlatTransformer(n_genes=10, harmonise="combat"),
     }[request.param]
 
 

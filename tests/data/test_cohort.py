@@ -4,6 +4,7 @@ import pytest
 
 from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.errors import DataError
+from tests.cohorts import tiny_cohort
 
 IDS = pd.Index(["a", "b", "c", "d"], name="patient_id")
 
@@ -105,3 +106,30 @@ def test_inputs_stay_as_they_are():
 def test_bad_tables(change, message):
     with pytest.raises(DataError, match=message):
         cohort(**change)
+
+
+def test_features_join_a_block():
+    cohort = tiny_cohort(10)
+    deep = pd.DataFrame({"pred_0": [1.0, 2.0, 3.0]}, index=["P001", "P005", "stranger"])
+    joined = cohort.with_features("ct", deep)
+    assert list(joined.table["ct"].columns) == [*cohort.table["ct"].columns, "pred_0"]
+    assert joined.table["ct", "pred_0"].dropna().to_dict() == {"P001": 1.0, "P005": 2.0}
+    assert joined.units == cohort.units
+    assert ("ct", "pred_0") not in cohort.table
+    alone = cohort.with_features("ct", deep, only=True)
+    assert list(alone.table["ct"].columns) == ["pred_0"]
+    assert list(alone.table["rna"].columns) == list(cohort.table["rna"].columns)
+    assert list(cohort.with_features("pet", deep).modalities) == ["ct", "ehr", "pet", "rna"]
+
+
+@pytest.mark.parametrize(
+    ("features", "problem"),
+    [
+        (pd.DataFrame({"pred_0": [1.0]}, index=["stranger"]), "none of these patients"),
+        (pd.DataFrame({"pred_0": [1.0, 2.0]}, index=["P001", "P001"]), "duplicate patient id"),
+        (pd.DataFrame({"sphericity": [1.0]}, index=["P001"]), "duplicate column"),
+    ],
+)
+def test_features_that_do_not_fit(features, problem):
+    with pytest.raises(DataError, match=problem):
+        tiny_cohort(10).with_features("ct", features)

@@ -202,3 +202,13 @@ def test_nothing_there(tmp_path):
         discover(tmp_path / "nowhere")
     with pytest.raises(DataError, match="unknown unit"):
         discover(tmp_path, rna_unit="rpkm")
+
+
+def test_deep_features_are_known_by_their_columns(tmp_path):
+    (tmp_path / "clinic.csv").write_text("patient_id,stage\nP-001,IA\nP-002,IIB\n")
+    (tmp_path / "radio.csv").write_text("Case ID,Gender,pred_0,pred_1\nP-001,Male,0.5,1\nP-002,Female,0.1,2\n")
+    found = discover(tmp_path)
+    assert row(found, "radio.csv")["as"] == "ehr features, ct features"
+    cohort = load_cohort(found.write())
+    assert list(cohort.table["ct"].columns) == ["pred_0", "pred_1"]
+    assert list(cohort.table["ehr"].columns) == ["sex"]

@@ -237,6 +237,14 @@ def test_the_demo_by_name(tmp_path, generator, monkeypatch):
     assert (tmp_path / "demo").is_dir()
 
 
+def test_a_cohort_of_an_older_generator_is_not_found(tmp_path, generator, monkeypatch):
+    path = generated(tmp_path, n=4)
+    load_cohort(path)
+    monkeypatch.setattr(mmfusion.synthetic, "VERSION", VERSION + 1)
+    load_cohort(path)
+    assert generator == [(4, 0)] * 2
+
+
 def test_a_generator_that_cannot_run(tmp_path, generator):
     with pytest.raises(ManifestError, match="another version") as raised:
         load_cohort(generated(tmp_path, version=99))

@@ -173,3 +173,15 @@ def test_features_keep_numbers_and_categories(tmp_path):
     table = read_features(write(tmp_path, "PatientID,shape,volume\np1,round,3.5\np2,,\n"))
     assert table.loc["p1"].to_dict() == {"shape": "round", "volume": 3.5}
     assert table.loc["p2"].isna().all()
+
+
+def test_of_deep_features_nothing_else_is_read(tmp_path):
+    """As fmcib publishes them: beside paths, seeds, stage and survival."""
+    text = ",PatientID,Overall.Stage,Survival.time,coordX,image_path,pred_0,pred_1\n0,p1,IIIb,9,1.5,/x,0.1,-2e-3\n"
+    table = read_features(write(tmp_path, text + "1,p2,I,8,2.5,/y,3,\n"))
+    assert list(table.columns) == ["pred_0", "pred_1"]
+    assert table.index.tolist() == ["p1", "p2"]
+    np.testing.assert_array_equal(table.to_numpy(), [[0.1, -0.002], [3, np.nan]])
+    with pytest.raises(DataError, match="pred_1: not a number") as raised:
+        read_features(write(tmp_path, text + "1,p2,I,8,2.5,/y,3,x\n"))
+    assert raised.value.patient == "p2"

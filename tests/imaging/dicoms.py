@@ -14,8 +14,8 @@ AXIAL = (1, 0, 0, 0, 1, 0)
 
 
 def phantom_hu(shape=(6, 16, 20)) -> np.ndarray:
-    """Every voxel another value, int16 (z, y, x), so that any flip or transposition shows."""
-    return (np.arange(np.prod(shape)).reshape(shape) % 2500 - 1000).astype(np.int16)
+    """Int16 (z, y, x), -1000 to 1499 HU in every slice, and neighbours differ, so that any flip or shift shows."""
+    return (np.arange(np.prod(shape)).reshape(shape) * 1237 % 2500 - 1000).astype(np.int16)
 
 
 def write_series(
@@ -27,9 +27,13 @@ def write_series(
     *,
     series: str = "1",
     modality: str = "CT",
+    description: str = "",
     change: Callable[[Dataset, int], None] | None = None,
 ) -> Path:
-    """Write one file per slice of `hu` (z, y, x); the slice step runs along the cross product of `orientation`."""
+    """Write one file per slice of `hu` (z, y, x); the slice step runs along the cross product of `orientation`.
+
+    With modality "PT", `hu` are Bq/mL (int16), of 350 MBq given to 70 kg an hour before the scan: see `SUV_PER_BQML`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     row, column = np.array(orientation, dtype=float).reshape(2, 3)
     for k, plane in enumerate(hu):
@@ -37,13 +41,31 @@ def write_series(
         ds.SeriesInstanceUID = generate_uid(entropy_srcs=["series", series])
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[series, str(k)])
         ds.Modality, ds.InstanceNumber = modality, k + 1
+        ds.SeriesDescription, ds.SeriesNumber = description, 1 + sum(map(ord, series)) % 1000
         if modality == "PT":
-            ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
+            _make_pet(ds, plane)
         if change:
             change(ds, k)
         # neither the order of names nor InstanceNumber tells the order of slices
         ds.save_as(folder / f"{series}_{(k * 7) % 1000:03d}.dcm", enforce_file_format=True)
     return folder
+
+
+SUV_PER_BQML = 70_000 / (350e6 * 2 ** (-3600 / 6586.2))
+
+
+def _make_pet(ds: Dataset, plane: np.ndarray) -> None:
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
+    ds.Units, ds.DecayCorrection, ds.CorrectedImage = "BQML", "START", ["DECY", "ATTN", "SCAT"]
+    ds.SeriesType, ds.PatientWeight = ["WHOLE BODY", "IMAGE"], 70
+    ds.SeriesDate = ds.AcquisitionDate = "20200229"
+    ds.SeriesTime, ds.AcquisitionTime = "140000", "140210.5"
+    tracer = Dataset()
+    tracer.RadionuclideTotalDose, tracer.RadionuclideHalfLife = 350e6, 6586.2
+    tracer.RadiopharmaceuticalStartTime = "130000.00"
+    ds.RadiopharmaceuticalInformationSequence = [tracer]
+    ds.RescaleSlope, ds.RescaleIntercept = 1, 0
+    ds.PixelData = plane.astype("<i2").tobytes()
 
 
 def _slice(plane, position, spacing, orientation) -> Dataset:

@@ -1,11 +1,12 @@
 import stat
 import zipfile
+import zlib
 
 import pytest
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging import archive, read
-from mmfusion.imaging.archive import zip_members
+from mmfusion.imaging.archive import members
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 
@@ -36,7 +37,7 @@ def test_links(tmp_path):
 
 def test_bomb_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = zip_of(tmp_path / "bomb.zip", **{"a.dcm": bytes(40 * 2**20)})
-    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *a: pytest.fail("read"))
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a: pytest.fail("read"))
     with pytest.raises(ScanError, match=r"suspiciously far .*100 times at most; got \d+ times, to 40 MiB"):
         read(path)
 
@@ -59,7 +60,7 @@ def test_damaged(tmp_path):
     with pytest.raises(ScanError, match="ZIP cannot be read"):
         read(path)
     path.write_bytes(whole[:300] + bytes(100) + whole[400:])
-    with pytest.raises(ScanError, match="ZIP cannot be read"):
+    with pytest.raises(ScanError, match=r"s.zip:a/b/c/1_000.dcm: cannot be read"):
         read(path)
 
 
@@ -72,6 +73,42 @@ def test_encrypted(tmp_path):
         read(path)
 
 
+def test_a_changed_byte_is_seen(tmp_path):
+    path = zipped(write_series(tmp_path / "s", phantom_hu()), tmp_path / "s.zip")
+    with zipfile.ZipFile(path) as file:
+        info = file.infolist()[2]
+    data = bytearray(path.read_bytes())
+    data[info.header_offset + 30 + len(info.filename) + info.compress_size - 20] ^= 255
+    path.write_bytes(bytes(data))
+    with pytest.raises(ScanError, match=r"1_014.dcm: cannot be read .*copy or download"):
+        read(path)
+
+
 def test_hidden_files_are_passed_over(tmp_path):
     path = zip_of(tmp_path / "s.zip", **{"b/x": b"2", "a": b"1", "__MACOSX/._x": b"3", ".DS_Store": b"4"})
-    assert list(zip_members(path)) == [("a", b"1"), ("b/x", b"2")]
+    (tmp_path / ".hidden").write_bytes(b"5")
+    with members(path) as found:
+        assert [(m.name, m.read()) for m in found] == [(f"{path}:a", b"1"), (f"{path}:b/x", b"2")]
+    with members(tmp_path) as found:
+        assert [m.read() for m in found] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_parts_of_a_file(tmp_path, kind):
+    data = bytes(range(256)) * 1000
+    (tmp_path / "x").write_bytes(data)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", kind) as file:
+        file.writestr("x", data)
+    for path in (tmp_path / "x", tmp_path / "x.zip"):
+        with members(path) as (member,):
+            assert member.size == len(data)
+            assert member.read() == data
+            assert member.read(70_000, 5000) == data[70_000:75_000]
+            assert member.read(255_990, 100) == data[255_990:]
+
+
+def test_without_the_faster_inflater(tmp_path, monkeypatch):
+    path = zipped(write_series(tmp_path / "s", phantom_hu()), tmp_path / "s.zip")
+    expected = read(path).array
+    monkeypatch.setattr(archive, "inflater", zlib)
+    assert (read(path).array == expected).all()

@@ -1,22 +1,18 @@
 import shutil
-import zipfile
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.uid import RLELossless, generate_uid
+from pydicom.uid import generate_uid
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging import read
-from mmfusion.imaging.dicom import read_series
+from mmfusion.imaging import read, read_crop
+from mmfusion.imaging.pixels import SlicedArray
+from mmfusion.imaging.series import ScanWarning
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 TILT = np.deg2rad(10)
-
-
-def series_uid(name):
-    return str(generate_uid(entropy_srcs=["series", name]))
 
 
 def itk(folder):
@@ -57,20 +53,6 @@ def test_folder_zip_and_nesting_are_alike(tmp_path):
         np.testing.assert_array_equal(got.affine, expected.affine)
 
 
-def test_real_ct(shared_data, tmp_path):
-    archive = shared_data / "nsclc_radiogenomics" / "ct" / "R01-001.zip"
-    volume = read(archive)
-    with zipfile.ZipFile(archive) as file:
-        file.extractall(tmp_path)
-    assert volume.shape == (89, 512, 512)
-    assert_same(volume, itk(tmp_path / "R01-001"))
-
-
-def test_real_padding(shared_data):
-    volume = read(shared_data / "pet_ct" / "AMC-001_ct.zip")  # PixelPaddingValue -2000
-    assert volume.array.min() == -1024
-
-
 def test_rescale_and_padding(tmp_path):
     def change(ds, k):
         ds.RescaleSlope, ds.RescaleIntercept = 0.5, -500
@@ -86,56 +68,12 @@ def test_rescale_and_padding(tmp_path):
     assert volume.array[2, 0, 0] == volume.array[2, 0, 1] == -1024
 
 
-def test_compressed_slices(tmp_path):
-    folder = write_series(tmp_path, phantom_hu())
-    expected = read(folder).array
-    for path in folder.iterdir():
-        ds = pydicom.dcmread(path)
-        ds.compress(RLELossless)
-        ds.save_as(path)
-    np.testing.assert_array_equal(read(folder).array, expected)
-
-
 def test_one_file_is_one_slice(tmp_path, shared_data):
     folder = write_series(tmp_path, phantom_hu())
     volume = read(sorted(folder.iterdir())[0])
     assert volume.shape == (1, 16, 20)
     assert volume.spacing == pytest.approx((2.5, 0.8, 0.7))
     assert read(shared_data / "dicom_seg" / "ct_image.dcm").shape[0] == 1
-
-
-def test_what_is_not_ct_is_passed_over_beside_one_series(tmp_path):
-    hu = phantom_hu()
-    write_series(tmp_path, hu, series="ct")
-    write_series(tmp_path, hu, series="pt", modality="PT")
-
-    def localizer(ds, k):
-        ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
-
-    write_series(tmp_path, hu[:1], series="scout", change=localizer)
-    np.testing.assert_array_equal(read(tmp_path).array, hu)
-
-
-def test_mixed_series_are_refused_and_listed(tmp_path):
-    write_series(tmp_path, phantom_hu(), series="a")
-    write_series(tmp_path, phantom_hu()[:4] + 7, series="b")
-    with pytest.raises(ScanError, match="2 CT series") as error:
-        read(tmp_path)
-    for name, n in (("a", 6), ("b", 4)):
-        assert f"{series_uid(name)} ({n} slices)" in str(error.value)
-    np.testing.assert_array_equal(read(tmp_path, series=series_uid("b")).array, phantom_hu()[:4] + 7)
-    with pytest.raises(ScanError, match="no such CT series"):
-        read(tmp_path, series="1.2.3")
-
-
-def test_no_ct(tmp_path):
-    write_series(tmp_path / "pt", phantom_hu(), modality="PT")
-    with pytest.raises(ScanError, match=r"no CT series .*got 6 of PT"):
-        read(tmp_path / "pt")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "notes.txt").write_text("nothing")
-    with pytest.raises(ScanError, match="no DICOM image at all"):
-        read(tmp_path / "empty")
 
 
 @pytest.mark.parametrize("keep", [0, 100, 180, 420, 700, -100], ids=lambda n: f"{n} bytes")
@@ -154,16 +92,6 @@ def test_not_dicom_at_all(tmp_path):
         read(tmp_path)
 
 
-def test_no_decoder(tmp_path):
-    def change(ds, k):
-        ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.70"
-        ds.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8 no jpeg \xff\xd9"])
-        ds["PixelData"].VR = "OB"
-
-    with pytest.raises(ScanError, match=r"no decoder for this compression|truncated or damaged"):
-        read(write_series(tmp_path, phantom_hu(), change=change))
-
-
 @pytest.mark.parametrize(("gone", "message"), [([2], "1 slice is missing"), ([2, 3], "2 slices are missing")])
 def test_missing_slices(tmp_path, gone, message):
     folder = write_series(tmp_path, phantom_hu((9, 8, 8)))
@@ -180,9 +108,23 @@ def test_missing_slice_among_three(tmp_path):
         read(folder)
 
 
-def test_doubled_slice(tmp_path):
+def test_a_copy_of_a_slice_is_passed_over(tmp_path):
     folder = write_series(tmp_path, phantom_hu())
+    expected = read(folder)
     shutil.copy(folder / "1_014.dcm", folder / "copy.dcm")
+    for path in (folder, zipped(folder, tmp_path.with_suffix(".zip"))):
+        with pytest.warns(ScanWarning, match=r"copy.dcm: passed over, the same file"):
+            np.testing.assert_array_equal(read(path).array, expected.array)
+
+
+@pytest.mark.parametrize("same_uid", [True, False])
+def test_doubled_slice(tmp_path, same_uid):
+    folder = write_series(tmp_path, phantom_hu())
+    ds = pydicom.dcmread(folder / "1_014.dcm")
+    ds.PixelData = bytes(len(ds.PixelData))
+    if not same_uid:
+        ds.SOPInstanceUID = generate_uid()
+    ds.save_as(folder / "other.dcm")
     with pytest.raises(ScanError, match=r"two slices at one place, 105.00 mm .*1_014.dcm"):
         read(folder)
 
@@ -202,6 +144,23 @@ def test_jitter_of_positions_is_no_gap(tmp_path):
 
     volume = read(write_series(tmp_path, phantom_hu((9, 8, 8)), change=change))
     assert volume.spacing[0] == pytest.approx(1.25)
+
+
+def test_gaps_that_grow(tmp_path):
+    def change(ds, k):
+        ds.ImagePositionPatient = [-30, -40, 100 + 2.0 * k + 0.01 * k**2]
+
+    with pytest.raises(ScanError, match=r"uneven spacing"):
+        read(write_series(tmp_path, phantom_hu((19, 8, 8)), change=change))
+
+
+def test_a_slice_aside(tmp_path):
+    def change(ds, k):
+        if k == 3:
+            ds.ImagePositionPatient = [-20, -40, 107.5]
+
+    with pytest.raises(ScanError, match=r"1_021.dcm: a slice shifted against the others .*got 10.0 mm"):
+        read(write_series(tmp_path, phantom_hu(), change=change))
 
 
 def test_tilted_gantry(tmp_path):
@@ -224,10 +183,14 @@ def test_tilted_gantry(tmp_path):
     [
         ("PixelSpacing", [1.0, 1.0], "unlike the others"),
         ("ImageOrientationPatient", [0, 1, 0, 1, 0, 0], "unlike the others"),
-        ("RescaleSlope", None, "not a usable CT slice"),
-        ("ImagePositionPatient", None, "not a usable CT slice.*ImagePositionPatient"),
+        ("RescaleSlope", None, "not a usable slice .*RescaleSlope"),
+        ("ImagePositionPatient", None, "not a usable slice.*ImagePositionPatient"),
+        ("Rows", 15, "unlike the others"),
+        ("RescaleSlope", -1, "cannot be HU"),
+        ("RescaleType", "OD", "RescaleType: values that are not HU .*got OD"),
+        ("BitsAllocated", 12, "BitsAllocated: a damaged header .*got 12"),
+        ("SamplesPerPixel", 3, "3 values a pixel"),
         ("NumberOfFrames", 3, "single-frame"),
-        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2.1", "enhanced"),
     ],
 )
 def test_a_slice_that_does_not_fit(tmp_path, tag, value, message):
@@ -239,7 +202,7 @@ def test_a_slice_that_does_not_fit(tmp_path, tag, value, message):
                 setattr(ds, tag, value)
 
     with pytest.raises(ScanError, match=message) as error:
-        read_series(write_series(tmp_path, phantom_hu(), change=change))
+        read(write_series(tmp_path, phantom_hu(), change=change))
     assert "1_021.dcm" in str(error.value)
 
 
@@ -249,3 +212,85 @@ def test_single_slice_needs_thickness(tmp_path):
 
     with pytest.raises(ScanError, match="without thickness"):
         read(write_series(tmp_path, phantom_hu()[:1], change=change))
+
+
+def test_raw_values_are_no_hu(tmp_path):
+    rng = np.random.default_rng(0)
+    hu = np.where(rng.random((6, 40, 40)) < 0.5, -1000, 40).astype(np.int16)
+
+    def unscaled(ds, k):
+        ds.RescaleIntercept = 0
+
+    with pytest.raises(ScanError, match=r"values that cannot be HU .*got 24 to 1064.*rescale"):
+        read(write_series(tmp_path / "a", hu, change=unscaled))
+    with pytest.raises(ScanError, match=r"values that cannot be HU .*inverted"):
+        read(write_series(tmp_path / "b", -hu))
+
+    def unsigned(ds, k):
+        ds.RescaleIntercept, ds.PixelRepresentation = 0, 0
+
+    with pytest.raises(ScanError, match=r"RescaleIntercept: values that cannot be HU"):
+        read(write_series(tmp_path / "c", hu, change=unsigned))
+    with pytest.raises(ScanError, match=r"every voxel has one value"):
+        read(write_series(tmp_path / "d", np.full_like(hu, -1000)))
+    assert read(write_series(tmp_path / "e", hu)).array.max() == 40
+
+
+ORIENTATIONS = {
+    "axial": (1, 0, 0, 0, 1, 0),
+    "prone": (-1, 0, 0, 0, -1, 0),
+    "coronal": (1, 0, 0, 0, 0, -1),
+    "sagittal": (0, 1, 0, 0, 0, -1),
+    "oblique": (*np.round([np.cos(0.2), np.sin(0.2)], 6), 0, *np.round([-np.sin(0.2), np.cos(0.2)], 6), 0),
+}
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+def test_crop_is_that_of_the_whole(tmp_path, orientation, modality):
+    values = phantom_hu((14, 30, 26)) if modality == "CT" else np.abs(phantom_hu((14, 30, 26)))
+    folder = write_series(tmp_path / "s", values, orientation=orientation, modality=modality)
+    whole = read(folder)
+    rng = np.random.default_rng(1)
+    for path in (folder, zipped(folder, tmp_path / "s.zip")):
+        for spacing in (None, 1.0, (3.0, 0.6, 1.1)):
+            center = whole.voxel_to_mm(rng.uniform(0, np.array(whole.shape[::-1]) - 1))
+            size = rng.uniform(3, 15, 3)
+            crop, expected = read_crop(path, center, size, spacing), whole.crop(center, size, spacing)
+            np.testing.assert_array_equal(crop.array, expected.array)
+            np.testing.assert_array_equal(crop.affine, expected.affine)
+            assert (crop.modality, crop.unit) == (whole.modality, whole.unit)
+    filled = read_crop(folder, whole.center_mm, 100, 5.0, fill=-7).array
+    np.testing.assert_array_equal(filled, whole.crop(whole.center_mm, 100, 5.0, fill=-7).array)
+    assert filled[0, 0, 0] == -7
+    with pytest.raises(ScanError, match="a point outside the scan"):
+        read_crop(folder, (500, 0, 0), 10)
+
+
+def test_crop_reads_what_it_needs_and_checks_the_rest(tmp_path, monkeypatch):
+    folder = write_series(tmp_path, phantom_hu((40, 16, 20)))
+    read_slices = []
+    values = SlicedArray._values
+
+    def counted(self, k, y, x):
+        read_slices.append((k, y))
+        return values(self, k, y, x)
+
+    monkeypatch.setattr(SlicedArray, "_values", counted)
+    read_crop(folder, (-25, -35, 150), 5.0)
+    assert len({k for k, _ in read_slices}) <= 3 + 10
+    assert any(y.stop - y.start < 16 for _, y in read_slices)
+    (folder / "1_000.dcm").unlink()
+    read_crop(folder, (-25, -35, 150), 5.0)
+    (folder / "1_266.dcm").unlink()  # far from the crop
+    with pytest.raises(ScanError, match="1 slice is missing"):
+        read_crop(folder, (-25, -35, 120), 5.0)
+
+
+def test_names_its_series_and_frame(tmp_path):
+    def change(ds, k):
+        ds.FrameOfReferenceUID = "1.2.3"
+
+    volume = read(write_series(tmp_path, phantom_hu(), series="a", change=change))
+    assert volume.series_uid == str(generate_uid(entropy_srcs=["series", "a"]))
+    assert volume.frame_of_reference == "1.2.3"

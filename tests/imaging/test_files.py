@@ -5,7 +5,7 @@ import SimpleITK as sitk
 
 import mmfusion as mf
 from mmfusion.errors import ScanError
-from mmfusion.imaging import read, read_mask
+from mmfusion.imaging import read, read_crop, read_mask
 from tests.imaging.dicoms import phantom_hu, write_series
 
 SPACING, ORIGIN = (2.5, 0.8, 0.7), (-30.0, -40.0, 100.0)
@@ -68,6 +68,62 @@ def test_real_volumes(shared_data):
     np.testing.assert_array_equal(nifti.array, np.maximum(sitk.GetArrayFromImage(image), -1024))
     np.testing.assert_allclose(nifti.affine[:3, 3], image.GetOrigin())
     assert nifti.array.min() == -1024  # -1207 in the file
+
+
+def test_unit_of_a_file_that_does_not_say(tmp_path):
+    suv = np.abs(phantom_hu()).astype(np.float32) / 200
+    path = written(tmp_path / "pet.nii.gz", suv)
+    volume = read(path, unit="SUVbw")
+    assert (volume.modality, volume.unit, volume.array.dtype) == ("PT", "SUVbw", np.float32)
+    np.testing.assert_array_equal(volume.array, suv)
+    crop = read_crop(path, volume.center_mm, 4.0, unit="SUVbw")
+    np.testing.assert_array_equal(crop.array, volume.crop(volume.center_mm, 4.0).array)
+    with pytest.raises(ScanError, match=r"values that cannot be HU .*got 0 to 7.*unit='SUVbw'"):
+        read(path)
+    with pytest.raises(ScanError, match="unknown unit"):
+        read(path, unit="Bq")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        ((phantom_hu() > 0).astype(np.uint8), "values that cannot be HU .*a mask"),
+        (((phantom_hu() + 1000) // 10).astype(np.uint8), "values that cannot be HU .*without a window"),
+        ((phantom_hu() + 1024), "values that cannot be HU .*rescale"),
+        (np.zeros((6, 16, 20), np.int16), "every voxel has one value"),
+        (np.full((6, 16, 20), 1e300), "values that are not numbers"),
+    ],
+    ids=["mask", "window", "raw", "empty", "overflow"],
+)
+def test_values_that_cannot_be_hu(tmp_path, array, message):
+    with pytest.raises(ScanError, match=message):
+        read(written(tmp_path / "v.nii.gz", array))
+
+
+def test_crop_of_a_file(tmp_path):
+    path = written(tmp_path / "v.nrrd", turn=(-1, -1, 1))
+    volume = read(path)
+    np.testing.assert_array_equal(read_crop(path, volume.center_mm, 5, 1.5).array,
+                                  volume.crop(volume.center_mm, 5, 1.5).array)  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_changed_files(tmp_path, suffix):
+    path = written(tmp_path / f"v{suffix}")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            data[rng.integers(min(len(data), 400))] = rng.integers(256)
+        path.write_bytes(bytes(data) if rng.random() < 0.7 else whole[: rng.integers(len(whole))])
+        try:
+            volume = read(path)
+        except ScanError as error:
+            assert path.name in str(error)
+        else:
+            assert np.isfinite(volume.array).all()
+            assert np.isfinite(volume.affine).all()
 
 
 def test_a_mask_is_what_is_not_zero(tmp_path):

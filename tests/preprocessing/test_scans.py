@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from mmfusion.errors import DataError, ScanError
+from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume
+from mmfusion.imaging.restoration import around, restore
 from mmfusion.preprocessing import scans
 from mmfusion.preprocessing.scans import ScanTransformer, SeedWarning, standard_crop
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
+from tests.imaging.restorers import write_network
 from tests.imaging.test_lungs import chest
 
 
@@ -76,7 +78,7 @@ def test_crops_of_files_are_cached(scan, tmp_path, monkeypatch):
     path = saved(scan, tmp_path / "a.nii.gz")
     first = standard_crop(path, (10, 20, 30))
     reads = []
-    monkeypatch.setattr(scans, "read", lambda p: reads.append(p) or scan)
+    monkeypatch.setattr(scans, "read_crop", lambda p, *a, series, **k: reads.append(p) or scan.crop(*a, **k))
     np.testing.assert_array_equal(standard_crop(path, np.array([10, 20, 30]), window=[-1000, 400]), first)
     assert not reads
     standard_crop(path, (10, 20, 31))
@@ -181,3 +183,66 @@ def test_real_tumour(shared_data):
     hu = crop * 1400 - 1000
     assert hu[15:17, 15:17, 15:17].mean() > -50  # the nodule
     assert hu[15:17, 15:17, 21:24].mean() < -750  # lung 20 mm medial to it
+
+
+def noisy(scan):
+    noise = np.random.default_rng(0).normal(0, 40, scan.shape)
+    return Volume(np.round(scan.array + noise).astype(np.int16), scan.affine)
+
+
+def test_restored_before_it_is_resampled(scan, tmp_path):
+    volume = noisy(scan)
+    plain, restored = (standard_crop(volume, (10, 20, 30), side=16, restore=r) for r in ("identity", "nlm"))
+    assert restored[8, 8, 8] == pytest.approx(plain[8, 8, 8], abs=0.03)  # the ball
+    lung = (slice(0, 4),) * 3
+    assert restored[lung].std() < 0.7 * plain[lung].std()
+    box = around(volume, (10, 20, 30), 16 * 3 + 32)
+    expected = standard_crop(restore(box, "nlm"), (10, 20, 30), side=16)
+    np.testing.assert_array_equal(restored, expected)
+    path = saved(volume, tmp_path / "a.nii.gz")
+    np.testing.assert_array_equal(standard_crop(path, (10, 20, 30), side=16, restore="nlm"), restored)
+
+
+def test_crops_restored_otherwise_are_others_in_the_cache(scan, tmp_path, cache):
+    path = saved(noisy(scan), tmp_path / "a.nii.gz")
+    ways = ["identity", "nlm", {"name": "nlm"}, {"name": "nlm", "strength": 2.0}, "wavelet"]
+    crops = [standard_crop(path, (10, 20, 30), side=8, restore=way) for way in ways]
+    np.testing.assert_array_equal(crops[1], crops[2])
+    assert len({crop.tobytes() for crop in crops}) == 4
+    again = [standard_crop(path, (10, 20, 30), side=8, restore=way) for way in ways]
+    np.testing.assert_array_equal(again, crops)
+
+
+def test_lungs_are_found_before_restoration(tmp_path):
+    volume, _ = chest()
+    ways = ("identity", {"name": "nlm", "sigma_hu": 0})
+    a, b = (standard_crop(volume, side=12, mode="lung", restore=way) for way in ways)
+    np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_scans_are_restored_at_prediction_as_in_fit(scan, tmp_path):
+    X = frame(noisy(scan), tmp_path, 2)
+    weights = write_network(tmp_path / "network")
+    fitted = ScanTransformer(side=4, restore={"name": "cellpose", "weights": str(weights)}).fit(X)
+    state = copy.deepcopy(fitted.state())
+    np.testing.assert_array_equal(ScanTransformer.from_state(state).transform(X), fitted.transform(X))
+    assert len(fitted.restored_by_["weights"]) == 64
+    write_network(weights, seed=1)
+    with pytest.raises(DataError, match="scans would not be restored as in fit"):
+        ScanTransformer.from_state(state).transform(X)
+
+
+def test_a_state_from_before_restoration(scan, tmp_path):
+    X = frame(scan, tmp_path, 2)
+    fitted = ScanTransformer(side=8).fit(X)
+    state = fitted.state()
+    for name in ("restore", "harmonise"):
+        del state["params"][name]
+    for name in ("restored_by_", "matching_"):
+        del state["fitted"][name]
+    np.testing.assert_array_equal(ScanTransformer.from_state(state).transform(X), fitted.transform(X))
+
+
+def test_no_such_restorer(scan, tmp_path):
+    with pytest.raises(MMFusionError, match="no restorer called 'magic'"):
+        ScanTransformer(restore="magic").fit(frame(scan, tmp_path, 2))

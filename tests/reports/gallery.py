@@ -6,7 +6,10 @@ import pandas as pd
 from mmfusion.explain.gene_attribution import GeneAttribution
 from mmfusion.explain.modalities import ModalityAttribution
 from mmfusion.explain.scans import ScanAttribution
+from mmfusion.imaging import Volume
+from mmfusion.imaging.restoration import compare_restorers
 from mmfusion.metrics import minimum_detectable_difference, paired_table, score_table, scores_by_group
+from mmfusion.preprocessing.separability import site_separability
 from mmfusion.reports import figures
 from tests.cohorts import tiny_cohort
 from tests.metrics.predictions import CLASSES, predictions
@@ -73,6 +76,32 @@ def gene_null_table():
     return pd.DataFrame(
         {"observed": observed, "null_mean": 0.008, "null_sd": 0.003, "fdr": fdr}, index=[f"GENE{i}" for i in range(30)]
     )
+
+
+def restored():
+    axes = np.meshgrid(*[np.arange(n) - n / 2 for n in (14, 48, 48)], indexing="ij", sparse=True)
+    radius = np.sqrt(sum(a**2 for a in axes))
+    hu = np.where(radius < 8, 40, -800) + 30 * np.random.default_rng(7).normal(size=radius.shape)
+    scan = Volume(hu.astype(np.float32), np.eye(4))
+    reference = Volume(np.where(radius < 8, 40, -800).astype(np.float32), np.eye(4))
+    lesion = Volume(radius < 8, np.eye(4), unit="mask")
+    return compare_restorers(scan, mask=lesion, reference=reference, predict=lambda v: {"I": float(v.array[7].mean())})
+
+
+def surveyed():
+    rng = np.random.default_rng(3)
+    n = 30
+    table = pd.DataFrame({"z_mm": rng.choice([1.0, 1.25, 2.5, 5.0], n), "x_mm": rng.uniform(0.6, 0.95, n)})
+    table["p1"], table["p50"] = -1000 + rng.uniform(0, 15, n), rng.normal(-830, 40, n)
+    table["p99"] = rng.normal(350, 50, n)
+    return table.assign(lungs_ml=rng.lognormal(8.2, 0.3, n), lesion_ml=rng.lognormal(2, 1.2, n))
+
+
+def sites():
+    rng = np.random.default_rng(8)
+    site = pd.Series(rng.choice(["Stanford", "Palo Alto", "Hospital 3"], 120), index=[f"P{i}" for i in range(120)])
+    values = rng.normal(size=(120, 30)) + 2.0 * (site == "Stanford").to_numpy()[:, None] * rng.random(30)
+    return site_separability(pd.DataFrame(values, index=site.index).add_prefix("f"), site, repeats=1)
 
 
 def every_figure():
@@ -146,6 +175,9 @@ def every_figure():
             crop, overlay=heat, mask=mask, at=(16, 16, 18), spacing=3.0, title="R01-001"
         ),
         "gradcam_montage": figures.gradcam_montage(scans(), masks=np.stack([mask, mask])),
+        "restoration_panel": figures.restoration_panel(restored(), zoom_mm=40),
+        "scan_survey": figures.scan_survey(surveyed()),
+        "site_effects": figures.site_effects(sites()),
         "patient_probabilities": figures.patient_probabilities(
             {"I": 0.21, "II": 0.17, "III": 0.62}, prior={"I": 0.65, "II": 0.2, "III": 0.15}, title="Patient R01-001"
         ),

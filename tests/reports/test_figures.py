@@ -8,6 +8,8 @@ from matplotlib import _pylab_helpers
 from matplotlib.figure import Figure
 
 from mmfusion.errors import DataError, ReportError
+from mmfusion.imaging import Volume
+from mmfusion.imaging.restoration import compare_restorers
 from mmfusion.metrics import score_table
 from mmfusion.reports import figures
 from tests.cohorts import tiny_cohort
@@ -114,6 +116,26 @@ def test_slices_go_through_the_point():
         assert image.shape == shape and image[row, column] == 1 and image.sum() == 1
     assert figure.axes[1].get_aspect() == 3  # z is three times as coarse
     assert figure.axes[1].images[0].origin == "lower"  # the head is up
+
+
+def test_restorers_are_shown_with_what_was_measured(gallery):
+    figure = gallery["restoration_panel"]
+    images = [np.asarray(image.get_array()) for ax in figure.axes for image in ax.images]
+    assert len(images) >= 12 and all(image.shape == (40, 40) for image in images[:12])
+    for before, after, delta in zip(images[0:12:3], images[1:12:3], images[2:12:3], strict=True):
+        np.testing.assert_allclose(delta, after - before, atol=1e-3)
+    said = " ".join(texts(figure))
+    assert "SSIM to input 1.000" in said and "PSNR to reference" in said and "prediction shifts" in said
+    assert "not how good" in figure._supxlabel.get_text()
+    with pytest.raises(ReportError, match="no restorer"):
+        figures.restoration_panel(compare_restorers(Volume(np.zeros((2, 8, 8), np.float32), np.eye(4)), []))
+
+
+def test_site_effects_say_how_well_the_site_is_told(gallery):
+    figure = gallery["site_effects"]
+    said = [ax.get_title(loc="left") for ax in figure.axes]
+    assert said[0].startswith("before: site AUC") and said[1].startswith("after: site AUC")
+    assert float(said[0][-4:]) > float(said[1][-4:])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import json
 import subprocess
 import sys
@@ -256,3 +257,38 @@ def test_fit_warns_of_nothing(cohort):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).predict_proba(cohort.X)
+
+
+def test_harmonised_and_restored_it_is_saved_as_it_was_fitted(cohort, tmp_path):
+    model = mf.StageClassifier(**QUICK, harmonise="combat", restore={"name": "nlm", "strength": 0.5})
+    model.fit(cohort.X, cohort.y).save(tmp_path / "m")
+    loaded = mf.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict_proba(cohort.X), model.predict_proba(cohort.X))
+    assert loaded.restore == {"name": "nlm", "strength": 0.5} and loaded.harmonise == "combat"
+    row = cohort.complete().table.iloc[[0]]
+    assert model.predict_row(row).warnings == ()  # its site is read
+    np.testing.assert_allclose(
+        list(model.predict_row(row).probabilities.values()), model.predict_proba(row)[0], atol=1e-6
+    )
+    tables = {m: row[[m]].droplevel(0, axis=1) for m in ("rna", "ehr")}
+    site = row[("meta", "site")].iloc[0]
+    here, nowhere = (model.predict_patient(**tables, site=s, top_genes=0) for s in (site, None))
+    assert "no known site" in " ".join(nowhere.warnings) and not here.warnings
+    assert here.probabilities != nowhere.probabilities
+
+
+def test_a_bundle_from_before_restoration_loads(cohort, fitted, saved):
+    config = json.loads((saved / "config.json").read_text())
+    state = dict((k, v) for k, v in config["state"]["__dict__"])
+    transformer = dict((k, v) for k, v in state["transformer"]["__dict__"])
+    for params in (state["params"], transformer["params"]):
+        params["__dict__"] = [pair for pair in params["__dict__"] if pair[0] not in ("restore", "harmonise")]
+    fitted_state = transformer["fitted"]
+    fitted_state["__dict__"] = [pair for pair in fitted_state["__dict__"] if pair[0] != "harmonisers_"]
+    (saved / "config.json").write_text(json.dumps(config))
+    sums = json.loads((saved / "checksums.json").read_text())
+    sums["config.json"] = hashlib.sha256((saved / "config.json").read_bytes()).hexdigest()
+    (saved / "checksums.json").write_text(json.dumps(sums))
+    loaded = mf.load(saved)
+    assert (loaded.restore, loaded.harmonise) == ("identity", None)
+    np.testing.assert_array_equal(loaded.predict_proba(cohort.X), fitted.predict_proba(cohort.X))

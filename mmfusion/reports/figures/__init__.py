@@ -17,8 +17,11 @@ from mmfusion.reports.figures.folds import (
     hyperparameters,
     learning_curves,
 )
+from mmfusion.reports.figures.harmonisation import site_effects
 from mmfusion.reports.figures.patient import patient_probabilities
+from mmfusion.reports.figures.restoration import restoration_panel
 from mmfusion.reports.figures.scans import gradcam_montage, scan_slices
+from mmfusion.reports.figures.survey import scan_survey
 
 __all__ = [
     "by_presence",
@@ -39,6 +42,9 @@ __all__ = [
     "paired_differences",
     "patient_probabilities",
     "reliability",
+    "restoration_panel",
     "roc",
     "scan_slices",
+    "scan_survey",
+    "site_effects",
 ]

@@ -1,0 +1,186 @@
+"""The pixels of a series as an array that decodes what is asked of it, when it is asked."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import pydicom
+from pydicom.uid import UID
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging.headers import DAMAGED, Header, unreadable
+
+AIR_HU = -1024  # what padding becomes; the lowest value that a scanner measures
+_THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding let go of the interpreter
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """From stored values to HU or SUV: `stored * slope + intercept`.
+
+    Parameters
+    ----------
+    slopes, intercepts : sequence of float
+        One a slice.
+    lowest : float
+        What all lower values become.
+    padding : float
+        What padding (PixelPaddingValue) becomes.
+    dtype : dtype
+        int16 if every slope and intercept is a whole number, else float32.
+    """
+
+    slopes: Sequence[float]
+    intercepts: Sequence[float]
+    lowest: float
+    padding: float
+    dtype: np.dtype
+
+
+class SlicedArray:
+    """Like an array (z, y, x) in LPS orientation, of slices that stay in their files until they are indexed.
+
+    Parameters
+    ----------
+    slices : sequence of Header
+        In the order of their places.
+    scaling : Scaling
+        Stored values to HU or SUV.
+    order, flip
+        How the stored axes are turned; see `mmfusion.imaging.volume.lps_axes`.
+    """
+
+    ndim = 3
+
+    def __init__(self, slices: Sequence[Header], scaling: Scaling, order: Sequence[int], flip: Sequence[bool]) -> None:
+        self._slices, self._scaling, self._order, self._flip = slices, scaling, tuple(order), tuple(flip)
+        stored = stored_shape(slices)
+        self.shape = tuple(stored[k] for k in order)
+        self.size, self.dtype = int(np.prod(self.shape)), scaling.dtype
+
+    def __getitem__(self, box: tuple[slice, slice, slice]) -> np.ndarray:
+        """The values in a box of three slices of step 1.
+
+        Raises
+        ------
+        ScanError
+            If pixels are damaged, or compressed in a way for which no decoder is installed.
+        """
+        ranges = [s.indices(n)[:2] for s, n in zip(box, self.shape, strict=True)]
+        out = np.empty([max(stop - start, 0) for start, stop in ranges], self.dtype)
+        turned = out[tuple(slice(None, None, -1 if f else 1) for f in self._flip)].transpose(np.argsort(self._order))
+        stored = [
+            (n - stop, n - start) if f else (start, stop) for (start, stop), n, f in zip(ranges, self.shape, self._flip)
+        ]
+        z, y, x = (slice(*stored[k]) for k in np.argsort(self._order))
+        if out.size:
+            self._decode(turned, range(z.start, z.stop), y, x)
+        return out
+
+    def planes(self, numbers: Sequence[int]) -> np.ndarray:
+        """Some slices as they are stored, shape (n, rows, columns)."""
+        out = np.empty((len(numbers), *stored_shape(self._slices)[1:]), self.dtype)
+        self._decode(out, numbers, slice(0, out.shape[1]), slice(0, out.shape[2]))
+        return out
+
+    def _decode(self, out: np.ndarray, numbers: Sequence[int], y: slice, x: slice) -> None:
+        def one(k: int) -> None:
+            out[k] = self._values(numbers[k], y, x)
+
+        with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+            warnings.simplefilter("ignore")
+            list(pool.map(one, range(len(numbers))))
+
+    def _values(self, k: int, y: slice, x: slice) -> np.ndarray:
+        header, scaling = self._slices[k], self._scaling
+        stored = _stored(header, y, x)
+        padded = _padding(header, stored)
+        if scaling.dtype == np.int16:
+            values = stored.astype(np.int32 if stored.dtype.itemsize < 4 else np.int64)
+            values *= int(scaling.slopes[k])
+            values += int(scaling.intercepts[k])
+        else:
+            values = stored.astype(np.float32)
+            values *= np.float32(scaling.slopes[k])
+            values += np.float32(scaling.intercepts[k])
+        if padded is not None:
+            values[padded] = scaling.padding
+        highest = np.iinfo(np.int16).max if scaling.dtype == np.int16 else None
+        return np.clip(values, scaling.lowest, highest, out=values)
+
+
+def stored_shape(slices: Sequence[Header]) -> tuple[int, int, int]:
+    """(z, y, x) of slices as they are stored."""
+    return (len(slices), int(slices[0].number("Rows")), int(slices[0].number("Columns")))
+
+
+def check_pixels(header: Header) -> None:
+    """Raise a ScanError unless the header describes one grey image that the file is long enough to hold."""
+    header.expect(("Rows", "Columns", "BitsAllocated", "PixelRepresentation"))
+    frames, samples = header.number("NumberOfFrames") or 1, header.number("SamplesPerPixel") or 1
+    if (frames, samples) != (1, 1):
+        got = f"{frames:g} frames, {samples:g} values a pixel"
+        raise ScanError("not a grey single-frame slice", file=header.name, got=got)
+    for tag, allowed in {"BitsAllocated": (8, 16, 32), "PixelRepresentation": (0, 1)}.items():
+        if header.number(tag) not in allowed:
+            expected = " or ".join(map(str, allowed))
+            raise header.error("a damaged header", tag, expected=expected, got=header.value(tag))
+    for tag in ("Rows", "Columns"):
+        if not 1 <= header.number(tag) <= 2**14:
+            raise header.error("a damaged header", tag, expected=f"1 to {2**14}", got=header.value(tag))
+    if header.offset is not None:
+        expected = int(header.number("Rows") * header.number("Columns")) * _dtype(header).itemsize
+        there = min(header.length, header.member.size - header.offset)
+        if there < expected:
+            raise unreadable(header.name, f"{max(there, 0)} of {expected} bytes of pixels")
+
+
+def _dtype(header: Header) -> np.dtype:
+    kind = "i" if header.number("PixelRepresentation") else "u"
+    return np.dtype(f"<{kind}{int(header.number('BitsAllocated')) // 8}")
+
+
+def _stored(header: Header, y: slice, x: slice) -> np.ndarray:
+    """Values as they are in the file; of plain pixels, only the rows asked for are read."""
+    if header.offset is None:
+        return _decompressed(header)[y, x]
+    dtype, columns = _dtype(header), int(header.number("Columns"))
+    row = columns * dtype.itemsize
+    data = header.member.read(header.offset + y.start * row, (y.stop - y.start) * row)
+    if len(data) < (y.stop - y.start) * row:
+        raise unreadable(header.name, "fewer pixels than the file's size promised")
+    return np.frombuffer(data, dtype).reshape(-1, columns)[:, x]
+
+
+def _decompressed(header: Header) -> np.ndarray:
+    try:
+        ds = pydicom.dcmread(BytesIO(header.member.read()), force=True)
+        stored = ds.pixel_array
+    except (RuntimeError, *DAMAGED) as error:  # RuntimeError is what decoders raise, and pydicom where it has none
+        if "missing dependencies" in str(error):
+            got = UID(header.syntax).name
+            hint = "pip install pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm, or export the scan uncompressed"
+            raise ScanError("no decoder for this compression", file=header.name, got=got, hint=hint) from error
+        raise unreadable(header.name, str(error).strip().splitlines()[0] if str(error).strip() else None) from error
+    expected = (int(header.number("Rows")), int(header.number("Columns")))
+    if stored.shape != expected:
+        raise unreadable(header.name, f"pixels of shape {stored.shape} where the header says {expected}")
+    return stored
+
+
+def _padding(header: Header, stored: np.ndarray) -> np.ndarray | None:
+    """Where pixels are padding; None if nowhere. PixelPaddingValue is written with the wrong sign now and then."""
+    value = header.number("PixelPaddingValue")
+    if value is None:
+        return None
+    limit = header.number("PixelPaddingRangeLimit")
+    bits = 8 * stored.dtype.itemsize
+    ends = [np.array(int(v) % 2**bits, f"u{bits // 8}").astype(stored.dtype) for v in (value, limit) if v is not None]
+    padded = (stored >= min(ends)) & (stored <= max(ends)) if len(ends) > 1 else stored == ends[0]
+    return padded if padded.any() else None

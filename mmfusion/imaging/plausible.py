@@ -1,0 +1,57 @@
+"""Values that cannot be what they are said to be: HU that nobody scaled, an SUV of nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmfusion.errors import ScanError
+
+_AIR, _BONE, _METAL = -300, 700, 4000  # HU; no lung, air or fat lies above the first, little of a body above the second
+
+
+def looked_at(n: int) -> list[int]:
+    """The slices of `n` whose values are checked."""
+    return sorted({n // 4, n // 2, (3 * n) // 4})
+
+
+def check_values(planes: np.ndarray, unit: str, file: object) -> None:
+    """Raise a ScanError if values of a scan's slices cannot be HU or SUVbw.
+
+    For HU: one value throughout; grey values of 0 to 255, or 0 to 1; hardly anything below -300 HU beside a tenth
+    above 700 (stored values that nobody scaled, or inverted ones: air lies among bone); a hundredth above 4000. For
+    SUVbw: nothing above 0.01, or a mean above 50. Either: values that are not finite.
+
+    Parameters
+    ----------
+    planes : ndarray
+        Slices of the scan, at least some.
+    unit : {"HU", "SUVbw"}
+        What they are said to be.
+    file : path
+        For the message.
+    """
+    if not np.isfinite(planes).all():
+        got = f"{np.count_nonzero(~np.isfinite(planes))} voxels"
+        raise ScanError("values that are not numbers", file=file, got=got, hint="export or convert the scan again")
+    low, high = float(planes.min()), float(planes.max())
+    planes = planes[:, ::2, ::2]
+    problem = hint = None
+    if unit == "SUVbw":
+        if high < 0.01 or planes.mean() > 50:
+            problem = "values that cannot be SUV"
+            hint = "check dose (Bq), weight (kg) and times of the series, or whether it holds counts"
+    elif low == high:
+        problem, hint = "an empty scan: every voxel has one value", "export it again"
+    elif low >= 0 and high <= 255:
+        problem = "values that cannot be HU"
+        hint = "grey values or a mask? convert the scan again, without a window; a PET is read with unit='SUVbw'"
+    elif _unscaled(planes):
+        problem = "values that cannot be HU"
+        hint = "were they stored without rescale slope and intercept, or inverted? export or convert the scan again"
+    if problem:
+        raise ScanError(problem, file=file, got=f"{low:.4g} to {high:.4g}, median {np.median(planes):.4g}", hint=hint)
+
+
+def _unscaled(hu: np.ndarray) -> bool:
+    dense = np.count_nonzero(hu > _BONE) / hu.size
+    return np.count_nonzero(hu > _METAL) > 0.01 * hu.size or (dense > 0.1 and np.percentile(hu, 1) > _AIR)

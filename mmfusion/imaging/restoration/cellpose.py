@@ -1,0 +1,160 @@
+"""Cellpose 3's image restoration (Stringer & Pachitariu 2025) on CT, with HU kept.
+
+The networks were trained on fluorescence images of cells, and give numbers without a unit. Cellpose would scale every
+slice to its own percentiles, so that neighbouring slices no longer fit together. Here one window of HU is mapped to
+[0, 1] for the whole volume, and the result is mapped back to HU by the monotone map that gives it the input's own
+distribution. It can still invent or remove texture: look at the difference before trusting it.
+"""
+
+from __future__ import annotations
+
+import pickle
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from mmfusion.errors import MMFusionError, WeightsUnavailable
+from mmfusion.imaging.quantiles import match, quantiles
+from mmfusion.imaging.restoration.base import Restorer
+from mmfusion.registry import RESTORERS
+from mmfusion.weights import find, sha256
+
+_JOBS = ("denoise", "deblur", "upsample", "oneclick")
+_LOSSES = ("", "per_", "seg_", "rec_")  # of the perceptual, segmentation and reconstruction loss; "" is all
+MODES = (
+    *(f"{job}_cyto3" for job in _JOBS),
+    *(f"{job}_{loss}{cells}" for cells in ("cyto2", "nuclei") for job in _JOBS for loss in _LOSSES),
+    "aniso_cyto2",
+    "aniso_nuclei",
+)
+_LOGGERS = tuple(f"cellpose.{name}" for name in ("core", "denoise", "models", "transforms", "utils"))
+_SLICES = 16  # at a time
+_OPTIONAL = ("diam_mean", "diam_labels", "num_batches_tracked")  # entries of a state that restoration does not use
+
+
+@RESTORERS.register("cellpose", modality="ct", paper="Stringer & Pachitariu 2025, doi:10.1038/s41592-025-02595-5")
+class CellposeRestorer(Restorer):
+    """Cellpose 3's restoration networks, slice by slice, with HU kept.
+
+    What lies beyond the window is passed by the network: it is added to the result as it was. Upsampling modes work
+    on a finer grid in the plane, and "aniso" modes on the coronal planes with slices as near as pixels; both are
+    brought back to the scan's grid.
+
+    Parameters
+    ----------
+    mode : str
+        One of `MODES`: what was trained for, and on what cells.
+    diameter : float, optional
+        Size in pixels of what is to be restored, 3 or more; the image is scaled so that it has the size of the
+        network's cells (30, nuclei 17). Default that size itself, so that nothing is scaled; for upsampling half.
+    window : (low, high)
+        HU mapped to 0 and 1.
+    weights : path, optional
+        File of the network's weights; default `mmfusion.weights.find(mode)`.
+    device : str
+        torch device.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: str = "deblur_cyto3",
+        diameter: float | None = None,
+        window: tuple[float, float] = (-1000.0, 400.0),
+        weights: str | Path | None = None,
+        device: str = "cpu",
+    ) -> None:
+        if mode not in MODES:
+            raise MMFusionError("no such mode of cellpose", got=mode, expected=", ".join(MODES))
+        if diameter is not None and not diameter >= 3:
+            raise MMFusionError("diameter out of range", expected="3 pixels or more", got=diameter)
+        low, high = (float(v) for v in window)
+        if not low < high:
+            raise MMFusionError("not a window", expected="(low, high) in HU", got=window)
+        self.mode = mode
+        self.diameter = None if diameter is None else float(diameter)
+        self.window = (low, high)
+        self.weights = None if weights is None else str(weights)
+        self.device = device
+
+    def key(self) -> dict[str, object]:
+        """Options, and the hash of the weights in place of their path and the device.
+
+        Raises
+        ------
+        WeightsUnavailable
+            If the weights are not there.
+        """
+        path = find(self.mode, self.weights)
+        out = {**super().key(), "window": list(self.window), "weights": _hash(str(path), path.stat().st_mtime_ns)}
+        del out["device"]
+        return out
+
+    def _restore(self, hu: np.ndarray, spacing: tuple[float, float, float], known: np.ndarray) -> np.ndarray:
+        from mmfusion.imaging.guests import undisturbed  # loads torch
+
+        low, high = self.window
+        inside = np.clip(hu, low, high)
+        with undisturbed(*_LOGGERS):
+            raw = self._run((inside - low) / (high - low), spacing)
+        return match(raw, quantiles(raw[known]), quantiles(inside[known])) + (hu - inside)
+
+    def _run(self, image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+        """The network's output for an image in [0, 1]: same shape, no unit."""
+        model = _model(find(self.mode, self.weights), self.mode, self.device)
+        diameter = self.diameter or model.diam_mean / (2 if "upsample" in self.mode else 1)
+        factor = model.diam_mean / diameter
+        if not self.mode.startswith("aniso"):
+            return _by_planes(model, image, (factor, factor))
+        across = image.transpose(1, 0, 2)  # coronal planes (z, x)
+        return _by_planes(model, across, (factor * spacing[0] / spacing[2], factor)).transpose(1, 0, 2)
+
+
+def _by_planes(model: object, planes: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
+    """Planes scaled, restored and scaled back, some at a time."""
+    from cellpose.transforms import resize_image
+
+    shape = planes.shape[1:]
+    scaled = tuple(max(1, round(n * f)) for n, f in zip(shape, factors))
+    out = np.empty(planes.shape, dtype=np.float32)
+    for start in range(0, len(planes), _SLICES):
+        part = planes[start : start + _SLICES]
+        work = np.concatenate([part, part]) if len(part) == 1 else part  # one plane would be taken for a channel
+        if scaled != shape:
+            work = resize_image(work, *scaled, no_channels=True)
+        work = model.eval(work, z_axis=0, normalize={"normalize": False})[..., 0]
+        if scaled != shape:
+            work = resize_image(work, *shape, no_channels=True)
+        out[start : start + len(part)] = work[: len(part)]
+    return out
+
+
+def _model(path: Path, mode: str, device: str) -> object:
+    """A `DenoiseModel` with these weights; cellpose itself would leave out, without a word, what does not fit."""
+    import torch
+
+    try:
+        from cellpose.denoise import DenoiseModel
+    except ImportError as error:
+        raise MMFusionError("cellpose 3 is not installed", hint="pip install 'mmfusion[restore]'") from error
+    diameter = 17.0 if "nuclei" in mode else 30.0
+    model = DenoiseModel(diam_mean=diameter, device=torch.device(device))
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        shapes = {name: tuple(value.shape) for name, value in state.items()}
+    except (pickle.UnpicklingError, RuntimeError, AttributeError, EOFError, ValueError) as error:
+        raise WeightsUnavailable("not a file of weights", file=path, got=error) from error
+    wanted = {n: tuple(v.shape) for n, v in model.net.state_dict().items() if not n.endswith(_OPTIONAL)}
+    if odd := [name for name, shape in wanted.items() if shapes.get(name) != shape]:
+        problem = f"not the weights of a cellpose restoration network: {len(odd)} of {len(wanted)} do not fit"
+        raise WeightsUnavailable(problem, file=path, expected=f"{odd[0]} {wanted[odd[0]]}", got=shapes.get(odd[0]))
+    model.net.mkldnn = False  # else the weights are converted anew, by scripted modules, for every batch
+    model.net.load_state_dict(state, strict=False)
+    model.pretrained_model = str(path)
+    return model
+
+
+@lru_cache(maxsize=64)
+def _hash(path: str, changed: int) -> str:
+    return sha256(path)

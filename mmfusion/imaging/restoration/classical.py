@@ -1,0 +1,152 @@
+"""Restorers that need no training, from scikit-image; each takes the strength of the noise from the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mmfusion.errors import MMFusionError
+from mmfusion.imaging.restoration.base import Restorer, noise_hu
+from mmfusion.registry import RESTORERS
+
+_ISOTROPIC = 1.25  # a slice distance up to this many pixels is treated as one
+
+
+@RESTORERS.register("identity", modality="ct", paper="-")
+class Identity(Restorer):
+    """The scan as it is."""
+
+    def _restore(self, hu: np.ndarray, spacing: tuple[float, float, float], known: np.ndarray) -> np.ndarray:
+        return hu
+
+
+class _Denoiser(Restorer):
+    """Base of those that work on [0, 1] with a noise level."""
+
+    def __init__(self, *, sigma_hu: float | None = None) -> None:
+        self.sigma_hu = sigma_hu
+        _check(sigma_hu is None or sigma_hu >= 0, "sigma_hu", "HU, 0 or more", sigma_hu)
+
+    def _restore(self, hu: np.ndarray, spacing: tuple[float, float, float], known: np.ndarray) -> np.ndarray:
+        sigma = noise_hu(hu) if self.sigma_hu is None else self.sigma_hu
+        if sigma == 0:
+            return hu
+        low, width = float(hu.min()), float(np.ptp(hu))
+        return self._denoise((hu - low) / width, sigma / width, spacing) * width + low
+
+    def _denoise(self, image: np.ndarray, sigma: float, spacing: tuple[float, float, float]) -> np.ndarray:
+        raise NotImplementedError
+
+
+@RESTORERS.register("nlm", modality="ct", paper="Buades et al. 2005, doi:10.1109/CVPR.2005.38")
+class NonLocalMeans(_Denoiser):
+    """Non-local means: each voxel a mean over voxels with alike surroundings.
+
+    In three dimensions where the slice distance is that of the pixels (up to 1.25 times); else slice by slice.
+
+    Parameters
+    ----------
+    strength : float
+        Cut-off of the likeness, in SD of the noise.
+    patch, reach : int
+        Side of the surroundings, and how far alike ones are looked for, in pixels.
+    sigma_hu : float, optional
+        SD of the noise; default estimated from the scan.
+    """
+
+    def __init__(self, *, strength: float = 0.8, patch: int = 3, reach: int = 5, sigma_hu: float | None = None) -> None:
+        super().__init__(sigma_hu=sigma_hu)
+        _check(strength > 0, "strength", "above 0", strength)
+        _check(patch >= 1 and patch % 2 == 1, "patch", "odd", patch)
+        _check(reach >= 1, "reach", "1 pixel or more", reach)
+        self.strength, self.patch, self.reach = float(strength), int(patch), int(reach)
+
+    def _denoise(self, image: np.ndarray, sigma: float, spacing: tuple[float, float, float]) -> np.ndarray:
+        from skimage.restoration import denoise_nl_means
+
+        options = {"h": self.strength * sigma, "sigma": sigma, "patch_size": self.patch, "fast_mode": True}
+        near = spacing[0] <= _ISOTROPIC * min(spacing[1:]) and image.shape[0] > self.patch
+        if near:  # as many voxels are looked at as in a slice
+            reach = max(1, round(((2 * self.reach + 1) ** (2 / 3) - 1) / 2))
+            return denoise_nl_means(image, patch_distance=reach, **options)
+        return _by_slice(lambda plane: denoise_nl_means(plane, patch_distance=self.reach, **options), image)
+
+
+@RESTORERS.register("bilateral", modality="ct", paper="Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815")
+class Bilateral(_Denoiser):
+    """Bilateral filter: a Gaussian mean over near voxels of near value; slice by slice.
+
+    Parameters
+    ----------
+    width_mm : float
+        SD of the Gaussian in the plane, a pixel at least.
+    strength : float
+        SD of the Gaussian over values, in SD of the noise.
+    sigma_hu : float, optional
+        SD of the noise; default estimated from the scan.
+    """
+
+    def __init__(self, *, width_mm: float = 1.0, strength: float = 1.5, sigma_hu: float | None = None) -> None:
+        super().__init__(sigma_hu=sigma_hu)
+        _check(width_mm > 0, "width_mm", "mm above 0", width_mm)
+        _check(strength > 0, "strength", "above 0", strength)
+        self.width_mm, self.strength = float(width_mm), float(strength)
+
+    def _denoise(self, image: np.ndarray, sigma: float, spacing: tuple[float, float, float]) -> np.ndarray:
+        from skimage.restoration import denoise_bilateral
+
+        width = max(self.width_mm / float(np.sqrt(spacing[1] * spacing[2])), 1.0)
+        side = 2 * int(np.ceil(2 * width)) + 1
+        return _by_slice(
+            lambda plane: denoise_bilateral(
+                plane, win_size=side, sigma_color=self.strength * sigma, sigma_spatial=width, mode="edge"
+            ),
+            image,
+        )
+
+
+@RESTORERS.register("wavelet", modality="ct", paper="Chang et al. 2000 (BayesShrink), doi:10.1109/83.862633")
+class Wavelet(_Denoiser):
+    """Wavelet shrinkage: small details set to nothing, large ones kept; in three dimensions.
+
+    Every band of details has its own threshold, so that thick slices are no obstacle; slice by slice where there are
+    too few of them for the wavelet (14 for sym4).
+
+    Parameters
+    ----------
+    wavelet : str
+        Name in PyWavelets.
+    sigma_hu : float, optional
+        SD of the noise; default estimated from the scan.
+    """
+
+    def __init__(self, *, wavelet: str = "sym4", sigma_hu: float | None = None) -> None:
+        import pywt
+
+        super().__init__(sigma_hu=sigma_hu)
+        _check(wavelet in pywt.wavelist(kind="discrete"), "wavelet", "a discrete one of pywt.wavelist()", wavelet)
+        self.wavelet = wavelet
+
+    def _denoise(self, image: np.ndarray, sigma: float, spacing: tuple[float, float, float]) -> np.ndarray:
+        import pywt
+        from skimage.restoration import denoise_wavelet
+
+        least = 2 * (pywt.Wavelet(self.wavelet).dec_len - 1)
+        if min(image.shape[1:]) < least:
+            return image
+
+        def shrink(part: np.ndarray) -> np.ndarray:
+            return denoise_wavelet(part, sigma=sigma, wavelet=self.wavelet, method="BayesShrink", rescale_sigma=False)
+
+        return _by_slice(shrink, image) if image.shape[0] < least else shrink(image)
+
+
+def _by_slice(function: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
+    """The axial slices one by one; those without contrast as they are."""
+    return np.stack([function(plane) if np.ptp(plane) > 0 else plane for plane in image])
+
+
+def _check(fine: bool, name: str, expected: str, got: object) -> None:  # noqa: FBT001
+    if not fine:
+        raise MMFusionError("option of the restorer out of range", column=name, expected=expected, got=got)

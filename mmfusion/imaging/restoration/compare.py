@@ -1,0 +1,191 @@
+"""What restorers do to one scan, side by side: how much they change, what becomes of the lesion and of a prediction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging.restoration.base import PADDING_HU, Restorer, difference, make_restorer
+from mmfusion.imaging.volume import Volume
+from mmfusion.registry import list_restorers
+
+WINDOW = (-1000.0, 400.0)  # in which likeness is measured
+_RING_MM = (2.0, 8.0)  # of surroundings, from the lesion's edge
+_BALL_MM = 5.0  # radius round a point that stands for a lesion
+_FLAT = 7  # pixels: side of the squares in which noise is measured
+_TISSUE_HU, _AIR_HU = (-50.0, 120.0), (-1023.0, -940.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Restorers side by side.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row per restorer, "input" first: `ssim` and `psnr_db` against the input (they measure change, not quality)
+        and, if there is one, against the reference (`ssim_reference`, `psnr_reference_db`); `contrast_hu` (mean of the
+        lesion less that of the ring round it, 2 to 8 mm from its edge) and `cnr` (the same over the ring's SD);
+        `noise_tissue_hu`, `noise_air_hu` (median SD over flat squares of 7 pixels); `mean_abs_delta_hu`; `seconds`;
+        and, of a prediction, `p(<class>)` and `shift` (largest change of a probability).
+    images, deltas : dict of str to ndarray of float32, shape (y, x)
+        HU of one axial slice by restorer ("input" among the images), and what each restorer added.
+    contour : ndarray of bool, shape (y, x), or None
+        The lesion in that slice.
+    spacing : tuple of float
+        (y, x) of the slice, mm.
+    slice_index : int
+        Which one.
+    """
+
+    table: pd.DataFrame
+    images: dict[str, np.ndarray]
+    deltas: dict[str, np.ndarray]
+    contour: np.ndarray | None
+    spacing: tuple[float, float]
+    slice_index: int
+
+
+def compare_restorers(
+    volume: Volume,
+    restorers: Sequence[str | Mapping[str, object] | Restorer] | None = None,
+    *,
+    mask: Volume | None = None,
+    point: Sequence[float] | None = None,
+    reference: Volume | None = None,
+    predict: Callable[[Volume], Mapping[str, float]] | None = None,
+) -> Comparison:
+    """Run several restorers on one scan, and measure what they do.
+
+    Parameters
+    ----------
+    volume : Volume
+        In HU; a crop round the lesion is enough, and much faster than a whole scan.
+    restorers : sequence, optional
+        Names, mappings of "name" and options, or restorers; default all but those that need weights.
+    mask : Volume, optional
+        The lesion; it is brought to the scan's grid.
+    point : (x, y, z), optional
+        LPS mm; where there is no mask, a ball of 5 mm round it stands for the lesion.
+    reference : Volume, optional
+        The same scan with less noise, on the same grid, where it is known (a phantom).
+    predict : callable, optional
+        Gives a volume's probabilities by class: `lambda v: model.predict_patient(ct=...).probabilities`.
+
+    Raises
+    ------
+    ScanError
+        If volumes are on different grids, or the lesion lies outside the scan.
+    MMFusionError
+        If there is no such restorer, or its weights or package are not there.
+    """
+    untrained = [n for n in list_restorers().index if n != "cellpose"]
+    chosen = sorted(untrained, key="identity".__ne__) if restorers is None else restorers
+    named = {_label(r): make_restorer(r) for r in chosen}
+    lesion = _lesion(volume, mask, point)
+    flat = {"tissue": _flat(volume, _TISSUE_HU), "air": _flat(volume, _AIR_HU)}
+    results, seconds = {"input": volume}, {"input": np.nan}
+    for name, restorer in named.items():
+        start = time.perf_counter()
+        results[name] = restorer(volume)
+        seconds[name] = time.perf_counter() - start
+    rows = {}
+    for name, result in results.items():
+        rows[name] = _likeness(volume, result, "")
+        rows[name] |= _likeness(reference, result, "_reference") if reference is not None else {}
+        rows[name] |= _contrast(result, lesion)
+        rows[name] |= {f"noise_{k}_hu": _noise(result, where) for k, where in flat.items()}
+        rows[name] |= {"mean_abs_delta_hu": float(np.abs(difference(volume, result)).mean()), "seconds": seconds[name]}
+    if predict is not None:
+        _predictions(rows, results, predict)
+    area = np.ones(volume.shape[0]) if lesion is None else lesion.sum(axis=(1, 2))
+    k = int(np.median(np.flatnonzero(area == area.max())))
+    return Comparison(
+        table=pd.DataFrame.from_dict(rows, orient="index").rename_axis("restorer"),
+        images={name: result.array[k].astype(np.float32) for name, result in results.items()},
+        deltas={name: difference(volume, results[name])[k] for name in named},
+        contour=None if lesion is None else lesion[k],
+        spacing=volume.spacing[1:],
+        slice_index=k,
+    )
+
+
+def _label(restorer: str | Mapping[str, object] | Restorer) -> str:
+    if isinstance(restorer, str):
+        return restorer
+    options = dict(restorer) if isinstance(restorer, Mapping) else vars(restorer)
+    name = options.get("name") or restorer.registered_name
+    return str(options.get("mode") or name)
+
+
+def _lesion(volume: Volume, mask: Volume | None, point: Sequence[float] | None) -> np.ndarray | None:
+    if mask is None and point is None:
+        return None
+    if mask is not None:
+        lesion = mask.on_grid(volume.affine, volume.shape).array > 0
+    else:
+        index = np.stack(np.meshgrid(*[np.arange(n) for n in volume.shape[::-1]], indexing="ij"), axis=-1)
+        far = np.linalg.norm(volume.voxel_to_mm(index) - np.asarray(point, dtype=np.float64), axis=-1)
+        lesion = (far <= _BALL_MM).transpose(2, 1, 0)
+    if not lesion.any():
+        raise ScanError("the lesion lies outside the scan", got=mask if point is None else list(point))
+    return lesion
+
+
+def _contrast(volume: Volume, lesion: np.ndarray | None) -> dict[str, float]:
+    if lesion is None:
+        return {}
+    reach = [int(np.ceil(_RING_MM[1] / s)) + 1 for s in volume.spacing]
+    used = [np.flatnonzero(lesion.any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
+    box = tuple(slice(max(i[0] - r, 0), i[-1] + r + 1) for i, r in zip(used, reach))
+    hu, inside = volume.array[box].astype(np.float64), lesion[box]
+    edge = ndimage.distance_transform_edt(~inside, sampling=volume.spacing)
+    ring = hu[(edge >= _RING_MM[0]) & (edge <= _RING_MM[1]) & (hu > PADDING_HU)]
+    contrast = float(hu[inside].mean() - ring.mean()) if ring.size else np.nan
+    return {"contrast_hu": contrast, "cnr": contrast / ring.std() if ring.size and ring.std() > 0 else np.nan}
+
+
+def _flat(volume: Volume, limits: tuple[float, float]) -> np.ndarray:
+    """Voxels whose square of pixels lies, smoothed, within the limits: bool, shape (z, y, x)."""
+    smooth = ndimage.gaussian_filter(volume.array.astype(np.float32), (0, 1.5, 1.5))
+    within = (smooth >= limits[0]) & (smooth <= limits[1])
+    return ndimage.minimum_filter(within, (1, _FLAT, _FLAT), mode="constant")
+
+
+def _noise(volume: Volume, where: np.ndarray) -> float:
+    if not where.any():
+        return np.nan
+    size = (1, _FLAT, _FLAT)
+    hu = volume.array.astype(np.float64)
+    mean = ndimage.uniform_filter(hu, size)
+    variance = ndimage.uniform_filter(hu**2, size) - mean**2
+    return float(np.median(np.sqrt(np.maximum(variance[where], 0))))
+
+
+def _likeness(one: Volume, other: Volume, suffix: str) -> dict[str, float]:
+    """SSIM (mean over the axial slices) and PSNR in the window, where the scan is not padding."""
+    from skimage.metrics import structural_similarity
+
+    difference(one, other)  # on one grid, or an error
+    low, high = WINDOW
+    a, b = ((np.clip(v.array.astype(np.float64), low, high) - low) / (high - low) for v in (one, other))
+    known = one.array > PADDING_HU
+    error = float(((a - b)[known] ** 2).mean()) if known.any() else 0.0
+    side = min(7, *(n - 1 + n % 2 for n in a.shape[1:]))
+    ssim = [structural_similarity(p, q, data_range=1.0, win_size=side) for p, q in zip(a, b)] if side >= 3 else [np.nan]
+    psnr = float(-10 * np.log10(error)) if error else np.inf
+    return {f"ssim{suffix}": float(np.mean(ssim)), f"psnr{suffix}_db": psnr}
+
+
+def _predictions(rows: dict[str, dict], results: Mapping[str, Volume], predict: Callable) -> None:
+    before = dict(predict(results["input"]))
+    for name, result in results.items():
+        after = before if name == "input" else dict(predict(result))
+        rows[name] |= {f"p({c})": float(p) for c, p in after.items()}
+        rows[name]["shift"] = max(abs(float(after[c]) - float(p)) for c, p in before.items())

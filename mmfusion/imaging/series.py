@@ -1,0 +1,192 @@
+"""The series of a folder or ZIP: found, listed, and one chosen; two are never mixed."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedPETImageStorage,
+    PositronEmissionTomographyImageStorage,
+)
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging.archive import Member
+from mmfusion.imaging.geometry import series_affine
+from mmfusion.imaging.headers import Header, read_header, unreadable
+from mmfusion.imaging.pixels import check_pixels
+
+READ = {"CT": CTImageStorage, "PT": PositronEmissionTomographyImageStorage}
+_ENHANCED = (EnhancedCTImageStorage, EnhancedPETImageStorage)
+_PICKS = ("largest", "thinnest", "first")
+Rules = str | Sequence[str] | None
+
+
+class ScanWarning(UserWarning):
+    """A scan was put right, or is odd but can be used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The files of one series.
+
+    Parameters
+    ----------
+    uid, modality, description : str
+        SeriesInstanceUID, Modality, SeriesDescription.
+    number : float
+        SeriesNumber; infinite where absent.
+    problem : str
+        Why it is no CT or PET that can be read; "" if it is one.
+    slices : list of Header
+        In any order.
+    """
+
+    uid: str
+    modality: str
+    description: str
+    number: float
+    problem: str
+    slices: list[Header] = field(repr=False)
+
+    def placed(self, path: Path) -> tuple[list[Header], np.ndarray]:
+        """Slices in the order of their places, and the affine; see `series_affine`. Copies of a slice are left out."""
+        for header in self.slices:
+            check_pixels(header)
+        return series_affine(_without_copies(self.slices), path)
+
+    def spacing(self, path: Path) -> tuple[float, float, float] | None:
+        """(z, y, x), mm; None where slices cannot be stacked."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ScanWarning)
+                affine = self.placed(path)[1]
+        except ScanError:
+            return None
+        return tuple(float(mm) for mm in np.linalg.norm(affine[:3, :3], axis=0)[::-1])
+
+    def line(self, path: Path) -> str:
+        """All that a person needs to choose it."""
+        spacing = self.spacing(path)
+        mm = " x ".join(f"{v:.3g}" for v in spacing) + " mm" if spacing else "cannot be stacked"
+        return f"{self.uid}  {self.modality}  {self.description!r}  {len(self.slices)} slices, {mm}"
+
+
+def find_series(found: Sequence[Member]) -> list[Series]:
+    """All series among files, in order of SeriesNumber.
+
+    What is not an image of CT or PET is a series with a problem, and localizers are apart from the series whose UID
+    they share.
+
+    Raises
+    ------
+    ScanError
+        If a file is damaged.
+    """
+    groups: dict[tuple[str, str, str], list[Header]] = {}
+    for member in found:
+        header = read_header(member)
+        if header is not None:
+            key = header.text("SeriesInstanceUID"), header.text("Modality"), _problem(header)
+            if header.length is None and not key[2]:  # pixels are the last element of a file
+                raise unreadable(header.name, "no pixels")
+            groups.setdefault(key, []).append(header)
+    series = [Series(*key[:2], *_named(slices[0]), key[2], slices) for key, slices in groups.items()]
+    return sorted(series, key=lambda s: (s.number, s.uid))
+
+
+def choose(series: Sequence[Series], rules: Rules, path: Path) -> Series:
+    """The one series that `rules` leave.
+
+    Each rule narrows what is left by the ones before it: "CT" or "PT"; a SeriesInstanceUID, or its beginning or end;
+    a part of the description, or a pattern such as "*LUNG*1.0*" (case does not matter). Then, if CT and PET are both
+    left, CT. Then "largest" (most slices), "thinnest" (smallest distance of slices; of equals, the most) or "first"
+    (lowest SeriesNumber) picks one.
+
+    Raises
+    ------
+    ScanError
+        If none is left, or more than one.
+    """
+    rules = [rules] if isinstance(rules, str) else list(rules or ())
+    readable = left = [s for s in series if not s.problem]
+    if not readable:
+        counts = Counter(f"{s.modality} ({s.problem})" for s in series for _ in s.slices)
+        got = ", ".join(f"{n} of {what}" for what, n in counts.items()) or "no DICOM image at all"
+        raise ScanError("no CT or PET series", file=path, expected="DICOM slices of modality CT or PT", got=got)
+    for rule in rules:
+        if rule not in _PICKS:
+            left = [s for s in left if _fits(s, rule)]
+    left = [s for s in left if s.modality == "CT"] or left
+    for rule in rules:
+        left = _pick(left, rule, path) if rule in _PICKS and left else left
+    if len(left) == 1:
+        return left[0]
+    listed = "".join(f"\n    {s.line(path)}" for s in left or readable)
+    if not left:
+        raise ScanError("no such series", file=path, expected=f"one of{listed}\n   ", got=" and ".join(rules))
+    hint = "choose one: series= its UID (or the end of it), a part of its description, 'largest', 'thinnest' or 'first'"
+    raise ScanError(f"{len(left)} series", file=path, expected="one", got=f"{listed}\n   ", hint=hint)
+
+
+def _named(header: Header) -> tuple[str, float]:
+    number = header.text("SeriesNumber")
+    return header.text("SeriesDescription"), float(number) if re.fullmatch(r"\d{1,9}", number) else np.inf
+
+
+def _problem(header: Header) -> str:
+    modality, kind = header.text("Modality"), header.text("SOPClassUID")
+    if kind in _ENHANCED:
+        return "enhanced multi-frame, not supported: export it as single frames"
+    if modality not in READ:
+        return "neither CT nor PET"
+    if kind not in ("", READ[modality]):
+        return "no image of slices"
+    if "LOCALIZER" in header.text("ImageType").upper():
+        return "localizer"
+    if "REPROJECTION" in header.text("SeriesType").upper():
+        return "projection"
+    return ""
+
+
+def _fits(series: Series, rule: str) -> bool:
+    if rule in READ:
+        return series.modality == rule
+    if re.fullmatch(r"[\d.]{4,}", rule):
+        return series.uid.startswith(rule) or series.uid.endswith(rule)
+    return fnmatchcase(series.description.lower(), f"*{rule.lower()}*")
+
+
+def _pick(left: list[Series], rule: str, path: Path) -> list[Series]:
+    if rule == "first":
+        return left[:1]
+    if rule == "largest":
+        most = max(len(s.slices) for s in left)
+        return [s for s in left if len(s.slices) == most]
+    step = {id(s): (spacing[0] if (spacing := s.spacing(path)) else np.inf) for s in left}
+    thin = [s for s in left if step[id(s)] <= min(step.values()) + 1e-3]
+    return _pick(thin, "largest", path)
+
+
+def _without_copies(slices: list[Header]) -> list[Header]:
+    """One of each SOPInstanceUID, where files of the same are the same to the byte."""
+    first: dict[str, Header] = {}
+    kept, copies = [], []
+    for header in slices:
+        uid = header.text("SOPInstanceUID")
+        twin = first.setdefault(uid, header) if uid else header
+        copy = twin is not header and twin.member.read() == header.member.read()
+        (copies if copy else kept).append(header)
+    if copies:
+        more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
+        text = f"{copies[0].name}{more}: passed over, the same file as another of the series"
+        warnings.warn(text, ScanWarning, stacklevel=2)
+    return kept

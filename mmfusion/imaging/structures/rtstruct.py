@@ -1,0 +1,167 @@
+"""Reading RTSTRUCT: closed planar contours, filled on the grid of the scan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging.sampling import fullest
+from mmfusion.imaging.structures.contours import coverage, slabs
+from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose
+from mmfusion.imaging.volume import Volume
+
+_log = logging.getLogger(__name__)
+_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_FLAT = 0.1  # voxels that a contour may leave its plane
+_SAME_PLANE = 0.05  # mm
+_MOST_MM = 10.0  # what a contour stands for along the normal
+
+
+def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi = None) -> Volume:
+    """Mask of one or several regions on the grid of `reference`.
+
+    The area that the contours of a plane cover (even-odd: a contour within another is a hole, keyholes cancel out)
+    stands for the slab to halfway to the neighbouring planes, wherever they lie between the slices. The mask holds
+    the voxels that are covered most, as many as make up the volume. Call it, as all of this module, within
+    `source.readable`: pydicom has many errors for damaged files.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The structure set.
+    path : str
+        For messages.
+    reference : Volume
+        The scan that it was drawn on, or another grid with the same axes.
+    roi
+        See `mmfusion.imaging.structures.rois.choose`.
+
+    Raises
+    ------
+    ScanError
+        Without a reference; if it is damaged, lacks the region, has no closed contour of it, was drawn on another
+        scan, oblique to its slices, or outside it.
+    """
+    names = regions(ds)
+    chosen = choose(names, roi, path)
+    if reference is None:
+        raise ScanError("contours have no grid of their own", file=path, expected="reference=<the scan>",
+                        hint="read_mask(path, reference=read(<DICOM folder of the CT>))")  # fmt: skip
+    _check(ds, chosen, reference, path)
+    contours = {number: _contours(ds, number, names[number], path) for number in chosen}
+    series = referenced_series(ds)
+    mask = np.zeros(reference.shape, dtype=np.uint8)
+    for number in chosen:
+        _fill(mask, [reference.mm_to_voxel(c) for c in contours[number]], reference, names[number], path)
+    return Volume(mask, reference.affine, unit="mask", frame_of_reference=reference.frame_of_reference,
+                  series_uid=series[0] if len(series) == 1 else reference.series_uid)  # fmt: skip
+
+
+def regions(ds: Dataset) -> dict[int, str]:
+    """Number -> name of every region."""
+    return {int(item.ROINumber): str(item.get("ROIName") or "") for item in ds.get("StructureSetROISequence") or ()}
+
+
+def count_contours(ds: Dataset) -> dict[int, int]:
+    """Number of a region -> its contours."""
+    items = ds.get("ROIContourSequence") or ()
+    return {int(item.ReferencedROINumber): len(item.get("ContourSequence") or ()) for item in items}
+
+
+def referenced_series(ds: Dataset) -> list[str]:
+    """SeriesInstanceUIDs that it says it was drawn on."""
+    return [str(series.SeriesInstanceUID) for series in _referenced(ds)]
+
+
+def _referenced(ds: Dataset) -> list[Dataset]:
+    return [
+        series
+        for frame in ds.get("ReferencedFrameOfReferenceSequence") or ()
+        for study in frame.get("RTReferencedStudySequence") or ()
+        for series in study.get("RTReferencedSeriesSequence") or ()
+    ]
+
+
+def _check(ds: Dataset, chosen: Sequence[int], reference: Volume, path: str) -> None:
+    images = [image for series in _referenced(ds) for image in series.get("ContourImageSequence") or ()]
+    frames = ds.get("ReferencedFrameOfReferenceSequence") or ()
+    default = frames[0].FrameOfReferenceUID if len(frames) == 1 else None
+    for item in ds.StructureSetROISequence:
+        if int(item.ROINumber) in chosen:
+            check_same_patient_space(
+                reference,
+                path,
+                frame_of_reference=item.get("ReferencedFrameOfReferenceUID") or default,
+                series=referenced_series(ds),
+                images=images,
+            )
+
+
+def _contours(ds: Dataset, number: int, name: str, path: str) -> list[np.ndarray]:
+    """Closed contours of a region, LPS mm, each (n, 3)."""
+    found, others = [], set()
+    for item in ds.get("ROIContourSequence") or ():
+        if int(item.ReferencedROINumber) != number:
+            continue
+        for contour in item.get("ContourSequence") or ():
+            if contour.ContourGeometricType not in _CLOSED:
+                others.add(str(contour.ContourGeometricType))
+                continue
+            points = np.array(contour.ContourData, dtype=np.float64)
+            stated = int(contour.get("NumberOfContourPoints") or points.size // 3)
+            if points.size != 3 * stated or not np.isfinite(points).all():
+                got = f"{points.size} numbers for {stated} points"
+                raise ScanError("truncated or damaged RTSTRUCT", file=path, column=name, got=got)
+            if stated >= 3:
+                found.append(points.reshape(-1, 3))
+    if not found:
+        got = ", ".join(sorted(others)) or "no contour of three points"
+        raise ScanError("an empty region", file=path, column=name, expected=" or ".join(_CLOSED), got=got)
+    if others:
+        _log.warning("%s: %s: contours of type %s are left out", path, name, ", ".join(sorted(others)))
+    return found
+
+
+def _fill(mask: np.ndarray, contours: list[np.ndarray], reference: Volume, name: str, path: str) -> None:
+    """Set what the contours (voxel x, y, z) cover."""
+    axis = int(np.argmin([max(np.ptp(c[:, k]) for c in contours) for k in range(3)]))
+    if max(np.ptp(c[:, axis]) for c in contours) > _FLAT:
+        raise ScanError("contours oblique to the scan's slices", file=path, column=name,
+                        hint="read it on the scan that it was drawn on, then bring it here by .like()")  # fmt: skip
+    spacing = reference.spacing[2 - axis]
+    planes = _planes(contours, axis, _SAME_PLANE / spacing)
+    extent = slabs(np.array(list(planes)), alone=1.0, most=max(_MOST_MM / spacing, 1.0))
+    turned = np.moveaxis(mask, 2 - axis, 0)  # (planes, down, across); the others keep their order
+    low, high = (getattr(np.concatenate(contours), end)(axis=0) for end in ("min", "max"))
+    low, high = np.delete(low, axis), np.delete(high, axis)  # (across, down)
+    corner = np.maximum(np.floor(low - 0.5), 0).astype(int)
+    stop = np.minimum(np.ceil(high + 1.5), turned.shape[:0:-1]).astype(int)
+    first, last = max(int(np.floor(extent.min() + 0.5)), 0), min(int(np.ceil(extent.max() + 0.5)), len(turned))
+    inside = (corner < stop).all() and first < last
+    share = np.zeros((last - first, *(stop - corner)[::-1]) if inside else (0, 0, 0), dtype=np.float32)
+    for (low_k, high_k), polygons in zip(extent, planes.values()) if inside else ():
+        area = coverage([p - corner for p in polygons], share.shape[1:])
+        for k in range(max(int(np.floor(low_k + 0.5)), first), min(int(np.ceil(high_k + 0.5)), last)):
+            share[k - first] += max(min(high_k, k + 0.5) - max(low_k, k - 0.5), 0) * area
+    if not share.any():
+        low, high = (reference.voxel_to_mm(v) for v in (np.zeros(3), np.array(reference.shape[::-1]) - 1))
+        expected = f"x, y, z from {np.round(low, 1)} to {np.round(high, 1)} mm"
+        got = f"{np.round(reference.voxel_to_mm(contours[0][0]), 1)} mm"
+        raise ScanError("the region lies outside the scan, or has no area", file=path, column=name,
+                        expected=expected, got=got)  # fmt: skip
+    block = turned[first:last, corner[1] : stop[1], corner[0] : stop[0]]
+    block |= fullest(np.minimum(share, 1))
+
+
+def _planes(contours: list[np.ndarray], axis: int, tolerance: float) -> dict[float, list[np.ndarray]]:
+    """Depth -> polygons (across, down), in order."""
+    planes: dict[float, list[np.ndarray]] = {}
+    for contour in sorted(contours, key=lambda c: c[:, axis].mean()):
+        depth = float(contour[:, axis].mean())
+        at = next((d for d in reversed(planes) if depth - d <= tolerance), depth)
+        planes.setdefault(at, []).append(np.delete(contour, axis, axis=1))
+    return planes

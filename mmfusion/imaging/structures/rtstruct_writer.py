@@ -1,0 +1,131 @@
+"""Writing RTSTRUCT: the edges of a mask's voxels as closed planar contours, slice by slice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+
+from mmfusion import __version__
+from mmfusion.atomic import atomic_file
+from mmfusion.errors import ScanError
+from mmfusion.imaging.structures.contours import outlines
+from mmfusion.imaging.structures.source import Series, Source, read_source
+from mmfusion.imaging.structures.targets import Masks, named, on_slices
+
+_COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (86, 180, 233), (204, 121, 167))  # Okabe-Ito
+_COPIED = ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
+           "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")  # fmt: skip
+_STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management: retired, but what readers expect here
+
+
+def write_rtstruct(
+    mask: Masks, source: Source, path: str | Path, *, name: str = "Tumour", series: str | None = None
+) -> Path:
+    """Write a mask as RT Structure Set on the slices of the series that it belongs to.
+
+    Contours run along the edges of voxels, so that what is read back on the same slices is the same mask; a hole is
+    a contour within a contour.
+
+    Parameters
+    ----------
+    mask : Volume, or mapping of name to Volume
+        On any grid; one that is not the series' own is resampled.
+    source : path or sequence of paths
+        DICOM files of the series: a folder, a ZIP, or the files.
+    path : path
+        Of the file to write; replaced if it is there.
+    name : str
+        Of a single mask.
+    series : str, optional
+        SeriesInstanceUID; needed if there are several in `source`.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ScanError
+        If `source` is no series or has no frame of reference, the mask was drawn on another one, or nothing of it
+        lies on the slices.
+    """
+    path, masks, target = Path(path), named(mask, name), read_source(source, series)
+    first = target.headers[0]
+    if not first.get("FrameOfReferenceUID"):
+        raise ScanError("a series without frame of reference", file=target.path, column="FrameOfReferenceUID",
+                        hint="contours are points in it; write_seg refers to slices, and does without")  # fmt: skip
+    ds = _structure_set(target)
+    ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = [], [], []
+    for number, (label, volume) in enumerate(masks.items(), 1):
+        contours = _contours(on_slices(volume, label, target), target)
+        frame = first.FrameOfReferenceUID
+        ds.StructureSetROISequence.append(
+            _item(ROINumber=number, ReferencedFrameOfReferenceUID=frame, ROIName=label, ROIGenerationAlgorithm="")
+        )
+        colour = list(_COLOURS[(number - 1) % len(_COLOURS)])
+        ds.ROIContourSequence.append(
+            _item(ROIDisplayColor=colour, ContourSequence=contours, ReferencedROINumber=number)
+        )
+        ds.RTROIObservationsSequence.append(
+            _item(ObservationNumber=number, ReferencedROINumber=number, RTROIInterpretedType="", ROIInterpreter="")
+        )
+    with atomic_file(path) as draft:
+        ds.save_as(draft, enforce_file_format=True)
+    return path
+
+
+def _structure_set(target: Series) -> Dataset:
+    first, now = target.headers[0], datetime.now()
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    for keyword in _COPIED:
+        if keyword in first or keyword != "SpecificCharacterSet":
+            setattr(ds, keyword, first.get(keyword, ""))
+    ds.Modality, ds.SeriesInstanceUID, ds.SeriesNumber, ds.InstanceNumber = "RTSTRUCT", generate_uid(), 901, 1
+    ds.OperatorsName = ""
+    ds.Manufacturer = ds.ManufacturerModelName = "mmfusion"
+    ds.SoftwareVersions = __version__
+    ds.StructureSetLabel = "mmfusion"
+    ds.StructureSetDate = ds.InstanceCreationDate = f"{now:%Y%m%d}"
+    ds.StructureSetTime = ds.InstanceCreationTime = f"{now:%H%M%S}"
+    ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = first.FrameOfReferenceUID, ""
+    series = _item(SeriesInstanceUID=first.SeriesInstanceUID, ContourImageSequence=[_image(h) for h in target.headers])
+    study = _item(ReferencedSOPClassUID=_STUDY, ReferencedSOPInstanceUID=first.StudyInstanceUID,
+                  RTReferencedSeriesSequence=[series])  # fmt: skip
+    ds.ReferencedFrameOfReferenceSequence = [
+        _item(FrameOfReferenceUID=first.FrameOfReferenceUID, RTReferencedStudySequence=[study])
+    ]
+    ds.ApprovalStatus = "UNAPPROVED"
+    return ds
+
+
+def _contours(array: np.ndarray, target: Series) -> list[Dataset]:
+    items = []
+    for k, (plane, header) in enumerate(zip(array, target.headers, strict=True)):
+        for polygon in outlines(plane) if plane.any() else ():
+            voxels = np.column_stack([polygon, np.full(len(polygon), k)])
+            points = voxels @ target.affine[:3, :3].T + target.affine[:3, 3]
+            item = _item(ContourImageSequence=[_image(header)], ContourGeometricType="CLOSED_PLANAR")
+            item.NumberOfContourPoints, item.ContourNumber = len(points), len(items) + 1
+            item.ContourData = [f"{v:.4f}" for v in points.ravel()]
+            items.append(item)
+    return items
+
+
+def _image(header: Dataset) -> Dataset:
+    return _item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
+
+
+def _item(**values: object) -> Dataset:
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item

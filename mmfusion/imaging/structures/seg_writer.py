@@ -1,0 +1,122 @@
+"""Writing DICOM-SEG, through highdicom."""
+
+from __future__ import annotations
+
+import warnings
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import generate_uid
+
+from mmfusion import __version__
+from mmfusion.atomic import atomic_file
+from mmfusion.errors import ScanError
+from mmfusion.imaging.structures.source import Source, read_source
+from mmfusion.imaging.structures.targets import Masks, named, on_slices
+
+_ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+_ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
+_LUNG = Code("39607008", "SCT", "Lung")
+_LEARNED = Code("123110", "DCM", "Artificial Intelligence")
+KINDS = {  # name -> category, type, site: DICOM PS3.16, CID 7150 and 7151 and those below
+    "Neoplasm, Primary": (_ABNORMAL, Code("86049000", "SCT", "Neoplasm, Primary"), _LUNG),
+    "Neoplasm, Secondary": (_ABNORMAL, Code("14799000", "SCT", "Neoplasm, Secondary"), None),
+    "Nodule": (_ABNORMAL, Code("27925004", "SCT", "Nodule"), _LUNG),
+    "Lymph node": (_ANATOMY, Code("59441001", "SCT", "Lymph node"), None),
+    "Lung": (_ANATOMY, _LUNG, None),
+}
+_MAY_BE_EMPTY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+                 "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator")  # fmt: skip
+
+
+def write_seg(
+    mask: Masks,
+    source: Source,
+    path: str | Path,
+    *,
+    label: str = "Tumour",
+    kind: str = "Neoplasm, Primary",
+    algorithm: str | None = None,
+    series: str | None = None,
+) -> Path:
+    """Write a mask as binary DICOM-SEG on the slices of the series that it belongs to.
+
+    Parameters
+    ----------
+    mask : Volume, or mapping of label to Volume
+        On any grid; one that is not the series' own is resampled. Several masks become segments, and may overlap.
+    source : path or sequence of paths
+        DICOM files of the series: a folder, a ZIP, or the files.
+    path : path
+        Of the file to write; replaced if it is there.
+    label : str
+        Of a single mask.
+    kind : str
+        What is segmented, as coded in SNOMED CT: one of `KINDS`.
+    algorithm : str, optional
+        Name of what made it; None if it was drawn by hand.
+    series : str, optional
+        SeriesInstanceUID; needed if there are several in `source`.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ScanError
+        If `source` is no series, the mask was drawn on another one, or nothing of it lies on the slices.
+    """
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.seg import Segmentation, SegmentDescription
+
+    if kind not in KINDS:
+        raise ScanError("unknown kind of segment", column="kind", expected=", ".join(KINDS), got=kind)
+    path, masks, target = Path(path), named(mask, label), read_source(source, series)
+    pixels = np.stack([on_slices(m, name, target) for name, m in masks.items()], axis=-1)
+    category, what, site = KINDS[kind]
+    made = {"algorithm_type": "MANUAL"}
+    if algorithm:
+        identity = AlgorithmIdentificationSequence(algorithm, _LEARNED, __version__)
+        made = {"algorithm_type": "AUTOMATIC", "algorithm_identification": identity}
+    described = [
+        SegmentDescription(k, name, category, what, anatomic_regions=site and [site], **made)
+        for k, name in enumerate(masks, 1)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # remarks on values that the source already has
+        ds = Segmentation(
+            [_completed(header) for header in target.headers],
+            pixels,
+            "BINARY",
+            described,
+            series_instance_uid=generate_uid(),
+            series_number=900,
+            sop_instance_uid=generate_uid(),
+            instance_number=1,
+            manufacturer="mmfusion",
+            manufacturer_model_name="mmfusion",
+            software_versions=__version__,
+            device_serial_number="0",
+            content_label="SEGMENTATION",
+            series_description=f"Segmentation: {', '.join(masks)}"[:64],
+        )
+        with atomic_file(path) as draft:
+            ds.save_as(draft, enforce_file_format=True)
+    return path
+
+
+def _completed(header: Dataset) -> Dataset:
+    """A copy with what DICOM allows to be empty, but not to be absent, as anonymization may leave it."""
+    out = deepcopy(header)
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in out:
+            setattr(out, keyword, "")
+    if not out.get("FrameOfReferenceUID"):
+        # masks then refer to the slices alone
+        out.FrameOfReferenceUID = generate_uid(entropy_srcs=["frame", str(out.SeriesInstanceUID)])
+    return out

@@ -1,0 +1,156 @@
+"""A page of slices with what is laid over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging.views.scene import COLOURS, PLANES, Scene, View, check_plane
+from mmfusion.imaging.volume import Volume
+
+_WIDTH, _GAP, _TOP, _BAR = 7.2, 0.03, 0.24, 0.55  # inches: page, between panels, title and legend, colour bar
+_POINT_MM = 60.0  # shown along the normal round a point
+_BODY = {"HU": -300, "SUVbw": 0.3, "mask": 0}  # above it is patient
+_INK = "#222222"
+
+
+@rc_context({"font.size": 9, "figure.facecolor": "white", "image.interpolation_stage": "data"})
+def montage(
+    volume: Volume,
+    mask: Volume | Mapping[str, Volume] | None = None,
+    point: Sequence[float] | None = None,
+    *,
+    overlay: Volume | None = None,
+    n: int = 12,
+    plane: str = "axial",
+    window: str | tuple[float, float] | None = None,
+    zoom_mm: float | None = None,
+    columns: int | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Slices of a scan in radiological convention, true in mm, with outlines of masks, a PET and a point.
+
+    Shown are slices through all of the mask; without one, 60 mm round the point; without either, all of the patient.
+    Axial slices run from the head down, coronal ones from the front, sagittal ones from the right.
+
+    Parameters
+    ----------
+    volume : Volume
+        CT, PET or mask.
+    mask : Volume, or mapping of name to Volume, optional
+        Outlined; several get colours and a legend.
+    point : (x, y, z), optional
+        LPS mm; marked by a cross on its slice.
+    overlay : Volume, optional
+        In colour over the scan, the more opaque the higher: a PET on its CT, a map.
+    n : int
+        Slices to show; fewer if there are fewer.
+    plane : {"axial", "coronal", "sagittal"}
+        Which way to cut.
+    window : {"lung", "mediastinum", "bone"} or (low, high), optional
+        Values shown as black and white; default the lung window for HU, 0 to 7 for SUVbw.
+    zoom_mm : float, optional
+        Side of the square shown, round the point or the mask; default the whole slice.
+    columns : int, optional
+        Panels side by side.
+    title : str, optional
+        Above.
+
+    Returns
+    -------
+    Figure
+        Shows itself in a notebook; ``figure.savefig("montage.png", dpi=144)`` writes it.
+
+    Raises
+    ------
+    ScanError
+        If an option is unknown, the mask is none, or the point lies outside the scan.
+    """
+    check_plane(plane)
+    if n < 1 or (columns is not None and columns < 1) or (zoom_mm is not None and not zoom_mm > 0):
+        raise ScanError("nothing to show", expected="n and columns of 1 or more, zoom_mm above 0")
+    scene = Scene.of(volume, mask, point, overlay, window)
+    shown = slices(scene, plane, n)
+    box = _box(scene, plane, zoom_mm)
+    columns = columns or min(len(shown), 4)
+    rows = -(-len(shown) // columns)
+    names = [name for name in scene.masks if name]
+    top = _TOP if title or names or scene.overlay is not None else 0.0
+    right = _BAR if scene.overlay is not None else 0.0
+    wide = (_WIDTH - right - (columns - 1) * _GAP) / columns
+    high = wide * abs((box[3] - box[2]) / (box[1] - box[0]))
+    height = top + rows * high + (rows - 1) * _GAP
+    figure = View(figsize=(_WIDTH, height))
+    for i, k in enumerate(shown):
+        row, column = divmod(i, columns)
+        left, low = column * (wide + _GAP), height - top - (row + 1) * high - row * _GAP
+        ax = figure.add_axes((left / _WIDTH, low / height, wide / _WIDTH, high / height))
+        scene.draw(ax, k, plane, box=box, scale=i == len(shown) - 1)
+    if title:
+        figure.text(0, 1 - 0.06 / height, title, ha="left", va="top", weight="bold", fontsize=9.5, color=_INK)
+    if names:
+        lines = [Line2D([], [], color=colour, lw=2) for colour in (COLOURS * len(names))[: len(scene.masks)]]
+        figure.legend(lines, list(scene.masks), loc="upper right", bbox_to_anchor=(1, 1), ncols=len(lines),
+                      frameon=False, fontsize=8, borderpad=0, borderaxespad=0.2, handlelength=1.2)  # fmt: skip
+    if scene.overlay is not None:
+        tall = min(height - top, 2.2)
+        bar = figure.add_axes(
+            (1 - (right - 0.08) / _WIDTH, (height - top - tall) / height, 0.1 / _WIDTH, tall / height)
+        )
+        mapped = ScalarMappable(Normalize(*scene.heat), "inferno")
+        figure.colorbar(mapped, bar).outline.set_visible(False)
+        bar.tick_params(labelsize=7, color=_INK, labelcolor=_INK, length=2)
+        unit = "" if scene.overlay.unit == "mask" else scene.overlay.unit
+        bar.set_title(unit, fontsize=7, color=_INK, loc="left", weight="normal", pad=3)
+    return figure
+
+
+def slices(scene: Scene, plane: str, n: int) -> list[int]:
+    """Which slices a montage shows, in its order."""
+    axis = PLANES[plane].axis
+    count, spacing = scene.volume.shape[axis], scene.volume.spacing[axis]
+    across = tuple({0, 1, 2} - {axis})
+    used = [np.flatnonzero(m.array.any(axis=across)) for m in scene.masks.values()]
+    drawn = np.concatenate(used) if used else np.array([], dtype=int)
+    at = None if scene.point is None else scene.slice_of(scene.point, plane)
+    if at is not None and not drawn.size:
+        chosen = at + max(round(_POINT_MM / n / spacing), 1) * (np.arange(n) - n // 2)
+        chosen = chosen[(chosen >= 0) & (chosen < count)]
+    else:
+        low, high = (drawn.min(), drawn.max() + 1) if drawn.size else _patient(scene.volume, across)
+        many = high - low
+        chosen = low + (np.arange(min(n, many)) + 0.5) * many / min(n, many) - 0.5
+    chosen = np.unique(np.rint(chosen).astype(int))
+    if at is not None:  # the one with the point is among them
+        chosen[np.abs(chosen - at).argmin()] = at
+    return [int(k) for k in np.unique(chosen)[:: PLANES[plane].first]]
+
+
+def _patient(volume: Volume, across: tuple[int, int]) -> tuple[int, int]:
+    """First and one past the last of the slices that hold a fair part of the patient, rather than air or the table."""
+    share = (volume.array > _BODY[volume.unit]).mean(axis=across)
+    fullest, thin = share.argmax(), np.flatnonzero(share < 0.2 * share.max())
+    return thin[thin < fullest].max(initial=-1) + 1, thin[thin > fullest].min(initial=len(share))
+
+
+def _box(scene: Scene, plane: str, zoom_mm: float | None) -> tuple[float, float, float, float]:
+    """Left, right, lower and upper end of what is shown."""
+    whole = scene.extent(plane)
+    if zoom_mm is None:
+        return whole
+    center = scene.point
+    if center is None:
+        center = scene.volume.center_mm
+        drawn = [m.voxel_to_mm([(s.start + s.stop - 1) / 2 for s in m.bounding_box()[::-1]])
+                 for m in scene.masks.values() if m.array.any()]  # fmt: skip
+        center = np.mean(drawn, axis=0) if drawn else center
+    across, down = np.delete(center, 2 - PLANES[plane].axis)
+    half = zoom_mm / 2 * (1 if PLANES[plane].rises else -1)
+    return across - zoom_mm / 2, across + zoom_mm / 2, down - half, down + half

@@ -1,0 +1,218 @@
+"""One slice, drawn as a radiologist expects it: the patient's right on the left, true in mm, letters at the edges."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging.volume import Volume
+
+WINDOWS = {"lung": (-1350.0, 150.0), "mediastinum": (-160.0, 240.0), "bone": (-450.0, 1050.0)}  # HU
+COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442")  # Okabe-Ito
+_SUV = 7.0  # upper end of SUVbw, as usually shown
+_CMAP = {"HU": "gray", "SUVbw": "gray_r", "mask": "gray"}
+_NICE_MM = (2, 5, 10, 20, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A way to cut: the array's axis that is cut, the letters at left, right, top and bottom, the order of slices."""
+
+    axis: int
+    letters: str
+    name: str  # of the coordinate along it
+    first: int  # +1: slices are shown by rising coordinate
+    rises: bool  # the vertical coordinate grows upwards
+
+
+PLANES = {
+    "axial": Plane(0, "RLAP", "z", -1, rises=False),  # from the head down
+    "coronal": Plane(1, "RLSI", "y", 1, rises=True),  # from the front
+    "sagittal": Plane(2, "APSI", "x", 1, rises=True),  # from the right
+}
+
+
+class View(Figure):
+    """A figure that knows no window and shows itself in a notebook."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        FigureCanvasAgg(self)
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self, dpi=144)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A scan and what is laid over it, on one grid in LPS orientation.
+
+    Raises
+    ------
+    ScanError
+        If a mask is none, a plane or window is unknown, or the point lies outside the scan.
+    """
+
+    volume: Volume
+    masks: Mapping[str, Volume] = field(default_factory=dict)
+    overlay: Volume | None = None
+    point: np.ndarray | None = None  # LPS mm
+    window: tuple[float, float] = (0.0, 1.0)
+    heat: tuple[float, float] = (0.0, 1.0)
+
+    @classmethod
+    def of(
+        cls,
+        volume: Volume,
+        mask: Volume | Mapping[str, Volume] | None = None,
+        point: Sequence[float] | None = None,
+        overlay: Volume | None = None,
+        window: str | tuple[float, float] | None = None,
+    ) -> Scene:
+        """With everything brought to the volume's grid."""
+        base = volume.to_lps()
+        masks = {"": mask} if isinstance(mask, Volume) else dict(mask or {})
+        for name, one in masks.items():
+            if one.unit != "mask":
+                raise ScanError("not a mask", column=name or None, expected="unit mask", got=one.unit)
+        if point is not None:
+            point = np.asarray(point, dtype=np.float64)
+            if point.shape != (3,) or not base.contains(point):
+                raise ScanError("a point outside the scan", expected="(x, y, z) in LPS mm", got=point)
+        masks = {name: _alike(one, base) for name, one in masks.items()}
+        overlay = None if overlay is None else _alike(overlay, base)
+        heat = (0.0, 1.0) if overlay is None else window_of(overlay, None)
+        return cls(base, masks, overlay, point, window_of(base, window), heat)
+
+    def extent(self, plane: str) -> tuple[float, float, float, float]:
+        """Left, right, lower and upper end of a slice, mm."""
+        corner = self.volume.voxel_to_mm((-0.5, -0.5, -0.5))
+        size = np.array(self.volume.shape[::-1]) * self.volume.spacing[::-1]
+        across, down = ((0, 1), (0, 2), (1, 2))[PLANES[plane].axis]
+        left, right = corner[across], corner[across] + size[across]
+        low, high = corner[down], corner[down] + size[down]
+        return (left, right, low, high) if PLANES[plane].rises else (left, right, high, low)
+
+    def slice_of(self, point: Sequence[float], plane: str) -> int:
+        """Index of the slice that a point lies on."""
+        axis = PLANES[plane].axis
+        return int(np.clip(np.rint(self.volume.mm_to_voxel(point)[2 - axis]), 0, self.volume.shape[axis] - 1))
+
+    def position(self, k: int, plane: str) -> float:
+        """Coordinate of a slice's centre, mm."""
+        axis = PLANES[plane].axis
+        voxel = (np.array(self.volume.shape[::-1]) - 1) / 2
+        voxel[2 - axis] = k
+        return float(self.volume.voxel_to_mm(voxel)[2 - axis])
+
+    def draw(self, ax: Axes, k: int, plane: str = "axial", *, box: Sequence[float] | None = None,
+             scale: bool = False) -> None:  # fmt: skip
+        """Draw slice `k`; only the part in `box` (left, right, lower, upper) if given."""
+        how = PLANES[plane]
+        options = {"extent": self.extent(plane), "origin": "lower" if how.rises else "upper", "aspect": "equal"}
+        vmin, vmax = self.window
+        shown = self.volume.array.take(k, how.axis)
+        ax.imshow(shown, cmap=_CMAP[self.volume.unit], vmin=vmin, vmax=vmax, interpolation="antialiased", **options)
+        if self.overlay is not None:
+            heat = Normalize(*self.heat, clip=True)(self.overlay.array.take(k, how.axis).astype(np.float32)).data
+            colour = colormaps["inferno"](0.15 + 0.85 * heat)
+            colour[..., 3] = np.clip(2.5 * (heat - 0.1), 0, 0.75)
+            ax.imshow(colour, interpolation="antialiased", **options)
+        for (_, mask), tint in zip(self.masks.items(), COLOURS * len(self.masks)):
+            part = mask.array.take(k, how.axis)
+            if part.any():
+                self._outline(ax, part, plane, tint)
+        if self.point is not None and self.slice_of(self.point, plane) == k:
+            across, down = np.delete(self.point, 2 - how.axis)
+            halo = [withStroke(linewidth=2.2, foreground="black")]
+            ax.plot(across, down, marker="+", ms=9, mew=1.1, color="#F0E442", path_effects=halo)
+        left, right, low, high = box or self.extent(plane)
+        ax.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
+        ax.set_facecolor("white" if self.volume.unit == "SUVbw" else "black")
+        ax.spines[:].set_visible(False)
+        for (x, y, ha, va), letter in zip(_PLACES, how.letters):
+            self._text(ax, x, y, letter, ha=ha, va=va, alpha=0.8)
+        where = f"{how.name} {self.position(k, plane):.0f} mm".replace("-", "−")
+        self._text(ax, 0.03, 0.03, where, ha="left", va="bottom")
+        if scale:
+            self._scale_bar(ax)
+
+    def _ink(self) -> tuple[str, str]:
+        """Colour of letters, and of their halo."""
+        return ("black", "white") if self.volume.unit == "SUVbw" else ("white", "black")
+
+    def _text(self, ax: Axes, x: float, y: float, text: str, **options: object) -> None:
+        ink, halo = self._ink()
+        style = {"color": ink, "fontsize": 6.5, "path_effects": [withStroke(linewidth=1.4, foreground=halo)]}
+        ax.text(x, y, text, transform=ax.transAxes, **style, **options)
+
+    def _scale_bar(self, ax: Axes) -> None:
+        """A bar of a round length, at the lower right."""
+        left, right = ax.get_xlim()
+        length = max((mm for mm in _NICE_MM if mm <= 0.4 * (right - left)), default=_NICE_MM[0])
+        ink, halo = self._ink()
+        share = length / (right - left)
+        bar = Rectangle((0.96 - share, 0.045), share, 0.008, transform=ax.transAxes, color=ink, zorder=5)
+        bar.set_path_effects([withStroke(linewidth=1.4, foreground=halo)])
+        ax.add_patch(bar)
+        label = f"{length // 10} cm" if length >= 10 else f"{length} mm"
+        self._text(ax, 0.96 - share / 2, 0.06, label, ha="center", va="bottom")
+
+    def _outline(self, ax: Axes, part: np.ndarray, plane: str, tint: str) -> None:
+        left, right, low, high = self.extent(plane)
+        padded = np.pad(part, 1).astype(np.float32)
+        rows, columns = part.shape
+        start, end = (low, high) if PLANES[plane].rises else (high, low)
+        x = left + (np.arange(-1, columns + 1) + 0.5) * (right - left) / columns
+        y = start + (np.arange(-1, rows + 1) + 0.5) * (end - start) / rows
+        ax.contour(x, y, padded, levels=[0.5], colors=[tint], linewidths=1.1)
+
+
+_PLACES = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
+           (0.5, 0.985, "center", "top"), (0.5, 0.015, "center", "bottom"))  # fmt: skip
+
+
+def window_of(volume: Volume, window: str | tuple[float, float] | None) -> tuple[float, float]:
+    """Values shown as black and white: a name of `WINDOWS`, two numbers, or what suits the unit."""
+    if isinstance(window, str):
+        if window not in WINDOWS or volume.unit != "HU":
+            expected = f"{', '.join(WINDOWS)} (of HU), or (low, high)"
+            raise ScanError("unknown window", column="window", expected=expected, got=f"{window} of {volume.unit}")
+        return WINDOWS[window]
+    if window is None:
+        return {"HU": WINDOWS["lung"], "SUVbw": (0.0, _SUV), "mask": (0.0, 1.0)}[volume.unit]
+    low, high = (float(v) for v in window)
+    if not low < high:
+        raise ScanError("an empty window", column="window", expected="(low, high)", got=window)
+    return low, high
+
+
+def png_of(figure: Figure, dpi: float) -> bytes:
+    """The figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def check_plane(plane: str) -> str:
+    """Refuse a plane that is none of `PLANES`."""
+    if plane not in PLANES:
+        raise ScanError("unknown plane", column="plane", expected=", ".join(PLANES), got=plane)
+    return plane
+
+
+def _alike(volume: Volume, base: Volume) -> Volume:
+    turned = volume.to_lps()
+    same = turned.shape == base.shape and np.allclose(turned.affine, base.affine, atol=1e-4)
+    return turned if same else volume.like(base)

@@ -1,0 +1,116 @@
+"""Scrolling through a scan in JupyterLab; a montage where nothing can be moved."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from matplotlib import rc_context
+
+from mmfusion.imaging.views.montage import montage, slices
+from mmfusion.imaging.views.scene import PLANES, WINDOWS, Scene, View, check_plane, png_of, window_of
+from mmfusion.imaging.volume import Volume
+
+_WIDTH, _DPI = 5.0, 110  # inches, pixels an inch
+
+
+def slider(
+    volume: Volume,
+    mask: Volume | Mapping[str, Volume] | None = None,
+    point: Sequence[float] | None = None,
+    *,
+    plane: str = "axial",
+    **options: object,
+) -> SliceSlider:
+    """A slice with a slider, to be the last expression of a cell.
+
+    In JupyterLab it moves; in an exported notebook (HTML, PDF, a report) the same scene stands as a montage.
+
+    Parameters
+    ----------
+    volume, mask, point, plane
+        As in `montage`.
+    **options
+        `overlay`, `window`, and for the montage `n`, `zoom_mm`, `columns`, `title`.
+
+    Raises
+    ------
+    ScanError
+        As `montage` does.
+    """
+    return SliceSlider(volume, mask, point, plane=plane, **options)
+
+
+class SliceSlider:
+    """What `slider` returns: `widget` moves, `still` is its static twin.
+
+    Attributes
+    ----------
+    scene : Scene
+        What is drawn.
+    plane : str
+        The plane that it begins with.
+    """
+
+    def __init__(self, volume, mask=None, point=None, *, plane="axial", overlay=None, window=None, **still) -> None:
+        self.plane = check_plane(plane)
+        self.scene = Scene.of(volume, mask, point, overlay, window)
+        self._still = {"window": self.scene.window, "plane": plane, **still}
+        self._widget = None
+
+    @property
+    def still(self) -> View:
+        """The montage."""
+        scene = self.scene
+        return montage(scene.volume, scene.masks, scene.point, overlay=scene.overlay, **self._still)
+
+    @property
+    def widget(self) -> object:
+        """The ipywidget: choice of plane, slider, picture; made on first use."""
+        if self._widget is None:
+            self._widget = self._build()
+        return self._widget
+
+    @rc_context({"figure.facecolor": "white", "image.interpolation_stage": "data"})
+    def picture(self, k: int, plane: str, window: str | tuple[float, float] | None = None) -> bytes:
+        """PNG of one slice."""
+        left, right, low, high = self.scene.extent(plane)
+        figure = View(figsize=(_WIDTH, _WIDTH * abs((high - low) / (right - left))))
+        window = self.scene.window if window is None else window_of(self.scene.volume, window)
+        replace(self.scene, window=window).draw(figure.add_axes((0, 0, 1, 1)), k, plane, scale=True)
+        return png_of(figure, _DPI)
+
+    def _build(self) -> object:
+        import ipywidgets as widgets
+
+        planes = widgets.ToggleButtons(options=list(PLANES), value=self.plane, style={"button_width": "80px"})
+        names = [*WINDOWS] if self.scene.volume.unit == "HU" else []
+        given = next((name for name in names if WINDOWS[name] == self.scene.window), None)
+        windows = widgets.Dropdown(options=[*(() if given else [("as given", None)]), *names], value=given,
+                                   layout={"width": "130px"})  # fmt: skip
+        at = widgets.IntSlider(description="slice", continuous_update=True, layout={"width": f"{_WIDTH * _DPI:.0f}px"})
+        image = widgets.Image(format="png")
+
+        def turn(_: object = None) -> None:
+            count = self.scene.volume.shape[PLANES[planes.value].axis]
+            chosen = slices(self.scene, planes.value, 3)
+            with at.hold_trait_notifications():
+                at.min, at.max, at.value = 0, count - 1, chosen[len(chosen) // 2]
+            show()
+
+        def show(_: object = None) -> None:
+            image.value = self.picture(at.value, planes.value, windows.value)
+
+        turn()
+        planes.observe(turn, "value")
+        at.observe(show, "value")
+        windows.observe(show, "value")
+        return widgets.VBox([widgets.HBox([planes, windows]), at, image])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        """The widget for those who can move it, and the montage for those who cannot."""
+        bundle = dict(self.widget._repr_mimebundle_() or {})
+        bundle["text/plain"] = f"SliceSlider({self.scene.volume!r})"
+        bundle["image/png"] = base64.b64encode(png_of(self.still, 144)).decode("ascii")
+        return bundle

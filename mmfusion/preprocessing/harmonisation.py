@@ -1,0 +1,227 @@
+"""ComBat: what differs between sites is learned from the training rows, and taken out of tables of features.
+
+It cannot tell a site's scanner from a site's patients: where sites differ in who is treated there, that goes too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.errors import DataError
+from mmfusion.preprocessing.base import FoldFitted
+
+_FEW = 3  # patients of a site; fewer have no location and scale of their own
+_ROUNDS, _CLOSE = 500, 1e-6  # of the iteration of Johnson et al., and when it stops
+SITE = "meta: site"  # the column of `encoded_frame`
+
+
+class SiteWarning(UserWarning):
+    """A patient whose site was not there in `fit`, or is not given."""
+
+
+class ComBat(FoldFitted):
+    """Location and scale of every feature, per site, shrunk over the features by empirical Bayes.
+
+    The parametric model of Johnson et al. 2007 (Biostatistics 8:118, section 3), with each feature's own count of
+    observed cells. Missing cells stay missing. A site that had fewer than three patients with a feature keeps the
+    pooled scale for it, and its location is shrunk all the way, to the mean over the site's features: so few say
+    little, and their values would be found in a saved model. Rows without a site, or of a site not seen in `fit`, are
+    left as they are, and one `SiteWarning` counts them. With fewer than two features there is nothing to shrink over.
+
+    Parameters
+    ----------
+    site : str
+        The column of the frame that names the site.
+    covariates : sequence of str
+        Numeric columns whose linear effect is kept (age, ...); complete, and in the frame at prediction too. Never
+        the target.
+
+    Attributes
+    ----------
+    features_ : tuple of str
+        The columns that are harmonised, in the order of the output.
+    sites_ : tuple of str
+        Sites seen in `fit`.
+    mean_, sd_ : ndarray, shape (d,)
+        Pooled location (the mean of sites, weighted by size) and residual SD; SD 0 marks a feature left alone.
+    slope_ : ndarray, shape (n_covariates, d)
+        Effects of covariates.
+    location_, scale_ : ndarray, shape (n_sites, d)
+        A site's shift and factor, in units of `sd_`.
+    """
+
+    def __init__(self, *, site: str = "site", covariates: Sequence[str] = ()) -> None:
+        self.site = site
+        self.covariates = covariates
+
+    def _has(self, frame: pd.DataFrame) -> np.ndarray:
+        return frame.drop(columns=[self.site, *self.covariates], errors="ignore").notna().any(axis=1).to_numpy()
+
+    def _fit(self, frame: pd.DataFrame) -> None:
+        site = self._sites(frame)
+        self.features_ = tuple(c for c in frame.columns if c not in (self.site, *self.covariates))
+        frame, site = frame[site.notna()], site[site.notna()]
+        if frame.empty:
+            raise DataError("nobody's site is known", column=self.site, expected="the site of at least one patient")
+        self.sites_ = tuple(sorted(site.unique()))
+        values, covariates = self._values(frame), self._covariates(frame)
+        batch = (site.to_numpy()[:, None] == np.array(self.sites_)).astype(float)
+        d, n_sites = values.shape[1], len(self.sites_)
+        self.mean_, self.sd_ = np.zeros(d), np.zeros(d)
+        self.slope_ = np.zeros((covariates.shape[1], d))
+        raw = {"location": np.zeros((n_sites, d)), "scale": np.ones((n_sites, d)), "n": np.zeros((n_sites, d))}
+        for j in range(d):  # each feature has its own missing cells
+            seen = np.isfinite(values[:, j])
+            self._standardise(j, values[seen, j], batch[seen], covariates[seen], raw)
+        self.location_, self.scale_ = np.zeros((n_sites, d)), np.ones((n_sites, d))
+        z = self._z(values, covariates)
+        varies = self.sd_ > 0
+        for i in range(n_sites if n_sites > 1 else 0):
+            parts = (raw["location"][i, varies], raw["scale"][i, varies], raw["n"][i, varies])
+            location, variance = _shrink(z[batch[:, i] > 0][:, varies], *parts)
+            self.location_[i, varies], self.scale_[i, varies] = location, np.sqrt(variance)
+
+    def _standardise(self, j: int, y: np.ndarray, batch: np.ndarray, covariates: np.ndarray, raw: dict) -> None:
+        """Pooled mean, SD and slopes of feature j, and what each site has of it, in units of that SD."""
+        counts = batch.sum(axis=0)
+        raw["n"][:, j] = counts
+        there = counts > 0
+        if len(y) < 2 or np.ptp(y) <= 1e-9 * max(1.0, np.abs(y).max()):
+            return
+        effects = np.linalg.lstsq(np.hstack([batch[:, there], covariates]), y, rcond=None)[0]
+        n = int(there.sum())
+        residual = y - np.hstack([batch[:, there], covariates]) @ effects
+        sd = float(np.sqrt((residual**2).mean()))
+        if sd <= 1e-9 * max(1.0, np.abs(y).max()):
+            return
+        self.sd_[j], self.slope_[:, j] = sd, effects[n:]
+        self.mean_[j] = float(counts[there] @ effects[:n] / counts.sum())
+        raw["location"][there, j] = (effects[:n] - self.mean_[j]) / sd
+        several = counts > 1
+        squares = batch.T @ (residual / sd) ** 2
+        raw["scale"][several, j] = squares[several] / (counts[several] - 1)
+
+    def _transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """Harmonised features, shape (n, d), missing where they were."""
+        site = self._sites(frame)
+        values = self._values(frame)
+        code = site.map({name: i for i, name in enumerate(self.sites_)}).to_numpy(dtype=float, na_value=np.nan)
+        known = np.isfinite(code)
+        if not known.all():
+            others = sorted(site[~known].dropna().unique())
+            text = f"{int((~known).sum())} patient(s) of no known site, not harmonised"
+            warnings.warn(text + (f": {', '.join(others[:5])}" if others else ""), SiteWarning, stacklevel=3)
+        if not known.any():
+            return values.astype(np.float32)
+        rows = code[known].astype(int)
+        covariates = self._covariates(frame[known])
+        z = self._z(values[known], covariates)
+        change = (z - self.location_[rows]) / self.scale_[rows] - z
+        values[known] += np.where(self.sd_ > 0, change * self.sd_, 0.0)
+        return values.astype(np.float32)
+
+    def _z(self, values: np.ndarray, covariates: np.ndarray) -> np.ndarray:
+        sd = np.where(self.sd_ > 0, self.sd_, 1.0)
+        return (values - self.mean_ - covariates @ self.slope_) / sd
+
+    def _sites(self, frame: pd.DataFrame) -> pd.Series:
+        if self.site not in frame:
+            raise DataError("no column with the site", column=self.site, hint="give it, with missing cells if unknown")
+        site = frame[self.site].astype(object)
+        return site.where(site.isna(), site.map(str))
+
+    def _values(self, frame: pd.DataFrame) -> np.ndarray:
+        absent = [name for name in self.features_ if name not in frame]
+        if absent:
+            raise DataError("a feature that was there in fit", column=absent[0], got="no such column")
+        return _numbers(frame[list(self.features_)])
+
+    def _covariates(self, frame: pd.DataFrame) -> np.ndarray:
+        if lost := [c for c in self.covariates if c not in frame]:
+            raise DataError("no such covariate", column=lost[0], expected="a numeric column of the frame")
+        values = _numbers(frame[list(self.covariates)])
+        if not np.isfinite(values).all():
+            name = list(self.covariates)[int(np.flatnonzero(~np.isfinite(values).all(axis=0))[0])]
+            raise DataError("a covariate is missing", column=name, hint="impute it, or leave it out")
+        return values
+
+
+def _numbers(frame: pd.DataFrame) -> np.ndarray:
+    try:
+        return np.array(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+    except (TypeError, ValueError) as error:
+        text = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
+        raise DataError("not a numeric column", column=text[0] if text else None, got=error) from error
+
+
+def _shrink(z: np.ndarray, location: np.ndarray, variance: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior location and variance of one site's features: Johnson et al. 2007, equations 3.1 and section 3.2.
+
+    Priors are a normal and an inverse gamma distribution whose moments are those of the features' estimates.
+    """
+    there, several = n > 0, n >= _FEW
+    if there.sum() < 2:
+        return np.where(several, location, 0.0), np.where(several, np.maximum(variance, 1e-6), 1.0)
+    centre, spread = location[there].mean(), location[there].var(ddof=1)
+    shape = scale = None
+    var = np.where(several, variance, 1.0)
+    if several.sum() > 1 and (s2 := variance[several].var(ddof=1)) > 1e-12:
+        m = variance[several].mean()
+        shape, scale = (2 * s2 + m**2) / s2, (m * s2 + m**3) / s2
+    new = location
+    for _ in range(_ROUNDS):
+        old = (new, var)
+        new = np.where(several, (n * spread * location + var * centre) / (n * spread + var), centre)
+        if shape is not None:
+            squares = np.nansum((z - new) ** 2, axis=0)
+            var = np.where(several, (scale + squares / 2) / (n / 2 + shape - 1), 1.0)
+        if max(np.abs(a - b).max() for a, b in zip((new, var), old)) < _CLOSE:
+            break
+    return new, np.maximum(var, 1e-6)
+
+
+def encoded_frame(transformer: FoldFitted, encoded: np.ndarray, present: np.ndarray, site: pd.Series) -> pd.DataFrame:
+    """The numeric columns of a table or genes as `transformer` encoded them, missing where not observed, with `SITE`.
+
+    Parameters
+    ----------
+    transformer : TableTransformer or GeneTransformer
+        Fitted.
+    encoded : ndarray, shape (n, 2, d) or (n, G)
+        What it made.
+    present : ndarray of bool, shape (n,)
+        Who has the modality.
+    site : Series, shape (n,)
+        Index patient_id.
+    """
+    values = encoded if encoded.ndim == 2 else np.where(encoded[:, 1] > 0, encoded[:, 0], np.nan)
+    names, columns = numeric_columns(transformer)
+    frame = pd.DataFrame(values[:, columns], index=site.index, columns=names).astype(np.float64)
+    frame.loc[~present] = np.nan
+    return frame.assign(**{SITE: site.astype(object)})
+
+
+def harmonised(
+    combat: ComBat, transformer: FoldFitted, encoded: np.ndarray, present: np.ndarray, site: pd.Series
+) -> np.ndarray:
+    """What `transformer` encoded, with the observed numeric cells harmonised; other arguments as `encoded_frame`."""
+    frame = encoded_frame(transformer, encoded, present, site)
+    values = combat.transform(frame)
+    seen = frame[list(combat.features_)].notna().to_numpy()
+    out = encoded.copy()
+    target = out if out.ndim == 2 else out[:, 0]  # a view
+    _, columns = numeric_columns(transformer)
+    target[:, columns] = np.where(seen, values, target[:, columns])
+    return out
+
+
+def numeric_columns(transformer: FoldFitted) -> tuple[list[str], list[int]]:
+    """Names of the encoded columns that are numbers, and where they are."""
+    if hasattr(transformer, "genes_"):
+        return list(transformer.genes_), list(range(len(transformer.genes_)))
+    found = [(n, i) for i, n in enumerate(transformer.feature_names_out_) if transformer.kinds_.get(n) == "number"]
+    return [n for n, _ in found], [i for _, i in found]

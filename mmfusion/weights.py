@@ -1,0 +1,245 @@
+"""Pretrained weights: where each file comes from, whether it is here, and whether it is the one that was published."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from http.client import HTTPException
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from mmfusion.atomic import atomic_file, cache_folder
+from mmfusion.errors import WeightsUnavailable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_log = logging.getLogger(__name__)
+_SCHEMES = ("https",)
+_TIMEOUT_S, _CHUNK = 30, 1 << 20
+_JOBS = ("denoise", "deblur", "upsample", "oneclick")  # of Cellpose 3
+_CELLPOSE = ("$CELLPOSE_LOCAL_MODELS_PATH", "~/.cellpose/models")
+_TORCH_HUB = ("$TORCH_HOME/hub/checkpoints", "~/.cache/torch/hub/checkpoints")
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A published file of weights.
+
+    Parameters
+    ----------
+    file : str
+        Its name on disk.
+    url : str
+        Where it is downloaded from.
+    paper, license : str
+        What to cite, and the terms.
+    sha256 : str, optional
+        The published hash, or its first digits; None where the publisher gives none: then the hash of the first
+        file seen is recorded beside it, and a later change is an error.
+    places : tuple of str
+        Folders where the file's own package keeps it; `$NAME` is an environment variable.
+    """
+
+    file: str
+    url: str
+    paper: str
+    license: str
+    sha256: str | None = None
+    places: tuple[str, ...] = ()
+
+
+def _known() -> dict[str, WeightFile]:
+    jobs = [f"{job}_{cells}" for cells in ("cyto3", "cyto2", "nuclei") for job in _JOBS]
+    jobs += [
+        f"{job}_{loss}_{cells}" for cells in ("cyto2", "nuclei") for job in _JOBS for loss in ("per", "seg", "rec")
+    ]
+    cellpose = {
+        name: WeightFile(
+            file=name,
+            url=f"https://www.cellpose.org/models/{name}",
+            paper="Stringer & Pachitariu 2025, Cellpose3, doi:10.1038/s41592-025-02595-5",
+            license="BSD-3-Clause; trained on data for non-commercial use (CC BY-NC)",
+            places=_CELLPOSE,
+        )
+        for name in (*jobs, "aniso_cyto2", "aniso_nuclei")
+    }
+    fmcib = WeightFile(
+        file="model_weights.torch",
+        url="https://zenodo.org/records/10528450/files/model_weights.torch?download=1",
+        paper="Pai et al. 2024, doi:10.1038/s42256-024-00807-9; weights doi:10.5281/zenodo.10528450",
+        license="CC BY 4.0",
+    )
+    r231 = WeightFile(
+        file="unet_r231-d5d2fc3d.pth",
+        url="https://github.com/JoHof/lungmask/releases/download/v0.0/unet_r231-d5d2fc3d.pth",
+        paper="Hofmanninger et al. 2020, doi:10.1186/s41747-020-00173-2",
+        license="Apache-2.0",
+        sha256="d5d2fc3d",  # in the file's name, as torch.hub has it
+        places=_TORCH_HUB,
+    )
+    return {"fmcib": fmcib, "r231": r231, **cellpose}
+
+
+KNOWN: Mapping[str, WeightFile] = MappingProxyType(_known())
+
+
+def find(name: str | Path, path: str | Path | None = None, *, download: bool = True, progress: bool = True) -> Path:
+    """The file of weights called `name`, on this machine.
+
+    Looked for, in this order: `path`; the folder $MMFUSION_WEIGHTS; where the file's own package keeps it; the folder
+    `weights` of the cache. If it is nowhere, it is downloaded, over https, whole or not at all, into
+    $MMFUSION_WEIGHTS or else the cache.
+
+    Parameters
+    ----------
+    name : str or path
+        One of `list_weights`, or a file of one's own.
+    path : path, optional
+        A file to take in place of the published one; its hash is not checked.
+    download : bool
+        Fetch it if it is not there, unless $MMFUSION_OFFLINE is set.
+    progress : bool
+        Show a bar on stderr.
+
+    Raises
+    ------
+    WeightsUnavailable
+        If it is not there and cannot be fetched, or is not what was published: names the file, where it comes from
+        and where to put it.
+    """
+    if path is not None or (str(name) not in KNOWN and Path(name).is_file()):
+        return _given(Path(path if path is not None else name))
+    if str(name) not in KNOWN:
+        raise WeightsUnavailable("no such weights", got=str(name), expected=f"a file, or one of {', '.join(KNOWN)}")
+    known = KNOWN[str(name)]
+    here = _locate(known)
+    if here is None:
+        here = _home() / known.file
+        if not download or os.environ.get("MMFUSION_OFFLINE"):
+            raise _unavailable(known)
+        _download(known, here, progress=progress)
+    _verify(known, here)
+    return here
+
+
+def list_weights() -> pd.DataFrame:
+    """Known files of weights, indexed by name: file, where it lies on this machine (or ""), url, paper, license."""
+    import pandas as pd
+
+    rows = {
+        name: {
+            "file": known.file,
+            "found": str(_locate(known) or ""),
+            "url": known.url,
+            "paper": known.paper,
+            "license": known.license,
+        }
+        for name, known in KNOWN.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits; a process works it out once, until the file changes."""
+    state = Path(path).stat()
+    return _sha256(str(path), state.st_ino, state.st_size, state.st_ctime_ns)
+
+
+@lru_cache
+def _sha256(path: str, *_state: int) -> str:
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _home() -> Path:
+    return Path(os.environ.get("MMFUSION_WEIGHTS") or cache_folder() / "weights")
+
+
+def _locate(known: WeightFile) -> Path | None:
+    expanded = [os.path.expandvars(place) for place in known.places]
+    folders = [
+        _home(),
+        *(Path(place).expanduser() for place in expanded if "$" not in place),
+        cache_folder() / "weights",
+    ]
+    return next((folder / known.file for folder in folders if (folder / known.file).is_file()), None)
+
+
+def _given(path: Path) -> Path:
+    if not path.is_file():
+        raise WeightsUnavailable("no such file of weights", file=path)
+    return path
+
+
+def _unavailable(known: WeightFile, reason: object = None) -> WeightsUnavailable:
+    hint = f"download {known.url} and put it at {_home() / known.file}, or give its path"
+    return WeightsUnavailable("these weights are not on this machine", file=known.file, got=reason, hint=hint)
+
+
+def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
+    from tqdm.auto import tqdm
+
+    _log.info("downloading %s from %s", known.file, known.url)
+    _check_scheme(known, known.url)
+    try:
+        request = Request(known.url, headers={"User-Agent": "mmfusion"})
+        with urlopen(request, timeout=_TIMEOUT_S) as answer, atomic_file(target) as draft:
+            _check_scheme(known, answer.url)  # it may have been sent on
+            size = int(answer.headers.get("Content-Length") or 0)
+            bar = tqdm(
+                total=size or None, desc=known.file, unit="B", unit_scale=True, disable=not progress, leave=False
+            )
+            with draft.open("wb") as out, bar:
+                while block := answer.read(_CHUNK):
+                    out.write(block)
+                    bar.update(len(block))
+            if size and (got := draft.stat().st_size) != size:
+                raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
+            if not sha256(draft).startswith(known.sha256 or ""):
+                raise _unavailable(known, "the download is not the published file: its hash differs")
+    except (OSError, HTTPException) as error:
+        raise _unavailable(known, error) from error
+
+
+def _check_scheme(known: WeightFile, url: str) -> None:
+    if urlsplit(url).scheme not in _SCHEMES:
+        raise _unavailable(known, f"not over {' or '.join(_SCHEMES)}: {url}")
+
+
+def _verify(known: WeightFile, path: Path) -> None:
+    """Raise if the file is not the published one, or, where no hash is published, not the one first seen here."""
+    record = path.with_name(f"{path.name}.sha256")
+    ours = path.parent in (_home(), cache_folder() / "weights")
+    got = sha256(path)
+    if known.sha256:
+        expected, hint = known.sha256, "delete it, and it is downloaded again"
+    elif record.is_file():
+        expected = record.read_text(encoding="utf-8").partition(" ")[0] or "a hash in the record"
+        hint = f"delete it, and it is downloaded again; if you changed it on purpose, delete {record}"
+    else:
+        expected, hint = got, None
+        if ours:
+            _remember(record, f"{got}  {path.name}\n")
+    if not got.startswith(expected):
+        raise WeightsUnavailable(
+            "not the weights that were published", file=path, expected=expected, got=got, hint=hint
+        )
+
+
+def _remember(record: Path, line: str) -> None:
+    """Write the hash of a file first seen, as `sha256sum -c` reads it."""
+    try:
+        with atomic_file(record) as draft:
+            draft.write_text(line, encoding="utf-8")
+    except OSError as error:  # a folder shared read-only
+        _log.warning("cannot record the hash of %s: %s", record.stem, error)
+    else:
+        _log.info("no hash is published for %s: recorded that of this file in %s", record.stem, record)

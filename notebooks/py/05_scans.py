@@ -1,0 +1,143 @@
+# %% [markdown]
+# # The scans
+#
+# What was read of each scan, where it lies, what is marked in it, what restoration would do to it, and what failed.
+
+# %% tags=["parameters"]
+cohort: str = "demo"  # a manifest, or the name of a known cohort
+data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
+modality: str = "ct"  # ct or pet
+n_scans: int = 24  # scans to read; 0 for all
+n_shown: int = 3  # of these, scans to look at
+n_compared: int = 120  # scans whose crops are compared by site
+restorers: str = "nlm, bilateral, wavelet"  # to compare on the first scan shown; cellpose needs its weights; or empty
+model: str = ""  # a saved model: what restoration does to its prediction
+save_restored: bool = False  # write the restored crops as NIfTI beside the figures
+out_dir: str = ""  # filled in by the runner
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown, display
+
+import mmfusion as mf
+from mmfusion import imaging, reports
+from mmfusion.data.scans import open_scan
+from mmfusion.imaging.restoration import compare_restorers
+from mmfusion.reports import figures
+from mmfusion.reports.study import words
+from mmfusion.reports.survey import series_choices, site_effect, survey_scans
+from mmfusion.reports.verdict import markdown_list
+
+data = mf.load_cohort(cohort, root=data_root or None)
+paths = data.table.get((modality, "volume"), pd.Series(dtype="str")).dropna()
+chosen = list(paths.index[: n_scans or None])
+survey = survey_scans(data, chosen, modality=modality)
+table, failures = survey.table, survey.failures
+shown = list(table.index[:n_shown])
+
+# %% [markdown]
+# ## At a glance
+
+# %%
+display(Markdown(markdown_list(survey.verdict(len(paths)))))
+
+# %% [markdown]
+# ## What failed, and why
+#
+# One scan that cannot be read or trusted does not end the work; it is named here.
+
+# %%
+display(failures if len(failures) else Markdown("Nothing failed."))
+
+# %% [markdown]
+# ## Which series was read
+#
+# A folder or ZIP may hold several; two are never mixed.
+
+# %%
+series = series_choices(paths.loc[shown], table["series"])
+display(series if len(series) else Markdown("These scans are single volumes, not series of DICOM."))
+
+# %% [markdown]
+# ## Geometry and grey values
+#
+# Spacing and field of view in millimetres, from the headers alone; percentiles of the values; volumes in mL.
+
+# %%
+table.drop(columns="series").round(2)
+
+# %%
+reports.save_figure(figures.scan_survey(table), out_dir, "survey")
+
+# %% [markdown]
+# ## A look at them
+#
+# In radiological convention, true in millimetres: the lung mask (classical), and the lesion where it is known. In
+# JupyterLab the slider moves.
+
+# %%
+for patient in shown:
+    scan = open_scan(data, patient, modality)
+    lungs = imaging.lung_mask(scan.volume) if modality == "ct" else None
+    outlines = {"lungs": lungs} if lungs is not None and lungs.array.any() else {}
+    outlines |= {} if scan.lesion is None else {"lesion": scan.lesion}
+    figure = imaging.montage(scan.volume, outlines, scan.seed, n=8, columns=4, title=str(patient))
+    display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
+
+# %%
+if shown:
+    scan = open_scan(data, shown[0], modality)
+    display(imaging.slider(scan.around(120.0), scan.lesion, scan.seed, title=f"{shown[0]}, 120 mm round the lesion"))
+
+# %% [markdown]
+# ## Restoration
+#
+# Before, after, and the difference, on the first of them. Likeness to the input says how much a restorer changes, not
+# how good it is: the identity would be best. Restoration is off unless a model is fitted with it.
+
+# %%
+compared = None
+if shown and modality == "ct" and words(restorers):
+    crop = scan.around(128.0)
+    classifier = mf.load(model) if model else None
+    compared = compare_restorers(
+        crop,
+        words(restorers),
+        mask=None if scan.lesion is None else scan.lesion.like(crop),
+        point=scan.seed if scan.lesion is None else None,
+        predict=classifier and (lambda v: classifier.predict_patient(ct=v, seed=scan.seed).probabilities),
+    )
+    figure = figures.restoration_panel(compared, zoom_mm=90.0)
+    display(reports.save_figure(figure, out_dir, "restoration"), compared.table.round(3))
+    if save_restored and out_dir:
+        for name in words(restorers):
+            imaging.write_nifti(imaging.restore(crop, name), Path(out_dir, f"{shown[0]}_{name}.nii.gz"))
+
+# %% [markdown]
+# ## Sites
+#
+# Can the hospital be told from simple features of the crops that a model reads, before and after location and scale
+# are matched by site (ComBat, fitted in the fold)? 0.5 is chance.
+
+# %%
+effect = site_effect(data, paths.index[:n_compared]) if modality == "ct" else None
+if effect is None:
+    display(Markdown("Not enough scans of two sites or more."))
+else:
+    display(reports.save_figure(figures.site_effects(effect), out_dir, "sites"), effect.table.round(3))
+
+# %%
+found = {
+    "cohort": data.name,
+    "target": data.target,
+    "n": len(chosen),
+    "headline": survey.headline(),
+    "read": len(table),
+    "failures": failures.reset_index().to_dict("records"),
+    "spacing_mm": table[["z_mm", "y_mm", "x_mm"]].median().to_dict() if len(table) else None,
+    "restoration": None if compared is None else compared.table.to_dict("index"),
+    "sites": None if effect is None else effect.table.to_dict("index"),
+}
+reports.write_metrics(found, out_dir)
