@@ -46,7 +46,7 @@ def test_the_code_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     demo = next(c for c in COMMANDS if c.startswith("mmfusion demo"))
     assert main(shlex.split(demo)[1:]) == 0
-    code = next(text for kind, text in BLOCKS if kind == "python")
+    code = "\n".join(text for kind, text in BLOCKS if kind == "python")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(compile(code, "README.md", "exec"), {})

@@ -30,8 +30,13 @@ class PatientScan:
     lesion: Volume | None
     seed: tuple[float, float, float] | None
 
+    @property
+    def focus(self) -> str:
+        """What `around` is centred on: the lesion, else the seed, else the middle of the scan."""
+        return "the lesion" if self.lesion is not None else "the middle" if self.seed is None else "the seed"
+
     def around(self, size_mm: float) -> Volume:
-        """The scan's own voxels within a cube round the lesion, the seed or the middle of the scan."""
+        """The scan's own voxels within a cube round its `focus`."""
         centre = self.seed
         if self.lesion is not None:
             middle = [(s.start + s.stop - 1) / 2 for s in self.lesion.bounding_box()]

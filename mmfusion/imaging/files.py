@@ -12,6 +12,7 @@ from mmfusion.errors import ScanError
 from mmfusion.imaging.archive import MAX_BYTES
 from mmfusion.imaging.dicom import read_series, read_series_crop
 from mmfusion.imaging.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.nifti import read_nifti
 from mmfusion.imaging.pixels import AIR_HU
 from mmfusion.imaging.plausible import check_values, looked_at
 from mmfusion.imaging.series import Rules
@@ -197,7 +198,26 @@ def _has_dicom_mark(path: Path) -> bool:
 
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Array (z, y, x) as int16 where it fits, else float32; and the affine."""
+    """Array (z, y, x) as int16 where it fits, else float32; and the affine, checked."""
+    array, affine = (read_nifti if path.name.lower().endswith((".nii", ".nii.gz")) else _read_itk)(path)
+    limits = np.iinfo(np.int16)
+    if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
+        array = array.astype(np.int16)
+    else:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+        if not np.isfinite(array).all():
+            raise ScanError("values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels")
+    try:
+        Volume(array, affine)
+    except ScanError as error:
+        error.file = path
+        raise
+    return array, affine
+
+
+def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """NRRD and MetaImage."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -207,19 +227,10 @@ def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except (RuntimeError, MemoryError) as error:  # ITK has no other
         reason = str(error).strip().splitlines()[-1]
         raise ScanError("the scan cannot be read", file=path, got=reason, hint="copy or download it again") from error
-    array = sitk.GetArrayFromImage(image)
-    limits = np.iinfo(np.int16)
-    if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
-        array = array.astype(np.int16)
-    else:
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
-        if not np.isfinite(array).all():
-            raise ScanError("values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels")
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    return array, affine
+    return sitk.GetArrayFromImage(image), affine
 
 
 def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:

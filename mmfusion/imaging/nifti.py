@@ -1,18 +1,113 @@
-"""Writing NIfTI: any volume, for any other program."""
+"""NIfTI: read to the last byte, with one geometry or none; and written, for any other program."""
 
 from __future__ import annotations
 
 import gzip
+import struct
+import warnings
+import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
-from mmfusion.atomic import atomic_file
 from mmfusion.errors import ScanError
+from mmfusion.imaging.archive import MAX_BYTES, inflater
+from mmfusion.imaging.saving import saved
+from mmfusion.imaging.series import ScanWarning
 from mmfusion.imaging.volume import Volume
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by its size, which is its first number
+_MM = {1: 1e3, 3: 1e-3}  # code of metres and micrometres
+_LATEST = 2**26  # byte at which voxels begin, after extensions
+_BROKEN = (OSError, EOFError, ValueError, OverflowError, zlib.error, inflater.error, struct.error,
+           HeaderDataError, WrapStructError)  # fmt: skip
+
+
+def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Array (z, y, x), rescaled, and affine (voxel (x, y, z) to LPS mm) of a NIfTI-1 or NIfTI-2 file.
+
+    Raises
+    ------
+    ScanError
+        If it breaks off or its checksum is wrong, is no volume of single numbers, or states two places (sform and
+        qform) more than half a voxel apart.
+
+    Warns
+    -----
+    ScanWarning
+        If it states no place at all: axes are then taken to run along +L, +P and +S.
+    """
+    try:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+            plain.seek(0)
+            with gzip.GzipFile(fileobj=plain) if packed else plain as file:
+                return _read(file, path)
+    except ScanError:
+        raise
+    except _BROKEN as error:
+        hint = "copy or download it again"
+        raise ScanError("the scan cannot be read", file=path, got=error or type(error).__name__, hint=hint) from error
+
+
+def _read(file: BinaryIO, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    start = file.read(4)
+    kind = next((_HEADERS[n] for order in "<>" for n in struct.unpack(f"{order}i", start) if n in _HEADERS), None)
+    if kind is None:
+        raise ScanError("the scan cannot be read", file=path, expected="NIfTI", got="something else")
+    header = kind(start + file.read(kind.sizeof_hdr - 4))
+    shape, dtype = _kind(header, path), header.get_data_dtype()
+    begin, size = int(header["vox_offset"]), int(np.prod(shape)) * dtype.itemsize
+    if not kind.sizeof_hdr <= begin <= _LATEST:
+        raise ScanError("a damaged header", file=path, column="vox_offset", got=begin)
+    file.seek(begin)
+    data = file.read(size)
+    if len(data) < size:
+        got, hint = f"{len(data)} of {size} bytes of voxels", "copy or download it again"
+        raise ScanError("the scan cannot be read", file=path, got=got, hint=hint)
+    while file.read(2**20):  # to the checksum
+        pass
+    array, (slope, intercept) = np.frombuffer(data, dtype).reshape(shape), header.get_slope_inter()
+    if slope is not None and (slope, intercept) != (1, 0):
+        array = array.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    return array, _affine(header, shape, path)
+
+
+def _kind(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
+    """Shape (z, y, x)."""
+    shape, dtype = list(header.get_data_shape()), header.get_data_dtype()
+    while len(shape) > 3 and shape[-1] == 1:
+        shape.pop()
+    if len(shape) != 3 or dtype.kind not in "iuf" or min(shape) < 1:
+        got = f"{' x '.join(map(str, shape))} voxels of {header.get_value_label('datatype')}"
+        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 number a voxel", got=got)
+    if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
+        got = f"{' x '.join(map(str, shape))} voxels"
+        raise ScanError("the scan is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)
+    return tuple(int(n) for n in shape[::-1])
+
+
+def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -> np.ndarray:
+    found = [affine for affine, _ in (header.get_sform(coded=True), header.get_qform(coded=True)) if affine is not None]
+    if not found:
+        text = f"{path}: says nothing of where it lies (sform and qform codes 0): its axes are taken for +L, +P, +S"
+        warnings.warn(text, ScanWarning, stacklevel=2)
+        return np.diag([*(abs(float(mm)) for mm in header["pixdim"][1:4]), 1.0])
+    if len(found) == 2:
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[::-1]], [1])).reshape(4, -1)
+        apart = np.linalg.norm(((found[0] - found[1]) @ corners)[:3], axis=0).max()
+        if not apart <= np.linalg.norm(found[0][:3, :3], axis=0).min() / 2:
+            hint = "set the code of the wrong one to 0: nibabel's image.set_sform(None) or image.set_qform(None)"
+            got = f"{apart:.1f} (in the file's unit) between them"
+            raise ScanError("sform and qform put the scan in two places", file=path, expected="one", got=got, hint=hint)
+    affine = _TO_RAS @ found[0].astype(np.float64)
+    affine[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    return affine
 
 
 def write_nifti(volume: Volume, path: str | Path) -> Path:
@@ -33,7 +128,7 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     Raises
     ------
     ScanError
-        If the name ends otherwise.
+        If the name ends otherwise, or the file cannot be written.
     """
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
@@ -45,6 +140,6 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = f"{volume.modality} {volume.unit}".encode()
     data = image.to_bytes()
-    with atomic_file(path) as draft:
+    with saved(path) as draft:
         draft.write_bytes(gzip.compress(data, compresslevel=4, mtime=0) if path.suffix.lower() == ".gz" else data)
     return path

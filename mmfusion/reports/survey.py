@@ -140,8 +140,11 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame()
     table = pd.concat(parts, names=["patient_id"]).droplevel(1)
-    return table.assign(read=[uid == chosen[p] and not problem for p, uid, problem in
-                              zip(table.index, table["uid"], table["problem"], strict=True)])  # fmt: skip
+    read = [
+        uid == chosen[p] and not bad for p, uid, bad in zip(table.index, table["uid"], table["problem"], strict=True)
+    ]
+    columns = ["modality", "description", "n_slices", "z_mm", "x_mm", "problem", "uid"]
+    return table[columns].assign(read=read)[["read", *columns]]
 
 
 def site_effect(cohort: Cohort, patients: Sequence[str]) -> SiteSeparability | None:

@@ -10,7 +10,7 @@ modality: str = "ct"  # ct or pet
 n_scans: int = 24  # scans to read; 0 for all
 n_shown: int = 3  # of these, scans to look at
 n_compared: int = 120  # scans whose crops are compared by site
-restorers: str = "nlm, bilateral, wavelet"  # to compare on the first scan shown; cellpose needs its weights; or empty
+restorers: str = "nlm, bilateral, wavelet"  # to compare on one scan; cellpose needs its weights; or empty
 model: str = ""  # a saved model: what restoration does to its prediction
 save_restored: bool = False  # write the restored crops as NIfTI beside the figures
 out_dir: str = ""  # filled in by the runner
@@ -66,7 +66,10 @@ display(series if len(series) else Markdown("These scans are single volumes, not
 # Spacing and field of view in millimetres, from the headers alone; percentiles of the values; volumes in mL.
 
 # %%
-table.drop(columns="series").round(2)
+table.drop(columns=["series", "y_mm", "warnings"]).round(2)
+
+# %%
+display(Markdown(markdown_list([f"{p}: {w}" for p, w in table["warnings"].items() if w])))
 
 # %%
 reports.save_figure(figures.scan_survey(table), out_dir, "survey")
@@ -87,14 +90,18 @@ for patient in shown:
     display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
 
 # %%
-if shown:
-    scan = open_scan(data, shown[0], modality)
-    display(imaging.slider(scan.around(120.0), scan.lesion, scan.seed, title=f"{shown[0]}, 120 mm round the lesion"))
+if shown:  # one whose tumour is known, if there is one
+    known = table.loc[shown, "lesion_ml"].notna()
+    looked_at = known.idxmax()
+    scan = open_scan(data, looked_at, modality)
+    near = scan.around(120.0)
+    lesion = None if scan.lesion is None else scan.lesion.like(near)
+    display(imaging.slider(near, lesion, scan.seed, title=f"{looked_at}, 120 mm round {scan.focus}"))
 
 # %% [markdown]
 # ## Restoration
 #
-# Before, after, and the difference, on the first of them. Likeness to the input says how much a restorer changes, not
+# Before, after, and the difference, on the same scan. Likeness to the input says how much a restorer changes, not
 # how good it is: the identity would be best. Restoration is off unless a model is fitted with it.
 
 # %%
@@ -106,14 +113,14 @@ if shown and modality == "ct" and words(restorers):
         crop,
         words(restorers),
         mask=None if scan.lesion is None else scan.lesion.like(crop),
-        point=scan.seed if scan.lesion is None else None,
+        point=scan.seed,
         predict=classifier and (lambda v: classifier.predict_patient(ct=v, seed=scan.seed).probabilities),
     )
     figure = figures.restoration_panel(compared, zoom_mm=90.0)
     display(reports.save_figure(figure, out_dir, "restoration"), compared.table.round(3))
     if save_restored and out_dir:
         for name in words(restorers):
-            imaging.write_nifti(imaging.restore(crop, name), Path(out_dir, f"{shown[0]}_{name}.nii.gz"))
+            imaging.write_nifti(imaging.restore(crop, name), Path(out_dir, f"{looked_at}_{name}.nii.gz"))
 
 # %% [markdown]
 # ## Sites
