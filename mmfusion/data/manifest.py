@@ -153,10 +153,14 @@ def _check_rows(frame: pd.DataFrame, file: object) -> None:
 
 
 def resolve(row_path: str, root: str | Path) -> Path:
-    """Where a manifest's path lies under `root`; raises `ManifestError` if it would leave it."""
+    """Where a manifest's path lies under `root`; raises `ManifestError` if it would leave it.
+
+    One that Windows wrote, with backslashes, is found too.
+    """
     if not _stays_inside(row_path):
         raise ManifestError("path leaves the manifest's folder", file=row_path, expected=f"a path below {root}")
-    return Path(root) / row_path
+    path = Path(root) / row_path
+    return path if "\\" not in row_path or path.exists() else Path(root) / row_path.replace("\\", "/")
 
 
 def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:

@@ -24,7 +24,7 @@ from mmfusion.errors import ScanError
 from mmfusion.imaging.volume import Volume
 
 SIDE = 50  # voxels
-VERSION = 1  # of what a crop is: a new number makes stored features anew
+VERSION = 2  # of what a crop is: a new number makes stored features anew
 AIR_HU, RANGE_HU = -1024.0, 3072.0
 _NEAR_MM = 1e-3  # a spacing this close to 1 mm is left as it is
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

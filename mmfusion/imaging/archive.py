@@ -47,11 +47,14 @@ class Member:
         Bytes (unpacked).
     open : callable
         Gives the file, to be read and closed.
+    file : Path
+        That it is, or the ZIP that it lies in.
     """
 
     name: str
     size: int
     open: Callable[[], BinaryIO]
+    file: Path
 
     def read(self, start: int = 0, size: int = -1) -> bytes:
         """`size` bytes from `start` on, or to the end; fewer where the file ends. In a ZIP, no more is unpacked.
@@ -88,7 +91,7 @@ def members(path: Path) -> Iterator[list[Member]]:
             if file.suffix.lower() == ".zip":
                 found += _zip_members(file, stack)
             else:
-                found.append(Member(str(file), _size(file), partial(file.open, "rb", buffering=0)))
+                found.append(Member(str(file), _size(file), partial(file.open, "rb", buffering=0), file))
         yield found
 
 
@@ -116,7 +119,7 @@ def _zip_members(path: Path, stack: ExitStack) -> list[Member]:
         _check_member(info, path)
     _check_size(infos, path)
     kept = sorted((info for info in infos if not _hidden(info.filename)), key=lambda info: info.filename)
-    return [Member(f"{path}:{info.filename}", info.file_size, partial(_opened, archive, info)) for info in kept]
+    return [Member(f"{path}:{info.filename}", info.file_size, partial(_opened, archive, info), path) for info in kept]
 
 
 def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
@@ -127,7 +130,7 @@ def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
 
 
 def _hidden(name: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name.replace("\\", "/")).parts)
 
 
 def _unreadable(name: str, error: Exception) -> ScanError:

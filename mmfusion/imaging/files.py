@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from mmfusion.errors import ScanError
 from mmfusion.imaging.archive import MAX_BYTES
 from mmfusion.imaging.dicom import read_series, read_series_crop
+from mmfusion.imaging.geometry import SANE_MM
 from mmfusion.imaging.headers import SUFFIXES, looks_like_dicom
 from mmfusion.imaging.nifti import read_nifti
 from mmfusion.imaging.pixels import AIR_HU
@@ -53,12 +54,13 @@ def read(path: str | Path, series: Rules = None, *, unit: str | None = None) -> 
         If it cannot be read, or not be trusted: no CT or PET, or several series and none chosen; a damaged file or a
         ZIP bomb; slices missing, doubled, unevenly spaced, of different shapes or orientations, or sheared by a
         tilted gantry; a header that does not allow an SUV; values that cannot be HU or SUV (see
-        `mmfusion.imaging.plausible`), or are not finite.
+        `mmfusion.imaging.plausible`), or are not finite; a NIfTI whose sform and qform disagree.
 
     Warns
     -----
     ScanWarning
-        If a slice's file is there more than once, to the byte: one is used.
+        If a slice is there more than once, the same in header and pixels (exported twice): one is used.
+        If a NIfTI says nothing of where it lies.
     """
     path, rules = _existing(path), _rules(series, unit)
     if _is_image(path):
@@ -209,10 +211,13 @@ def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if not np.isfinite(array).all():
             raise ScanError("values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels")
     try:
-        Volume(array, affine)
+        spacing = Volume(array, affine).spacing
     except ScanError as error:
         error.file = path
         raise
+    if not all(SANE_MM[0] <= mm <= SANE_MM[1] for mm in spacing):
+        got, hint = " x ".join(f"{mm:.4g}" for mm in spacing), "does the header state the right unit?"
+        raise ScanError("an absurd size of voxels", file=path, expected="mm", got=got, hint=hint)
     return array, affine
 
 

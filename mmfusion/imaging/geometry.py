@@ -13,7 +13,7 @@ from mmfusion.imaging.headers import Header
 _HINT_TILT = "resample the scan to an upright grid first; slices may not be stacked as they are"
 _NEEDED = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
 _ALIKE = {"Rows": 0, "Columns": 0, "PixelSpacing": 1e-3, "ImageOrientationPatient": 1e-3}  # tag -> tolerance
-_MM = (0.01, 100)  # sizes of a voxel that are not absurd
+SANE_MM = (0.01, 100)  # sizes of a voxel that are not absurd
 
 
 def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], np.ndarray]:
@@ -50,7 +50,7 @@ def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], n
             raise header.error("a slice unlike the others", tag, expected=expected, got=got)
     row, column = _orientation(slices[0], placed["ImageOrientationPatient"][0])
     y_mm, x_mm = placed["PixelSpacing"][0]
-    if not all(_MM[0] <= mm <= _MM[1] for mm in (y_mm, x_mm)):
+    if not all(SANE_MM[0] <= mm <= SANE_MM[1] for mm in (y_mm, x_mm)):
         raise slices[0].error("an absurd size of pixels", "PixelSpacing", expected="mm", got=[y_mm, x_mm])
     normal = np.cross(row, column)
     position = placed["ImagePositionPatient"]
@@ -97,7 +97,7 @@ def _step(slices: list[Header], depth: np.ndarray) -> float:
     """Distance of slices, mm; of a single one, its thickness."""
     if len(slices) == 1:
         thickness = slices[0].number("SpacingBetweenSlices") or slices[0].number("SliceThickness") or 0.0
-        if not _MM[0] <= abs(thickness) <= _MM[1]:
+        if not SANE_MM[0] <= abs(thickness) <= SANE_MM[1]:
             raise slices[0].error("a single slice without thickness", "SliceThickness", got=thickness or None)
         return abs(thickness)
     gaps = np.diff(depth)
@@ -114,7 +114,7 @@ def _step(slices: list[Header], depth: np.ndarray) -> float:
         odd = np.array([drift.argmax() - 1]) if drift.max() > max(0.25 * step, 0.05) else odd
     if odd.size:
         _complain(slices, depth, int(odd[0]), usual)
-    if step > _MM[1]:
+    if step > SANE_MM[1]:
         raise ScanError("absurd distances of slices", file=slices[0].name, got=f"{step:.4g} mm")
     return step
 

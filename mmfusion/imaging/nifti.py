@@ -20,6 +20,11 @@ from mmfusion.imaging.saving import saved
 from mmfusion.imaging.series import ScanWarning
 from mmfusion.imaging.volume import Volume
 
+try:
+    from isal.igzip import IGzipFile as GzipFile  # several times as fast
+except ImportError:  # no wheel for this machine
+    from gzip import GzipFile
+
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by its size, which is its first number
 _MM = {1: 1e3, 3: 1e-3}  # code of metres and micrometres
@@ -46,7 +51,7 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with path.open("rb") as plain:
             packed = plain.read(2) == b"\x1f\x8b"
             plain.seek(0)
-            with gzip.GzipFile(fileobj=plain) if packed else plain as file:
+            with GzipFile(fileobj=plain) if packed else plain as file:
                 return _read(file, path)
     except ScanError:
         raise

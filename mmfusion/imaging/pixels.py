@@ -99,7 +99,7 @@ class SlicedArray:
 
     def _values(self, k: int, y: slice, x: slice) -> np.ndarray:
         header, scaling = self._slices[k], self._scaling
-        stored = _stored(header, y, x)
+        stored = stored_values(header, y, x)
         padded = _padding(header, stored)
         if scaling.dtype == np.int16:
             values = stored.astype(np.int32 if stored.dtype.itemsize < 4 else np.int64)
@@ -146,16 +146,27 @@ def _dtype(header: Header) -> np.dtype:
     return np.dtype(f"<{kind}{int(header.number('BitsAllocated')) // 8}")
 
 
-def _stored(header: Header, y: slice, x: slice) -> np.ndarray:
+def stored_values(header: Header, y: slice = slice(None), x: slice = slice(None)) -> np.ndarray:
     """Values as they are in the file; of plain pixels, only the rows asked for are read."""
     if header.offset is None:
-        return _decompressed(header)[y, x]
+        return _used_bits(header, _decompressed(header)[y, x])
+    y = slice(*y.indices(int(header.number("Rows")))[:2])
     dtype, columns = _dtype(header), int(header.number("Columns"))
     row = columns * dtype.itemsize
     data = header.member.read(header.offset + y.start * row, (y.stop - y.start) * row)
     if len(data) < (y.stop - y.start) * row:
         raise unreadable(header.name, "fewer pixels than the file's size promised")
-    return np.frombuffer(data, dtype).reshape(-1, columns)[:, x]
+    return _used_bits(header, np.frombuffer(data, dtype).reshape(-1, columns)[:, x])
+
+
+def _used_bits(header: Header, stored: np.ndarray) -> np.ndarray:
+    """The values without what old scanners put into unused bits (overlays), and with the sign where it belongs."""
+    allocated, used = 8 * stored.dtype.itemsize, int(header.number("BitsStored") or 0)
+    if not 0 < used < allocated or header.number("HighBit") not in (None, used - 1):
+        return stored
+    kept = np.left_shift(stored, allocated - used, dtype=stored.dtype)
+    kept >>= allocated - used
+    return kept
 
 
 def _decompressed(header: Header) -> np.ndarray:
@@ -182,5 +193,6 @@ def _padding(header: Header, stored: np.ndarray) -> np.ndarray | None:
     limit = header.number("PixelPaddingRangeLimit")
     bits = 8 * stored.dtype.itemsize
     ends = [np.array(int(v) % 2**bits, f"u{bits // 8}").astype(stored.dtype) for v in (value, limit) if v is not None]
+    ends = [_used_bits(header, end) for end in ends]
     padded = (stored >= min(ends)) & (stored <= max(ends)) if len(ends) > 1 else stored == ends[0]
     return padded if padded.any() else None

@@ -22,7 +22,7 @@ from mmfusion.errors import ScanError
 from mmfusion.imaging.archive import Member
 from mmfusion.imaging.geometry import series_affine
 from mmfusion.imaging.headers import Header, read_header, unreadable
-from mmfusion.imaging.pixels import check_pixels
+from mmfusion.imaging.pixels import check_pixels, stored_values
 
 READ = {"CT": CTImageStorage, "PT": PositronEmissionTomographyImageStorage}
 _ENHANCED = (EnhancedCTImageStorage, EnhancedPETImageStorage)
@@ -61,7 +61,7 @@ class Series:
         """Slices in the order of their places, and the affine; see `series_affine`. Copies of a slice are left out."""
         for header in self.slices:
             check_pixels(header)
-        return series_affine(_without_copies(self.slices), path)
+        return series_affine(without_copies(self.slices), path)
 
     def spacing(self, path: Path) -> tuple[float, float, float] | None:
         """(z, y, x), mm; None where slices cannot be stacked."""
@@ -133,7 +133,10 @@ def choose(series: Sequence[Series], rules: Rules, path: Path) -> Series:
     listed = "".join(f"\n    {s.line(path)}" for s in left or readable)
     if not left:
         raise ScanError("no such series", file=path, expected=f"one of{listed}\n   ", got=" and ".join(rules))
-    hint = "choose one: series= its UID (or the end of it), a part of its description, 'largest', 'thinnest' or 'first'"
+    hint = (
+        "choose one: series= (in a manifest, column part) its UID (or the end of it), a part of its description, "
+        "'largest', 'thinnest' or 'first'"
+    )
     raise ScanError(f"{len(left)} series", file=path, expected="one", got=f"{listed}\n   ", hint=hint)
 
 
@@ -176,17 +179,28 @@ def _pick(left: list[Series], rule: str, path: Path) -> list[Series]:
     return _pick(thin, "largest", path)
 
 
-def _without_copies(slices: list[Header]) -> list[Header]:
-    """One of each SOPInstanceUID, where files of the same are the same to the byte."""
+def without_copies(found: Sequence[Header]) -> list[Header]:
+    """One of each SOPInstanceUID, where files of the same say the same and have the same pixels."""
     first: dict[str, Header] = {}
     kept, copies = [], []
-    for header in slices:
+    for header in found:
         uid = header.text("SOPInstanceUID")
         twin = first.setdefault(uid, header) if uid else header
-        copy = twin is not header and twin.member.read() == header.member.read()
+        copy = twin is not header and _alike(twin, header)
         (copies if copy else kept).append(header)
     if copies:
         more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
-        text = f"{copies[0].name}{more}: passed over, the same file as another of the series"
+        text = f"{copies[0].name}{more}: passed over, the same file as another"
         warnings.warn(text, ScanWarning, stacklevel=2)
     return kept
+
+
+def _alike(one: Header, other: Header) -> bool:
+    """Whether files are the same to the byte, or slices as far as this package reads them: exported anew, maybe."""
+    if one.member.read() == other.member.read():
+        return True
+    if one.length is None or one.values != other.values or one.text("Modality") not in READ:
+        return False
+    check_pixels(one)
+    check_pixels(other)
+    return np.array_equal(stored_values(one), stored_values(other))

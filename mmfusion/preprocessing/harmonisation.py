@@ -138,7 +138,12 @@ class ComBat(FoldFitted):
         absent = [name for name in self.features_ if name not in frame]
         if absent:
             raise DataError("a feature that was there in fit", column=absent[0], got="no such column")
-        return _numbers(frame[list(self.features_)])
+        values = _numbers(frame[list(self.features_)])
+        if np.isinf(values).any():
+            row, column = np.argwhere(np.isinf(values))[0]
+            where = {"patient": frame.index[row], "column": self.features_[column]}
+            raise DataError("a value without end", **where, expected="a finite number", got=values[row, column])
+        return values
 
     def _covariates(self, frame: pd.DataFrame) -> np.ndarray:
         if lost := [c for c in self.covariates if c not in frame]:

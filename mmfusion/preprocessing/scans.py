@@ -20,7 +20,7 @@ from mmfusion.preprocessing.histograms import HistogramMatching
 
 MODES = ("tumour", "lung")
 WINDOW = (-1000.0, 400.0)
-_VERSION = 2  # of what a crop is: a new number makes cached ones again
+_VERSION = 3  # of what a crop is: a new number makes cached ones again
 _MARGIN_MM = 10.0  # round the lungs
 _CONTEXT_MM = 16.0  # round a crop, for a restorer to see
 SPLIT_HU = -500.0  # between lung and tissue, whose histograms are matched apart

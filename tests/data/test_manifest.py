@@ -127,3 +127,11 @@ def test_resolve_stays_inside(tmp_path):
     assert resolve("a/b.csv", tmp_path) == tmp_path / "a" / "b.csv"
     with pytest.raises(ManifestError, match="leaves"):
         resolve("../b.csv", tmp_path)
+
+
+def test_a_path_that_windows_wrote(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.csv").write_text("")
+    assert resolve("a\\b.csv", tmp_path) == tmp_path / "a" / "b.csv"
+    (tmp_path / "a\\b.csv").write_text("")  # elsewhere, a name like any other
+    assert resolve("a\\b.csv", tmp_path) == tmp_path / "a\\b.csv"

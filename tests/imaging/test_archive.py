@@ -112,3 +112,9 @@ def test_without_the_faster_inflater(tmp_path, monkeypatch):
     expected = read(path).array
     monkeypatch.setattr(archive, "inflater", zlib)
     assert (read(path).array == expected).all()
+
+
+def test_hidden_files_of_a_zip_from_windows(tmp_path):
+    names = ["scan\\.1.dcm", "__MACOSX\\scan\\1.dcm", "scan\\1.txt"]
+    with members(zip_of(tmp_path / "s.zip", **dict.fromkeys(names, b"1"))) as found:
+        assert [member.name for member in found] == [f"{tmp_path}/s.zip:scan\\1.txt"]

@@ -4,7 +4,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.uid import generate_uid
+from pydicom.uid import RLELossless, generate_uid
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging import read, read_crop
@@ -294,3 +294,15 @@ def test_names_its_series_and_frame(tmp_path):
     volume = read(write_series(tmp_path, phantom_hu(), series="a", change=change))
     assert volume.series_uid == str(generate_uid(entropy_srcs=["series", "a"]))
     assert volume.frame_of_reference == "1.2.3"
+
+
+def test_a_slice_exported_anew_is_a_copy(tmp_path):
+    folder = write_series(tmp_path, phantom_hu())
+    expected = read(folder)
+    ds = pydicom.dcmread(folder / "1_014.dcm")
+    ds.InstanceCreationTime = "101010"
+    ds.save_as(folder / "later.dcm")
+    ds.compress(RLELossless, generate_instance_uid=False)
+    ds.save_as(folder / "packed.dcm")
+    with pytest.warns(ScanWarning, match=r"later.dcm and 1 more: passed over"):
+        np.testing.assert_array_equal(read(folder).array, expected.array)

@@ -6,6 +6,7 @@ import SimpleITK as sitk
 import mmfusion as mf
 from mmfusion.errors import ScanError
 from mmfusion.imaging import read, read_crop, read_mask
+from mmfusion.imaging.series import ScanWarning
 from tests.imaging.dicoms import phantom_hu, write_series
 
 SPACING, ORIGIN = (2.5, 0.8, 0.7), (-30.0, -40.0, 100.0)
@@ -160,3 +161,93 @@ def test_what_cannot_be_read(tmp_path):
         read(tmp_path / "4d.nii")
     with pytest.raises(ScanError, match="series is for DICOM"):
         read(written(tmp_path / "v.nii"), series="1")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_a_nifti_that_breaks_off(tmp_path, suffix, share):
+    path = written(tmp_path / f"v{suffix}")
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ScanError, match=r"v.nii.*: the scan cannot be read .*download it again"):
+        read(path)
+
+
+def test_a_nifti_with_a_wrong_checksum(tmp_path):
+    path = written(tmp_path / "v.nii.gz")
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ScanError, match=r"v.nii.gz: the scan cannot be read"):
+        read(path)
+
+
+def test_a_nan_in_a_nifti(tmp_path):
+    hu = phantom_hu().astype(np.float32)
+    hu[1, 1, 1] = np.nan
+    with pytest.raises(ScanError, match=r"v.nii: values that are not numbers .*got 1 voxels"):
+        read(written(tmp_path / "v.nii", hu))
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("order", "<>")
+def test_kinds_of_nifti(tmp_path, kind, order):
+    """Both versions, both orders of bytes, rescaled, and with a fourth axis of one."""
+    affine = np.diag([-0.7, -0.8, 2.5, 1])
+    stored = (phantom_hu().T[..., None] + 1024).astype(f"{order}u2")
+    image = kind(stored, affine, header=kind.header_class(endianness=order))
+    image.header.set_slope_inter(1, -1024)
+    data = bytearray(image.to_bytes())
+    at, width = (112, 4) if kind is nib.Nifti1Image else (176, 8)
+    data[at : at + 2 * width] = np.array([1, -1024], f"{order}f{width}").tobytes()
+    (tmp_path / "v.nii").write_bytes(data)
+    volume = read(tmp_path / "v.nii")
+    np.testing.assert_array_equal(volume.array, phantom_hu())
+    np.testing.assert_allclose(volume.affine, np.diag([0.7, 0.8, 2.5, 1]), atol=1e-6)
+
+
+def test_sform_and_qform(tmp_path):
+    path, place = tmp_path / "v.nii.gz", np.diag([-0.7, -0.8, 2.5, 1])
+    turned = place[[1, 0, 2, 3]]
+    for sform, qform in ((turned, None), (None, turned), (turned, turned)):  # pixdim alone says (0.7, 0.8, 2.5)
+        image = nib.Nifti1Image(phantom_hu().T, place)
+        image.set_qform(qform, code=0 if qform is None else 1)
+        image.set_sform(sform, code=0 if sform is None else 2)
+        image.to_filename(path)
+        np.testing.assert_array_equal(read(path).array, phantom_hu().transpose(0, 2, 1))
+    moved = turned.copy()
+    moved[0, 3] = 20
+    image.set_sform(moved, code=2)
+    image.to_filename(path)
+    with pytest.raises(ScanError, match=r"v.nii.gz: sform and qform put the scan in two places .*got 20.0"):
+        read(path)
+
+
+def test_a_sheared_sform(tmp_path):
+    sheared = np.diag([-0.7, -0.8, 2.5, 1])
+    sheared[0, 2] = 0.5
+    image = nib.Nifti1Image(phantom_hu().T, sheared)
+    image.set_qform(None)
+    image.to_filename(tmp_path / "v.nii")
+    with pytest.raises(ScanError, match=r"v.nii: axes are not at right angles"):
+        read(tmp_path / "v.nii")
+
+
+def test_a_nifti_without_a_place(tmp_path):
+    image = nib.Nifti1Image(phantom_hu().T, None)
+    image.header.set_zooms((0.7, 0.8, 2.5))
+    image.to_filename(tmp_path / "v.nii")
+    with pytest.warns(ScanWarning, match=r"v.nii: says nothing of where it lies"):
+        volume = read(tmp_path / "v.nii")
+    np.testing.assert_array_equal(volume.array, phantom_hu())
+    np.testing.assert_allclose(volume.spacing, SPACING, atol=1e-6)
+
+
+def test_voxels_of_another_unit(tmp_path):
+    image = nib.Nifti1Image(phantom_hu().T, np.diag([-700, -800, 2500, 1]))
+    for unit in ("micron", "mm"):
+        image.header.set_xyzt_units(unit)
+        image.to_filename(tmp_path / "v.nii")
+        if unit == "micron":
+            np.testing.assert_allclose(read(tmp_path / "v.nii").spacing, SPACING, atol=1e-6)
+    with pytest.raises(ScanError, match=r"v.nii: an absurd size of voxels .*2500 x 800 x 700"):
+        read(tmp_path / "v.nii")

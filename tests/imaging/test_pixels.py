@@ -179,3 +179,38 @@ def test_what_walks_headers_reads_as_pydicom_does(folder, shared_data):
                 theirs.values.pop(0x00080005, None)  # the character set, which pydicom adds
                 assert set(ours.values) == set(theirs.values)
                 assert all(plain(ours.values[tag]) == plain(value) for tag, value in theirs.values.items())
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize("overlay", [False, True])
+def test_unused_bits_do_not_count(tmp_path, signed, overlay):
+    """12 of 16 bits: the sign is the 12th, and old scanners drew into the others; SimpleITK's reading is the same."""
+
+    def change(ds, k):
+        ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, signed
+        ds.RescaleIntercept = 0 if signed else -1024
+        stored = phantom_hu()[k].astype(np.int32) + (0 if signed else 1024) & 0xFFF
+        stored[::3] |= 0x8000 if overlay else 0
+        ds.PixelData = stored.astype("<u2").tobytes()
+
+    folder = write_series(tmp_path, phantom_hu(), change=change)
+    np.testing.assert_array_equal(read(folder).array, phantom_hu())
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(reader.Execute()), phantom_hu())
+
+
+def test_padding_in_12_bits(tmp_path):
+    def change(ds, k):
+        ds.BitsStored, ds.HighBit, ds.PixelRepresentation, ds.RescaleIntercept = 12, 11, 1, 1000
+        ds.PixelPaddingValue = -2000
+        ds["PixelPaddingValue"].VR = "SS"
+        stored = phantom_hu()[k].astype(np.int32) - 1000
+        stored[0, 0] = -2000
+        ds.PixelData = (stored & 0xFFF).astype("<u2").tobytes()
+
+    array = read(write_series(tmp_path, phantom_hu(), change=change)).array
+    assert (array[:, 0, 0] == -1024).all()
+    near = phantom_hu() > -900
+    near[:, 0, 0] = False
+    np.testing.assert_array_equal(array[near], phantom_hu()[near])

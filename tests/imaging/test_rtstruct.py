@@ -212,3 +212,21 @@ def _shift(mm):
     shift = np.zeros((4, 4))
     shift[0, 3] = mm
     return shift
+
+
+def test_a_contour_drawn_twice_does_not_cancel_itself(tmp_path):
+    once = [square(10.5, 10.5, 40.5, 30.5, z) for z in (6, 8, 10)]
+    again = [once[1][2:] + once[1][:2], once[1][::-1]]  # begun elsewhere, the other way round
+    path = rtstruct(tmp_path / "r.dcm", {"once": once, "twice": [*once, *again]})
+    expected = read_mask(path, grid(), "once")
+    assert expected.array.sum() == 3 * 30 * 20
+    np.testing.assert_array_equal(read_mask(path, grid(), "twice").array, expected.array)
+
+
+def test_empty_regions_beside_others(tmp_path, caplog):
+    path = rtstruct(tmp_path / "r.dcm", {**A, "b": [], "c": []})
+    assert read_mask(path, grid(), "*").volume_ml() == pytest.approx(0.8)
+    assert "r.dcm: left out, as empty: b, c" in caplog.text
+    for asked in ("b", ["a", "b"], [1, 2], ["[bc]"]):
+        with pytest.raises(ScanError, match="column b: an empty region"):
+            read_mask(path, grid(), asked)

@@ -1,3 +1,4 @@
+import shutil
 import warnings
 
 import highdicom as hd
@@ -9,6 +10,7 @@ from pydicom.dataset import Dataset
 import mmfusion as mf
 from mmfusion.errors import ScanError
 from mmfusion.imaging import Volume, list_rois, read, read_mask, write_seg
+from mmfusion.imaging.series import ScanWarning
 from tests.imaging.dicoms import write_series, zipped
 from tests.imaging.structure_sets import FRAME, OBLIQUE, SAGITTAL, ball, dice, scan
 
@@ -199,8 +201,8 @@ def test_what_cannot_be_written(tmp_path):
         write_series(two, ct.array, (3.0, 0.8, 0.9), series=series, change=_set_frame)
     cases = {
         "unknown kind of segment": {"kind": "Tumor"},
-        r"2 image series .*series=": {"source": two},
-        "no such image series": {"series": "1.2"},
+        r"(?s)2 series .*series=": {"source": two},
+        "no such series": {"series": "1.2"},
         "nothing to write": {"mask": ball(ct, 0)},
         "no mask to write": {"mask": {}},
         "no such file": {"source": tmp_path / "none"},
@@ -248,3 +250,47 @@ def test_label_maps_and_true_fractions(tmp_path):
     share = rng.random(ct.shape)
     path = by_hand(folder, share, "FRACTIONAL", tmp_path / "f.dcm")
     np.testing.assert_array_equal(read_mask(path, ct).array, np.round(share * 200) >= 100)
+
+
+@pytest.mark.parametrize("thickness", [1.0, 3.0, 6.0])
+@pytest.mark.parametrize("slices", [[3], [2, 3, 4], [1, 3, 5], [2, 5]])
+def test_planes_lie_as_far_apart_as_the_scans_slices(tmp_path, thickness, slices):
+    """A file that does not say how far: thickness is less where slices have gaps, more where they overlap."""
+    folder, ct = scan(tmp_path / "ct")
+    array = np.zeros(ct.shape, np.uint8)
+    array[slices, 10:20, 12:22] = 1
+    path = write_seg(Volume(array, ct.affine, unit="mask"), folder, tmp_path / "s.dcm")
+    ds = pydicom.dcmread(path)
+    measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SliceThickness = thickness
+    del measures.SpacingBetweenSlices
+    ds.save_as(path)
+    np.testing.assert_array_equal(read_mask(path, ct).array, array)
+
+
+def test_copies(tmp_path):
+    folder, ct = scan(tmp_path / "ct")
+    for file in sorted(folder.iterdir()):
+        shutil.copy(file, folder / f"copy of {file.name}")
+    mask = ball(ct, 8)
+    with pytest.warns(ScanWarning, match="7 more: passed over"):
+        path = write_seg(mask, folder, tmp_path / "both" / "s.dcm")
+    shutil.copy(path, path.with_name("t.dcm"))
+    with pytest.warns(ScanWarning, match="t.dcm: passed over"):
+        np.testing.assert_array_equal(read_mask(path.parent, ct).array, mask.array)
+
+
+def test_two_sets_of_regions_in_a_zip(tmp_path):
+    folder, ct = scan(tmp_path / "ct")
+    for radius in (6, 8):
+        write_seg(ball(ct, radius), folder, folder / f"{radius}.dcm")
+    with pytest.raises(ScanError, match=r"2 sets of regions .*-> unpack it and give"):
+        read_mask(zipped(folder, tmp_path / "s.zip"), ct)
+
+
+def test_a_region_by_the_digits_of_its_number(tmp_path):
+    """As a manifest's column part gives it."""
+    folder, ct = scan(tmp_path / "ct")
+    path = write_seg({"a": ball(ct, 6), "3": ball(ct, 9)}, folder, tmp_path / "s.dcm")
+    np.testing.assert_array_equal(read_mask(path, ct, "1").array, ball(ct, 6).array)
+    np.testing.assert_array_equal(read_mask(path, ct, "3").array, ball(ct, 9).array)  # a name comes first

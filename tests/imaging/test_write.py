@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import mmfusion as mf
 from mmfusion.errors import ScanError
-from mmfusion.imaging import Volume, read, read_mask, write_nifti
+from mmfusion.imaging import Volume, read, read_mask, write_nifti, write_rtstruct, write_seg
+from tests.imaging import structure_sets as structures
+from tests.imaging.dicoms import zipped
 
 
 def rotation(degrees):
@@ -101,3 +103,27 @@ def test_a_mask_beside_the_scan(tmp_path):
     path = write_nifti(mask, tmp_path / "m.nii")
     with pytest.raises(ScanError, match=r"m.nii: the region lies outside the scan .*RAS"):
         read_mask(path, reference=volume)
+
+
+@pytest.mark.parametrize("write", [write_seg, write_rtstruct])
+def test_what_a_mask_is_made_from_is_not_replaced(tmp_path, write):
+    folder, ct = structures.scan(tmp_path / "ct")
+    packed = zipped(folder, tmp_path / "ct.zip")
+    mask, before = structures.ball(ct, 8), {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for source, path in ((folder, sorted(folder.iterdir())[2]), (packed, packed)):
+        with pytest.raises(ScanError, match=rf"{path.name}: what is to be written would take the place of"):
+            write(mask, source, path)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("write", [write_seg, write_rtstruct, lambda mask, source, path: write_nifti(mask, path)])
+def test_a_place_that_cannot_be_written(tmp_path, write):
+    folder, ct = structures.scan(tmp_path / "ct")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.nii").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for path in (tmp_path / "file" / "m.nii", tmp_path / "folder.nii", tmp_path / f"{'x' * 300}.nii"):
+        with pytest.raises(ScanError, match=rf"{path.name}: cannot be written .*choose another place"):
+            write(structures.ball(ct, 8), folder, path)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "file").read_text() == "x"

@@ -417,3 +417,14 @@ def test_phantom_scanners_are_told_apart_less_and_the_stage_no_worse(tmp_path, m
     size = raw[SIZE]
     harmonised = describe(HistogramMatching().fit(crops).transform(crops))[SIZE]
     assert np.corrcoef(size, harmonised)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("when", ["fit", "transform"])
+def test_a_value_without_end(when):
+    """It would make numbers of no other patient's of the site, too."""
+    frame = shifted()[0]
+    feature = next(c for c in frame if c != "site")
+    bad = frame.copy()
+    bad.iloc[4, bad.columns.get_loc(feature)] = np.inf
+    with pytest.raises(DataError, match=rf"patient {frame.index[4]}, column {feature}: a value without end .*got inf"):
+        ComBat().fit(bad) if when == "fit" else ComBat().fit(frame).transform(bad)

@@ -131,3 +131,16 @@ def test_features_of_an_unknown_patient(model, files):
     _, paths = files
     with pytest.raises(DataError, match=r"patient ZZ.*not in the table"):
         model.predict_patient(ct=paths["ct"], patient="ZZ")
+
+
+def test_a_volume_in_memory_as_its_file(tmp_path):
+    cohort = mf.phantom(24, 5, missing=0.0, n_genes=40, root=tmp_path)[0]
+    model = mf.StageClassifier(modalities=["ct"], max_epochs=1, n_members=1, leak_probe=False, crop_side=16)
+    model.fit(cohort.X, cohort.y)
+    row = cohort.table["ct"].iloc[0]
+    seed = tuple(row[["seed_x", "seed_y", "seed_z"]].astype(float))
+    from_file = model.predict_patient(ct=row["volume"], seed=seed)
+    in_memory = model.predict_patient(ct=mf.imaging.read(row["volume"]), seed=seed)
+    assert in_memory.probabilities == from_file.probabilities
+    with pytest.raises(mf.MMFusionError, match="series is for DICOM"):
+        model.predict_patient(ct=row["volume"], seed=seed, series="thinnest")

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.series import Rules
 from mmfusion.imaging.structures.source import Source, read_source
 
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _COLUMNS = ["shape", "x", "y", "z", "radius_mm", "sop_instance_uid"]
 
 
-def read_aim_points(path: str | Path, source: Source, *, series: str | None = None) -> pd.DataFrame:
+def read_aim_points(path: str | Path, source: Source, *, series: Rules = None) -> pd.DataFrame:
     """The marks of an AIM 4 file in LPS mm, to be used as seeds.
 
     A mark lies on one slice and shows where a lesion is, not how far it reaches (in NSCLC-Radiogenomics it is a
@@ -27,8 +28,8 @@ def read_aim_points(path: str | Path, source: Source, *, series: str | None = No
         An `ImageAnnotationCollection`.
     source : path or sequence of paths
         DICOM files of the scan that it was drawn on: their SOPInstanceUIDs and positions place the mark.
-    series : str, optional
-        SeriesInstanceUID; needed if there are several in `source`.
+    series : str or sequence of str, optional
+        Which of `source`, if there are several, as of `mmfusion.imaging.read`.
 
     Returns
     -------

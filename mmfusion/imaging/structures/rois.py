@@ -26,8 +26,8 @@ def choose(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[int]:
     names : mapping
         Number -> name of every region in the file.
     roi : int, str, sequence of these, or None
-        A number; a name or, where it has ``*``, ``?`` or ``[``, a pattern as in a shell (upper and lower case differ);
-        several of them; None for the only one.
+        A number (or its digits); a name or, where it has ``*``, ``?`` or ``[``, a pattern as in a shell (upper and
+        lower case differ); several of them; None for the only one.
     path : path
         Of the file, for messages.
 
@@ -107,6 +107,8 @@ def _matches(names: Mapping[int, str], item: int | str) -> list[int]:
     if isinstance(item, Integral):
         return [int(item)] if item in names else []
     exact = [number for number, name in names.items() if name == item]
+    if not exact and isinstance(item, str) and item.isdecimal() and int(item) in names:  # as a table gives it
+        return [int(item)]
     return exact or [number for number, name in names.items() if _is_pattern(item) and fnmatchcase(name, item)]
 
 

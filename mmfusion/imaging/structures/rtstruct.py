@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -52,11 +53,12 @@ def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi 
         raise ScanError("contours have no grid of their own", file=path, expected="reference=<the scan>",
                         hint="read_mask(path, reference=read(<DICOM folder of the CT>))")  # fmt: skip
     _check(ds, chosen, reference, path)
-    contours = {number: _contours(ds, number, names[number], path) for number in chosen}
+    asked = {roi} if isinstance(roi, (str, Integral)) else set(roi or ())
+    contours = _drawn(ds, {number: names[number] for number in chosen}, asked, path)
     series = referenced_series(ds)
     mask = np.zeros(reference.shape, dtype=np.uint8)
-    for number in chosen:
-        _fill(mask, [reference.mm_to_voxel(c) for c in contours[number]], reference, names[number], path)
+    for number, closed in contours.items():
+        _fill(mask, [reference.mm_to_voxel(c) for c in closed], reference, names[number], path)
     return Volume(mask, reference.affine, unit="mask", frame_of_reference=reference.frame_of_reference,
                   series_uid=series[0] if len(series) == 1 else reference.series_uid)  # fmt: skip
 
@@ -101,6 +103,27 @@ def _check(ds: Dataset, chosen: Sequence[int], reference: Volume, path: str) -> 
             )
 
 
+def _drawn(ds: Dataset, chosen: Mapping[int, str], asked: set[int | str], path: str) -> dict[int, list[np.ndarray]]:
+    """Closed contours of those regions that have any; of those that only a pattern named, empty ones are left out."""
+    found, empty = {}, []
+    for number, name in chosen.items():
+        try:
+            found[number] = _contours(ds, number, name, path)
+        except _EmptyRegion as error:
+            if {number, name} & asked:
+                raise
+            empty.append(error)
+    if not found:
+        raise empty[0]
+    if empty:
+        _log.warning("%s: left out, as empty: %s", path, ", ".join(str(error.column) for error in empty))
+    return found
+
+
+class _EmptyRegion(ScanError):
+    """A region without a closed contour."""
+
+
 def _contours(ds: Dataset, number: int, name: str, path: str) -> list[np.ndarray]:
     """Closed contours of a region, LPS mm, each (n, 3)."""
     found, others = [], set()
@@ -120,7 +143,7 @@ def _contours(ds: Dataset, number: int, name: str, path: str) -> list[np.ndarray
                 found.append(points.reshape(-1, 3))
     if not found:
         got = ", ".join(sorted(others)) or "no contour of three points"
-        raise ScanError("an empty region", file=path, column=name, expected=" or ".join(_CLOSED), got=got)
+        raise _EmptyRegion("an empty region", file=path, column=name, expected=" or ".join(_CLOSED), got=got)
     if others:
         _log.warning("%s: %s: contours of type %s are left out", path, name, ", ".join(sorted(others)))
     return found
@@ -163,5 +186,12 @@ def _planes(contours: list[np.ndarray], axis: int, tolerance: float) -> dict[flo
     for contour in sorted(contours, key=lambda c: c[:, axis].mean()):
         depth = float(contour[:, axis].mean())
         at = next((d for d in reversed(planes) if depth - d <= tolerance), depth)
-        planes.setdefault(at, []).append(np.delete(contour, axis, axis=1))
+        polygon, there = np.delete(contour, axis, axis=1), planes.setdefault(at, [])
+        if not any(_same_outline(polygon, other) for other in there):  # a double would cancel the first
+            there.append(polygon)
     return planes
+
+
+def _same_outline(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two polygons have the same corners, wherever they start and whichever way they go."""
+    return len(one) == len(other) and {*map(tuple, one.round(3))} == {*map(tuple, other.round(3))}

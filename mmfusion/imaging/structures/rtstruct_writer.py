@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 from mmfusion import __version__
-from mmfusion.atomic import atomic_file
 from mmfusion.errors import ScanError
+from mmfusion.imaging.saving import saved
+from mmfusion.imaging.series import Rules
 from mmfusion.imaging.structures.contours import outlines
 from mmfusion.imaging.structures.source import Series, Source, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices
@@ -23,7 +24,7 @@ _STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management: retired, but wh
 
 
 def write_rtstruct(
-    mask: Masks, source: Source, path: str | Path, *, name: str = "Tumour", series: str | None = None
+    mask: Masks, source: Source, path: str | Path, *, name: str = "Tumour", series: Rules = None
 ) -> Path:
     """Write a mask as RT Structure Set on the slices of the series that it belongs to.
 
@@ -40,8 +41,8 @@ def write_rtstruct(
         Of the file to write; replaced if it is there.
     name : str
         Of a single mask.
-    series : str, optional
-        SeriesInstanceUID; needed if there are several in `source`.
+    series : str or sequence of str, optional
+        Which of `source`, if there are several, as of `mmfusion.imaging.read`.
 
     Returns
     -------
@@ -51,8 +52,8 @@ def write_rtstruct(
     Raises
     ------
     ScanError
-        If `source` is no series or has no frame of reference, the mask was drawn on another one, or nothing of it
-        lies on the slices.
+        If `source` is no series or has no frame of reference, the mask was drawn on another one, nothing of it lies on
+        the slices, or the file cannot be written, or would replace one of `source`.
     """
     path, masks, target = Path(path), named(mask, name), read_source(source, series)
     first = target.headers[0]
@@ -74,7 +75,7 @@ def write_rtstruct(
         ds.RTROIObservationsSequence.append(
             _item(ObservationNumber=number, ReferencedROINumber=number, RTROIInterpretedType="", ROIInterpreter="")
         )
-    with atomic_file(path) as draft:
+    with saved(path, target.files) as draft:
         ds.save_as(draft, enforce_file_format=True)
     return path
 

@@ -25,6 +25,7 @@ class _Frame:
     position: np.ndarray
     orientation: np.ndarray
     spacing: np.ndarray  # (row, column)
+    step: float  # distance of planes; 0 where the file is silent
     thickness: float
 
 
@@ -122,7 +123,8 @@ def _frames(ds: Dataset) -> Iterator[_Frame]:
             np.array(group("PlanePositionSequence").ImagePositionPatient, dtype=np.float64),
             np.array(group("PlaneOrientationSequence").ImageOrientationPatient, dtype=np.float64),
             np.array(measures.PixelSpacing, dtype=np.float64),
-            float(measures.get("SpacingBetweenSlices") or measures.get("SliceThickness") or 0),
+            float(measures.get("SpacingBetweenSlices") or 0),
+            float(measures.get("SliceThickness") or 0),
         )
 
 
@@ -162,9 +164,14 @@ def _grid(frames: list[_Frame], reference: Volume | None, path: str) -> tuple[np
 
 
 def _step(depths: np.ndarray, first: _Frame, reference: Volume | None, path: str) -> float:
-    """Distance of planes, mm: the first that fits all frames of what the file says, the gaps, the scan."""
+    """Distance of planes, mm: the first that fits all frames.
+
+    What the file says, the scan's slices where the frames lie in their planes (thickness says nothing of distance),
+    the frames' thickness, the least gap.
+    """
     gaps = np.diff(depths)
-    candidates = [first.thickness, *(gaps.min(keepdims=True) if gaps.size else ())]
+    across = None if reference is None else _across(first, reference)
+    candidates = [first.step, across or 0, first.thickness, *(gaps.min(keepdims=True) if gaps.size else ())]
     if reference is not None:
         candidates.append(reference.spacing[0])
     for step in candidates:
@@ -173,3 +180,13 @@ def _step(depths: np.ndarray, first: _Frame, reference: Volume | None, path: str
             return float(gaps.sum() / np.rint(times).sum()) if gaps.size else float(step)
     expected = f"multiples of {first.thickness or gaps.min(initial=0):.3f} mm"
     raise ScanError("frames are unevenly spaced", file=path, expected=expected, got=f"{gaps.min(initial=0):.3f} mm")
+
+
+def _across(frame: _Frame, scan: Volume) -> float | None:
+    """The scan's spacing along the normal of a frame that lies in its planes, with pixels as large."""
+    row, column = frame.orientation.reshape(2, 3)
+    axes = np.abs(scan.affine[:3, :3].T @ np.column_stack([row, column, np.cross(row, column)]))  # mm
+    along = axes.argmax(axis=0)
+    sizes = np.array(scan.spacing[::-1])[along]
+    parallel = len({*along}) == 3 and np.allclose(axes.max(axis=0), sizes, rtol=1e-3)
+    return float(sizes[2]) if parallel and np.allclose(sizes[:2], frame.spacing[::-1], rtol=1e-2) else None

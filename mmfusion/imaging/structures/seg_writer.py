@@ -12,8 +12,9 @@ from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from mmfusion import __version__
-from mmfusion.atomic import atomic_file
 from mmfusion.errors import ScanError
+from mmfusion.imaging.saving import saved
+from mmfusion.imaging.series import Rules
 from mmfusion.imaging.structures.source import Source, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices
 
@@ -40,7 +41,7 @@ def write_seg(
     label: str = "Tumour",
     kind: str = "Neoplasm, Primary",
     algorithm: str | None = None,
-    series: str | None = None,
+    series: Rules = None,
 ) -> Path:
     """Write a mask as binary DICOM-SEG on the slices of the series that it belongs to.
 
@@ -58,8 +59,8 @@ def write_seg(
         What is segmented, as coded in SNOMED CT: one of `KINDS`.
     algorithm : str, optional
         Name of what made it; None if it was drawn by hand.
-    series : str, optional
-        SeriesInstanceUID; needed if there are several in `source`.
+    series : str or sequence of str, optional
+        Which of `source`, if there are several, as of `mmfusion.imaging.read`.
 
     Returns
     -------
@@ -69,7 +70,8 @@ def write_seg(
     Raises
     ------
     ScanError
-        If `source` is no series, the mask was drawn on another one, or nothing of it lies on the slices.
+        If `source` is no series, the mask was drawn on another one, nothing of it lies on the slices, or the file
+        cannot be written, or would replace one of `source`.
     """
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.seg import Segmentation, SegmentDescription
@@ -105,7 +107,7 @@ def write_seg(
             content_label="SEGMENTATION",
             series_description=f"Segmentation: {', '.join(masks)}"[:64],
         )
-        with atomic_file(path) as draft:
+        with saved(path, target.files) as draft:
             ds.save_as(draft, enforce_file_format=True)
     return path
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,11 @@ from pydicom.dataset import Dataset
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.archive import Member, members
-from mmfusion.imaging.geometry import series_affine
-from mmfusion.imaging.headers import DAMAGED, Header, read_header
+from mmfusion.imaging.headers import DAMAGED, read_header
+from mmfusion.imaging.series import Rules, choose, find_series, without_copies
 
 Source = str | Path | Sequence[str | Path]
 STRUCTURES = {"SEG": "DICOM-SEG", "RTSTRUCT": "RTSTRUCT"}
-_IMAGES = ("CT", "PT", "MR")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +29,7 @@ class Series:
     headers: list[Dataset]
     affine: np.ndarray
     path: str
+    files: frozenset[Path]  # that hold it
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -38,35 +37,27 @@ class Series:
         return len(self.headers), int(self.headers[0].Rows), int(self.headers[0].Columns)
 
 
-def read_source(source: Source, series: str | None = None) -> Series:
+def read_source(source: Source, series: Rules = None) -> Series:
     """Headers of a CT or PET series: what a region is written for, or refers to.
 
     Parameters
     ----------
     source : path or sequence of paths
         Folder or ZIP, nested however, or the files.
-    series : str, optional
-        SeriesInstanceUID; needed if there are several.
+    series : str or sequence of str, optional
+        Which series, if there are several, as of `mmfusion.imaging.read`.
 
     Raises
     ------
     ScanError
         If there is no series, or several and none chosen; if slices are missing or do not make a grid.
     """
-    path = source if isinstance(source, (str, Path)) else f"{len(source)} files"
-    found: dict[str, list[Header]] = defaultdict(list)
-    with _headers(source) as headers:
-        for header in headers:
-            if header.text("Modality") in _IMAGES and "LOCALIZER" not in header.text("ImageType"):
-                found[header.text("SeriesInstanceUID")].append(header)
-        listed = ", ".join(f"{uid} ({len(slices)} slices)" for uid, slices in found.items()) or "none"
-        if series is not None and series not in found:
-            raise ScanError("no such image series", file=path, expected=f"one of {listed}", got=series)
-        if len(found) != 1 and series is None:
-            hint = "choose one: series=<SeriesInstanceUID>" if found else "give the DICOM files of the scan"
-            raise ScanError(f"{len(found)} image series", file=path, expected="one", got=listed, hint=hint)
-        slices, affine = series_affine(found[series or next(iter(found))], Path(str(path)))
-        return Series([_dataset(header.member, pixels=False) for header in slices], affine, str(path))
+    path = Path(source if isinstance(source, (str, Path)) else f"{len(source)} files")
+    with _members(source) as files:
+        chosen = choose(find_series(files), series, path)
+        slices, affine = chosen.placed(path)
+        names = frozenset(header.member.file for header in chosen.slices)
+        return Series([_dataset(header.member, pixels=False) for header in slices], affine, str(path), names)
 
 
 def read_structure(path: Path) -> tuple[str, Dataset]:
@@ -77,13 +68,15 @@ def read_structure(path: Path) -> tuple[str, Dataset]:
     ScanError
         If there is none, or several.
     """
-    with _headers(path) as headers:
-        found = [header for header in headers if header.text("Modality") in STRUCTURES]
+    with _members(path) as files:
+        headers = [header for header in map(read_header, files) if header is not None]
+        found = without_copies([header for header in headers if header.text("Modality") in STRUCTURES])
         if len(found) == 1:
             return found[0].name, _dataset(found[0].member, pixels=True)
         others = ", ".join(sorted({header.text("Modality") for header in headers})) or "no DICOM"
     kinds = ", ".join(f"{Path(header.name).name} ({header.text('Modality')})" for header in found)
-    hint = "give the path of one of them" if found else "a scan is read by read()"
+    packed = path.suffix.lower() == ".zip"
+    hint = f"{'unpack it and ' if packed else ''}give the path of one of them" if found else "a scan is read by read()"
     raise ScanError(f"{len(found) or 'no'} sets of regions", file=path, expected="one DICOM-SEG or RTSTRUCT",
                     got=kinds or others, hint=hint)  # fmt: skip
 
@@ -103,14 +96,13 @@ def readable(path: object, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _headers(source: Source) -> Iterator[list[Header]]:
+def _members(source: Source) -> Iterator[list[Member]]:
     paths = [Path(p) for p in ([source] if isinstance(source, (str, Path)) else source)]
     for path in paths:
         if not path.exists():
             raise ScanError("no such file", file=path)
     with ExitStack() as stack:
-        files = [member for path in paths for member in stack.enter_context(members(path))]
-        yield [header for header in map(read_header, files) if header is not None]
+        yield [member for path in paths for member in stack.enter_context(members(path))]
 
 
 def _dataset(member: Member, *, pixels: bool) -> Dataset:

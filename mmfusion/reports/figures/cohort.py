@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.errors import ReportError
-from mmfusion.reports.figures.style import GREY, INK, LIGHT, ORANGE, SKY, ReportFigure, class_colours, styled
+from mmfusion.reports.figures.style import GREY, INK, LIGHT, ORANGE, SKY, View, class_colours, styled
 
 _MANY = 40  # features above which a modality is one row of the heat map
 
@@ -37,7 +37,7 @@ def cohort_overview(cohort: Cohort, *, features: int = 12) -> Figure:
     if X.empty:
         raise ReportError("no patient has a label", file=cohort.name)
     rows, cells = _cells(cohort, X, features)
-    figure = ReportFigure(figsize=(7.2, 2.9 + 0.16 * len(rows)), layout="constrained")
+    figure = View(figsize=(7.2, 2.9 + 0.16 * len(rows)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
     top, bottom = figure.subfigures(2, 1, height_ratios=[2.6, 0.6 + 0.16 * len(rows)])
     left, right = top.subfigures(1, 2, width_ratios=[1, 1.5])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from mmfusion.imaging.views.scene import View
 
 WIDTH = 7.2  # inches: a report's column
 GREY, LIGHT, INK = "#8c8c8c", "#e3e3e3", "#222222"
@@ -45,22 +44,12 @@ _RC = {
 styled = rc_context(_RC)  # decorates every function that makes a figure; settings are as they were afterwards
 
 
-class ReportFigure(Figure):
-    """A figure that knows no window and shows itself in a notebook."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=144)
-        return buffer.getvalue()
-
-
 def new_figure(
     height: float, n_rows: int = 1, n_cols: int = 1, *, width: float = WIDTH, **options: object
-) -> tuple[ReportFigure, object]:
+) -> tuple[View, object]:
     """An empty figure and its axes, as `Figure.subplots` returns them."""
-    figure = ReportFigure(figsize=(width, height), layout="compressed")
+    figure = View(figsize=(width, height), layout="compressed")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    FigureCanvasAgg(figure)
     return figure, figure.subplots(n_rows, n_cols, **options)
 
 
