@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from argparse import Namespace
@@ -68,7 +69,7 @@ def init(arguments: Namespace) -> int:
     sys.stdout.write(
         text.split("\n## Used")[0].rstrip() + f"\n\nevery file, and why: {account}\nmanifest: {manifest}\n"
     )
-    sys.stdout.write(f"next: mmfusion validate {manifest}\n")
+    sys.stdout.write(f"next: mmfusion validate {shlex.quote(str(manifest))}\n")
     return 0
 
 

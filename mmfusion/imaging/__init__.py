@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mmfusion.imaging.dicom import list_series
+from mmfusion.imaging.dicom.reader import list_series
 from mmfusion.imaging.files import read, read_crop, read_mask
 from mmfusion.imaging.lungs import LungField, lung_field, lung_mask
 from mmfusion.imaging.nifti import write_nifti

@@ -9,14 +9,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.archive import MAX_BYTES
-from mmfusion.imaging.dicom import read_series, read_series_crop
-from mmfusion.imaging.geometry import SANE_MM
-from mmfusion.imaging.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.dicom.archive import MAX_BYTES
+from mmfusion.imaging.dicom.geometry import SANE_MM
+from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.dicom.pixels import AIR_HU
+from mmfusion.imaging.dicom.reader import read_series, read_series_crop
+from mmfusion.imaging.dicom.series import Rules
 from mmfusion.imaging.nifti import read_nifti
-from mmfusion.imaging.pixels import AIR_HU
 from mmfusion.imaging.plausible import check_values, looked_at
-from mmfusion.imaging.series import Rules
 from mmfusion.imaging.structures.rois import Roi, choose
 from mmfusion.imaging.structures.rtstruct import read_rtstruct
 from mmfusion.imaging.structures.seg import read_seg
@@ -46,7 +46,7 @@ def read(path: str | Path, series: Rules = None, *, unit: str | None = None) -> 
     -------
     Volume
         A CT in int16, if its values are whole numbers, else float32; values below -1024 HU and padding
-        (PixelPaddingValue) are -1024. A PET in float32, in g/mL of body weight; see `mmfusion.imaging.pet`.
+        (PixelPaddingValue) are -1024. A PET in float32, in g/mL of body weight; see `mmfusion.imaging.dicom.pet`.
 
     Raises
     ------

@@ -15,9 +15,9 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.archive import MAX_BYTES, inflater
+from mmfusion.imaging.dicom.archive import MAX_BYTES, inflater
+from mmfusion.imaging.dicom.series import ScanWarning
 from mmfusion.imaging.saving import saved
-from mmfusion.imaging.series import ScanWarning
 from mmfusion.imaging.volume import Volume
 
 try:

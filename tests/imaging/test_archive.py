@@ -5,8 +5,9 @@ import zlib
 import pytest
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging import archive, read
-from mmfusion.imaging.archive import members
+from mmfusion.imaging import read
+from mmfusion.imaging.dicom import archive
+from mmfusion.imaging.dicom.archive import members
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 

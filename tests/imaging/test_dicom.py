@@ -8,8 +8,8 @@ from pydicom.uid import RLELossless, generate_uid
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging import read, read_crop
-from mmfusion.imaging.pixels import SlicedArray
-from mmfusion.imaging.series import ScanWarning
+from mmfusion.imaging.dicom.pixels import SlicedArray
+from mmfusion.imaging.dicom.series import ScanWarning
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 TILT = np.deg2rad(10)

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 import mmfusion as mf
 from mmfusion.errors import ScanError
 from mmfusion.imaging import read, read_crop, read_mask
-from mmfusion.imaging.series import ScanWarning
+from mmfusion.imaging.dicom.series import ScanWarning
 from tests.imaging.dicoms import phantom_hu, write_series
 
 SPACING, ORIGIN = (2.5, 0.8, 0.7), (-30.0, -40.0, 100.0)

@@ -1,3 +1,5 @@
+import locale
+
 import numpy as np
 import pydicom
 import pytest
@@ -13,9 +15,10 @@ from pydicom.uid import (
 )
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging import headers, read, read_crop
-from mmfusion.imaging.archive import members
-from mmfusion.imaging.elements import ask_pydicom, walk_file
+from mmfusion.imaging import read, read_crop
+from mmfusion.imaging.dicom import headers
+from mmfusion.imaging.dicom.archive import members
+from mmfusion.imaging.dicom.elements import ask_pydicom, walk_file
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 
@@ -65,7 +68,9 @@ def test_jpeg_lossless(tmp_path):
     writer.UseCompressionOn()
     writer.SetCompressor("JPEG")
     writer.SetFileName(str(folder / "a.dcm"))
+    kept = locale.setlocale(locale.LC_ALL)
     writer.Execute(image)
+    locale.setlocale(locale.LC_ALL, kept)  # ITK's writer of DICOM leaves "C"
     assert pydicom.dcmread(folder / "a.dcm").file_meta.TransferSyntaxUID.name.startswith("JPEG Lossless")
     np.testing.assert_array_equal(read(folder).array, hu)
 

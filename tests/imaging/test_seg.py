@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 import mmfusion as mf
 from mmfusion.errors import ScanError
 from mmfusion.imaging import Volume, list_rois, read, read_mask, write_seg
-from mmfusion.imaging.series import ScanWarning
+from mmfusion.imaging.dicom.series import ScanWarning
 from tests.imaging.dicoms import write_series, zipped
 from tests.imaging.structure_sets import FRAME, OBLIQUE, SAGITTAL, ball, dice, scan
 

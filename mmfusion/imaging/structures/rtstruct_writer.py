@@ -11,8 +11,8 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_
 
 from mmfusion import __version__
 from mmfusion.errors import ScanError
+from mmfusion.imaging.dicom.series import Rules
 from mmfusion.imaging.saving import saved
-from mmfusion.imaging.series import Rules
 from mmfusion.imaging.structures.contours import outlines
 from mmfusion.imaging.structures.source import Series, Source, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices

@@ -14,9 +14,9 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.archive import Member, members
-from mmfusion.imaging.headers import DAMAGED, read_header
-from mmfusion.imaging.series import Rules, choose, find_series, without_copies
+from mmfusion.imaging.dicom.archive import Member, members
+from mmfusion.imaging.dicom.headers import DAMAGED, read_header
+from mmfusion.imaging.dicom.series import Rules, choose, find_series, without_copies
 
 Source = str | Path | Sequence[str | Path]
 STRUCTURES = {"SEG": "DICOM-SEG", "RTSTRUCT": "RTSTRUCT"}

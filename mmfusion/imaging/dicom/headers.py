@@ -11,8 +11,8 @@ from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.archive import Member
-from mmfusion.imaging.elements import DAMAGED, looks_like_dicom, parse
+from mmfusion.imaging.dicom.archive import Member
+from mmfusion.imaging.dicom.elements import DAMAGED, looks_like_dicom, parse
 
 __all__ = ["DAMAGED", "GE_SCAN_TIME", "PHILIPS_BQML", "PHILIPS_SUV", "SUFFIXES", "Header", "looks_like_dicom",
            "read_header", "unreadable"]  # fmt: skip

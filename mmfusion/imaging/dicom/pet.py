@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.headers import GE_SCAN_TIME, PHILIPS_BQML, PHILIPS_SUV, Header
+from mmfusion.imaging.dicom.headers import GE_SCAN_TIME, PHILIPS_BQML, PHILIPS_SUV, Header
 
 _DAY = 86400.0
 _WEIGHT_KG = (0.5, 500)

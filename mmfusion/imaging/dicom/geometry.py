@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.headers import Header
+from mmfusion.imaging.dicom.headers import Header
 
 _HINT_TILT = "resample the scan to an upright grid first; slices may not be stacked as they are"
 _NEEDED = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}

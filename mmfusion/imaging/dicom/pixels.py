@@ -14,7 +14,7 @@ import pydicom
 from pydicom.uid import UID
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.headers import DAMAGED, Header, unreadable
+from mmfusion.imaging.dicom.headers import DAMAGED, Header, unreadable
 
 AIR_HU = -1024  # what padding becomes; the lowest value that a scanner measures
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding let go of the interpreter

@@ -19,10 +19,10 @@ from pydicom.uid import (
 )
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.archive import Member
-from mmfusion.imaging.geometry import series_affine
-from mmfusion.imaging.headers import Header, read_header, unreadable
-from mmfusion.imaging.pixels import check_pixels, stored_values
+from mmfusion.imaging.dicom.archive import Member
+from mmfusion.imaging.dicom.geometry import series_affine
+from mmfusion.imaging.dicom.headers import Header, read_header, unreadable
+from mmfusion.imaging.dicom.pixels import check_pixels, stored_values
 
 READ = {"CT": CTImageStorage, "PT": PositronEmissionTomographyImageStorage}
 _ENHANCED = (EnhancedCTImageStorage, EnhancedPETImageStorage)
