@@ -10,6 +10,7 @@ NOTEBOOKS   ?= 00_cohort 10_baseline 20_stage_fusion 50_predict_patient
 
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+EXTRAS  := $(VENV)/.extras
 PIP     := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := $(PIP) install -c constraints.txt
 REPORT  := $(BIN)/mmfusion report
@@ -22,7 +23,7 @@ export OMP_NUM_THREADS ?= 1
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-env: $(READY)  ## the environment, in .venv
+env: $(EXTRAS)  ## the environment, in .venv
 
 # torch first, and alone: an index that cannot be reached must neither hang nor fail the installation
 $(READY): pyproject.toml constraints.txt
@@ -32,8 +33,13 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --no-deps --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX) "$(TORCH)" 2>/dev/null || \
 		$(INSTALL) --no-deps "$(TORCH)"
-	@$(INSTALL) -e ".[dev,cluster,restore,lungs]"
+	@$(INSTALL) -e ".[dev,cluster]"
 	@$(PIP) install --no-deps "$(FMCIB)" || echo "note: $(FMCIB) was not installed; only its parity test needs it"
+	@touch $@
+
+# cellpose and lungmask are large, and only tests need both
+$(EXTRAS): $(READY)
+	@$(INSTALL) -e ".[restore,lungs]"
 	@touch $@
 
 report: $(READY)  ## the demo cohort through the staging notebooks: reports/index.html
@@ -42,10 +48,10 @@ report: $(READY)  ## the demo cohort through the staging notebooks: reports/inde
 report-all: $(READY)  ## every notebook, on the demo cohort
 	@$(MAKE) --no-print-directory report NOTEBOOKS="$(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))"
 
-test: $(READY)  ## the quick tests
+test: $(EXTRAS)  ## the quick tests
 	@$(BIN)/python -m pytest -q
 
-test-slow: $(READY)  ## the tests that take minutes
+test-slow: $(EXTRAS)  ## the tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600
 
 lint: $(READY)  ## style, the order of the rooms, notebooks stripped and paired
