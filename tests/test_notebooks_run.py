@@ -20,6 +20,17 @@ OWN = {
 NOTEBOOKS = list_notebooks()
 
 
+def test_restoration_is_judged_by_what_it_does_to_a_prediction(tmp_path: Path):
+    cohort, _ = mf.phantom(24, 5, missing=0.0, n_genes=40, root=tmp_path / "phantom")
+    model = mf.StageClassifier(modalities=["ct"], max_epochs=1, n_members=1, leak_probe=False, crop_side=16)
+    model.fit(cohort.X, cohort.y).save(tmp_path / "model")
+    given = {"model": str(tmp_path / "model"), "n_scans": 2, "n_shown": 1, "restorers": "nlm", "n_compared": 12}
+    out = run_report("scans", given, tmp_path / "report", progress=False)
+    rows = json.loads((out / "metrics.json").read_text())["restoration"]
+    assert rows["input"]["shift"] == 0 and 0 < rows["nlm"]["shift"] < 1
+    assert sum(v for k, v in rows["nlm"].items() if k.startswith("p(")) == pytest.approx(1, abs=1e-6)
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_a_notebook_runs_quietly_on_the_demo_cohort(notebook: Path, tmp_path: Path):
     known = notebook_parameters(notebook)
