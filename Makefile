@@ -49,7 +49,7 @@ report-all: $(READY)  ## every notebook, on the demo cohort
 	@$(MAKE) --no-print-directory report NOTEBOOKS="$(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))"
 
 test: $(EXTRAS)  ## the quick tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: $(EXTRAS)  ## the tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow --timeout 3600
