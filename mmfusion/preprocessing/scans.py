@@ -80,13 +80,13 @@ def standard_crop(
     center = None if center_mm is None or mode == "lung" else [float(v) for v in center_mm]
     restorer = make_restorer(restore)
     if isinstance(scan, Volume):
-        return _crop(scan, center, side, spacing, window, mode, restorer)
+        return _crop(scan, None, center, side, spacing, window, mode, restorer)
     if not Path(scan).exists():
         raise ScanError("no such scan", file=scan)
     options = {"center": center, "side": side, "spacing": spacing, "window": window, "mode": mode}
     key = {"scan": fingerprint(scan), "series": series, "version": _VERSION, "restore": restorer.key(), **options}
     try:
-        return cached("crops", key, lambda: _crop_of_file(scan, series, center, side, spacing, window, mode, restorer))
+        return cached("crops", key, lambda: _crop(scan, series, center, side, spacing, window, mode, restorer))
     except ScanError as error:
         error.file = error.file or scan
         raise
@@ -196,8 +196,8 @@ def _checked(side: int, spacing: float, window: Sequence[float], mode: str) -> t
     return int(side), float(spacing), (low, high)
 
 
-def _crop_of_file(
-    path: str | Path,
+def _crop(
+    scan: Volume | str | Path,
     series: str | None,
     center: list[float] | None,
     side: int,
@@ -206,30 +206,17 @@ def _crop_of_file(
     mode: str,
     restorer: Restorer,
 ) -> np.ndarray:
-    if center is None or not isinstance(restorer, Identity):
-        return _crop(read(path, series), center, side, spacing, window, mode, restorer)
-    size = np.full(3, side * spacing)
-    scan = read_crop(path, center, size, size / side, series=series, fill=window[0])
+    size, restored = np.full(3, side * spacing), not isinstance(restorer, Identity)
+    if not isinstance(scan, Volume):
+        if center is not None and not restored:
+            return _windowed(read_crop(scan, center, size, size / side, series=series, fill=window[0]), window)
+        scan = read(scan, series)
     _expect_hu(scan)
-    return _windowed(scan, window)
-
-
-def _crop(
-    scan: Volume,
-    center: list[float] | None,
-    side: int,
-    spacing: float,
-    window: tuple[float, float],
-    mode: str,
-    restorer: Restorer,
-) -> np.ndarray:
-    _expect_hu(scan)
-    size = np.full(3, side * spacing)
     if center is None:
         field = lung_field(scan, _MARGIN_MM)
         center = field.center_mm
         size = field.size_mm if mode == "lung" else size
-    if not isinstance(restorer, Identity):
+    if restored:
         scan = restorer(around(scan, center, size + 2 * _CONTEXT_MM))
     return _windowed(scan.crop(center, size, size / side, fill=window[0]), window)
 
@@ -240,6 +227,7 @@ def _expect_hu(scan: Volume) -> None:
 
 
 def _windowed(scan: Volume, window: tuple[float, float]) -> np.ndarray:
+    _expect_hu(scan)
     low, high = window
     return np.clip((scan.array - low) / (high - low), 0, 1, dtype=np.float32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,15 +149,21 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
 
 
 def site_effect(cohort: Cohort, patients: Sequence[str]) -> SiteSeparability | None:
-    """How well the site shows in simple features of these patients' crops; None with too few of two sites."""
+    """How well the site shows in simple features of these patients' crops; None with too few of two sites.
+
+    Patients whose scan cannot be read are passed by.
+    """
     site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
+    reader, crops = ScanTransformer(), {}
+    for patient in site.index:
+        with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey names them
+            warnings.simplefilter("ignore", SeedWarning)
+            crops[patient] = reader.fit_transform(cohort.table.loc[[patient], "ct"])[0]
+    site = site[list(crops)]
     counts = site.value_counts()
     site = site[site.isin(counts.index[counts >= _FOLDS])]
     if site.nunique() < 2:
         return None
-    reader = ScanTransformer()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SeedWarning)  # the survey names them
-        crops = reader.fit_transform(cohort.table.loc[site.index, "ct"])
-    features = crop_features(crops, spacing=reader.spacing, window=reader.window, index=site.index)
+    chosen = np.stack([crops[patient] for patient in site.index])
+    features = crop_features(chosen, spacing=reader.spacing, window=reader.window, index=site.index)
     return site_separability(features, site, folds=_FOLDS)

@@ -72,7 +72,7 @@ table.drop(columns=["series", "y_mm", "warnings"]).round(2)
 display(Markdown(markdown_list([f"{p}: {w}" for p, w in table["warnings"].items() if w])))
 
 # %%
-reports.save_figure(figures.scan_survey(table), out_dir, "survey")
+reports.save_figure(figures.scan_survey(table), out_dir, "survey") if len(table) else "No scan was read."
 
 # %% [markdown]
 # ## A look at them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import mmfusion as mf
 from mmfusion.data.scans import open_scan
 from mmfusion.imaging import Volume, write_nifti
+from mmfusion.reports import run_report
 from mmfusion.reports.figures import scan_survey
 from mmfusion.reports.survey import series_choices, site_effect, survey_scans
 
@@ -84,3 +86,21 @@ def test_sites_show_until_they_are_harmonised(cohort):
     effect = site_effect(cohort, list(cohort.table.index))
     assert effect is not None and set(effect.table.index) == {"before", "after"}
     assert site_effect(cohort, list(cohort.table.index[:4])) is None
+
+
+def test_a_scan_that_cannot_be_read_does_not_end_the_comparison_of_sites(cohort, tmp_path):
+    table = cohort.table.copy()
+    (tmp_path / "broken.nii.gz").write_bytes(b"not an image")
+    table.loc[table.index[0], ("ct", "volume")] = str(tmp_path / "broken.nii.gz")
+    changed = mf.Cohort("bad", table, cohort.stage, cohort.target, cohort.units)
+    effect = site_effect(changed, list(table.index))
+    assert effect is not None and table.index[0] not in effect.pca.index
+
+
+def test_a_report_of_scans_none_of_which_can_be_read(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(b"not an image")
+    row = {"dataset": "bad", "patient_id": "A", "modality": "ct", "role": "volume", "path": "a.nii.gz"}
+    pd.DataFrame([row]).to_csv(tmp_path / "manifest.csv", index=False)
+    out = run_report("scans", {"cohort": str(tmp_path / "manifest.csv")}, tmp_path / "report", progress=False)
+    found = json.loads((out / "metrics.json").read_text())
+    assert (found["read"], len(found["failures"])) == (0, 1)
