@@ -12,7 +12,7 @@ from pathlib import Path
 
 def cache_folder() -> Path:
     """Where the library keeps what it can make or fetch again: $MMFUSION_CACHE, or ~/.cache/mmfusion."""
-    return Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion")
+    return Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion").absolute()
 
 
 @contextmanager

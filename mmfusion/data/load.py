@@ -67,7 +67,8 @@ def from_manifest(
 ) -> Cohort:
     """As `load_cohort`, of a manifest."""
     manifest = _of_dataset(read_manifest(path), dataset, path)
-    root = Path(path).parent if root is None else Path(root)
+    # absolute: a worker process may stand in another folder
+    root = (Path(path).parent if root is None else Path(root)).absolute()
     generators = manifest[manifest["role"] == "generator"]
     if len(generators):
         row = generators.iloc[0]

@@ -106,6 +106,16 @@ def test_another_root(make, tmp_path):
         load_cohort(moved)
 
 
+def test_scans_are_found_from_any_folder(make, tmp_path, monkeypatch):
+    """A worker process stands where it was started, wherever the cohort was loaded from."""
+    make()
+    monkeypatch.chdir(tmp_path)
+    by_manifest, by_root = load_cohort("data_manifest.csv"), load_cohort("data_manifest.csv", root=".")
+    monkeypatch.chdir("/")
+    for cohort in (by_manifest, by_root):
+        assert Path(cohort.table.loc["p1", ("ct", "volume")]).is_file()
+
+
 def test_a_changed_file(make, tmp_path):
     path = make()
     (tmp_path / "rna.csv").write_text(FILES["rna.csv"].replace("2.5", "3.5"))

@@ -49,7 +49,7 @@ class Folder:
             raise DataError(
                 f"{cohort} needs the folder of its files", hint="give root=, the folder you downloaded it to"
             )
-        self.root, self.cohort = Path(root), cohort
+        self.root, self.cohort = Path(root).absolute(), cohort
         if not self.root.is_dir():
             raise DataError(f"no such folder for {cohort}", file=self.root)
         self.hashes: dict[str, str] = {}
