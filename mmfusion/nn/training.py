@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from skorch.helper import predefined_split
 from torch import nn
 from tqdm.auto import tqdm
 
+from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
 
 
@@ -59,6 +61,14 @@ class StreamDataset(torch.utils.data.Dataset):
     def __getitem__(self, row: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         batch, y = self.__getitems__([row])
         return {name: value[0] for name, value in batch.items()}, y[0]
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Seeded torch, one thread; the caller's random state is as it was afterwards."""
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def _as_is(batch: object) -> object:

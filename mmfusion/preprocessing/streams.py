@@ -45,6 +45,11 @@ class StreamInputs:
     def __len__(self) -> int:
         return len(self.present)
 
+    def rows(self, which: np.ndarray | slice) -> StreamInputs:
+        """Of these patients only, by position."""
+        arrays = {name: array[which] for name, array in self.arrays.items()}
+        return StreamInputs(arrays, self.present[which], np.array(self.index, object)[which])
+
 
 class CohortTransformer(TransformerMixin, Stateful):
     """Fit one transformer per stream, and the gene graph, on the patients given.

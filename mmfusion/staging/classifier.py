@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,15 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
+from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.losses import make_loss
 from mmfusion.nn.net import FusionNet
 from mmfusion.nn.presets import PRESETS
-from mmfusion.nn.training import StreamDataset, train
+from mmfusion.nn.training import StreamDataset, reproducible, train
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.clinical import check_forbidden
 from mmfusion.preprocessing.probe import assert_no_leak
 from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 from mmfusion.staging.background import class_quantiles
+from mmfusion.staging.labels import encode_labels
 from mmfusion.staging.persistence import BundleMixin
 from mmfusion.staging.predict import PredictMixin
 
@@ -211,7 +212,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         LeakageError
             On columns that are known only with or after the stage, or that determine the label.
         """
-        codes, self.classes_ = _encode_labels(X, y)
+        codes, self.classes_ = encode_labels(X, y)
         if not self.allow_leaky:
             check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
             if self.leak_probe:
@@ -222,7 +223,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         self.background_ = class_quantiles(inputs, codes)
         members, self.history_ = [], []
         for member in range(self.n_members):
-            with _reproducible(self.random_state + 1000 * member):
+            with reproducible(self.random_state + 1000 * member):
                 module, history = self._train_member(inputs, codes, self.random_state + 1000 * member)
             members.append(module)
             self.history_.append(history)
@@ -251,10 +252,10 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     def _proba(self, inputs: StreamInputs) -> np.ndarray:
         out = []
         with one_thread(), torch.inference_mode():
-            for start in range(0, len(inputs.present), 64):
-                rows = slice(start, start + 64)
-                streams = {name: torch.as_tensor(array[rows]) for name, array in inputs.arrays.items()}
-                out.append(self.module_(torch.as_tensor(inputs.present[rows]), **streams).exp())
+            for start in range(0, len(inputs), 64):
+                batch = inputs.rows(slice(start, start + 64))
+                streams = {name: torch.as_tensor(array) for name, array in batch.arrays.items()}
+                out.append(self.module_(torch.as_tensor(batch.present), **streams).exp())
         return torch.cat(out).double().numpy()
 
     def _transformer(self) -> CohortTransformer:
@@ -284,12 +285,17 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         )
         volumes = [spec.name for spec in self.transformer_.specs_ if spec.kind == "volume"]
         augment = partial(augment_batch, config=CropAugmentation()) if self.augment and volumes else None
+
+        def dataset(rows: np.ndarray, augment: Callable | None = None) -> StreamDataset:
+            part = inputs.rows(rows)
+            return StreamDataset(part.arrays, part.present, codes[rows], augment, volumes)
+
         counts = np.bincount(codes[train_rows], minlength=len(self.classes_))
         return train(
             self.build_module(self.transformer_.specs_, len(self.classes_)),
             make_loss(self.loss, counts, gamma=self.gamma, class_weight=self.class_weight),
-            _dataset(inputs, codes, train_rows, augment, volumes),
-            _dataset(inputs, codes, valid_rows, None, volumes),
+            dataset(train_rows, augment),
+            dataset(valid_rows),
             lr=self.lr,
             weight_decay=self.weight_decay,
             batch_size=self.batch_size or int(np.clip(len(codes) // 10, 8, 32)),
@@ -312,53 +318,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         return max(round(self.validation_fraction * len(codes)), len(self.classes_))
 
 
-class Ensemble(torch.nn.Module):
-    """Mean probability of several networks, as a log-probability, shape (n, K)."""
-
-    def __init__(self, members: Sequence[FusionNet]) -> None:
-        super().__init__()
-        self.members = torch.nn.ModuleList(members)
-        self.eval()
-
-    def forward(self, present: torch.Tensor, **streams: torch.Tensor) -> torch.Tensor:
-        """Log of the members' mean probability; clamped, so that its gradient is finite."""
-        proba = torch.stack([member(present, **streams).softmax(-1) for member in self.members]).mean(0)
-        return proba.clamp_min(1e-12).log()
-
-
-def _dataset(
-    inputs: StreamInputs, codes: np.ndarray, rows: np.ndarray, augment: object, volumes: list
-) -> StreamDataset:
-    arrays = {name: array[rows] for name, array in inputs.arrays.items()}
-    return StreamDataset(arrays, inputs.present[rows], codes[rows], augment, volumes)
-
-
-@contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
-    """Seeded torch, one thread; the caller's random state is as it was afterwards."""
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
 def _columns_read(X: pd.DataFrame, modalities: Sequence[str] | None) -> list[tuple[str, str]]:
     wanted = set(modalities) if modalities is not None else set(X.columns.unique(0)) - {"meta"}
     return [column for column in X.columns if column[0] in wanted]
-
-
-def _encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(X, pd.DataFrame):
-        raise DataError("X is not a cohort's frame", expected="rows of cohort.X", got=type(X).__name__)
-    if len(X) != len(y):
-        raise DataError("X and y differ in length", expected=f"{len(X)} labels", got=len(y))
-    y = y if isinstance(y, pd.Series) else pd.Series(y, index=X.index)
-    if not y.index.equals(X.index):
-        raise DataError("X and y are not about the same patients", hint="use cohort.X and cohort.y, indexed alike")
-    if y.isna().any():
-        raise DataError("a patient has no label", patient=", ".join(map(str, y.index[y.isna()][:5])))
-    y = y.cat.remove_unused_categories() if isinstance(y.dtype, pd.CategoricalDtype) else y.astype("category")
-    if len(y.cat.categories) < 2:
-        raise DataError(
-            "only one class among the labels", got=", ".join(map(str, y.cat.categories)), expected="two or more"
-        )
-    return y.cat.codes.to_numpy().astype(np.int64), np.array(list(y.cat.categories))

@@ -11,6 +11,7 @@ import pandas as pd
 import mmfusion
 from mmfusion.bundle import write_bundle
 from mmfusion.errors import BundleError
+from mmfusion.nn.ensemble import Ensemble
 from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 
 
@@ -54,8 +55,6 @@ class BundleMixin:
     @classmethod
     def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> BundleMixin:
         """The fitted estimator that `save` described."""
-        from mmfusion.staging.classifier import Ensemble
-
         try:
             model = cls(**state["params"])
             model.classes_ = np.array(state["classes"])

@@ -1,0 +1,35 @@
+"""The labels that a fit is given, as codes in order of severity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.errors import DataError
+
+
+def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of the classes, shape (n,), and the classes that occur, shape (K,), in the labels' order.
+
+    Raises
+    ------
+    DataError
+        If X is not a frame, the two are not about the same patients, a label is missing, or there is one class only.
+    """
+    if not isinstance(X, pd.DataFrame):
+        raise DataError("X is not a cohort's frame", expected="rows of cohort.X", got=type(X).__name__)
+    if len(X) != len(y):
+        raise DataError("X and y differ in length", expected=f"{len(X)} labels", got=len(y))
+    y = y if isinstance(y, pd.Series) else pd.Series(y, index=X.index)
+    if not y.index.equals(X.index):
+        raise DataError("X and y are not about the same patients", hint="use cohort.X and cohort.y, indexed alike")
+    if y.isna().any():
+        raise DataError("a patient has no label", patient=", ".join(map(str, y.index[y.isna()][:5])))
+    y = y.cat.remove_unused_categories() if isinstance(y.dtype, pd.CategoricalDtype) else y.astype("category")
+    if len(y.cat.categories) < 2:
+        raise DataError(
+            "only one class among the labels", got=", ".join(map(str, y.cat.categories)), expected="two or more"
+        )
+    return y.cat.codes.to_numpy().astype(np.int64), np.array(list(y.cat.categories))
