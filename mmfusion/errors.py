@@ -64,6 +64,10 @@ class ScanError(MMFusionError):
     """A scan that cannot be read or trusted."""
 
 
+class ScanWarning(UserWarning):
+    """A scan was put right, or is odd but can be used."""
+
+
 class LeakageError(MMFusionError):
     """An input that gives the label away."""
 

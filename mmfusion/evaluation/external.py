@@ -11,6 +11,8 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.store import write_json
 from mmfusion.metrics import score_table
+from mmfusion.preprocessing.base import id_hashes
+from mmfusion.staging import StageClassifier
 
 
 def external_validation(
@@ -39,7 +41,7 @@ def external_validation(
     Raises
     ------
     LeakageError
-        At the second look, without `again`.
+        If the model was fitted on one of the cohort's patients, or at the second look, without `again`.
     DataError
         If the cohort's classes are not the model's.
     """
@@ -55,6 +57,7 @@ def external_validation(
             got=f"first look {looks[0]['when']}",
             hint="report that look; a second one (again=True) is logged",
         )
+    _check_strangers(model, cohort)
     unknown = sorted(set(y.astype(str)) - set(model.classes_))
     if unknown:
         raise DataError(
@@ -67,3 +70,17 @@ def external_validation(
                   "macro_auc": float(scores.loc["external", ("macro_auc", "mean")])})  # fmt: skip
     write_json(file, looks)
     return predictions, scores
+
+
+def _check_strangers(model: StageClassifier, cohort: Cohort) -> None:
+    """Nobody in the cohort, nor anybody whom a row of it is derived from, was among the training patients."""
+    people = cohort.groups["patient"].loc[cohort.X.index].astype(str)
+    trained_on = set(model.patients_)
+    known = people[[not trained_on.isdisjoint(pair) for pair in zip(id_hashes(people.index), id_hashes(people))]]
+    if len(known):
+        raise LeakageError(
+            f"the model was fitted on {len(known)} of the cohort's {len(people)} patients",
+            patient=", ".join(map(str, known.index[:5])),
+            file=cohort.name,
+            hint="leave them out; if they are other people with the same ids, give the ids a prefix",
+        )

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.archive import MAX_BYTES
 from mmfusion.imaging.dicom.geometry import SANE_MM
 from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
 from mmfusion.imaging.dicom.pixels import AIR_HU
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
 from mmfusion.imaging.dicom.series import Rules
+from mmfusion.imaging.itk import read_itk
 from mmfusion.imaging.nifti import read_nifti
 from mmfusion.imaging.plausible import check_values, looked_at
 from mmfusion.imaging.structures.rois import Roi, choose
@@ -60,7 +59,7 @@ def read(path: str | Path, series: Rules = None, *, unit: str | None = None) -> 
     -----
     ScanWarning
         If a slice is there more than once, the same in header and pixels (exported twice): one is used.
-        If a NIfTI says nothing of where it lies.
+        If a NIfTI says nothing of where it lies, or an NRRD or MetaImage nothing of the size of its voxels.
     """
     path, rules = _existing(path), _rules(series, unit)
     if _is_image(path):
@@ -201,7 +200,7 @@ def _has_dicom_mark(path: Path) -> bool:
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Array (z, y, x) as int16 where it fits, else float32; and the affine, checked."""
-    array, affine = (read_nifti if path.name.lower().endswith((".nii", ".nii.gz")) else _read_itk)(path)
+    array, affine = (read_nifti if path.name.lower().endswith((".nii", ".nii.gz")) else read_itk)(path)
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
         array = array.astype(np.int16)
@@ -219,31 +218,3 @@ def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
         got, hint = " x ".join(f"{mm:.4g}" for mm in spacing), "does the header state the right unit?"
         raise ScanError("an absurd size of voxels", file=path, expected="mm", got=got, hint=hint)
     return array, affine
-
-
-def _read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """NRRD and MetaImage."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        _check_kind(reader, path)
-        image = reader.Execute()
-    except (RuntimeError, MemoryError) as error:  # ITK has no other
-        reason = str(error).strip().splitlines()[-1]
-        raise ScanError("the scan cannot be read", file=path, got=reason, hint="copy or download it again") from error
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    return sitk.GetArrayFromImage(image), affine
-
-
-def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
-    """From the file's header alone: a hostile one promises more than there is memory."""
-    size, values = reader.GetSize(), reader.GetNumberOfComponents()
-    if len(size) != 3 or values != 1:
-        got = f"{len(size)} dimensions, {values} values a voxel"
-        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 value a voxel", got=got)
-    if 4 * np.prod(size, dtype=np.float64) > MAX_BYTES:
-        got = f"{' x '.join(map(str, size))} voxels"
-        raise ScanError("the scan is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)

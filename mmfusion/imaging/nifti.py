@@ -14,9 +14,8 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging.dicom.archive import MAX_BYTES, inflater
-from mmfusion.imaging.dicom.series import ScanWarning
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.volume import Volume
 

@@ -229,3 +229,8 @@ def check_ids(index: pd.Index) -> None:
 def ids_hash(index: pd.Index) -> str:
     """SHA-256 of a set of patient ids, whatever their order."""
     return hashlib.sha256("\x1f".join(sorted(map(str, index))).encode()).hexdigest()
+
+
+def id_hashes(index: pd.Index) -> list[str]:
+    """SHA-256 of each patient's id, so that a model knows whom it has seen without naming them."""
+    return [hashlib.sha256(str(i).encode()).hexdigest() for i in index]

@@ -20,6 +20,7 @@ from mmfusion.nn.net import FusionNet
 from mmfusion.nn.presets import PRESETS
 from mmfusion.nn.training import StreamDataset, reproducible, train
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
+from mmfusion.preprocessing.base import id_hashes
 from mmfusion.preprocessing.clinical import check_forbidden
 from mmfusion.preprocessing.probe import assert_no_leak
 from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
@@ -100,6 +101,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Synthetic rows (per-class quantiles) against which predictions are explained.
     prior_ : ndarray, shape (K,)
         Share of each class among the rows given to `fit`.
+    patients_ : list of str
+        Hash of the id of each patient given to `fit`, whom `external_validation` refuses.
     target_ : str
         Name of the target, if the labels have one.
     """
@@ -228,6 +231,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             members.append(module)
             self.history_.append(history)
         self.module_ = Ensemble(members)
+        self.patients_ = sorted(id_hashes(X.index))
         self.target_ = str(getattr(y, "name", None) or "")
         self.n_features_in_ = X.shape[1]
         self.feature_names_in_ = X.columns

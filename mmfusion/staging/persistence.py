@@ -38,6 +38,7 @@ class BundleMixin:
             "classes": [str(c) for c in self.classes_],
             "prior": self.prior_,
             "target": self.target_,
+            "patients": self.patients_,
             "columns": [list(map(str, c)) for c in self.feature_names_in_ if c[0] != "meta"],
             "transformer": self.transformer_.state(),
             "background": {"arrays": self.background_.arrays, "present": self.background_.present},
@@ -58,7 +59,7 @@ class BundleMixin:
         try:
             model = cls(**state["params"])
             model.classes_ = np.array(state["classes"])
-            model.prior_, model.target_ = state["prior"], state.get("target", "")
+            model.prior_, model.target_, model.patients_ = state["prior"], state["target"], state["patients"]
             model.transformer_ = CohortTransformer.from_state(state["transformer"])
             background = state["background"]
             index = [f"background-{i}" for i in range(len(background["present"]))]
@@ -102,7 +103,8 @@ Classes, with their share in training: {prior}.
 {chr(10).join(rows)}
 
 How well it predicts is not known from this folder: see the report of its nested cross-validation.
-The background for explanations is made of per-class quantiles; no patient's row is stored.
+The background for explanations is made of per-class quantiles; no patient's row is stored,
+and of the training patients' ids only hashes.
 
 Made with mmfusion {mmfusion.__version__}. Parameters:
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -149,9 +150,10 @@ def test_fewer_patients_than_folds(cohort):
 
 def test_patient_without_any_modality(cohort):
     table = cohort.table.copy()
-    table.loc["P004", cohort.modalities] = np.nan
+    patient = cohort.X.index[4]
+    table.loc[patient, cohort.modalities] = np.nan
     bare = mf.Cohort("bare", table, cohort.stage, cohort.target, units=cohort.units)
-    with pytest.raises(DataError, match=r"patient P004.*no modality at all"):
+    with pytest.raises(DataError, match=rf"patient {patient}.*no modality at all"):
         mf.nested_cv(logistic(), bare, progress=False)
 
 
@@ -218,9 +220,22 @@ def test_external_data_are_touched_once(cohort, tmp_path):
     assert len(looks) == 2
 
 
+def test_a_training_patient_is_no_external_one(cohort, tmp_path):
+    half = cohort.X.index[::2]
+    mf.StageClassifier(**QUICK).fit(cohort.X.loc[half], cohort.y.loc[half]).save(tmp_path / "model")
+    with pytest.raises(LeakageError, match=f"patient {half[0]}.*fitted on {len(half)} of the cohort's {len(cohort)}"):
+        mf.external_validation(tmp_path / "model", cohort)
+    other = tiny_cohort(40, seed=11)
+    people = other.groups.assign(patient=np.where(np.arange(40) == 3, half[1], other.table.index))
+    with pytest.raises(LeakageError, match=f"patient {other.table.index[3]}.*fitted on 1 of the cohort's 40"):
+        mf.external_validation(tmp_path / "model", replace(other, groups=people))
+    assert not (tmp_path / "model.external").exists()  # nothing was seen
+
+
 def test_classes_that_the_model_does_not_know(cohort, tmp_path):
     known = cohort.y[cohort.y != "III"].index
     mf.StageClassifier(**QUICK).fit(cohort.X.loc[known], cohort.y.loc[known]).save(tmp_path / "model")
+    cohort = tiny_cohort(40, seed=11)
     with pytest.raises(DataError, match=r"classes that the model does not know.*III"):
         mf.external_validation(tmp_path / "model", cohort)
     assert not (tmp_path / "model.external").exists()  # nothing was seen

@@ -6,10 +6,9 @@ import pytest
 import SimpleITK as sitk
 from pydicom.uid import RLELossless, generate_uid
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging import read, read_crop
 from mmfusion.imaging.dicom.pixels import SlicedArray
-from mmfusion.imaging.dicom.series import ScanWarning
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 TILT = np.deg2rad(10)

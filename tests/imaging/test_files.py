@@ -1,12 +1,13 @@
+import re
+
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 import mmfusion as mf
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging import read, read_crop, read_mask
-from mmfusion.imaging.dicom.series import ScanWarning
 from tests.imaging.dicoms import phantom_hu, write_series
 
 SPACING, ORIGIN = (2.5, 0.8, 0.7), (-30.0, -40.0, 100.0)
@@ -108,6 +109,7 @@ def test_crop_of_a_file(tmp_path):
                                   volume.crop(volume.center_mm, 5, 1.5).array)  # fmt: skip
 
 
+@pytest.mark.filterwarnings("default:.*nothing of:mmfusion.errors.ScanWarning")  # what the change took away
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
 def test_changed_files(tmp_path, suffix):
     path = written(tmp_path / f"v{suffix}")
@@ -240,6 +242,15 @@ def test_a_nifti_without_a_place(tmp_path):
         volume = read(tmp_path / "v.nii")
     np.testing.assert_array_equal(volume.array, phantom_hu())
     np.testing.assert_allclose(volume.spacing, SPACING, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["v.nrrd", "v.mha", "v.mhd"])
+def test_a_file_that_does_not_state_its_spacing(tmp_path, name):
+    path = written(tmp_path / name)
+    stated = re.compile(rb"^(space directions|ElementSpacing|ElementSize).*\n", re.MULTILINE)
+    path.write_bytes(stated.sub(b"", path.read_bytes()))
+    with pytest.warns(ScanWarning, match=rf"{name}: says nothing of the size of its voxels"):
+        assert read(path).spacing == (1, 1, 1)
 
 
 def test_voxels_of_another_unit(tmp_path):

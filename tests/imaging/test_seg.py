@@ -8,9 +8,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 import mmfusion as mf
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging import Volume, list_rois, read, read_mask, write_seg
-from mmfusion.imaging.dicom.series import ScanWarning
 from tests.imaging.dicoms import write_series, zipped
 from tests.imaging.structure_sets import FRAME, OBLIQUE, SAGITTAL, ball, dice, scan
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging.dicom.archive import MAX_BYTES, members
 from mmfusion.imaging.dicom.headers import Header
 from mmfusion.imaging.dicom.pet import suv_factors
 from mmfusion.imaging.dicom.pixels import AIR_HU, Scaling, SlicedArray, stored_shape
-from mmfusion.imaging.dicom.series import Rules, ScanWarning, Series, choose, find_series
+from mmfusion.imaging.dicom.series import Rules, Series, choose, find_series
 from mmfusion.imaging.plausible import check_values, looked_at
 from mmfusion.imaging.volume import Volume, lps_axes
 

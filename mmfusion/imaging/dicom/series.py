@@ -18,7 +18,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging.dicom.archive import Member
 from mmfusion.imaging.dicom.geometry import series_affine
 from mmfusion.imaging.dicom.headers import Header, read_header, unreadable
@@ -28,10 +28,6 @@ READ = {"CT": CTImageStorage, "PT": PositronEmissionTomographyImageStorage}
 _ENHANCED = (EnhancedCTImageStorage, EnhancedPETImageStorage)
 _PICKS = ("largest", "thinnest", "first")
 Rules = str | Sequence[str] | None
-
-
-class ScanWarning(UserWarning):
-    """A scan was put right, or is odd but can be used."""
 
 
 @dataclass(frozen=True, eq=False)
