@@ -54,7 +54,7 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         has = self._has(X)
         out = np.tile(self.prior_, (len(X), 1))
         if has.any():
-            columns = np.searchsorted(self.classes_, self.estimator_.classes_)
+            columns = pd.Index(self.classes_).get_indexer(self.estimator_.classes_)
             proba = np.zeros((int(has.sum()), len(self.classes_)))
             proba[:, columns] = self.estimator_.predict_proba(X[has])
             out[has] = proba

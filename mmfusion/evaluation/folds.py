@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +50,10 @@ class Candidate:
     inner: int = 3
     train_fraction: float = 1.0
 
-    def at(self, params: Mapping[str, object], name: str, **changes: object) -> Candidate:
-        """Another candidate: this one's estimator with `params` set, no search."""
-        estimator = clone(self.estimator).set_params(**params, **changes)
-        return replace(self, name=name, estimator=estimator, search=None)
+    @property
+    def label(self) -> str:
+        """Its name, and the share of the training rows if not all are used: no two candidates have the same."""
+        return self.name if self.train_fraction == 1 else f"{self.name} @{self.train_fraction:g}"
 
 
 @dataclass
@@ -66,7 +66,6 @@ class FoldTask:
     test: np.ndarray
     seed: int
     bundle: Path | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: FoldTask) -> dict[str, object]:
@@ -75,8 +74,8 @@ def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: Fol
     Returns
     -------
     dict
-        JSON values: model, repeat, fold, patients, y_true, classes, proba (n_test, K), params, trials, history,
-        n_train, seconds, warnings.
+        JSON values: model, label, inputs, train_fraction, repeat, fold, patients, y_true, classes, proba (n_test, K),
+        params, trials, history, n_train, bundle, seconds, warnings.
     """
     start = time.perf_counter()
     rows = _subsample(task.train, y, candidate.train_fraction, task.seed)
@@ -92,7 +91,9 @@ def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: Fol
         model.save(task.bundle)
     return {
         "model": candidate.name,
+        "label": candidate.label,
         "inputs": list(candidate.inputs),
+        "train_fraction": candidate.train_fraction,
         "repeat": task.repeat,
         "fold": task.fold,
         "patients": [str(p) for p in X.index[task.test]],

@@ -122,12 +122,13 @@ def nested_cv(
     results = runner.run(first, "outer folds", keep=main.name)
     params = {(r["repeat"], r["fold"]): r["params"] for r in results if r["model"] == main.name}
     results += runner.run_at(main, params, _variants(main, cohort, fusions, singles), "fusions and modalities")
-    curve = [(f"{main.name} @{f:g}", {}, f) for f in learning_curve]
+    curve = [(main.name, {}, f) for f in learning_curve if f != 1]
     results += runner.run_at(main, params, curve, "learning curve")
     if "ridge" in simple:
         ridge = [
-            Candidate(f"ridge @{f:g}", simple["ridge"], tuple(cohort.modalities), train_fraction=f)
+            Candidate("ridge", simple["ridge"], tuple(cohort.modalities), train_fraction=f)
             for f in learning_curve
+            if f != 1
         ]
         results += runner.run(ridge, "learning curve of the ridge")
     settings = {
@@ -166,9 +167,8 @@ class _Runner:
         jobs = []
         for repeat, fold, train, test in self.folds:
             for name, changes, fraction in variants:
-                candidate = main.at(params[repeat, fold], name, **changes)
+                estimator = clone(main.estimator).set_params(**{**params[repeat, fold], **changes})
                 inputs = tuple(changes.get("modalities") or main.inputs)
-                estimator = candidate.estimator
                 if "modalities" in changes:
                     estimator = PriorWhereAbsent(estimator, changes["modalities"])
                 candidate = Candidate(name, estimator, inputs, train_fraction=fraction)
@@ -178,11 +178,11 @@ class _Runner:
     def _run(self, jobs: list[tuple], description: str, keep: str | None) -> list[dict]:
         done, tasks = [], []
         for candidate, repeat, fold, train, test in jobs:
-            stored = self.store.get(candidate.name, repeat, fold)
+            stored = self.store.get(candidate.label, repeat, fold)
             if stored is not None:
                 done.append(stored)
                 continue
-            bundle = self.store.path(candidate.name, repeat, fold) if candidate.name == keep else None
+            bundle = self.store.path(candidate.label, repeat, fold) if candidate.name == keep else None
             bundle = bundle if bundle is not None and hasattr(candidate.estimator, "save") else None
             task = FoldTask(repeat, fold, train, test, self.seed + 100 * repeat + fold, bundle)
             tasks.append((candidate, self.X, self.y, task))
@@ -203,10 +203,11 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
 
 
 def _variants(main: Candidate, cohort: Cohort, fusions: Sequence[str], singles: bool) -> list[tuple]:  # noqa: FBT001
-    variants = [(name, {"fusion": name}, 1.0) for name in fusions if name != main.name]
+    """(name, changed parameters, share of the training rows); a fusion's options mean nothing to another one."""
+    changed = {name: {"fusion": name} for name in fusions if name != main.name}
     if singles:
-        variants += [(f"{m} only", {"modalities": [m], "fusion": "concat"}, 1.0) for m in cohort.modalities]
-    return variants
+        changed |= {f"{m} only": {"fusion": "concat", "modalities": [m]} for m in cohort.modalities}
+    return [(name, {**changes, "fusion_options": None}, 1.0) for name, changes in changed.items()]
 
 
 def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:

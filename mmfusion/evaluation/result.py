@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
@@ -36,6 +35,8 @@ class NestedResult:
         How it was done.
     seconds : float
         Wall-clock seconds.
+    of_fewer : DataFrame
+        As `predictions`, of models fitted on a share of the training rows (`train_fraction`).
     """
 
     cohort: str
@@ -47,6 +48,7 @@ class NestedResult:
     present: pd.DataFrame
     settings: Mapping[str, object] = field(default_factory=dict)
     seconds: float = 0.0
+    of_fewer: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def from_folds(
@@ -60,15 +62,18 @@ class NestedResult:
         for f in folds:
             proba = pd.DataFrame(f["proba"], columns=[f"p_{c}" for c in f["classes"]])
             proba = proba.reindex(columns=[f"p_{c}" for c in classes], fill_value=0.0)
-            keys = {"model": f["model"], "repeat": f["repeat"], "fold": f["fold"]}
+            keys = {name: f[name] for name in ("model", "repeat", "fold", "train_fraction")}
             parts.append(proba.assign(**keys, patient_id=f["patients"], y_true=f["y_true"]))
-        predictions = pd.concat(parts, ignore_index=True)
         front = ["model", "repeat", "fold", "patient_id", "y_true"]
+        everything = pd.concat(parts, ignore_index=True)
+        everything = everything[[*front, *everything.columns.difference(front, sort=False)]]
+        whole = everything["train_fraction"] == 1
         return cls(
             cohort=cohort.name,
             target=cohort.target,
             classes=classes,
-            predictions=predictions[[*front, *predictions.columns.difference(front, sort=False)]],
+            predictions=everything[whole].drop(columns="train_fraction").reset_index(drop=True),
+            of_fewer=everything[~whole].reset_index(drop=True),
             folds=folds,
             main=main,
             present=presence(cohort.X),
@@ -79,7 +84,7 @@ class NestedResult:
     @property
     def models(self) -> list[str]:
         """Names of the models judged on all training rows, the searched one first."""
-        return [m for m in self.predictions["model"].unique() if "@" not in m]
+        return list(self.predictions["model"].unique())
 
     @property
     def n(self) -> int:
@@ -109,7 +114,7 @@ class NestedResult:
         return pd.DataFrame([f["params"] for f in mine], index=names)
 
     def typical_params(self) -> dict[str, object]:
-        """One setting to fit a final model at: the median of what the folds chose, of words the most frequent."""
+        """One setting to fit a final model at: of fractions the median of what the folds chose, else the mode."""
         chosen = self.params()
         return {
             name: float(values.median()) if pd.api.types.is_float_dtype(values) else values.mode().iloc[0]
@@ -137,14 +142,16 @@ class NestedResult:
 
     def learning_curve(self) -> pd.DataFrame:
         """Macro-AUC with interval by model and number of training patients; empty unless it was asked for."""
-        base = {m.split(" @")[0] for m in self.predictions["model"] if "@" in m}
-        chosen = [m for m in self.predictions["model"].unique() if m.split(" @")[0] in base]
-        if not chosen:
+        if self.of_fewer.empty:
             return pd.DataFrame(columns=["model", "n_train", "mean", "lo", "hi"])
-        auc = score_table(self.of(chosen), self.classes)["macro_auc"]
-        n_train = {m: np.mean([f["n_train"] for f in self.folds if f["model"] == m]) for m in chosen}
-        table = auc.assign(model=[m.split(" @")[0] for m in auc.index], n_train=[n_train[m] for m in auc.index])
-        return table.sort_values(["model", "n_train"]).reset_index(drop=True)
+        whole = self.of(self.of_fewer["model"].unique())
+        parts = []
+        for fraction, rows in [*self.of_fewer.groupby("train_fraction"), (1.0, whole)]:
+            auc = score_table(rows, self.classes)["macro_auc"].rename_axis("model").reset_index()
+            sizes = [(f["model"], f["n_train"]) for f in self.folds if f["train_fraction"] == fraction]
+            n_train = pd.DataFrame(sizes, columns=["model", "n"]).groupby("model")["n"].mean()
+            parts.append(auc.assign(n_train=auc["model"].map(n_train)))
+        return pd.concat(parts).sort_values(["model", "n_train"]).reset_index(drop=True)
 
     def warnings(self) -> pd.Series:
         """How often each warning was given in the folds."""
@@ -176,7 +183,7 @@ class NestedResult:
         }
 
     def _of_main(self) -> list[Mapping[str, object]]:
-        return [f for f in self.folds if f["model"] == self.main]
+        return [f for f in self.folds if f["model"] == self.main and f["train_fraction"] == 1]
 
     def __repr__(self) -> str:
         auc = self.scores["macro_auc"]

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class FoldStore:
-    """One JSON file per (model, repeat, fold).
+    """One JSON file per (candidate, repeat, fold).
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ class FoldStore:
         self.folder = Path(folder) if folder is not None else None
         self.fingerprint = fingerprint
 
-    def path(self, model: str, repeat: int, fold: int) -> Path | None:
-        """Stem of the files of one fold; None where nothing is kept."""
+    def path(self, label: str, repeat: int, fold: int) -> Path | None:
+        """Stem of the files of one fold of a candidate; None where nothing is kept."""
         if self.folder is None:
             return None
-        return self.folder / f"{re.sub(r'[^A-Za-z0-9.@-]+', '_', model)}-r{repeat}-f{fold}"
+        return self.folder / f"{re.sub(r'[^A-Za-z0-9.@-]+', '_', label)}-r{repeat}-f{fold}"
 
-    def get(self, model: str, repeat: int, fold: int) -> dict | None:
+    def get(self, label: str, repeat: int, fold: int) -> dict | None:
         """A finished fold's result, or None."""
-        stem = self.path(model, repeat, fold)
+        stem = self.path(label, repeat, fold)
         if stem is None or not (file := stem.with_name(stem.name + ".json")).is_file():
             return None
         try:
@@ -44,7 +44,8 @@ class FoldStore:
         except ValueError:
             log.warning("%s is damaged: its fold is computed again", file)
             return None
-        return result if result.get("fingerprint") == self.fingerprint else None
+        same = (result.get("fingerprint"), result.get("label")) == (self.fingerprint, label)
+        return result if same else None
 
     def put(self, result: dict) -> None:
         """Keep a finished fold's result.
@@ -54,7 +55,7 @@ class FoldStore:
         DataError
             If the folder cannot be written.
         """
-        stem = self.path(result["model"], result["repeat"], result["fold"])
+        stem = self.path(result["label"], result["repeat"], result["fold"])
         if stem is None:
             return
         write_json(stem.with_name(stem.name + ".json"), {**result, "fingerprint": self.fingerprint})

@@ -14,6 +14,7 @@ from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import nested as nested_module
+from mmfusion.evaluation.baselines import PriorWhereAbsent
 from mmfusion.preprocessing.flat import FlatTransformer
 from tests.cohorts import tiny_cohort
 from tests.staging.test_classifier import QUICK
@@ -203,6 +204,32 @@ def test_a_damaged_fold_is_computed_again(cohort, tmp_path):
     next((tmp_path / "folds").glob("*.json")).write_text("")
     two = mf.nested_cv(logistic(), cohort, **settings)
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
+
+
+def test_classes_in_any_order(cohort):
+    y = cohort.y.map({"I": "low", "II": "low", "III": "high"}).astype(
+        pd.CategoricalDtype(["low", "high"], ordered=True)
+    )
+    model = PriorWhereAbsent(logistic(), ["rna"]).fit(cohort.X, y)
+    assert list(model.classes_) == ["low", "high"]
+    assert roc_auc_score(y == "high", model.predict_proba(cohort.X)[:, 1]) > 0.8
+
+
+def test_a_name_may_hold_anything(cohort):
+    result = mf.nested_cv(logistic(), cohort, outer=2, name="v1@lab", learning_curve=[0.5, 1.0], progress=False)
+    assert result.models[0] == "v1@lab" and "v1@lab" in result.scores.index
+    curve = result.learning_curve()
+    assert curve["model"].tolist() == ["ridge", "ridge", "v1@lab", "v1@lab"]
+    assert (curve["n_train"].to_numpy()[1::2] > 1.8 * curve["n_train"].to_numpy()[::2]).all()
+
+
+def test_another_fusion_does_not_take_the_options_of_the_first(cohort):
+    model = mf.StageClassifier("mod_weighted", fusion_options={"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}}, **QUICK)
+    found = mf.nested_cv(
+        model, cohort, outer=2, inner=2, n_trials=1, search={"fusion": ["mod_weighted"]}, fusions=["concat"],
+        singles=True, baselines=False, where="serial", progress=False,
+    )  # fmt: skip
+    assert set(found.models) == {"mod_weighted", "concat", "ct only", "rna only", "ehr only"}
 
 
 # --- external ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ def a_result(strength: dict[str, float], n: int = 240) -> NestedResult:
         rows = {"model": name, "repeat": 0, "fold": fold, "patient_id": cohort.X.index, "y_true": cohort.y.astype(str)}
         parts.append(pd.DataFrame(rows | {f"p_{c}": p[:, k] for k, c in enumerate(CLASSES)}))
         inputs = ["ehr"] if name == "clinical ridge" else ["ct", "rna", "ehr"]
-        folds += [{"model": name, "repeat": 0, "fold": f, "inputs": inputs, "warnings": []} for f in range(4)]
+        of_model = {"model": name, "repeat": 0, "inputs": inputs, "train_fraction": 1.0, "warnings": []}
+        folds += [{**of_model, "fold": f} for f in range(4)]
     predictions = pd.concat(parts, ignore_index=True)
     return NestedResult(
         "tiny", "stage3_ajcc7", CLASSES, predictions, folds, next(iter(strength)), presence(cohort.X), {"repeats": 1}
