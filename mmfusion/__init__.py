@@ -1,25 +1,26 @@
 """mmfusion: fuse CT, RNA-seq and health records to stage non-small cell lung cancer."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from mmfusion.lazy import lazy
 
 __version__ = "0.1.0"
 
-# name -> module; loaded on first use, so that `import mmfusion` and `mmfusion --help` stay instant
+# name -> module; `import mmfusion` and `mmfusion --help` stay instant
 _LAZY = {
-    "Cohort": "mmfusion.data.cohort",
-    "load_cohort": "mmfusion.data.load",
-    "phantom": "mmfusion.synthetic",
-    "StageClassifier": "mmfusion.staging",
-    "StagePrediction": "mmfusion.staging",
-    "FoundationEncoder": "mmfusion.features",
-    "nested_cv": "mmfusion.evaluation",
-    "external_validation": "mmfusion.evaluation",
-    "load": "mmfusion.bundle",
-    "list_encoders": "mmfusion.registry",
-    "list_fusions": "mmfusion.registry",
-    "list_restorers": "mmfusion.registry",
-    "MMFusionError": "mmfusion.errors",
+    "Cohort": "data.cohort",
+    "load_cohort": "data.load",
+    "phantom": "synthetic",
+    "StageClassifier": "staging",
+    "StagePrediction": "staging",
+    "FoundationEncoder": "features",
+    "nested_cv": "evaluation",
+    "external_validation": "evaluation",
+    "load": "bundle",
+    "list_encoders": "registry",
+    "list_fusions": "registry",
+    "list_restorers": "registry",
+    "MMFusionError": "errors",
 }
 _ROOMS = (
     "weights",
@@ -38,19 +39,7 @@ _ROOMS = (
 )
 
 __all__ = ["__version__", *_LAZY]
-
-
-def __getattr__(name: str) -> object:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    if name in _ROOMS:
-        return import_module(f"mmfusion.{name}")
-    raise AttributeError(f"module 'mmfusion' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])
-
+__getattr__, __dir__ = lazy(__name__, _LAZY, _ROOMS)
 
 if TYPE_CHECKING:
     from mmfusion.bundle import load

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = {"n_patients": 48, "n_training": 48, "outer": 2, "inner": 2, "trials": 1, "max_epochs": 2, "n_jobs": 1}
 OWN = {
-    "20_stage_fusion": {"fusions": "late", "external": "demo", "n_explained": 2},
+    "20_stage_fusion": {"fusions": "late", "external": "demo", "n_explained": 2, "n_null": 2},
     "50_predict_patient": {"n_patients": 2},
 }
 NOTEBOOKS = list_notebooks()

@@ -4,5 +4,14 @@ from mmfusion.evaluation.baselines import forest, ridge, standard_baselines
 from mmfusion.evaluation.external import external_validation
 from mmfusion.evaluation.nested import nested_cv
 from mmfusion.evaluation.result import NestedResult
+from mmfusion.evaluation.watched import watched_histories
 
-__all__ = ["NestedResult", "external_validation", "forest", "nested_cv", "ridge", "standard_baselines"]
+__all__ = [
+    "NestedResult",
+    "external_validation",
+    "forest",
+    "nested_cv",
+    "ridge",
+    "standard_baselines",
+    "watched_histories",
+]

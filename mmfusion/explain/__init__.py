@@ -1,1 +1,22 @@
 """Explanations of any fitted model: genes, scans, modalities. What they find are candidate associations."""
+
+from mmfusion.lazy import lazy
+
+_HOME = {
+    "GeneAttribution": "gene_attribution",
+    "gene_shap": "gene_attribution",
+    "integrated_gradients": "gene_attribution",
+    "gene_permutation": "permutation",
+    "ModalityAttribution": "modalities",
+    "modality_shapley": "modalities",
+    "leave_one_modality_out": "modalities",
+    "ScanAttribution": "scans",
+    "scan_gradcam": "scans",
+    "energy_in_tumour": "scans",
+    "randomisation_check": "scans",
+    "mean_over_folds": "stability",
+    "top_k_stability": "stability",
+    "null_attribution": "stability",
+}
+__all__ = list(_HOME)
+__getattr__, __dir__ = lazy(__name__, _HOME)

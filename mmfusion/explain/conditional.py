@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,16 +17,9 @@ from torch import nn
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
+from mmfusion.preprocessing.streams import StreamInputs
 
 _BATCH = 64  # rows at a time: a crop is 32^3 floats and its maps many times that
-
-
-class Inputs(Protocol):
-    """What a transformer makes of a cohort's rows: arrays by stream, presence (n, m), patient ids."""
-
-    arrays: dict[str, np.ndarray]
-    present: np.ndarray
-    index: Sequence[str]
 
 
 class FittedModel(Protocol):
@@ -36,12 +28,12 @@ class FittedModel(Protocol):
     module_: nn.Module
     transformer_: object
     classes_: np.ndarray
-    background_: Inputs
+    background_: StreamInputs
 
 
-def as_inputs(model: FittedModel, X: object) -> Inputs:
+def as_inputs(model: FittedModel, X: object) -> StreamInputs:
     """Stream inputs of `X`: rows of a cohort, or inputs already."""
-    return X if hasattr(X, "arrays") else model.transformer_.transform(X)
+    return X if isinstance(X, StreamInputs) else model.transformer_.transform(X)
 
 
 def find_stream(model: FittedModel, kind: str, name: str | None = None) -> tuple[int, object]:
@@ -59,25 +51,12 @@ def find_stream(model: FittedModel, kind: str, name: str | None = None) -> tuple
     raise DataError(f"the model reads no stream of kind {kind!r}", column=name, got=have)
 
 
-def rows_with(inputs: Inputs, stream: int, what: str) -> np.ndarray:
+def rows_with(inputs: StreamInputs, stream: int, what: str) -> np.ndarray:
     """Positions of the patients who have the stream; raises `DataError` if nobody has."""
     rows = np.flatnonzero(inputs.present[:, stream])
     if not len(rows):
         raise DataError(f"no patient to explain has {what}", expected="at least one")
     return rows
-
-
-@dataclass(frozen=True)
-class _Rows:
-    arrays: dict[str, np.ndarray]
-    present: np.ndarray
-    index: Sequence[str]
-
-
-def take(inputs: Inputs, rows: Sequence[int]) -> Inputs:
-    """The inputs of these rows only."""
-    rows = np.asarray(rows)
-    return _Rows({k: v[rows] for k, v in inputs.arrays.items()}, inputs.present[rows], [inputs.index[i] for i in rows])
 
 
 @contextmanager
@@ -104,14 +83,14 @@ class OneStream(nn.Module):
         Networks whose probabilities are averaged.
     stream : str
         The stream that varies.
-    inputs : Inputs
+    inputs : StreamInputs
         Rows whose other streams are held.
-    mean_of : Inputs, optional
+    mean_of : StreamInputs, optional
         Hold every row's other streams at the mean vectors of these rows instead, all present.
     """
 
     def __init__(
-        self, members: Sequence[nn.Module], stream: str, inputs: Inputs, mean_of: Inputs | None = None
+        self, members: Sequence[nn.Module], stream: str, inputs: StreamInputs, mean_of: StreamInputs | None = None
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(members)
@@ -138,7 +117,7 @@ class OneStream(nn.Module):
         return torch.stack(out).mean(0)
 
 
-def presence_function(members: Sequence[nn.Module], inputs: Inputs) -> Callable[[np.ndarray], np.ndarray]:
+def presence_function(members: Sequence[nn.Module], inputs: StreamInputs) -> Callable[[np.ndarray], np.ndarray]:
     """Probabilities (n, K) of the rows as a function of who is said to have which stream, bool (n, m)."""
     tokens = [_encode(m, inputs) if hasattr(m, "fuse") else None for m in members]
     _, streams = _tensors(inputs)
@@ -161,11 +140,11 @@ def presence_function(members: Sequence[nn.Module], inputs: Inputs) -> Callable[
     return proba
 
 
-def _tensors(inputs: Inputs) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def _tensors(inputs: StreamInputs) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     return torch.as_tensor(np.asarray(inputs.present)), {k: torch.as_tensor(v) for k, v in inputs.arrays.items()}
 
 
-def _encode(network: nn.Module, inputs: Inputs) -> dict[str, torch.Tensor]:
+def _encode(network: nn.Module, inputs: StreamInputs) -> dict[str, torch.Tensor]:
     present, streams = _tensors(inputs)
     parts = []
     with torch.no_grad():

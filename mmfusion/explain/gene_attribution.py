@@ -17,14 +17,13 @@ import torch
 from mmfusion.errors import DataError
 from mmfusion.explain.conditional import (
     FittedModel,
-    Inputs,
     OneStream,
     as_inputs,
     find_stream,
     quiet_model,
     rows_with,
-    take,
 )
+from mmfusion.preprocessing.streams import StreamInputs
 
 CONDITIONING = ("observed", "mean")
 
@@ -97,7 +96,7 @@ class GeneAttribution:
 def gene_shap(
     model: FittedModel,
     X: object,
-    background: Inputs | np.ndarray | None = None,
+    background: StreamInputs | np.ndarray | None = None,
     *,
     conditioning: str = "observed",
     classes: Sequence[str] | None = None,
@@ -152,7 +151,7 @@ def gene_shap(
 def integrated_gradients(
     model: FittedModel,
     X: object,
-    background: Inputs | np.ndarray | None = None,
+    background: StreamInputs | np.ndarray | None = None,
     *,
     conditioning: str = "observed",
     classes: Sequence[str] | None = None,
@@ -191,7 +190,7 @@ class _Case:
         self,
         model: FittedModel,
         X: object,
-        background: Inputs | np.ndarray | None,
+        background: StreamInputs | np.ndarray | None,
         conditioning: str,
         classes: Sequence[str] | None,
     ) -> None:
@@ -206,7 +205,7 @@ class _Case:
         position, self.spec = find_stream(model, "genes")
         inputs = as_inputs(model, X)
         rows = rows_with(inputs, position, "genes")
-        self.inputs = take(inputs, rows)
+        self.inputs = inputs.rows(rows)
         self.x = np.asarray(self.inputs.arrays[self.spec.name], dtype=np.float32)
         self.mean_of = model.background_ if conditioning == "mean" else None
         source = model.background_ if background is None else background
@@ -225,7 +224,7 @@ class _Case:
             yield _Pick(self.function(members), self.columns), self.x
             return
         for i in range(len(self.x)):
-            one = OneStream(members, self.spec.name, take(self.inputs, [i]))
+            one = OneStream(members, self.spec.name, self.inputs.rows([i]))
             yield _Pick(one, self.columns), self.x[[i]]
 
     def output(self, members: Sequence[torch.nn.Module]) -> np.ndarray:

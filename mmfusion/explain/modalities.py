@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import DataError
-from mmfusion.explain.conditional import FittedModel, Inputs, as_inputs, presence_function, quiet_model
+from mmfusion.explain.conditional import FittedModel, as_inputs, presence_function, quiet_model
 from mmfusion.metrics.classification import macro_auc
+from mmfusion.preprocessing.streams import StreamInputs
 
 
 @dataclass(frozen=True, repr=False)
@@ -169,7 +170,7 @@ def _base(model: FittedModel, members: Sequence[object]) -> np.ndarray:
 
 
 def _coalitions(
-    proba: object, inputs: Inputs, membership: Mapping[str, Sequence[int]], base: np.ndarray
+    proba: object, inputs: StreamInputs, membership: Mapping[str, Sequence[int]], base: np.ndarray
 ) -> dict[frozenset[int], np.ndarray]:
     """Probabilities (n, K) for every subset of modalities; `base` for a patient who has none of it."""
     value = {}

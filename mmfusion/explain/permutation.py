@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.inspection import permutation_importance
 
-from mmfusion.explain.conditional import FittedModel, OneStream, as_inputs, find_stream, quiet_model, rows_with, take
+from mmfusion.explain.conditional import FittedModel, OneStream, as_inputs, find_stream, quiet_model, rows_with
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import log_loss
 
@@ -45,7 +45,7 @@ def gene_permutation(
     inputs = as_inputs(model, X)
     rows = rows_with(inputs, position, "genes")
     labels = np.asarray(y)[rows]
-    some = take(inputs, rows)
+    some = inputs.rows(rows)
     with quiet_model(model) as members:
         scorer = _LogLoss(OneStream(members, spec.name, some), model.classes_)
         found = permutation_importance(

@@ -13,14 +13,13 @@ from scipy.stats import spearmanr
 from mmfusion.errors import DataError
 from mmfusion.explain.conditional import (
     FittedModel,
-    Inputs,
     OneStream,
     as_inputs,
     find_stream,
     quiet_model,
     rows_with,
-    take,
 )
+from mmfusion.preprocessing.streams import StreamInputs
 
 _BATCH = 16
 
@@ -76,7 +75,7 @@ def scan_gradcam(
     """
     position, spec = find_stream(model, "volume", stream)
     inputs = as_inputs(model, X)
-    some = take(inputs, rows_with(inputs, position, "a scan"))
+    some = inputs.rows(rows_with(inputs, position, "a scan"))
     classes = [str(c) for c in model.classes_]
     if class_ is not None and class_ not in classes:
         raise DataError(f"the model has no class {class_!r}", expected=", ".join(classes))
@@ -85,7 +84,7 @@ def scan_gradcam(
     return ScanAttribution(maps, crops, tuple(map(str, some.index)), tuple(classes[k] for k in targets))
 
 
-def _predicted(model: FittedModel, inputs: Inputs, stream: str) -> np.ndarray:
+def _predicted(model: FittedModel, inputs: StreamInputs, stream: str) -> np.ndarray:
     with quiet_model(model) as members, torch.no_grad():
         function = OneStream(members, stream, inputs)
         batches = torch.arange(len(inputs.index)).split(_BATCH)
@@ -93,7 +92,7 @@ def _predicted(model: FittedModel, inputs: Inputs, stream: str) -> np.ndarray:
         return torch.cat([function(crops[rows], rows).argmax(dim=1) for rows in batches]).numpy()
 
 
-def _maps(model: FittedModel, inputs: Inputs, stream: str, targets: np.ndarray) -> np.ndarray:
+def _maps(model: FittedModel, inputs: StreamInputs, stream: str, targets: np.ndarray) -> np.ndarray:
     """Grad-CAM of each row's target class, the mean of the networks', scaled to a maximum of 1, (n, S, S, S)."""
     from captum.attr import LayerAttribution, LayerGradCam
 
@@ -157,7 +156,7 @@ def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0)
     """
     position, spec = find_stream(model, "volume")
     inputs = as_inputs(model, X)
-    some = take(inputs, rows_with(inputs, position, "a scan"))
+    some = inputs.rows(rows_with(inputs, position, "a scan"))
     targets = _predicted(model, some, spec.name)
     twin = copy.copy(model)
     twin.module_ = _shuffled(model.module_, random_state)

@@ -28,6 +28,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "schedule": "constant",
         "batch_size": 16,
         "max_epochs": 100,
+        "validation_fraction": 0.15,
         "patience": 15,
     },
     # "early stopping at fifteen epochs" is read as a patience of 15
@@ -50,6 +51,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "schedule": "cosine",
         "batch_size": 8,
         "max_epochs": 60,
+        "validation_fraction": 0.15,
         "patience": 15,
     },
     # ours: minutes on two cores
@@ -77,6 +79,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "schedule": "cosine",
         "batch_size": 16,
         "max_epochs": 60,
+        "validation_fraction": 0.15,
         "patience": 15,
     },
 }

@@ -88,7 +88,7 @@ class FiniteLoss(Callback):
 
 
 class EpochBar(Callback):
-    """A progress bar over epochs, with the validation loss."""
+    """A progress bar over epochs, with the loss."""
 
     def on_train_begin(self, net: NeuralNet, **kwargs) -> None:
         """Open the bar."""
@@ -96,7 +96,8 @@ class EpochBar(Callback):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
         """Advance it."""
-        self.bar_.set_postfix(valid_loss=f"{net.history[-1, 'valid_loss']:.3f}")
+        row = net.history[-1]
+        self.bar_.set_postfix({k: f"{row[k]:.3f}" for k in ("train_loss", "valid_loss") if k in row})
         self.bar_.update()
 
     def on_train_end(self, net: NeuralNet, **kwargs) -> None:
@@ -107,11 +108,11 @@ class EpochBar(Callback):
         return {}
 
 
-def _schedule(name: str, max_epochs: int) -> list[tuple[str, Callback]]:
+def _schedule(name: str, max_epochs: int, watched: str) -> list[tuple[str, Callback]]:
     if name == "cosine":
         return [("schedule", LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=max_epochs))]
     if name == "plateau":
-        plateau = LRScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau, monitor="valid_loss", patience=5)
+        plateau = LRScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau, monitor=watched, patience=5)
         return [("schedule", plateau)]
     if name == "constant":
         return []
@@ -122,7 +123,7 @@ def train(
     module: nn.Module,
     criterion: nn.Module,
     train_set: StreamDataset,
-    valid_set: StreamDataset,
+    valid_set: StreamDataset | None,
     *,
     lr: float,
     weight_decay: float,
@@ -133,14 +134,14 @@ def train(
     device: str,
     progress: bool,
 ) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Train `module` in place with AdamW, early stopping on `valid_set`, and the best epoch's weights kept.
+    """Train `module` in place with AdamW; with a `valid_set`, stop early on it and keep the best epoch's weights.
 
     Returns
     -------
     module : nn.Module
         In evaluation mode, on the CPU.
     history : list of dict
-        Per epoch: `epoch`, `train_loss`, `valid_loss`, `lr`.
+        Per epoch: `epoch`, `train_loss`, `lr`, and `valid_loss` where there is a `valid_set`.
 
     Raises
     ------
@@ -149,7 +150,8 @@ def train(
     KeyboardInterrupt
         If the user interrupts: training never ends early in silence.
     """
-    stopper = EarlyStopping(patience=patience, load_best=True, sink=_silent)
+    stopper = EarlyStopping(patience=patience, load_best=True, sink=_silent) if valid_set is not None else None
+    watched = "train_loss" if stopper is None else "valid_loss"
     net = NeuralNet(
         module,
         criterion=criterion,
@@ -162,12 +164,12 @@ def train(
         iterator_train__collate_fn=_as_is,
         iterator_valid__collate_fn=_as_is,
         iterator_valid__batch_size=256,
-        train_split=predefined_split(valid_set),
+        train_split=None if valid_set is None else predefined_split(valid_set),
         callbacks=[
             ("finite", FiniteLoss()),
             ("clip", GradientNormClipping(1.0)),
-            *_schedule(schedule, max_epochs),
-            ("stop", stopper),
+            *_schedule(schedule, max_epochs, watched),
+            *([("stop", stopper)] if stopper else []),
             *([("bar", EpochBar())] if progress else []),
         ],
         callbacks__print_log=None,
@@ -177,11 +179,10 @@ def train(
     )
     net.fit(train_set, y=None)
     # skorch treats Ctrl-C like an early stop; only the stopper may end training early
-    if len(net.history) < max_epochs and stopper.misses_ < patience:
+    if len(net.history) < max_epochs and (stopper is None or stopper.misses_ < patience):
         raise KeyboardInterrupt
-    history = [
-        {k: float(row[k]) for k in ("epoch", "train_loss", "valid_loss", "event_lr") if k in row} for row in net.history
-    ]
+    kept = {"epoch": "epoch", "train_loss": "train_loss", "valid_loss": "valid_loss", "event_lr": "lr"}
+    history = [{name: float(row[key]) for key, name in kept.items() if key in row} for row in net.history]
     return net.module_.to("cpu").eval(), history
 
 

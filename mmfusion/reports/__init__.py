@@ -1,6 +1,6 @@
 """Reports: notebooks executed by papermill, whole or not at all, with their HTML, metrics and an index."""
 
-from importlib import import_module
+from mmfusion.lazy import lazy
 
 _HOME = {
     "run_report": "runner",
@@ -15,9 +15,4 @@ _HOME = {
     "write_metrics": "output",
 }
 __all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mmfusion.reports' has no attribute {name!r}")
-    return getattr(import_module(f"mmfusion.reports.{_HOME[name]}"), name)
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation import NestedResult, external_validation
-from mmfusion.explain.conditional import Inputs, take
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
-from mmfusion.explain.stability import mean_over_folds, top_k_stability
+from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
 from mmfusion.metrics import fold_scores, score_table
+from mmfusion.preprocessing.streams import StreamInputs
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class FoldGenes:
     n_patients: int
 
 
-def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, Inputs]]:
+def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, StreamInputs]]:
     """The model of each outer fold, and what it reads of its held-out patients."""
     rows = result.of([result.main])
     for (repeat, fold), path in result.bundles().items():
@@ -74,7 +75,7 @@ def fold_genes(
             return None
         has = np.flatnonzero(inputs.present[:, genes[0]])
         chosen = np.sort(rng.permutation(has)[:n_patients])
-        found = gene_shap(model, take(inputs, chosen), n_samples=n_samples, random_state=random_state)
+        found = gene_shap(model, inputs.rows(chosen), n_samples=n_samples, random_state=random_state)
         by_class.append(found.table()["mean_abs"])
         importances.append(found.mean_abs())
         n += len(chosen)
@@ -85,6 +86,43 @@ def fold_genes(
     sizes = sizes.loc[sizes.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     stability = top_k_stability(importances) if len(importances) > 1 else pd.DataFrame()
     return FoldGenes(sizes, mean_over_folds(importances), stability, n)
+
+
+def genes_against_null(
+    result: NestedResult, cohort: Cohort, *, n_refits: int = 20, n_patients: int = 8, n_samples: int = 50,
+    random_state: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """Genes of the first fold's model beside those of models that its training patients give under permuted labels.
+
+    Parameters
+    ----------
+    n_refits : int
+        Models fitted to permuted labels, at the fold's setting.
+    n_patients, n_samples
+        As in `fold_genes`.
+
+    Returns
+    -------
+    DataFrame
+        As `null_attribution` gives it.
+    """
+    model, inputs = next(fold_models(result, cohort))
+    y = cohort.y.loc[~cohort.y.index.isin(inputs.index)]
+    some = cohort.X.loc[inputs.index]
+    some = some[some["rna"].notna().any(axis=1)][:n_patients]
+
+    def importance(fitted: object) -> pd.Series:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # as above
+            return gene_shap(fitted, some, n_samples=n_samples, random_state=random_state).mean_abs()
+
+    def refit(labels: np.ndarray, seed: int) -> pd.Series:
+        permuted = pd.Series(pd.Categorical(labels, dtype=y.dtype), y.index, name=y.name)
+        return importance(
+            clone(model).set_params(random_state=seed, leak_probe=False).fit(cohort.X.loc[y.index], permuted)
+        )
+
+    return null_attribution(refit, y, importance(model), n_permutations=n_refits, random_state=random_state)
 
 
 def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttribution, pd.DataFrame] | None:

@@ -58,8 +58,12 @@ def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], coh
 
 
 def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
-    """What the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan."""
-    from mmfusion.explain.scans import scan_gradcam  # loads torch
+    """What the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan.
+
+    Its title says how much the map is like that of the same networks with their weights shuffled: near 1, it is a
+    picture of the scan and explains nothing (Adebayo et al. 2018).
+    """
+    from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
 
     volumes = [(i, s) for i, s in enumerate(model.transformer_.specs_) if s.kind == "volume"]
     if not volumes:
@@ -71,4 +75,9 @@ def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
     if not inputs.present[0, position]:
         return None
     found = scan_gradcam(model, inputs, stream=spec.name)
-    return scan_slices(found.crops[0], overlay=found.maps[0], title=f"Grad-CAM of {found.classes[0]},")
+    alike = randomisation_check(model, inputs).iloc[0]
+    return scan_slices(
+        found.crops[0],
+        overlay=found.maps[0],
+        title=f"Grad-CAM of {found.classes[0]} (with shuffled weights, a map that correlates by {alike:.2f}),",
+    )

@@ -33,8 +33,8 @@ from mmfusion.staging.predict import PredictMixin
 class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator):
     """Fuse whatever modalities a patient has, and give the probability of each stage.
 
-    Every statistic is learned in `fit`, from the rows it is given. Early stopping watches an inner split of
-    those rows. A modality that a patient lacks (a block of missing values) is masked out, in training and after.
+    Every statistic is learned in `fit`, from the rows it is given. A modality that a patient lacks (a block of
+    missing values) is masked out, in training and after.
 
     Parameters
     ----------
@@ -68,12 +68,14 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     augment : bool
         Random flips, shifts, noise, ... of training crops.
     lr, weight_decay, batch_size, max_epochs, patience, schedule
-        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation loss. A
-        batch is by default a tenth of the rows, 8 to 32, so that small cohorts get as many steps as large ones.
-    validation_fraction : float in (0, 1)
-        Share of the rows given to `fit` that early stopping watches.
+        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation loss, if
+        there is one. A batch is by default a tenth of the rows, 8 to 32, so that small cohorts get as many steps as
+        large ones.
+    validation_fraction : float in [0, 1)
+        Share of the rows given to `fit` that early stopping watches. By default there is none: all rows are learned
+        from, for all epochs, since the few rows that a small cohort can spare say little about when to stop.
     n_members : int
-        Networks, each with another inner split and initialisation, whose probabilities are averaged.
+        Networks, each with another initialisation (and validation rows), whose probabilities are averaged.
     encoder_options, fusion_options : mapping, optional
         Extra arguments: by encoder name, and of the fusion.
     allow_leaky : bool
@@ -96,7 +98,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     module_ : nn.Module
         The trained networks; `module_(present, **streams)` gives log-probabilities, shape (n, K).
     history_ : list of list of dict
-        Per member and epoch: train and validation loss.
+        Per member and epoch: the loss, of training and of validation rows if there are any, and the learning rate.
     background_ : StreamInputs
         Synthetic rows (per-class quantiles) against which predictions are explained.
     prior_ : ndarray, shape (K,)
@@ -134,10 +136,10 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
         batch_size: int | None = None,
-        max_epochs: int = 25,
+        max_epochs: int = 20,
         patience: int = 12,
         schedule: str = "cosine",
-        validation_fraction: float = 0.15,
+        validation_fraction: float = 0.0,
         n_members: int = 2,
         encoder_options: Mapping[str, Mapping[str, object]] | None = None,
         fusion_options: Mapping[str, object] | None = None,
@@ -265,7 +267,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     def _transformer(self) -> CohortTransformer:
         names = ("modalities", "n_genes", "graph", "graph_k", "graph_edges", "crop_side", "crop_spacing", "crop_mode",
                  "restore", "harmonise")  # fmt: skip
-        return CohortTransformer(**{name: getattr(self, name) for name in names})
+        return CohortTransformer(**{name: getattr(self, name) for name in names}, random_state=self.random_state)
 
     def build_module(self, specs: Sequence[object], n_classes: int) -> FusionNet:
         """The untrained network for these streams (on the meta device, its shape alone)."""
@@ -284,9 +286,11 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         )
 
     def _train_member(self, inputs: StreamInputs, codes: np.ndarray, seed: int) -> tuple[FusionNet, list[dict]]:
-        train_rows, valid_rows = train_test_split(
-            np.arange(len(codes)), test_size=self._n_validation(codes), stratify=codes, random_state=seed
-        )
+        train_rows, valid_rows = np.arange(len(codes)), None
+        if self.validation_fraction:
+            train_rows, valid_rows = train_test_split(
+                train_rows, test_size=self._n_validation(codes), stratify=codes, random_state=seed
+            )
         volumes = [spec.name for spec in self.transformer_.specs_ if spec.kind == "volume"]
         augment = partial(augment_batch, config=CropAugmentation()) if self.augment and volumes else None
 
@@ -299,7 +303,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             self.build_module(self.transformer_.specs_, len(self.classes_)),
             make_loss(self.loss, counts, gamma=self.gamma, class_weight=self.class_weight),
             dataset(train_rows, augment),
-            dataset(valid_rows),
+            None if valid_rows is None else dataset(valid_rows),
             lr=self.lr,
             weight_decay=self.weight_decay,
             batch_size=self.batch_size or int(np.clip(len(codes) // 10, 8, 32)),

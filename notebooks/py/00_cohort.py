@@ -12,13 +12,15 @@ out_dir: str = ""  # filled in by the runner
 
 # %%
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 
 import mmfusion as mf
-from mmfusion import reports
+from mmfusion import imaging, reports
 from mmfusion.data.cohort import META, presence
 from mmfusion.data.scans import open_scan
+from mmfusion.errors import ScanError
 from mmfusion.reports import figures
+from mmfusion.reports.verdict import caveats, markdown_list
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 data
@@ -45,7 +47,7 @@ labels.fillna("-").value_counts().rename("patients").reset_index().sort_values("
 # %%
 site = data.table[META].get("site") if META in data.table else None
 table = pd.DataFrame() if site is None else pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y)
-table if len(table) else "No sites are recorded."
+display(table if len(table) else Markdown("No sites are recorded."))
 
 # %% [markdown]
 # ## Scans
@@ -53,26 +55,28 @@ table if len(table) else "No sites are recorded."
 # %%
 has_scan = data.X["ct", "volume"].dropna() if ("ct", "volume") in data.X else pd.Series(dtype="str")
 for patient in has_scan.index[:n_scans]:
-    scan = open_scan(data, patient).volume
-    figure = figures.scan_slices(scan.array.clip(-1000, 400), spacing=scan.spacing, title=patient)
+    try:
+        scan = open_scan(data, patient, marked=False)
+    except ScanError as error:
+        display(Markdown(f"Not shown: {error}"))
+        continue
+    figure = imaging.montage(scan.volume, point=scan.seed, n=6, columns=3, title=str(patient))
     display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
-print(f"{len(has_scan)} of {len(data)} patients have a scan.")
+display(Markdown(f"{len(has_scan)} of {len(data)} patients have a scan. `mmfusion report scans` looks at every one."))
 
 # %% [markdown]
 # ## What to be wary of
 
 # %%
-notes = [str(note) for note in data.provenance.get("notes", ())]
-counts = data.y.value_counts(sort=False)
-notes += [f"class {name} has {n} patients: nothing certain can be said of it" for name, n in counts.items() if n < 20]
-print("\n".join(f"- {note}" for note in notes) or "Nothing was noted when the files were read.")
+display(Markdown(markdown_list(caveats(data)) or "Nothing was noted when the files were read."))
 
 # %%
 optimum = data.provenance.get("optimum")
 best = "" if not optimum else f"; best possible macro-AUC {optimum['observed']:.3f}"
-print(f"Licence: {data.provenance.get('license') or 'not recorded'}{best}")
+display(Markdown(f"Licence: {data.provenance.get('license') or 'not recorded'}{best}"))
 
 # %%
+counts = data.y.value_counts(sort=False)
 metrics = {
     "cohort": data.name,
     "target": data.target,

@@ -21,6 +21,7 @@ learning_curve: str = "0.5"  # shares of the training patients to learn from as 
 external: str = ""  # another cohort or manifest to judge the frozen models on, once; demo: the generator's next seed
 external_root: str = ""  # folder of its files
 n_explained: int = 8  # held-out patients a fold whose genes are explained
+n_null: int = 0  # models fitted to permuted labels that genes are held against, 20 or more; 0 for none, as each is a fit
 save_model: str = ""  # folder to save a model to, fitted on all patients at the folds' typical setting; empty: none
 seed: int = 0  # of splits, fits and searches
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
@@ -123,10 +124,12 @@ reports.save_figure(
 reports.save_figure(figures.hyperparameters(result.params()), out_dir, "hyperparameters")
 
 # %% [markdown]
-# Loss by epoch of the refitted model of each fold. Early stopping watches an inner part of the training patients.
+# Loss by epoch at each fold's setting: one network, watched on a fifth of the fold's training patients that it does not
+# learn from. Where the validation loss turns up again while the training loss falls, the network learns by heart.
 
 # %%
-reports.save_figure(figures.learning_curves(result.histories()), out_dir, "loss")
+losses = evaluation.watched_histories(result, model, data, where=where)
+reports.save_figure(figures.learning_curves(losses), out_dir, "loss")
 
 # %% [markdown]
 # ## Which classes are told apart
@@ -236,11 +239,17 @@ else:
     display(Markdown(text + " How far the leading k genes of the folds agree (Kuncheva: 0 by chance, 1 the same):"))
     display(genes.stability.round(3))
 
+# %%
+if genes is not None and n_null:
+    null = explained.genes_against_null(result, data, n_refits=n_null, n_patients=n_explained, random_state=seed)
+    display(Markdown(f"The first fold's model against {n_null} that were fitted to permuted labels:"))
+    display(reports.save_figure(figures.gene_null(null), out_dir, "genes_null"))
+
 # %% [markdown]
 # ## A model to take away
 #
-# Fitted on all patients, at the median of the settings that the folds chose. The numbers above are those of models made
-# in the same way from fewer patients; it has none of its own.
+# Fitted on all patients, at the setting that the folds chose most often (of fractions, the median). The numbers above
+# are those of models made in the same way from fewer patients; it has none of its own.
 
 # %%
 if save_model:

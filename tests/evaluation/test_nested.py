@@ -15,6 +15,7 @@ from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import nested as nested_module
 from mmfusion.evaluation.baselines import PriorWhereAbsent
+from mmfusion.evaluation.watched import watched_histories
 from mmfusion.preprocessing.flat import FlatTransformer
 from tests.cohorts import tiny_cohort
 from tests.staging.test_classifier import QUICK
@@ -72,7 +73,7 @@ def test_what_was_chosen_is_shown(result):
     typical = result.typical_params()
     assert typical["lr"] == result.params()["lr"].median() and typical["dropout"] in (0.1, 0.3)
     assert len(result.trials()) == 6
-    assert {"train_loss", "valid_loss"} <= set(result.histories())
+    assert {"train_loss", "lr"} <= set(result.histories()) and "valid_loss" not in result.histories()
     assert len(result.bundles()) == 3
     assert set(result.learning_curve()["model"]) == {"crossmodal", "ridge"}
     mf.load(result.bundles()[0, 0])
@@ -204,6 +205,17 @@ def test_a_damaged_fold_is_computed_again(cohort, tmp_path):
     next((tmp_path / "folds").glob("*.json")).write_text("")
     two = mf.nested_cv(logistic(), cohort, **settings)
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
+
+
+def test_every_fold_can_be_watched_while_it_learns(cohort, result):
+    model = mf.StageClassifier(**QUICK)
+    losses = watched_histories(result, model, cohort, where="serial")
+    assert losses.groupby("fold")["epoch"].max().tolist() == [3, 3, 3]
+    assert np.isfinite(losses[["train_loss", "valid_loss"]]).all(axis=None)
+    stopping = mf.nested_cv(
+        mf.StageClassifier(**QUICK, validation_fraction=0.2), cohort, outer=2, baselines=False, progress=False
+    )
+    pd.testing.assert_frame_equal(watched_histories(stopping, model, cohort), stopping.histories())
 
 
 def test_classes_in_any_order(cohort):

@@ -1,6 +1,5 @@
 """Fitted models small enough to be known by heart: real networks, made-up streams."""
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,16 +8,10 @@ from torch import nn
 
 from mmfusion.nn.net import FusionNet
 from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.preprocessing.streams import StreamInputs
 
 CLASSES = np.array(["I", "II", "III"])
 G, D, S = 12, 3, 16
-
-
-@dataclass(frozen=True)
-class Rows:
-    arrays: dict
-    present: np.ndarray
-    index: list
 
 
 def specs(*, scan=True):
@@ -39,7 +32,7 @@ def rows(n=8, seed=0, *, scan=True, missing=0.0):
         arrays = {"ct": rng.random((n, 1, S, S, S)).astype(np.float32), **arrays}
     present = rng.random((n, len(arrays))) >= missing
     present[:, -1] = True
-    return Rows(arrays, present, [f"P{i}" for i in range(n)])
+    return StreamInputs(arrays, present, [f"P{i}" for i in range(n)])
 
 
 def model_of(module, streams):

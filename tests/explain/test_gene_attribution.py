@@ -6,7 +6,8 @@ from scipy.stats import spearmanr
 from mmfusion.errors import DataError
 from mmfusion.explain.gene_attribution import gene_shap, integrated_gradients
 from mmfusion.explain.permutation import gene_permutation
-from tests.explain.models import CLASSES, G, Rows, fusion_model, linear_model, rows, specs
+from mmfusion.preprocessing.streams import StreamInputs
+from tests.explain.models import CLASSES, G, fusion_model, linear_model, rows, specs
 
 X = rows(6, scan=False)
 
@@ -62,7 +63,7 @@ def test_observed_and_mean_conditioning_differ_and_mean_is_of_nobody():
     model = fusion_model(scan=False)
     observed, mean = (gene_shap(model, X, conditioning=c, n_samples=50) for c in ("observed", "mean"))
     assert np.abs(observed.values - mean.values).max() > 1e-4
-    other = Rows(X.arrays | {"ehr": X.arrays["ehr"] + 1}, X.present, X.index)
+    other = StreamInputs(X.arrays | {"ehr": X.arrays["ehr"] + 1}, X.present, X.index)
     np.testing.assert_array_equal(gene_shap(model, other, conditioning="mean", n_samples=50).values, mean.values)
     assert np.abs(gene_shap(model, other, n_samples=50).values - observed.values).max() > 1e-4
 
@@ -89,18 +90,20 @@ def test_same_seed_same_values_and_nothing_touched():
 def test_company_does_not_matter():
     model = fusion_model(scan=False)
     together = gene_shap(model, X, n_samples=30)
-    alone = gene_shap(model, Rows({k: v[[0]] for k, v in X.arrays.items()}, X.present[[0]], ["P0"]), n_samples=30)
+    alone = gene_shap(
+        model, StreamInputs({k: v[[0]] for k, v in X.arrays.items()}, X.present[[0]], ["P0"]), n_samples=30
+    )
     np.testing.assert_allclose(together.values[0], alone.values[0], atol=1e-7)
 
 
 def test_patients_without_genes_are_left_out():
     present = X.present.copy()
     present[2, 0] = False
-    found = gene_shap(linear_model(), Rows(X.arrays, present, X.index), n_samples=5)
+    found = gene_shap(linear_model(), StreamInputs(X.arrays, present, X.index), n_samples=5)
     assert found.patients == ("P0", "P1", "P3", "P4", "P5")
     present[:, 0] = False
     with pytest.raises(DataError, match="no patient to explain has genes"):
-        gene_shap(linear_model(), Rows(X.arrays, present, X.index))
+        gene_shap(linear_model(), StreamInputs(X.arrays, present, X.index))
 
 
 def test_some_classes_only():

@@ -6,7 +6,7 @@ from mmfusion.errors import DataError
 from mmfusion.explain.modalities import leave_one_modality_out, modality_shapley
 from mmfusion.metrics import macro_auc
 from mmfusion.registry import list_fusions
-from tests.explain.models import CLASSES, D, G, Rows, fusion_model, linear_model, rows
+from tests.explain.models import CLASSES, D, G, fusion_model, linear_model, rows
 
 
 @pytest.mark.parametrize("fusion", list_fusions().index)
@@ -67,7 +67,7 @@ def test_leave_one_out():
     assert out.loc["rna", "n"] == 59 and out.loc["ehr", "n"] == 59
     assert out.loc["rna", "macro_auc"] == pytest.approx(macro_auc(y[1:], full[1:], CLASSES))
     assert out.loc["rna", "drop"] > 0.05 and out.loc["rna", "changed"] > 0.2
-    only = Rows({k: v[:1] for k, v in X.arrays.items()}, X.present[:1], ["P0"])
+    only = X.rows([0])
     assert leave_one_modality_out(model, only, y[:1])["macro_auc"].isna().all()
 
 

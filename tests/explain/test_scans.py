@@ -4,7 +4,7 @@ import torch
 
 from mmfusion.errors import DataError
 from mmfusion.explain.scans import energy_in_tumour, randomisation_check, scan_gradcam
-from tests.explain.models import CLASSES, Rows, S, fusion_model, linear_model, rows
+from tests.explain.models import CLASSES, S, fusion_model, linear_model, rows
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_maps_fit_the_crops(model):
 def test_deterministic_and_company_does_not_matter(model):
     X = rows(20)  # more than one batch
     found = scan_gradcam(model, X, class_="III")
-    last = Rows({k: v[[19]] for k, v in X.arrays.items()}, X.present[[19]], ["P19"])
+    last = X.rows([19])
     np.testing.assert_allclose(scan_gradcam(model, last, class_="III").maps[0], found.maps[19], atol=1e-4)
     np.testing.assert_array_equal(scan_gradcam(model, X, class_="III").maps, found.maps)
     assert not any(m._forward_hooks or m._backward_hooks for m in model.module_.modules())

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmfusion.errors import LeakageError
@@ -38,6 +39,14 @@ def test_genes_over_folds(cohort, result):
     assert genes.sizes.sum(axis=1).is_monotonic_decreasing and list(genes.stability.index) == [10]
     again = explained.fold_genes(result, cohort, n_patients=3, n_samples=5)
     np.testing.assert_array_equal(genes.sizes, again.sizes)
+
+
+def test_genes_against_models_of_permuted_labels(cohort, result):
+    table = explained.genes_against_null(result, cohort, n_refits=2, n_patients=3, n_samples=5)
+    assert len(table) == 15 and table["observed"].is_monotonic_decreasing
+    assert (table["null_mean"] >= 0).all() and table["p"].between(1 / 3, 1).all()
+    again = explained.genes_against_null(result, cohort, n_refits=2, n_patients=3, n_samples=5)
+    pd.testing.assert_frame_equal(table, again)
 
 
 def test_modalities_over_folds_add_up(cohort, result):

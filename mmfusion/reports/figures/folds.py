@@ -104,13 +104,13 @@ def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str)
 
 @styled
 def learning_curves(histories: pd.DataFrame) -> Figure:
-    """Training and validation loss by epoch, a panel a fold; the epoch whose weights were kept is marked.
+    """Training and validation loss by epoch, a panel a fold; the epoch of the least validation loss is marked.
 
     Parameters
     ----------
     histories : DataFrame
-        Columns repeat, fold, member, epoch, train_loss, valid_loss (`NestedResult.histories()`). The first repeat
-        is shown, and the first network of an ensemble.
+        Columns repeat, fold, member, epoch, train_loss, valid_loss (`evaluation.watched_histories`). The first
+        repeat is shown, and the first network of an ensemble.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def learning_curves(histories: pd.DataFrame) -> Figure:
         ax.plot(h["epoch"], h["train_loss"], color=BLUE, label="training rows")
         ax.plot(h["epoch"], h["valid_loss"], color=ORANGE, label="inner validation rows")
         best = h.loc[h["valid_loss"].idxmin()]
-        ax.plot(best["epoch"], best["valid_loss"], "o", color=ORANGE, mec="white", ms=6, label="kept")
+        ax.plot(best["epoch"], best["valid_loss"], "o", color=ORANGE, mec="white", ms=6, label="least")
         ax.set_title(f"Fold {int(fold) + 1}")
         ax.set_xlabel("epoch")
     for ax in axes[:, 0]:

@@ -1,12 +1,12 @@
 import torch
 
-from mmfusion.nn.encoders.table_transformer import TableTransformer
+from mmfusion.nn.encoders.ft_transformer import FTTransformer
 from mmfusion.nn.encoders.table_values import TableValues
 from tests.nn.streams import build, draw, of_kind
 
 
 def test_imputed_numbers_are_not_read_by_the_transformer():
-    net = build(lambda: TableTransformer(of_kind("table"), 16)).eval()
+    net = build(lambda: FTTransformer(of_kind("table"), 16)).eval()
     x = draw(net.spec, 6)
     x[:, 1, 2] = 0.0
     changed = x.clone()
