@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmfusion.errors import DataError, MMFusionError
+
 
 def cache_folder() -> Path:
     """Where the library keeps what it can make or fetch again: $MMFUSION_CACHE, or ~/.cache/mmfusion."""
@@ -30,6 +32,17 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def saved(path: str | Path, error: type[MMFusionError] = DataError) -> Iterator[Path]:
+    """As `atomic_file`, for a file that a person asked for: what stops it is raised as `error`, with a way out."""
+    try:
+        with atomic_file(path) as draft:
+            yield draft
+    except OSError as reason:
+        hint = "free some space, or choose a folder that can be written"
+        raise error("could not be written", file=path, got=reason.strerror or reason, hint=hint) from reason
 
 
 @contextmanager

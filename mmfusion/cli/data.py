@@ -8,6 +8,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
+from mmfusion.atomic import saved
 from mmfusion.errors import DataError, MMFusionError
 
 PATIENT = "new_patient"
@@ -31,8 +32,8 @@ def demo(arguments: Namespace) -> int:
         sys.stdout.write(f"next: mmfusion validate {manifest}\n")
         return 0
     from mmfusion.data.load import load_cohort
-    from mmfusion.nn.presets import PRESETS
     from mmfusion.staging import StageClassifier
+    from mmfusion.staging.presets import PRESETS
 
     cohort = load_cohort(manifest)
     StageClassifier(**PRESETS["demo"], verbose=True).fit(cohort.X, cohort.y).save(model)
@@ -62,10 +63,8 @@ def init(arguments: Namespace) -> int:
     account = arguments.folder / "data_manifest.md"
     text = page(found)
     manifest = found.write(overwrite=arguments.overwrite)
-    try:
-        account.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError("could not be written", file=account, got=error.strerror) from error
+    with saved(account) as draft:
+        draft.write_text(text, encoding="utf-8")
     sys.stdout.write(
         text.split("\n## Used")[0].rstrip() + f"\n\nevery file, and why: {account}\nmanifest: {manifest}\n"
     )

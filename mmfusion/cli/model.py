@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 
-from mmfusion.atomic import atomic_file
+from mmfusion.atomic import saved
 from mmfusion.errors import DataError, MMFusionError
 
 _FILES = ("ct", "rna", "ehr")
@@ -45,7 +44,8 @@ def _predict_manifest(arguments: Namespace) -> int:
     cohort = load_cohort(arguments.manifest, root=arguments.root)
     results = dict(zip(cohort.table.index, model.predict_each(cohort.table, top_genes=0), strict=True))
     table = pd.DataFrame([_row(patient, result) for patient, result in results.items()])
-    _write(table, arguments.out)
+    with saved(arguments.out) as draft:
+        table.to_csv(draft, index=False, lineterminator="\n")
     failed = {patient: r for patient, r in results.items() if isinstance(r, MMFusionError)}
     for error in failed.values():
         sys.stderr.write(f"not staged: {error}\n")
@@ -65,11 +65,3 @@ def _row(patient: str, result: object) -> dict[str, object]:
         "warnings": "; ".join(result.warnings),
         "error": "",
     }
-
-
-def _write(table, path: Path) -> None:
-    try:
-        with atomic_file(path) as draft:
-            table.to_csv(draft, index=False, lineterminator="\n")
-    except OSError as error:
-        raise DataError("could not be written", file=path, got=error.strerror) from error

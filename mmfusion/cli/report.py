@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from mmfusion.atomic import saved
 from mmfusion.errors import ReportError
 
 
@@ -33,10 +34,8 @@ def compare(arguments: Namespace) -> int:
 
     comparison = compare_runs(arguments.a, arguments.b)
     if arguments.out is not None:
-        try:
-            arguments.out.write_text(comparison.to_html(), encoding="utf-8")
-        except OSError as error:
-            raise ReportError("could not be written", file=arguments.out, got=error.strerror) from error
+        with saved(arguments.out, ReportError) as draft:
+            draft.write_text(comparison.to_html(), encoding="utf-8")
     sys.stdout.write(f"{comparison}\n")
     return 0
 

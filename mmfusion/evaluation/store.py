@@ -7,8 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from mmfusion.atomic import atomic_file
-from mmfusion.errors import DataError
+from mmfusion.atomic import saved
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +68,5 @@ def write_json(file: Path, value: object) -> None:
     DataError
         If the disk is full or the folder cannot be written.
     """
-    try:
-        with atomic_file(file) as draft:
-            draft.write_text(json.dumps(value))
-    except OSError as error:
-        raise DataError(
-            "could not be written", file=file, got=error.strerror, hint="free some space, then run again"
-        ) from error
+    with saved(file) as draft:
+        draft.write_text(json.dumps(value))

@@ -6,7 +6,7 @@ _HOME = {
     "run_report": "runner",
     "run_batch": "batch",
     "compare_runs": "compare",
-    "Comparison": "compare",
+    "RunComparison": "compare",
     "build_index": "index",
     "find_notebook": "notebooks",
     "list_notebooks": "notebooks",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.atomic import atomic_file
+from mmfusion.atomic import saved
 from mmfusion.data.manifest import hash_path
 from mmfusion.errors import MMFusionError, ReportError
 from mmfusion.reports.notebooks import (
@@ -68,7 +68,8 @@ def run_batch(
     for name, (_, row) in zip(names, rows.iterrows(), strict=True):
         given = {column: value for column, value in row.items() if value != ""}
         results.append({"name": name, **_one(path, given, out / name, progress=progress)})
-        _write(pd.DataFrame(results), out / TABLE)
+        with saved(out / TABLE, ReportError) as draft:
+            pd.DataFrame(results).to_csv(draft, index=False)
     return pd.DataFrame(results)
 
 
@@ -126,11 +127,3 @@ def _names(table: pd.DataFrame, runs: object) -> list[str]:
         if names.count(name) > 1:
             raise ReportError("two runs have one name", file=file, column="name", got=name)
     return names
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    try:
-        with atomic_file(path) as draft:
-            table.to_csv(draft, index=False)
-    except OSError as error:
-        raise ReportError("could not be written", file=path, got=error.strerror) from error

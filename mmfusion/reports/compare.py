@@ -15,7 +15,7 @@ FACTS = ("cohort", "target", "n")
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class RunComparison:
     """Two complete reports, side by side.
 
     Parameters
@@ -50,7 +50,7 @@ class Comparison:
     __repr__ = __str__
 
 
-def compare_runs(a: str | Path, b: str | Path) -> Comparison:
+def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
     """Compare two reports by their folders.
 
     Raises
@@ -74,7 +74,7 @@ def compare_runs(a: str | Path, b: str | Path) -> Comparison:
         for name in before if name in after
     ]  # fmt: skip
     names = (str(a), str(b))
-    return Comparison(
+    return RunComparison(
         names,
         pd.DataFrame(changed, columns=["kind", "what", "a", "b"]),
         pd.DataFrame(metrics, columns=["metric", "a", "b", "difference"]),

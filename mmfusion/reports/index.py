@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmfusion.atomic import atomic_file
+from mmfusion.atomic import saved
 from mmfusion.errors import ReportError
 from mmfusion.reports.pages import render
 from mmfusion.reports.record import FAILED_PAGE, PAGE, RUN, read_run
@@ -34,11 +34,8 @@ def build_index(root: str | Path = "reports") -> Path:
         name = page.parent.relative_to(root).as_posix()
         broken.append({"run": name.removesuffix(".failed"), "why": "", "link": page.relative_to(root).as_posix()})
     page = render("index.html.j2", title="Reports", rows=rows, broken=broken)
-    try:
-        with atomic_file(root / "index.html") as draft:
-            draft.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ReportError("could not be written", file=root / "index.html", got=error.strerror) from error
+    with saved(root / "index.html", ReportError) as draft:
+        draft.write_text(page, encoding="utf-8")
     return root / "index.html"
 
 

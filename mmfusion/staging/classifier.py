@@ -17,7 +17,6 @@ from mmfusion.errors import DataError
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.losses import make_loss
 from mmfusion.nn.net import FusionNet
-from mmfusion.nn.presets import PRESETS
 from mmfusion.nn.training import StreamDataset, reproducible, train
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.base import id_hashes
@@ -28,6 +27,7 @@ from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.labels import encode_labels
 from mmfusion.staging.persistence import BundleMixin
 from mmfusion.staging.predict import PredictMixin
+from mmfusion.staging.presets import PRESETS
 
 
 class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator):
@@ -188,7 +188,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
 
     @classmethod
     def from_preset(cls, name: str, **changes: object) -> StageClassifier:
-        """A classifier with the settings of `mmfusion.nn.presets.PRESETS[name]`, some changed.
+        """A classifier with the settings of `mmfusion.staging.presets.PRESETS[name]`, some changed.
 
         Raises
         ------
@@ -288,9 +288,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     def _train_member(self, inputs: StreamInputs, codes: np.ndarray, seed: int) -> tuple[FusionNet, list[dict]]:
         train_rows, valid_rows = np.arange(len(codes)), None
         if self.validation_fraction:
-            train_rows, valid_rows = train_test_split(
-                train_rows, test_size=self._n_validation(codes), stratify=codes, random_state=seed
-            )
+            n = max(round(self.validation_fraction * len(codes)), len(self.classes_))
+            train_rows, valid_rows = train_test_split(train_rows, test_size=n, stratify=codes, random_state=seed)
         volumes = [spec.name for spec in self.transformer_.specs_ if spec.kind == "volume"]
         augment = partial(augment_batch, config=CropAugmentation()) if self.augment and volumes else None
 
@@ -313,17 +312,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             device=self.device,
             progress=self.verbose,
         )
-
-    def _n_validation(self, codes: np.ndarray) -> int:
-        smallest = np.bincount(codes).min()
-        if smallest < 2:
-            name = self.classes_[np.bincount(codes).argmin()]
-            raise DataError(
-                f"class {name!r} has one patient in the rows given to fit",
-                expected="at least 2, one to learn from and one for early stopping",
-                hint="choose a coarser target, such as stage2",
-            )
-        return max(round(self.validation_fraction * len(codes)), len(self.classes_))
 
 
 def _columns_read(X: pd.DataFrame, modalities: Sequence[str] | None) -> list[tuple[str, str]]:

@@ -16,7 +16,8 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
     Raises
     ------
     DataError
-        If X is not a frame, the two are not about the same patients, a label is missing, or there is one class only.
+        If X is not a frame, the two are not about the same patients, a label is missing, there is one class only, or a
+        class has one patient.
     """
     if not isinstance(X, pd.DataFrame):
         raise DataError("X is not a cohort's frame", expected="rows of cohort.X", got=type(X).__name__)
@@ -31,5 +32,12 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
     if len(y.cat.categories) < 2:
         raise DataError(
             "only one class among the labels", got=", ".join(map(str, y.cat.categories)), expected="two or more"
+        )
+    counts = y.value_counts()
+    if counts.min() < 2:
+        raise DataError(
+            f"class {counts.idxmin()!r} has one patient in the rows given to fit",
+            expected="at least 2",
+            hint="choose a coarser target, such as stage2",
         )
     return y.cat.codes.to_numpy().astype(np.int64), np.array(list(y.cat.categories))

@@ -16,7 +16,7 @@ from sklearn.model_selection import cross_val_score
 import mmfusion as mf
 from mmfusion.bundle import FORMAT
 from mmfusion.errors import BundleError, DataError, LeakageError
-from mmfusion.nn.presets import PRESETS
+from mmfusion.staging.presets import PRESETS
 from tests.cohorts import tiny_cohort
 
 QUICK = {"max_epochs": 3, "n_genes": 12, "graph_k": 3, "d": 16, "hidden": 16, "batch_size": 16}
