@@ -64,7 +64,9 @@ def external_validation(
             "the cohort has classes that the model does not know", got=unknown, expected=list(model.classes_)
         )
     proba = pd.DataFrame(model.predict_proba(X), columns=[f"p_{c}" for c in model.classes_])
-    predictions = proba.assign(model="external", repeat=0, fold=0, patient_id=list(X.index), y_true=list(y.astype(str)))
+    people = cohort.groups.loc[X.index, "patient"].astype(str)
+    keys = {"model": "external", "repeat": 0, "fold": 0, "patient_id": list(X.index), "person": list(people)}
+    predictions = proba.assign(**keys, y_true=list(y.astype(str)))
     scores = score_table(predictions, tuple(model.classes_))
     looks.append({"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "n": len(X),
                   "macro_auc": float(scores.loc["external", ("macro_auc", "mean")])})  # fmt: skip

@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
 from optuna_integration import OptunaSearchCV
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
 
 import mmfusion.staging  # noqa: F401 - loky takes a library loaded after a worker's first task for a memory leak
 from mmfusion.errors import DataError
@@ -40,6 +40,8 @@ class Candidate:
         Trials and inner folds of the search.
     train_fraction : float
         Share of the training rows used (stratified), for learning curves.
+    one_row_a_person : bool
+        Learn from the first row of each person only: for a model whose own inner folds know nothing of people.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Candidate:
     n_trials: int = 6
     inner: int = 3
     train_fraction: float = 1.0
+    one_row_a_person: bool = False
 
     @property
     def label(self) -> str:
@@ -58,13 +61,14 @@ class Candidate:
 
 @dataclass
 class FoldTask:
-    """Where in the cross-validation a candidate is fitted and judged."""
+    """Where in the cross-validation a candidate is fitted and judged; `people` are those of all rows, shape (n,)."""
 
     repeat: int
     fold: int
     train: np.ndarray
     test: np.ndarray
     seed: int
+    people: np.ndarray
     bundle: Path | None = None
 
 
@@ -74,16 +78,19 @@ def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: Fol
     Returns
     -------
     dict
-        JSON values: model, label, inputs, train_fraction, repeat, fold, patients, y_true, classes, proba (n_test, K),
-        params, trials, history, n_train, bundle, seconds, warnings.
+        JSON values: model, label, inputs, train_fraction, repeat, fold, patients, people, y_true, classes, proba
+        (n_test, K), params, trials, history, n_train, bundle, seconds, warnings.
     """
     start = time.perf_counter()
-    rows = _subsample(task.train, y, candidate.train_fraction, task.seed)
+    rows = task.train
+    if candidate.one_row_a_person:
+        rows = rows[~pd.Index(task.people[rows]).duplicated()]
+    rows = _subsample(rows, y, candidate.train_fraction, task.seed)
     X_train, y_train = X.iloc[rows], y.iloc[rows]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         if candidate.search:
-            model, params, trials = _search(candidate, X_train, y_train, task.seed)
+            model, params, trials = _search(candidate, X_train, y_train, task.people[rows], task.seed)
         else:
             model, params, trials = _seeded(candidate.estimator, task.seed).fit(X_train, y_train), {}, []
         proba = model.predict_proba(X.iloc[task.test])
@@ -97,6 +104,7 @@ def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: Fol
         "repeat": task.repeat,
         "fold": task.fold,
         "patients": [str(p) for p in X.index[task.test]],
+        "people": [str(p) for p in task.people[task.test]],
         "y_true": [str(v) for v in y.iloc[task.test]],
         "classes": [str(c) for c in model.classes_],
         "proba": np.round(proba, 12).tolist(),
@@ -110,7 +118,9 @@ def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: Fol
     }
 
 
-def _search(candidate: Candidate, X: pd.DataFrame, y: pd.Series, seed: int) -> tuple[BaseEstimator, dict, list]:
+def _search(
+    candidate: Candidate, X: pd.DataFrame, y: pd.Series, people: np.ndarray, seed: int
+) -> tuple[BaseEstimator, dict, list]:
     space = {
         name: CategoricalDistribution(values) if isinstance(values, list | tuple) else values
         for name, values in candidate.search.items()
@@ -128,7 +138,8 @@ def _search(candidate: Candidate, X: pd.DataFrame, y: pd.Series, seed: int) -> t
             study.enqueue_trial(start)  # the default is one of the trials
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            folds = StratifiedKFold(candidate.inner, shuffle=True, random_state=seed)
+            kind = StratifiedGroupKFold if pd.Index(people).has_duplicates else StratifiedKFold
+            folds = list(kind(candidate.inner, shuffle=True, random_state=seed).split(X, y, people))
             search = OptunaSearchCV(
                 estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=macro_auc_scorer, study=study,
                 error_score="raise",

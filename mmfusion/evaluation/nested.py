@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import joblib
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-import mmfusion
 from mmfusion import compute
 from mmfusion.data.cohort import Cohort, presence
 from mmfusion.data.splits import Splits
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.baselines import PriorWhereAbsent, standard_baselines
 from mmfusion.evaluation.folds import Candidate, FoldTask, evaluate_fold
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.evaluation.store import FoldStore
+from mmfusion.evaluation.store import FoldStore, setting_hash
 from mmfusion.preprocessing.probe import assert_no_leak
 
 log = logging.getLogger(__name__)
@@ -94,42 +93,48 @@ def nested_cv(
     DataError
         If a class has fewer patients than folds, or a patient has no modality at all.
     LeakageError
-        If an input determines the label.
+        If an input determines the label, or `outer` parts the rows of one person.
     """
     start = time.perf_counter()
     X, y = cohort.X, cohort.y
     _check(X, cohort)
+    people = cohort.groups.loc[X.index, "patient"].astype(str)
     if not getattr(model, "allow_leaky", False):
-        assert_no_leak(X, y)
+        one_each = ~people.duplicated()  # two scans of one person tell each other's label
+        assert_no_leak(X[one_each], y[one_each])
     if model.get_params().get("leak_probe"):
         model = clone(model).set_params(leak_probe=False)  # it ran once, on the whole cohort
-    groups = cohort.groups.loc[X.index, "patient"]
-    splits = (
-        outer
-        if isinstance(outer, Splits)
-        else Splits.make(y, groups=groups, n_splits=outer, n_repeats=repeats, random_state=random_state)
-    )
+    if isinstance(outer, Splits):
+        splits = outer
+        _check_apart(splits, people)
+    else:
+        splits = Splits.make(y, groups=people, n_splits=outer, n_repeats=repeats, random_state=random_state)
     main = Candidate(
         name or getattr(model, "fusion", type(model).__name__), model, tuple(cohort.modalities), search, n_trials, inner
     )
     simple = baselines if isinstance(baselines, Mapping) else {}
     if baselines is True:
         simple = standard_baselines(cohort.modalities, inner=inner, random_state=random_state)
-    first = [main, *(Candidate(name, estimator, _inputs(estimator, cohort)) for name, estimator in simple.items())]
-    store = FoldStore(Path(out) / "folds" if out else None, _fingerprint(X, y, first, splits))
-    runner = _Runner(X, y, splits, store, random_state, {"where": where, "n_jobs": n_jobs, "progress": progress})
+    variants = _variants(main, cohort, fusions, singles)
+    first = [
+        main,
+        *(Candidate(k, e, _inputs(e, cohort), one_row_a_person=True) for k, e in simple.items()),
+    ]
+    _check_names([c.name for c in first] + [name for name, *_ in variants])
+    setting = setting_hash(cohort, first, splits, random_state) if out else ""
+    store = FoldStore(Path(out) / "folds" if out else None, setting)
+    runner = _Runner(
+        X, y, people, splits, store, random_state, {"where": where, "n_jobs": n_jobs, "progress": progress}
+    )
 
     results = runner.run(first, "outer folds", keep=main.name)
     params = {(r["repeat"], r["fold"]): r["params"] for r in results if r["model"] == main.name}
-    results += runner.run_at(main, params, _variants(main, cohort, fusions, singles), "fusions and modalities")
+    results += runner.run_at(main, params, variants, "fusions and modalities")
     curve = [(main.name, {}, f) for f in learning_curve if f != 1]
     results += runner.run_at(main, params, curve, "learning curve")
     if "ridge" in simple:
-        ridge = [
-            Candidate("ridge", simple["ridge"], tuple(cohort.modalities), train_fraction=f)
-            for f in learning_curve
-            if f != 1
-        ]
+        whole = next(c for c in first if c.name == "ridge")
+        ridge = [replace(whole, train_fraction=f) for f in learning_curve if f != 1]
         results += runner.run(ridge, "learning curve of the ridge")
     settings = {
         "outer": splits.n_splits,
@@ -148,8 +153,17 @@ def nested_cv(
 class _Runner:
     """Runs candidates over all outer folds, taking finished folds from the store."""
 
-    def __init__(self, X: pd.DataFrame, y: pd.Series, splits: Splits, store: FoldStore, seed: int, where: dict) -> None:
-        self.X, self.y, self.store, self.where = X, y, store, where
+    def __init__(
+        self,
+        X: pd.DataFrame,
+        y: pd.Series,
+        people: pd.Series,
+        splits: Splits,
+        store: FoldStore,
+        seed: int,
+        where: dict,
+    ) -> None:
+        self.X, self.y, self.people, self.store, self.where = X, y, people.to_numpy(), store, where
         self.folds = [
             (i // splits.n_splits, i % splits.n_splits, train, test)
             for i, (train, test) in enumerate(splits.split(X.index))
@@ -176,22 +190,22 @@ class _Runner:
         return self._run(jobs, description, None)
 
     def _run(self, jobs: list[tuple], description: str, keep: str | None) -> list[dict]:
-        done, tasks = [], []
+        done, tasks = {}, []
         for candidate, repeat, fold, train, test in jobs:
             stored = self.store.get(candidate.label, repeat, fold)
             if stored is not None:
-                done.append(stored)
+                done[candidate.label, repeat, fold] = stored
                 continue
             bundle = self.store.path(candidate.label, repeat, fold) if candidate.name == keep else None
             bundle = bundle if bundle is not None and hasattr(candidate.estimator, "save") else None
-            task = FoldTask(repeat, fold, train, test, self.seed + 100 * repeat + fold, bundle)
+            task = FoldTask(repeat, fold, train, test, self.seed + 100 * repeat + fold, self.people, bundle)
             tasks.append((candidate, self.X, self.y, task))
         if done:
             log.info("%d of %d folds were done before", len(done), len(jobs))
         for result in compute.run(evaluate_fold, tasks, description=description, **self.where):
             self.store.put(result)
-            done.append(result)
-        return done
+            done[result["label"], result["repeat"], result["fold"]] = result
+        return [done[candidate.label, repeat, fold] for candidate, repeat, fold, *_ in jobs]
 
 
 def _check(X: pd.DataFrame, cohort: Cohort) -> None:
@@ -200,6 +214,24 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
     nothing = X.index[~presence(X).any(axis=1)]
     if len(nothing):
         raise DataError("a patient has no modality at all", patient=", ".join(map(str, nothing[:5])), file=cohort.name)
+
+
+def _check_apart(splits: Splits, people: pd.Series) -> None:
+    """Nobody is learned from and judged on in one fold, by another row of the same person."""
+    for train, test in splits.split(people.index):
+        both = set(people.iloc[train]) & set(people.iloc[test])
+        if both:
+            raise LeakageError(
+                "the splits part the rows of one person",
+                patient=", ".join(sorted(both)[:5]),
+                hint="make them with Splits.make(y, groups=cohort.groups['patient'])",
+            )
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError("two models have one name", got=", ".join(twice), hint="nested_cv(..., name=...)")
 
 
 def _variants(main: Candidate, cohort: Cohort, fusions: Sequence[str], singles: bool) -> list[tuple]:  # noqa: FBT001
@@ -214,11 +246,3 @@ def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
     if type(estimator).__name__ == "DummyClassifier":
         return ()
     return tuple(getattr(estimator, "modalities", None) or cohort.modalities)
-
-
-def _fingerprint(X: pd.DataFrame, y: pd.Series, candidates: Sequence[Candidate], splits: Splits) -> str:
-    settings = [(c.name, repr(c.estimator.get_params()), repr(c.search), c.n_trials, c.inner) for c in candidates]
-    content = pd.util.hash_pandas_object(X.astype(str), index=True).to_numpy()
-    return joblib.hash(
-        (mmfusion.__version__, content, list(map(str, X.columns)), list(y.astype(str)), settings, splits.hash)
-    )

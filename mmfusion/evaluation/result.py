@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
@@ -24,7 +26,7 @@ class NestedResult:
     classes : tuple of str
         In order of severity.
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id): `y_true`, and `p_<class>` for every class.
+        A row per (model, repeat, fold, patient_id): `person`, `y_true`, and `p_<class>` for every class.
     folds : list of dict
         What every fold returned: chosen parameters, trials, learning curves, warnings, seconds.
     main : str
@@ -63,8 +65,8 @@ class NestedResult:
             proba = pd.DataFrame(f["proba"], columns=[f"p_{c}" for c in f["classes"]])
             proba = proba.reindex(columns=[f"p_{c}" for c in classes], fill_value=0.0)
             keys = {name: f[name] for name in ("model", "repeat", "fold", "train_fraction")}
-            parts.append(proba.assign(**keys, patient_id=f["patients"], y_true=f["y_true"]))
-        front = ["model", "repeat", "fold", "patient_id", "y_true"]
+            parts.append(proba.assign(**keys, patient_id=f["patients"], person=f["people"], y_true=f["y_true"]))
+        front = ["model", "repeat", "fold", "patient_id", "person", "y_true"]
         everything = pd.concat(parts, ignore_index=True)
         everything = everything[[*front, *everything.columns.difference(front, sort=False)]]
         whole = everything["train_fraction"] == 1
@@ -115,11 +117,15 @@ class NestedResult:
 
     def typical_params(self) -> dict[str, object]:
         """One setting to fit a final model at: of fractions the median of what the folds chose, else the mode."""
-        chosen = self.params()
-        return {
-            name: float(values.median()) if pd.api.types.is_float_dtype(values) else values.mode().iloc[0]
-            for name, values in chosen.items()
-        }
+        typical = {}
+        for name in self.params():
+            values = [f["params"][name] for f in self._of_main()]
+            if all(isinstance(v, float) for v in values):
+                typical[name] = float(np.median(values))
+            else:
+                count = Counter(map(repr, values))
+                typical[name] = max(values, key=lambda v: count[repr(v)])
+        return typical
 
     def trials(self) -> pd.DataFrame:
         """Every Optuna trial: fold, inner macro-AUC (`value`) and parameters."""
@@ -177,6 +183,7 @@ class NestedResult:
             "cohort": self.cohort,
             "target": self.target,
             "n": self.n,
+            "main": self.main,
             "models": models,
             "paired_vs_ridge": paired,
             "seconds": self.seconds,

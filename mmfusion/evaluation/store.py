@@ -1,13 +1,27 @@
-"""Results of finished folds on disk: written whole or not at all, so that a killed run resumes."""
+"""Results of finished folds on disk: written whole or not at all, so that a killed run resumes.
+
+Those of other data, settings or code are never taken for these: each setting has a folder of its own.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
+import joblib
+import pandas as pd
+
+import mmfusion
 from mmfusion.atomic import saved
+from mmfusion.data.cohort import IMAGING, Cohort
+from mmfusion.data.manifest import hash_path
+from mmfusion.data.splits import Splits
+from mmfusion.evaluation.folds import Candidate
+from mmfusion.imaging.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -19,13 +33,12 @@ class FoldStore:
     ----------
     folder : path or None
         Where the files are; None keeps nothing.
-    fingerprint : str
-        Hash of data, splits and settings; a file written under another one is computed anew.
+    setting : str
+        `setting_hash`; the folder below `folder` that holds its files.
     """
 
-    def __init__(self, folder: str | Path | None, fingerprint: str) -> None:
-        self.folder = Path(folder) if folder is not None else None
-        self.fingerprint = fingerprint
+    def __init__(self, folder: str | Path | None, setting: str) -> None:
+        self.folder = Path(folder) / setting[:16] if folder is not None else None
 
     def path(self, label: str, repeat: int, fold: int) -> Path | None:
         """Stem of the files of one fold of a candidate; None where nothing is kept."""
@@ -43,8 +56,7 @@ class FoldStore:
         except ValueError:
             log.warning("%s is damaged: its fold is computed again", file)
             return None
-        same = (result.get("fingerprint"), result.get("label")) == (self.fingerprint, label)
-        return result if same else None
+        return result if result.get("label") == label else None
 
     def put(self, result: dict) -> None:
         """Keep a finished fold's result.
@@ -57,7 +69,44 @@ class FoldStore:
         stem = self.path(result["label"], result["repeat"], result["fold"])
         if stem is None:
             return
-        write_json(stem.with_name(stem.name + ".json"), {**result, "fingerprint": self.fingerprint})
+        write_json(stem.with_name(stem.name + ".json"), result)
+
+
+def setting_hash(cohort: Cohort, candidates: Sequence[Candidate], splits: Splits, seed: int) -> str:
+    """Hash of all that a fold's result depends on: values, scans, units, people, splits, models, seed, code."""
+    X, y = cohort.X, cohort.y
+    scans = [str(p) for m in IMAGING if (m, "volume") in X for p in X[m, "volume"].dropna()]
+    models = [
+        (c.label, type(c.estimator).__name__, _content(c.estimator.get_params()), repr(c.search), c.n_trials, c.inner)
+        for c in candidates
+    ]
+    return joblib.hash((
+        _code(), pd.util.hash_pandas_object(X.astype(str), index=True).to_numpy(), list(map(str, X.columns)),
+        list(y.astype(str)), list(cohort.groups.loc[X.index, "patient"].astype(str)), sorted(cohort.units.items()),
+        [fingerprint(p) for p in scans], models, splits.hash, seed,
+    ))  # fmt: skip
+
+
+def _content(params: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Parameters as what they hold: a table by its values, a file by its bytes, a model by its own parameters."""
+    out = []
+    for name, value in sorted(params.items()):
+        if hasattr(value, "get_params"):
+            out.append((name, type(value).__name__))  # its parameters are listed as name__parameter
+        elif isinstance(value, str | Path) and name.endswith("graph_edges"):
+            out.append((name, hash_path(Path(value))))
+        elif isinstance(value, pd.DataFrame):
+            out.append((name, joblib.hash(value)))
+        else:
+            out.append((name, repr(value)))
+    return out
+
+
+@cache
+def _code() -> str:
+    """Hash of the library's source: a corrected error must not be resumed from."""
+    root = Path(mmfusion.__file__).parent
+    return joblib.hash([file.read_bytes() for file in sorted(root.rglob("*.py"))])
 
 
 def write_json(file: Path, value: object) -> None:

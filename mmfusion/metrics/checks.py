@@ -56,7 +56,8 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> p
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>` for each class.
+        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>` for each class; `person`, if several
+        rows of a cohort are of one.
     classes : sequence
         Classes in order of severity.
 
@@ -81,4 +82,4 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> p
     torn = labels["patient_id"].duplicated()
     if torn.any():
         raise DataError("a patient has two labels", patient=labels.loc[torn, "patient_id"].iloc[0])
-    return predictions[wanted]
+    return predictions[[*wanted, *(["person"] if "person" in predictions else [])]]

@@ -3,7 +3,7 @@
 The headline number is the mean over folds and repeats of the metric within a fold: the models of two folds are
 calibrated differently, and ranking patients of one against patients of the other judges that as well. Where a fold is
 too small for a metric (calibration), or that is what is wanted (subgroups), the folds of a repeat are pooled.
-Intervals resample patients, not rows: a patient drawn twice counts twice in every repeat.
+Intervals resample people, not rows: who is drawn twice counts twice in every repeat, with every scan there is.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class ModelPredictions:
         Sorted.
     codes : ndarray of int, shape (n,)
         Class of each patient.
+    people : ndarray of int, shape (n,)
+        Person that each patient id belongs to, 0 to their number less 1.
     rows : DataFrame
         Per prediction: `repeat`, `fold`, and `patient`, a position in `patients`.
     proba : ndarray, shape (n_rows, K)
@@ -41,6 +43,7 @@ class ModelPredictions:
 
     patients: pd.Index
     codes: np.ndarray
+    people: np.ndarray
     rows: pd.DataFrame
     proba: np.ndarray
 
@@ -48,14 +51,16 @@ class ModelPredictions:
     def of(cls, predictions: pd.DataFrame, classes: Sequence[object]) -> ModelPredictions:
         """From the rows of one model in a checked table."""
         proba = check_probabilities(predictions[[f"p_{c}" for c in classes]], len(predictions), len(classes))
-        first = predictions.drop_duplicates("patient_id").set_index("patient_id")["y_true"].sort_index()
+        first = predictions.drop_duplicates("patient_id").set_index("patient_id").sort_index()
+        people = pd.factorize(first.get("person", first.index))[0]
         rows = predictions[["repeat", "fold"]].reset_index(drop=True)
         rows["patient"] = first.index.get_indexer(predictions["patient_id"])
-        return cls(first.index, encode_labels(first, classes), rows, proba)
+        return cls(first.index, encode_labels(first["y_true"], classes), people, rows, proba)
 
     def weights(self, n_boot: int, random_state: int) -> np.ndarray:
-        """Bootstrap weights of the patients, shape (n, 1 + n_boot)."""
-        return bootstrap_weights(self.codes, n_boot, random_state)
+        """Bootstrap weights of the patients, shape (n, 1 + n_boot); those of one person have the same."""
+        _, one_each = np.unique(self.people, return_index=True)
+        return bootstrap_weights(self.codes[one_each], n_boot, random_state)[self.people]
 
     def draws(self, metric: str, weights: np.ndarray) -> np.ndarray:
         """The metric, averaged over test sets, for each weighting of the patients, shape (B,)."""

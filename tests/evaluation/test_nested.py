@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from optuna.distributions import FloatDistribution
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -15,6 +16,8 @@ from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import nested as nested_module
 from mmfusion.evaluation.baselines import PriorWhereAbsent
+from mmfusion.evaluation.folds import Candidate
+from mmfusion.evaluation.store import setting_hash
 from mmfusion.evaluation.watched import watched_histories
 from mmfusion.preprocessing.flat import FlatTransformer
 from tests.cohorts import tiny_cohort
@@ -114,7 +117,7 @@ def test_a_killed_run_resumes(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(nested_module, "evaluate_fold", counted)
     with pytest.raises(KeyboardInterrupt):
         mf.nested_cv(logistic(), cohort, **settings)
-    assert not list((tmp_path / "folds").glob(".*"))  # nothing half written
+    assert not list((tmp_path / "folds").rglob(".*"))  # nothing half written
     monkeypatch.setattr(
         nested_module, "evaluate_fold", lambda *task: calls.append("again") or folds_module.evaluate_fold(*task)
     )
@@ -199,10 +202,67 @@ def test_one_fold_is_no_cross_validation(cohort):
         mf.nested_cv(logistic(), cohort, outer=1, baselines=False, progress=False)
 
 
+@pytest.mark.parametrize("change", ["seed", "unit", "edges", "scan", "code"])
+def test_what_a_fold_depends_on_is_never_resumed_from_another(cohort, tmp_path, monkeypatch, change):
+    splits = Splits.make(cohort.y, n_splits=2)
+    model, data, seed = mf.StageClassifier(graph_edges=pd.DataFrame({"a": range(100), "b": 1})), cohort, 0
+    scan = tmp_path / "scan.nii"
+    scan.write_text("one")
+    with_scan = cohort.table.copy()
+    with_scan["ct", "volume"] = pd.Series({cohort.table.index[0]: str(scan)}, dtype="str").reindex(cohort.table.index)
+    data = replace(cohort, table=with_scan)
+    before = setting_hash(data, [Candidate("m", model)], splits, seed)
+    assert before == setting_hash(data, [Candidate("m", clone(model))], splits, seed)
+    if change == "seed":
+        seed = 1
+    elif change == "unit":
+        data = replace(data, units={"rna": "tpm"})
+    elif change == "edges":
+        model.graph_edges.loc[50, "b"] = 2
+    elif change == "scan":
+        scan.write_text("two")
+    else:
+        monkeypatch.setattr("mmfusion.evaluation.store._code", lambda: "another")
+    assert setting_hash(data, [Candidate("m", model)], splits, seed) != before
+
+
+def test_the_models_of_an_earlier_setting_stay_as_they_were(cohort, tmp_path):
+    settings = {"outer": 2, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
+    first = mf.nested_cv(mf.StageClassifier(**QUICK), cohort, **settings)
+    mf.nested_cv(mf.StageClassifier(**QUICK, lr=1e-2), cohort, **settings)
+    rows = first.predictions[first.predictions["fold"] == 0]
+    again = mf.load(first.bundles()[0, 0]).predict_proba(cohort.X.loc[rows["patient_id"]])
+    np.testing.assert_allclose(rows[[f"p_{c}" for c in first.classes]], again, atol=1e-9)
+
+
+def test_results_come_in_the_order_asked_for_after_a_resume(cohort, tmp_path):
+    settings = {"outer": 2, "where": "serial", "out": tmp_path, "progress": False}
+    models = {"b": logistic(), "a": logistic(C=0.1)}
+    one = mf.nested_cv(logistic(), cohort, baselines=models, **settings)
+    next((tmp_path / "folds").rglob("b-*.json")).unlink()
+    two = mf.nested_cv(logistic(), cohort, baselines=models, **settings)
+    assert one.models == two.models == ["Pipeline", "b", "a"]
+    pd.testing.assert_frame_equal(one.predictions, two.predictions)
+
+
+def test_two_models_of_one_name(cohort):
+    with pytest.raises(DataError, match=r"two models have one name .*ridge"):
+        mf.nested_cv(logistic(), cohort, name="ridge", progress=False)
+
+
+def test_a_typical_setting_is_one_that_was_chosen(result):
+    folds = [dict(f) for f in result.folds]
+    chosen = iter([None, None, 16])
+    for f in folds:
+        if f["model"] == result.main and f["train_fraction"] == 1:
+            f["params"] = {"batch_size": next(chosen), "lr": 1e-3}
+    assert replace(result, folds=folds).typical_params() == {"batch_size": None, "lr": 1e-3}
+
+
 def test_a_damaged_fold_is_computed_again(cohort, tmp_path):
     settings = {"outer": 2, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
     one = mf.nested_cv(logistic(), cohort, **settings)
-    next((tmp_path / "folds").glob("*.json")).write_text("")
+    next((tmp_path / "folds").rglob("*.json")).write_text("")
     two = mf.nested_cv(logistic(), cohort, **settings)
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
 

@@ -1,0 +1,62 @@
+"""Several rows of one person: they stay together in every fold, and count as one in every interval."""
+
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import mmfusion as mf
+from mmfusion.data.splits import Splits
+from mmfusion.errors import LeakageError
+from mmfusion.evaluation import folds as folds_module
+from mmfusion.metrics import score_table
+from mmfusion.preprocessing.flat import FlatTransformer
+from tests.cohorts import tiny_cohort
+
+
+def logistic():
+    return make_pipeline(FlatTransformer(), LogisticRegression(max_iter=500))
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return tiny_cohort(90, seed=2)
+
+
+def twice(cohort):
+    """Every patient scanned twice."""
+    table = pd.concat([cohort.table, cohort.table.rename(index="{}-again".format)])
+    groups = pd.DataFrame({"patient": [str(i).removesuffix("-again") for i in table.index]}, index=table.index)
+    stage = pd.concat([cohort.stage, cohort.stage.rename(index="{}-again".format)])
+    return mf.Cohort("twice", table, stage, cohort.target, units=cohort.units, groups=groups)
+
+
+def test_precision_is_that_of_people_not_of_rows(cohort):
+    once = mf.nested_cv(logistic(), cohort, baselines=False, outer=3, progress=False).predictions
+    both = pd.concat([once, once.assign(patient_id=once["patient_id"] + "-again")])
+    tables = [score_table(t, ("I", "II", "III"), metrics=["macro_auc", "brier"]) for t in (once, both)]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_nobody_is_on_both_sides_of_an_inner_fold(cohort, monkeypatch):
+    data = twice(cohort)
+    torn = []
+    original = folds_module.OptunaSearchCV.fit
+
+    def fit(self, X, y=None, **kwargs):
+        people = data.groups.loc[X.index, "patient"].to_numpy()
+        torn.extend(set(people[a]) & set(people[b]) for a, b in self.cv)
+        return original(self, X, y, **kwargs)
+
+    monkeypatch.setattr(folds_module.OptunaSearchCV, "fit", fit)
+    model = make_pipeline(FlatTransformer(), LogisticRegression(max_iter=500))
+    search = {"logisticregression__C": [0.1, 1.0]}
+    settings = {"outer": 2, "inner": 3, "n_trials": 1, "baselines": False, "where": "serial", "progress": False}
+    mf.nested_cv(model, data, search=search, **settings)
+    assert len(torn) == 6 and not any(torn)
+
+
+def test_splits_that_part_a_person_are_refused(cohort):
+    data = twice(cohort)
+    with pytest.raises(LeakageError, match="the splits part the rows of one person"):
+        mf.nested_cv(logistic(), data, outer=Splits.make(data.y, n_splits=3), progress=False)
