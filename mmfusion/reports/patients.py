@@ -30,7 +30,7 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
     patients : DataFrame
         Rows of `cohort.table`.
     rest : Cohort
-        Everybody else.
+        Everybody else: no other row of the same people.
     """
     table = cohort.table[presence(cohort.table).any(axis=1)]
     if fitted:
@@ -38,7 +38,9 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
     else:
         labelled = table.index.intersection(cohort.X.index, sort=False)
         chosen = labelled[np.sort(np.random.default_rng(seed).permutation(len(labelled))[:n])]
-    return table.loc[chosen], cohort.select(patients=list(table.index.difference(chosen, sort=False)))
+    person = cohort.groups.loc[table.index, "patient"]
+    others = table.index[~person.isin(person.loc[chosen])]
+    return table.loc[chosen], cohort.select(patients=list(others))
 
 
 def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort) -> pd.DataFrame:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 
 from mmfusion.errors import DataError
@@ -15,6 +17,14 @@ def test_held_out_patients_are_not_learnt_from():
     assert again.index.equals(patients.index)
     first, _ = choose_patients(cohort, 4, fitted=True)
     assert list(first.index) == list(cohort.table.index[:4])
+
+
+def test_nor_is_another_row_of_theirs():
+    cohort = tiny_cohort()
+    people = pd.Series([f"person {i // 2}" for i in range(len(cohort.table))], cohort.table.index)
+    cohort = replace(cohort, groups=cohort.groups.assign(patient=people))
+    patients, rest = choose_patients(cohort, 6, fitted=False, seed=3)
+    assert set(people[patients.index]).isdisjoint(people[rest.table.index])
 
 
 def test_a_failure_is_a_row():
