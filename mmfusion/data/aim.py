@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, ScanError
+from mmfusion.imaging.structures.aim import elements, name_of, open_aim, value_of
 
 _LABELLED = ("ImagingPhysicalEntity", "ImagingObservationEntity", "ImagingObservationCharacteristic")
 
@@ -19,7 +19,7 @@ def read_aim(path: str | Path) -> tuple[str, dict[str, str]]:
     Parameters
     ----------
     path : path
-        An `ImageAnnotationCollection`; as published, a file may hold bytes that are not UTF-8 in free text.
+        An `ImageAnnotationCollection`.
 
     Returns
     -------
@@ -39,24 +39,22 @@ def read_aim(path: str | Path) -> tuple[str, dict[str, str]]:
     """
     path = Path(path)
     try:
-        root = ElementTree.fromstring(path.read_bytes().decode("utf-8", errors="replace"))
-    except (OSError, ElementTree.ParseError) as error:
-        raise DataError(f"not an AIM file ({error})", file=path, expected="AIM 4 XML") from error
-    patient = next((i.get("value") for p in _named(root, "person") for i in _named(p, "id") if i.get("value")), None)
-    if _name(root) != "ImageAnnotationCollection" or not patient:
-        raise DataError(
-            "not an AIM annotation of a patient", file=path, expected="ImageAnnotationCollection", got=_name(root)
-        )
+        root = open_aim(path)
+    except ScanError as error:  # here it is a table's source
+        raise DataError(error.problem, file=path, expected=error.expected, got=error.got) from error
+    ids = [i.get("value") for person in elements(root, "person") for i in elements(person, "id") if i.get("value")]
+    if name_of(root) != "ImageAnnotationCollection" or not ids:
+        problem, expected = "not an AIM annotation of a patient", "ImageAnnotationCollection"
+        raise DataError(problem, file=path, expected=expected, got=name_of(root))
     values: dict[str, set[str]] = {}
-    for element in root.iter():
-        if _name(element) in _LABELLED:
-            label = next((c.get("value") for c in element if _name(c) == "label"), None)
-            for code in (c for c in element if _name(c) == "typeCode"):
-                # some exports put the text in a displayName element, others in the codeSystem attribute
-                text = next((d.get("value") for d in code if _name(d) == "displayName"), code.get("codeSystem"))
-                if label and text:
-                    values.setdefault(label.strip(), set()).add(text.strip())
-    return patient.strip(), {label: "|".join(sorted(found)) for label, found in values.items()}
+    for element in elements(root, *_LABELLED):
+        label = value_of(element, "label")
+        for code in (c for c in element if name_of(c) == "typeCode"):
+            # some exports put the text in a displayName element, others in the codeSystem attribute
+            text = value_of(code, "displayName") or code.get("codeSystem")
+            if label and text:
+                values.setdefault(label.strip(), set()).add(text.strip())
+    return ids[0].strip(), {label: "|".join(sorted(found)) for label, found in values.items()}
 
 
 def read_aim_folder(folder: str | Path) -> pd.DataFrame:
@@ -79,11 +77,3 @@ def read_aim_folder(folder: str | Path) -> pd.DataFrame:
 def feature_name(label: str) -> str:
     """A label as a column name: "Nodules in ... (gretater than 4mm ...)" -> "nodules_in_..."."""
     return re.sub(r"\W+", "_", re.sub(r"\(.*?\)", "", label).strip().lower()).strip("_")
-
-
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _named(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    return [e for e in element.iter() if _name(e) == name]

@@ -10,10 +10,11 @@ import pandas as pd
 from mmfusion.data.tnm import TARGETS, target_labels
 from mmfusion.errors import DataError
 
-UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
+RNA_UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
 IMAGING = ("ct", "pet")
-# of an imaging block, never features: files, which series and region of them, a point in LPS mm
-RESERVED = ("volume", "volume_part", "mask", "mask_part", "seed_x", "seed_y", "seed_z")
+SEED = ("seed_x", "seed_y", "seed_z")  # columns of a point in the tumour, LPS mm
+# of an imaging block, never features: files, which series and region of them, a point
+RESERVED = ("volume", "volume_part", "mask", "mask_part", *SEED)
 META = "meta"  # a whole block that is never read as features
 
 
@@ -58,8 +59,8 @@ class Cohort:
         if self.target not in TARGETS:
             raise DataError(f"no target called {self.target!r}", expected=", ".join(TARGETS))
         for modality, unit in self.units.items():
-            if unit not in UNITS:
-                raise DataError("unknown unit", column=modality, expected=", ".join(UNITS), got=unit)
+            if unit not in RNA_UNITS:
+                raise DataError("unknown unit", column=modality, expected=", ".join(RNA_UNITS), got=unit)
         table = self.table.sort_index(axis=1, level=0, sort_remaining=False)
         table.attrs = {"units": dict(self.units)}
         groups = self.groups if self.groups is not None else pd.DataFrame(index=table.index)
@@ -150,7 +151,7 @@ class Cohort:
         rows = []
         for modality in self.modalities:
             block = self.X[modality].loc[has[modality]]
-            features = [c for c in block.columns if not (modality in IMAGING and c in RESERVED)]
+            features = feature_names(block, modality)
             rows.append(
                 {
                     "modality": modality,

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.cohort import Cohort
+from mmfusion.data.cohort import SEED, Cohort
+from mmfusion.errors import DataError
 from mmfusion.imaging import Volume, read, read_mask
-
-_SEED = ("seed_x", "seed_y", "seed_z")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +35,13 @@ class PatientScan:
         return "the lesion" if self.lesion is not None else "the middle" if self.seed is None else "the seed"
 
     def around(self, size_mm: float) -> Volume:
-        """The scan's own voxels within a cube round its `focus`."""
-        centre = self.seed
+        """The scan's own voxels in a cube round its `focus`: whole ones, so a voxel more or less than `size_mm`."""
+        center = self.volume.center_mm if self.seed is None else self.seed
         if self.lesion is not None:
             middle = [(s.start + s.stop - 1) / 2 for s in self.lesion.bounding_box()]
-            centre = self.lesion.voxel_to_mm(middle[::-1])
-        centre = self.volume.center_mm if centre is None else centre
-        half = size_mm / 2 / np.array(self.volume.spacing)
-        middle = self.volume.mm_to_voxel(centre)[::-1]
-        low = np.clip(np.round(middle - half), 0, np.array(self.volume.shape) - 1).astype(int)
-        high = np.clip(np.round(middle + half) + 1, low + 1, self.volume.shape).astype(int)
-        return self.volume.crop_box([slice(a, b) for a, b in zip(low, high)])
+            center = self.lesion.voxel_to_mm(middle[::-1])
+        between_centers = np.maximum(size_mm - np.array(self.volume.spacing), 0)
+        return self.volume.around(center, between_centers)
 
 
 def open_scan(cohort: Cohort, patient: str, modality: str = "ct", *, marked: bool = True) -> PatientScan:
@@ -56,14 +51,56 @@ def open_scan(cohort: Cohort, patient: str, modality: str = "ct", *, marked: boo
     ------
     ScanError
         If one of them cannot be read.
+    DataError
+        As of `scan_of`.
     """
     row = cohort.table.loc[patient, modality]
-    series = _given(row.get("volume_part"))
-    volume = read(row["volume"], series, unit="SUVbw" if modality == "pet" else None)
+    path, series, seed = scan_of(row)
+    volume = read(path, series, unit="SUVbw" if modality == "pet" else None)
     mask = row.get("mask")
     lesion = None if pd.isna(mask) or not marked else read_mask(mask, volume, _given(row.get("mask_part")))
-    seed = tuple(float(row.get(c, np.nan)) for c in _SEED)
-    return PatientScan(volume, lesion, seed if np.isfinite(seed).all() else None)
+    return PatientScan(volume, lesion, seed)
+
+
+def scan_of(row: pd.Series) -> tuple[str | Volume, str | None, tuple[float, float, float] | None]:
+    """What a cohort's row says of a scan; nothing is read.
+
+    Parameters
+    ----------
+    row : Series
+        One patient's cells of an imaging modality; its name is the patient.
+
+    Returns
+    -------
+    path : str or Volume
+        Of the scan; at prediction, the scan itself.
+    series : str or None
+        Which series of it, as of `mmfusion.imaging.read`.
+    seed : (x, y, z) or None
+        A point in the tumour, LPS mm.
+
+    Raises
+    ------
+    DataError
+        If there is no scan, or a seed that is not three numbers.
+    """
+    if pd.isna(path := row.get("volume")):
+        raise DataError("no scan", patient=row.name, column="volume", expected="a path")
+    return path, _given(row.get("volume_part")), _seed(row)
+
+
+def _seed(row: pd.Series) -> tuple[float, float, float] | None:
+    cells = [row.get(column) for column in SEED]
+    if all(pd.isna(cell) for cell in cells):
+        return None
+    try:
+        seed = tuple(float(cell) for cell in cells)
+    except (TypeError, ValueError):
+        seed = (np.nan,) * 3
+    if not np.isfinite(seed).all():
+        expected = "three numbers, LPS mm"
+        raise DataError("not a seed", patient=row.name, column=", ".join(SEED), expected=expected, got=cells)
+    return seed
 
 
 def _given(cell: object) -> str | None:

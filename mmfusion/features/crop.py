@@ -20,14 +20,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import affine_transform
 
-from mmfusion.errors import ScanError
+from mmfusion.imaging.affine import LPS_TO_RAS, corners
+from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.volume import Volume
 
 SIDE = 50  # voxels
 VERSION = 2  # of what a crop is: a new number makes stored features anew
-AIR_HU, RANGE_HU = -1024.0, 3072.0
+RANGE_HU = 3072.0
 _NEAR_MM = 1e-3  # a spacing this close to 1 mm is left as it is
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def foundation_crop(scan: Volume, seed: Sequence[float], side: int = SIDE) -> np.ndarray:
@@ -52,13 +52,9 @@ def foundation_crop(scan: Volume, seed: Sequence[float], side: int = SIDE) -> np
     ScanError
         If the volume is not in HU, or the seed lies outside it.
     """
-    if scan.unit != "HU":
-        raise ScanError("not a CT", expected="a volume in HU", got=scan.unit)
+    scan.expect("HU")
     scan = scan.to_lps()
-    point = np.asarray(seed, dtype=np.float64)
-    if point.shape != (3,) or not scan.contains(point):
-        hint = "seeds are (x, y, z) in LPS mm; a NIfTI tool's RAS point has the signs of x and y turned"
-        raise ScanError("a seed outside the scan", got=np.array2string(point, precision=1, separator=", "), hint=hint)
+    point = scan.expect_inside(seed)
     grid, shape = _grid(scan)
     voxel = np.linalg.inv(grid) @ [-point[0], -point[1], point[2], 1.0]
     center = voxel[:3].astype(int)  # towards zero, as int() does
@@ -71,16 +67,15 @@ def foundation_crop(scan: Volume, seed: Sequence[float], side: int = SIDE) -> np
 
 def _grid(scan: Volume) -> tuple[np.ndarray, np.ndarray]:
     """Affine (voxel x, y, z along LPS, to RAS mm) and shape (x, y, z) of the whole scan at 1 mm, as MONAI lays it."""
-    source = _LPS_TO_RAS @ scan.affine
+    source = LPS_TO_RAS @ scan.affine
     last = np.array(scan.shape[::-1]) - 1.0
-    step = np.linalg.norm(source[:3, :3], axis=0)
+    step = np.array(scan.spacing[::-1])
     step = np.where(np.abs(step - 1) <= _NEAR_MM, step, 1.0)
-    corners = np.array(np.meshgrid(*[(0, n) for n in last], indexing="ij")).reshape(3, -1)
-    corners = source[:3, :3] @ corners + source[:3, 3:]
-    extent = np.ptp(corners, axis=1) / step
+    ends = source[:3, :3] @ corners([0] * 3, last) + source[:3, 3:]
+    extent = np.ptp(ends, axis=1) / step
     shape = np.round(extent + 1).astype(int)
-    low = corners.min(axis=1)
-    if not np.isclose(corners, low[:, None], rtol=0, atol=1e-8).all(axis=0).any():  # oblique: the centres coincide
+    low = ends.min(axis=1)
+    if not np.isclose(ends, low[:, None], rtol=0, atol=1e-8).all(axis=0).any():  # oblique: the centres coincide
         low = source[:3, :3] @ ((last + 1) / 2) + source[:3, 3] - step * shape / 2
     flip = np.eye(4)
     flip[[0, 1], [0, 1]] = -1
@@ -92,14 +87,13 @@ def _grid(scan: Volume) -> tuple[np.ndarray, np.ndarray]:
 
 def _sample(scan: Volume, grid: np.ndarray, first: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Values at `size` voxels of the grid from `first` on (x, y, z), interpolated with 0 beyond the scan's voxels."""
-    to_voxel = np.linalg.inv(_LPS_TO_RAS @ scan.affine) @ grid
+    to_voxel = np.linalg.inv(LPS_TO_RAS @ scan.affine) @ grid
     matrix = to_voxel[2::-1, 2::-1]
     offset = matrix @ first[::-1] + to_voxel[2::-1, 3]
-    ends = np.array(np.meshgrid(*[(0, n - 1) for n in size[::-1]], indexing="ij")).reshape(3, -1)
-    reach = matrix @ ends + offset[:, None]
+    reach = matrix @ corners([0] * 3, size[::-1] - 1) + offset[:, None]
     low = np.clip(np.floor(reach.min(axis=1)).astype(int) - 2, 0, np.array(scan.shape) - 1)
     high = np.clip(np.ceil(reach.max(axis=1)).astype(int) + 3, low + 1, scan.shape)
     block = scan.array[tuple(slice(a, b) for a, b in zip(low, high))]
-    values = (block.astype(np.float64) - AIR_HU) / RANGE_HU
+    values = (block.astype(np.float64) - PADDING_HU) / RANGE_HU
     out = affine_transform(values, matrix, offset - low, tuple(size[::-1]), order=1, mode="grid-constant", cval=0.0)
     return out.astype(np.float32)

@@ -14,14 +14,13 @@ from mmfusion import __version__
 from mmfusion.atomic import atomic_file
 from mmfusion.compute import run
 from mmfusion.data.assemble import SEED_HEADERS
-from mmfusion.data.cohort import Cohort
-from mmfusion.data.ehr import to_numbers
+from mmfusion.data.cells import to_numbers
+from mmfusion.data.cohort import RESERVED, SEED, Cohort
 from mmfusion.data.files import by_patient, header_key, id_column, read_table
 from mmfusion.data.load import load_cohort
+from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, ScanError
 from mmfusion.features.encoder import FoundationEncoder
-
-SEEDS = ["seed_x", "seed_y", "seed_z"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,7 +107,7 @@ def extract(
     Raises
     ------
     DataError
-        If nobody has a scan.
+        If nobody has a scan, or a seed is not three numbers.
     WeightsUnavailable
         If there are no weights.
     """
@@ -119,11 +118,12 @@ def extract(
     found: dict[str, np.ndarray] = {}
     failed: dict[str, dict[str, str]] = {}
     tasks = []
-    for patient, path, part, *seed in scans.itertuples(name=None):
-        series = None if pd.isna(part) else part
-        _take(found, failed, *_known(encoder, patient, path, seed, series))
+    for patient, row in scans.iterrows():
+        path, series, seed = scan_of(row)
+        task = (encoder, patient, path, seed, series)
+        _take(found, failed, *_known(*task))
         if patient not in found and patient not in failed:
-            tasks.append((encoder, patient, path, seed, series))
+            tasks.append(task)
     if encoder.device != "cpu":
         n_jobs = n_jobs or 1
     for patient, result in run(_encode, tasks, n_jobs=n_jobs, description="features", progress=progress):
@@ -145,9 +145,9 @@ def _take(found: dict, failed: dict, patient: str, result: np.ndarray | dict[str
 
 
 def _known(
-    encoder: FoundationEncoder, patient: str, path: str, seed: Sequence[float], series: str | None
+    encoder: FoundationEncoder, patient: str, path: str, seed: Sequence[float] | None, series: str | None
 ) -> tuple[str, object]:
-    if np.isnan(seed).any():
+    if seed is None:
         return patient, _failure(ScanError("no seed", file=path, hint="give seed_x, seed_y, seed_z in LPS mm"), path)
     try:
         return patient, encoder.known(path, seed, series)
@@ -170,7 +170,7 @@ def _failure(error: ScanError, path: str) -> dict[str, str]:
 
 
 def _scans(source: Cohort | str | Path, root: str | Path | None) -> pd.DataFrame:
-    """Path and seed of every patient with a CT: columns volume, volume_part, seed_x, seed_y, seed_z."""
+    """The rows of patients with a CT, as `scan_of` reads them."""
     if not isinstance(source, Cohort):
         table = _fmcib_table(source, root)
         if table is not None:
@@ -178,8 +178,8 @@ def _scans(source: Cohort | str | Path, root: str | Path | None) -> pd.DataFrame
         source = load_cohort(source, root=root)
     if ("ct", "volume") not in source.table:
         raise DataError("no scans in this cohort", file=source.name, expected="a column (ct, volume)")
-    block = source.table["ct"].reindex(columns=["volume", "volume_part", *SEEDS])
-    return block[block["volume"].notna()].astype({c: "float64" for c in SEEDS})
+    block = source.table["ct"]
+    return block.loc[block["volume"].notna(), block.columns.intersection(RESERVED)]
 
 
 def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | None:
@@ -189,15 +189,14 @@ def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | No
         return None
     table = read_table(path)
     columns = {SEED_HEADERS.get(header_key(c), header_key(c)): c for c in table.columns}
-    if "image path" not in columns or not set(SEEDS) <= set(columns):
+    if "image path" not in columns or not set(SEED) <= set(columns):
         return None
     ids = id_column(table)
     if ids is None:
         hint = "head the column with the patients' ids patient_id"
         raise DataError("no column of patient ids", file=path, expected="patient_id", hint=hint)
     table = by_patient(table, ids, path)
-    out = pd.DataFrame({c: to_numbers(table[columns[c]].replace("", None), columns[c], path) for c in SEEDS})
+    out = pd.DataFrame({c: to_numbers(table[columns[c]].replace("", None), columns[c], path) for c in SEED})
     folder = path.parent if root is None else Path(root)
     out.insert(0, "volume", [str(folder / name) if name.strip() else None for name in table[columns["image path"]]])
-    out.insert(1, "volume_part", None)
     return out[out["volume"].notna()]

@@ -9,6 +9,7 @@ from mmfusion.imaging.nifti import write_nifti
 from mmfusion.imaging.restoration import compare_restorers, restore
 from mmfusion.imaging.structures import list_rois, read_aim_points, write_rtstruct, write_seg
 from mmfusion.imaging.volume import Volume
+from mmfusion.lazy import lazy
 
 __all__ = [
     "LungField",
@@ -30,14 +31,8 @@ __all__ = [
     "write_seg",
 ]
 
-
-def __getattr__(name: str) -> object:  # only those who draw load matplotlib
-    if name in ("montage", "slider"):
-        from mmfusion.imaging import views
-
-        return getattr(views, name)
-    raise AttributeError(f"module 'mmfusion.imaging' has no attribute {name!r}")
-
+# only those who draw load matplotlib
+__getattr__, __dir__ = lazy(__name__, {"montage": "views", "slider": "views"})
 
 if TYPE_CHECKING:
     from mmfusion.imaging.views import montage, slider

@@ -9,7 +9,7 @@ _DARK_HU = -900  # the lumen is near -1000, parenchyma near -850
 _START_MM2, _START_MM = (50.0, 700.0), 40.0  # area and longest side of a trachea's section
 _MOST_MM2, _MOST_MM = 900.0, 70.0  # of a section on the way down: the carina is wide
 _MIDDLE = 0.2  # of the body's half width
-_LEAST_MM = 20.0  # length of what is no chance
+_LEAST_MM = 20.0  # shortest run of slices accepted as a trachea
 
 
 def airways(hu: np.ndarray, air: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:

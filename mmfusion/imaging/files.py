@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.geometry import SANE_MM
+from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
 from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
-from mmfusion.imaging.dicom.pixels import AIR_HU
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
-from mmfusion.imaging.dicom.series import Rules
+from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.itk import read_itk
 from mmfusion.imaging.nifti import read_nifti
-from mmfusion.imaging.plausible import check_values, looked_at
-from mmfusion.imaging.structures.rois import Roi, choose
+from mmfusion.imaging.plausible import check_values, sampled_slices
+from mmfusion.imaging.structures.rois import Roi, choose_rois
 from mmfusion.imaging.structures.rtstruct import read_rtstruct
 from mmfusion.imaging.structures.seg import read_seg
 from mmfusion.imaging.structures.source import STRUCTURES, read_structure, readable
@@ -26,7 +26,7 @@ _MODALITY = {"HU": "CT", "SUVbw": "PT"}
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
-def read(path: str | Path, series: Rules = None, *, unit: str | None = None) -> Volume:
+def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = None) -> Volume:
     """Read a CT in HU or a PET in SUVbw, LPS orientation.
 
     Parameters
@@ -67,10 +67,10 @@ def read(path: str | Path, series: Rules = None, *, unit: str | None = None) -> 
             raise ScanError("series is for DICOM", file=path, got=series)
         array, affine = _read_image(path)
         unit = unit or "HU"
-        check_values(array[looked_at(len(array))], unit, path)
+        check_values(array[sampled_slices(len(array))], unit, path)
         if unit == "SUVbw":
             return Volume(array.astype(np.float32), affine, "PT", unit).to_lps()
-        return Volume(np.maximum(array, array.dtype.type(AIR_HU)), affine).to_lps()
+        return Volume(np.maximum(array, array.dtype.type(PADDING_HU)), affine).to_lps()
     _expect_dicom(path)
     return read_series(path, rules)
 
@@ -81,7 +81,7 @@ def read_crop(
     size_mm: float | Sequence[float],
     spacing: float | Sequence[float] | None = None,
     *,
-    series: Rules = None,
+    series: SeriesRules = None,
     unit: str | None = None,
     fill: float | None = None,
 ) -> Volume:
@@ -141,7 +141,7 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
     path = _existing(path)
     if _is_image(path):
         mask = _read_labels(path, roi)
-    elif path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES) or _has_dicom_mark(path):
+    elif may_be_dicom(path):
         name, ds = read_structure(path)
         read_it = read_seg if ds.Modality == "SEG" else read_rtstruct
         with readable(name, STRUCTURES[ds.Modality]):
@@ -166,18 +166,18 @@ def _read_labels(path: Path, roi: Roi) -> Volume:
     if not np.array_equal(values, np.rint(values)) or values[0] < 0:
         expected = "whole numbers, 0 outside"
         raise ScanError("not a mask", file=path, expected=expected, got=f"{values[0]:.4g} to {values[-1]:.4g}")
-    chosen = choose({int(value): "" for value in values if value}, roi, path)
+    chosen = choose_rois({int(value): "" for value in values if value}, roi, path)
     return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()
 
 
-def _rules(series: Rules, unit: str | None) -> list[str]:
+def _rules(series: SeriesRules, unit: str | None) -> list[str]:
     if unit not in (None, *_MODALITY):
         raise ScanError("unknown unit", expected=" or ".join(_MODALITY), got=unit)
     return [*([_MODALITY[unit]] if unit else []), *([series] if isinstance(series, str) else series or [])]
 
 
 def _expect_dicom(path: Path) -> None:
-    if not (path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES) or _has_dicom_mark(path)):
+    if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
         raise ScanError("unknown format of scan", file=path, expected=expected, got=path.suffix or "no suffix")
 
@@ -193,7 +193,10 @@ def _is_image(path: Path) -> bool:
     return path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def _has_dicom_mark(path: Path) -> bool:
+def may_be_dicom(path: Path) -> bool:
+    """Whether a path is a folder, a ZIP, or a file that claims to be DICOM by its name or its first bytes."""
+    if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
+        return True
     with path.open("rb") as file:
         return looks_like_dicom(file.read(132))
 
@@ -214,7 +217,7 @@ def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except ScanError as error:
         error.file = path
         raise
-    if not all(SANE_MM[0] <= mm <= SANE_MM[1] for mm in spacing):
+    if not all(PLAUSIBLE_MM[0] <= mm <= PLAUSIBLE_MM[1] for mm in spacing):
         got, hint = " x ".join(f"{mm:.4g}" for mm in spacing), "does the header state the right unit?"
-        raise ScanError("an absurd size of voxels", file=path, expected="mm", got=got, hint=hint)
+        raise ScanError("implausible voxel size", file=path, expected="mm", got=got, hint=hint)
     return array, affine

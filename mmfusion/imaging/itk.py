@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmfusion.errors import ScanError, ScanWarning
-from mmfusion.imaging.dicom.archive import MAX_BYTES
+from mmfusion.imaging.plausible import check_size
 
 
 def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -44,14 +44,11 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
-    """From the file's header alone: a hostile one promises more than there is memory."""
     size, values = reader.GetSize(), reader.GetNumberOfComponents()
     if len(size) != 3 or values != 1:
         got = f"{len(size)} dimensions, {values} values a voxel"
         raise ScanError("not a volume", file=path, expected="3 dimensions, 1 value a voxel", got=got)
-    if 4 * np.prod(size, dtype=np.float64) > MAX_BYTES:
-        got = f"{' x '.join(map(str, size))} voxels"
-        raise ScanError("the scan is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)
+    check_size(size[::-1], path)
 
 
 def _states_spacing(path: Path) -> bool:

@@ -10,11 +10,11 @@ from scipy import ndimage
 
 from mmfusion.errors import ScanError, WeightsUnavailable
 from mmfusion.imaging.airways import airways
+from mmfusion.imaging.hu import LUNG_THRESHOLD_HU
 from mmfusion.imaging.volume import Volume
 from mmfusion.weights import find
 
 METHODS = ("classical", "r231", "auto")
-LUNG_HU = -400
 _WORK_MM = 2.0  # grid on which lungs are found
 _CLOSING_MM = 5.0  # takes in vessels and nodules
 _LEAST_ML = 100.0
@@ -52,7 +52,7 @@ def lung_mask(volume: Volume, method: str = "classical", *, weights: str | Path 
     ScanError
         If the volume is not in HU, or there is no such method.
     WeightsUnavailable
-        If R231's weights cannot be had, or are not R231's.
+        If R231's weights are not there, or are not R231's.
     """
     return _find(volume, method, weights).on_grid(volume.affine, volume.shape)
 
@@ -75,8 +75,7 @@ def lung_field(
 
 def _find(volume: Volume, method: str, weights: str | Path | None) -> Volume:
     """A mask in LPS orientation, on a grid of the method's own."""
-    if volume.unit != "HU":
-        raise ScanError("not a CT", expected="a volume in HU", got=volume.unit)
+    volume.expect("HU")
     if method not in METHODS:
         raise ScanError("unknown way to find lungs", expected=", ".join(METHODS), got=method)
     if method == "auto":
@@ -113,7 +112,7 @@ def _coarse_mask(volume: Volume) -> Volume:
 
 def _air_in_body(hu: np.ndarray) -> np.ndarray:
     """Voxels below -400 HU within the body's outline: a table, however hollow, is not part of it."""
-    tissue = hu >= LUNG_HU
+    tissue = hu >= LUNG_THRESHOLD_HU
     labels, n = ndimage.label(ndimage.binary_erosion(tissue, iterations=2))
     if not n:
         return np.zeros(hu.shape, dtype=bool)

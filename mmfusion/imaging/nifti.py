@@ -15,7 +15,9 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from mmfusion.errors import ScanError, ScanWarning
-from mmfusion.imaging.dicom.archive import MAX_BYTES, inflater
+from mmfusion.imaging.affine import LPS_TO_RAS, corners, spacing_of
+from mmfusion.imaging.dicom.archive import inflater
+from mmfusion.imaging.plausible import check_size
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.volume import Volume
 
@@ -24,7 +26,6 @@ try:
 except ImportError:  # no wheel for this machine
     from gzip import GzipFile
 
-_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by its size, which is its first number
 _MM = {1: 1e3, 3: 1e-3}  # code of metres and micrometres
 _LATEST = 2**26  # byte at which voxels begin, after extensions
@@ -90,10 +91,9 @@ def _kind(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
     if len(shape) != 3 or dtype.kind not in "iuf" or min(shape) < 1:
         got = f"{' x '.join(map(str, shape))} voxels of {header.get_value_label('datatype')}"
         raise ScanError("not a volume", file=path, expected="3 dimensions, 1 number a voxel", got=got)
-    if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
-        got = f"{' x '.join(map(str, shape))} voxels"
-        raise ScanError("the scan is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)
-    return tuple(int(n) for n in shape[::-1])
+    shape = tuple(int(n) for n in shape[::-1])
+    check_size(shape, path)
+    return shape
 
 
 def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -> np.ndarray:
@@ -103,13 +103,14 @@ def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -
         warnings.warn(text, ScanWarning, stacklevel=2)
         return np.diag([*(abs(float(mm)) for mm in header["pixdim"][1:4]), 1.0])
     if len(found) == 2:
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[::-1]], [1])).reshape(4, -1)
-        apart = np.linalg.norm(((found[0] - found[1]) @ corners)[:3], axis=0).max()
-        if not apart <= np.linalg.norm(found[0][:3, :3], axis=0).min() / 2:
+        change = found[0] - found[1]
+        ends = corners([0] * 3, np.array(shape[::-1]) - 1)
+        apart = np.linalg.norm(change[:3, :3] @ ends + change[:3, 3:], axis=0).max()
+        if not apart <= min(spacing_of(found[0])) / 2:
             hint = "set the code of the wrong one to 0: nibabel's image.set_sform(None) or image.set_qform(None)"
             got = f"{apart:.1f} (in the file's unit) between them"
             raise ScanError("sform and qform put the scan in two places", file=path, expected="one", got=got, hint=hint)
-    affine = _TO_RAS @ found[0].astype(np.float64)
+    affine = LPS_TO_RAS @ found[0].astype(np.float64)
     affine[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     return affine
 
@@ -137,7 +138,7 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise ScanError("not a name for NIfTI", file=path, expected=".nii or .nii.gz", got=path.suffix or "no suffix")
-    affine = _TO_RAS @ volume.affine
+    affine = LPS_TO_RAS @ volume.affine
     image = nib.Nifti1Image(volume.array.transpose(2, 1, 0), affine)
     image.set_sform(affine, code=1)  # scanner coordinates, both ways: programs differ in which they read
     image.set_qform(affine, code=1)

@@ -1,15 +1,28 @@
-"""Values that cannot be what they are said to be: HU that nobody scaled, an SUV of nothing."""
+"""What cannot be what it is said to be: HU that nobody scaled, an SUV of nothing, a scan that no memory holds."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from mmfusion.errors import ScanError
 
+MAX_BYTES = 8 * 2**30  # of a scan, unpacked; a thoracic CT has some 0.2 GiB
 _AIR, _BONE, _METAL = -300, 700, 4000  # HU; no lung, air or fat lies above the first, little of a body above the second
 
 
-def looked_at(n: int) -> list[int]:
+def check_size(shape: Sequence[int], file: object) -> None:
+    """Raise a ScanError if float32 voxels of this shape (z, y, x) need more than `MAX_BYTES`.
+
+    From a header alone: a hostile one promises more than there is memory.
+    """
+    if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
+        got = f"{' x '.join(map(str, shape))} voxels (z, y, x)"
+        raise ScanError("the scan is too large", file=file, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)
+
+
+def sampled_slices(n: int) -> list[int]:
     """The slices of `n` whose values are checked."""
     return sorted({n // 4, n // 2, (3 * n) // 4})
 

@@ -8,12 +8,12 @@ LEVELS = np.linspace(0, 1, 1025)
 
 
 def quantiles(values: np.ndarray, levels: np.ndarray = LEVELS) -> np.ndarray:
-    """Quantiles of any number of values, float64, shape of `levels`."""
+    """Quantiles of any number of values, float64, shape of `levels`; of NumPy's, the last digit may differ."""
     ordered = np.sort(values, axis=None)
     return np.interp(levels * (len(ordered) - 1), np.arange(len(ordered)), ordered)
 
 
-def match(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def match_histogram(values: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Values with their distribution changed from one to another, by the monotone map between their quantiles.
 
     Parameters

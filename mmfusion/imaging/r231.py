@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import MMFusionError, WeightsUnavailable
-from mmfusion.imaging.guests import undisturbed
+from mmfusion.imaging.isolation import undisturbed
 from mmfusion.imaging.volume import Volume
 
 _NOT_WEIGHTS = (pickle.UnpicklingError, RuntimeError, AttributeError, KeyError, TypeError, IndexError, EOFError)

@@ -7,6 +7,8 @@ from scipy.ndimage import affine_transform, gaussian_filter, uniform_filter
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
+from mmfusion.imaging.affine import corners
+
 _EDGE = 1e-6  # voxels; keeps rounding from pushing an outermost sample out of the field of view
 
 
@@ -84,8 +86,8 @@ def sample_mask(array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape
     box = filled_box(array)
     if box is None:
         return out
-    corners = np.array(np.meshgrid(*[(s.start - 1, s.stop) for s in box], indexing="ij")).reshape(3, -1)
-    reach = np.linalg.solve(matrix, corners - offset[:, None])
+    ends = corners([s.start - 1 for s in box], [s.stop for s in box])
+    reach = np.linalg.solve(matrix, ends - offset[:, None])
     low = np.clip(np.floor(reach.min(axis=1)).astype(int) - 2, 0, shape)
     high = np.clip(np.ceil(reach.max(axis=1)).astype(int) + 3, 0, shape)
     if (low < high).all():
@@ -105,12 +107,21 @@ def filled_box(array: np.ndarray) -> tuple[slice, slice, slice] | None:
     return tuple(box)
 
 
+def cut(array: np.ndarray, low: np.ndarray, high: np.ndarray, fill: float) -> np.ndarray:
+    """A copy of the voxels from `low` to `high` (half-open); `fill` beyond the array, float32 if its dtype lacks it."""
+    holds = np.array(fill).astype(array.dtype) == fill
+    out = np.full(high - low, fill, dtype=array.dtype if holds else np.float32)
+    first, last = np.clip(low, 0, array.shape), np.clip(high, 0, array.shape)
+    there = tuple(slice(a, b) for a, b in zip(first - low, last - low))
+    out[there] = array[tuple(slice(a, b) for a, b in zip(first, last))]
+    return out
+
+
 def _needed(
     array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, tuple[tuple[float, float], ...]]:
     """The block that the samples read, the offset within it, and the field of view (half-open) in its indices."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij")).reshape(3, -1)
-    reach = matrix @ corners + offset[:, None]
+    reach = matrix @ corners([0] * 3, np.array(shape) - 1) + offset[:, None]
     margin = np.maximum(np.abs(matrix).max(axis=1), 1.0) * 2 + 1
     low = np.clip(np.floor(reach.min(axis=1) - margin).astype(int), 0, array.shape)
     high = np.clip(np.ceil(reach.max(axis=1) + margin).astype(int) + 1, 0, array.shape)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.sampling import filled_box, sample, sample_mask
+from mmfusion.imaging.affine import centered, checked_affine, corners, directions, lps_axes, spacing_of
+from mmfusion.imaging.hu import AIR_HU, PADDING_HU
+from mmfusion.imaging.sampling import cut, filled_box, sample, sample_mask
 
-UNITS = {"HU": -1000.0, "SUVbw": 0.0, "mask": 0.0}  # unit -> value outside the field of view
-_FLOOR = {"HU": -1024}  # unit -> what anything lower counts as: padding (-3024 and the like) is air, and must not bleed
+UNITS = {"HU": AIR_HU, "SUVbw": 0.0, "mask": 0.0}  # unit -> value outside the field of view
+_FLOOR = {"HU": PADDING_HU}  # unit -> what anything lower counts as: -3024 and the like are air, and must not bleed
+_KINDS = {"HU": "a CT", "SUVbw": "a PET", "mask": "a mask"}
 _DTYPES = (np.float32, np.int16, np.uint8)
 
 
@@ -58,18 +60,7 @@ class Volume:
             object.__setattr__(self, "array", self.array.astype(np.uint8))
         if self.array.dtype not in _DTYPES:
             raise ScanError("unknown dtype", expected="float32, int16 or uint8", got=self.array.dtype)
-        affine = np.array(self.affine, dtype=np.float64)
-        object.__setattr__(self, "affine", affine)
-        if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], [0, 0, 0, 1]):
-            raise ScanError(
-                "not an affine", expected="4 x 4, last row 0 0 0 1", got=np.array2string(affine, precision=3)
-            )
-        size = np.linalg.norm(affine[:3, :3], axis=0)
-        if not size.all():
-            raise ScanError("a voxel without extent", expected="spacing above 0 mm", got=f"{size} mm (x, y, z)")
-        cosines = affine[:3, :3] / size
-        if np.abs(cosines.T @ cosines - np.eye(3)).max() > 5e-3:
-            raise ScanError("axes are not at right angles", hint="was the gantry tilted? resample the scan first")
+        object.__setattr__(self, "affine", checked_affine(self.affine))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -79,7 +70,7 @@ class Volume:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Voxel size (z, y, x), mm."""
-        return tuple(float(s) for s in np.linalg.norm(self.affine[:3, :3], axis=0)[::-1])
+        return spacing_of(self.affine)
 
     @property
     def center_mm(self) -> np.ndarray:
@@ -98,6 +89,25 @@ class Volume:
         """Whether a point in LPS mm lies in the field of view."""
         voxel = self.mm_to_voxel(point)
         return bool(((voxel >= -0.5) & (voxel < np.array(self.shape[::-1]) - 0.5)).all())
+
+    def expect_inside(self, point_mm: Sequence[float] | np.ndarray) -> np.ndarray:
+        """The point (x, y, z), LPS mm, in float64, shape (3,); a ScanError unless it lies in the field of view."""
+        point = np.asarray(point_mm, dtype=np.float64)
+        if point.shape != (3,) or not self.contains(point):
+            ends = self.voxel_to_mm(corners([-0.5] * 3, np.array(self.shape[::-1]) - 0.5).T)
+            field = zip("xyz", ends.min(axis=0), ends.max(axis=0))
+            raise ScanError(
+                "a point outside the scan",
+                expected=", ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in field) + " mm",
+                got=np.array2string(point, precision=1, separator=", "),
+                hint="points are (x, y, z) in LPS mm; a NIfTI tool's RAS point has the signs of x and y turned",
+            )
+        return point
+
+    def expect(self, unit: str, name: str | None = None) -> None:
+        """Raise a ScanError, which says `name`, unless the values are in this unit."""
+        if self.unit != unit:
+            raise ScanError(f"not {_KINDS[unit]}", column=name, expected=f"a Volume of unit {unit}", got=self.unit)
 
     def to_lps(self) -> Volume:
         """The same voxels with axes ordered and turned so that x, y and z run (nearly) along +L, +P and +S."""
@@ -142,8 +152,7 @@ class Volume:
         source = self.to_lps()
         new = _three(spacing, "spacing")
         shape = np.maximum(np.floor(np.array(source.shape) * source.spacing / new + 0.5), 1).astype(int)
-        direction = source.affine[:3, :3] / source.spacing[::-1]
-        return source.on_grid(_centred(direction, source.center_mm, new, shape), shape)
+        return source.on_grid(centered(directions(source.affine), source.center_mm, new, shape), shape)
 
     def resize(self, shape: int | Sequence[int]) -> Volume:
         """The same field of view in another number of voxels (z, y, x), in LPS orientation.
@@ -156,8 +165,7 @@ class Volume:
         if not (np.issubdtype(new.dtype, np.integer) and (new > 0).all()):
             raise ScanError("shape out of range", expected="whole numbers of voxels above 0", got=shape)
         spacing = np.array(source.shape) * source.spacing / new
-        direction = source.affine[:3, :3] / source.spacing[::-1]
-        return source.on_grid(_centred(direction, source.center_mm, spacing, new), new)
+        return source.on_grid(centered(directions(source.affine), source.center_mm, spacing, new), new)
 
     def crop(
         self,
@@ -184,19 +192,31 @@ class Volume:
         ScanError
             If the point lies outside the field of view.
         """
-        center = np.asarray(center_mm, dtype=np.float64)
-        if center.shape != (3,) or not self.contains(center):
-            low, high = self._corners()
-            field = ", ".join(f"{axis} {a:.0f} to {b:.0f}" for axis, a, b in zip("xyz", low, high))
-            raise ScanError(
-                "a point outside the scan",
-                expected=f"{field} mm",
-                got=np.array2string(center, precision=1, separator=", "),
-                hint="points are (x, y, z) in LPS mm; a NIfTI tool's RAS point has the signs of x and y turned",
-            )
+        center = self.expect_inside(center_mm)
         new = _three(self.to_lps().spacing if spacing is None else spacing, "spacing")
         shape = np.maximum(np.floor(_three(size_mm, "size_mm") / new + 0.5), 1).astype(int)
-        return self.on_grid(_centred(np.eye(3), center, new, shape), shape, fill=fill)
+        return self.on_grid(centered(np.eye(3), center, new, shape), shape, fill=fill)
+
+    def around(self, center_mm: Sequence[float], size_mm: float | Sequence[float]) -> Volume:
+        """The voxels in a box round a point, and those next to it, as they are: nothing is resampled.
+
+        Parameters
+        ----------
+        center_mm : (x, y, z)
+            LPS mm.
+        size_mm : float or (z, y, x)
+            Extent of the box along LPS; what of it lies beyond the field of view is left out.
+
+        Raises
+        ------
+        ScanError
+            If the point lies outside the field of view.
+        """
+        center, half = self.expect_inside(center_mm), _three(size_mm, "size_mm", zero=True)[::-1] / 2
+        voxels = self.mm_to_voxel(corners(-half, half).T + center)[:, ::-1]
+        low = np.maximum(np.floor(voxels.min(axis=0)).astype(int), 0)
+        high = np.minimum(np.ceil(voxels.max(axis=0)).astype(int) + 1, self.shape)
+        return self.crop_box([slice(a, b) for a, b in zip(low, high)])
 
     def crop_box(
         self, box: Sequence[slice], margin_mm: float | Sequence[float] = 0.0, *, fill: float | None = None
@@ -225,14 +245,9 @@ class Volume:
         low = np.array([start for start, _, _ in ends]) - margin
         high = np.array([stop for _, stop, _ in ends]) + margin
         fill = UNITS[self.unit] if fill is None else fill
-        holds = np.array(fill).astype(self.array.dtype) == fill
-        array = np.full(high - low, fill, dtype=self.array.dtype if holds else np.float32)
-        inner_low, inner_high = np.clip(low, 0, self.shape), np.clip(high, 0, self.shape)
-        there = tuple(slice(a, b) for a, b in zip(inner_low - low, inner_high - low))
-        array[there] = self.array[tuple(slice(a, b) for a, b in zip(inner_low, inner_high))]
         affine = self.affine.copy()
         affine[:3, 3] = self.voxel_to_mm(low[::-1])
-        return replace(self, array=array, affine=affine)
+        return replace(self, array=cut(self.array, low, high, fill), affine=affine)
 
     def pad(self, margin_mm: float | Sequence[float], *, fill: float | None = None) -> Volume:
         """With a margin in mm (z, y, x) on every side, rounded up to whole voxels; see `crop_box`."""
@@ -246,7 +261,7 @@ class Volume:
         ScanError
             If this is no mask.
         """
-        self._expect_mask()
+        self.expect("mask")
         return float(np.count_nonzero(self.array) * np.prod(self.spacing) / 1000)
 
     def bounding_box(self) -> tuple[slice, slice, slice]:
@@ -257,69 +272,22 @@ class Volume:
         ScanError
             If this is no mask, or it is empty.
         """
-        self._expect_mask()
+        self.expect("mask")
         box = filled_box(self.array)
         if box is None:
             raise ScanError("an empty mask", expected="at least one voxel")
         return box
 
     def _voxels(self, margin_mm: float | Sequence[float]) -> np.ndarray:
-        margin = np.broadcast_to(np.asarray(margin_mm, dtype=np.float64), 3)
-        if not (np.isfinite(margin).all() and (margin >= 0).all()):
-            raise ScanError("margin_mm out of range", expected="mm, 0 or above", got=margin_mm)
-        return np.ceil(margin / self.spacing - 1e-9).astype(int)
-
-    def _expect_mask(self) -> None:
-        if self.unit != "mask":
-            raise ScanError("not a mask", expected="unit mask", got=self.unit)
-
-    def _corners(self) -> tuple[np.ndarray, np.ndarray]:
-        sides = [(-0.5, n - 0.5) for n in self.shape[::-1]]
-        corners = self.voxel_to_mm(np.array(np.meshgrid(*sides)).reshape(3, -1).T)
-        return corners.min(axis=0), corners.max(axis=0)
+        return np.ceil(_three(margin_mm, "margin_mm", zero=True) / self.spacing - 1e-9).astype(int)
 
     def __repr__(self) -> str:
         size, mm = (" x ".join(f"{v:.4g}" for v in values) for values in (self.shape, self.spacing))
         return f"Volume({self.modality} in {self.unit}, {size} voxels of {mm} mm (z, y, x))"
 
 
-def lps_axes(affine: np.ndarray, shape: Sequence[int]) -> tuple[list[int], list[bool], np.ndarray]:
-    """How an array's axes are turned so that x, y and z run (nearly) along +L, +P and +S.
-
-    Parameters
-    ----------
-    affine, shape
-        Of the array, as in a Volume.
-
-    Returns
-    -------
-    order : list of int
-        For `array.transpose`.
-    flip : list of bool
-        Which of the transposed axes to flip.
-    affine : ndarray, shape (4, 4)
-        Of the turned array.
-    """
-    cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    _, source = linear_sum_assignment(-np.abs(cosines))  # world axis i is voxel axis source[i]
-    flip = [bool(cosines[i, s] < 0) for i, s in enumerate(source)]
-    last = np.where(flip, np.array(shape)[::-1][source] - 1, 0)
-    turned = affine.copy()
-    turned[:3, :3] = affine[:3, source] * np.where(flip, -1, 1)
-    turned[:3, 3] -= turned[:3, :3] @ last
-    return [int(2 - s) for s in source[::-1]], flip[::-1], turned
-
-
-def _three(value: float | Sequence[float], name: str) -> np.ndarray:
+def _three(value: float | Sequence[float], name: str, *, zero: bool = False) -> np.ndarray:
     out = np.broadcast_to(np.asarray(value, dtype=np.float64), 3)
-    if not (np.isfinite(out).all() and (out > 0).all()):
-        raise ScanError(f"{name} out of range", expected="mm above 0", got=value)
+    if not (np.isfinite(out).all() and ((out >= 0) if zero else (out > 0)).all()):
+        raise ScanError(f"{name} out of range", expected="mm, 0 or above" if zero else "mm above 0", got=value)
     return out
-
-
-def _centred(direction: np.ndarray, center: np.ndarray, spacing: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Affine of a grid of `shape` and `spacing` (z, y, x) round `center`, with axes along `direction`'s columns."""
-    affine = np.eye(4)
-    affine[:3, :3] = direction * spacing[::-1]
-    affine[:3, 3] = center - affine[:3, :3] @ ((np.asarray(shape)[::-1] - 1) / 2)
-    return affine

@@ -8,11 +8,13 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from scipy import ndimage
+from skimage.measure import marching_cubes, mesh_surface_area
 
 from mmfusion.errors import DataError
+from mmfusion.imaging.hu import CT_WINDOW
 
 _SHELLS_MM = (0, 4, 8, 12, 16, 22, 30, 42)
-_SOFT_HU, _TISSUE_HU = -150.0, -400.0
+_SOFT_HU, _TISSUE_HU, _LUNG_HU = -150.0, -400.0, -850.0
 _BALLS_MM = (6, 10, 15, 20)
 _REACH_MM = 30.0  # the lesion is looked for within this radius of the crop's centre
 _NEAR_MM = 9.0  # and has to come this close to it
@@ -20,8 +22,8 @@ _PIECE = (
     "ml",
     "diameter_mm",
     "sphericity",
-    "compactness",
     "elongation",
+    "flatness",
     "density",
     "density_sd",
     "density_core",
@@ -33,13 +35,14 @@ def crop_features(
     crops: np.ndarray,
     *,
     spacing: float = 3.0,
-    window: tuple[float, float] = (-1000.0, 400.0),
+    window: tuple[float, float] = CT_WINDOW,
     index: Sequence[object] | None = None,
 ) -> pd.DataFrame:
     """Interpretable descriptors of tumour crops.
 
     Density by distance from the centre, soft tissue within balls, and the piece of tissue at the centre (above -400
-    HU, within 30 mm): size, surface, elongation, density, texture and sharpness.
+    HU, within 30 mm): size, shape, density, texture and sharpness. Sphericity, elongation and flatness are those of
+    the Image Biomarker Standardisation Initiative (Zwanenburg et al. 2020, Radiology): 1 for a ball, less for others.
 
     Parameters
     ----------
@@ -117,19 +120,23 @@ def _piece(piece: np.ndarray, hu: np.ndarray, edge: np.ndarray, spacing: float) 
         return {f"piece_{name}": 0.0 for name in _PIECE}
     points = np.argwhere(piece) * spacing
     volume = len(points) * spacing**3
-    padded = np.pad(piece, 1)
-    faces = sum(np.count_nonzero(np.diff(padded, axis=axis)) for axis in range(3))
+    # its surface lies between voxels, as their partial volume says; where other tissue was cut off, halfway
+    alone = np.where(piece | (hu <= _TISSUE_HU), hu, _LUNG_HU)
+    padded = np.pad(alone, 1, constant_values=_LUNG_HU)
+    vertices, faces, _, _ = marching_cubes(padded, _TISSUE_HU, spacing=(spacing,) * 3)
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    enclosed = abs(np.sum(a * np.cross(b, c))) / 6  # of the tetrahedra from the origin to every face
     centred = points - points.mean(axis=0)
-    spread = np.sqrt(np.maximum(np.linalg.eigvalsh(centred.T @ centred / len(points)), 0) + spacing**2 / 12)
-    diameter = 2 * (3 * volume / (4 * np.pi)) ** (1 / 3)
+    # the spread of a voxel itself, so that a piece of one is a ball
+    least, minor, major = np.sqrt(np.linalg.eigvalsh(centred.T @ centred / len(points)) + spacing**2 / 12)
     core = ndimage.binary_erosion(piece)
     rim = piece & ~core
     values = (
         volume / 1000,
-        diameter,
-        np.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / (faces * spacing**2),
-        diameter / (2 * np.linalg.norm(centred, axis=1).max() + spacing),
-        spread[-1] / spread[0],
+        2 * (3 * volume / (4 * np.pi)) ** (1 / 3),
+        np.pi ** (1 / 3) * (6 * enclosed) ** (2 / 3) / mesh_surface_area(vertices, faces),
+        minor / major,
+        least / major,
         hu[piece].mean(),
         hu[piece].std(),
         hu[core].mean() if core.any() else hu[piece].max(),

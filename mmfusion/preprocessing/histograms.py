@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from mmfusion.errors import DataError
-from mmfusion.imaging.quantiles import match, quantiles
+from mmfusion.imaging.quantiles import match_histogram, quantiles
 from mmfusion.preprocessing.base import Stateful
 
 _LEVELS = np.linspace(0.02, 0.98, 25)
@@ -58,7 +58,7 @@ class HistogramMatching(Stateful):
                     target += [*reference]
                 source += [high]
                 target += [high]
-            crop[...] = match(crop, np.array(source), np.array(target))
+            crop[...] = match_histogram(crop, np.array(source), np.array(target))
         return out
 
     def _bands(self) -> list[tuple[float, float]]:

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging.cache import cached, fingerprint
 from mmfusion.imaging.files import read, read_crop
+from mmfusion.imaging.hu import CT_WINDOW
 from mmfusion.imaging.lungs import lung_field
-from mmfusion.imaging.restoration import Identity, Restorer, around, make_restorer
+from mmfusion.imaging.restoration import Identity, Restorer, make_restorer
 from mmfusion.imaging.volume import Volume
 from mmfusion.preprocessing.base import FoldFitted
 from mmfusion.preprocessing.histograms import HistogramMatching
 
 MODES = ("tumour", "lung")
-WINDOW = (-1000.0, 400.0)
 _VERSION = 3  # of what a crop is: a new number makes cached ones again
 _MARGIN_MM = 10.0  # round the lungs
 _CONTEXT_MM = 16.0  # round a crop, for a restorer to see
 SPLIT_HU = -500.0  # between lung and tissue, whose histograms are matched apart
-_SEEDS = ("seed_x", "seed_y", "seed_z")
 
 
 class SeedWarning(UserWarning):
@@ -36,7 +36,7 @@ def standard_crop(
     center_mm: Sequence[float] | None = None,
     side: int = 32,
     spacing: float = 3.0,
-    window: tuple[float, float] = WINDOW,
+    window: tuple[float, float] = CT_WINDOW,
     *,
     mode: str = "tumour",
     restore: str | Mapping[str, object] = "identity",
@@ -126,7 +126,7 @@ class ScanTransformer(FoldFitted):
         self,
         side: int = 32,
         spacing: float = 3.0,
-        window: tuple[float, float] = WINDOW,
+        window: tuple[float, float] = CT_WINDOW,
         mode: str = "tumour",
         *,
         restore: str | Mapping[str, object] = "identity",
@@ -158,7 +158,7 @@ class ScanTransformer(FoldFitted):
         if len(frame) and (now := make_restorer(self.restore).key()) != before:
             raise DataError("scans would not be restored as in fit", expected=before, got=now)
         out = self._read(frame)
-        self._warn([patient for patient, row in frame.iterrows() if _seed(row, patient) is None])
+        self._warn([patient for patient, row in frame.iterrows() if scan_of(row)[2] is None])
         matching = getattr(self, "matching_", None)
         return out if matching is None else matching.transform(out)
 
@@ -167,9 +167,9 @@ class ScanTransformer(FoldFitted):
         names = ("side", "spacing", "window", "mode", "restore")
         options = {name: getattr(self, name) for name in names}
         for k, (patient, row) in enumerate(frame.iterrows()):
-            path, center, series = row["volume"], _seed(row, patient), row.get("volume_part")
+            path, series, seed = scan_of(row)
             try:
-                out[k, 0] = standard_crop(path, center, series=None if pd.isna(series) else series, **options)
+                out[k, 0] = standard_crop(path, seed, series=series, **options)
             except ScanError as error:
                 error.patient = error.patient or patient
                 raise
@@ -211,38 +211,17 @@ def _crop(
         if center is not None and not restored:
             return _windowed(read_crop(scan, center, size, size / side, series=series, fill=window[0]), window)
         scan = read(scan, series)
-    _expect_hu(scan)
+    scan.expect("HU")
     if center is None:
         field = lung_field(scan, _MARGIN_MM)
         center = field.center_mm
         size = field.size_mm if mode == "lung" else size
     if restored:
-        scan = restorer(around(scan, center, size + 2 * _CONTEXT_MM))
+        scan = restorer(scan.around(center, size + 2 * _CONTEXT_MM))
     return _windowed(scan.crop(center, size, size / side, fill=window[0]), window)
 
 
-def _expect_hu(scan: Volume) -> None:
-    if scan.unit != "HU":
-        raise ScanError("not a CT", expected="a volume in HU", got=scan.unit)
-
-
 def _windowed(scan: Volume, window: tuple[float, float]) -> np.ndarray:
-    _expect_hu(scan)
+    scan.expect("HU")
     low, high = window
     return np.clip((scan.array - low) / (high - low), 0, 1, dtype=np.float32)
-
-
-def _seed(row: pd.Series, patient: object) -> tuple[float, float, float] | None:
-    """The patient's seed in LPS mm; None where there is none."""
-    cells = [row.get(column) for column in _SEEDS]
-    given = [not pd.isna(cell) and cell is not None for cell in cells]
-    if not any(given):
-        return None
-    try:
-        if all(given) and np.isfinite(point := tuple(float(cell) for cell in cells)).all():
-            return point
-    except (TypeError, ValueError):
-        pass
-    raise DataError(
-        "not a seed", patient=patient, column=", ".join(_SEEDS), expected="three numbers, LPS mm", got=cells
-    )

@@ -93,7 +93,7 @@ def test_options_are_kept_and_have_a_key(restorer, options):
 
 
 def test_bad_input(restorer, scan, options):
-    with pytest.raises(ScanError, match=r"only CT can be restored.*got SUVbw"):
+    with pytest.raises(ScanError, match=r"not a CT.*got SUVbw"):
         restorer(replace(scan, unit="SUVbw"))
     holes = scan.array.copy()
     holes[1, 2, 3] = np.nan

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import mmfusion as mf
-from mmfusion.data.scans import open_scan
-from mmfusion.errors import ScanError
+from mmfusion.data.scans import open_scan, scan_of
+from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging import Volume, write_nifti, write_rtstruct
 from mmfusion.preprocessing.scans import ScanTransformer
 from tests.imaging.dicoms import write_series
@@ -86,3 +86,26 @@ def test_the_voxels_round_a_point_are_the_scans_own(tmp_path):
     near = opened.around(6.0)
     np.testing.assert_array_equal(near.array, array[3:6, 1:8, 7:14])
     np.testing.assert_allclose(near.center_mm, opened.seed)
+    assert opened.around(0.5).array.tolist() == [[[array[4, 4, 10]]]]
+
+
+def test_what_a_row_says_of_a_scan():
+    def row(**cells):
+        return pd.Series({"volume": "a.zip", **cells}, name="A", dtype=object)
+
+    seed = {"seed_x": "1.5", "seed_y": 2, "seed_z": 3.0}
+    assert scan_of(row(volume_part=np.nan, **seed)) == ("a.zip", None, (1.5, 2.0, 3.0))
+    assert scan_of(row(volume_part="2")) == ("a.zip", "2", None)
+    assert scan_of(row(seed_x=np.nan, seed_y=None, seed_z=pd.NA)) == ("a.zip", None, None)
+    for half in ({"seed_y": np.nan}, {"seed_x": None, "seed_z": pd.NA}, {"seed_x": "left"}, {"seed_z": np.inf}):
+        with pytest.raises(DataError, match=r"patient A, column seed_x, seed_y, seed_z: not a seed"):
+            scan_of(row(**seed | half))
+    with pytest.raises(DataError, match=r"patient A, column volume: no scan"):
+        scan_of(row(volume=np.nan, **seed))
+
+
+def test_half_a_seed_is_not_taken_for_none(folder):
+    cohort = mf.load_cohort(folder[0] / "manifest.csv")
+    half = cohort.with_features("ct", pd.DataFrame({"seed_x": [1.0]}, index=["A"]))
+    with pytest.raises(DataError, match=r"patient A.*not a seed"):
+        open_scan(half, "A")

@@ -87,9 +87,9 @@ def test_intensities():
 
 def test_bad_input():
     scan = volume()
-    with pytest.raises(ScanError, match=r"a seed outside the scan.*LPS"):
+    with pytest.raises(ScanError, match=r"a point outside the scan.*LPS"):
         foundation_crop(scan, (1e4, 0, 0))
-    with pytest.raises(ScanError, match="a seed outside the scan"):
+    with pytest.raises(ScanError, match="a point outside the scan"):
         foundation_crop(scan, (np.nan, 0, 0))
     with pytest.raises(ScanError, match="not a CT"):
         foundation_crop(Volume(scan.array, scan.affine, "PT", "SUVbw"), scan.center_mm)

@@ -64,7 +64,7 @@ def test_random_weights_are_stamped(encoder):
 
 def test_bad_input(encoder, tiny, tmp_path, monkeypatch):
     path = write_scan(tmp_path / "scan.nii.gz")
-    with pytest.raises(ScanError, match=r"scan\.nii\.gz: a seed outside the scan.*LPS"):
+    with pytest.raises(ScanError, match=r"scan\.nii\.gz: a point outside the scan.*LPS"):
         encoder.encode(path, (500, 0, 0))
     with pytest.raises(ScanError, match="absent"):
         encoder.encode(tmp_path / "absent.nii.gz", SEED)

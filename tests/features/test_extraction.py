@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def test_of_a_manifest(cohort, encoder, tmp_path):
 def test_of_a_table_as_fmcib_takes_it(cohort, encoder, tmp_path):
     table = pd.DataFrame({"image_path": [p.rsplit("/", 1)[1] for p in cohort.table["ct", "volume"]], "stage": "I"})
     table[["coordX", "coordY", "coordZ"]] = SEED
-    table.loc[0, "coordX"] = np.nan
+    table.loc[0, ["coordX", "coordY", "coordZ"]] = np.nan
     with pytest.raises(DataError, match="no column of patient ids"):
         table.to_csv(tmp_path / "seeds.csv")
         run_extract(tmp_path / "seeds.csv", encoder)
@@ -97,6 +98,14 @@ def test_of_a_table_as_fmcib_takes_it(cohort, encoder, tmp_path):
     result = run_extract(tmp_path / "seeds.csv", encoder)
     assert list(result.features.index) == ["P1", "P3", "P4"]
     assert result.failures["error"].tolist()[0] == "no seed"
+
+
+def test_half_a_seed_is_an_error(cohort, encoder, tiny):
+    half = cohort.table.copy()
+    half.loc["P3", ("ct", "seed_y")] = np.nan
+    with pytest.raises(DataError, match=r"patient P3.*not a seed"):
+        run_extract(replace(cohort, table=half), encoder)
+    assert not tiny  # before anything is encoded
 
 
 @pytest.mark.parametrize("name", ["features.csv", "features.csv.gz"])

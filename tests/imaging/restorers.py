@@ -32,7 +32,7 @@ def write_network(path, seed=0):
     """A state of cellpose's restoration network with random weights that do something."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("cellpose")
-    from mmfusion.imaging.guests import undisturbed
+    from mmfusion.imaging.isolation import undisturbed
 
     with undisturbed():
         from cellpose.resnet_torch import CPnet

@@ -260,5 +260,5 @@ def test_voxels_of_another_unit(tmp_path):
         image.to_filename(tmp_path / "v.nii")
         if unit == "micron":
             np.testing.assert_allclose(read(tmp_path / "v.nii").spacing, SPACING, atol=1e-6)
-    with pytest.raises(ScanError, match=r"v.nii: an absurd size of voxels .*2500 x 800 x 700"):
+    with pytest.raises(ScanError, match=r"v.nii: implausible voxel size .*2500 x 800 x 700"):
         read(tmp_path / "v.nii")

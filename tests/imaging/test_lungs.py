@@ -158,7 +158,7 @@ def test_only_ct_has_lungs():
 def r231(tmp_path_factory):
     """R231's network with weights that call dark voxels lung: made here, for the published ones are 119 MB."""
     torch, lungmask = pytest.importorskip("torch"), None
-    from mmfusion.imaging.guests import undisturbed
+    from mmfusion.imaging.isolation import undisturbed
 
     with undisturbed("lungmask"):
         lungmask = pytest.importorskip("lungmask")

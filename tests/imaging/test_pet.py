@@ -132,12 +132,12 @@ def test_every_slice_has_its_own_slope(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"PatientWeight": None}, r"column PatientWeight: SUV cannot be had .*kg; got nothing"),
-        ({"PatientWeight": 0}, "PatientWeight: SUV cannot be had .*got 0"),
-        ({"PatientWeight": 70_000}, "PatientWeight: SUV cannot be had"),  # grams
-        ({"tracer__RadionuclideTotalDose": None}, "RadionuclideTotalDose: SUV cannot be had .*got nothing"),
-        ({"tracer__RadionuclideTotalDose": 350}, "RadionuclideTotalDose: SUV cannot be had .*Bq; got 350"),  # MBq
-        ({"tracer__RadionuclideHalfLife": None}, "RadionuclideHalfLife: SUV cannot be had"),
+        ({"PatientWeight": None}, r"column PatientWeight: SUV cannot be computed .*kg; got nothing"),
+        ({"PatientWeight": 0}, "PatientWeight: SUV cannot be computed .*got 0"),
+        ({"PatientWeight": 70_000}, "PatientWeight: SUV cannot be computed"),  # grams
+        ({"tracer__RadionuclideTotalDose": None}, "RadionuclideTotalDose: SUV cannot be computed .*got nothing"),
+        ({"tracer__RadionuclideTotalDose": 350}, "RadionuclideTotalDose: SUV cannot be computed .*Bq; got 350"),  # MBq
+        ({"tracer__RadionuclideHalfLife": None}, "RadionuclideHalfLife: SUV cannot be computed"),
         ({"tracer__RadionuclideHalfLife": 109.77}, "activity that has decayed .*60 min after"),  # minutes
         ({"tracer__RadiopharmaceuticalStartTime": None}, "no time of injection"),
         ({"tracer__RadiopharmaceuticalStartTime": "lunch"}, "RadiopharmaceuticalStartTime: not a date or time"),

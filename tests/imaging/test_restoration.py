@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmfusion.errors import MMFusionError, ScanError, WeightsUnavailable
 from mmfusion.imaging import Volume
-from mmfusion.imaging.quantiles import match, quantiles
-from mmfusion.imaging.restoration import around, compare_restorers, difference, make_restorer, noise_hu, restore
+from mmfusion.imaging.quantiles import match_histogram, quantiles
+from mmfusion.imaging.restoration import NonLocalMeans, compare_restorers, difference, make_restorer, noise_hu, restore
 from mmfusion.imaging.restoration import cellpose as adapter
 from tests.imaging.restorers import NOISE, noisy, truth, write_network
 
@@ -92,17 +92,14 @@ def test_options_may_come_in_a_mapping():
     np.testing.assert_array_equal(restore(scan).array, scan.array)
 
 
-def test_a_box_is_cut_out_as_it_is():
-    scan = noisy(truth(spacing=(2.0, 1.0, 1.0))[0])
-    box = around(scan, (5, 0, 0), (12, 10, 8))
-    low = np.round(scan.mm_to_voxel(box.affine[:3, 3])).astype(int)
-    inside = tuple(slice(a, a + n) for a, n in zip(low[::-1], box.shape))
-    np.testing.assert_array_equal(box.array, scan.array[inside])
-    np.testing.assert_allclose(box.center_mm, (5, 0, 0), atol=1.1)
-    assert all(n * s >= mm for n, s, mm in zip(box.shape, box.spacing, (12, 10, 8)))
-    assert around(scan, (0, 0, 0), 1000).shape == scan.shape
-    with pytest.raises(ScanError, match="outside the scan"):
-        around(scan, (1000, 0, 0), 10)
+def test_options_are_not_put_on_top_of_a_restorer_that_is_made():
+    scan = truth()[0]
+    with pytest.raises(MMFusionError, match=r"options beside a restorer .*got strength beside NonLocalMeans\("):
+        restore(scan, NonLocalMeans(), strength=1.0)
+    np.testing.assert_array_equal(
+        restore(noisy(scan), {"name": "nlm", "patch": 3}, strength=0.5).array,
+        restore(noisy(scan), NonLocalMeans(strength=0.5)).array,
+    )
 
 
 def test_a_difference_is_on_one_grid():
@@ -114,12 +111,13 @@ def test_a_difference_is_on_one_grid():
 # --- distributions ------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_match_gives_the_distribution_and_keeps_the_order(seed, ties):
     rng = np.random.default_rng(seed)
     source, target = rng.normal(size=3000), rng.gamma(2, 100, 3000) - 900
     source = np.round(source) if ties else source
-    out = match(source, quantiles(source), quantiles(target))
+    out = match_histogram(source, quantiles(source), quantiles(target))
     order = np.argsort(source, kind="stable")
     assert (np.diff(out[order]) >= 0).all()
     assert target.min() - 0.1 <= out.min() and out.max() <= target.max() + 0.1
@@ -147,7 +145,7 @@ def scan():
 
 def test_modes_are_those_of_the_package():
     pytest.importorskip("cellpose")
-    from mmfusion.imaging.guests import undisturbed
+    from mmfusion.imaging.isolation import undisturbed
 
     with undisturbed():
         from cellpose.denoise import MODEL_NAMES
@@ -157,7 +155,7 @@ def test_modes_are_those_of_the_package():
 def test_the_network_is_run_as_cellpose_runs_it(weights, scan):
     import torch
 
-    from mmfusion.imaging.guests import undisturbed
+    from mmfusion.imaging.isolation import undisturbed
 
     image = np.random.default_rng(0).random((3, 48, 52), dtype=np.float32)
     restorer = make_restorer({"name": "cellpose", "weights": weights})
@@ -304,6 +302,21 @@ def test_a_change_of_the_prediction_is_seen():
     assert found.table.loc["identity", "shift"] == 0 < found.table.loc["nlm", "shift"]
 
 
+def test_restorers_of_one_name_are_told_apart():
+    clean, _ = truth((4, 24, 28))
+    chosen = [{"name": "nlm", "strength": 0.5}, NonLocalMeans(strength=2.0, patch=5), "identity", "nlm", "identity"]
+    found = compare_restorers(noisy(clean), chosen)
+    names = ["nlm strength=0.5 patch=3", "nlm strength=2.0 patch=5", "identity", "nlm strength=0.8 patch=3"]
+    assert list(found.deltas) == [*names, "identity #2"] == list(found.table.index[1:])
+    assert found.table["mean_abs_delta_hu"].nunique() == 4  # of the input and both identities, nothing
+
+
+def test_by_default_those_that_need_no_weights():
+    clean, _ = truth((4, 24, 28))
+    assert adapter.CellposeRestorer.needs_weights and not NonLocalMeans.needs_weights
+    assert list(compare_restorers(clean).deltas) == ["identity", "bilateral", "nlm", "wavelet"]
+
+
 def test_volumes_on_different_grids_are_not_compared():
     with pytest.raises(ScanError, match="different grids"):
         compare_restorers(truth()[0], ["identity"], reference=truth((8, 40, 44))[0])
@@ -316,7 +329,7 @@ def test_real_nodule_keeps_its_contrast(shared_data):
 
     seeds = pd.read_csv(shared_data / "nsclc_radiogenomics" / "fmcib_seeds.csv", index_col="Case ID")
     seed = seeds.loc["R01-001", ["coordX", "coordY", "coordZ"]].to_numpy(dtype=float)
-    scan = around(read(shared_data / "nsclc_radiogenomics" / "ct" / "R01-001.zip"), seed, 40)
+    scan = read(shared_data / "nsclc_radiogenomics" / "ct" / "R01-001.zip").around(seed, 40)
     table = compare_restorers(scan, point=seed).table
     assert table.loc["input", "contrast_hu"] == pytest.approx(632, abs=5)
     np.testing.assert_allclose(table["contrast_hu"], table.loc["input", "contrast_hu"], rtol=0.01)

@@ -128,7 +128,7 @@ def test_list_series(study):
         del ds.PatientWeight
 
     write_series(study / "2", np.abs(HU), series="p", modality="PT", change=no_weight)
-    assert "PatientWeight: SUV cannot be had" in list_series(study / "2").problem.item()
+    assert "PatientWeight: SUV cannot be computed" in list_series(study / "2").problem.item()
     assert list_series(zipped(study, study.with_suffix(".zip"))).uid.tolist() == table.index.tolist()
     with pytest.raises(ScanError, match="no such scan"):
         list_series(study / "none")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging import Volume
+from mmfusion.imaging.affine import corners
 
 mm = st.floats(1.0, 4.0)
 spacings = st.tuples(mm, mm, mm)
@@ -72,6 +73,33 @@ def test_mass_is_kept_by_a_crop_of_an_oblique_scan(spacing, new, degrees, axis):
     crop = volume.crop((0.3, -0.7, 0.4), 2 * radius + 6 * new, new, fill=-860)
     mass = (crop.array.astype(float) + 860).sum() / 900 * np.prod(crop.spacing) / 1000
     assert mass == pytest.approx(sphere_ml(radius), rel=0.03)
+
+
+def test_the_voxels_round_a_point_are_as_they_were():
+    array = np.random.default_rng(0).integers(-1000, 900, (16, 40, 44)).astype(np.int16)
+    affine = affine_of((2, 1, 1))
+    affine[:3, 3] = (-21.5, -19.5, -15)
+    scan = Volume(array, affine, series_uid="1.2")
+    box = scan.around((5, 0, 0), (12, 10, 8))
+    low = np.round(scan.mm_to_voxel(box.affine[:3, 3])).astype(int)
+    inside = tuple(slice(a, a + n) for a, n in zip(low[::-1], box.shape))
+    np.testing.assert_array_equal(box.array, scan.array[inside])
+    assert (box.array.dtype, box.series_uid) == (np.int16, "1.2")
+    np.testing.assert_allclose(box.center_mm, (5, 0, 0), atol=1.1)
+    assert all(n * s >= mm for n, s, mm in zip(box.shape, box.spacing, (12, 10, 8)))
+    whole = scan.around((0, 0, 0), 1000)
+    np.testing.assert_array_equal(whole.array, array)
+    np.testing.assert_array_equal(whole.affine, affine)
+
+
+@settings(max_examples=30, deadline=None)
+@given(spacings, st.floats(-40, 40), st.integers(0, 2), *turns)
+def test_a_box_along_lps_is_within_the_voxels_round_its_center(spacing, degrees, axis, order, signs):
+    scan = ball(20, spacing, rotation(degrees, axis) @ turned(order, signs), unit="HU")
+    box = scan.around((1, 2, 3), (6, 8, 10))
+    assert all(box.contains(corner) for corner in corners((-4, -2, 0), (6, 6, 6)).T)
+    np.testing.assert_array_equal(box.array, scan.on_grid(box.affine, box.shape).array)
+    assert all(a <= b for a, b in zip(box.shape, scan.shape))
 
 
 @settings(max_examples=50, deadline=None)
@@ -183,8 +211,23 @@ def test_questions_that_have_no_answer():
         volume.crop((-100, -200, 300), 5)
     with pytest.raises(ScanError, match="outside the scan"):
         volume.crop((np.nan, 200, 300), 5)
+    with pytest.raises(ScanError, match=r"outside the scan .*x 100 to 106.*LPS"):
+        volume.around((-100, -200, 300), 5)
+    for point in (100, 200), 7.0, [[100, 200, 300]]:
+        with pytest.raises(ScanError, match="outside the scan"):
+            volume.expect_inside(point)
+    inside = volume.expect_inside((100, 200, 300))
+    assert inside.dtype == np.float64 and inside.tolist() == [100, 200, 300]
+    for size in (-1, np.inf, (1, np.nan, 1)):
+        with pytest.raises(ScanError, match="size_mm out of range"):
+            volume.around((100, 200, 300), size)
     with pytest.raises(ScanError, match="spacing out of range"):
         volume.resample((1, 0, 1))
+    volume.expect("HU")
+    with pytest.raises(ScanError, match=r"column lesion: not a mask .*expected a Volume of unit mask; got HU"):
+        volume.expect("mask", "lesion")
+    with pytest.raises(ScanError, match="not a PET"):
+        volume.expect("SUVbw")
     with pytest.raises(ScanError, match="not a mask"):
         volume.volume_ml()
     with pytest.raises(ScanError, match="empty mask"):

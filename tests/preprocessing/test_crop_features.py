@@ -27,7 +27,8 @@ def test_a_ball_is_measured(diameter):
     got = row(with_ball(diameter))
     assert got["piece_diameter_mm"] == pytest.approx(diameter, rel=0.1)
     assert got["piece_ml"] == pytest.approx(np.pi / 6 * diameter**3 / 1000, rel=0.3)
-    assert got["piece_elongation"] == pytest.approx(1, abs=0.02)
+    assert got[["piece_elongation", "piece_flatness"]].tolist() == pytest.approx([1, 1], abs=0.02)
+    assert 0.9 < got["piece_sphericity"] <= 1
     assert got["density_0_4mm"] == pytest.approx(30, abs=60)
     assert got["density_30_42mm"] == pytest.approx(-850, abs=1)
 
@@ -38,9 +39,21 @@ def test_what_the_numbers_mean():
     assert solid["piece_rim_edge"] > faint["piece_rim_edge"]
     assert solid["soft_share_6mm"] == 1
     assert faint["soft_share_6mm"] == 0
-    assert row(with_ball(24, stretch=1.8))["piece_elongation"] > 1.6
+    long = row(with_ball(24, stretch=1.8))
+    assert long["piece_flatness"] == pytest.approx(1.8**-1.5, abs=0.1)
+    flat = row(with_ball(36, stretch=0.5))
+    assert flat["piece_elongation"] == pytest.approx(1, abs=0.02) and flat["piece_flatness"] < 0.5
     rng = np.random.default_rng(0)
     assert row(with_ball(24) + rng.normal(0, 60, Z.shape))["edge_energy_15mm"] > solid["edge_energy_15mm"]
+
+
+@pytest.mark.parametrize("half", [12, 14, 16])
+def test_nothing_is_rounder_than_a_ball(half):
+    cube = np.where(np.maximum(np.maximum(np.abs(X), np.abs(Y)), np.abs(Z)) < half, 30.0, -850.0)
+    octahedron = np.where(np.abs(X) + np.abs(Y) + np.abs(Z) < 1.5 * half, 30.0, -850.0)
+    ball = row(with_ball(2 * half))["piece_sphericity"]
+    assert 0.95 < ball <= 1
+    assert ball > row(cube)["piece_sphericity"] > 0.8 and ball > row(octahedron)["piece_sphericity"] > 0.8
 
 
 def test_pleura_on_a_bridge_is_not_the_lesion():

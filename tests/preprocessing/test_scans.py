@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume
-from mmfusion.imaging.restoration import around, restore
+from mmfusion.imaging.restoration import restore
 from mmfusion.preprocessing import scans
 from mmfusion.preprocessing.scans import ScanTransformer, SeedWarning, standard_crop
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
@@ -196,7 +196,7 @@ def test_restored_before_it_is_resampled(scan, tmp_path):
     assert restored[8, 8, 8] == pytest.approx(plain[8, 8, 8], abs=0.03)  # the ball
     lung = (slice(0, 4),) * 3
     assert restored[lung].std() < 0.7 * plain[lung].std()
-    box = around(volume, (10, 20, 30), 16 * 3 + 32)
+    box = volume.around((10, 20, 30), 16 * 3 + 32)
     expected = standard_crop(restore(box, "nlm"), (10, 20, 30), side=16)
     np.testing.assert_array_equal(restored, expected)
     path = saved(volume, tmp_path / "a.nii.gz")

@@ -14,13 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.plausible import MAX_BYTES
 
 try:
     from isal import isal_zlib as inflater  # twice as fast
 except ImportError:  # no wheel for this machine
     inflater = zlib
 
-MAX_BYTES = 8 * 2**30  # unpacked; a thoracic CT is some 0.2 GiB
 MAX_MEMBERS = 50_000
 MAX_RATIO, RATIO_COUNTS_FROM = 100, 16 * 2**20  # CT shrinks to a half or a quarter
 _BROKEN = (

@@ -39,7 +39,7 @@ _DEEPEST = 8
 _KIND, _SYNTAX = 0x00020002, 0x00020010
 
 
-class Doubt(Exception):
+class NotWalkable(Exception):
     """What stands here is damaged, cut off, or of a kind that is not walked."""
 
 
@@ -78,19 +78,19 @@ def parse(head: bytes, wanted: Mapping[int, bytes], stop: Callable[[int], bool])
     """
     try:
         return walk_file(head, wanted, stop)
-    except Doubt:
+    except NotWalkable:
         return ask_pydicom(head, wanted, stop)
 
 
 def walk_file(head: bytes, wanted: Mapping[int, bytes], stop: Callable[[int], bool]) -> Parsed:
-    """The fast way; raises Doubt if pydicom should be asked."""
+    """The fast way; raises NotWalkable if pydicom should be asked."""
     if not looks_like_dicom(head) or head[132:140] != b"\x02\0\0\0UL\x04\0":
-        raise Doubt
+        raise NotWalkable
     body = 144 + int.from_bytes(head[140:144], "little")
     meta, _ = walk(head[:body], 144, {_KIND: b"UI", _SYNTAX: b"UI"}, lambda tag: False, explicit=True)
     syntax = meta.get(_SYNTAX)
     if not isinstance(syntax, str) or syntax in (DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian):
-        raise Doubt
+        raise NotWalkable
     values, stopped = walk(head, body, wanted, stop, explicit=syntax != ImplicitVRLittleEndian)
     return Parsed(values, meta.get(_KIND), syntax, stopped)
 
@@ -145,7 +145,7 @@ def walk(
 
     Raises
     ------
-    Doubt
+    NotWalkable
         If pydicom should be asked.
     """
     values, position, last, end = {}, start, -1, len(data)
@@ -155,16 +155,16 @@ def walk(
             if stop(tag):
                 return values, (tag, length, at)
             if tag <= last:
-                raise Doubt
+                raise NotWalkable
             last, position = tag, _after(data, length, at, explicit=explicit)
             if position > end:
-                raise Doubt
+                raise NotWalkable
             if tag in wanted and position > at:
                 value = _value(data[at:position], vr or wanted[tag])
                 if value is not None:
                     values[tag] = value
     except (struct.error, UnicodeDecodeError) as error:
-        raise Doubt from error
+        raise NotWalkable from error
     return values, None
 
 
@@ -177,7 +177,7 @@ def _element(data: bytes, position: int, *, explicit: bool) -> tuple[int, bytes 
     if vr in _SHORT:
         return group << 16 | element, vr, length, position + 8
     if vr not in _LONG:
-        raise Doubt
+        raise NotWalkable
     return group << 16 | element, vr, _LENGTH.unpack_from(data, position + 8)[0], position + 12
 
 
@@ -186,14 +186,14 @@ def _after(data: bytes, length: int, at: int, depth: int = 0, *, explicit: bool)
     if length != _UNDEFINED:
         return at + length
     if depth > _DEEPEST:
-        raise Doubt
+        raise NotWalkable
     while True:
         group, element, length = _IMPLICIT.unpack_from(data, at)
         tag, at = group << 16 | element, at + 8
         if tag == _ENDS:
             return at
         if tag != _ITEM:
-            raise Doubt
+            raise NotWalkable
         if length != _UNDEFINED:
             at += length
             continue
@@ -210,7 +210,7 @@ def _value(data: bytes, vr: bytes) -> object:
     if vr in _TEXTS:
         text = data.decode("ascii").strip(" \0")
         return None if not text else [t.strip() for t in text.split("\\")] if "\\" in text else text
-    raise Doubt
+    raise NotWalkable
 
 
 def _converted(ds: Dataset) -> dict[int, object]:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.affine import stacked
 from mmfusion.imaging.dicom.headers import Header
 
 _HINT_TILT = "resample the scan to an upright grid first; slices may not be stacked as they are"
 _NEEDED = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
 _ALIKE = {"Rows": 0, "Columns": 0, "PixelSpacing": 1e-3, "ImageOrientationPatient": 1e-3}  # tag -> tolerance
-SANE_MM = (0.01, 100)  # sizes of a voxel that are not absurd
+PLAUSIBLE_MM = (0.01, 100)  # sizes of a voxel
 
 
 def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], np.ndarray]:
@@ -37,7 +38,7 @@ def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], n
     ------
     ScanError
         On slices of different shape, orientation or pixel spacing; doubled, missing or unevenly spaced ones; a
-        tilted gantry; values that are absurd.
+        tilted gantry; implausible values.
     """
     for header in slices:
         header.expect(_NEEDED)
@@ -50,21 +51,18 @@ def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], n
             raise header.error("a slice unlike the others", tag, expected=expected, got=got)
     row, column = _orientation(slices[0], placed["ImageOrientationPatient"][0])
     y_mm, x_mm = placed["PixelSpacing"][0]
-    if not all(SANE_MM[0] <= mm <= SANE_MM[1] for mm in (y_mm, x_mm)):
-        raise slices[0].error("an absurd size of pixels", "PixelSpacing", expected="mm", got=[y_mm, x_mm])
+    if not all(PLAUSIBLE_MM[0] <= mm <= PLAUSIBLE_MM[1] for mm in (y_mm, x_mm)):
+        raise slices[0].error("implausible pixel size", "PixelSpacing", expected="mm", got=[y_mm, x_mm])
     normal = np.cross(row, column)
     position = placed["ImagePositionPatient"]
     depth = position @ normal
     order = np.argsort(depth, kind="stable")
     slices, position, depth = [slices[i] for i in order], position[order], depth[order]
     if np.abs(position).max() > 1e5:
-        raise slices[0].error("an absurd place", "ImagePositionPatient", expected="mm", got=position[0].tolist())
+        got = position[0].tolist()
+        raise slices[0].error("implausible slice position", "ImagePositionPatient", expected="mm", got=got)
     _check_tilt(slices, position, normal, min(y_mm, x_mm), path)
-    step = _step(slices, depth)
-    affine = np.eye(4)
-    affine[:3, :3] = np.column_stack([row * x_mm, column * y_mm, normal * step])
-    affine[:3, 3] = position[0]
-    return slices, affine
+    return slices, stacked(row, column, (_step(slices, depth), y_mm, x_mm), position[0])
 
 
 def _orientation(header: Header, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +95,7 @@ def _step(slices: list[Header], depth: np.ndarray) -> float:
     """Distance of slices, mm; of a single one, its thickness."""
     if len(slices) == 1:
         thickness = slices[0].number("SpacingBetweenSlices") or slices[0].number("SliceThickness") or 0.0
-        if not SANE_MM[0] <= abs(thickness) <= SANE_MM[1]:
+        if not PLAUSIBLE_MM[0] <= abs(thickness) <= PLAUSIBLE_MM[1]:
             raise slices[0].error("a single slice without thickness", "SliceThickness", got=thickness or None)
         return abs(thickness)
     gaps = np.diff(depth)
@@ -114,8 +112,8 @@ def _step(slices: list[Header], depth: np.ndarray) -> float:
         odd = np.array([drift.argmax() - 1]) if drift.max() > max(0.25 * step, 0.05) else odd
     if odd.size:
         _complain(slices, depth, int(odd[0]), usual)
-    if step > SANE_MM[1]:
-        raise ScanError("absurd distances of slices", file=slices[0].name, got=f"{step:.4g} mm")
+    if step > PLAUSIBLE_MM[1]:
+        raise ScanError("implausible slice spacing", file=slices[0].name, got=f"{step:.4g} mm")
     return step
 
 

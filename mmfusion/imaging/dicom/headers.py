@@ -24,7 +24,7 @@ _KEYWORDS = (
     "FrameOfReferenceUID", "Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
     "SliceThickness", "SpacingBetweenSlices", "GantryDetectorTilt", "SamplesPerPixel", "NumberOfFrames",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "PatientID",
     "Units", "SUVType", "SeriesType", "CorrectedImage", "AttenuationCorrectionMethod", "DecayCorrection",
     "PatientWeight", "SeriesDate", "SeriesTime", "AcquisitionDate", "AcquisitionTime", "FrameReferenceTime",
     "ActualFrameDuration", "RadiopharmaceuticalInformationSequence",

@@ -37,7 +37,7 @@ def suv_factors(slices: Sequence[Header]) -> list[float]:
     Raises
     ------
     ScanError
-        If the header does not allow it: no or an absurd weight, dose, half-life or time; no correction for
+        If the header does not allow it: no or an implausible weight, dose, half-life or time; no correction for
         attenuation or decay; units of another kind; an SUV normalised by something else than weight.
     """
     first = slices[0]
@@ -111,7 +111,7 @@ def _tracer(header: Header) -> Header:
     item = header.value(tag)
     if not isinstance(item, dict) or not item:
         hint = "export the series with its radiopharmaceutical information"
-        raise header.error("SUV cannot be had: nothing is said of the dose", tag, hint=hint)
+        raise header.error("SUV cannot be computed: nothing is said of the dose", tag, hint=hint)
     return Header(header.member, item, header.syntax, None, None)
 
 
@@ -121,7 +121,7 @@ def _within(header: Header, tag: str, limits: tuple[float, float], unit: str) ->
         got = "nothing" if value is None else f"{value:g}"
         expected = f"{limits[0]:g} to {limits[1]:g} {unit}"
         hint = "put it right in the headers, from the scan's protocol"
-        raise header.error("SUV cannot be had", tag, expected=expected, got=got, hint=hint)
+        raise header.error("SUV cannot be computed", tag, expected=expected, got=got, hint=hint)
     return value
 
 
@@ -136,8 +136,9 @@ def _uptake_seconds(slices: Sequence[Header], half_life: float) -> float:
     if of_day is None and stamp is not None:
         of_day = (stamp - stamp.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
     if of_day is None:
+        problem, tag = "SUV cannot be computed: no time of injection", "RadiopharmaceuticalStartDateTime"
         hint = "put RadiopharmaceuticalStartTime into the headers, from the scan's protocol"
-        raise tracer.error("SUV cannot be had: no time of injection", "RadiopharmaceuticalStartDateTime", hint=hint)
+        raise tracer.error(problem, tag, hint=hint)
     midnight = scan.replace(hour=0, minute=0, second=0, microsecond=0)
     return ((scan - midnight).total_seconds() - of_day) % _DAY
 
@@ -157,8 +158,9 @@ def _scan_start(slices: Sequence[Header], half_life: float) -> datetime:
         return min(counted)
     if known:
         return min(known)
+    problem = "SUV cannot be computed: no time of the scan"
     hint = "put SeriesDate and SeriesTime into the headers, from the scan's protocol"
-    raise first.error("SUV cannot be had: no time of the scan", "SeriesTime", expected="when it started", hint=hint)
+    raise first.error(problem, "SeriesTime", expected="when it started", hint=hint)
 
 
 def _counted_from(header: Header, acquired: datetime | None, half_life: float) -> datetime | None:

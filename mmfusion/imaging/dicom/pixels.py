@@ -16,7 +16,6 @@ from pydicom.uid import UID
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.headers import DAMAGED, Header, unreadable
 
-AIR_HU = -1024  # what padding becomes; the lowest value that a scanner measures
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding let go of the interpreter
 
 
@@ -53,7 +52,7 @@ class SlicedArray:
     scaling : Scaling
         Stored values to HU or SUV.
     order, flip
-        How the stored axes are turned; see `mmfusion.imaging.volume.lps_axes`.
+        How the stored axes are turned; see `mmfusion.imaging.affine.lps_axes`.
     """
 
     ndim = 3

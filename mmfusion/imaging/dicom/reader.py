@@ -12,18 +12,20 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import ScanError, ScanWarning
-from mmfusion.imaging.dicom.archive import MAX_BYTES, members
+from mmfusion.imaging.affine import lps_axes, spacing_of
+from mmfusion.imaging.dicom.archive import members
 from mmfusion.imaging.dicom.headers import Header
 from mmfusion.imaging.dicom.pet import suv_factors
-from mmfusion.imaging.dicom.pixels import AIR_HU, Scaling, SlicedArray, stored_shape
-from mmfusion.imaging.dicom.series import Rules, Series, choose, find_series
-from mmfusion.imaging.plausible import check_values, looked_at
-from mmfusion.imaging.volume import Volume, lps_axes
+from mmfusion.imaging.dicom.pixels import Scaling, SlicedArray, stored_shape
+from mmfusion.imaging.dicom.series import Series, SeriesRules, choose_series, find_series
+from mmfusion.imaging.hu import PADDING_HU
+from mmfusion.imaging.plausible import check_size, check_values, sampled_slices
+from mmfusion.imaging.volume import Volume
 
 _UNITS = {"CT": "HU", "PT": "SUVbw"}
 
 
-def read_series(path: str | Path, series: Rules = None) -> Volume:
+def read_series(path: str | Path, series: SeriesRules = None) -> Volume:
     """Read a CT or PET series; see `mmfusion.imaging.read`."""
     with open_series(path, series) as volume:
         return replace(volume, array=volume.array[:, :, :])
@@ -35,7 +37,7 @@ def read_series_crop(
     size_mm: float | Sequence[float],
     spacing: float | Sequence[float] | None = None,
     *,
-    series: Rules = None,
+    series: SeriesRules = None,
     fill: float | None = None,
 ) -> Volume:
     """Read a box of a CT or PET series; see `mmfusion.imaging.read_crop`."""
@@ -77,7 +79,7 @@ def _look(series: Series, path: Path) -> tuple[object, ...]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ScanWarning)
                 slices, affine = series.placed(path)
-            shape, spacing = stored_shape(slices), np.linalg.norm(affine[:3, :3], axis=0)[::-1]
+            shape, spacing = stored_shape(slices), spacing_of(affine)
             _SCALING[series.modality](slices)
         except ScanError as error:
             problem = str(error)
@@ -85,24 +87,22 @@ def _look(series: Series, path: Path) -> tuple[object, ...]:
 
 
 @contextmanager
-def open_series(path: str | Path, series: Rules = None) -> Iterator[Volume]:
+def open_series(path: str | Path, series: SeriesRules = None) -> Iterator[Volume]:
     """A series whose pixels stay in their files until its array is indexed, in LPS orientation.
 
     Headers of all slices are read and checked, and the values of three slices.
     """
     path = Path(path)
     with members(path) as found:
-        chosen = choose(find_series(found), series, path)
+        chosen = choose_series(find_series(found), series, path)
         slices, affine = chosen.placed(path)
         shape = stored_shape(slices)
-        if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
-            got = f"{' x '.join(map(str, shape))} voxels"
-            raise ScanError("the scan is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB", got=got)
+        check_size(shape, path)
         scaling = _SCALING[chosen.modality](slices)
         unit = _UNITS[chosen.modality]
         order, flip, affine = lps_axes(affine, shape)
         array = SlicedArray(slices, scaling, order, flip)
-        check_values(array.planes(looked_at(len(slices))), unit, path)
+        check_values(array.planes(sampled_slices(len(slices))), unit, path)
         frame = slices[0].text("FrameOfReferenceUID") or None
         yield Volume(array, affine, chosen.modality, unit, frame, chosen.uid)
 
@@ -125,7 +125,7 @@ def _hu(slices: Sequence[Header]) -> Scaling:
         slopes.append(slope)
         intercepts.append(intercept)
     whole = all(value.is_integer() for value in (*slopes, *intercepts))
-    return Scaling(slopes, intercepts, AIR_HU, AIR_HU, np.dtype(np.int16 if whole else np.float32))
+    return Scaling(slopes, intercepts, PADDING_HU, PADDING_HU, np.dtype(np.int16 if whole else np.float32))
 
 
 def _suv(slices: Sequence[Header]) -> Scaling:

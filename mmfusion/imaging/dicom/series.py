@@ -19,6 +19,7 @@ from pydicom.uid import (
 )
 
 from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.imaging.affine import spacing_of
 from mmfusion.imaging.dicom.archive import Member
 from mmfusion.imaging.dicom.geometry import series_affine
 from mmfusion.imaging.dicom.headers import Header, read_header, unreadable
@@ -27,7 +28,7 @@ from mmfusion.imaging.dicom.pixels import check_pixels, stored_values
 READ = {"CT": CTImageStorage, "PT": PositronEmissionTomographyImageStorage}
 _ENHANCED = (EnhancedCTImageStorage, EnhancedPETImageStorage)
 _PICKS = ("largest", "thinnest", "first")
-Rules = str | Sequence[str] | None
+SeriesRules = str | Sequence[str] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +65,9 @@ class Series:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ScanWarning)
-                affine = self.placed(path)[1]
+                return spacing_of(self.placed(path)[1])
         except ScanError:
             return None
-        return tuple(float(mm) for mm in np.linalg.norm(affine[:3, :3], axis=0)[::-1])
 
     def line(self, path: Path) -> str:
         """All that a person needs to choose it."""
@@ -99,7 +99,7 @@ def find_series(found: Sequence[Member]) -> list[Series]:
     return sorted(series, key=lambda s: (s.number, s.uid))
 
 
-def choose(series: Sequence[Series], rules: Rules, path: Path) -> Series:
+def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> Series:
     """The one series that `rules` leave.
 
     Each rule narrows what is left by the ones before it: "CT" or "PT"; a SeriesInstanceUID, or its beginning or end;
@@ -120,7 +120,7 @@ def choose(series: Sequence[Series], rules: Rules, path: Path) -> Series:
         raise ScanError("no CT or PET series", file=path, expected="DICOM slices of modality CT or PT", got=got)
     for rule in rules:
         if rule not in _PICKS:
-            left = [s for s in left if _fits(s, rule)]
+            left = [s for s in left if s.uid == rule] or [s for s in left if _fits(s, rule)]
     left = [s for s in left if s.modality == "CT"] or left
     for rule in rules:
         left = _pick(left, rule, path) if rule in _PICKS and left else left

@@ -1,19 +1,18 @@
 """Restoration of CT: a volume in, the same volume with less noise or blur out, in HU, on the same grid."""
 
-from mmfusion.imaging.restoration.base import Restorer, around, difference, make_restorer, noise_hu, restore
+from mmfusion.imaging.restoration.base import Restorer, difference, make_restorer, noise_hu, restore
 from mmfusion.imaging.restoration.cellpose import CellposeRestorer
 from mmfusion.imaging.restoration.classical import Bilateral, Identity, NonLocalMeans, Wavelet
-from mmfusion.imaging.restoration.compare import Comparison, compare_restorers
+from mmfusion.imaging.restoration.compare import RestorerComparison, compare_restorers
 
 __all__ = [
     "Bilateral",
     "CellposeRestorer",
-    "Comparison",
     "Identity",
     "NonLocalMeans",
     "Restorer",
+    "RestorerComparison",
     "Wavelet",
-    "around",
     "compare_restorers",
     "difference",
     "make_restorer",

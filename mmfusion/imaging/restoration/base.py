@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
 from mmfusion.errors import MMFusionError, ScanError
+from mmfusion.imaging.hu import AIR_HU, PADDING_HU
 from mmfusion.imaging.volume import Volume
 from mmfusion.registry import RESTORERS
-
-PADDING_HU = -1024  # and below: outside the scanner's circle
-AIR_HU = -1000.0
 
 
 class Restorer:
@@ -24,6 +23,7 @@ class Restorer:
     """
 
     registered_name: str
+    needs_weights: ClassVar[bool] = False  # a file of them, beside this package
 
     def __call__(self, volume: Volume) -> Volume:
         """Restore a volume.
@@ -43,8 +43,7 @@ class Restorer:
         ScanError
             If the volume is not in HU, or a voxel is not a number.
         """
-        if volume.unit != "HU":
-            raise ScanError("only CT can be restored", expected="a volume in HU", got=volume.unit)
+        volume.expect("HU")
         source = volume.array.astype(np.float32)
         if not np.isfinite(source).all():
             raise ScanError("values that are not numbers", got=f"{(~np.isfinite(source)).sum()} voxels")
@@ -92,45 +91,20 @@ def restore(volume: Volume, restorer: str | Mapping[str, object] | Restorer = "i
     volume : Volume
         In HU.
     restorer : str, mapping or Restorer
-        A name, with `options`; or a mapping of "name" and options.
+        A name or a mapping of "name" and options, which `options` come on top of; or one that is made.
 
     Raises
     ------
     MMFusionError
-        If there is no such restorer or option.
+        If there is no such restorer or option, or options come beside a restorer that is made.
     ScanError
         If the volume is not in HU, or a voxel is not a number.
     """
+    if options and isinstance(restorer, Restorer):
+        problem, hint = "options beside a restorer that has its own", "give its name, or make it with these options"
+        raise MMFusionError(problem, got=f"{', '.join(options)} beside {restorer!r}", hint=hint)
     named = {"name": restorer} if isinstance(restorer, str) else restorer
     return make_restorer({**named, **options} if options else named)(volume)
-
-
-def around(volume: Volume, center_mm: Sequence[float], size_mm: float | Sequence[float]) -> Volume:
-    """The voxels within a box along LPS axes round a point, as they are: nothing is resampled.
-
-    Parameters
-    ----------
-    center_mm : (x, y, z)
-        LPS mm, in the field of view.
-    size_mm : float or (z, y, x)
-        Extent; what of it lies beyond the field of view is left out.
-
-    Raises
-    ------
-    ScanError
-        If the point lies outside the field of view.
-    """
-    if not volume.contains(center_mm):
-        raise ScanError("a point outside the scan", got=list(center_mm))
-    half = np.broadcast_to(np.asarray(size_mm, dtype=np.float64), 3)[::-1] / 2
-    corners = np.array(np.meshgrid(*[(-h, h) for h in half])).reshape(3, -1).T + np.asarray(center_mm)
-    voxels = volume.mm_to_voxel(corners)
-    low = np.clip(np.floor(voxels.min(axis=0)).astype(int), 0, None)
-    high = np.minimum(np.ceil(voxels.max(axis=0)).astype(int) + 1, volume.shape[::-1])
-    affine = volume.affine.copy()
-    affine[:3, 3] = volume.voxel_to_mm(low)
-    box = tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1]))
-    return replace(volume, array=volume.array[box], affine=affine)
 
 
 def difference(before: Volume, after: Volume) -> np.ndarray:

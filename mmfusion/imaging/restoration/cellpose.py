@@ -15,19 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import MMFusionError, WeightsUnavailable
-from mmfusion.imaging.quantiles import match, quantiles
+from mmfusion.imaging.hu import CT_WINDOW
+from mmfusion.imaging.quantiles import match_histogram, quantiles
 from mmfusion.imaging.restoration.base import Restorer
 from mmfusion.registry import RESTORERS
-from mmfusion.weights import find, sha256
+from mmfusion.weights import KNOWN, find, sha256
 
-_JOBS = ("denoise", "deblur", "upsample", "oneclick")
-_LOSSES = ("", "per_", "seg_", "rec_")  # of the perceptual, segmentation and reconstruction loss; "" is all
-MODES = (
-    *(f"{job}_cyto3" for job in _JOBS),
-    *(f"{job}_{loss}{cells}" for cells in ("cyto2", "nuclei") for job in _JOBS for loss in _LOSSES),
-    "aniso_cyto2",
-    "aniso_nuclei",
-)
+MODES = tuple(name for name, known in KNOWN.items() if known.url.startswith("https://www.cellpose.org/"))
 _LOGGERS = tuple(f"cellpose.{name}" for name in ("core", "denoise", "models", "transforms", "utils"))
 _SLICES = 16  # at a time
 _OPTIONAL = ("diam_mean", "diam_labels", "num_batches_tracked")  # entries of a state that restoration does not use
@@ -44,7 +38,8 @@ class CellposeRestorer(Restorer):
     Parameters
     ----------
     mode : str
-        One of `MODES`: what was trained for, and on what cells.
+        One of `MODES`: what was trained for, by which loss (perceptual, segmentation or reconstruction; without one,
+        by all), and on what cells.
     diameter : float, optional
         Size in pixels of what is to be restored, 3 or more; the image is scaled so that it has the size of the
         network's cells (30, nuclei 17). Default that size itself, so that nothing is scaled; for upsampling half.
@@ -56,12 +51,14 @@ class CellposeRestorer(Restorer):
         torch device.
     """
 
+    needs_weights = True
+
     def __init__(
         self,
         *,
         mode: str = "deblur_cyto3",
         diameter: float | None = None,
-        window: tuple[float, float] = (-1000.0, 400.0),
+        window: tuple[float, float] = CT_WINDOW,
         weights: str | Path | None = None,
         device: str = "cpu",
     ) -> None:
@@ -92,13 +89,13 @@ class CellposeRestorer(Restorer):
         return out
 
     def _restore(self, hu: np.ndarray, spacing: tuple[float, float, float], known: np.ndarray) -> np.ndarray:
-        from mmfusion.imaging.guests import undisturbed  # loads torch
+        from mmfusion.imaging.isolation import undisturbed  # loads torch
 
         low, high = self.window
         inside = np.clip(hu, low, high)
         with undisturbed(*_LOGGERS):
             raw = self._run((inside - low) / (high - low), spacing)
-        return match(raw, quantiles(raw[known]), quantiles(inside[known])) + (hu - inside)
+        return match_histogram(raw, quantiles(raw[known]), quantiles(inside[known])) + (hu - inside)
 
     def _run(self, image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
         """The network's output for an image in [0, 1]: same shape, no unit."""

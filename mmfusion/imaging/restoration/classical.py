@@ -48,7 +48,7 @@ class NonLocalMeans(_Denoiser):
     Parameters
     ----------
     strength : float
-        Cut-off of the likeness, in SD of the noise.
+        Cut-off of the similarity, in SD of the noise.
     patch, reach : int
         Side of the surroundings, and how far alike ones are looked for, in pixels.
     sigma_hu : float, optional

@@ -11,29 +11,31 @@ import pandas as pd
 from scipy import ndimage
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.restoration.base import PADDING_HU, Restorer, difference, make_restorer
+from mmfusion.imaging.hu import CT_WINDOW, PADDING_HU
+from mmfusion.imaging.restoration.base import Restorer, difference, make_restorer
+from mmfusion.imaging.sampling import filled_box
 from mmfusion.imaging.volume import Volume
-from mmfusion.registry import list_restorers
+from mmfusion.registry import RESTORERS, list_restorers
 
-WINDOW = (-1000.0, 400.0)  # in which likeness is measured
 _RING_MM = (2.0, 8.0)  # of surroundings, from the lesion's edge
 _BALL_MM = 5.0  # radius round a point that stands for a lesion
 _FLAT = 7  # pixels: side of the squares in which noise is measured
-_TISSUE_HU, _AIR_HU = (-50.0, 120.0), (-1023.0, -940.0)
+_FLAT_HU = {"tissue": (-50.0, 120.0), "air": (-1023.0, -940.0)}  # in which they lie
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class RestorerComparison:
     """Restorers side by side.
 
     Parameters
     ----------
     table : DataFrame
-        A row per restorer, "input" first: `ssim` and `psnr_db` against the input (they measure change, not quality)
-        and, if there is one, against the reference (`ssim_reference`, `psnr_reference_db`); `contrast_hu` (mean of the
-        lesion less that of the ring round it, 2 to 8 mm from its edge) and `cnr` (the same over the ring's SD);
-        `noise_tissue_hu`, `noise_air_hu` (median SD over flat squares of 7 pixels); `mean_abs_delta_hu`; `seconds`;
-        and, of a prediction, `p(<class>)` and `shift` (largest change of a probability).
+        A row per restorer, "input" first; of one name several times, its label has the options that differ. `ssim` and
+        `psnr_db` against the input (they measure change, not quality) and, if there is one, against the reference
+        (`ssim_reference`, `psnr_reference_db`); `contrast_hu` (mean of the lesion less that of the ring round it, 2 to
+        8 mm from its edge) and `cnr` (the same over the ring's SD); `noise_tissue_hu`, `noise_air_hu` (median SD over
+        flat squares of 7 pixels); `mean_abs_delta_hu`; `seconds`; and, of a prediction, `p(<class>)` and `shift`
+        (largest change of a probability).
     images, deltas : dict of str to ndarray of float32, shape (y, x)
         HU of one axial slice by restorer ("input" among the images), and what each restorer added.
     contour : ndarray of bool, shape (y, x), or None
@@ -60,7 +62,7 @@ def compare_restorers(
     point: Sequence[float] | None = None,
     reference: Volume | None = None,
     predict: Callable[[Volume], Mapping[str, float]] | None = None,
-) -> Comparison:
+) -> RestorerComparison:
     """Run several restorers on one scan, and measure what they do.
 
     Parameters
@@ -85,11 +87,9 @@ def compare_restorers(
     MMFusionError
         If there is no such restorer, or its weights or package are not there.
     """
-    untrained = [n for n in list_restorers().index if n != "cellpose"]
-    chosen = sorted(untrained, key="identity".__ne__) if restorers is None else restorers
-    named = {_label(r): make_restorer(r) for r in chosen}
+    named = _named(_without_weights() if restorers is None else restorers)
     lesion = _lesion(volume, mask, point)
-    flat = {"tissue": _flat(volume, _TISSUE_HU), "air": _flat(volume, _AIR_HU)}
+    flat = {name: _flat(volume, limits) for name, limits in _FLAT_HU.items()}
     results, seconds = {"input": volume}, {"input": np.nan}
     for name, restorer in named.items():
         start = time.perf_counter()
@@ -97,8 +97,8 @@ def compare_restorers(
         seconds[name] = time.perf_counter() - start
     rows = {}
     for name, result in results.items():
-        rows[name] = _likeness(volume, result, "")
-        rows[name] |= _likeness(reference, result, "_reference") if reference is not None else {}
+        rows[name] = _similarity(volume, result, "")
+        rows[name] |= _similarity(reference, result, "_reference") if reference is not None else {}
         rows[name] |= _contrast(result, lesion)
         rows[name] |= {f"noise_{k}_hu": _noise(result, where) for k, where in flat.items()}
         rows[name] |= {"mean_abs_delta_hu": float(np.abs(difference(volume, result)).mean()), "seconds": seconds[name]}
@@ -106,7 +106,7 @@ def compare_restorers(
         _predictions(rows, results, predict)
     area = np.ones(volume.shape[0]) if lesion is None else lesion.sum(axis=(1, 2))
     k = int(np.median(np.flatnonzero(area == area.max())))
-    return Comparison(
+    return RestorerComparison(
         table=pd.DataFrame.from_dict(rows, orient="index").rename_axis("restorer"),
         images={name: result.array[k].astype(np.float32) for name, result in results.items()},
         deltas={name: difference(volume, results[name])[k] for name in named},
@@ -114,6 +114,24 @@ def compare_restorers(
         spacing=volume.spacing[1:],
         slice_index=k,
     )
+
+
+def _without_weights() -> list[str]:
+    names = [name for name in list_restorers().index if not RESTORERS.get(name).needs_weights]
+    return sorted(names, key="identity".__ne__)
+
+
+def _named(chosen: Sequence[str | Mapping[str, object] | Restorer]) -> dict[str, Restorer]:
+    """Restorers by label; those of one label also by the options in which they differ, or else numbered."""
+    labels, made = [_label(r) for r in chosen], [make_restorer(r) for r in chosen]
+    named: dict[str, Restorer] = {}
+    for label, restorer in zip(labels, made, strict=True):
+        alike = [vars(other) for name, other in zip(labels, made, strict=True) if name == label]
+        differing = [f"{k}={v}" for k, v in vars(restorer).items() if any(o.get(k) != v for o in alike)]
+        name = " ".join([label, *differing])
+        n = sum(known == name or known.startswith(f"{name} #") for known in named) + 1
+        named[name if n == 1 else f"{name} #{n}"] = restorer
+    return named
 
 
 def _label(restorer: str | Mapping[str, object] | Restorer) -> str:
@@ -142,8 +160,7 @@ def _contrast(volume: Volume, lesion: np.ndarray | None) -> dict[str, float]:
     if lesion is None:
         return {}
     reach = [int(np.ceil(_RING_MM[1] / s)) + 1 for s in volume.spacing]
-    used = [np.flatnonzero(lesion.any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
-    box = tuple(slice(max(i[0] - r, 0), i[-1] + r + 1) for i, r in zip(used, reach))
+    box = tuple(slice(max(s.start - r, 0), s.stop + r) for s, r in zip(filled_box(lesion), reach))
     hu, inside = volume.array[box].astype(np.float64), lesion[box]
     edge = ndimage.distance_transform_edt(~inside, sampling=volume.spacing)
     ring = hu[(edge >= _RING_MM[0]) & (edge <= _RING_MM[1]) & (hu > PADDING_HU)]
@@ -168,12 +185,12 @@ def _noise(volume: Volume, where: np.ndarray) -> float:
     return float(np.median(np.sqrt(np.maximum(variance[where], 0))))
 
 
-def _likeness(one: Volume, other: Volume, suffix: str) -> dict[str, float]:
+def _similarity(one: Volume, other: Volume, suffix: str) -> dict[str, float]:
     """SSIM (mean over the axial slices) and PSNR in the window, where the scan is not padding."""
     from skimage.metrics import structural_similarity
 
     difference(one, other)  # on one grid, or an error
-    low, high = WINDOW
+    low, high = CT_WINDOW
     a, b = ((np.clip(v.array.astype(np.float64), low, high) - low) / (high - low) for v in (one, other))
     known = one.array > PADDING_HU
     error = float(((a - b)[known] ** 2).mean()) if known.any() else 0.0

@@ -18,7 +18,7 @@ _SHOWN = 20
 _MODALITY = {CTImageStorage: "CT", PositronEmissionTomographyImageStorage: "PT"}
 
 
-def choose(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[int]:
+def choose_rois(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[int]:
     """Numbers of the regions that are meant.
 
     Parameters

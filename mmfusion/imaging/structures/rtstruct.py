@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from mmfusion.errors import ScanError
 from mmfusion.imaging.sampling import fullest
 from mmfusion.imaging.structures.contours import coverage, slabs
-from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose
+from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose_rois
 from mmfusion.imaging.volume import Volume
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi 
     reference : Volume
         The scan that it was drawn on, or another grid with the same axes.
     roi
-        See `mmfusion.imaging.structures.rois.choose`.
+        See `mmfusion.imaging.structures.rois.choose_rois`.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi 
         scan, oblique to its slices, or outside it.
     """
     names = regions(ds)
-    chosen = choose(names, roi, path)
+    chosen = choose_rois(names, roi, path)
     if reference is None:
         raise ScanError("contours have no grid of their own", file=path, expected="reference=<the scan>",
                         hint="read_mask(path, reference=read(<DICOM folder of the CT>))")  # fmt: skip

@@ -11,20 +11,21 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_
 
 from mmfusion import __version__
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.series import Rules
+from mmfusion.imaging.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
+from mmfusion.imaging.dicom.series import SeriesRules
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.structures.contours import outlines
-from mmfusion.imaging.structures.source import Series, Source, read_source
+from mmfusion.imaging.structures.source import Source, SourceSeries, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices
 
-_COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (86, 180, 233), (204, 121, 167))  # Okabe-Ito
+_COLOURS = tuple(tuple(bytes.fromhex(c[1:])) for c in (BLUE, ORANGE, GREEN, RED, SKY, PURPLE))  # 0 to 255
 _COPIED = ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
            "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")  # fmt: skip
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management: retired, but what readers expect here
 
 
 def write_rtstruct(
-    mask: Masks, source: Source, path: str | Path, *, name: str = "Tumour", series: Rules = None
+    mask: Masks, source: Source, path: str | Path, *, name: str = "Tumour", series: SeriesRules = None
 ) -> Path:
     """Write a mask as RT Structure Set on the slices of the series that it belongs to.
 
@@ -80,7 +81,7 @@ def write_rtstruct(
     return path
 
 
-def _structure_set(target: Series) -> Dataset:
+def _structure_set(target: SourceSeries) -> Dataset:
     first, now = target.headers[0], datetime.now()
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
@@ -108,7 +109,7 @@ def _structure_set(target: Series) -> Dataset:
     return ds
 
 
-def _contours(array: np.ndarray, target: Series) -> list[Dataset]:
+def _contours(array: np.ndarray, target: SourceSeries) -> list[Dataset]:
     items = []
     for k, (plane, header) in enumerate(zip(array, target.headers, strict=True)):
         for polygon in outlines(plane) if plane.any() else ():

@@ -10,7 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose
+from mmfusion.imaging.affine import stacked
+from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose_rois
 from mmfusion.imaging.volume import Volume
 
 HALF = 0.5  # of MaximumFractionalValue: from there on a voxel belongs to a fractional segment
@@ -43,7 +44,7 @@ def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Ro
     reference : Volume, optional
         The scan, to check that it was drawn there; its distance of slices places frames where the file is silent.
     roi
-        See `mmfusion.imaging.structures.rois.choose`.
+        See `mmfusion.imaging.structures.rois.choose_rois`.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Ro
         If it is no segmentation, is damaged, lacks the segment, holds nothing of it, or was drawn on another scan.
     """
     names = segments(ds, path)
-    chosen = choose(names, roi, path)
+    chosen = choose_rois(names, roi, path)
     if reference is not None:
         series = ds.get("ReferencedSeriesSequence") or ()
         images = [image for item in series for image in item.get("ReferencedInstanceSequence") or ()]
@@ -157,9 +158,7 @@ def _grid(frames: list[_Frame], reference: Volume | None, path: str) -> tuple[np
         raise ScanError("frames are shifted against each other", file=path, hint="export one grid a file")
     step = _step(np.unique(np.round(depth, 3)), first, reference, path)
     places = np.rint((depth - depth.min()) / step).astype(int)
-    affine = np.eye(4)
-    affine[:3, :3] = np.column_stack([row * first.spacing[1], column * first.spacing[0], normal * step])
-    affine[:3, 3] = position[depth.argmin()]
+    affine = stacked(row, column, (step, *first.spacing), position[depth.argmin()])
     return affine, places, int(places.max()) + 1
 
 

@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 
 from mmfusion import __version__
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.series import Rules
+from mmfusion.imaging.dicom.series import SeriesRules
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.structures.source import Source, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices
@@ -41,7 +41,7 @@ def write_seg(
     label: str = "Tumour",
     kind: str = "Neoplasm, Primary",
     algorithm: str | None = None,
-    series: Rules = None,
+    series: SeriesRules = None,
 ) -> Path:
     """Write a mask as binary DICOM-SEG on the slices of the series that it belongs to.
 

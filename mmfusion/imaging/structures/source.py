@@ -16,14 +16,14 @@ from pydicom.dataset import Dataset
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.archive import Member, members
 from mmfusion.imaging.dicom.headers import DAMAGED, read_header
-from mmfusion.imaging.dicom.series import Rules, choose, find_series, without_copies
+from mmfusion.imaging.dicom.series import SeriesRules, choose_series, find_series, without_copies
 
 Source = str | Path | Sequence[str | Path]
 STRUCTURES = {"SEG": "DICOM-SEG", "RTSTRUCT": "RTSTRUCT"}
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class SourceSeries:
     """Headers of an image series in the order of its slices, and where they lie."""
 
     headers: list[Dataset]
@@ -37,7 +37,7 @@ class Series:
         return len(self.headers), int(self.headers[0].Rows), int(self.headers[0].Columns)
 
 
-def read_source(source: Source, series: Rules = None) -> Series:
+def read_source(source: Source, series: SeriesRules = None) -> SourceSeries:
     """Headers of a CT or PET series: what a region is written for, or refers to.
 
     Parameters
@@ -54,10 +54,10 @@ def read_source(source: Source, series: Rules = None) -> Series:
     """
     path = Path(source if isinstance(source, (str, Path)) else f"{len(source)} files")
     with _members(source) as files:
-        chosen = choose(find_series(files), series, path)
+        chosen = choose_series(find_series(files), series, path)
         slices, affine = chosen.placed(path)
         names = frozenset(header.member.file for header in chosen.slices)
-        return Series([_dataset(header.member, pixels=False) for header in slices], affine, str(path), names)
+        return SourceSeries([_dataset(header.member, pixels=False) for header in slices], affine, str(path), names)
 
 
 def read_structure(path: Path) -> tuple[str, Dataset]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.structures.rois import check_same_patient_space
-from mmfusion.imaging.structures.source import Series
+from mmfusion.imaging.structures.source import SourceSeries
 from mmfusion.imaging.volume import Volume
 
 Masks = Volume | Mapping[str, Volume]
@@ -18,9 +18,10 @@ def named(masks: Masks, name: str) -> dict[str, Volume]:
     """Name -> mask, of one mask or several."""
     found = {name: masks} if isinstance(masks, Volume) else dict(masks)
     for label, mask in found.items():
-        if not isinstance(mask, Volume) or mask.unit != "mask":
-            got = mask.unit if isinstance(mask, Volume) else type(mask).__name__
+        if not isinstance(mask, Volume):
+            got = type(mask).__name__
             raise ScanError("not a mask", column=label, expected="a Volume of unit mask", got=got)
+        mask.expect("mask", label)
         if not label or len(label) > 64:
             raise ScanError("not a name for a region", expected="1 to 64 characters", got=label)
     if not found:
@@ -28,7 +29,7 @@ def named(masks: Masks, name: str) -> dict[str, Volume]:
     return found
 
 
-def on_slices(mask: Volume, name: str, series: Series) -> np.ndarray:
+def on_slices(mask: Volume, name: str, series: SourceSeries) -> np.ndarray:
     """The mask on the series' own slices, in the order of its headers, uint8 (z, y, x).
 
     Raises

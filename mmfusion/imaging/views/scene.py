@@ -16,10 +16,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.colours import GREEN, ORANGE, PURPLE, RED, SKY, YELLOW
 from mmfusion.imaging.volume import Volume
 
 WINDOWS = {"lung": (-1350.0, 150.0), "mediastinum": (-160.0, 240.0), "bone": (-450.0, 1050.0)}  # HU
-COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442")  # Okabe-Ito
+COLOURS = (ORANGE, SKY, GREEN, PURPLE, RED, YELLOW)  # of outlines
 _SUV = 7.0  # upper end of SUVbw, as usually shown
 _CMAP = {"HU": "gray", "SUVbw": "gray_r", "mask": "gray"}
 _NICE_MM = (2, 5, 10, 20, 50, 100, 200)
@@ -84,12 +85,8 @@ class Scene:
         base = volume.to_lps()
         masks = {"": mask} if isinstance(mask, Volume) else dict(mask or {})
         for name, one in masks.items():
-            if one.unit != "mask":
-                raise ScanError("not a mask", column=name or None, expected="unit mask", got=one.unit)
-        if point is not None:
-            point = np.asarray(point, dtype=np.float64)
-            if point.shape != (3,) or not base.contains(point):
-                raise ScanError("a point outside the scan", expected="(x, y, z) in LPS mm", got=point)
+            one.expect("mask", name or None)
+        point = None if point is None else base.expect_inside(point)
         masks = {name: _alike(one, base) for name, one in masks.items()}
         overlay = None if overlay is None else _alike(overlay, base)
         heat = (0.0, 1.0) if overlay is None else window_of(overlay, None)
@@ -136,7 +133,7 @@ class Scene:
         if self.point is not None and self.slice_of(self.point, plane) == k:
             across, down = np.delete(self.point, 2 - how.axis)
             halo = [withStroke(linewidth=2.2, foreground="black")]
-            ax.plot(across, down, marker="+", ms=9, mew=1.1, color="#F0E442", path_effects=halo)
+            ax.plot(across, down, marker="+", ms=9, mew=1.1, color=YELLOW, path_effects=halo)
         left, right, low, high = box or self.extent(plane)
         ax.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
         ax.set_facecolor("white" if self.volume.unit == "SUVbw" else "black")

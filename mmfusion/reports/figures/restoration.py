@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmfusion.errors import ReportError
+from mmfusion.imaging.hu import CT_WINDOW
 from mmfusion.reports.figures.style import GREY, INK, SKY, bare, new_figure, styled
 
 if TYPE_CHECKING:
-    from mmfusion.imaging.restoration import Comparison
+    from mmfusion.imaging.restoration import RestorerComparison
 
 _CAUTION = (
     "SSIM and PSNR against the input measure how much was changed, not how good the result is: the identity has the "
@@ -22,9 +23,9 @@ _CAUTION = (
 
 @styled
 def restoration_panel(
-    comparison: Comparison,
+    comparison: RestorerComparison,
     *,
-    window: tuple[float, float] = (-1000.0, 400.0),
+    window: tuple[float, float] = CT_WINDOW,
     delta_hu: float = 100.0,
     zoom_mm: float | None = None,
 ) -> Figure:
@@ -32,7 +33,7 @@ def restoration_panel(
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : RestorerComparison
         From `imaging.restoration.compare_restorers`.
     window : (low, high)
         HU shown from black to white.
@@ -74,7 +75,7 @@ def restoration_panel(
     return figure
 
 
-def _view(comparison: Comparison, zoom_mm: float | None) -> tuple[slice, slice]:
+def _view(comparison: RestorerComparison, zoom_mm: float | None) -> tuple[slice, slice]:
     shape = comparison.images["input"].shape
     if zoom_mm is None:
         return slice(None), slice(None)
