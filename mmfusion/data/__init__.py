@@ -1,6 +1,6 @@
 """Cohorts: patients, modalities, labels; from files to plain pandas, and splits by patient."""
 
-from importlib import import_module
+from mmfusion.lazy import lazy
 
 _HOME = {
     "Cohort": "cohort",
@@ -12,14 +12,10 @@ _HOME = {
     "read_manifest": "manifest",
     "write_manifest": "manifest",
     "check_hashes": "manifest",
+    "write_cohort": "export",
     "read_ehr": "tables",
     "read_rna": "tables",
     "Splits": "splits",
 }
 __all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mmfusion.data' has no attribute {name!r}")
-    return getattr(import_module(f"mmfusion.data.{_HOME[name]}"), name)
+__getattr__, __dir__ = lazy(__name__, _HOME)

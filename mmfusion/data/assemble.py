@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import META, Cohort
-from mmfusion.data.ehr import clean_cells, to_numbers
+from mmfusion.data.cells import clean_cells, to_numbers
+from mmfusion.data.cohort import META, SEED, Cohort
 from mmfusion.data.files import by_patient, header_key, id_column, read_table
-from mmfusion.data.manifest import resolve
+from mmfusion.data.manifest import SCAN_ROLES, resolve
 from mmfusion.data.tables import read_ehr_table, read_features, read_rna
 from mmfusion.data.tnm import TARGETS, normalise_stage, stage_group
 from mmfusion.errors import DataError, ManifestError
@@ -18,14 +18,7 @@ STAGE_HEADERS = ("stage", "stage group", "overall stage", "ajcc stage", "patholo
 _CURATED = ("ajcc pathologic tumor stage", "ajcc pathologic stage", "clinical stage")
 _KINDS = [f"{kind} {{}}{end}" for kind in ("pathological", "pathologic", "clinical") for end in ("", " stage")]
 _TNM_HEADERS = {x: [pattern.format(x) for pattern in ("{}", "p{}", "c{}", *_KINDS)] for x in "tnm"}
-SEED_HEADERS = {
-    "seed x": "seed_x",
-    "seed y": "seed_y",
-    "seed z": "seed_z",
-    "coordx": "seed_x",
-    "coordy": "seed_y",
-    "coordz": "seed_z",
-}
+SEED_HEADERS = {f"{head}{axis}": name for head in ("seed ", "coord") for axis, name in zip("xyz", SEED)}
 
 
 def assemble(
@@ -60,7 +53,7 @@ def assemble(
     """
     reader = _Reader(root, edition, allow_leaky=allow_leaky)
     rows = list(manifest.itertuples(index=False))
-    for row in sorted(rows, key=lambda r: r.role in {"volume", "mask"}):
+    for row in sorted(rows, key=lambda r: r.role in SCAN_ROLES):
         reader.read(row)
     patients = reader.patients(rows)
     blocks = {m: pd.concat([p.reindex(patients) for p in parts], axis=1) for m, parts in reader.blocks().items()}
@@ -76,7 +69,7 @@ def assemble(
         units=reader.units,
         groups=site.assign(patient=_people(rows, patients)),
         provenance={
-            "files": {r.path: r.sha256 for r in rows if r.role not in {"volume", "mask"}},
+            "files": {r.path: r.sha256 for r in rows if r.role not in SCAN_ROLES},
             "license": ", ".join(sorted({r.license for r in rows} - {""})),
             "notes": tuple(reader.notes),
             "ajcc_edition": edition,
@@ -101,7 +94,7 @@ class _Reader:
         if row.site and row.patient_id and self.sites.setdefault(row.patient_id, row.site) != row.site:
             got = f"{self.sites[row.patient_id]} and {row.site}"
             raise ManifestError("two sites for one patient", patient=row.patient_id, column="site", got=got)
-        if row.role in {"volume", "mask"}:
+        if row.role in SCAN_ROLES:
             cells = {row.role: str(path)} | ({f"{row.role}_part": row.part} if row.part else {})
             self._add(row.modality, row.role, pd.DataFrame(cells, index=[row.patient_id]))
         elif row.role == "labels":
@@ -155,8 +148,8 @@ class _Reader:
     def patients(self, rows: list) -> pd.Index:
         """Every patient of a table; those of scans must be among them, if there are tables."""
         tables = [f.index for (_, what), frames in self.parts.items() if what in {"features", "seeds"} for f in frames]
-        scans = pd.Index([r.patient_id for r in rows if r.role in {"volume", "mask"}])
-        named = [r.patient_id for r in rows if r.patient_id and r.role not in {"volume", "mask"}]
+        scans = pd.Index([r.patient_id for r in rows if r.role in SCAN_ROLES])
+        named = [r.patient_id for r in rows if r.patient_id and r.role not in SCAN_ROLES]
         known = pd.Index(
             pd.unique(pd.Series([*self.stage.index, *(p for index in tables for p in index), *named], dtype="str"))
         )
@@ -211,12 +204,10 @@ def _stage(row: pd.Series, edition: int, path: Path) -> str | None:
 
 def _seeds(path: Path, patient: str | None) -> pd.DataFrame:
     table = read_features(path, patient).rename(columns=lambda c: SEED_HEADERS.get(header_key(c), c))
-    absent = [c for c in ("seed_x", "seed_y", "seed_z") if c not in table]
+    absent = [c for c in SEED if c not in table]
     if absent:
-        raise DataError(
-            "not seed points", file=path, column=", ".join(absent), expected="seed_x, seed_y, seed_z in LPS mm"
-        )
-    return table[["seed_x", "seed_y", "seed_z"]].apply(lambda c: to_numbers(c, c.name, path))
+        raise DataError("not seed points", file=path, column=", ".join(absent), expected=f"{', '.join(SEED)} in LPS mm")
+    return table[list(SEED)].apply(lambda c: to_numbers(c, c.name, path))
 
 
 def _people(rows: list, patients: pd.Index) -> pd.Series:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import UNITS
-from mmfusion.data.manifest import COLUMNS, PER_PATIENT, write_manifest
+from mmfusion.data.cohort import RNA_UNITS
+from mmfusion.data.guess import Guess, Use
+from mmfusion.data.manifest import COLUMNS, write_manifest
 from mmfusion.data.matching import Match, find_patient_in, loose
-from mmfusion.data.sniff import SCAN_SUFFIXES, Guess, is_dicom, is_table, sniff_scan, sniff_table
+from mmfusion.data.sniff_scans import is_image, sniff_scan
+from mmfusion.data.sniff_tables import is_table, sniff_table
 from mmfusion.errors import DataError, ManifestError
+from mmfusion.imaging.files import may_be_dicom
 
 MANIFEST = "data_manifest.csv"
 
@@ -46,9 +49,7 @@ class Discovery:
         """Write the manifest, with hashes; raises `ManifestError` if one is there, or nothing is usable."""
         path = self.root / MANIFEST
         if self.manifest.empty:
-            raise ManifestError(
-                "nothing there that can be used", file=self.root, hint="see the account of what was found"
-            )
+            raise ManifestError("nothing there that can be used", file=self.root, hint="\n".join(self.to_do))
         if path.exists() and not overwrite:
             raise ManifestError("there is a manifest already", file=path, hint="move it away, or allow overwriting")
         return write_manifest(self.manifest, path, hashes=True)
@@ -82,8 +83,8 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
     root = Path(folder)
     if not root.is_dir():
         raise DataError("no such folder", file=root)
-    if rna_unit is not None and rna_unit not in UNITS:
-        raise DataError("unknown unit", column="rna_unit", expected=", ".join(UNITS), got=rna_unit)
+    if rna_unit is not None and rna_unit not in RNA_UNITS:
+        raise DataError("unknown unit", column="rna_unit", expected=", ".join(RNA_UNITS), got=rna_unit)
     tables, scans, others = _walk(root)
     guesses = {path: sniff_table(path) for path in tables}
     finder = _Finder(root, guesses, dataset or root.resolve().name, rna_unit)
@@ -103,16 +104,18 @@ def _walk(root: Path) -> tuple[list[Path], list[Path], list[Path]]:
         files = [
             Path(folder) / n for n in sorted(names) if not n.startswith(".") and n not in {MANIFEST, "manifest.csv"}
         ]
-        if any(is_dicom(f) for f in files):
-            scans.append(Path(folder))
-            files = [f for f in files if not is_dicom(f)]
+        dicom = False
         for file in files:
             if is_table(file):
                 tables.append(file)
-            elif file.name.lower().endswith((*SCAN_SUFFIXES, ".zip")):
+            elif is_image(file) or file.suffix.lower() == ".zip":
                 scans.append(file)
+            elif may_be_dicom(file):
+                dicom = True
             else:
                 others.append(file)
+        if dicom:
+            scans.append(Path(folder))
     return tables, scans, others
 
 
@@ -130,8 +133,7 @@ class _Finder:
         self._compare_ids()
 
     def account(self, path: Path, *, used: bool, why: str, what: str = "", patient: str = "") -> None:
-        name = path.relative_to(self.root).as_posix()
-        self.entries.append({"path": name, "used": used, "as": what, "patient": patient, "why": why})
+        self.entries.append({"path": self._name(path), "used": used, "as": what, "patient": patient, "why": why})
 
     def add_table(self, path: Path, guess: Guess) -> None:
         if not guess.uses:
@@ -142,36 +144,43 @@ class _Finder:
             if match.patient is None:
                 return self.account(path, used=False, why=f"{why}; whose it is cannot be told: {match.why}")
             ids, owner, why = (match.patient,), match.patient, f"{why}; {match.why}"
-        for modality, role in guess.uses:
-            self._row(path, modality, role, patient=owner, unit=self._unit(path, modality, guess))
-            self.tables.setdefault((modality, role), {})[path.relative_to(self.root).as_posix()] = ids
-            self.has.setdefault({"labels": "stage", "seeds": "seeds"}.get(role, modality), set()).update(ids)
-        what = ", ".join(f"{m} {r}".strip() for m, r in guess.uses)
+        for use in guess.uses:
+            self._row(path, use, patient=owner, unit=self._unit(path, use.modality, guess))
+            self.tables.setdefault((use.modality, use.role), {})[self._name(path)] = ids
+            self.has.setdefault({"labels": "stage", "seeds": "seeds"}.get(use.role, use.modality), set()).update(ids)
+        what = ", ".join(use.what for use in guess.uses)
         return self.account(path, used=True, why=why, what=what, patient=owner or f"{len(ids)} patients")
 
     def add_scans(self, guesses: dict[Path, Guess]) -> None:
-        claims: dict[tuple[str, str, str], list[tuple[Path, str]]] = {}
+        owners = {path: self._owner(path, guess) for path, guess in guesses.items()}
+        claims: dict[tuple[str, str], list[Path]] = {}  # (patient, what)
         for path, guess in guesses.items():
-            if not guess.uses:
-                self.account(path, used=False, why=guess.why)
-                continue
-            match = self._owner(path, guess)
-            if match.patient is None:
-                self.account(path, used=False, why=f"{guess.why}; {match.why}", what=" ".join(guess.uses[0]))
-                continue
-            claims.setdefault((match.patient, *guess.uses[0]), []).append((path, f"{guess.why}; {match.why}"))
-        for (patient, modality, role), found in claims.items():
-            what, several = f"{modality} {role}", len(found) > 1
-            for path, why in found:
-                why = f"{why}; {len(found)} candidates for this patient, none taken" if several else why
-                self.account(path, used=not several, why=why, what=what, patient=patient)
-            if several:
-                names = ", ".join(p.relative_to(self.root).as_posix() for p, _ in found[:4])
-                self.to_do.append(f"{patient} has {len(found)} {what}s ({names}): list the one to use in the manifest")
+            for use in guess.uses if owners[path].patient is not None else ():
+                claims.setdefault((owners[path].patient, use.what), []).append(path)
+        for path, guess in guesses.items():
+            self._add_scan(path, guess, owners[path], claims)
+        for (patient, what), paths in claims.items():
+            if len(paths) > 1:
+                names = ", ".join(map(self._name, paths[:4]))
+                self.to_do.append(f"{patient} has {len(paths)} {what}s ({names}): list the one to use in the manifest")
+
+    def _add_scan(self, path: Path, guess: Guess, owner: Match, claims: dict[tuple[str, str], list[Path]]) -> None:
+        patient, used = owner.patient, False
+        why = f"{guess.why}; {owner.why}" if guess.uses else guess.why
+        for use in guess.uses if patient is not None else ():
+            rivals = len(claims[patient, use.what])
+            if rivals > 1:
+                why += f"; {rivals} candidates for this patient, none taken"
+            elif use.question:
+                why += f"; {use.what} not taken, see what is left to do"
+                self.to_do.append(f"{patient}, {use.what} in {self._name(path)}: {use.question}")
             else:
-                self._row(found[0][0], modality, role, patient=patient)
-                if role == "volume":
-                    self.has.setdefault(modality, set()).add(patient)
+                used = True
+                self._row(path, use, patient=patient)
+                if use.role == "volume":
+                    self.has.setdefault(use.modality, set()).add(patient)
+        what = ", ".join(use.what for use in guess.uses)
+        self.account(path, used=used, why=why, what=what, patient=patient if guess.uses and patient else "")
 
     def result(self) -> Discovery:
         if "stage" not in self.has:
@@ -206,18 +215,17 @@ class _Finder:
             return ""
         unit = guess.unit or self.rna_unit or ""
         if not unit:
-            name = path.relative_to(self.root).as_posix()
-            self.to_do.append(f"{name}: say in which unit it is ({', '.join(UNITS)}), in the manifest's unit column")
+            self.to_do.append(
+                f"{self._name(path)}: say in which unit it is ({', '.join(RNA_UNITS)}), in the manifest's unit column"
+            )
         return unit
 
-    def _row(self, path: Path, modality: str, role: str, *, patient: str = "", unit: str = "") -> None:
-        place = path.relative_to(self.root).as_posix()
-        row = {
-            "dataset": self.dataset,
-            "patient_id": patient if role in PER_PATIENT or patient else "",
-            "modality": modality,
-        }
-        self.rows.append({**row, "role": role, "path": place, "unit": unit})
+    def _row(self, path: Path, use: Use, *, patient: str = "", unit: str = "") -> None:
+        what = {"modality": use.modality, "role": use.role, "part": use.part, "unit": unit}
+        self.rows.append({"dataset": self.dataset, "patient_id": patient, "path": self._name(path), **what})
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
     def _compare_ids(self) -> None:
         """Ids that differ only in case, separators or zeros are most likely one patient; a person has to say so."""
@@ -225,38 +233,3 @@ class _Finder:
         for key in [k for k, n in alike.items() if n > 1]:
             spellings = ", ".join(i for i in self.known if loose(i) == key)
             self.to_do.append(f"the tables write what may be one patient as {spellings}: make the ids equal")
-
-
-def page(found: Discovery) -> str:
-    """The account as a Markdown page: what there is, what is left to do, and every file with the reason."""
-    account, patients = found.account, found.patients
-    used = account[account["used"]]
-    lines = [
-        f"# What was found in {found.root.name}",
-        "",
-        f"{len(used)} of {len(account)} files and DICOM folders can be used; {len(patients)} patients.",
-        "",
-        "| what | patients |",
-        "|---|---|",
-        *(f"| {name} | {int(patients[name].sum())} |" for name in patients),
-    ]
-    if patients.shape[1] > 1:
-        lines.append(f"| all of these | {int(patients.all(axis=1).sum())} |")
-    lines += ["", "## Left to do", "", *([f"- {text}" for text in found.to_do] or ["Nothing."])]
-    for title, part in (("Used", used), ("Not used", account[~account["used"]])):
-        lines += ["", f"## {title}", ""]
-        lines += _bullets(part) or ["Nothing."]
-    return "\n".join(lines) + "\n"
-
-
-def _bullets(account: pd.DataFrame, most: int = 5) -> list[str]:
-    """A line per file; one for all where a folder has more than `most` of a kind with one reason."""
-    lines: list[str] = []
-    if account.empty:
-        return lines
-    kinds = [account["path"].map(lambda p: f"{Path(p).parent.as_posix()}/*{Path(p).suffix}"), "as", "why"]
-    for (pattern, what, why), files in account.groupby(kinds, sort=False):
-        names = [pattern] if len(files) > most else list(files["path"])
-        owners = [f"{len(files)} files"] if len(files) > most else list(files["patient"])
-        lines += [f"- `{name}`: {' · '.join(x for x in (what, owner, why) if x)}" for name, owner in zip(names, owners)]
-    return lines

@@ -13,6 +13,7 @@ from mmfusion import __version__
 from mmfusion.atomic import atomic_folder
 from mmfusion.data.assemble import assemble
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.export import write_cohort
 from mmfusion.data.manifest import check_hashes, read_manifest
 from mmfusion.errors import ManifestError
 
@@ -23,8 +24,8 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     Parameters
     ----------
     entry : str
-        "mmfusion.<module>:<function>"; the function returns a cohort and its optimum, and the module has
-        `write_cohort(cohort, folder)` and the `VERSION` of what it makes.
+        "mmfusion.<module>:<function>"; the function returns a cohort and its optimum, and the module has the `VERSION`
+        of what it makes.
     parameters : dict
         Keyword arguments of the function. `version`, if given, must be the version of the generator's cohorts.
     folder : path
@@ -37,11 +38,11 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     ManifestError
         If there is no such generator, or it refuses a parameter.
     """
-    make, write, version = _generator(entry)
+    make, version = _generator(entry)
     recipe = json.dumps([__version__, version, entry, parameters], sort_keys=True)
     home = folder / hashlib.sha256(recipe.encode()).hexdigest()[:12]
     if not home.exists():
-        _write_generated(make, write, parameters, home)
+        _write_generated(make, parameters, home)
     facts = json.loads((home / "provenance.json").read_text(encoding="utf-8"))
     manifest = read_manifest(home / "files" / "manifest.csv")
     check_hashes(manifest, home / "files")
@@ -49,18 +50,18 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     return replace(cohort, provenance={**cohort.provenance, **facts["provenance"]})
 
 
-def _generator(entry: str) -> tuple[Callable, Callable, object]:
+def _generator(entry: str) -> tuple[Callable, object]:
     module_name, _, function = entry.partition(":")
     if not module_name.startswith("mmfusion."):
         raise ManifestError("only this package's generators are run", column="generator", got=repr(entry))
     try:
         module = import_module(module_name)
-        return getattr(module, function), module.write_cohort, module.VERSION
+        return getattr(module, function), module.VERSION
     except (ImportError, AttributeError) as error:
         raise ManifestError("no such generator", column="generator", got=repr(entry)) from error
 
 
-def _write_generated(make: Callable, write: Callable, parameters: dict, home: Path) -> None:
+def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
     version = parameters.get("version")
     try:
         cohort, optimum = make(**{k: v for k, v in parameters.items() if k != "version"})
@@ -76,7 +77,7 @@ def _write_generated(make: Callable, write: Callable, parameters: dict, home: Pa
     facts = {"target": cohort.target, "provenance": {**cohort.provenance, "optimum": dict(optimum["macro_auc"])}}
     try:
         with atomic_folder(home) as draft:
-            write(cohort, draft / "files")
+            write_cohort(cohort, draft / "files")
             (draft / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
     except OSError:
         if not home.exists():  # if it does, another process was faster; its files are the same

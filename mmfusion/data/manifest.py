@@ -12,11 +12,11 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from mmfusion.atomic import atomic_file
-from mmfusion.data.cohort import IMAGING, UNITS
+from mmfusion.data.cohort import IMAGING, RNA_UNITS
 from mmfusion.errors import ManifestError
 
-ROLES = ("volume", "mask", "seeds", "features", "labels", "annotation", "generator")
-PER_PATIENT = ("volume", "mask", "annotation")
+SCAN_ROLES = ("volume", "mask")  # files of one patient
+ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator")
 REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
 OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
 COLUMNS = REQUIRED + OPTIONAL
@@ -58,7 +58,7 @@ SCHEMA = pa.DataFrameSchema(
         "path": _column(_must(_stays_inside, "a path relative to the manifest that stays inside its folder")),
         "part": _column(),  # of a volume, which series; of a mask, which region: see `imaging.read` and `read_mask`
         "sha256": _column(_either_empty_or(re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits, or empty")),
-        "unit": _column(_either_empty_or(lambda s: s in UNITS, f"one of {', '.join(UNITS)}, or empty")),
+        "unit": _column(_either_empty_or(lambda s: s in RNA_UNITS, f"one of {', '.join(RNA_UNITS)}, or empty")),
         "site": _column(),
         "derived_from": _column(),
         "license": _column(),
@@ -129,12 +129,12 @@ def _first_failure(error: SchemaErrors, frame: pd.DataFrame, file: object) -> Ma
 
 
 def _check_rows(frame: pd.DataFrame, file: object) -> None:
-    scans = frame["role"].isin(PER_PATIENT)
+    scans = frame["role"].isin(SCAN_ROLES)
     homeless = frame.index[scans & (frame["patient_id"] == "")]
     if len(homeless):
         line, role = homeless[0] + 2, frame.loc[homeless[0], "role"]
         raise ManifestError(f"line {line} has a {role} without a patient", file=file, column="patient_id")
-    flat = frame.index[frame["role"].isin(["volume", "mask"]) & ~frame["modality"].isin(IMAGING)]
+    flat = frame.index[scans & ~frame["modality"].isin(IMAGING)]
     if len(flat):
         row = frame.loc[flat[0]]
         problem = f"a {row.role} is of an imaging modality"
@@ -204,7 +204,7 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     path : path
         The CSV to write; the rows' paths are relative to its folder.
     hashes : bool
-        Fill empty `sha256` cells from the files.
+        Fill empty `sha256` cells from the files; not of a folder that the manifest lies in, which it would change.
 
     Returns
     -------
@@ -216,10 +216,14 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     if hashes:
         check_hashes(frame, path.parent)
         made = [
-            h or ("" if r == "generator" else hash_path(path.parent / p))
+            h or ("" if r == "generator" or _holds(path.parent / p, path) else hash_path(path.parent / p))
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)
     with atomic_file(path) as draft:
         frame.to_csv(draft, index=False, lineterminator="\n")
     return path
+
+
+def _holds(folder: Path, file: Path) -> bool:
+    return folder.resolve() in file.resolve().parents

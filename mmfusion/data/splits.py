@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mmfusion.atomic import atomic_file
+from mmfusion.data.tnm import TARGETS, describe_targets
 from mmfusion.errors import DataError
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -225,6 +226,7 @@ def _enough_people(y: pd.Series, groups: pd.Series, n_splits: int) -> None:
         raise DataError("one class only", column=y.name, got=", ".join(people.index))
     if people.min() < n_splits:
         hint = "use fewer folds, or a target that merges the class with another"
+        hint += f":{describe_targets()}" if y.name in TARGETS else ""
         raise DataError(
             f"class {people.idxmin()} has {people.min()} patients, too few for {n_splits} folds",
             column=y.name,

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.ehr import EhrTable, canonical_ehr, clean_cells, gives_stage_away, guess_column
+from mmfusion.data.cells import clean_cells, guess_column
+from mmfusion.data.ehr import EhrTable, canonical_ehr
 from mmfusion.data.files import ID_HEADERS, by_patient, find_patient, header_key, id_column, no_duplicates, read_table
+from mmfusion.data.leaky_headers import gives_stage_away
 from mmfusion.errors import DataError
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ def read_ehr(source: str | Path | pd.DataFrame, patient: str | None = None) -> p
     Returns
     -------
     DataFrame, shape (n_patients, n_features)
-        Index patient_id; what gives the stage away is left out (`mmfusion.data.ehr`).
+        Index patient_id; what gives the stage away is left out (`mmfusion.data.leaky_headers`).
 
     Raises
     ------

@@ -56,6 +56,11 @@ TARGETS: dict[str, Target] = {
 }
 
 
+def describe_targets() -> str:
+    """The named targets, a line each."""
+    return "".join(f"\n  {name}: {target.description}" for name, target in TARGETS.items())
+
+
 def normalise_stage(text: object) -> str | None:
     """Stage group as written here ("IIIA", "0"), from "Stage IIIa", "pIIIA", "3A"; None for what is no stage group."""
     word = re.sub(r"^(?:stage)?\s*[pc]?", "", str(text).strip(), flags=re.IGNORECASE).strip().upper()
@@ -113,7 +118,7 @@ def target_labels(stage: pd.Series, target: str) -> pd.Series:
 # --- T, N, M -> stage group -------------------------------------------------------------------------------------------
 
 _N = {"N0": 0, "N1": 1, "N2": 2, "N3": 3}
-# rows: T category; columns: N0 N1 N2 N3, all M0; "" = the edition lists no group
+# rows: T category; columns: N0 N1 N2 N3, all M0; "-" = the edition lists no group
 _TABLES: dict[int, dict[str, str]] = {
     7: {
         "TX": "occult - - IIIB",

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.cohort import UNITS
-from mmfusion.data.ehr import to_numbers
+from mmfusion.data.cells import to_numbers
+from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted
 
@@ -107,8 +107,8 @@ class GeneTransformer(FoldFitted):
         return np.nan_to_num(z, nan=0.0).astype(np.float32)
 
     def _check_params(self, frame: pd.DataFrame) -> None:
-        if self.unit not in ("auto", *UNITS):
-            raise DataError("unknown unit", column="rna", expected=", ".join(("auto", *UNITS)), got=self.unit)
+        if self.unit not in ("auto", *RNA_UNITS):
+            raise DataError("unknown unit", column="rna", expected=", ".join(("auto", *RNA_UNITS)), got=self.unit)
         if self.n_genes is not None and self.n_genes < 1:
             raise DataError("too few genes asked for", expected="n_genes of 1 or more", got=self.n_genes)
         given = _unit_of(frame)
@@ -190,7 +190,7 @@ def _matrix(frame: pd.DataFrame, unit: str) -> np.ndarray:
             column=frame.columns[column],
             expected="a finite number" if unit in ("log", "zscore") else "a finite number, 0 or more",
             got=values[row, column],
-            hint="name the unit that the table is in: " + ", ".join(UNITS),
+            hint="name the unit that the table is in: " + ", ".join(RNA_UNITS),
         )
     return values
 

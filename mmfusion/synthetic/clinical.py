@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 def sample(risk: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-    """A record per risk, shape (n, 18), columns `COLUMNS`; cells missing at random."""
+    """A record per risk, shape (n, 19), columns `COLUMNS`; cells missing at random."""
     n = len(risk)
     out: dict[str, object] = {}
     for name, (mean, sd, c, logarithmic) in NUMBERS.items():

@@ -184,7 +184,7 @@ def _optimum(
     signal: str, n_genes: int, n_planted: int, modalities: tuple[str, ...], has: np.ndarray, groups: np.ndarray
 ) -> pd.DataFrame:
     readings = model.best_readings(signal, n_genes, n_planted)
-    auc = {"+".join(s): model.macro_auc(readings[s] @ groups) for s in model.subsets(modalities)}
+    auc = {"+".join(s): model.expected_macro_auc(readings[s] @ groups) for s in model.subsets(modalities)}
     patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has]
     share, mixed = len(next(iter(readings.values()))) / len(patterns), []
     start = 0.0
@@ -192,5 +192,5 @@ def _optimum(
         stop = start + share * patterns.count(pattern)
         mixed.append(readings[pattern][round(start) : round(stop)])
         start = stop
-    auc["observed"] = model.macro_auc(np.concatenate(mixed) @ groups)
+    auc["observed"] = model.expected_macro_auc(np.concatenate(mixed) @ groups)
     return pd.DataFrame({"macro_auc": auc}).rename_axis("modalities")

@@ -115,7 +115,7 @@ def class_probabilities(belief: Mapping[str, np.ndarray], modalities: Sequence[s
     return out / out.sum(axis=1, keepdims=True)
 
 
-def macro_auc(probabilities: np.ndarray) -> float:
+def expected_macro_auc(probabilities: np.ndarray) -> float:
     """One-vs-rest macro-AUC that calibrated `probabilities` (n, k) reach in expectation over the labels."""
     aucs = []
     for p in probabilities.T:

@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from mmfusion.atomic import atomic_folder
+from mmfusion.atomic import atomic_folder, cache_folder
+from mmfusion.data.cohort import SEED
 from mmfusion.errors import DataError
-from mmfusion.imaging.cache import cache_folder
+from mmfusion.imaging import Volume, write_nifti
 from mmfusion.synthetic.anatomy import SCANNERS, render
 
 COMPLETE = "complete.json"  # written last: a folder without it is not a phantom's
@@ -79,27 +79,10 @@ def _fill(root: Path, patients: pd.DataFrame, seed: int) -> None:
         scan = render(row, scanner, rng, right=bool(row["right"]))
         place = root / "scans" / str(patient)
         place.mkdir(parents=True)
-        write_nifti(place / "volume.nii.gz", scan.hu, scanner.spacing, scan.origin)
-        write_nifti(place / "mask.nii.gz", scan.mask, scanner.spacing, scan.origin)
+        affine = np.diag([*scanner.spacing[::-1], 1.0])
+        affine[:3, 3] = scan.origin
+        write_nifti(Volume(scan.hu, affine), place / "volume.nii.gz")
+        write_nifti(Volume(scan.mask, affine, unit="mask"), place / "mask.nii.gz")
         seeds[patient] = np.round(scan.centre + rng.normal(0, 1.0, 3), 2)
-    table = pd.DataFrame.from_dict(seeds, orient="index", columns=["seed_x", "seed_y", "seed_z"])
+    table = pd.DataFrame.from_dict(seeds, orient="index", columns=SEED)
     table.rename_axis("patient_id").to_csv(root / "seeds.csv")
-
-
-def write_nifti(path: Path, array: np.ndarray, spacing: tuple[float, float, float], origin: np.ndarray) -> None:
-    """Write a (z, y, x) array with axes along LPS; NIfTI itself is (x, y, z) and RAS.
-
-    Parameters
-    ----------
-    spacing : tuple of float
-        (z, y, x), mm.
-    origin : ndarray, shape (3,)
-        LPS (x, y, z) of the first voxel, mm.
-    """
-    affine = np.diag([-spacing[2], -spacing[1], spacing[0], 1.0])
-    affine[:3, 3] = origin * [-1, -1, 1]
-    image = nib.Nifti1Image(np.ascontiguousarray(array.transpose(2, 1, 0)), affine)
-    image.header.set_xyzt_units("mm")
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
-    image.to_filename(path)

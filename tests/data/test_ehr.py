@@ -116,6 +116,11 @@ def test_a_bad_cell_is_named(column, value):
     assert error.expected
 
 
+def test_an_age_of_700():
+    with pytest.raises(DataError, match=r"p0, column age: out of the plausible range .*0 to 120 years"):
+        one("age", "700")
+
+
 def test_units_in_the_text_get_a_hint():
     with pytest.raises(DataError, match=r"Weight \(lbs\)"):
         one("weight", "180 lbs")
@@ -129,9 +134,23 @@ def test_own_columns_are_numbers_or_text():
     assert (raised.value.patient, raised.value.column) == ("p1", "ldh")
 
 
-def test_two_columns_for_one_name():
-    with pytest.raises(DataError, match="mean the same"):
-        canonical_ehr(table(sex=["male"], Gender=["male"]))
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"sex": "male"}, {"Gender": "male"}),
+        ({"site": "A"}, {"hospital": "B"}),
+        ({"years_since_quit": "10"}, {"Quit Smoking Year": "1980"}),
+        ({"Quit Smoking Year": "1980"}, {"years_since_quit": "10"}),
+        ({"Pathological T stage": "T1a"}, {"Clinical T stage": "T2"}),
+        ({"ldh": "200"}, {" ldh ": "210"}),
+    ],
+)
+def test_two_columns_for_one_name(first, second):
+    with pytest.raises(DataError, match="two columns mean the same") as raised:
+        canonical_ehr(table(**{k: [v] for k, v in (first | second).items()}), allow_leaky=True, file="ehr.csv")
+    column = next(iter(second))
+    assert (raised.value.column, raised.value.file) == (column, "ehr.csv")
+    assert raised.value.got == f"{next(iter(first))} and {column}"
 
 
 LEAKS = [

@@ -43,6 +43,7 @@ def test_hash_of_a_folder_sees_names_and_contents(tmp_path):
     ("change", "column", "message"),
     [
         ({"role": "scan"}, "role", "volume, mask"),
+        ({"role": "annotation"}, "role", "volume, mask"),
         ({"path": "../p1.nii"}, "path", "inside its folder"),
         ({"path": "/data/p1.nii"}, "path", "inside its folder"),
         ({"path": "C:\\p1.nii"}, "path", "inside its folder"),

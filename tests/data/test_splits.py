@@ -70,8 +70,10 @@ def test_sites_that_cannot_be_left_out(sites, message):
 def test_fewer_patients_than_folds():
     with pytest.raises(DataError, match="class IV has 3 patients, too few for 5 folds") as raised:
         Splits.make(labels(I=20, IV=3))
-    assert raised.value.hint
+    assert raised.value.hint and "late_vs_early" not in raised.value.hint
     assert "IV: 3" in raised.value.got
+    with pytest.raises(DataError, match=r"(?s)too few.*stage2: I < II-IV.*late_vs_early: I-II < III-IV"):
+        Splits.make(labels(I=20, IV=3).rename("stage4_ajcc7"))
 
 
 def test_people_count_not_rows():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import Cohort
+from mmfusion.data.cohort import SEED, Cohort
 from mmfusion.data.files import by_patient, read_table
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.data.tables import read_ehr_table
@@ -46,7 +46,7 @@ def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False)
     seeds = folder.find("fmcib_seeds.csv", "tumour seed points")
     if seeds is not None:
         points = by_patient(read_table(seeds, numbers=True), "PatientID", seeds)[["coordX", "coordY", "coordZ"]]
-        ct.append(points.set_axis(["seed_x", "seed_y", "seed_z"], axis=1))
+        ct.append(points.set_axis(SEED, axis=1))
     blocks = {
         "ehr": ehr.features,
         "ct": pd.concat([b.reindex(patients).astype("float64") for b in ct], axis=1) if ct else None,

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from mmfusion.data.aim import feature_name, read_aim_folder
-from mmfusion.data.cohort import Cohort
+from mmfusion.data.cohort import SEED, Cohort
 from mmfusion.data.files import by_patient, read_table
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.data.tables import read_ehr_table, read_rna
@@ -139,7 +139,7 @@ def _seeds(folder: Folder) -> pd.DataFrame:
     if file is None:
         return pd.DataFrame()
     table = by_patient(read_table(file, numbers=True), "Case ID", file)
-    return table[["coordX", "coordY", "coordZ"]].set_axis(["seed_x", "seed_y", "seed_z"], axis=1).astype("float64")
+    return table[["coordX", "coordY", "coordZ"]].set_axis(SEED, axis=1).astype("float64")
 
 
 def _scans(folder: Folder, patients: pd.Index) -> pd.DataFrame:

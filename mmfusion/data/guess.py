@@ -1,0 +1,48 @@
+"""What a file or folder of a user's seems to be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+PET_WORDS = re.compile(r"(?<![a-z])(pet|pt|suv)(?![a-z])")  # in a name in lower case
+
+
+class Use(NamedTuple):
+    """What it can serve as: cells of the manifest; and what a person has to choose before, if anything."""
+
+    modality: str
+    role: str
+    part: str = ""
+    question: str = ""
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        return f"{self.modality} {self.role}".strip()
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What it seems to be.
+
+    Parameters
+    ----------
+    uses : tuple of Use
+        What it can serve as; empty if nothing is clear.
+    why : str
+        In words: what told, or what is missing.
+    ids : tuple of str
+        Patients of a table.
+    patient_hint : str
+        Patient id inside a scan.
+    unit : str
+        Of RNA, where the numbers leave no doubt.
+    """
+
+    uses: tuple[Use, ...]
+    why: str
+    ids: tuple[str, ...] = ()
+    patient_hint: str = ""
+    unit: str = ""
