@@ -89,10 +89,11 @@ def take_place(draft: Path, path: str | Path, *, replace: bool = False) -> None:
         path.rename(old)
         try:
             draft.rename(path)
-        except OSError:
-            old.rename(path)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+        finally:
+            if draft.exists():  # nothing took the place: an interrupt, too, leaves the old one
+                old.rename(path)
+            else:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _beside(path: str | Path) -> Path:

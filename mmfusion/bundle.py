@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,9 @@ FORMAT = 1
 # the only classes that a bundle may name
 ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
+_SUMS = "checksums.json"
+_AGAIN = "save the model again"
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, OSError)  # said by readers
 
 
 def write_bundle(
@@ -29,6 +33,8 @@ def write_bundle(
     card: str,
 ) -> Path:
     """Write a bundle, whole or not at all; a bundle already there is replaced once the new one is complete.
+
+    What is replaced is a folder of this library's making that holds a bundle's files and no others.
 
     Parameters
     ----------
@@ -46,24 +52,24 @@ def write_bundle(
     Raises
     ------
     BundleError
-        If `folder` exists and is not a bundle, or the disk is full.
+        If `folder` exists and is not a bundle, or holds anything else too, or the disk is full.
     """
     from safetensors.torch import save_file
 
     folder = Path(folder)
-    if folder.exists() and not (folder / "config.json").is_file():
-        raise BundleError("this exists and is not a saved model", file=folder, hint="choose another name")
+    if folder.exists():
+        _check_replaceable(folder)
     arrays: dict[str, np.ndarray] = {}
     body = {"format": FORMAT, "estimator": estimator, "state": _split(config, arrays)}
     weights = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     try:
-        with atomic_folder(folder, replace=True) as draft:
+        with atomic_folder(folder.resolve(), replace=True) as draft:  # a link goes on pointing to it
             (draft / "config.json").write_text(json.dumps(body, indent=1, sort_keys=True))
             save_file(weights, draft / "weights.safetensors")
             np.savez_compressed(draft / "arrays.npz", **arrays)
             (draft / "README.md").write_text(card)
             checksums = {name: _sha256(draft / name) for name in _FILES}
-            (draft / "checksums.json").write_text(json.dumps(checksums, indent=1))
+            (draft / _SUMS).write_text(json.dumps(checksums, indent=1))
     except OSError as error:
         raise BundleError("could not be written", file=folder, got=error.strerror, hint="free some space") from error
     return folder
@@ -77,13 +83,14 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
     BundleError
         If it is no bundle, was edited or damaged, or comes from a newer release.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     folder = Path(folder)
-    if not (folder / "config.json").is_file() or not (folder / "checksums.json").is_file():
-        raise BundleError("no saved model here", file=folder, expected="a folder with config.json and checksums.json")
+    if not (folder / "config.json").is_file() or not (folder / _SUMS).is_file():
+        raise BundleError("no saved model here", file=folder, expected=f"a folder with config.json and {_SUMS}")
     body = _read_json(folder / "config.json")
-    if body.get("format", 0) > FORMAT:
+    if _format(body) > FORMAT:  # whose files need not be those of this release
         raise BundleError(
             "saved by a newer release",
             file=folder,
@@ -91,16 +98,16 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
             got=body["format"],
             hint="upgrade mmfusion",
         )
-    for name, expected in _read_json(folder / "checksums.json").items():
-        path = folder / name
-        if not path.is_file() or _sha256(path) != expected:
-            raise BundleError("edited or damaged since it was saved", file=path, hint="save the model again")
+    _check_sums(folder)
+    if not _format(body):
+        raise BundleError("names no format", file=folder / "config.json", got=body.get("format"), hint=_AGAIN)
     try:
-        with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+        with (folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise BundleError("cannot be read", file=folder / "arrays.npz", got=error) from error
-    return body["estimator"], _join(body["state"], arrays), load_file(folder / "weights.safetensors")
+        tensors = load_file(folder / "weights.safetensors")
+        return body["estimator"], _join(body["state"], arrays), tensors
+    except (*_DAMAGE, SafetensorError) as error:
+        raise BundleError("cannot be read", file=folder, got=error, hint=_AGAIN) from error
 
 
 def load(folder: str | Path) -> object:
@@ -112,20 +119,65 @@ def load(folder: str | Path) -> object:
         If it is no bundle, was edited or damaged, or comes from a newer release.
     """
     estimator, state, tensors = read_bundle(folder)
-    if estimator not in ESTIMATORS:
+    if estimator not in tuple(ESTIMATORS):
         raise BundleError("holds an unknown kind of model", file=folder, got=estimator, expected=", ".join(ESTIMATORS))
     return getattr(import_module(ESTIMATORS[estimator]), estimator).from_bundle(state, tensors)
 
 
-def _read_json(path: Path) -> dict:
+def _check_replaceable(folder: Path) -> None:
+    """Raise `BundleError` unless all that would be lost is a bundle."""
+    if not _is_bundle(folder):
+        raise BundleError("this exists and is not a saved model", file=folder, hint="choose another name")
+    if others := sorted({path.name for path in folder.iterdir()} - {*_FILES, _SUMS}):
+        got, hint = ", ".join(others[:5]), "move them, or choose another name"
+        raise BundleError("other files lie beside the model saved here", file=folder, got=got, hint=hint)
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether this library made the folder, going by its config."""
+    if not (folder / "config.json").is_file() or not (folder / _SUMS).is_file():
+        return False
     try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BundleError("is not JSON: edited or damaged", file=path, got=error) from error
+        body = _read_json(folder / "config.json")
+    except BundleError:
+        return False
+    return _format(body) > 0 and body.get("estimator") in tuple(ESTIMATORS)
+
+
+def _check_sums(folder: Path) -> None:
+    """Raise `BundleError` unless every file of a bundle is as it was saved."""
+    sums = _read_json(folder / _SUMS)
+    if set(sums) != set(_FILES):
+        expected = ", ".join(_FILES)
+        raise BundleError("does not list the bundle's files: edited or damaged", file=folder / _SUMS, expected=expected,
+                          got=", ".join(sums) or "none", hint=_AGAIN)  # fmt: skip
+    for name in _FILES:
+        path = folder / name
+        if not path.is_file() or _sha256(path) != sums[name]:
+            raise BundleError("edited or damaged since it was saved", file=path, hint=_AGAIN)
+
+
+def _format(body: Mapping[str, object]) -> int:
+    """The format that a bundle names, 1 or above; 0 if it names none."""
+    value = body.get("format")
+    return value if type(value) is int and value > 0 else 0
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError("is not JSON: edited or damaged", file=path, got=error, hint=_AGAIN) from error
+    if not isinstance(value, dict):
+        raise BundleError("is not a JSON object: edited or damaged", file=path, got=type(value).__name__, hint=_AGAIN)
+    return value
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleError("cannot be read", file=path, got=error.strerror or error) from error
 
 
 def _split(value: object, arrays: dict[str, np.ndarray]) -> object:

@@ -1,5 +1,7 @@
 """What is written atomically is there whole or not at all, and nothing is left beside it."""
 
+from pathlib import Path
+
 import pytest
 
 from mmfusion.atomic import atomic_file, atomic_folder
@@ -63,6 +65,23 @@ def test_a_failure_leaves_the_old_folder(tmp_path, failure):
     with pytest.raises(type(failure)), atomic_folder(tmp_path / "model", replace=True) as draft:
         (draft / "a").touch()
         raise failure
+    assert listing(tmp_path) == ["model", "model/old"]
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_while_changing_places_leaves_the_old_folder(tmp_path, monkeypatch, failure):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    rename = Path.rename
+
+    def fail(source, target):
+        if (source / "a").exists():
+            raise failure
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(type(failure)), atomic_folder(tmp_path / "model", replace=True) as draft:
+        (draft / "a").touch()
     assert listing(tmp_path) == ["model", "model/old"]
 
 

@@ -82,7 +82,7 @@ def delong(
     Returns
     -------
     dict
-        auc_a, auc_b, diff (a minus b), lo, hi, z, p.
+        auc_a, auc_b, diff (a minus b), lo, hi, z, p. With no variation: p 1 if the difference is 0, else 0.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def delong(
     auc = v10.mean(axis=1)
     s = np.cov(v10) / m + np.cov(v01) / n
     diff, se = auc[0] - auc[1], np.sqrt(max(s[0, 0] + s[1, 1] - 2 * s[0, 1], 0.0))
-    z = diff / se if se > 0 else 0.0
+    z = diff / se if se > 0 else np.sign(diff) * (np.inf if diff else 0.0)
     half = stats.norm.ppf((1 + level) / 2) * se
     return {
         "auc_a": float(auc[0]), "auc_b": float(auc[1]), "diff": float(diff),

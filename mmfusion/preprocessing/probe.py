@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mmfusion.data.cohort import META, feature_names
 from mmfusion.errors import DataError, LeakageError
+from mmfusion.preprocessing.leakage import HINT
 
 THRESHOLD = 0.9  # balanced accuracy
 _BINS = 16
@@ -100,7 +101,7 @@ def assert_no_leak(X: pd.DataFrame, y: Sequence[object], *, allow_leaky: bool = 
             column="; ".join(first["columns"]),
             expected=f"balanced accuracy of at most {THRESHOLD:.2f} from up to three columns",
             got=", ".join(f"{a:.2f}" for a in first["balanced_accuracy"]),
-            hint="leave them out; allow_leaky=True accepts them, to demonstrate the leak, and stamps the model",
+            hint=HINT,
         )
 
 

@@ -14,11 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from mmfusion.data.cohort import IMAGING, META, RESERVED, feature_names
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted, Stateful, StreamSpec, check_ids, ids_hash
-from mmfusion.preprocessing.clinical import TableTransformer
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
 from mmfusion.preprocessing.harmonisation import SITE, ComBat, encoded_frame, harmonised, numeric_columns
 from mmfusion.preprocessing.scans import ScanTransformer
+from mmfusion.preprocessing.tables import TableTransformer
 
 MODALITIES = ("ct", "pet", "rna", "ehr")  # in the order of streams
 HARMONISE = (None, "combat", "histogram")

@@ -8,7 +8,7 @@ from mmfusion.preprocessing.streams import StreamInputs
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _BAND = np.array([-0.06, -0.02, 0.03, 0.07])  # a quantile is the mean of its neighbours, never one patient's value
-_ENOUGH = 10  # patients of a class, below which its quantiles would come close to single patients
+_ENOUGH = 10  # patients, below whom quantiles would come close to single patients
 
 
 def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
@@ -25,12 +25,16 @@ def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
     -------
     StreamInputs
         `K * 5` rows; each value is a quantile over at least 10 patients (the whole cohort's, where a class
-        has fewer), taken feature by feature, so that no row is a patient.
+        has fewer), taken feature by feature, so that no row is a patient. A stream that fewer than 10 have is 0
+        throughout, as for a patient who lacks it.
     """
     classes = np.unique(codes)
     arrays = {}
     for column, (name, array) in enumerate(inputs.arrays.items()):
         has = inputs.present[:, column]
+        if has.sum() < _ENOUGH:
+            arrays[name] = np.zeros((len(classes) * len(QUANTILES), *array.shape[1:]), dtype=np.float32)
+            continue
         rows = []
         for code in classes:
             members = has & (codes == code)

@@ -20,7 +20,7 @@ from mmfusion.nn.net import FusionNet
 from mmfusion.nn.training import StreamDataset, reproducible, train
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.base import id_hashes
-from mmfusion.preprocessing.clinical import check_forbidden
+from mmfusion.preprocessing.leakage import check_forbidden
 from mmfusion.preprocessing.probe import assert_no_leak
 from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 from mmfusion.staging.background import class_quantiles
@@ -245,7 +245,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         DataError
-            On a patient with none of the model's modalities, another unit of RNA, or malformed values.
+            On a patient with none of the model's modalities, another unit of RNA, malformed values, or inputs that
+            give no probabilities.
         """
         check_is_fitted(self, "module_")
         return self._proba(self.transformer_.transform(X))
@@ -262,7 +263,11 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
                 batch = inputs.rows(slice(start, start + 64))
                 streams = {name: torch.as_tensor(array) for name, array in batch.arrays.items()}
                 out.append(self.module_(torch.as_tensor(batch.present), **streams).exp())
-        return torch.cat(out).double().numpy()
+        proba = torch.cat(out).double().numpy()
+        if bad := [str(p) for p, row in zip(inputs.index, proba, strict=True) if not np.isfinite(row).all()]:
+            hint = "look for values that are no numbers in the scan, or for a model that did not learn"
+            raise DataError("the probabilities are not finite", patient=", ".join(bad[:5]), hint=hint)
+        return proba
 
     def _transformer(self) -> CohortTransformer:
         names = ("modalities", "n_genes", "graph", "graph_k", "graph_edges", "crop_side", "crop_spacing", "crop_mode",

@@ -70,7 +70,7 @@ class BundleMixin:
             specs = model.transformer_.specs_
             model.module_ = Ensemble([model.build_module(specs, len(model.classes_)) for _ in model.history_])
             model.module_.load_state_dict(dict(tensors))
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise BundleError(
                 "does not fit this release's StageClassifier", got=error, hint="fit and save again"
             ) from error
@@ -103,8 +103,8 @@ Classes, with their share in training: {prior}.
 {chr(10).join(rows)}
 
 How well it predicts is not known from this folder: see the report of its nested cross-validation.
-The background for explanations is made of per-class quantiles; no patient's row is stored,
-and of the training patients' ids only hashes.
+The background for explanations is made of per-class quantiles of at least ten patients; no patient's row is stored,
+no category that one patient alone has, and of the training patients' ids only hashes.
 
 Made with mmfusion {mmfusion.__version__}. Parameters:
 

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import META, presence
 from mmfusion.data.tables import read_ehr, read_features, read_rna
-from mmfusion.errors import DataError, MMFusionError
+from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume
 from mmfusion.staging.prediction import StagePrediction
 
@@ -97,14 +98,14 @@ class PredictMixin:
             raise DataError("one row at a time", expected="one patient", got=f"{len(X)} rows")
         known = list(dict.fromkeys(spec.modality for spec in self.transformer_.specs_))
         has = presence(X).iloc[0]
-        alien = [m for m in has.index[has] if m not in known]
+        alien = [m for m in has.index[has] if m not in known]  # an empty block is nothing to speak of
         if alien and not any(m in known for m in has.index[has]):
             raise DataError(
                 "the model does not read this", patient=X.index[0], got=", ".join(alien), expected=", ".join(known)
             )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            inputs = self.transformer_.transform(X.loc[:, ~X.columns.get_level_values(0).isin(alien)])
+            inputs = self.transformer_.transform(X.loc[:, X.columns.get_level_values(0).isin([*known, META])])
             proba = self._proba(inputs)[0]
             stage = self.classes_[proba.argmax()]
             genes = self._top_genes(inputs, stage, top_genes)
@@ -129,12 +130,13 @@ class PredictMixin:
         )
 
     def predict_each(self, X: pd.DataFrame, *, top_genes: int = 10) -> list[StagePrediction | MMFusionError]:
-        """Stage every row of `X` on its own; a patient who cannot be staged gives the error, and the rest go on."""
+        """Stage every row of `X` on its own; who cannot be staged gives an error naming them, and the rest go on."""
         out: list[StagePrediction | MMFusionError] = []
         for patient in X.index:
             try:
                 out.append(self.predict_row(X.loc[[patient]], top_genes=top_genes))
             except MMFusionError as error:
+                error.patient = error.patient or patient
                 out.append(error)
         return out
 
@@ -188,6 +190,8 @@ def _scan(
         if not Path(scan).exists():
             raise DataError("no such scan", patient=patient, file=scan)
         scan = str(scan)
+    elif not np.isfinite(scan.array).all():
+        raise ScanError("values that are not numbers", patient=patient, hint="export or convert the scan again")
     row: dict[str, object] = {"volume": scan} | ({} if series is None else {"volume_part": series})
     if seed is not None:
         if len(seed) != 3:

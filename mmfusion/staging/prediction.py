@@ -44,6 +44,18 @@ class StagePrediction:
         """JSON values."""
         return asdict(self) | {"probabilities": dict(self.probabilities)}
 
+    def to_row(self) -> dict[str, object]:
+        """A row of a table of patients: patient_id, stage, `p_<class>`, used, missing, warnings, and an empty error."""
+        return {
+            "patient_id": self.patient,
+            "stage": self.stage,
+            **{f"p_{name}": p for name, p in self.probabilities.items()},
+            "used": " ".join(self.used),
+            "missing": " ".join(self.missing),
+            "warnings": "; ".join(self.warnings),
+            "error": "",
+        }
+
     def to_json(self) -> str:
         """One JSON document."""
         return json.dumps(self.to_dict(), indent=2)

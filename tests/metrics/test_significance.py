@@ -56,6 +56,14 @@ def test_delong_is_the_paper(seed):
     assert swapped["p"] == pytest.approx(out["p"]) and swapped["diff"] == pytest.approx(-out["diff"])
 
 
+def test_delong_of_perfect_and_perfectly_wrong():
+    y, a = [0, 0, 0, 1, 1, 1], np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
+    out = delong(y, a, -a)
+    assert (out["auc_a"], out["auc_b"], out["diff"], out["z"], out["p"]) == (1, 0, 1, np.inf, 0)
+    assert (out["lo"], out["hi"]) == (1, 1)
+    assert delong(y, -a, a)["z"] == -np.inf
+
+
 def test_delong_of_a_model_with_itself():
     y, a = [0, 0, 1, 1, 0], [0.1, 0.4, 0.3, 0.8, 0.2]
     assert delong(y, a, a)["p"] == 1.0

@@ -5,8 +5,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 
 from mmfusion.errors import DataError
-from mmfusion.preprocessing.clinical import MissingColumnsWarning
 from mmfusion.preprocessing.streams import CohortTransformer
+from mmfusion.preprocessing.tables import MissingColumnsWarning
 from tests.cohorts import tiny_cohort
 
 NAMES = ["ct_table", "rna", "ehr"]

@@ -202,12 +202,95 @@ def test_no_patient_leaves_in_a_bundle(cohort, fitted, saved):
             assert not (patients == row).all(axis=1).any(), name
 
 
+def test_no_scan_and_no_note_leave_in_a_bundle(tmp_path):
+    nib = pytest.importorskip("nibabel")
+    hu = np.random.default_rng(0).integers(-900, 100, (12, 12, 12), dtype=np.int16)
+    nib.save(nib.Nifti1Image(hu, np.diag([-8.0, -8.0, 8.0, 1.0])), tmp_path / "s.nii.gz")
+    cohort = tiny_cohort(24)
+    X, one = cohort.X.copy(), cohort.X.index[3]
+    X.loc[one, ("ct", "volume")] = str(tmp_path / "s.nii.gz")
+    for axis in "xyz":
+        X.loc[one, ("ct", f"seed_{axis}")] = 48.0
+    X[("ehr", "comment")] = [f"Mr {p}, phone 555-{i:04d}" for i, p in enumerate(X.index)]
+    X[("ehr", "ward")] = ["north", "south", "north of Dr Who"] + ["north", "south"] * 10 + ["north"]
+    X.attrs = dict(cohort.X.attrs)
+    model = mf.StageClassifier(**QUICK, n_members=1, leak_probe=False, crop_side=16, crop_spacing=6.0)
+    with pytest.warns(UserWarning, match="comment: patients hardly share a value"):
+        model.fit(X, cohort.y)
+    model.save(tmp_path / "m")
+    text = (tmp_path / "m" / "config.json").read_text()
+    assert "phone" not in text and "Dr Who" not in text and "north" in text
+    background = mf.load(tmp_path / "m").background_
+    assert model.transformer_.transform(X.loc[[one]]).arrays["ct"].any() and not background.arrays["ct"].any()
+    assert background.arrays["rna"].any() and background.arrays["ct_table"].any() and background.present.all()
+
+
 @pytest.mark.parametrize("file", ["config.json", "weights.safetensors", "arrays.npz", "README.md"])
 def test_an_edited_bundle_is_refused(saved, file):
     content = bytearray((saved / file).read_bytes())
     content[len(content) // 2] ^= 1
     (saved / file).write_bytes(bytes(content))
     with pytest.raises(BundleError, match=file):
+        mf.load(saved)
+
+
+def swap_classes(text):
+    return text.replace('"III"', '"_"').replace('"I"', '"III"').replace('"_"', '"I"')
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "match"),
+    [
+        ("config.json", lambda text: "[]", "config.json: is not a JSON object"),
+        ("config.json", lambda text: "[" * 100_000, "config.json: is not JSON"),
+        ("config.json", lambda text: text.replace('"format": 1', '"format": "1"'), "edited or damaged"),
+        ("config.json", swap_classes, "edited or damaged"),
+        ("checksums.json", lambda text: "{}", "checksums.json: does not list the bundle's files"),
+        ("checksums.json", lambda text: "[]", "checksums.json: is not a JSON object"),
+        ("checksums.json", lambda text: text.replace("README.md", "../README.md"), "does not list"),
+    ],
+)
+def test_a_damaged_bundle_says_so(saved, file, edit, match):
+    (saved / file).write_text(edit((saved / file).read_text()))
+    with pytest.raises(BundleError, match=match):
+        mf.load(saved)
+
+
+def sum_up(folder):
+    """As one who edits a bundle on purpose would."""
+    sums = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in json.loads(
+        (folder / "checksums.json").read_text())}  # fmt: skip
+    (folder / "checksums.json").write_text(json.dumps(sums))
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "match"),
+    [
+        ("weights.safetensors", lambda data: data[:-50], "cannot be read"),
+        ("weights.safetensors", lambda data: b"", "cannot be read"),
+        ("arrays.npz", lambda data: data[: len(data) // 2], "cannot be read"),
+        ("arrays.npz", lambda data: data[:200] + b"~" * 50 + data[250:], "cannot be read"),
+        ("arrays.npz", lambda data: b"", "cannot be read"),
+        ("config.json", lambda data: data.replace(b'"format": 1', b'"format": "1"'), "names no format"),
+        ("config.json", lambda data: data.replace(b'"estimator"', b'"guess"'), "cannot be read"),
+        ("config.json", lambda data: data.replace(b'"__array__"', b'"__other__"'), "cannot be read"),
+        ("config.json", lambda data: data.replace(b'"StageClassifier"', b'["os"]'), "unknown kind of model"),
+        ("config.json", lambda data: data.replace(b'"transformers_"', b'"_"'), "does not fit this release"),
+    ],
+)
+def test_damage_that_the_checksums_agree_with_says_so_too(saved, file, edit, match):
+    (saved / file).write_bytes(edit((saved / file).read_bytes()))
+    sum_up(saved)
+    with pytest.raises(BundleError, match=match):
+        mf.load(saved)
+
+
+def test_checksums_are_asked_before_anything_is_loaded(saved):
+    weights = saved / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-50])
+    sums = json.loads((saved / "checksums.json").read_text())
+    (saved / "checksums.json").write_text(json.dumps({n: s for n, s in sums.items() if n != weights.name}))
+    with pytest.raises(BundleError, match="does not list"):
         mf.load(saved)
 
 
@@ -229,6 +312,49 @@ def test_saving_over_something_else_is_refused(fitted, tmp_path):
     with pytest.raises(BundleError, match="not a saved model"):
         fitted.save(tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter1.md").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "config",
+    ['{"learning_rate": 0.1}', "[]", "not JSON", '{"format": 1}', '{"format": "1", "estimator": "StageClassifier"}',
+     '{"format": 1, "estimator": "BertModel"}', '{"format": 1, "estimator": ["StageClassifier"]}'],
+)  # fmt: skip
+@pytest.mark.parametrize("summed", [True, False])
+def test_a_config_alone_makes_no_saved_model(fitted, tmp_path, config, summed):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "config.json").write_text(config)
+    if summed:
+        (project / "checksums.json").write_text("{}")
+    before = {p.name: p.read_text() for p in project.iterdir()}
+    with pytest.raises(BundleError, match="not a saved model"):
+        fitted.save(project)
+    assert {p.name: p.read_text() for p in project.iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["project"]
+
+
+def test_what_lies_beside_a_saved_model_is_kept(fitted, saved):
+    (saved / "notes").mkdir()
+    (saved / "notes" / "mine.txt").write_text("precious")
+    with pytest.raises(BundleError, match=r"other files lie beside.*got notes"):
+        fitted.save(saved)
+    assert (saved / "notes" / "mine.txt").read_text() == "precious"
+    mf.load(saved)
+
+
+def test_a_saved_model_without_its_checksums_is_not_replaced(fitted, saved):
+    (saved / "checksums.json").unlink()
+    with pytest.raises(BundleError, match="not a saved model"):
+        fitted.save(saved)
+
+
+def test_saving_through_a_link_replaces_what_it_points_to(fitted, saved):
+    link = saved.parent / "latest"
+    link.symlink_to(saved)
+    (saved / "README.md").write_text("old")
+    fitted.save(link)
+    assert link.is_symlink() and (saved / "README.md").read_text() != "old"
+    assert sorted(p.name for p in saved.parent.iterdir()) == ["latest", saved.name]
 
 
 def test_saving_again_replaces(fitted, saved):

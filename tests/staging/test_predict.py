@@ -1,10 +1,14 @@
+import copy
 import json
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import mmfusion as mf
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, ScanError
 from tests.cohorts import tiny_cohort
 from tests.staging.test_classifier import QUICK
 
@@ -108,6 +112,55 @@ def test_batch_goes_on_past_a_bad_patient(model, cohort):
     assert [o.patient for o in (out[0], out[2])] == [X.index[0], X.index[2]]
 
 
+def test_a_modality_that_the_model_does_not_read(cohort):
+    two = cohort.select(modalities=["rna", "ehr"])
+    model = mf.StageClassifier(**QUICK).fit(two.X, two.y)
+    everybody = cohort.table.copy()
+    everybody.loc[everybody.index[0], "ct"] = np.nan
+    everybody.attrs = dict(cohort.table.attrs)
+    has = everybody["ct"].notna().any(axis=1)
+    staged = model.predict_each(everybody, top_genes=0)
+    assert 1 <= (~has).sum() < len(has) and all(isinstance(s, mf.StagePrediction) for s in staged)
+    for s in staged:
+        said = "ct was given, but the model does not read it" in s.warnings
+        assert said == has[s.patient]
+    alone = everybody.loc[[everybody.index[1]]]
+    alone.loc[:, ["rna", "ehr"]] = np.nan
+    alone["ct"] = 1.0
+    with pytest.raises(DataError, match="the model does not read this"):
+        model.predict_row(alone)
+
+
+def test_who_could_not_be_staged_is_named(model, cohort):
+    X = cohort.complete().X.iloc[:2].copy()
+    X.loc[X.index[0], "rna"] = np.nan
+    X.attrs = {"units": {"rna": "tpm"}}  # an error about tables, not about a patient
+    staged, error = model.predict_each(X, top_genes=0)
+    assert staged.missing == ("rna",) and "another unit" in str(error)
+    assert error.patient == X.index[1] and X.index[1] in str(error)
+
+
+def test_probabilities_are_finite_or_refused(model, cohort):
+    bad = copy.deepcopy(model)
+    with torch.no_grad():
+        next(bad.module_.parameters()).fill_(np.nan)
+    with pytest.raises(DataError, match=rf"patient {cohort.X.index[0]}, .*: the probabilities are not finite"):
+        bad.predict_proba(cohort.X)
+
+
+@pytest.mark.parametrize("ward", ["1", "2", "3a"])
+def test_a_category_from_a_file_as_from_the_cohort(cohort, tmp_path, ward):
+    X = cohort.X.copy()
+    X[("ehr", "ward")] = np.resize(["1", "2", "3a", "3b", "x"], len(X))
+    X.attrs = dict(cohort.X.attrs)
+    model = mf.StageClassifier(**QUICK, modalities=["ehr"]).fit(X, cohort.y)
+    row = X.loc[X[("ehr", "ward")] == ward].iloc[[0]]
+    row["ehr"].to_csv(tmp_path / "one.csv")
+    from_file = model.predict_patient(ehr=tmp_path / "one.csv")
+    np.testing.assert_allclose(list(from_file.probabilities.values()), model.predict_proba(row)[0], atol=1e-6)
+    assert from_file.warnings == ()
+
+
 def test_two_patients_are_never_merged(model, cohort, tmp_path):
     cohort.complete().table["rna"].iloc[[0]].to_csv(tmp_path / "rna.csv")
     cohort.complete().table["ehr"].iloc[[1]].to_csv(tmp_path / "ehr.csv")
@@ -142,5 +195,10 @@ def test_a_volume_in_memory_as_its_file(tmp_path):
     from_file = model.predict_patient(ct=row["volume"], seed=seed)
     in_memory = model.predict_patient(ct=mf.imaging.read(row["volume"]), seed=seed)
     assert in_memory.probabilities == from_file.probabilities
+    scan = mf.imaging.read(row["volume"])
+    holes = scan.array.astype(np.float32)
+    holes[0, 0, 0] = np.nan
+    with pytest.raises(ScanError, match="patient A: values that are not numbers"):
+        model.predict_patient(ct=replace(scan, array=holes), seed=seed, patient="A")
     with pytest.raises(mf.MMFusionError, match="series is for DICOM"):
         model.predict_patient(ct=row["volume"], seed=seed, series="thinnest")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from mmfusion.data.ehr import clean_cells, gives_stage_away, to_numbers
-from mmfusion.data.files import header_key
-from mmfusion.errors import DataError, LeakageError
-from mmfusion.preprocessing.base import FoldFitted
+from mmfusion.data.cells import clean_cells, mostly_numbers, to_numbers
+from mmfusion.errors import DataError
+from mmfusion.preprocessing.base import FoldFitted, ids_hash
 
 MISSING, UNKNOWN = "<missing>", "<unk>"
+_FEW, _MANY, _PER = 2, 5, 50  # a level stands for n / 50 patients, but at least 2; 5 are enough in any cohort
 
 
 class MissingColumnsWarning(UserWarning):
@@ -22,15 +21,24 @@ class MissingColumnsWarning(UserWarning):
 
 
 class NewCategoryWarning(UserWarning):
-    """A category that no patient had in `fit`; it is read as unknown."""
+    """A category that no patient had in `fit`, or too few; it is read as unknown."""
+
+
+class FreeTextWarning(UserWarning):
+    """A column of text that tells patients apart (an identifier, a note) is left out."""
 
 
 class TableTransformer(FoldFitted):
     """Encode a table of mixed columns as values and a mask of what was observed.
 
     Numeric columns: missing cells get the median, then (x - mean) / SD of the observed cells, clipped. Categories,
-    text and booleans: one-hot over the levels seen in `fit`, then `<unk>` for any other level and `<missing>`. Text in
-    which most cells are numbers is numeric. Columns with fewer than two distinct values in `fit` are dropped.
+    text and booleans: one-hot over the levels kept in `fit`, then `<unk>` for any other level and `<missing>`. Text in
+    which most cells are numbers is numeric. A column keeps its kind: a category given as numbers later (1.0) is read
+    as the level of that value ("1"), a number given as text is parsed.
+
+    Nothing that is one patient's is kept. A level stands for at least 2 patients, one more for every 50 in `fit` from
+    150 on, 5 at most; rarer ones are read as `<unk>`, in `fit` too. Text of which most cells are unlike all others
+    (an identifier, a note) is left out, with a warning; so are columns with fewer than two distinct values.
 
     Parameters
     ----------
@@ -44,7 +52,7 @@ class TableTransformer(FoldFitted):
     moments_ : dict of str to (median, mean, SD)
         Of the numeric columns.
     levels_ : dict of str to tuple of str
-        Of the categorical columns.
+        Kept of the categorical columns.
     dropped_ : dict of str to str
         Columns left out, and why.
     feature_names_out_ : tuple of str, length d
@@ -63,11 +71,16 @@ class TableTransformer(FoldFitted):
             if seen.nunique() < 2 or (kind == "number" and not _spread(seen)):
                 self.dropped_[name] = "constant" if len(seen) else "missing throughout"
                 continue
-            self.kinds_[name] = kind
             if kind == "number":
                 self.moments_[name] = (float(seen.median()), float(seen.mean()), float(seen.std(ddof=0)))
+            elif levels := _shared_levels(seen, len(frame)):
+                self.levels_[name] = levels
             else:
-                self.levels_[name] = tuple(sorted(seen.unique()))
+                self.dropped_[name] = "mostly unique"
+                text = f"{name}: patients hardly share a value (an identifier, a note?), left out"
+                warnings.warn(text, FreeTextWarning, stacklevel=4)
+                continue
+            self.kinds_[name] = kind
         if not self.kinds_:
             raise DataError("no column varies among the patients given to fit", got=f"{len(frame)} patients")
         self.feature_names_out_ = tuple(out for name in self.kinds_ for out in self._names(name))
@@ -101,13 +114,13 @@ class TableTransformer(FoldFitted):
 
     def _encode_category(self, name: str, cells: pd.Series) -> np.ndarray:
         levels = self.levels_[name]
-        code = cells.map({level: i for i, level in enumerate(levels)}).astype("float64").fillna(len(levels)).to_numpy()
-        code = np.where(cells.isna(), len(levels) + 1, code)
-        new = sorted(cells[code == len(levels)].unique())
-        if new:
-            text = f"{name}: not seen in fit, read as unknown: {', '.join(new[:5])} (known: {', '.join(levels[:5])})"
+        code = _level_codes(cells, levels)
+        new = sorted(cells[code == len(levels)].astype("str").unique())
+        if new and ids_hash(cells.index) != self.fitted_ids_hash_:  # those of fit have rare ones, as expected
+            known = ", ".join(levels[:5])
+            text = f"{name}: not seen in fit, or too rarely, read as unknown: {', '.join(new[:5])} (known: {known})"
             warnings.warn(text, NewCategoryWarning, stacklevel=4)
-        return np.eye(len(levels) + 2, dtype=np.float32)[code.astype(int)]
+        return np.eye(len(levels) + 2, dtype=np.float32)[code]
 
 
 def _cells(column: pd.Series) -> pd.Series:
@@ -123,41 +136,28 @@ def _cells(column: pd.Series) -> pd.Series:
 def _kind(cells: pd.Series) -> str:
     if isinstance(cells.dtype, pd.CategoricalDtype):
         return "category"
-    numeric = int(pd.to_numeric(cells, errors="coerce").notna().sum())
-    return "number" if numeric > int(cells.notna().sum()) - numeric or not cells.notna().any() else "category"
+    return "number" if mostly_numbers(cells) else "category"
+
+
+def _shared_levels(seen: pd.Series, n_patients: int) -> tuple[str, ...]:
+    """Levels that enough patients share, sorted; none where most patients' own is unlike all others."""
+    counts = seen.value_counts()
+    if 2 * int((counts == 1).sum()) > len(seen):
+        return ()
+    enough = min(max(_FEW, n_patients // _PER), _MANY)
+    return tuple(sorted(counts.index[counts >= enough]))
+
+
+def _level_codes(cells: pd.Series, levels: tuple[str, ...]) -> np.ndarray:
+    """Position of each cell's level, by its text or else by its value; `len(levels)` unknown, one more missing."""
+    by_text = {level: i for i, level in enumerate(levels)}
+    values = pd.to_numeric(pd.Series(levels), errors="coerce")
+    by_value = {value: i for i, value in reversed(list(enumerate(values))) if not np.isnan(value)}
+    numbers = pd.to_numeric(cells.astype(object), errors="coerce").astype("float64")
+    code = cells.astype(object).map(by_text).fillna(numbers.map(by_value)).fillna(len(levels))
+    return np.where(cells.isna(), len(levels) + 1, code).astype(int)
 
 
 def _spread(seen: pd.Series) -> bool:
     """Whether a column varies by more than rounding."""
     return bool(seen.std(ddof=0) > 1e-9 * max(1.0, float(seen.abs().max())))
-
-
-def check_forbidden(columns: Iterable[object], target: str | None = None) -> None:
-    """Refuse columns that are known only with the stage or after it.
-
-    T, N, M, overall stage, pleural and lymphovascular invasion, grade, adjuvant treatment, chemotherapy, radiation,
-    recurrence, survival, dates, days to surgery: by header, official or canonical, in any case (the rule that the
-    readers use, `mmfusion.data.ehr`). Every named target is a stage, so that one rule serves them all; the target's
-    own name is refused too. Genes are not looked at: symbols such as OS9 or T mean something else.
-
-    Parameters
-    ----------
-    columns : iterable of str or (modality, feature)
-        What would be read.
-    target : str, optional
-        What is predicted.
-
-    Raises
-    ------
-    LeakageError
-        Naming the columns, and the way out.
-    """
-    pairs = [c if isinstance(c, tuple) else ("ehr", c) for c in columns]
-    own = header_key(target) if target else None
-    bad = [f for m, f in pairs if m not in ("rna", "meta") and (gives_stage_away(f) or header_key(f) == own)]
-    if bad:
-        raise LeakageError(
-            "known only with or after the stage",
-            column=", ".join(map(str, bad)),
-            hint="leave them out; allow_leaky=True accepts them, to demonstrate the leak, and stamps the model",
-        )

@@ -1,16 +1,17 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from mmfusion.data.files import by_patient, read_table
 from mmfusion.data.sources.lung1 import lung1
 from mmfusion.data.sources.radiogenomics import radiogenomics
-from mmfusion.errors import DataError, LeakageError
-from mmfusion.preprocessing.clinical import (
+from mmfusion.errors import DataError
+from mmfusion.preprocessing.tables import (
+    FreeTextWarning,
     MissingColumnsWarning,
     NewCategoryWarning,
     TableTransformer,
-    check_forbidden,
 )
 
 AGE, FEMALE, MALE, UNKNOWN, MISSING = range(5)
@@ -18,9 +19,9 @@ AGE, FEMALE, MALE, UNKNOWN, MISSING = range(5)
 
 @pytest.fixture
 def frame():
-    ages = [50.0, 60.0, np.nan, 70.0, np.nan]
-    sexes = ["female", "male", "male", np.nan, np.nan]
-    return pd.DataFrame({"age": ages, "sex": sexes}, index=["p1", "p2", "p3", "p4", "p5"])
+    ages = [50.0, 60.0, np.nan, 70.0, np.nan, np.nan]
+    sexes = ["female", "male", "male", np.nan, np.nan, "female"]
+    return pd.DataFrame({"age": ages, "sex": sexes}, index=["p1", "p2", "p3", "p4", "p5", "p6"])
 
 
 @pytest.fixture
@@ -37,9 +38,10 @@ def test_golden(frame, fitted):
         [[0, 0, 1, 0, 0], [0, 1, 1, 1, 1]],  # the median is 60
         [[z, 0, 0, 0, 1], [1, 0, 0, 0, 0]],
         [[0, 0, 0, 0, 0], [0, 0, 0, 0, 0]],  # lacks the modality
+        [[0, 1, 0, 0, 0], [0, 1, 1, 1, 1]],
     ]
     out = fitted.transform(frame)
-    assert out.dtype == np.float32 and out.shape == (5, 2, 5)
+    assert out.dtype == np.float32 and out.shape == (6, 2, 5)
     np.testing.assert_allclose(out, expected, rtol=1e-6)
 
 
@@ -51,7 +53,7 @@ def test_median_not_mean_fills_gaps():
 
 
 def test_clip(frame, fitted):
-    old = frame.assign(age=[1e9, -1e9, 60, 60, 60.0])
+    old = frame.assign(age=[1e9, -1e9, 60, 60, 60.0, 60])
     assert list(fitted.transform(old)[:2, 0, AGE]) == [5, -5]
     assert TableTransformer(clip=None).fit(frame).transform(old)[0, 0, AGE] > 1e6
 
@@ -91,32 +93,79 @@ def test_numbers_as_text(cells):
 @pytest.mark.parametrize(
     "column",
     [
-        pd.Series([True, False, None], dtype=object),
-        pd.Series([True, False, None], dtype="boolean"),
-        pd.Series(["True", "False", None], dtype="str"),
-        pd.Series(["True", "False", None], dtype="category"),
+        pd.Series([True, False, None, True, False], dtype=object),
+        pd.Series([True, False, None, True, False], dtype="boolean"),
+        pd.Series(["True", "False", None, "True", "False"], dtype="str"),
+        pd.Series(["True", "False", None, "True", "False"], dtype="category"),
     ],
 )
 def test_booleans_and_categories_are_one_hot(column):
-    frame = pd.DataFrame({"b": column.to_numpy() if column.dtype == object else column.array}, index=list("abc"))
-    frame["x"] = [1.0, 2.0, 3.0]
+    frame = pd.DataFrame({"b": column.to_numpy() if column.dtype == object else column.array}, index=list("abcde"))
+    frame["x"] = [1.0, 2.0, 3.0, 4.0, 5.0]
     fitted = TableTransformer().fit(frame)
     assert fitted.levels_ == {"b": ("False", "True")}
-    np.testing.assert_array_equal(fitted.transform(frame)[:, 0, :4], [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+    np.testing.assert_array_equal(fitted.transform(frame)[:3, 0, :4], [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
 
 def test_categories_that_look_like_numbers_stay_categories():
-    frame = pd.DataFrame({"code": pd.Categorical(["1", "2", "2"]), "x": [1.0, 2.0, 3.0]}, index=list("abc"))
+    frame = pd.DataFrame({"code": pd.Categorical(["1", "2", "2", "1"]), "x": [1.0, 2.0, 3.0, 4.0]}, index=list("abcd"))
     assert TableTransformer().fit(frame).levels_ == {"code": ("1", "2")}
 
 
 def test_useless_columns_are_dropped_and_recorded(frame):
-    frame = frame.assign(same=3.0, none=np.nan, word="x", rounding=[0.1 + 0.2, 0.3, 0.3, 0.3, 0.3])
+    frame = frame.assign(same=3.0, none=np.nan, word="x", rounding=[0.1 + 0.2, 0.3, 0.3, 0.3, 0.3, 0.3])
     fitted = TableTransformer().fit(frame)
     assert fitted.dropped_ == {
         "same": "constant", "none": "missing throughout", "word": "constant", "rounding": "constant",
     }  # fmt: skip
     assert list(fitted.kinds_) == ["age", "sex"]
+
+
+@pytest.mark.parametrize(("n", "enough"), [(20, 2), (149, 2), (150, 3), (249, 4), (250, 5), (1000, 5)])
+def test_a_level_of_too_few_patients_is_pooled(n, enough):
+    ward = ["kept"] * enough + ["rare"] * (enough - 1)
+    frame = pd.DataFrame({"ward": ward + ["usual"] * (n - len(ward))}, index=[f"p{i}" for i in range(n)])
+    fitted = TableTransformer().fit(frame)
+    assert fitted.levels_ == {"ward": ("kept", "usual")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of the patients of fit it is known
+        out = fitted.transform(frame)[:, 0]
+    np.testing.assert_array_equal(out[enough : 2 * enough - 1], [[0, 0, 1, 0]] * (enough - 1))
+    assert "rare" not in str(fitted.state())
+    with pytest.warns(NewCategoryWarning, match="too rarely, read as unknown: rare"):
+        fitted.transform(frame.iloc[[enough]])
+
+
+def test_free_text_and_identifiers_are_left_out():
+    frame = pd.DataFrame({"age": np.arange(60.0), "sex": ["f", "m"] * 30}, index=[f"p{i:02d}" for i in range(60)])
+    frame["comment"] = [f"Mr {p} seen by Dr X, phone 555-{i:04d}" for i, p in enumerate(frame.index)]
+    frame["note"] = ["nothing"] * 20 + list(frame["comment"][20:])
+    with pytest.warns(FreeTextWarning) as said:
+        fitted = TableTransformer().fit(frame)
+    assert [str(w.message).split(":")[0] for w in said] == ["comment", "note"]
+    assert fitted.dropped_ == {"comment": "mostly unique", "note": "mostly unique"}
+    assert fitted.feature_names_out_ == ("age", "sex=f", "sex=m", "sex=<unk>", "sex=<missing>")
+    assert "555" not in str(fitted.state())
+
+
+@pytest.mark.parametrize("numbers", [[1.0], [1], pd.array([1], dtype="Int64"), ["1.0"], ["1"], [1.0, np.nan]])
+def test_a_category_read_as_a_number_is_its_level(numbers):
+    ward = ["1", "2", "3a", "3b", "x", "10"]
+    fitted = TableTransformer().fit(pd.DataFrame({"ward": 2 * ward}, index=[f"p{i}" for i in range(12)]))
+    frame = pd.DataFrame({"ward": numbers, "other": 0}, index=[f"q{i}" for i in range(len(numbers))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out = fitted.transform(frame)[0, 0]
+    assert fitted.feature_names_out_[int(out.argmax())] == "ward=1" and out.sum() == 1
+
+
+def test_a_number_that_is_no_level_is_unknown_and_said():
+    packs = ["0", "1-10", ">10", ">10"]
+    fitted = TableTransformer().fit(pd.DataFrame({"packs": 2 * packs}, index=[f"p{i}" for i in range(8)]))
+    assert fitted.transform(pd.DataFrame({"packs": [0.0]}, index=["q"]))[0, 0, 0] == 1
+    with pytest.warns(NewCategoryWarning, match=r"packs: not seen.*7\.0.*known: 0, 1-10, >10"):
+        out = fitted.transform(pd.DataFrame({"packs": [7.0]}, index=["q"]))
+    np.testing.assert_array_equal(out[0, 0], [0, 0, 0, 1, 0])
 
 
 def test_a_value_with_its_unit_is_an_error():
@@ -134,7 +183,7 @@ def test_a_value_with_its_unit_is_an_error():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda f: f.assign(age=[1.0, np.inf, 3.0, 4.0, 5.0]), "patient p2, column age: not a number"),
+        (lambda f: f.assign(age=[1.0, np.inf, 3.0, 4.0, 5.0, 6.0]), "patient p2, column age: not a number"),
         (lambda f: f.assign(seen=pd.Timestamp("2020-01-01")), "column seen: a date"),
         (lambda f: f.assign(age=1.0, sex="male"), "no column varies"),
     ],
@@ -150,48 +199,12 @@ def test_real_tables(shared_data):
     values, observed = fitted.transform(ehr).transpose(1, 0, 2)
     assert {"number", "category"} == set(fitted.kinds_.values()) and fitted.kinds_["ground_glass"] == "category"
     assert np.isfinite(values).all() and np.abs(values).max() <= 5
+    assert fitted.levels_["histology"] == ("adenocarcinoma", "nos", "squamous cell")
+    rare = {c: set(ehr[c].dropna()) - set(fitted.levels_[c]) for c in fitted.levels_}
+    assert {c: levels for c, levels in rare.items() if levels} == {
+        "ethnicity": {"Native Hawaiian/Pacific Islander"}, "ground_glass": {"100%"}, "alk": {"translocated"},
+    }  # fmt: skip
     egfr = list(fitted.feature_names_out_).index("egfr=mutant")
     np.testing.assert_array_equal(observed[:, egfr], ehr["egfr"].notna())
     radiomics = lung1(shared_data / "lung1").X["ct"].drop(columns=["seed_x", "seed_y", "seed_z"])
     assert TableTransformer().fit(radiomics).transform(radiomics).shape[2] == 74
-
-
-# --- forbidden columns ------------------------------------------------------------------------------------------
-
-OFFICIAL = [
-    "Pathological T stage", "Pathological N stage", "Pathological M stage",
-    "Pleural invasion (elastic, visceral, or parietal)", "Lymphovascular invasion", "Histopathological Grade",
-    "Adjuvant Treatment", "Chemotherapy", "Radiation", "Recurrence", "Recurrence Location",
-    "Date of Recurrence", "Survival Status", "Date of Death", "Time to Death (days)",
-    "Date of Last Known Alive", "CT Date", "PET Date", "Days between CT and surgery", "clinical.T.Stage",
-    "Clinical.N.Stage", "Clinical.M.Stage", "Overall.Stage", "Survival.time", "deadstatus.event",
-]  # fmt: skip
-CANONICAL = ["t_stage", "n_stage", "m_stage", "stage", "grade", "T", "pN", "stage3_ajcc7"]
-ALLOWED = [
-    "age", "sex", "ethnicity", "weight", "smoking_status", "pack_years", "years_since_quit", "ground_glass", "lobe_rul",
-    "histology", "egfr", "kras", "alk",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("column", [*OFFICIAL, *CANONICAL])
-def test_forbidden(column):
-    for name in (column, column.upper(), ("ehr", column), ("ct", column)):
-        with pytest.raises(LeakageError, match="allow_leaky=True") as raised:
-            check_forbidden(["age", name], "stage3_ajcc7")
-        assert raised.value.column in (column, column.upper())
-
-
-def test_allowed_and_genes_by_the_same_letters():
-    check_forbidden(ALLOWED, "stage3_ajcc7")
-    check_forbidden([("rna", "T"), ("rna", "OS9"), ("meta", "ct_date")], None)
-
-
-def test_real_columns(shared_data):
-    for cohort in (lung1(shared_data / "lung1"), radiogenomics(shared_data / "nsclc_radiogenomics", aim="all")):
-        check_forbidden(cohort.X.columns, cohort.target)
-    with pytest.raises(LeakageError, match="t_stage, n_stage, m_stage"):
-        check_forbidden(lung1(shared_data / "lung1", allow_leaky=True).X.columns, "stage4_lung1")
-    [file] = (shared_data / "nsclc_radiogenomics").glob("NSCLCR01*.csv")
-    with pytest.raises(LeakageError) as raised:
-        check_forbidden(by_patient(read_table(file), "Case ID").columns)
-    assert all(column in raised.value.column for column in OFFICIAL[:9])
