@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion import __version__
-from mmfusion.atomic import atomic_file
+from mmfusion.atomic import saved
 from mmfusion.compute import run
 from mmfusion.data.assemble import SEED_HEADERS
 from mmfusion.data.cells import to_numbers
@@ -60,17 +60,15 @@ class Extraction:
         if not name.endswith((".csv", ".csv.gz", ".parquet")):
             raise DataError("unknown kind of table", file=path, expected=".csv, .csv.gz or .parquet")
         try:
-            with atomic_file(path) as draft:
+            with saved(path) as draft:
                 if name.endswith(".parquet"):
                     self.features.to_parquet(draft)
                 else:
                     self.features.to_csv(draft, lineterminator="\n", compression="gzip" if name[-3:] == ".gz" else None)
-            with atomic_file(path.with_name(f"{path.name}.json")) as draft:
-                draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
         except ImportError as error:
             raise DataError("Parquet needs pyarrow", file=path, hint="pip install pyarrow, or write .csv.gz") from error
-        except OSError as error:
-            raise DataError("could not be written", file=path, got=error.strerror) from error
+        with saved(path.with_name(f"{path.name}.json")) as draft:
+            draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
         return path
 
     def __repr__(self) -> str:
