@@ -43,25 +43,14 @@ def _predict_manifest(arguments: Namespace) -> int:
     model = load(arguments.model)
     cohort = load_cohort(arguments.manifest, root=arguments.root)
     results = dict(zip(cohort.table.index, model.predict_each(cohort.table, top_genes=0), strict=True))
-    table = pd.DataFrame([_row(patient, result) for patient, result in results.items()])
-    with saved(arguments.out) as draft:
-        table.to_csv(draft, index=False, lineterminator="\n")
     failed = {patient: r for patient, r in results.items() if isinstance(r, MMFusionError)}
+    rows = [
+        {"patient_id": patient, "error": str(failed[patient])} if patient in failed else result.to_row()
+        for patient, result in results.items()
+    ]
+    with saved(arguments.out) as draft:
+        pd.DataFrame(rows).to_csv(draft, index=False, lineterminator="\n")
     for error in failed.values():
         sys.stderr.write(f"not staged: {error}\n")
     sys.stdout.write(f"{len(results) - len(failed)} of {len(results)} patients staged: {arguments.out}\n")
     return 1 if failed else 0
-
-
-def _row(patient: str, result: object) -> dict[str, object]:
-    if isinstance(result, MMFusionError):
-        return {"patient_id": patient, "error": str(result)}
-    return {
-        "patient_id": patient,
-        "stage": result.stage,
-        **{f"p_{name}": p for name, p in result.probabilities.items()},
-        "used": " ".join(result.used),
-        "missing": " ".join(result.missing),
-        "warnings": "; ".join(result.warnings),
-        "error": "",
-    }

@@ -66,7 +66,7 @@ def _init(commands) -> None:
     p.add_argument("folder", type=Path, help="holds scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV)")
     p.add_argument("--dataset", help="name of the data set; default the folder's")
     p.add_argument("--rna-unit", metavar="UNIT", help="counts, tpm, fpkm, log or zscore, where numbers do not tell")
-    p.add_argument("--overwrite", action="store_true", help="replace a manifest that is there")
+    p.add_argument("--overwrite", action="store_true", help="replace a manifest, and what was set by hand in it")
 
 
 def _validate(commands) -> None:
@@ -78,6 +78,7 @@ def _validate(commands) -> None:
     p.add_argument("--root", type=Path, help="folder that its paths start from; default the manifest's own")
     p.add_argument("--target", help="named target, such as stage3_ajcc7, stage2")
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
+    p.add_argument("--rehash", action="store_true", help="first accept changed files: rewrite their hashes, no more")
 
 
 def _features(commands) -> None:
@@ -106,13 +107,15 @@ def _report(commands) -> None:
         "  mmfusion report stage_fusion --parameters\n"
         "  mmfusion report stage_fusion -p cohort=radiogenomics -p data_root=/data/nsclc -o reports/r01\n"
         "  mmfusion report stage_fusion --batch runs.csv -o reports/runs\n\n"
+        "In the table of --batch, an empty cell leaves the notebook's default. Where --parameters says that `none` is\n"
+        "possible (fusions, learning_curve), write none: an empty cell would be the default there too.\n\n"
         "A failed run is never left standing as a report. The same command again resumes what was interrupted.",
     )  # fmt: skip
     p.add_argument("notebook", nargs="?", help="stage_fusion, 20_stage_fusion or a path")
     p.add_argument("-p", "--parameter", action="append", default=[], metavar="KEY=VALUE", help="as often as needed")
     p.add_argument("-o", "--out", type=Path, metavar="DIR", help="the report's folder; default reports/NOTEBOOK")
     p.add_argument("--batch", type=Path, metavar="CSV", help="a row a run: columns are parameters, and `name`")
-    p.add_argument("--parameters", action="store_true", help="list the notebook's parameters")
+    p.add_argument("--parameters", action="store_true", help="list the notebook's parameters, and the named targets")
 
 
 def _predict(commands) -> None:

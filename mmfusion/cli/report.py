@@ -19,6 +19,10 @@ def report(arguments: Namespace) -> int:
     if arguments.parameters:
         known = notebook_parameters(find_notebook(arguments.notebook))
         sys.stdout.write("".join(f"{p}\n" for name, p in known.items() if name not in RESERVED))
+        if "target" in known:
+            from mmfusion.data.tnm import describe_targets
+
+            sys.stdout.write(f"\ntargets:{describe_targets()}\n")
         return 0
     if arguments.batch is not None:
         return _batch(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -74,15 +75,21 @@ def external_validation(
     return predictions, scores
 
 
+def fitted_on(model: StageClassifier, cohort: Cohort, patients: Iterable[object]) -> list[object]:
+    """Those of a cohort's patients who, or whom their row is derived from, were among the training patients."""
+    people = cohort.groups["patient"].loc[list(patients)].astype(str)
+    trained_on = set(model.patients_)
+    pairs = zip(id_hashes(people.index), id_hashes(people))
+    return [p for p, pair in zip(people.index, pairs) if not trained_on.isdisjoint(pair)]
+
+
 def _check_strangers(model: StageClassifier, cohort: Cohort) -> None:
     """Nobody in the cohort, nor anybody whom a row of it is derived from, was among the training patients."""
-    people = cohort.groups["patient"].loc[cohort.X.index].astype(str)
-    trained_on = set(model.patients_)
-    known = people[[not trained_on.isdisjoint(pair) for pair in zip(id_hashes(people.index), id_hashes(people))]]
-    if len(known):
+    known = fitted_on(model, cohort, cohort.X.index)
+    if known:
         raise LeakageError(
-            f"the model was fitted on {len(known)} of the cohort's {len(people)} patients",
-            patient=", ".join(map(str, known.index[:5])),
+            f"the model was fitted on {len(known)} of the cohort's {len(cohort.X)} patients",
+            patient=", ".join(map(str, known[:5])),
             file=cohort.name,
             hint="leave them out; if they are other people with the same ids, give the ids a prefix",
         )

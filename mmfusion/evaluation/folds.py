@@ -138,8 +138,10 @@ def _search(
             study.enqueue_trial(start)  # the default is one of the trials
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            kind = StratifiedGroupKFold if pd.Index(people).has_duplicates else StratifiedKFold
-            folds = list(kind(candidate.inner, shuffle=True, random_state=seed).split(X, y, people))
+            grouped = pd.Index(people).has_duplicates
+            kind = StratifiedGroupKFold if grouped else StratifiedKFold
+            splitter = kind(candidate.inner, shuffle=True, random_state=seed)
+            folds = list(splitter.split(X, y, people if grouped else None))
             search = OptunaSearchCV(
                 estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=macro_auc_scorer, study=study,
                 error_score="raise",

@@ -9,19 +9,18 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import joblib
 import pandas as pd
 
-import mmfusion
 from mmfusion.atomic import saved
 from mmfusion.data.cohort import IMAGING, Cohort
 from mmfusion.data.manifest import hash_path
 from mmfusion.data.splits import Splits
 from mmfusion.evaluation.folds import Candidate
 from mmfusion.imaging.fingerprint import fingerprint
+from mmfusion.source import code_hash
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def setting_hash(cohort: Cohort, candidates: Sequence[Candidate], splits: Splits
         for c in candidates
     ]
     return joblib.hash((
-        _code(), pd.util.hash_pandas_object(X.astype(str), index=True).to_numpy(), list(map(str, X.columns)),
+        code_hash(), pd.util.hash_pandas_object(X.astype(str), index=True).to_numpy(), list(map(str, X.columns)),
         list(y.astype(str)), list(cohort.groups.loc[X.index, "patient"].astype(str)), sorted(cohort.units.items()),
         [fingerprint(p) for p in scans], models, splits.hash, seed,
     ))  # fmt: skip
@@ -100,13 +99,6 @@ def _content(params: Mapping[str, object]) -> list[tuple[str, object]]:
         else:
             out.append((name, repr(value)))
     return out
-
-
-@cache
-def _code() -> str:
-    """Hash of the library's source: a corrected error must not be resumed from."""
-    root = Path(mmfusion.__file__).parent
-    return joblib.hash([file.read_bytes() for file in sorted(root.rglob("*.py"))])
 
 
 def write_json(file: Path, value: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pandas as pd
 
 from mmfusion import compute
@@ -60,5 +62,7 @@ def watched_histories(
 
 
 def _history(fold: int, settings: dict[str, object], X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
-    history = StageClassifier(**settings).fit(X, y).history_[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # given when the fold was fitted: `result.warnings()`
+        history = StageClassifier(**settings).fit(X, y).history_[0]
     return pd.DataFrame(history).assign(repeat=0, fold=fold, member=0)

@@ -38,12 +38,12 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
     -------
     DataFrame
         Index k; jaccard (0 to 1), its expectation for random sets `jaccard_chance`, kuncheva (chance is 0, the
-        same genes 1). Numbers k as large as the number of genes are left out.
+        same genes 1). Numbers k as large as the number of genes are left out: with few genes, all of them.
 
     Raises
     ------
     DataError
-        With fewer than two folds, or no k smaller than the number of genes.
+        With fewer than two folds.
 
     References
     ----------
@@ -62,9 +62,8 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
             "jaccard_chance": by_chance / (2 * size - by_chance),
             "kuncheva": ((shared * n - size**2) / (size * (n - size))).mean(),
         }
-    if not rows:
-        raise DataError("every k is as large as the number of genes", got=list(k), expected=f"below {n}")
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("k")
+    columns = ["jaccard", "jaccard_chance", "kuncheva"]
+    return pd.DataFrame(rows.values(), index=pd.Index(rows, name="k", dtype=int), columns=columns, dtype=float)
 
 
 def null_attribution(

@@ -11,6 +11,7 @@ _HOME = {
     "find_notebook": "notebooks",
     "list_notebooks": "notebooks",
     "notebook_parameters": "notebooks",
+    "file_name": "output",
     "save_figure": "output",
     "write_metrics": "output",
 }

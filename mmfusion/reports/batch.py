@@ -12,6 +12,7 @@ import pandas as pd
 from mmfusion.atomic import saved
 from mmfusion.data.manifest import hash_path
 from mmfusion.errors import MMFusionError, ReportError
+from mmfusion.reports.inputs import input_hashes
 from mmfusion.reports.notebooks import (
     RESERVED,
     check_known,
@@ -20,9 +21,10 @@ from mmfusion.reports.notebooks import (
     notebook_parameters,
     short_name,
 )
-from mmfusion.reports.provenance import input_hashes, versions
-from mmfusion.reports.record import is_report, read_run
+from mmfusion.reports.provenance import versions
+from mmfusion.reports.record import FAILED, is_report, read_run
 from mmfusion.reports.runner import run_report
+from mmfusion.source import code_hash
 
 log = logging.getLogger(__name__)
 TABLE = "batch.csv"
@@ -39,8 +41,8 @@ def run_batch(
     notebook : str or path
         As in `run_report`.
     runs : path or DataFrame
-        Columns are parameters; an empty cell leaves the notebook's default. An optional column `name` names the run's
-        folder; default r01, r02, ...
+        Columns are parameters. An empty cell leaves the notebook's default; `none`, where a parameter knows it, is
+        nothing at all. An optional column `name` names the run's folder; default r01, r02, ...
     out : path, optional
         Folder of the runs; default `reports/<notebook>`.
     progress : bool
@@ -86,7 +88,7 @@ def _one(notebook: Path, given: Mapping[str, str], out: Path, *, progress: bool)
 
 
 def _is_complete(notebook: Path, given: Mapping[str, str], out: Path) -> bool:
-    """Whether the report that stands there is the one that would be made: same notebook, values, files, release."""
+    """Whether the report that stands there is the one that would be made: same notebook, values, files, code."""
     if not is_report(out):
         return False
     known = notebook_parameters(notebook)
@@ -95,8 +97,9 @@ def _is_complete(notebook: Path, given: Mapping[str, str], out: Path) -> bool:
     return (
         run["parameters"] == wanted
         and run["notebook"]["sha256"] == hash_path(notebook)
-        and run["inputs"] == input_hashes(wanted)
+        and run["inputs"] == input_hashes(wanted, out.absolute())
         and run["versions"]["mmfusion"] == versions()["mmfusion"]
+        and run.get("code") == code_hash()
     )
 
 
@@ -124,6 +127,8 @@ def _names(table: pd.DataFrame, runs: object) -> list[str]:
         if not _NAME.fullmatch(name):
             raise ReportError("not a name for a folder", file=file, column="name", got=repr(name),
                               expected="letters, digits, . _ + @ = -")  # fmt: skip
+        if name.endswith(FAILED):
+            raise ReportError("a name that is kept for failed runs", file=file, column="name", got=name)
         if names.count(name) > 1:
             raise ReportError("two runs have one name", file=file, column="name", got=name)
     return names

@@ -1,4 +1,4 @@
-"""What changed between two reports: parameters, versions, patients, metrics with their intervals."""
+"""What changed between two reports: the main models, parameters, versions, patients, metrics with their intervals."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmfusion.reports.index import headline, main_model
 from mmfusion.reports.pages import render
 from mmfusion.reports.record import read_run
 
 FACTS = ("cohort", "target", "n")
+# sections of the metrics that say how it was done and on whom, not how well; the kind that they are listed under
+_SETTINGS = {"classes": "cohort", "modalities": "cohort", "optimum": "cohort", "plan": "plan", "params": "chosen"}
+_FIRST = ("macro_auc", "macro_auc_diff")  # metrics to begin with
+_COLUMNS = ["metric", "a", "b", "difference"]
+
+_MAIN = "\0main"  # stands for the main model in a path
+
+Keys = tuple[str, ...]
+Mains = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, repr=False)
@@ -20,34 +30,60 @@ class RunComparison:
 
     Parameters
     ----------
-    names : (str, str)
-        Their folders.
+    names, headlines : (str, str)
+        Their folders, and what each found.
+    main : str
+        Macro-AUC of the main models, whichever they are, in one line; "" where one run has none.
     changed : DataFrame
-        What is not equal: columns `kind` (parameter, version, input, cohort), `what`, `a`, `b`.
+        What is not equal: columns `kind` (cohort, plan, chosen, parameter, input, version, notebook), `what`, `a`, `b`.
     metrics : DataFrame
-        Every number that both have: `metric`, `a`, `b` (with interval, where there is one), `difference` (b minus a).
+        The main models' macro-AUC, then every number that both have and that differs, macro-AUC before the rest:
+        `metric`, `a`, `b` (with interval, where there is one), `difference` (b minus a).
+    n_equal : int
+        Numbers that both have and that are equal to three decimals.
+    only : (tuple of str, tuple of str)
+        Models that stand beside the main one in this run alone.
     cautions : tuple of str
         Why the numbers may not be comparable.
     """
 
     names: tuple[str, str]
+    headlines: tuple[str, str]
+    main: str
     changed: pd.DataFrame
     metrics: pd.DataFrame
+    n_equal: int
+    only: tuple[tuple[str, ...], tuple[str, ...]]
     cautions: tuple[str, ...]
 
     def to_html(self) -> str:
         """One page that needs no network."""
         tables = {"changed": self.changed.to_dict("records"), "metrics": self.metrics.to_dict("records")}
         title = f"{self.names[0]} and {self.names[1]}"
-        return render("compare.html.j2", title=title, names=self.names, cautions=self.cautions, **tables)
+        runs = list(zip("ab", self.names, self.headlines, strict=True))
+        notes = self._notes()
+        said = {"main": self.main, "cautions": self.cautions, "notes": notes}
+        return render("compare.html.j2", title=title, runs=runs, **said, **tables)
 
     def __str__(self) -> str:
-        parts = [f"a = {self.names[0]}", f"b = {self.names[1]}", "", *(f"Caution: {c}" for c in self.cautions), ""]
+        parts = []
+        for letter, name, found in zip("ab", self.names, self.headlines, strict=True):
+            parts += [f"{letter} = {name}", *([f"    {found}"] if found else [])]
+        parts += ["", self.main] if self.main else []
+        parts += ["", *(f"Caution: {c}." for c in self.cautions), ""]
         parts += ["What changed", _text(self.changed) if len(self.changed) else "  nothing", ""]
-        parts += ["Metrics", _text(self.metrics) if len(self.metrics) else "  none in common"]
+        parts += ["Metrics", *([_text(self.metrics)] if len(self.metrics) else []), *(f"  {n}" for n in self._notes())]
         return "\n".join(parts)
 
     __repr__ = __str__
+
+    def _notes(self) -> list[str]:
+        more = "more " if len(self.metrics) else ""
+        notes = [f"{self.n_equal} {more}are equal."] if self.n_equal else []
+        notes += [] if notes or len(self.metrics) else ["None in common."]
+        return notes + [
+            f"Beside the main model, in {r} only: {', '.join(m)}." for r, m in zip("ab", self.only, strict=True) if m
+        ]
 
 
 def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
@@ -59,49 +95,97 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
         If either is no complete report.
     """
     first, second = read_run(a), read_run(b)
+    found = (first["metrics"], second["metrics"])
     sections = {
-        "cohort": [{k: r["metrics"].get(k) for k in FACTS} for r in (first, second)],
         "parameter": [r["parameters"] for r in (first, second)],
         "input": [r["inputs"] for r in (first, second)],
         "version": [r["versions"] | {"commit": r["git"]} for r in (first, second)],
         "notebook": [r["notebook"] for r in (first, second)],
     }
-    changed = [row for kind, pair in sections.items() for row in _differences(kind, *pair)]
-    before, after = dict(_numbers(first["metrics"])), dict(_numbers(second["metrics"]))
-    metrics = [
-        {"metric": name, "a": _shown(*before[name]), "b": _shown(*after[name]),
-         "difference": f"{after[name][0] - before[name][0]:+.3f}"}
-        for name in before if name in after
-    ]  # fmt: skip
-    names = (str(a), str(b))
+    rows = [*_settings(*found), *(row for kind, pair in sections.items() for row in _differences(kind, *pair))]
+    mains = (main_model(found[0]), main_model(found[1]))
+    metrics, n_equal, has_main = _metrics(*found, mains)
+    models = [_others(m, main) for m, main in zip(found, mains, strict=True)]
     return RunComparison(
-        names,
-        pd.DataFrame(changed, columns=["kind", "what", "a", "b"]),
-        pd.DataFrame(metrics, columns=["metric", "a", "b", "difference"]),
-        tuple(_cautions(first, second)),
+        names=(str(a), str(b)),
+        headlines=(headline(found[0]), headline(found[1])),
+        main="{metric}: {a}, then {b}: {difference}".format(**metrics[0]) if has_main else "",
+        changed=pd.DataFrame(rows, columns=["kind", "what", "a", "b"]),
+        metrics=pd.DataFrame(metrics, columns=_COLUMNS),
+        n_equal=n_equal,
+        only=(tuple(m for m in models[0] if m not in models[1]), tuple(m for m in models[1] if m not in models[0])),
+        cautions=tuple(_cautions(first, second, mains)),
     )
+
+
+def _metrics(a: Mapping[str, object], b: Mapping[str, object], mains: Mains) -> tuple[list[dict[str, str]], int, bool]:
+    """Rows of what differs; how many numbers are equal; whether the first row is of the main models."""
+    before, after = (dict(_numbers(m, main)) for m, main in zip((a, b), mains, strict=True))
+    first = ("models", _MAIN, "macro_auc")
+    rows, n_equal = [], 0
+    for path in sorted((p for p in before if p in after), key=lambda p: (p != first, _rank(p))):
+        difference = f"{after[path][0] - before[path][0]:+.3f}"
+        if float(difference) == 0 and path != first:
+            n_equal += 1
+            continue
+        cells = [_shown(*before[path]), _shown(*after[path])]
+        if path == first and mains[0] != mains[1]:
+            cells = [f"{main} {cell}" for main, cell in zip(mains, cells, strict=True)]
+        rows.append(dict(zip(_COLUMNS, (_words(path, mains), *cells, difference), strict=True)))
+    return rows, n_equal, first in before and first in after
+
+
+def _rank(path: Keys) -> int:
+    return _FIRST.index(path[-1]) if path[-1] in _FIRST else len(_FIRST)
+
+
+def _words(path: Keys, mains: Mains) -> str:
+    main = mains[0] if mains[0] == mains[1] else "main model"
+    return " ".join(main if part is _MAIN else part for part in path if part != "models")
+
+
+def _others(metrics: Mapping[str, object], main: str | None) -> list[str]:
+    return [model for model in metrics.get("models", ()) if model != main]
+
+
+def _settings(a: Mapping[str, object], b: Mapping[str, object]) -> Iterator[dict[str, str]]:
+    both = [dict(_leaves(m)) for m in (a, b)]
+    kinds = {p: _SETTINGS.get(p[0], "cohort") for p in (*both[0], *both[1]) if p[0] in _SETTINGS or p[-1] in FACTS}
+    for kind in ("cohort", "plan", "chosen"):
+        pair = [
+            {" ".join(p if kind == "cohort" else p[1:] or p): v for p, v in found.items() if kinds.get(p) == kind}
+            for found in both
+        ]
+        yield from _differences(kind, *pair)
 
 
 def _differences(kind: str, a: Mapping[str, object], b: Mapping[str, object]) -> Iterator[dict[str, str]]:
     for key in dict.fromkeys([*a, *b]):
         if a.get(key) != b.get(key):
-            yield {"kind": kind, "what": key, "a": str(a.get(key, "-")), "b": str(b.get(key, "-"))}
+            yield {"kind": kind, "what": key, "a": _setting(a.get(key, "-")), "b": _setting(b.get(key, "-"))}
 
 
-def _numbers(value: object, path: str = "") -> Iterator[tuple[str, tuple[float, list | None]]]:
-    """Every number in the metrics by its path; a mean with a ci is one number with its interval."""
-    if isinstance(value, bool) or path in FACTS or path == "seconds":
-        return
-    if isinstance(value, int | float):
-        yield path, (value, None)
-    elif isinstance(value, Mapping):
-        ci = value.get("ci")
-        key = next((k for k in value if k != "ci" and isinstance(value[k], int | float)), None)
-        if ci and key and len(value) == 2:
-            yield path if key == "mean" else f"{path} {key}".strip(), (value[key], ci)
-            return
+def _leaves(value: object, path: Keys = ()) -> Iterator[tuple[Keys, object]]:
+    """What is no mapping, by its path."""
+    if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _numbers(inner, f"{path} {name}".strip().removeprefix("models "))
+            yield from _leaves(inner, (*path, str(name)))
+    else:
+        yield path, value
+
+
+def _numbers(metrics: Mapping[str, object], main: str | None) -> Iterator[tuple[Keys, tuple[float, list | None]]]:
+    """Every number that says how well it went, by its path; a mean with a ci is one number with its interval.
+
+    The main model goes by one name, so that it is held against the other run's, whatever that is.
+    """
+    leaves = dict(_leaves(metrics))
+    for path, value in leaves.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if path[0] not in _SETTINGS and path[-1] not in (*FACTS, "seconds"):
+            short = path[:-1] if path[-1] == "mean" else path
+            yield tuple(_MAIN if part == main else part for part in short), (value, leaves.get((*path[:-1], "ci")))
 
 
 def _shown(value: float, ci: list | None) -> str:
@@ -109,12 +193,18 @@ def _shown(value: float, ci: list | None) -> str:
     return f"{text} [{ci[0]:.3f}, {ci[1]:.3f}]" if ci and None not in ci else text
 
 
-def _cautions(a: Mapping, b: Mapping) -> Iterator[str]:
+def _setting(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _cautions(a: Mapping, b: Mapping, mains: Mains) -> Iterator[str]:
     if a["name"] != b["name"]:
         yield f"different notebooks: {a['name']} and {b['name']}"
     for fact in FACTS:
         if a["metrics"].get(fact) != b["metrics"].get(fact):
             yield f"different {fact}: {a['metrics'].get(fact)} and {b['metrics'].get(fact)}"
+    if mains[0] != mains[1]:
+        yield f"different main models: {mains[0]} and {mains[1]}"
     yield "differences are between two runs, not paired over patients: a report's own paired table says which are real"
 
 

@@ -30,7 +30,7 @@ _ENVIRONMENT = {
 
 
 def _this_python(log: BinaryIO) -> type[AsyncKernelManager]:
-    """A kernel of `sys.executable`, whatever kernels the user has under that name; what it mutters goes to `log`."""
+    """A kernel of `sys.executable`, whatever the user has under that name; its stdout and stderr go to `log`."""
 
     class ThisPython(AsyncKernelManager):
         @property

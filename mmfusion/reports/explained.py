@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,14 +13,17 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from mmfusion.atomic import cache_folder
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.manifest import hash_path
 from mmfusion.evaluation import NestedResult, external_validation
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
 from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
 from mmfusion.metrics import fold_scores, score_table
 from mmfusion.preprocessing.streams import StreamInputs
+from mmfusion.reports.pages import format_day
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class FoldGenes:
     table : DataFrame
         `mean_over_folds`: mean, sd, folds.
     stability : DataFrame
-        `top_k_stability`; empty with one fold.
+        `top_k_stability`; empty with one fold, or few genes.
     n_patients : int
         Held-out patients explained.
     """
@@ -152,10 +157,12 @@ def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttri
 def fold_external(
     result: NestedResult,
     cohort: Cohort,
-    record: str | Path,
     metrics: Sequence[str] = ("macro_auc", "balanced_accuracy", "macro_f1"),
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Each fold's frozen model on an external cohort, once; the look is written down in `record`.
+    """Each fold's frozen model on an external cohort; every look is written down in the cache.
+
+    Models are known by their weights, the cohort by its patients and their classes: the same models, fitted again, have
+    still looked before.
 
     Returns
     -------
@@ -164,14 +171,16 @@ def fold_external(
     scores : DataFrame
         As `NestedResult.scores`: the mean probability of the folds' models.
     given : list of str
-        Warnings that were given, each once.
+        How often these models have looked at these patients before, if they have; warnings that were given, each once.
     """
     own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
-    rows, predictions, given = [], [], []
+    rows, predictions, given, before = [], [], [], []
     for (repeat, fold), path in result.bundles().items():
+        record = _record_of_looks(path, cohort)
+        before.append(json.loads(record.read_text()) if record.is_file() else [])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            found, scores = external_validation(path, cohort, record=Path(record) / f"r{repeat}-fold{fold}.json")
+            found, scores = external_validation(path, cohort, again=True, record=record)
         given += [str(w.message) for w in caught]
         predictions.append(found)
         rows += [
@@ -182,4 +191,23 @@ def fold_external(
     mean = predictions[0].assign(
         **dict(zip(columns, np.mean([p[columns] for p in predictions], axis=0).T, strict=True))
     )
-    return pd.DataFrame(rows), score_table(mean, result.classes), list(dict.fromkeys(given))
+    given = [*_looks_before(before), *dict.fromkeys(given)]
+    return pd.DataFrame(rows), score_table(mean, result.classes), given
+
+
+def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
+    who = "\n".join(f"{patient}\t{stage}" for patient, stage in sorted(cohort.y.astype("str").items()))
+    key = hashlib.sha256(f"{hash_path(bundle / 'weights.safetensors')}\n{who}".encode()).hexdigest()
+    return cache_folder() / "external" / f"{key}.json"
+
+
+def _looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
+    """A line, from every fold's record, if there was a look."""
+    n, days = max(map(len, looks), default=0), sorted(str(look["when"]) for fold in looks for look in fold)
+    if not n:
+        return []
+    times = "once" if n == 1 else f"{n} times, first"
+    return [
+        f"These models were judged on these patients before, {times} on {format_day(days[0])} UTC: "
+        "if anything was chosen in the light of that, this is no external validation any more"
+    ]

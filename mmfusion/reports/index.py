@@ -46,16 +46,22 @@ def index_root(out: Path) -> Path:
 
 
 def headline(metrics: Mapping[str, object]) -> str:
-    """One line of what a report found: its own `headline`, or the macro-AUC of its first model beside the ridge."""
+    """One line of what a report found: its own `headline`, or the macro-AUC of its main model beside the ridge."""
     if text := metrics.get("headline"):
         return str(text)
-    models = metrics.get("models")
-    if not isinstance(models, Mapping) or not models:
+    first = main_model(metrics)
+    if first is None:
         return ""
-    first = next(iter(models))
+    models = metrics["models"]
     names = [first, *(["ridge"] if "ridge" in models and first != "ridge" else [])]
     parts = [f"{name} {_interval(models[name].get('macro_auc'))}" for name in names]
     return f"macro-AUC: {', '.join(parts)}"
+
+
+def main_model(metrics: Mapping[str, object]) -> str | None:
+    """The model that a report is about: what it calls `main`, else its first; None without models."""
+    models = metrics.get("models")
+    return metrics.get("main", next(iter(models))) if isinstance(models, Mapping) and models else None
 
 
 def _interval(score: object) -> str:

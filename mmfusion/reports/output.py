@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,13 +14,25 @@ from matplotlib.figure import Figure
 
 from mmfusion.reports.record import METRICS
 
+_PLAIN = re.compile(r"\w[\w.+@=-]{0,59}")
+
+
+def file_name(name: str) -> str:
+    """`name`, a patient's id in it, as the stem of a file: another where it is too long or has "/", blanks or such.
+
+    Two names give two stems.
+    """
+    if _PLAIN.fullmatch(name):
+        return name
+    return f"{re.sub(r'[^A-Za-z0-9.+@=-]+', '_', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
 
 def save_figure(figure: Figure, out_dir: str | Path, name: str) -> Figure:
-    """Write `out_dir/figures/<name>.png`; gives the figure back, so that the cell shows it."""
+    """Write `out_dir/figures/<file_name(name)>.png`; gives the figure back, so that the cell shows it."""
     if out_dir:
         folder = Path(out_dir) / "figures"
         folder.mkdir(exist_ok=True)
-        figure.savefig(folder / f"{name}.png", dpi=200)
+        figure.savefig(folder / f"{file_name(name)}.png", dpi=200)
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -50,13 +50,22 @@ def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], coh
         row: dict[str, object] = {"patient_id": patient, "recorded": cohort.y.astype("str").get(patient, "")}
         if isinstance(result, MMFusionError):
             rows.append(row | {"error": str(result)})
-            continue
-        row |= {"stage": result.stage} | {f"p_{c}": round(p, 3) for c, p in result.probabilities.items()}
-        row |= {"used": " ".join(result.used), "missing": " ".join(result.missing)}
-        rows.append(row | {"warnings": "; ".join(result.warnings), "error": ""})
+        else:
+            cells = result.to_row().items()
+            rows.append(row | {name: round(v, 3) if isinstance(v, float) else v for name, v in cells})
     table = pd.DataFrame(rows)
     last = ["warnings", "error"]
     return table.reindex(columns=[*(c for c in table if c not in last), *last])
+
+
+def tally(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]) -> str:
+    """How many are staged, and how many rightly of those with a label; those `seen` in training are counted apart."""
+    predictions = {p: r for p, r in results.items() if not isinstance(r, MMFusionError)}
+    right = [r.stage == str(cohort.y[p]) for p, r in predictions.items() if p in cohort.y.index and p not in seen]
+    parts = [f"{len(predictions)} of {len(results)} staged"]
+    parts += [f"{sum(right)} of the {len(right)} with a label right"] if right else []
+    parts += [f"{len(seen)} not counted, on whom the model was fitted"] if seen else []
+    return "; ".join(parts)
 
 
 def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:

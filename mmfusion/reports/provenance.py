@@ -1,4 +1,4 @@
-"""What a run must remember to be told apart from another: versions, commit, machine, input files."""
+"""What made a report: versions, commit, machine."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import mmfusion
-from mmfusion.data.manifest import hash_path
 
 PACKAGES = (
     "torch", "numpy", "pandas", "scikit-learn", "scipy", "monai", "torch-geometric", "skorch", "optuna", "shap",
@@ -45,18 +43,6 @@ def git_commit() -> str | None:
 def machine() -> dict[str, object]:
     """System, processor and cores."""
     return {"system": platform.platform(), "cores": os.cpu_count(), "executable": Path(sys.executable).name}
-
-
-def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
-    """SHA-256 of every file that a parameter names (a manifest above all), by parameter."""
-    return {name: hash_path(value) for name, value in parameters.items() if isinstance(value, str) and _is_file(value)}
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or a zero byte in it
-        return False
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmfusion.errors import ReportError
 
 NOTEBOOK, PAGE, RUN, METRICS = "notebook.ipynb", "report.html", "run.json", "metrics.json"
-FAILED_PAGE = "FAILED.html"
+FAILED_PAGE, FAILED = "FAILED.html", ".failed"
 
 
 def is_report(folder: Path) -> bool:
@@ -18,7 +18,7 @@ def is_report(folder: Path) -> bool:
 
 def failed_folder(out: Path) -> Path:
     """Where what a failed run left is kept."""
-    return out.with_name(out.name + ".failed")
+    return out.with_name(out.name + FAILED)
 
 
 def read_run(folder: str | Path) -> dict[str, object]:

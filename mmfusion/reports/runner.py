@@ -7,15 +7,17 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mmfusion.atomic import draft_folder, take_place
+from mmfusion.atomic import draft_folder
 from mmfusion.data.manifest import hash_path
 from mmfusion.errors import ReportError
 from mmfusion.reports.execute import execute
 from mmfusion.reports.html import notebook_html, title_of
+from mmfusion.reports.inputs import input_hashes
 from mmfusion.reports.notebooks import (
     RESERVED,
     Parameter,
@@ -26,8 +28,10 @@ from mmfusion.reports.notebooks import (
     short_name,
 )  # fmt: skip
 from mmfusion.reports.pages import format_day, format_seconds
-from mmfusion.reports.provenance import git_commit, input_hashes, machine, versions
-from mmfusion.reports.record import FAILED_PAGE, METRICS, NOTEBOOK, PAGE, RUN, failed_folder, is_report, read_json
+from mmfusion.reports.place import alone, check_place, discard_failure, list_files, replace_report, work_folder
+from mmfusion.reports.provenance import git_commit, machine, versions
+from mmfusion.reports.record import FAILED, FAILED_PAGE, METRICS, NOTEBOOK, PAGE, RUN, failed_folder, read_json
+from mmfusion.source import code_hash
 
 
 def run_report(
@@ -41,8 +45,9 @@ def run_report(
 
     The folder has `report.html`, `notebook.ipynb`, `run.json` (parameters, versions, hashes, seconds) and what the
     notebook wrote into its `out_dir`: `metrics.json`, `figures/`. A report that stood there stays until the new one is
-    complete. What a failed run leaves is in `<out>.failed/`, marked as such. A notebook that declares a `work_dir`
-    finds there again what an interrupted run of the same report had finished.
+    complete; a file there that is not its own stays in any case. What a failed run leaves is in `<out>.failed/`, marked
+    as such. A notebook that declares a `work_dir` finds there again what an interrupted run of the same report had
+    finished.
 
     Parameters
     ----------
@@ -64,14 +69,16 @@ def run_report(
     ------
     ReportError
         If the notebook or a parameter is unknown, a cell fails, `metrics.json` is missing or malformed, the disk is
-        full, or `out` is something else than a report.
+        full, `out` is something else than a report, a `save_...` parameter names a path in it, or another run is
+        writing there.
     """
     notebook = find_notebook(name)
     known = notebook_parameters(notebook)
     given = convert_parameters(parameters or {}, known, notebook)
     out = Path(out if out is not None else Path("reports") / short_name(notebook)).absolute()
-    _check_place(out)
-    return _Run(notebook, known, given, out).go(progress=progress)
+    run = _Run(notebook, known, given, out)
+    check_place(out, run.values)
+    return run.go(progress=progress)
 
 
 class _Run:
@@ -81,26 +88,32 @@ class _Run:
         self.notebook, self.known, self.given, self.out = notebook, known, given, out
         self.values = {n: given.get(n, p.default) for n, p in known.items() if n not in RESERVED}
         self.started, self.clock = datetime.now(UTC).astimezone(), time.perf_counter()
-        self.work = out.with_name(f".{out.name}.work")
+        self.work = work_folder(out)
 
     def go(self, *, progress: bool) -> Path:
-        partial, complete = None, False
+        with _as_report_error(self.out), alone(self.out):
+            self._make(progress=progress)
+        return self.out
+
+    def _make(self, *, progress: bool) -> None:
+        read = {  # before anybody changes it
+            "notebook": {"file": self.notebook.name, "sha256": hash_path(self.notebook)},
+            "code": code_hash(),
+            "inputs": input_hashes(self.values, self.out),
+        }
+        partial, complete = draft_folder(self.out), False
         try:
-            partial = draft_folder(self.out)
-            execute(self.notebook, partial / NOTEBOOK, self.given | self._folders(partial), progress=progress)
-            self._finish(partial)
-            take_place(partial, self.out, replace=True)
+            with _as_report_error(self.out):
+                execute(self.notebook, partial / NOTEBOOK, self.given | self._folders(partial), progress=progress)
+                self._finish(partial, read)
+                replace_report(partial, self.out)
             complete = True
-        except OSError as error:
-            hint = "free some space, then run it again" if error.errno == errno.ENOSPC else None
-            raise ReportError("could not be written", file=self.out, got=error.strerror or error, hint=hint) from error
         finally:
             if complete:
                 shutil.rmtree(self.work, ignore_errors=True)
-                shutil.rmtree(failed_folder(self.out), ignore_errors=True)
-            elif partial is not None:
+                discard_failure(self.out)
+            else:
                 self._set_aside(partial, sys.exception())
-        return self.out
 
     def _folders(self, partial: Path) -> dict[str, str]:
         folders = {"out_dir": partial, "work_dir": self.work}
@@ -108,8 +121,8 @@ class _Run:
             folder.mkdir(exist_ok=True)
         return {name: str(folder) for name, folder in folders.items() if name in self.known}
 
-    def _finish(self, partial: Path) -> None:
-        """Check what the notebook wrote; add the page and the record of the run."""
+    def _finish(self, partial: Path, read: Mapping[str, object]) -> None:
+        """Check what the notebook wrote; add the page and the record of the run, with the hashes of what it read."""
         if "out_dir" in self.known and not (partial / METRICS).is_file():
             raise ReportError(
                 "the notebook ended without its metrics", file=self.notebook.name, expected=f"out_dir/{METRICS}"
@@ -123,15 +136,14 @@ class _Run:
         record = {
             "name": short_name(self.notebook),
             "title": title_of(read_notebook(self.notebook), short_name(self.notebook)),
-            "notebook": {"file": self.notebook.name, "sha256": hash_path(self.notebook)},
             "parameters": self.values,
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": seconds,
             "versions": versions(),
             "git": git_commit(),
             "machine": machine(),
-            "inputs": input_hashes(self.values),
-            "files": sorted(p.relative_to(partial).as_posix() for p in partial.rglob("*") if p.is_file()),
+            **read,
+            "files": list_files(partial),
         }
         (partial / RUN).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
@@ -150,8 +162,10 @@ class _Run:
 
     def _set_aside(self, partial: Path, error: BaseException | None) -> None:
         """Keep the failed notebook where nobody takes it for a report; on a full disk, keep what can be kept."""
+        discard_failure(self.out)
         failed = failed_folder(self.out)
-        shutil.rmtree(failed, ignore_errors=True)
+        if failed.exists():  # something else, which stays
+            failed = failed.with_name(f"{partial.name.removeprefix('.')}{FAILED}")
         if not (partial / NOTEBOOK).is_file():
             shutil.rmtree(partial, ignore_errors=True)
             return
@@ -168,7 +182,10 @@ class _Run:
             error.hint = f"see {failed / FAILED_PAGE}"
 
 
-def _check_place(out: Path) -> None:
-    empty = out.is_dir() and not any(out.iterdir())
-    if out.exists() and not empty and not is_report(out):
-        raise ReportError("this exists and is not a report", file=out, hint="choose another folder with -o")
+@contextmanager
+def _as_report_error(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space, then run it again" if error.errno == errno.ENOSPC else None
+        raise ReportError("could not be written", file=out, got=error.strerror or error, hint=hint) from error

@@ -11,8 +11,9 @@ from sklearn.model_selection import train_test_split
 
 from mmfusion.data.cohort import IMAGING, RESERVED, Cohort, feature_names, presence
 from mmfusion.data.load import load_cohort
+from mmfusion.data.tnm import STAGE_GROUPS, normalise_stage
 from mmfusion.errors import DataError
-from mmfusion.preprocessing.clinical import check_forbidden
+from mmfusion.preprocessing.leakage import check_forbidden
 from mmfusion.registry import list_fusions
 from mmfusion.staging import StageClassifier
 
@@ -44,22 +45,30 @@ def make_plan(cohort: Cohort, outer: int = 0, inner: int = 0, trials: int = 0) -
 
 
 def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassifier:
-    """The classifier of a preset, under this fusion if one is named; changes that are 0 or empty are left out."""
+    """The classifier of a preset, under this fusion if one is named; changes that are 0 or empty are left out.
+
+    The fusion "preset", or "", is the preset's own.
+    """
     model = StageClassifier.from_preset(preset).set_params(**{k: v for k, v in changes.items() if v})
-    if fusion and fusion != model.fusion:
+    if fusion not in ("", "preset", model.fusion):
         model.set_params(fusion=fusion, fusion_options=None)
     return model
 
 
 def other_fusions(model: StageClassifier, wanted: str) -> list[str]:
-    """The fusions to judge beside the model's, from "all" or names separated by commas; none where it has options."""
-    names = list(list_fusions().index) if wanted == "all" else words(wanted)
+    """The fusions to judge beside the model's: "all", "none", or names with commas; none where it has options."""
+    names = list(list_fusions().index) if wanted == "all" else words_or_none(wanted)
     return [] if model.fusion_options else [name for name in names if name != model.fusion]
 
 
 def words(text: str) -> list[str]:
     """The words of a text separated by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def words_or_none(text: str) -> list[str]:
+    """As `words`, but "none" says that there are none: in a table of runs an empty cell means the default."""
+    return [] if text.strip().lower() == "none" else words(text)
 
 
 def is_synthetic(cohort: Cohort) -> bool:
@@ -83,8 +92,8 @@ def subset(cohort: Cohort, n: int, seed: int = 0) -> Cohort:
 
 def load_study(
     name: str, root: str = "", target: str = "", modalities: str = "", *, n_patients: int = 0, seed: int = 0
-) -> tuple[Cohort, Cohort | None]:
-    """The patients of the headline, and those of the analysis beside it.
+) -> tuple[Cohort, Cohort | None, str]:
+    """The patients of the headline, those of the analysis beside it, and who is in neither.
 
     Parameters
     ----------
@@ -104,16 +113,36 @@ def load_study(
         a synthetic one, where modalities are missing by design, everybody.
     everybody : Cohort or None
         All labelled patients with whatever they have; None where nobody lacks anything, or the headline is everybody.
+    left_out : str
+        As `left_out` says; of the whole cohort.
     """
     cohort = load_cohort(name, root=root or None, target=target or None)
     if modalities:
         cohort = cohort.select(modalities=words(modalities))
     cohort = without_rare_scans(cohort)
+    others = left_out(cohort)
     cohort = cohort.select(patients=list(cohort.X.index[presence(cohort.X).any(axis=1)]))
     if is_synthetic(cohort):
-        return subset(cohort, n_patients, seed), None
+        return subset(cohort, n_patients, seed), None, others
     complete = cohort.complete()
-    return (cohort, None) if len(complete) == len(cohort) else (complete, cohort)
+    return (cohort, None, others) if len(complete) == len(cohort) else (complete, cohort, others)
+
+
+def left_out(cohort: Cohort) -> str:
+    """Who has no class under the target, or nothing to read, in one sentence; "" if nobody.
+
+    Such as "Left out by the target: IV 3; without a stage: 6.".
+    """
+    table = cohort.table
+    unlabelled = cohort.stage[~table.index.isin(cohort.X.index)]
+    groups = unlabelled.dropna().map(normalise_stage).value_counts()
+    names = [group for group in STAGE_GROUPS if group in groups]
+    parts = [f"left out by the target: {', '.join(f'{name} {groups[name]}' for name in names)}"] if names else []
+    empty = int((~presence(cohort.X).any(axis=1)).sum())
+    counts = {"without a stage": int(unlabelled.isna().sum()), "with a stage, but nothing to read": empty}
+    parts += [f"{what}: {n}" for what, n in counts.items() if n]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def without_rare_scans(cohort: Cohort) -> Cohort:

@@ -54,6 +54,13 @@ class ScanSurvey:
     def _looked(self) -> int:
         return len(self.table.index.union(self.failures.index))
 
+    def account(self, total: int) -> str:
+        """One sentence: how many failed of those that were opened, and how many of `total` were not opened."""
+        bad = len(self.failures)
+        failed = f"{bad} failed" if bad else "Nothing failed"
+        rest = f"; {total - self._looked} were not opened: n_scans=0 reads all" if total > self._looked else ""
+        return f"{failed} among the {self._looked} read{rest}."
+
     def verdict(self, total: int) -> list[str]:
         """What to know first, in plain words; `total` is the number of scans that the cohort has."""
         table, looked = self.table, self._looked
@@ -134,15 +141,22 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
 
     Parameters
     ----------
-    paths, chosen : Series of str, index patient_id
-        Where scans are, and the SeriesInstanceUID that was read.
+    paths : Series of str, index patient_id
+        Where scans are.
+    chosen : Series of str, index patient_id
+        The SeriesInstanceUID that was read, "" for a scan that is no DICOM; without those that could not be read.
     """
-    parts = {p: list_series(path) for p, path in paths.items() if chosen[p]}
+    parts = {}
+    for patient, path in paths.items():
+        if chosen.get(patient) != "":
+            with contextlib.suppress(MMFusionError):  # the survey names it
+                parts[patient] = list_series(path)
     if not parts:
         return pd.DataFrame()
     table = pd.concat(parts, names=["patient_id"]).droplevel(1)
     read = [
-        uid == chosen[p] and not bad for p, uid, bad in zip(table.index, table["uid"], table["problem"], strict=True)
+        uid == chosen.get(p) and not bad
+        for p, uid, bad in zip(table.index, table["uid"], table["problem"], strict=True)
     ]
     columns = ["modality", "description", "n_slices", "z_mm", "x_mm", "problem", "uid"]
     return table[columns].assign(read=read)[["read", *columns]]

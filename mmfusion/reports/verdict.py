@@ -69,13 +69,6 @@ def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
     return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
 
 
-def warnings_given(result: NestedResult) -> list[str]:
-    """Warnings about the data, with how often they were given over models and folds; not those about software."""
-    about_software = ("FutureWarning", "DeprecationWarning", "PendingDeprecationWarning")
-    given = [(str(text), n) for text, n in result.warnings().items() if not str(text).startswith(about_software)]
-    return [f"{n} times: {text}" for text, n in given] or ["none"]
-
-
 def markdown_list(lines: list[str]) -> str:
     """Lines as a Markdown list."""
     return "\n".join(f"- {line}" for line in lines)

@@ -10,7 +10,7 @@ modality: str = "ct"  # ct or pet
 n_scans: int = 24  # scans to read; 0 for all
 n_shown: int = 3  # of these, scans to look at
 n_compared: int = 120  # scans whose crops are compared by site
-restorers: str = "nlm, bilateral, wavelet"  # to compare on one scan; cellpose needs its weights; or empty
+restorers: str = "nlm, bilateral, wavelet"  # to compare on one scan; cellpose needs its weights; or none
 model: str = ""  # a saved model: what restoration does to its prediction
 save_restored: bool = False  # write the restored crops as NIfTI beside the figures
 out_dir: str = ""  # filled in by the runner
@@ -26,10 +26,11 @@ from mmfusion import imaging, reports
 from mmfusion.data.scans import open_scan
 from mmfusion.imaging.restoration import compare_restorers
 from mmfusion.reports import figures
-from mmfusion.reports.study import words
+from mmfusion.reports.study import words_or_none
 from mmfusion.reports.survey import series_choices, site_effect, survey_scans
 from mmfusion.reports.verdict import markdown_list
 
+pd.set_option("display.max_colwidth", None)
 data = mf.load_cohort(cohort, root=data_root or None)
 paths = data.table.get((modality, "volume"), pd.Series(dtype="str")).dropna()
 chosen = list(paths.index[: n_scans or None])
@@ -49,16 +50,25 @@ display(Markdown(markdown_list(survey.verdict(len(paths)))))
 # One scan that cannot be read or trusted does not end the work; it is named here.
 
 # %%
-display(failures if len(failures) else Markdown("Nothing failed."))
+display(Markdown(survey.account(len(paths))))
+if len(failures):
+    display(failures)
 
 # %% [markdown]
 # ## Which series was read
 #
-# A folder or ZIP may hold several; two are never mixed.
+# A folder or ZIP may hold several; two are never mixed. Every scan that offers more than one is listed.
 
 # %%
-series = series_choices(paths.loc[shown], table["series"])
-display(series if len(series) else Markdown("These scans are single volumes, not series of DICOM."))
+series = series_choices(paths.loc[chosen], table["series"])
+several = series[series.index.duplicated(keep=False)]
+n_single = series.index.nunique() - several.index.nunique()
+text = (
+    f"{n_single} scans hold a single series." if len(series) else "These scans are single volumes, not series of DICOM."
+)
+display(Markdown(text))
+if len(several):
+    display(several)
 
 # %% [markdown]
 # ## Geometry and grey values
@@ -72,7 +82,8 @@ table.drop(columns=["series", "y_mm", "warnings"]).round(2)
 display(Markdown(markdown_list([f"{p}: {w}" for p, w in table["warnings"].items() if w])))
 
 # %%
-reports.save_figure(figures.scan_survey(table), out_dir, "survey") if len(table) else "No scan was read."
+if len(table):
+    display(reports.save_figure(figures.scan_survey(table), out_dir, "survey"))
 
 # %% [markdown]
 # ## A look at them
@@ -101,17 +112,17 @@ if shown:  # one whose tumour is known, if there is one
 # %% [markdown]
 # ## Restoration
 #
-# Before, after, and the difference, on the same scan. Likeness to the input says how much a restorer changes, not
+# Before, after, and the difference, on the same scan. Similarity to the input says how much a restorer changes, not
 # how good it is: the identity would be best. Restoration is off unless a model is fitted with it.
 
 # %%
 compared = None
-if shown and modality == "ct" and words(restorers):
+if shown and modality == "ct" and words_or_none(restorers):
     crop = scan.around(128.0)
     classifier = mf.load(model) if model else None
     compared = compare_restorers(
         crop,
-        words(restorers),
+        words_or_none(restorers),
         mask=None if scan.lesion is None else scan.lesion.like(crop),
         point=scan.seed,
         predict=classifier and (lambda v: classifier.predict_patient(ct=v, seed=scan.seed).probabilities),
@@ -119,8 +130,10 @@ if shown and modality == "ct" and words(restorers):
     figure = figures.restoration_panel(compared, zoom_mm=90.0)
     display(reports.save_figure(figure, out_dir, "restoration"), compared.table.round(3))
     if save_restored and out_dir:
-        for name in words(restorers):
-            imaging.write_nifti(imaging.restore(crop, name), Path(out_dir, f"{looked_at}_{name}.nii.gz"))
+        for name in words_or_none(restorers):
+            imaging.write_nifti(
+                imaging.restore(crop, name), Path(out_dir, reports.file_name(f"{looked_at}_{name}") + ".nii.gz")
+            )
 
 # %% [markdown]
 # ## Sites

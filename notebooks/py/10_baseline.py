@@ -26,7 +26,7 @@ from mmfusion import evaluation, reports
 from mmfusion.reports import figures, study
 from mmfusion.reports.verdict import caveats, markdown_list, with_intervals
 
-data, everybody = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
+data, everybody, left_out = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
 models = evaluation.standard_baselines(data.modalities, inner=inner, random_state=seed)
 if paper := study.paper_baseline(data, random_state=seed):
     models["paper's MLP"] = paper
@@ -45,7 +45,7 @@ text = (
 text += (
     "" if paper else "The paper's baseline needs features of the CT and health records, and no scans: left out here."
 )
-display(Markdown(text))
+display(Markdown(f"{text} {left_out}"))
 
 # %% [markdown]
 # ## All models, on the same patients and folds

@@ -9,19 +9,19 @@ data_root: str = ""  # folder of the cohort's files; empty for the demo, or for 
 target: str = ""  # named target, such as stage3_ajcc7, stage2, late_vs_early; empty for the cohort's own
 modalities: str = ""  # read only these, comma-separated; empty for all
 preset: str = "demo"  # settings of the model: demo, full, paper_multimodal
-fusion: str = "crossmodal"  # the fusion that is searched, and judged first; empty for the preset's
-fusions: str = "all"  # others to judge at its setting, comma-separated; all, or empty for none
+fusion: str = "crossmodal"  # the fusion that is searched, and judged first; preset for the preset's own
+fusions: str = "all"  # others to judge at its setting, comma-separated; or all, or none
 n_patients: int = 120  # size limit of a synthetic cohort; 0 for all of it
 outer: int = 0  # outer folds; 0: 3 on a synthetic cohort, 5 on a real one
 inner: int = 0  # inner folds; 0: 2 or 3
 trials: int = 0  # trials of the search in each outer fold; 0: 3 or 6
 n_genes: int = 200  # genes kept in the fold; 0 for the preset's
 max_epochs: int = 15  # at most; 0 for the preset's
-learning_curve: str = "0.5"  # shares of the training patients to learn from as well, comma-separated
+learning_curve: str = "0.5"  # shares of the training patients to learn from as well, comma-separated; or none
 external: str = ""  # another cohort or manifest to judge the frozen models on, once; demo: the generator's next seed
 external_root: str = ""  # folder of its files
 n_explained: int = 8  # held-out patients a fold whose genes are explained
-n_null: int = 0  # models fitted to permuted labels that genes are held against, 20 or more; 0 for none, as each is a fit
+n_null: int = 0  # models fitted to permuted labels that genes are held against, 20 or more; 0: none, as each is a fit
 save_model: str = ""  # folder to save a model to, fitted on all patients at the folds' typical setting; empty: none
 seed: int = 0  # of splits, fits and searches
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
@@ -40,10 +40,12 @@ from sklearn.base import clone
 import mmfusion as mf
 from mmfusion import evaluation, metrics, reports
 from mmfusion.reports import explained, figures, provenance, study
-from mmfusion.reports.verdict import caveats, headline, markdown_list, verdict, warnings_given, with_intervals
+from mmfusion.reports.verdict import caveats, headline, markdown_list, verdict, with_intervals
+from mmfusion.reports.warned import collected, warnings_given
 
+pd.set_option("display.max_colwidth", None)
 work = Path(work_dir or tempfile.mkdtemp())
-data, everybody = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
+data, everybody, left_out = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
 plan = study.make_plan(data, outer, inner, trials)
 possible = study.optimum(data)
 model = study.make_model(preset, fusion, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
@@ -59,7 +61,7 @@ options = dict(
 
 result = mf.nested_cv(
     model, data, n_trials=plan.trials, fusions=study.other_fusions(model, fusions), singles=True, out=work / "headline",
-    learning_curve=[float(f) for f in study.words(learning_curve)], **options,
+    learning_curve=[float(f) for f in study.words_or_none(learning_curve)], **options,
 )  # fmt: skip
 best_possible = possible.get("observed")
 references = {"chance": 0.5} | ({"optimum": best_possible} if best_possible else {})
@@ -77,19 +79,14 @@ shares = ", ".join(f"{name} {n}" for name, n in counts.items())
 text = f"""{data.name}, target {data.target}: n = {len(data)} ({shares}), {who} {", ".join(data.modalities)}.
 Outer folds: {plan.outer}; in each of them, inner folds: {plan.inner}, trials: {plan.trials}."""
 text += "" if everybody is None else " Everybody, with whatever they have, stands further down."
-display(Markdown(text))
-
-# %% [markdown]
-# The same models, learnt from fewer patients: where the curves still rise, more patients would help.
+display(Markdown(f"{text} {left_out}"))
 
 # %%
 curve = result.learning_curve()
-figure = (
-    reports.save_figure(figures.learning_curve(curve, references=references), out_dir, "learning_curve")
-    if len(curve)
-    else None
-)
-figure or "No learning curve was asked for."
+if len(curve):
+    text = "The same models, learnt from fewer patients: where the curves still rise, more patients would help."
+    figure = figures.learning_curve(curve, references=references)
+    display(Markdown(text), reports.save_figure(figure, out_dir, "learning_curve"))
 
 # %% [markdown]
 # ## All models, on the same patients and folds
@@ -172,17 +169,18 @@ if attribution is not None:
     display(attribution[1].round(3))
 
 # %% [markdown]
-# ## All patients, with whatever they have
+# ## All patients with a class, with whatever they have
 
 # %%
 judged, on = result, data if everybody is None else everybody
 if everybody is None:
-    display(Markdown("Nobody was left out: these are the patients above."))
+    display(Markdown(f"These are the patients above. {left_out}"))
 else:
     simple = evaluation.standard_baselines(everybody.modalities, inner=plan.inner, random_state=seed)
     simple = {name: simple[name] for name in ("ridge", "clinical ridge", "forest", "majority") if name in simple}
     judged = mf.nested_cv(model, everybody, n_trials=min(2, plan.trials), baselines=simple, out=work / "all", **options)
-    display(Markdown(markdown_list([f"n = {judged.n}; {len(data)} of them are judged above.", *verdict(judged)])))
+    text = f"n = {judged.n}; {len(data)} of them are judged above. {left_out}"
+    display(Markdown(markdown_list([text, *verdict(judged)])))
     figure = figures.model_comparison(judged.scores, main=judged.main)
     display(reports.save_figure(figure, out_dir, "models_all_patients"))
 
@@ -200,14 +198,13 @@ else:
 # %% [markdown]
 # ## External cohort
 #
-# The frozen models of the folds meet another cohort once. On the diagonal, cross-validation foretold what they do.
+# The frozen models of the folds meet another cohort, once if it is to count. On the diagonal, cross-validation foretold
+# what they do.
 
 # %%
 if external:
     other = study.load_external(external, external_root, data, n_patients=n_patients)
-    outside, outside_scores, outside_warnings = explained.fold_external(
-        result, other, Path(out_dir or work) / "external"
-    )
+    outside, outside_scores, outside_warnings = explained.fold_external(result, other)
     display(reports.save_figure(figures.cv_vs_external(outside), out_dir, "external"))
     auc = outside_scores.loc["external", "macro_auc"]
     interval = f"{auc['mean']:.3f} [{auc['lo']:.3f}, {auc['hi']:.3f}]"
@@ -236,8 +233,11 @@ else:
         if planted
         else ""
     )
-    display(Markdown(text + " How far the leading k genes of the folds agree (Kuncheva: 0 by chance, 1 the same):"))
-    display(genes.stability.round(3))
+    many = len(genes.stability) > 0  # genes enough, and folds
+    text += " How far the leading k genes of the folds agree (Kuncheva: 0 by chance, 1 the same):" if many else ""
+    display(Markdown(text))
+    if many:
+        display(genes.stability.round(3))
 
 # %%
 if genes is not None and n_null:
@@ -252,8 +252,10 @@ if genes is not None and n_null:
 # are those of models made in the same way from fewer patients; it has none of its own.
 
 # %%
+given = []
 if save_model:
-    clone(model).set_params(**result.typical_params()).fit(on.X, on.y).save(save_model)
+    with collected() as given:
+        clone(model).set_params(**result.typical_params()).fit(on.X, on.y).save(save_model)
     display(Markdown(f"`{save_model}`, fitted on {len(on)} patients: `mmfusion predict --model {save_model} ...`"))
 else:
     display(Markdown("None was asked for."))
@@ -261,8 +263,9 @@ else:
 # %% [markdown]
 # ## What the models read
 #
-# None of these is T, N, M, the stage itself, or anything known only after the operation: names are checked against a
-# list, and no input may determine the label by its content.
+# Two things were checked: no column bears a name that is known to stand for T, N, M, the stage itself, or something
+# learnt at or after the operation; and none determines the label by its content. A name that nobody foresaw passes the
+# first, and a column that only hints at the label the second: look through the list yourself.
 
 # %%
 display(Markdown(markdown_list(study.inputs_read(data))))
@@ -274,10 +277,11 @@ display(Markdown(markdown_list(study.inputs_read(data))))
 display(Markdown(markdown_list(caveats(data, result))))
 
 # %% [markdown]
-# Warnings about the data, given over all models and folds:
+# Warnings about the data, each once over all models and folds:
 
 # %%
-display(Markdown(markdown_list(warnings_given(result))))
+judgements = [result] if everybody is None else [result, judged]
+display(Markdown(markdown_list(warnings_given(*judgements, also=given))))
 
 # %% [markdown]
 # ## How it was made

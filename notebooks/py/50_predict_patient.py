@@ -22,24 +22,35 @@ from IPython.display import Markdown, display
 
 import mmfusion as mf
 from mmfusion import reports
+from mmfusion.evaluation.external import fitted_on
 from mmfusion.reports import figures, study
-from mmfusion.reports.patients import choose_patients, prediction_table, scan_figure
+from mmfusion.reports.patients import choose_patients, prediction_table, scan_figure, tally
+from mmfusion.reports.verdict import markdown_list
+from mmfusion.reports.warned import collected, warnings_given
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 patients, training = choose_patients(data, n_patients, fitted=bool(model), seed=seed)
+given = []
 if model:
     classifier = mf.load(model)
 else:
     known = study.subset(training, n_training, seed)
     classifier = mf.StageClassifier.from_preset(preset, max_epochs=max_epochs, random_state=seed)
-    classifier.fit(known.X, known.y)
+    with collected() as given:
+        classifier.fit(known.X, known.y)
 results = dict(zip(patients.index, classifier.predict_each(patients), strict=True))
 predictions = {p: r for p, r in results.items() if not isinstance(r, mf.MMFusionError)}
 failures = {p: r for p, r in results.items() if isinstance(r, mf.MMFusionError)}
 origin = (
     f"the saved model {Path(model).name}" if model else f"a model fitted on {len(known)} other patients of {data.name}"
 )
-display(Markdown(f"{len(predictions)} of {len(results)} patients staged by {origin}."))
+seen = fitted_on(classifier, data, predictions)
+text = f"{len(predictions)} of {len(results)} patients staged by {origin}."
+if seen:
+    text += f" **It was fitted on {len(seen)} of them**, so that their stages show nothing of how well it does."
+display(Markdown(text))
+if given:
+    display(Markdown("Warnings while it was fitted:"), Markdown(markdown_list(warnings_given(also=given))))
 
 # %% [markdown]
 # ## At a glance
@@ -66,12 +77,11 @@ display(Markdown("\n".join(f"- {p}: {error}" for p, error in failures.items()) o
 # %%
 if out_dir:
     table.to_csv(Path(out_dir) / "predictions.csv", index=False)
-right = [r.stage == str(data.y.get(p)) for p, r in predictions.items() if p in data.y.index]
 metrics = {
     "cohort": data.name,
     "target": data.target,
     "n": len(results),
-    "headline": f"{len(predictions)} of {len(results)} staged; {sum(right)} of the {len(right)} with a label right",
+    "headline": tally(results, data, seen),
     "predictions": table.to_dict("records"),
 }
 reports.write_metrics(metrics, out_dir)

@@ -1,4 +1,5 @@
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import nested as nested_module
+from mmfusion.evaluation import watched
 from mmfusion.evaluation.baselines import PriorWhereAbsent
 from mmfusion.evaluation.folds import Candidate
 from mmfusion.evaluation.store import setting_hash
@@ -85,6 +87,8 @@ def test_what_was_chosen_is_shown(result):
 def test_metrics_json_has_what_scripts_rely_on(result):
     metrics = json.loads(json.dumps(result.to_metrics()))
     assert {"cohort", "target", "n", "models", "paired_vs_ridge", "seconds"} <= set(metrics)
+    assert metrics["main"] == "crossmodal"
+    assert not any("groups parameter" in text for text in result.warnings().index)  # sklearn's, of the inner folds
     one = metrics["models"]["crossmodal"]
     assert {"mean", "ci"} == set(one["macro_auc"]) and {"macro_f1", "accuracy", "inputs"} <= set(one)
     assert metrics["models"]["clinical ridge"]["inputs"] == ["ehr"]
@@ -222,7 +226,7 @@ def test_what_a_fold_depends_on_is_never_resumed_from_another(cohort, tmp_path, 
     elif change == "scan":
         scan.write_text("two")
     else:
-        monkeypatch.setattr("mmfusion.evaluation.store._code", lambda: "another")
+        monkeypatch.setattr("mmfusion.evaluation.store.code_hash", lambda: "another")
     assert setting_hash(data, [Candidate("m", model)], splits, seed) != before
 
 
@@ -338,3 +342,18 @@ def test_classes_that_the_model_does_not_know(cohort, tmp_path):
     with pytest.raises(DataError, match=r"classes that the model does not know.*III"):
         mf.external_validation(tmp_path / "model", cohort)
     assert not (tmp_path / "model.external").exists()  # nothing was seen
+
+
+def test_what_a_fold_warned_of_is_not_said_again_when_it_is_watched(monkeypatch):
+    class Warns:
+        def __init__(self, **_settings):
+            self.history_ = [[{"epoch": 1}]]
+
+        def fit(self, _X, _y):
+            warnings.warn("no seed", UserWarning, stacklevel=1)
+            return self
+
+    monkeypatch.setattr(watched, "StageClassifier", Warns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(watched._history(0, {}, None, None)["epoch"]) == [1]

@@ -31,8 +31,13 @@ def test_chance_and_signal():
     assert top_k_stability([importance(i, 10) for i in range(5)]).loc[10, "kuncheva"] == 1.0
     with pytest.raises(DataError, match="2 or more"):
         top_k_stability([importance(0)])
-    with pytest.raises(DataError, match="as large as"):
-        top_k_stability([importance(0), importance(1)], k=[100])
+
+
+def test_of_few_genes_nothing_can_be_said():
+    few = importance(0)[:10]
+    for out in (top_k_stability([few, few]), top_k_stability([importance(0), importance(1)], k=[100])):
+        assert out.empty and list(out.columns) == ["jaccard", "jaccard_chance", "kuncheva"] and out.index.name == "k"
+        assert out.round(3).to_dict("index") == {}
 
 
 def test_genes_that_a_fold_did_not_select_count_nothing_there():

@@ -1,11 +1,10 @@
-import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mmfusion.errors import LeakageError
 from mmfusion.evaluation import nested_cv
 from mmfusion.reports import explained
 from mmfusion.staging import StageClassifier
@@ -57,12 +56,23 @@ def test_modalities_over_folds_add_up(cohort, result):
     assert len(bases) == 2  # the prior of each fold's training patients
 
 
-def test_each_models_first_look_at_another_cohort_is_its_last(result, tmp_path):
+def test_a_second_look_at_another_cohort_says_so(result, tmp_path, monkeypatch):
+    monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path))
     other = replace(tiny_cohort(seed=5), name="other")
-    table, scores, given = explained.fold_external(result, other, tmp_path)
+    table, scores, given = explained.fold_external(result, other)
     assert set(table["fold"]) == {1, 2} and len(table) == 6 and given == []
     assert np.isfinite(table[["cv", "external"]].to_numpy()).all()
     assert 0 < scores.loc["external", ("macro_auc", "mean")] < 1
-    assert json.loads((tmp_path / "r0-fold1.json").read_text())
-    with pytest.raises(LeakageError, match="already judged"):
-        explained.fold_external(result, other, tmp_path)
+    again, _, (line,) = explained.fold_external(result, replace(other, name="by another name"))
+    assert re.search(r"before, once on 20\d\d-", line)
+    pd.testing.assert_frame_equal(again, table)
+    assert "before, 2 times, first on 20" in explained.fold_external(result, other)[2][0]
+    assert explained.fold_external(result, replace(tiny_cohort(seed=6), name="other"))[2] == []
+
+
+def test_few_genes_are_explained_without_their_stability(tmp_path):
+    cohort = tiny_cohort(genes=8)
+    model = StageClassifier("concat", n_genes=8, d=8, hidden=8, max_epochs=1, leak_probe=False)
+    result = nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False)
+    genes = explained.fold_genes(result, cohort, n_patients=2, n_samples=2)
+    assert len(genes.sizes) <= 8 and genes.stability.empty

@@ -7,11 +7,13 @@ import pytest
 from matplotlib import _pylab_helpers
 from matplotlib.figure import Figure
 
+from mmfusion.data.tnm import TARGETS
 from mmfusion.errors import DataError, ReportError
 from mmfusion.imaging import Volume
 from mmfusion.imaging.restoration import compare_restorers
 from mmfusion.metrics import score_table
 from mmfusion.reports import figures
+from mmfusion.reports.figures.style import class_colours, new_grid
 from tests.cohorts import tiny_cohort
 from tests.metrics.predictions import CLASSES, predictions
 from tests.reports.gallery import ball, every_figure, histories, out_of_fold, scans
@@ -171,3 +173,20 @@ def test_same_figure_twice():
         figures.roc(table, CLASSES, "ridge").savefig(buffer, format="raw")
         bytes_.append(buffer.getvalue())
     assert bytes_[0] == bytes_[1]
+
+
+def test_a_stage_has_one_colour_under_every_target():
+    four = class_colours(["I", "II", "III", "IV"])
+    assert len(set(four.values())) == 4
+    for target in TARGETS.values():
+        colours = class_colours(target.classes)
+        assert len(set(colours.values())) == len(target.classes)
+        assert all(colours[name] == four[name] for name in colours if name in four)
+    mixed = class_colours(["I", "x", "y"])
+    assert mixed["I"] == four["I"] and len(set(mixed.values())) == 3
+
+
+def test_left_over_panels_are_hidden():
+    figure, axes = new_grid(4, columns=3, row=2.0, rest=0.5, panel=2.0)
+    assert axes.shape == (2, 3) and [ax.get_visible() for ax in axes.flat] == [True] * 4 + [False] * 2
+    assert tuple(figure.get_size_inches()) == (6.0, 4.5)

@@ -81,9 +81,8 @@ def test_compare_says_what_changed(tmp_path):
     ]
     assert found.metrics.to_dict("records") == [
         {"metric": "fused macro_auc", "a": "0.600 [0.500, 0.700]", "b": "0.650 [0.550, 0.750]", "difference": "+0.050"},
-        {"metric": "paired_vs_ridge fused macro_auc_diff", "a": "0.010 [-0.100, 0.120]", "b": "0.010 [-0.100, 0.120]",
-         "difference": "+0.000"},
-    ]  # fmt: skip
+    ]
+    assert found.n_equal == 1 and "1 more are equal." in str(found)  # the paired difference
     assert found.cautions[0] == "different n: 40 and 39"
     assert "+0.050" in str(found)
     assert "+0.050" in found.to_html()
@@ -93,3 +92,43 @@ def test_compare_takes_complete_reports_only(tmp_path):
     a = write_run(tmp_path / "a")
     with pytest.raises(ReportError, match="no complete report"):
         compare_runs(a, write_run(tmp_path / "b", complete=False))
+
+
+def score(mean):
+    return {"macro_auc": {"mean": mean, "ci": [mean - 0.1, mean + 0.1]}, "brier": {"mean": 0.6, "ci": [0.5, 0.7]}}
+
+
+def test_compare_holds_main_model_against_main_model_and_settings_are_no_metrics(tmp_path):
+    a = write_run(tmp_path / "a", headline="concat it is", main="concat", classes={"I": 18}, plan={"outer": 3},
+                  models={"concat": score(0.686), "ridge": score(0.7)}, params={"fold 1": {"hidden": 64, "lr": 1e-3}},
+                  paired_vs_ridge={"concat": {"macro_auc_diff": -0.014, "ci": [-0.1, 0.1]}},
+                  all_patients={"n": 51, "seconds": 30.0})  # fmt: skip
+    b = write_run(tmp_path / "b", headline="late it is", main="late", classes={"I": 18}, plan={"outer": 5},
+                  models={"ridge": score(0.72), "late": score(0.734), "concat": score(0.759)},
+                  params={"fold 1": {"hidden": 32, "lr": 1e-3}}, paired_vs_ridge={"late": {"macro_auc_diff": 0.014}},
+                  all_patients={"n": 51, "seconds": 40.0})  # fmt: skip
+    found = compare_runs(a, b)
+    assert found.headlines == ("concat it is", "late it is")
+    assert found.metrics.to_dict("records")[0] == {
+        "metric": "main model macro_auc", "a": "concat 0.686 [0.586, 0.786]", "b": "late 0.734 [0.634, 0.834]",
+        "difference": "+0.048",
+    }  # fmt: skip
+    assert found.main == "main model macro_auc: concat 0.686 [0.586, 0.786], then late 0.734 [0.634, 0.834]: +0.048"
+    assert list(found.metrics["metric"][1:]) == ["ridge macro_auc", "paired_vs_ridge main model macro_auc_diff"]
+    assert found.n_equal == 2 and found.only == ((), ("concat",))  # both brier; concat is not main in b
+    assert found.changed[["kind", "what", "a", "b"]].to_numpy().tolist() == [
+        ["plan", "outer", "3", "5"],
+        ["chosen", "fold 1 hidden", "64", "32"],
+    ]
+    assert "different main models: concat and late" in found.cautions
+    for text in (str(found), found.to_html()):
+        assert "concat it is" in text and found.main in text and "2 more are equal." in text
+        assert "Beside the main model, in b only: concat." in text
+
+
+def test_compare_of_a_report_with_itself(tmp_path):
+    a = write_run(tmp_path / "a", main="fused")
+    found = compare_runs(a, a)
+    assert list(found.metrics["difference"]) == ["+0.000"]  # the main model stands there all the same
+    nothing = write_run(tmp_path / "b", models={}, paired_vs_ridge={})
+    assert "None in common." in str(compare_runs(nothing, nothing))

@@ -17,6 +17,7 @@ import pytest
 
 from mmfusion.errors import ReportError
 from mmfusion.reports import runner
+from mmfusion.reports.place import alone
 from mmfusion.reports.record import read_run
 from mmfusion.reports.runner import run_report
 from tests.reports.conftest import METRICS
@@ -207,3 +208,82 @@ def test_the_record_names_the_hash_of_a_manifest(make_notebook, tmp_path):
     out = run_report("tiny", {"cohort": str(manifest)}, tmp_path / "r", progress=False)
     record = json.loads((out / "run.json").read_text())
     assert record["inputs"] == {"cohort": hashlib.sha256(b"dataset\n").hexdigest()}
+
+
+SAVES = 'save_model: str = ""  # where to\nout_dir: str = "."  # where the report goes\n'
+SAVING = """\
+import pathlib
+pathlib.Path(save_model).mkdir()
+pathlib.Path(out_dir, "metrics.json").write_text("{}")
+"""
+
+
+@pytest.mark.parametrize("place", ["r", "r/model", "r/../r/figures/model", ".r.work/model", "r.failed/model"])
+def test_what_a_report_would_replace_is_no_place_for_a_model(make_notebook, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    make_notebook("10_tiny", SAVING, parameters=SAVES)
+    with pytest.raises(ReportError, match=r"column save_model: lies in the report's own folder.*beside it"):
+        run_report("tiny", {"save_model": place}, "r")
+    assert not (tmp_path / "r").exists()
+    run_report("tiny", {"save_model": "r_model"}, "r", progress=False)
+    assert (tmp_path / "r_model").is_dir()
+
+
+def test_what_is_not_the_reports_own_stays_where_it_is(make_notebook, tmp_path):
+    make_notebook("10_tiny", METRICS, "pathlib.Path(out_dir, 'figures').mkdir()",
+                  "pathlib.Path(out_dir, 'figures', f'{n_folds}.png').touch()")  # fmt: skip
+    out = run_report("tiny", {"n_folds": 3}, tmp_path / "r", progress=False)
+    (out / "figures" / "mine.png").write_text("drawn by hand")
+    (out / "model").mkdir()
+    (out / "model" / "weights").write_text("a night's work")
+    (out / "to_data").symlink_to(tmp_path)
+    for folds in (4, 5):
+        run_report("tiny", {"n_folds": folds}, out, progress=False)
+        assert sorted(p.name for p in (out / "figures").iterdir()) == [f"{folds}.png", "mine.png"]
+        assert (out / "model" / "weights").read_text() == "a night's work" and (out / "to_data").is_symlink()
+    assert not list(tmp_path.glob(".r.*"))
+
+
+def test_what_appears_while_a_report_is_made_stays(make_notebook, tmp_path):
+    out = tmp_path / "r"
+    make_notebook(
+        "10_tiny", METRICS, f"p = pathlib.Path({str(out)!r}, 'model'); p.mkdir(parents=True); (p / 'w').touch()"
+    )
+    run_report("tiny", out=out, progress=False)
+    assert (out / "model" / "w").is_file() and read_run(out)["metrics"]
+
+
+def test_a_file_that_stands_in_the_way_is_not_overwritten(make_notebook, tmp_path):
+    make_notebook("10_tiny", METRICS)
+    out = run_report("tiny", out=tmp_path / "r", progress=False)
+    (out / "table.csv").write_text("mine")
+    make_notebook("10_tiny", METRICS, "pathlib.Path(out_dir, 'table.csv').write_text('new')")
+    with pytest.raises(ReportError, match=r"table\.csv: a file that is not the old report's"):
+        run_report("tiny", out=out, progress=False)
+    assert (out / "table.csv").read_text() == "mine" and read_run(out)["metrics"]
+    assert [p.name for p in tmp_path.glob("*r*") if p.name != "notebooks"] in (["r", "r.failed"], ["r.failed", "r"])
+
+
+def test_a_folder_with_the_name_of_a_failure_is_left_alone(make_notebook, tmp_path):
+    (tmp_path / "r.failed").mkdir()
+    (tmp_path / "r.failed" / "thesis.doc").write_text("years of work")
+    make_notebook("10_tiny", METRICS, BOOM)
+    with pytest.raises(ReportError, match=r"see .*r\.[0-9a-f]{8}\.failed.FAILED\.html"):
+        run_report("tiny", out=tmp_path / "r", progress=False)
+    make_notebook("10_tiny", METRICS)
+    run_report("tiny", out=tmp_path / "r", progress=False)
+    assert (tmp_path / "r.failed" / "thesis.doc").read_text() == "years of work"
+
+
+def test_of_two_runs_at_once_the_second_is_refused_and_the_first_keeps_its_work(make_notebook, tmp_path):
+    make_notebook("10_tiny", "import pathlib; (pathlib.Path(work_dir) / 'fold-1').touch(); assert 0",
+                  parameters='work_dir: str = "."  # finished folds')  # fmt: skip
+    with pytest.raises(ReportError, match="AssertionError"):
+        run_report("tiny", out=tmp_path / "r", progress=False)
+    make_notebook("10_tiny", METRICS)
+    with alone(tmp_path / "r"), pytest.raises(ReportError, match=r"r: another run is making this report now.*-o"):
+        run_report("tiny", out=tmp_path / "r", progress=False)
+    assert (tmp_path / ".r.work" / "fold-1").exists() and not (tmp_path / "r").exists()
+    assert (tmp_path / "r.failed" / "FAILED.html").exists()
+    run_report("tiny", out=tmp_path / "r", progress=False)  # free again
+    assert not list(tmp_path.glob(".r.*"))

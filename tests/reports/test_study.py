@@ -33,16 +33,37 @@ def test_subset_keeps_the_shares_of_classes(synthetic):
 def test_a_real_cohort_is_studied_twice_where_modalities_are_missing(monkeypatch):
     cohort = tiny_cohort()
     monkeypatch.setattr(study, "load_cohort", lambda *_, **__: cohort)
-    headline, everybody = study.load_study("tiny")
+    headline, everybody, _ = study.load_study("tiny")
     assert presence(headline.X).to_numpy().all() and len(headline) < len(everybody) == len(cohort)
-    headline, everybody = study.load_study("tiny", modalities="ehr")
+    headline, everybody, _ = study.load_study("tiny", modalities="ehr")
     assert everybody is None and headline.modalities == ["ehr"] and len(headline) == len(cohort)
 
 
 def test_a_synthetic_cohort_is_studied_once(monkeypatch, synthetic):
     monkeypatch.setattr(study, "load_cohort", lambda *_, **__: synthetic)
-    headline, everybody = study.load_study("demo", n_patients=20)
-    assert len(headline) == 20 and everybody is None
+    headline, everybody, left_out = study.load_study("demo", n_patients=20)
+    assert len(headline) == 20 and everybody is None and left_out == ""
+
+
+def test_who_is_left_out_is_said(monkeypatch):
+    cohort = tiny_cohort()
+    stage = cohort.stage.astype(object).copy()
+    stage.iloc[:4] = ["IV", "Stage IV", "0", None]
+    table = cohort.table.copy()
+    table.iloc[5] = None
+    cohort = replace(cohort, stage=stage, table=table)
+    monkeypatch.setattr(study, "load_cohort", lambda *_, **__: cohort)
+    _, everybody, left_out = study.load_study("tiny")
+    assert left_out == "Left out by the target: 0 1, IV 2; without a stage: 1; with a stage, but nothing to read: 1."
+    assert len(everybody) == len(cohort.table) - 5
+
+
+def test_none_says_that_there_are_none():
+    assert study.words_or_none(" None ") == study.words_or_none("") == []
+    assert study.words_or_none("0.25, 0.5") == ["0.25", "0.5"]
+    model = study.make_model("demo", "gmu")
+    assert study.other_fusions(model, "none") == [] and study.other_fusions(model, "late") == ["late"]
+    assert study.make_model("paper_multimodal", "preset").fusion_options
 
 
 def test_an_external_cohort_must_be_of_other_patients(monkeypatch):

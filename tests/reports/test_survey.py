@@ -32,6 +32,8 @@ def test_a_scan_is_described(cohort):
     assert row["lesion_ml"] == pytest.approx(scan.lesion.volume_ml())
     assert row["height_mm"] == pytest.approx(scan.volume.shape[0] * scan.volume.spacing[0])
     assert survey.headline() == "3 of 3 scans read"
+    assert survey.account(24) == "Nothing failed among the 3 read; 21 were not opened: n_scans=0 reads all."
+    assert survey.account(3) == "Nothing failed among the 3 read."
     assert "the cohort has 24" in survey.verdict(24)[0]
     scan_survey(survey.table)
 
@@ -80,6 +82,8 @@ def test_the_series_that_was_read(shared_data: Path):
     uid = mf.imaging.read(path).series_uid
     table = series_choices(pd.Series({"R01-001": str(path), "A": "a.nii.gz"}), pd.Series({"R01-001": uid, "A": ""}))
     assert table["read"].tolist() == [True] and table["n_slices"].tolist() == [89]
+    unread = series_choices(pd.Series({"R01-001": str(path), "A": "a.nii.gz"}), pd.Series(dtype=str))
+    assert unread["read"].tolist() == [False]  # a scan that failed is listed, but for one that offers nothing
 
 
 def test_sites_show_until_they_are_harmonised(cohort):

@@ -61,11 +61,3 @@ def test_each_caveat_once_and_small_classes_named():
 def test_scores_as_text_best_first():
     table = v.with_intervals(a_result({"gmu": 0.2, "ridge": 2.0}).scores)
     assert list(table.index) == ["ridge", "gmu"] and "[" in table.loc["gmu", "macro AUC"]
-
-
-def test_warnings_about_software_are_not_the_readers_business():
-    result = a_result({"gmu": 1.0, "ridge": 1.0})
-    result.folds[0]["warnings"] = ["FutureWarning: soon gone", "SeedWarning: no seed"]
-    result.folds[1]["warnings"] = ["SeedWarning: no seed"]
-    assert v.warnings_given(result) == ["2 times: SeedWarning: no seed"]
-    assert v.warnings_given(a_result({"gmu": 1.0, "ridge": 1.0})) == ["none"]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mmfusion.metrics.curves import mean_roc
 from mmfusion.metrics.curves import reliability as reliability_bins
-from mmfusion.reports.figures.style import BLUE, GREY, LIGHT, class_colours, new_figure, styled
+from mmfusion.reports.figures.style import BLUE, GREY, LIGHT, WIDTH, class_colours, new_figure, new_grid, styled
 
 
 @styled
@@ -50,13 +50,7 @@ def reliability(
     DataError
         If there are no such predictions, or they are malformed.
     """
-    n_cols = min(3, len(models))
-    n_rows = -(-len(models) // n_cols)
-    figure, axes = new_figure(
-        2.7 * n_rows + 0.1, n_rows, n_cols, sharex=True, sharey=True, squeeze=False, width=2.4 * n_cols
-    )
-    for ax in axes.flat[len(models) :]:
-        ax.set_visible(False)
+    figure, axes = new_grid(len(models), columns=3, row=2.7, rest=0.1, panel=WIDTH / 3, sharex=True, sharey=True)
     for ax, model in zip(axes.flat, models, strict=False):
         table = reliability_bins(predictions, classes, model, bins=bins)
         ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--")

@@ -19,6 +19,7 @@ from mmfusion.reports.figures.style import (
     annotate_cells,
     class_colours,
     new_figure,
+    new_grid,
     pretty,
     styled,
 )
@@ -81,11 +82,8 @@ def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str)
     panels = folds | {"All folds" if n_repeats == 1 else f"All, mean of {n_repeats} repeats": pooled}
     if len(folds) == 1:
         panels = {"All patients": pooled}
-    n_cols = min(3, len(panels))
-    n_rows = -(-len(panels) // n_cols)
-    figure, axes = new_figure(2.35 * n_rows + 0.15, n_rows, n_cols, width=WIDTH * n_cols / 3, squeeze=False)
-    for ax in axes.flat[len(panels) :]:
-        ax.set_visible(False)
+    figure, axes = new_grid(len(panels), columns=3, row=2.35, rest=0.15, panel=WIDTH / 3)
+    n_cols = axes.shape[1]
     for i, (ax, (title, matrix)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
         total = matrix.sum(axis=1, keepdims=True)
         share = np.divide(matrix, total, out=np.zeros_like(matrix), where=total > 0)
@@ -121,11 +119,7 @@ def learning_curves(histories: pd.DataFrame) -> Figure:
         raise ReportError("no learning curves to show", hint="the model was not trained by epochs")
     first = histories[(histories["repeat"] == histories["repeat"].min()) & (histories["member"] == 0)]
     folds = dict(list(first.groupby("fold")))
-    n_cols = min(5, len(folds))
-    n_rows = -(-len(folds) // n_cols)
-    figure, axes = new_figure(1.7 * n_rows + 0.4, n_rows, n_cols, sharex=True, sharey=True, squeeze=False)
-    for ax in axes.flat[len(folds) :]:
-        ax.set_visible(False)
+    figure, axes = new_grid(len(folds), columns=5, row=1.7, rest=0.4, sharex=True, sharey=True)
     for ax, (fold, h) in zip(axes.flat, folds.items(), strict=False):
         ax.plot(h["epoch"], h["train_loss"], color=BLUE, label="training rows")
         ax.plot(h["epoch"], h["valid_loss"], color=ORANGE, label="inner validation rows")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 
+from mmfusion.imaging.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from mmfusion.imaging.views.scene import View
 
 WIDTH = 7.2  # inches: a report's column
 GREY, LIGHT, INK = "#8c8c8c", "#e3e3e3", "#222222"
-BLUE, ORANGE, GREEN, RED, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"  # Okabe-Ito
 CYCLE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 
-_SEVERITY = {2: (BLUE, RED), 3: (BLUE, ORANGE, RED), 4: (BLUE, GREEN, ORANGE, RED), 5: (BLUE, SKY, GREEN, ORANGE, RED)}
+# the same on every page, under every target (`data.tnm.TARGETS`): part of a stage, or several, may share its colour
+_STAGES = {"I": BLUE, "II": GREEN, "III": ORANGE, "IV": RED, "IIIA": ORANGE, "IIIB": PURPLE,
+           "I-II": SKY, "II-IV": RED, "III-IV": RED}  # fmt: skip
 _RC = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -53,10 +56,38 @@ def new_figure(
     return figure, figure.subplots(n_rows, n_cols, **options)
 
 
+def new_grid(
+    n: int, *, columns: int, row: float, rest: float, panel: float | None = None, **options: object
+) -> tuple[View, np.ndarray]:
+    """A figure of `n` panels, at most `columns` side by side; those left over in the last row are hidden.
+
+    Parameters
+    ----------
+    row, rest : float
+        Height of a row of panels, and of what stands above and below them, inches.
+    panel : float, optional
+        Width of a panel; default an equal share of the report's column.
+
+    Returns
+    -------
+    figure : View
+    axes : ndarray of Axes, shape (rows, columns)
+    """
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    width = WIDTH if panel is None else panel * columns
+    figure, axes = new_figure(row * rows + rest, rows, columns, width=width, squeeze=False, **options)
+    for ax in axes.flat[n:]:
+        ax.set_visible(False)
+    return figure, axes
+
+
 def class_colours(classes: Sequence[object]) -> dict[str, str]:
-    """A colour for each class, from mild to severe."""
-    colours = _SEVERITY.get(len(classes)) or [CYCLE[i % len(CYCLE)] for i in range(len(classes))]
-    return {str(c): colour for c, colour in zip(classes, colours, strict=True)}
+    """A colour for each class: that of its stage, of other names by their order."""
+    names = [str(c) for c in classes]
+    free = [c for c in CYCLE if c not in {_STAGES.get(name) for name in names}] or CYCLE
+    by_order = dict(zip([name for name in names if name not in _STAGES], cycle(free)))
+    return {name: _STAGES.get(name) or by_order[name] for name in names}
 
 
 def forest(ax: Axes, mean: Sequence[float], lo: Sequence[float], hi: Sequence[float], **style: object) -> None:

@@ -1,0 +1,132 @@
+"""The folder of a report: who may write there, and how a new report takes an old one's place and nothing else's."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mmfusion.atomic import draft_folder, take_place
+from mmfusion.errors import ReportError
+from mmfusion.reports.record import FAILED_PAGE, RUN, failed_folder, is_report, read_json
+
+_log = logging.getLogger(__name__)
+WRITTEN = "save_"  # so begin the names of parameters that say where a notebook is to write
+
+
+def check_place(out: Path, values: Mapping[str, object]) -> None:
+    """Refuse a folder that holds something else than a report, and parameters that would write into it.
+
+    Parameters
+    ----------
+    out : path
+        The report's folder, absolute.
+    values : mapping
+        Of the notebook's parameters, by name.
+
+    Raises
+    ------
+    ReportError
+        Naming the folder or the parameter.
+    """
+    empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not empty and not (is_report(out) and isinstance(read_json(out / RUN).get("files"), list)):
+        raise ReportError("this exists and is not a report", file=out, hint="choose another folder with -o")
+    ours = [folder.resolve() for folder in (out, work_folder(out), failed_folder(out))]
+    for name in (n for n, v in values.items() if n.startswith(WRITTEN) and isinstance(v, str) and v):
+        place = Path(values[name]).resolve()
+        if any(place.is_relative_to(folder) for folder in ours):
+            problem, hint = "lies in the report's own folder, which the report replaces", "choose a folder beside it"
+            raise ReportError(problem, column=name, expected=f"a path outside {out}", got=values[name], hint=hint)
+
+
+def work_folder(out: Path) -> Path:
+    """Where a run keeps what it has finished, until its report is complete."""
+    return out.with_name(f".{out.name}.work")
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """One run at a time for a folder; where files cannot be locked, without that.
+
+    Raises
+    ------
+    ReportError
+        If another process is making the report that goes there.
+    OSError
+        If the folder above cannot be written.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out.with_name(f".{out.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        hint = "wait until it has ended, or choose another folder with -o"
+        raise ReportError("another run is making this report now", file=out, hint=hint) from error
+    except (OSError, NotImplementedError) as error:
+        _log.info("not locked: %s: %s", out, error)
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):  # Windows removes no open file
+                Path(lock.lock_file).unlink()
+            lock.release()
+
+
+def replace_report(new: Path, out: Path) -> None:
+    """Move a complete report to `out`; what the report there does not list as its own is kept beside the new one.
+
+    Raises
+    ------
+    ReportError
+        If such a file has the name of one in the new report; the old one then stands as it was.
+    OSError
+        If a folder cannot be moved.
+    """
+    if not out.exists():
+        new.rename(out)
+        return
+    old = draft_folder(out)
+    take_place(out, old)
+    try:
+        kept = _strangers(old)
+        if taken := [
+            name
+            for name in kept
+            if any((new / part).is_file() or (new / part).is_symlink() for part in (name, *name.parents))
+        ]:
+            raise ReportError(
+                "a file that is not the old report's stands where the new one writes", file=out / taken[0],
+                hint="move it elsewhere, then run it again",
+            )  # fmt: skip
+        new.rename(out)
+    finally:  # interrupted or refused
+        if not out.exists():
+            old.rename(out)
+    for name in kept:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(old / name, out / name)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def list_files(folder: Path) -> list[str]:
+    """Relative names of all files and links in a folder, with "/"."""
+    inside = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    return sorted(p.relative_to(folder).as_posix() for p in inside)
+
+
+def _strangers(folder: Path) -> list[Path]:
+    """Names of the files and links in a folder that its report, if one stands there, does not list."""
+    own = {*read_json(folder / RUN)["files"], RUN} if is_report(folder) else set()
+    return [Path(name) for name in list_files(folder) if name not in own]
+
+
+def discard_failure(out: Path) -> None:
+    """Remove what an earlier failed run of this report left; a folder of that name without its page is not that."""
+    if (failed_folder(out) / FAILED_PAGE).is_file():
+        shutil.rmtree(failed_folder(out), ignore_errors=True)

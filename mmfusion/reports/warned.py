@@ -1,0 +1,87 @@
+"""Warnings about the data, each said once: those that differ only in whom they are about are one."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from mmfusion.evaluation.result import NestedResult
+
+_ABOUT_SOFTWARE = ("FutureWarning", "DeprecationWarning", "PendingDeprecationWarning")
+_SHOWN = 10  # patients to name
+_SEVERAL = re.compile(r"^(?P<text>.* of )\d+ patient\(s\)(?P<more>.*): (?P<names>.+)$")
+_LIST = re.compile(r": (?P<list>[^:()]+)(?: \(.*\))?$")  # what was met, and in parentheses what was known
+_ONE = re.compile(r"^patient (?P<name>[^:]+): (?P<text>.+)$")
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Warnings of the user's kind that are given inside, as "Kind: text", and shown nowhere."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield texts
+        finally:
+            texts += [f"{w.category.__name__}: {w.message}" for w in caught]
+
+
+def warnings_given(*results: NestedResult, also: Iterable[str] = ()) -> list[str]:
+    """What the folds of these results warned of (Markdown); not what is about software.
+
+    Parameters
+    ----------
+    *results : NestedResult
+    also : iterable of str
+        More warnings, as `collected` gives them.
+
+    Returns
+    -------
+    list of str
+        Warnings about patients, over all models and folds: once, with how many patients and who. Others: once, with
+        how often they were given. "none" if there are none.
+    """
+    given = Counter(str(text) for text in also)
+    for result in results:
+        given.update({str(text): int(n) for text, n in result.warnings().items()})
+    return summarised(given) or ["none"]
+
+
+def summarised(given: Counter[str]) -> list[str]:
+    """A line for each thing that was warned of, from how often each "Kind: text" was given."""
+    patients: dict[tuple[str, str], set[str]] = {}  # by what stands before and after "3 patients"
+    others: dict[str, Counter[str]] = {}  # by what stands before a list
+    for warning, n in given.items():
+        kind, _, text = warning.partition(": ")
+        if kind in _ABOUT_SOFTWARE:
+            continue
+        if found := _SEVERAL.match(text):
+            patients.setdefault((found["text"], found["more"]), set()).update(found["names"].split(", "))
+        elif found := _ONE.match(text):
+            patients.setdefault(("", f": {found['text']}"), set()).add(found["name"])
+        else:
+            others.setdefault(_LIST.sub("", warning), Counter())[warning] += n
+    lines = [f"{before}{_count(who)}{after} ({_names(who)})" for (before, after), who in patients.items()]
+    lines = [line[:1].upper() + line[1:] for line in lines]
+    for head, several in sorted(others.items(), key=lambda item: -item[1].total()):
+        text = next(iter(several)) if len(several) == 1 else f"{head}: {_united(several)}"
+        lines.append(f"{several.total()} times: {text}" if several.total() > 1 else text)
+    return lines
+
+
+def _united(warnings: Iterable[str]) -> str:
+    """Everything that the lists at the ends of these hold."""
+    lists = [_LIST.search(warning)["list"].split(", ") for warning in warnings]
+    return ", ".join(sorted({name for names in lists for name in names}))
+
+
+def _count(who: set[str]) -> str:
+    return f"{len(who)} patient{'s' if len(who) > 1 else ''}"
+
+
+def _names(who: set[str]) -> str:
+    more = f" and {len(who) - _SHOWN} more" if len(who) > _SHOWN else ""
+    return ", ".join(sorted(who)[:_SHOWN]) + more
