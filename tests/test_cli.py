@@ -76,6 +76,17 @@ def test_report_lists_notebooks_and_parameters(make_notebook, capsys):  # noqa: 
     text = capsys.readouterr().out
     assert "n_folds: int = 5  # outer folds" in text
     assert "out_dir" not in text
+    assert "targets:" not in text
+    make_notebook("20_staged", METRICS, parameters='target: str = ""  # which')
+    assert main(["report", "staged", "--parameters"]) == 0
+    assert "targets:\n  stage4_lung1: I < II" in capsys.readouterr().out
+
+
+def test_the_rule_for_empty_cells_is_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    text = capsys.readouterr().out
+    assert "an empty cell leaves the notebook's default" in text and "write none" in text
 
 
 def test_report_writes_report_and_index_and_compare_reads_them(make_notebook, here, capsys):  # noqa: F811
@@ -150,6 +161,52 @@ def test_init_writes_a_manifest_and_says_why(tmp_path, capsys):
     assert main(["init", str(tmp_path)]) == 2
     assert "there is a manifest already" in capsys.readouterr().err
     assert (tmp_path / "data_manifest.md").read_text() == "my own notes"
+
+
+def test_a_corrected_table_is_accepted_without_losing_what_was_set_by_hand(here, capsys):
+    Path("clinic.csv").write_text("patient_id,stage,age\nA1,IA,61\nA2,IIB,70\nA3,IIIA,58\n")
+    main(["init", "."])
+    manifest = Path("data_manifest.csv")
+    manifest.write_text(manifest.read_text().replace(",ehr,", ",ehr,", 1).replace(",,,,,", ",,by hand,,,", 1))
+    Path("clinic.csv").write_text("patient_id,stage,age\nA1,IA,62\nA2,IIB,70\nA3,IIIA,58\n")
+    capsys.readouterr()
+    assert main(["validate", "data_manifest.csv"]) == 2
+    assert "mmfusion validate <manifest> --rehash" in capsys.readouterr().err
+    assert main(["init", "."]) == 2
+    assert "mmfusion validate <manifest> --rehash" in capsys.readouterr().err
+    assert main(["validate", "data_manifest.csv", "--rehash"]) == 0
+    assert "changed: clinic.csv\nchanged files accepted: 1\n" in capsys.readouterr().out
+    assert "by hand" in manifest.read_text()
+    assert main(["validate", "data_manifest.csv"]) == 0
+
+
+def test_validate_tells_of_scans_without_seeds_and_of_labels(demo, tmp_path, capsys):
+    import shutil
+
+    copy = tmp_path / "demo"
+    shutil.copytree(demo, copy)
+    manifest = pd.read_csv(copy / "manifest.csv", dtype=str, keep_default_na=False)
+    manifest["sha256"] = ""
+    manifest[manifest["role"] != "seeds"].to_csv(copy / "manifest.csv", index=False)
+    n = (manifest["modality"].eq("ct") & manifest["role"].eq("volume")).sum()
+    assert main(["validate", str(copy / "manifest.csv"), "--no-scans"]) == 0
+    assert f"note: {n} of {n} scans have no seed: give a table patient_id, seed_x" in capsys.readouterr().out
+    pd.read_csv(copy / "labels.csv").assign(stage="").to_csv(copy / "labels.csv", index=False)
+    assert main(["validate", str(copy / "manifest.csv"), "--no-scans"]) == 1
+    assert "problem: nobody has a label (stage3_ajcc7): give a column stage, pStage" in capsys.readouterr().out
+
+
+def test_validate_names_a_patient_once(demo, tmp_path, capsys):
+    import shutil
+
+    copy = tmp_path / "demo"
+    shutil.copytree(demo, copy)
+    seeds = pd.read_csv(copy / "ct_seeds.csv", index_col=0)
+    seeds.iloc[0, 0] = None
+    seeds.to_csv(copy / "ct_seeds.csv")
+    assert main(["validate", str(copy / "manifest.csv"), "--rehash"]) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("problem")]
+    assert line.startswith("problem: patient ") and line.count("patient ") == 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ PATIENT = "new_patient"
 
 def demo(arguments: Namespace) -> int:
     """Write the demo cohort and one new patient; with --model, fit and save a model."""
-    from mmfusion.synthetic import phantom, write_cohort
+    from mmfusion.data.export import write_cohort
+    from mmfusion.synthetic import phantom
 
     folder, model = arguments.folder, arguments.model
     if model is not None and model.exists():
@@ -44,12 +45,15 @@ def demo(arguments: Namespace) -> int:
 
 def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
     """One patient of another draw, as a hospital would send the files: a DICOM ZIP and two tables; gives the seed."""
-    from mmfusion.synthetic import phantom, write_dicom_zip
+    from mmfusion.imaging import read
+    from mmfusion.imaging.dicom.writer import write_dicom_zip
+    from mmfusion.synthetic import phantom
 
     cohort, _ = phantom(1, seed, missing=0.0, root=scratch)
     patient = cohort.table.index[0]
     folder.mkdir()
-    write_dicom_zip(cohort.table.loc[patient, ("ct", "volume")], folder / "scan.zip", patient)
+    volume = read(cohort.table.loc[patient, ("ct", "volume")])
+    write_dicom_zip(volume, folder / "scan.zip", patient, description="synthetic chest CT")
     for modality in ("rna", "ehr"):
         cohort.table[modality].to_csv(folder / f"{modality}.csv", lineterminator="\n")
     return ",".join(f"{cohort.table.loc[patient, ('ct', f'seed_{axis}')]:.1f}" for axis in "xyz")
@@ -57,7 +61,8 @@ def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
 
 def init(arguments: Namespace) -> int:
     """Write a manifest of a folder, and a page that says what matched, what did not, and why."""
-    from mmfusion.data.discover import discover, page
+    from mmfusion.data.account import page
+    from mmfusion.data.discover import discover
 
     found = discover(arguments.folder, dataset=arguments.dataset, rna_unit=arguments.rna_unit)
     account = arguments.folder / "data_manifest.md"
@@ -75,17 +80,30 @@ def init(arguments: Namespace) -> int:
 def validate(arguments: Namespace) -> int:
     """Check a manifest and everything that it names; every scan that cannot be read is listed."""
     from mmfusion.data.load import load_cohort
+    from mmfusion.data.stage_headers import ACCEPTED
     from mmfusion.preprocessing.probe import assert_no_leak
 
+    if arguments.rehash:
+        from mmfusion.data.manifest import rehash
+
+        changed = rehash(arguments.manifest, arguments.root)
+        lines = [*(f"changed: {path}" for path in changed), f"changed files accepted: {len(changed)}"]
+        sys.stdout.write("\n".join(lines) + "\n")
     cohort = load_cohort(arguments.manifest, root=arguments.root, target=arguments.target)
     sys.stdout.write(f"{cohort}\n")
     for note in cohort.provenance.get("notes", ()):
         sys.stdout.write(f"note: {note}\n")
+    if note := _without_seed(cohort):
+        sys.stdout.write(f"note: {note}\n")
     problems = [] if arguments.no_scans else _unreadable(cohort)
-    try:
-        assert_no_leak(cohort.X, cohort.y)
-    except MMFusionError as error:
-        problems.append(str(error))
+    if not len(cohort):
+        why = "none of the stages has a class there" if cohort.stage.notna().any() else f"give a column {ACCEPTED}"
+        problems.append(f"nobody has a label ({cohort.target}): {why}")
+    else:
+        try:
+            assert_no_leak(cohort.X, cohort.y)
+        except MMFusionError as error:
+            problems.append(str(error))
     for problem in problems:
         sys.stdout.write(f"problem: {problem}\n")
     sys.stdout.write("all is well\n" if not problems else f"{len(problems)} problems\n")
@@ -109,5 +127,18 @@ def _unreadable(cohort) -> list[str]:
         try:
             open_scan(cohort, patient, modality)
         except MMFusionError as error:
-            problems.append(f"patient {patient}: {error}")
+            error.patient = error.patient or patient
+            problems.append(str(error))
     return problems
+
+
+def _without_seed(cohort) -> str:
+    """What to say of CT scans without a point in the tumour; nothing if there are none."""
+    from mmfusion.data.cohort import SEED
+    from mmfusion.data.scans import seeds_wanted
+
+    if ("ct", "volume") not in cohort.table:
+        return ""
+    scans = cohort.table["ct"][lambda ct: ct["volume"].notna()]
+    absent = int(scans.reindex(columns=list(SEED)).isna().any(axis=1).sum())
+    return seeds_wanted(absent, len(scans)) if absent else ""

@@ -10,14 +10,12 @@ from mmfusion.data.cells import clean_cells, to_numbers
 from mmfusion.data.cohort import META, SEED, Cohort
 from mmfusion.data.files import by_patient, header_key, id_column, read_table
 from mmfusion.data.manifest import SCAN_ROLES, resolve
+from mmfusion.data.people import people
+from mmfusion.data.stage_headers import ACCEPTED, stage_columns
 from mmfusion.data.tables import read_ehr_table, read_features, read_rna
 from mmfusion.data.tnm import TARGETS, normalise_stage, stage_group
 from mmfusion.errors import DataError, ManifestError
 
-STAGE_HEADERS = ("stage", "stage group", "overall stage", "ajcc stage", "pathologic stage", "pathological stage")
-_CURATED = ("ajcc pathologic tumor stage", "ajcc pathologic stage", "clinical stage")
-_KINDS = [f"{kind} {{}}{end}" for kind in ("pathological", "pathologic", "clinical") for end in ("", " stage")]
-_TNM_HEADERS = {x: [pattern.format(x) for pattern in ("{}", "p{}", "c{}", *_KINDS)] for x in "tnm"}
 SEED_HEADERS = {f"{head}{axis}": name for head in ("seed ", "coord") for axis, name in zip("xyz", SEED)}
 
 
@@ -47,7 +45,8 @@ def assemble(
     Raises
     ------
     ManifestError
-        If a scan's patient is in no table, two sites are given for one patient, or an RNA table has no unit.
+        If a scan's patient is in no table, two sites are given for one patient, an RNA table has no unit, or a row is
+        derived from an unknown file.
     DataError
         If a table cannot be read.
     """
@@ -67,7 +66,7 @@ def assemble(
         stage=stage,
         target=target,
         units=reader.units,
-        groups=site.assign(patient=_people(rows, patients)),
+        groups=site.assign(patient=people(rows, patients)),
         provenance={
             "files": {r.path: r.sha256 for r in rows if r.role not in SCAN_ROLES},
             "license": ", ".join(sorted({r.license for r in rows} - {""})),
@@ -160,16 +159,6 @@ class _Reader:
         return (known if len(known) else scans.unique()).rename("patient_id")
 
 
-def stage_columns(table: pd.DataFrame) -> list[str]:
-    """The column of stage groups, or the three of T, N and M; empty if the table has neither."""
-    keys = {header_key(c): c for c in table.columns}
-    for header in (*STAGE_HEADERS, *_CURATED):
-        if header in keys:
-            return [keys[header]]
-    found = [next((keys[h] for h in _TNM_HEADERS[letter] if h in keys), None) for letter in "tnm"]
-    return [] if None in found else found
-
-
 def _labels(path: Path, edition: int) -> pd.Series:
     """Stage group of each patient of a table of labels."""
     table = read_table(path)
@@ -179,9 +168,7 @@ def _labels(path: Path, edition: int) -> pd.Series:
     table = by_patient(table, ids, path)
     columns = stage_columns(table)
     if not columns:
-        raise DataError(
-            "no stage", file=path, expected="a column stage, or t, n and m", got=", ".join(table.columns[:5])
-        )
+        raise DataError("no stage", file=path, expected=f"a column {ACCEPTED}", got=", ".join(table.columns[:5]))
     cells = table[columns].apply(clean_cells)
     return cells.apply(lambda row: _stage(row, edition, path), axis=1).astype("str")
 
@@ -208,18 +195,3 @@ def _seeds(path: Path, patient: str | None) -> pd.DataFrame:
     if absent:
         raise DataError("not seed points", file=path, column=", ".join(absent), expected=f"{', '.join(SEED)} in LPS mm")
     return table[list(SEED)].apply(lambda c: to_numbers(c, c.name, path))
-
-
-def _people(rows: list, patients: pd.Index) -> pd.Series:
-    """Who each row is of: itself, or the patient that it is derived from, however many steps back."""
-    parent = {
-        r.patient_id: r.derived_from for r in rows if r.derived_from in patients and r.derived_from != r.patient_id
-    }
-
-    def person(patient: str) -> str:
-        seen = {patient}
-        while (patient := parent.get(patient, patient)) not in seen:
-            seen.add(patient)
-        return min(seen) if patient in parent else patient
-
-    return pd.Series([person(p) for p in patients], index=patients, dtype="str")

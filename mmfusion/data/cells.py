@@ -25,6 +25,8 @@ def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str 
     numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
     bad = (numbers.isna() & cells.notna()) | np.isinf(numbers)
     if bad.any():
+        if (commas := decimal_commas(cells)).any():
+            bad, hint = commas, "write points for decimal commas, or save the table with ; between its cells"
         raise DataError(
             "not a number",
             patient=cells.index[bad.to_numpy()][0],
@@ -37,6 +39,14 @@ def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str 
     return numbers
 
 
+def decimal_commas(cells: pd.Series) -> pd.Series:
+    """Cells such as "2,60", bool, where most of what is no number is of this kind; else none."""
+    cells = clean_cells(cells)
+    odd = pd.to_numeric(cells, errors="coerce").isna() & cells.notna()
+    commas = cells.str.fullmatch(r"[+-]?\d+,\d+", na=False)
+    return commas & (2 * commas.sum() > odd.sum())
+
+
 def mostly_numbers(cells: pd.Series) -> bool:
     """Whether most of the cells that are filled are numbers; of a column without any, True."""
     numbers, filled = (int(c.notna().sum()) for c in (pd.to_numeric(cells, errors="coerce"), cells))
@@ -44,5 +54,12 @@ def mostly_numbers(cells: pd.Series) -> bool:
 
 
 def guess_column(cells: pd.Series, column: object, file: object = None) -> pd.Series:
-    """A column without a known name, as `clean_cells` gives it: numbers if most of its cells are, else text."""
-    return to_numbers(cells, column, file) if mostly_numbers(cells) else cells
+    """A column without a known name, as `clean_cells` gives it: numbers if most of its cells are, else text.
+
+    Raises
+    ------
+    DataError
+        On numbers with a decimal comma, and on anything else in a column of numbers.
+    """
+    numbers = mostly_numbers(cells) or decimal_commas(cells).any()
+    return to_numbers(cells, column, file) if numbers else cells

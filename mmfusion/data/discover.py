@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,20 @@ import pandas as pd
 from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.data.guess import Guess, Use
 from mmfusion.data.manifest import COLUMNS, write_manifest
-from mmfusion.data.matching import Match, find_patient_in, loose
-from mmfusion.data.sniff_scans import is_image, sniff_scan
-from mmfusion.data.sniff_tables import is_table, sniff_table
+from mmfusion.data.matching import Match, find_patient_in, spelled_twice
+from mmfusion.data.scans import seeds_wanted
+from mmfusion.data.sniff_scans import sniff_scan
+from mmfusion.data.sniff_tables import PROSE, sniff_table
+from mmfusion.data.stage_headers import ACCEPTED
+from mmfusion.data.walk import files_of
 from mmfusion.errors import DataError, ManifestError
-from mmfusion.imaging.files import may_be_dicom
 
 MANIFEST = "data_manifest.csv"
+SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".sav", ".rds", ".parquet")
+_KEEP = (
+    "if files changed, keep it and accept them with: mmfusion validate <manifest> --rehash; "
+    "mmfusion init --overwrite replaces it, and what was set by hand is lost"
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Discovery:
         if self.manifest.empty:
             raise ManifestError("nothing there that can be used", file=self.root, hint="\n".join(self.to_do))
         if path.exists() and not overwrite:
-            raise ManifestError("there is a manifest already", file=path, hint="move it away, or allow overwriting")
+            raise ManifestError("there is a manifest already", file=path, hint=_KEEP)
         return write_manifest(self.manifest, path, hashes=True)
 
 
@@ -85,38 +91,18 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
         raise DataError("no such folder", file=root)
     if rna_unit is not None and rna_unit not in RNA_UNITS:
         raise DataError("unknown unit", column="rna_unit", expected=", ".join(RNA_UNITS), got=rna_unit)
-    tables, scans, others = _walk(root)
+    tables, scans, others = files_of(root, but={MANIFEST, "manifest.csv"})
     guesses = {path: sniff_table(path) for path in tables}
     finder = _Finder(root, guesses, dataset or root.resolve().name, rna_unit)
-    for path, guess in guesses.items():
+    for path, guess in sorted(guesses.items(), key=lambda item: any(use.spare for use in item[1].uses)):
         finder.add_table(path, guess)
     finder.add_scans({path: sniff_scan(path) for path in scans})
     for path in others:
-        finder.account(path, used=False, why="neither a table nor a scan")
+        if path.suffix.lower() in SHEETS:
+            finder.leave(path, "a table of another kind: save it as CSV")
+        else:
+            finder.account(path, used=False, why="neither a table nor a scan")
     return finder.result()
-
-
-def _walk(root: Path) -> tuple[list[Path], list[Path], list[Path]]:
-    """Tables; scans (image files, DICOM folders and ZIPs); other files. Hidden ones and manifests are passed over."""
-    tables, scans, others = [], [], []
-    for folder, inner, names in os.walk(root):
-        inner[:] = sorted(n for n in inner if not n.startswith("."))
-        files = [
-            Path(folder) / n for n in sorted(names) if not n.startswith(".") and n not in {MANIFEST, "manifest.csv"}
-        ]
-        dicom = False
-        for file in files:
-            if is_table(file):
-                tables.append(file)
-            elif is_image(file) or file.suffix.lower() == ".zip":
-                scans.append(file)
-            elif may_be_dicom(file):
-                dicom = True
-            else:
-                others.append(file)
-        if dicom:
-            scans.append(Path(folder))
-    return tables, scans, others
 
 
 class _Finder:
@@ -127,28 +113,50 @@ class _Finder:
         self.rows: list[dict[str, str]] = []
         self.entries: list[dict[str, object]] = []
         self.to_do: list[str] = []
+        self.everyone: set[str] = set()
         self.has: dict[str, set[str]] = {}  # "stage", "ct", ... -> patients
         self.tables: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}  # (modality, role) -> file -> patients
-        self.known = list(dict.fromkeys(i for guess in tables.values() if guess.uses for i in guess.ids))
-        self._compare_ids()
+        self.unused: dict[str, list[str]] = {}  # why -> tables
+        self.stage_like = [f"{g.stage_like!r} in {self._name(path)}" for path, g in tables.items() if g.stage_like]
+        known: dict[str, str] = {}  # patient -> the first table that has it
+        for path, guess in tables.items():
+            for patient in guess.ids if guess.uses else ():
+                known.setdefault(patient, self._name(path))
+        self.known = list(known)
+        self.to_do += spelled_twice(known)
 
     def account(self, path: Path, *, used: bool, why: str, what: str = "", patient: str = "") -> None:
         self.entries.append({"path": self._name(path), "used": used, "as": what, "patient": patient, "why": why})
 
+    def leave(self, path: Path, why: str) -> None:
+        """A table that is not used: a person may want to do something about it."""
+        self.account(path, used=False, why=why)
+        self.unused.setdefault(why, []).append(self._name(path))
+
     def add_table(self, path: Path, guess: Guess) -> None:
         if not guess.uses:
-            return self.account(path, used=False, why=guess.why)
+            return self.account(path, used=False, why=PROSE) if guess.why == PROSE else self.leave(path, guess.why)
         ids, owner, why = guess.ids, "", guess.why
         if not ids:  # one patient's table, without an id inside
             match = self._owner(path, guess)
             if match.patient is None:
-                return self.account(path, used=False, why=f"{why}; whose it is cannot be told: {match.why}")
+                return self.leave(path, f"{why}; whose it is cannot be told: {match.why}")
             ids, owner, why = (match.patient,), match.patient, f"{why}; {match.why}"
-        for use in guess.uses:
+        uses = [use for use in guess.uses if not (use.spare and self.has.get(use.modality, set()) & set(ids))]
+        if len(uses) < len(guess.uses):
+            files = ", ".join(self.tables["ehr", "features"])
+            reason = f"the records are not taken, as {files} gives some of the same patients: put the columns there"
+            why += f"; {reason}"
+            if not uses:
+                return self.leave(path, why)
+            self.to_do.append(f"{self._name(path)}: {reason}")
+        for use in uses:
             self._row(path, use, patient=owner, unit=self._unit(path, use.modality, guess))
             self.tables.setdefault((use.modality, use.role), {})[self._name(path)] = ids
-            self.has.setdefault({"labels": "stage", "seeds": "seeds"}.get(use.role, use.modality), set()).update(ids)
-        what = ", ".join(use.what for use in guess.uses)
+            what = {"labels": "stage", "seeds": "seeds"}.get(use.role, use.modality)
+            self.has.setdefault(what, set()).update(guess.staged if what == "stage" else ids)
+        self.everyone.update(ids)
+        what = ", ".join(use.what for use in uses)
         return self.account(path, used=True, why=why, what=what, patient=owner or f"{len(ids)} patients")
 
     def add_scans(self, guesses: dict[Path, Guess]) -> None:
@@ -183,16 +191,22 @@ class _Finder:
         self.account(path, used=used, why=why, what=what, patient=patient if guess.uses and patient else "")
 
     def result(self) -> Discovery:
-        if "stage" not in self.has:
-            self.to_do.append("no stages found: give a table with patient_id and stage, or t, n and m")
         rows = pd.DataFrame(self.rows, columns=list(COLUMNS), dtype="str").fillna("")
+        if not self.has.get("stage"):
+            closest = f"; the closest: {', '.join(self.stage_like[:4])}" if self.stage_like else ""
+            self.to_do.append(f"no stages found: give a table with patient_id and {ACCEPTED}{closest}")
+        unused = [f"{_some(names)} not used: {why}" for why, names in self.unused.items()]
+        self.to_do += unused[:10] + [f"{len(unused) - 10} more tables not used, see below"] * (len(unused) > 10)
+        scans = set(rows["patient_id"][(rows["modality"] == "ct") & (rows["role"] == "volume")])
+        if absent := scans - self.has.get("seeds", set()):
+            self.to_do.append(seeds_wanted(len(absent), len(scans)))
         for (modality, role), files in self.tables.items():
             times = Counter(patient for ids in files.values() for patient in ids)
             shared = sum(n > 1 for n in times.values())
             if shared and (modality, role) != ("ct", "features"):
                 what, names = f"{modality} {role}".strip(), ", ".join(files)
                 self.to_do.append(f"{names} give {what} of the same {shared} patients: keep one row in the manifest")
-        everyone = sorted(set().union(*self.has.values())) if self.has else []
+        everyone = sorted(self.everyone.union(*self.has.values()))
         patients = pd.DataFrame(
             {k: [p in v for p in everyone] for k, v in self.has.items()}, index=everyone, dtype=bool
         )
@@ -227,9 +241,6 @@ class _Finder:
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _compare_ids(self) -> None:
-        """Ids that differ only in case, separators or zeros are most likely one patient; a person has to say so."""
-        alike = Counter(loose(i) for i in self.known)
-        for key in [k for k, n in alike.items() if n > 1]:
-            spellings = ", ".join(i for i in self.known if loose(i) == key)
-            self.to_do.append(f"the tables write what may be one patient as {spellings}: make the ids equal")
+
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mmfusion.data.cells import clean_cells, guess_column
-from mmfusion.data.ehr_headers import RULES, SITE_HEADERS, TNM_HEADERS, years_since_quit
+from mmfusion.data.ehr_headers import SITE_HEADERS, TNM_HEADERS, known_column, years_since_quit
 from mmfusion.data.files import header_key
 from mmfusion.data.leaky_headers import gives_stage_away
 from mmfusion.errors import DataError
@@ -35,8 +35,8 @@ class EhrTable:
 def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: object = None) -> EhrTable:
     """Sort and convert a clinical table.
 
-    The headers of the official tables of NSCLC-Radiogenomics and LUNG1 and the canonical names themselves are
-    recognised, in any case; other columns are kept under their own names.
+    The headers of the official tables of NSCLC-Radiogenomics and LUNG1, the canonical names themselves and other usual
+    ones (`mmfusion.data.ehr_headers`) are recognised, in any case; other columns are kept under their own names.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: objec
             put(meta, "site", cells, column)
         elif allow_leaky and key in TNM_HEADERS:
             put(features, TNM_HEADERS[key], cells, column)
-        elif key in RULES:
-            name, convert = RULES[key]
+        elif known := known_column(column):
+            name, convert = known
             put(features, name, convert(cells, column, file), column)
         elif key == "quit smoking year":
             put(features, "years_since_quit", years_since_quit(cells, table, keys, column, file), column)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmfusion.data.cells import decimal_commas
 from mmfusion.errors import DataError
 
 _IDS = "patient id,patientid,patient,case id,caseid,pid,id,subject,subject id,participant id,bcr patient barcode"
@@ -21,19 +22,25 @@ _NA = ["", "NA", "N/A", "NaN", "nan", "null"]
 
 
 def header_key(column: object) -> str:
-    """A header in lower case, with spaces for dots and underscores: "clinical.T.Stage" -> "clinical t stage"."""
-    return re.sub(r"[\s._]+", " ", str(column)).strip().lower()
+    """A header in lower case, words with spaces between: "clinical.T.Stage" -> "clinical t stage".
+
+    Dots, underscores, hyphens and brackets are spaces: "Weight [lbs]" -> "weight lbs".
+    """
+    return re.sub(r"[\s._()\[\]-]+", " ", str(column)).strip().lower()
 
 
 def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
-    """A CSV or TSV, plain, gzipped, or alone in a ZIP, as it stands.
+    """A CSV or TSV, plain, gzipped, or alone in a ZIP, as it stands; but without a saved row number beside the ids.
+
+    Cells are separated by tabs, commas or semicolons; with semicolons, 2,60 is read as 2.60.
 
     Parameters
     ----------
     path : path
         Ends in .csv, .tsv or .txt, with .gz or .zip after it or alone.
     numbers : bool
-        Let columns of numbers become numbers; otherwise every cell stays text and empty cells are empty strings.
+        Let columns of numbers become numbers, but for the first and those of ids; otherwise every cell stays text and
+        empty cells are empty strings.
 
     Returns
     -------
@@ -56,7 +63,8 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
         header = ["", *header]
     no_duplicates(header, "column", path)
     table = io.StringIO("\n".join(lines[1:]))
-    as_numbers = {"dtype": {header[0]: str}, "na_values": _NA}
+    names = [header[0], *(name for name in header if header_key(name) in ID_HEADERS)]  # 007 is no number
+    as_numbers = {"dtype": dict.fromkeys(names, str), "na_values": _NA}
     try:
         frame = pd.read_csv(
             table,
@@ -73,7 +81,27 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):
         raise DataError("rows have more cells than the header", file=path, expected=f"{len(header)} columns")
-    return frame
+    if separator == ";":
+        _decimal_points(frame, [c for c in header if c not in names], numbers=numbers)
+    known = any(header_key(c) in ID_HEADERS for c in header)
+    return frame.drop(columns=row_number(frame) if known else [])
+
+
+def _decimal_points(frame: pd.DataFrame, columns: list[str], *, numbers: bool) -> None:
+    """Put points for decimal commas, in place."""
+    for column in columns:
+        if not pd.api.types.is_numeric_dtype(frame[column]) and (odd := decimal_commas(frame[column])).any():
+            points = frame[column].mask(odd, frame[column].astype("str").str.strip().str.replace(",", "."))
+            values = pd.to_numeric(points, errors="coerce")
+            frame[column] = values if numbers and values.notna().equals(points.notna()) else points
+
+
+def row_number(frame: pd.DataFrame) -> list[str]:
+    """The first column, if it is the row number that some programs save without a header."""
+    first = frame.columns[0]
+    if first not in {"", "Unnamed: 0"}:
+        return []
+    return [first] if frame[first].is_unique and frame[first].str.fullmatch(r"\d+", na=False).all() else []
 
 
 def _text_of(path: Path) -> str:

@@ -10,12 +10,16 @@ PET_WORDS = re.compile(r"(?<![a-z])(pet|pt|suv)(?![a-z])")  # in a name in lower
 
 
 class Use(NamedTuple):
-    """What it can serve as: cells of the manifest; and what a person has to choose before, if anything."""
+    """What it can serve as: cells of the manifest; and what a person has to choose before, if anything.
+
+    A spare use is for want of a better one: it gives way to another table of the same patients.
+    """
 
     modality: str
     role: str
     part: str = ""
     question: str = ""
+    spare: bool = False
 
     @property
     def what(self) -> str:
@@ -39,6 +43,10 @@ class Guess:
         Patient id inside a scan.
     unit : str
         Of RNA, where the numbers leave no doubt.
+    staged : tuple of str
+        Patients whose stage a table gives.
+    stage_like : str
+        A header that may mean the stage, of a table without one that is known.
     """
 
     uses: tuple[Use, ...]
@@ -46,3 +54,5 @@ class Guess:
     ids: tuple[str, ...] = ()
     patient_hint: str = ""
     unit: str = ""
+    staged: tuple[str, ...] = ()
+    stage_like: str = ""

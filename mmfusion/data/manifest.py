@@ -177,7 +177,7 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
             hint = "correct the path, or give root= the folder that the manifest's paths start from"
             raise ManifestError("file absent", patient=row.patient_id or None, file=file, hint=hint)
         if row.sha256 and (got := hash_path(file)) != row.sha256:
-            hint = "the file changed since the manifest was written: restore it, or write the manifest again"
+            hint = "the file changed: restore it, or accept the change with: mmfusion validate <manifest> --rehash"
             raise ManifestError(
                 "hash differs", patient=row.patient_id or None, file=file, expected=row.sha256, got=got, hint=hint
             )
@@ -223,6 +223,25 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     with atomic_file(path) as draft:
         frame.to_csv(draft, index=False, lineterminator="\n")
     return path
+
+
+def rehash(path: str | Path, root: str | Path | None = None) -> list[str]:
+    """Write the hashes of a manifest anew, where it has any, and nothing else; the paths whose files had changed.
+
+    Raises
+    ------
+    ManifestError
+        If the manifest cannot be read, or a file is absent.
+    """
+    path = Path(path)
+    root = path.parent if root is None else Path(root)
+    frame = read_manifest(path)
+    check_hashes(frame.assign(sha256=""), root)
+    made = [hash_path(resolve(p, root)) if h else "" for h, p in frame[["sha256", "path"]].to_numpy()]
+    changed = list(frame["path"][frame["sha256"] != made].unique())
+    if changed:
+        write_manifest(frame.assign(sha256=made), path)
+    return changed
 
 
 def _holds(folder: Path, file: Path) -> bool:

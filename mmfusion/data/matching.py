@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -30,6 +30,32 @@ def loose(text: str) -> str:
     """Lower case, no separators, no leading zeros: "R01_007" and "r1-7" are the same."""
     groups = re.findall(r"[a-z]+|\d+", text.lower())
     return "-".join(g.lstrip("0") or "0" if g.isdigit() else g for g in groups)
+
+
+def spelled_twice(files: Mapping[str, str]) -> list[str]:
+    """Ids that differ only in case, separators or zeros: most likely one patient, but a person has to say so.
+
+    Parameters
+    ----------
+    files : mapping
+        Id -> the first table that has it.
+
+    Returns
+    -------
+    list of str
+        A line for each pair of tables, with an example.
+    """
+    alike: dict[str, list[str]] = {}
+    for patient in files:
+        alike.setdefault(loose(patient), []).append(patient)
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for first, *others in alike.values():
+        for other in others:
+            pairs.setdefault((files[first], files[other]), []).append((first, other))
+    return [
+        f"{len(ids)} patient{'s' * (len(ids) > 1)}: {a} writes {ids[0][0]}, {b} {ids[0][1]}: make the ids equal"
+        for (a, b), ids in pairs.items()
+    ]
 
 
 def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:

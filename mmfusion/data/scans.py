@@ -89,6 +89,14 @@ def scan_of(row: pd.Series) -> tuple[str | Volume, str | None, tuple[float, floa
     return path, _given(row.get("volume_part")), _seed(row)
 
 
+def seeds_wanted(absent: int, scans: int) -> str:
+    """What to tell a person whose scans have no point in the tumour."""
+    return (
+        f"{absent} of {scans} scans have no seed: give a table patient_id, seed_x, seed_y, seed_z (LPS mm), or "
+        'crop_mode="lung"; lesion masks are not used to place the crop'
+    )
+
+
 def _seed(row: pd.Series) -> tuple[float, float, float] | None:
     cells = [row.get(column) for column in SEED]
     if all(pd.isna(cell) for cell in cells):

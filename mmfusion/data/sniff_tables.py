@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.assemble import SEED_HEADERS, stage_columns
-from mmfusion.data.ehr_headers import is_known_header
+from mmfusion.data.assemble import SEED_HEADERS
+from mmfusion.data.cells import clean_cells
+from mmfusion.data.ehr_headers import SITE_HEADERS, is_known_header
 from mmfusion.data.files import by_patient, header_key, id_column, read_table
+from mmfusion.data.gene_columns import gene_like, one_gene_column
 from mmfusion.data.guess import PET_WORDS, Guess, Use
-from mmfusion.data.tables import deep_columns, gene_like, read_rna
+from mmfusion.data.leaky_headers import gives_stage_away
+from mmfusion.data.stage_headers import closest_stage_header, stage_columns
+from mmfusion.data.tables import deep_columns, read_rna
 from mmfusion.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+PROSE = "a text, no table"
 _FEATURE_WORDS = re.compile(r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])")
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]+(-[A-Z0-9]+)*|C\d+orf\d+")
 
@@ -46,41 +52,68 @@ def sniff_table(path: Path) -> Guess:
                 (Use("rna", "features"),), f"{genes.shape[1]} genes of {len(genes)} patients; {told}", ids, unit=unit
             )
         ids = id_column(table)
+        if ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3:  # a sentence may have a comma
+            return Guess((), PROSE)
         if ids is None:
             headers = ", ".join(map(str, table.columns[:4]))
             return Guess((), f"no column of patient ids among {headers}...: head one patient_id")
         return _by_headers(path, by_patient(table, ids, path))
     except DataError as error:
-        return Guess((), f"cannot be read: {error}")
+        error.file = None  # the account names it
+        return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {error}")
 
 
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     ids, keys = tuple(table.index), {header_key(c) for c in table.columns}
-    uses, told = [], []
-    if set(SEED_HEADERS) & keys:
+    uses, told, staged = [], [], ()
+    if seeds := set(SEED_HEADERS) & keys:
         uses.append(Use("ct", "seeds"))
         told.append("seed points")
-    if known := [c for c in table.columns if is_known_header(c)]:
-        uses.append(Use("ehr", "features"))
-        told.append(f"records: {', '.join(map(str, known[:4]))}")
     if stage := stage_columns(table):
         uses.append(Use("", "labels"))
         told.append(f"stage from {', '.join(stage)}")
+        staged = tuple(table.index[table[stage].apply(clean_cells).notna().all(axis=1)])
     if deep := deep_columns(table):
         uses.append(Use("ct", "features"))
         told.append(f"{len(deep)} features of a foundation model")
-    if not uses and _FEATURE_WORDS.search(path.as_posix().lower()):
+    records = _records(table.drop(columns=[*deep, *stage]), aside=bool(seeds or deep))
+    if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.as_posix().lower()):
         modality = "pet" if PET_WORDS.search(path.name.lower()) else "ct"
         return Guess((Use(modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids)
-    why = "; ".join(told) or f"none of its columns is known ({', '.join(map(str, table.columns[:4]))}...)"
-    return Guess(tuple(uses), why, ids)
+    if records is not None:
+        uses.insert(bool(seeds), records[0])
+        told.insert(bool(seeds), records[1])
+    why = "; ".join(told) or f"no column to learn from ({_listed(table.columns)})"
+    closest = "" if stage else closest_stage_header(table.columns)
+    return Guess(tuple(uses), why, ids, staged=staged, stage_like=closest)
+
+
+def _records(table: pd.DataFrame, *, aside: bool) -> tuple[Use, str] | None:
+    """Health records: columns that are known, others beside them, and what is left out; None if there are none.
+
+    Of a table with something else (`aside`), only if one is known.
+    """
+    known = [c for c in table.columns if is_known_header(c)]
+    left_out = [c for c in table.columns if c not in known and gives_stage_away(c)]
+    others = [c for c in table.columns if c not in {*known, *left_out} and header_key(c) not in SITE_HEADERS]
+    if not known and (aside or not others):
+        return None
+    parts = {"recognised": known, "taken as they are": others, "left out": left_out}
+    told = "; ".join(f"{what} {_listed(columns)}" for what, columns in parts.items() if columns)
+    return Use("ehr", "features", spare=not known), f"records: {told}"
+
+
+def _listed(columns: Iterable[object], most: int = 12) -> str:
+    names = list(map(str, columns))
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
     """Patients x genes, if an axis of the table has gene names, or patients have many columns that look like them."""
     symbols = sum(bool(_SYMBOL.fullmatch(str(c))) for c in table.columns)
     many = id_column(table) is not None and symbols >= max(30, 0.8 * table.shape[1])
-    if not many and gene_like(table.columns) < 3 and gene_like(table.iloc[:, 0].astype(str)) < 3:
+    names = one_gene_column(table).iloc[:, 0].astype(str)
+    if not many and gene_like(table.columns) < 3 and gene_like(names) < 3:
         return None
     return read_rna(path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +13,12 @@ import pandas as pd
 from mmfusion.data.cells import clean_cells, guess_column
 from mmfusion.data.ehr import EhrTable, canonical_ehr
 from mmfusion.data.files import ID_HEADERS, by_patient, find_patient, header_key, id_column, no_duplicates, read_table
+from mmfusion.data.gene_columns import GENE_HEADERS, gene_like, one_gene_column
 from mmfusion.data.leaky_headers import gives_stage_away
 from mmfusion.errors import DataError
 
 _LOG = logging.getLogger(__name__)
-_GENES = "gene,genes,gene id,geneid,gene name,gene symbol,symbol,hugo symbol,ensembl id,ensembl"
-# enough common symbols to tell an axis of genes from one of patients
-_SYMBOLS = """ACTB AKT1 ALK APOE B2M BRAF BRCA1 BRCA2 CD4 CD8A CDK4 CDKN2A COL1A1 CTNNB1 EGFR ERBB2 ESR1 FOS FOXP3 GAPDH
-HIF1A HLA-A IL6 JUN KIT KRAS MET MKI67 MTOR MYC NOTCH1 NRAS PDCD1 PIK3CA PTEN RB1 RET ROS1 SFTPB SFTPC STK11 TGFB1 TP53
-TP63 TUBB VEGFA VIM"""
-GENE_HEADERS, _COMMON = frozenset(_GENES.split(",")), frozenset(_SYMBOLS.split())
 _DEEP = re.compile(r"(pred|random\d+)_\d+")  # columns of a foundation model's features
-_ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
 
 
 def read_ehr(source: str | Path | pd.DataFrame, patient: str | None = None) -> pd.DataFrame:
@@ -112,8 +106,8 @@ def read_rna(
     Parameters
     ----------
     source : path or DataFrame
-        Patients x genes, genes x patients (ids in the first column or the index), or for one patient two columns
-        (gene, value).
+        Patients x genes, genes x patients (ids in the first column or the index; of several columns about genes, the
+        symbol is read), or for one patient two columns (gene, value).
     patient : str, optional
         Give this patient only; for a table of one patient without an id, the id to use.
     patients, genes : collections of str
@@ -132,7 +126,7 @@ def read_rna(
         If the axes cannot be told apart, a gene or patient comes twice, a cell is no number, or is negative.
     """
     file = None if isinstance(source, pd.DataFrame) else source
-    table = source if file is None else read_table(source, numbers=True)
+    table = source if file is None else one_gene_column(read_table(source, numbers=True))
     if file is not None and table.shape[1] == 2 and id_column(table) is None:
         table = _gene_value(table, patient)
     elif file is None and (ids := id_column(table)) is not None:
@@ -186,11 +180,6 @@ def _genes_are_rows(table: pd.DataFrame, patients: set[str], genes: set[str], fi
             hint="head the first column patient_id or gene",
         )
     return turned > 0
-
-
-def gene_like(names: Iterable[object]) -> int:
-    """How many of the names are common gene symbols or Ensembl ids."""
-    return sum(name in _COMMON or bool(_ENSEMBL.fullmatch(name)) for name in map(str, names))
 
 
 def _genes_only(table: pd.DataFrame, file: object) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from mmfusion.cli import main
 from mmfusion.data.account import page
 from mmfusion.data.discover import discover
 from mmfusion.data.load import load_cohort
-from mmfusion.data.scans import open_scan
+from mmfusion.data.scans import open_scan, seeds_wanted
 from mmfusion.errors import DataError, ManifestError
 from mmfusion.imaging import list_series
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
@@ -62,7 +62,7 @@ def test_a_strangers_data(study):
     assert "but for case" not in row(found, "scans/P-003.nrrd")["why"]
     assert "leading zeros" in row(found, "scans/p2_ct.nii.gz")["why"]
     assert found.patients.sum().to_dict() == {"ehr": 3, "stage": 3, "rna": 2, "ct": 3}
-    assert found.to_do == ()
+    assert found.to_do == (seeds_wanted(3, 3),)
 
 
 def test_what_it_writes_loads(study):
@@ -117,7 +117,10 @@ def test_page_gathers_what_is_alike(study):
 
 def test_ids_that_differ_in_spelling_are_left_to_a_person(study):
     (study / "expression.csv").write_text(RNA.replace("P-001", "p-1"))
-    assert any("P-001, p-1" in text for text in discover(study).to_do)
+    assert "1 patient: clinical.csv writes P-001, expression.csv p-1: make the ids equal" in discover(study).to_do
+    (study / "expression.csv").write_text(RNA.replace("P-00", "P_"))
+    lines = [text for text in discover(study).to_do if "make the ids equal" in text]
+    assert lines == ["2 patients: clinical.csv writes P-001, expression.csv P_1: make the ids equal"]
 
 
 def test_dicom_by_its_header(study):
@@ -144,7 +147,7 @@ def test_unit_only_without_doubt(study, text, unit):
     (study / "expression.csv").write_text(text)
     found = discover(study)
     assert found.manifest.set_index("path").loc["expression.csv", "unit"] == unit
-    assert bool(found.to_do) == (unit == "")
+    assert any("in which unit" in text for text in found.to_do) == (unit == "")
     assert discover(study, rna_unit="log").manifest.set_index("path").loc["expression.csv", "unit"] == (unit or "log")
 
 
@@ -173,8 +176,90 @@ def test_tables_without_ids_and_broken_ones(study):
     found = discover(study)
     assert "head one patient_id" in row(found, "anonymous.csv")["why"]
     assert "cannot be read" in row(found, "broken.csv")["why"]
-    assert "none of its columns is known" in row(found, "unknown.csv")["why"]
+    assert "clinical.csv gives some of the same patients" in row(found, "unknown.csv")["why"]
+    for name in ("anonymous.csv", "broken.csv", "unknown.csv"):
+        assert any(text.startswith(f"{name} not used: ") for text in found.to_do)
     assert row(found, "radiomics_ct.csv")["as"] == "ct features"
+
+
+def test_spreadsheets_are_left_to_a_person_and_prose_is_not(study):
+    (study / "more.xlsx").write_bytes(b"PK")
+    (study / "README.txt").write_text("Thank you, dear colleague\nfor the data\n")
+    to_do = discover(study).to_do
+    assert "more.xlsx not used: a table of another kind: save it as CSV" in to_do
+    assert not any("README" in text for text in to_do)
+
+
+def test_unknown_columns_beside_known_ids_are_records(study):
+    (study / "clinical.csv").write_text("Patient ID,stage,ldh\nP-001,IA,200\nP-002,IIB,310\nP-003,IIIA,\n")
+    found = discover(study)
+    assert row(found, "clinical.csv")["as"] == "ehr features, labels"
+    assert row(found, "clinical.csv")["why"] == "records: taken as they are ldh; stage from stage"
+    assert load_cohort(found.write()).table["ehr"].columns.tolist() == ["ldh"]
+
+
+def test_unknown_columns_give_way_to_records_of_the_same_patients(study):
+    (study / "labs.csv").write_text("patient_id,ldh\nP-001,200\n")
+    (study / "stages.csv").write_text("patient_id,stage,ward\nP-001,IA,x\n")
+    (study / "clinical.csv").write_text(EHR.replace("Overall Stage", "ecog").replace("IIIA", "IA"))
+    found = discover(study)
+    assert not row(found, "labs.csv")["used"]
+    assert row(found, "stages.csv")["as"] == "labels"
+    reason = "the records are not taken, as clinical.csv gives some of the same patients: put the columns there"
+    assert f"stages.csv: {reason}" in found.to_do
+    assert f"labs.csv not used: records: taken as they are ldh; {reason}" in found.to_do
+    assert load_cohort(found.write()).table["ehr"].columns.tolist() == ["age", "sex", "ecog"]
+
+
+def test_the_account_lists_every_column(study):
+    text = EHR.replace("Overall Stage", "Overall Stage,ldh,Outcome").replace("IA\n", "IA,1,2\n")
+    (study / "clinical.csv").write_text(text.replace("IIB\n", "IIB,1,2\n").replace("IIIA,1", "IIIA,1"))
+    why = row(discover(study), "clinical.csv")["why"]
+    assert why == "records: recognised Age, Sex; taken as they are ldh; left out Outcome; stage from Overall Stage"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["AJCC Stage (7th ed)", "Stage at diagnosis", "pStage", "cStage", "Pathologic Stage Group", "TNM stage",
+     "UICC stage (8th edition)", "Overall.Stage", "ajcc7_stage"],
+)  # fmt: skip
+def test_usual_headers_of_the_stage(study, header):
+    (study / "clinical.csv").write_text(EHR.replace("Overall Stage", header))
+    found = discover(study)
+    assert found.patients["stage"].sum() == 3
+    assert len(load_cohort(found.write())) == 3
+
+
+@pytest.mark.parametrize("header", ["T stage", "Stage at relapse", "Staging PET", "stage IV ever", "M category"])
+def test_what_is_not_the_stage(study, header):
+    (study / "clinical.csv").write_text(EHR.replace("Overall Stage", header))
+    (text,) = [text for text in discover(study).to_do if "no stages found" in text]
+    assert "pStage" in text and "t, n and m" in text
+    assert ("; the closest: " in text) == ("tag" in header)
+
+
+def test_who_has_a_stage_is_counted(study):
+    (study / "clinical.csv").write_text(EHR.replace("IIB", "").replace("IIIA", "Unknown"))
+    found = discover(study)
+    assert found.patients["stage"].to_dict() == {"P-001": True, "P-002": False, "P-003": False}
+    assert "| stage | 1 |" in page(found)
+
+
+def test_two_columns_about_genes(study):
+    lines = ["gene_id,gene_name,chr,P-001,P-002", "ENSG00000000001.3,TP53,17,1.5,2", "ENSG00000000002.1,EGFR,7,3,4",
+             "ENSG00000000003.1,,1,5,6"]  # fmt: skip
+    (study / "expression.csv").write_text("\n".join(lines))
+    cohort = load_cohort(discover(study, rna_unit="fpkm").write())
+    expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003.1": 5}
+    assert cohort.table["rna"].loc["P-001"].to_dict() == expected
+
+
+def test_seeds_that_are_there_are_not_asked_for(study):
+    (study / "seeds.csv").write_text("patient_id,seed_x,seed_y,seed_z\nP-001,1,2,3\nP-002,1,2,3\n")
+    assert seeds_wanted(1, 3) in discover(study).to_do
+    with (study / "seeds.csv").open("a") as table:
+        table.write("P-003,1,2,3\n")
+    assert discover(study).to_do == ()
 
 
 def test_one_patients_expression_by_its_name(study):
@@ -284,7 +369,8 @@ def test_two_cts_are_a_question(tmp_path, capsys):
     assert list(parts(found)) == [("P-001/scan", "pet volume")]
     assert "ct" not in found.patients and found.patients["pet"].sum() == 1
     assert "ct volume not taken" in row(found, "P-001/scan")["why"]
-    assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 0
+    assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 1
+    assert "1 problems" in (shown := capsys.readouterr().out) and "problem: nobody has a label" in shown
 
 
 def test_two_cts_and_nothing_else_are_said_where_no_manifest_can_be_written(tmp_path):

@@ -153,7 +153,65 @@ def test_two_columns_for_one_name(first, second):
     assert raised.value.got == f"{next(iter(first))} and {column}"
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "name", "read"),
+    [
+        ("Age (yrs)", "61", "age", 61),
+        ("age_at_diagnosis", "61", "age", 61),
+        ("Age [months]", "732", "age", 61),
+        ("Gender (M/F)", "m", "sex", "male"),
+        ("Pack-Years", "30", "pack_years", 30),
+        ("Smoking history", "Former smoker", "smoking_status", "former"),
+        ("Smoking Hx", "ex-smoker", "smoking_status", "former"),
+        ("Weight [lbs]", "100", "weight", pytest.approx(45.359237)),
+        ("weight_kg", "70", "weight", 70),
+        ("EGFR status", "WT", "egfr", "wildtype"),
+        ("ALK status", "positive", "alk", "translocated"),
+    ],
+)
+def test_usual_headers_are_known(column, value, name, read):
+    assert one(column, value).features.iloc[0].to_dict() == {name: read}
+
+
+def test_a_unit_that_is_not_known():
+    with pytest.raises(DataError, match="unknown unit") as raised:
+        one("Weight (stone)", "11")
+    assert raised.value.column == "Weight (stone)"
+    assert "lbs" in raised.value.expected and "Weight (kg)" in raised.value.hint
+    with pytest.raises(DataError, match="22 to 882 lbs"):
+        one("Weight [lbs]", "3")
+
+
+def test_brackets_of_an_own_column_are_kept():
+    assert list(one("CRP (mg/l)", "3").features) == ["CRP (mg/l)"]
+
+
 LEAKS = [
+    "pTNM",
+    "TNM",
+    "cTNM",
+    "TNM (7th ed)",
+    "T descriptor",
+    "T/N category",
+    "Path T",
+    "T (path)",
+    "pT7",
+    "ypN",
+    "UICC",
+    "Mets",
+    "Outcome",
+    "Died",
+    "Deceased",
+    "FU months",
+    "Time to last FU",
+    "Last contact",
+    "Node status",
+    "nodal status",
+    "lymph nodes positive",
+    "Positive nodes",
+    "Lymph-node involvement",
+    "Nodes",
+    "N+",
     "Pathological T stage",
     "Clinical.N.Stage",
     "pathologic_M",
@@ -195,8 +253,11 @@ def test_what_gives_the_stage_away_is_left_out(column):
 
 
 @pytest.mark.parametrize(
-    "column", ["residence", "smoking_status", "hypertension", "fev1", "cea", "tsh", "n_children", "diabetes"]
-)
+    "column",
+    ["residence", "smoking_status", "hypertension", "fev1", "cea", "tsh", "n_children", "diabetes", "Notes", "T3", "T4",
+     "Tumor location", "Tumor size (mm)", "node of origin", "AV nodal block", "nodule shape", "Bone T score", "MET",
+     "MET status", "T cell count", "M protein", "deadlift (kg)", "fungal disease"],
+)  # fmt: skip
 def test_what_does_not_is_kept(column):
     values = ["never"] if column == "smoking_status" else ["1"]
     assert list(canonical_ehr(table(**{column: values})).features) == [column]

@@ -97,6 +97,32 @@ def test_a_row_derived_from_another_is_the_same_person(make):
     assert load_cohort(path).groups["patient"].loc[["p1", "p1-copy", "p2"]].tolist() == ["p1", "p1", "p2"]
 
 
+SIBLINGS = {"labels.csv": "patient_id,stage\na,IA\nb,IA\nc,IIIB\n", "ct/a.nii": "a", "ct/b.nii": "b"}
+
+
+@pytest.mark.parametrize(
+    ("of_a", "of_b"),
+    [("p0", "p0"), ("", "a"), ("", "ct/a.nii"), ("", "ct\\a.nii"), ("b", "a"), ("b", "p0"), ("a", "ct/a.nii")],
+)
+def test_rows_of_one_person_stay_together(make, of_a, of_b):
+    """Whether the person is a row or not, and whether a patient or a file is named."""
+    scan = {"modality": "ct", "role": "volume"}
+    rows = [
+        ROWS[0],
+        {"patient_id": "a", "path": "ct/a.nii", "derived_from": of_a, **scan},
+        {"patient_id": "b", "path": "ct/b.nii", "derived_from": of_b, **scan},
+    ]
+    person = load_cohort(make(SIBLINGS, rows)).groups["patient"]
+    assert person["a"] == person["b"] != person["c"] == "c"
+
+
+def test_derived_from_a_file_of_nobody(make):
+    rows = [ROWS[0], {**ROWS[4], "patient_id": "a", "path": "ct/a.nii", "derived_from": "ct/lost.nii"}]
+    with pytest.raises(ManifestError, match="a file of no patient") as raised:
+        load_cohort(make(SIBLINGS, rows))
+    assert (raised.value.patient, raised.value.column) == ("a", "derived_from")
+
+
 def test_another_root(make, tmp_path):
     path = make()
     moved = tmp_path.parent / f"{tmp_path.name}-moved.csv"

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from mmfusion.data.manifest import check_hashes, hash_path, read_manifest, resolve, write_manifest
+from mmfusion.data.manifest import check_hashes, hash_path, read_manifest, rehash, resolve, write_manifest
 from mmfusion.errors import ManifestError
 
 ROW = {"dataset": "d", "patient_id": "p1", "modality": "ct", "role": "volume", "path": "p1.nii"}
@@ -113,6 +113,27 @@ def test_changed_file(tmp_path):
     assert raised.value.expected == manifest["sha256"][0]
     assert raised.value.got != raised.value.expected
     assert raised.value.hint
+
+
+def test_hashes_are_rewritten_and_nothing_else(tmp_path):
+    for name in ("p1.nii", "p2.nii", "p3.nii"):
+        (tmp_path / name).write_bytes(b"scan")
+    rows = frame({"part": "1.2", "site": "a"}, {"patient_id": "p2", "path": "p2.nii"})
+    path = write_manifest(rows, tmp_path / "m.csv", hashes=True)
+    unhashed = frame({"patient_id": "p3", "path": "p3.nii"})
+    before = read_manifest(write_manifest(pd.concat([read_manifest(path), unhashed]), path))
+    assert rehash(path) == []
+    (tmp_path / "p2.nii").write_bytes(b"scam")
+    with pytest.raises(ManifestError, match="mmfusion validate <manifest> --rehash"):
+        check_hashes(before, tmp_path)
+    assert rehash(path) == ["p2.nii"]
+    after = read_manifest(path)
+    check_hashes(after, tmp_path)
+    assert after["sha256"][2] == ""
+    pd.testing.assert_frame_equal(after.drop(columns="sha256"), before.drop(columns="sha256"))
+    (tmp_path / "p1.nii").unlink()
+    with pytest.raises(ManifestError, match="file absent"):
+        rehash(path)
 
 
 def test_a_refused_write_leaves_the_old_manifest(tmp_path):

@@ -135,6 +135,57 @@ def test_absent_table(tmp_path):
         read_rna(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("first", ["", "Unnamed: 0"])
+def test_ids_beside_a_row_number(tmp_path, first):
+    """As pandas saves a table with its index: 007 stays as it is, and the row number is no gene."""
+    path = write(tmp_path, f"{first},patient_id,EGFR,TP53,KRAS\n0,007,1,2,3\n1,012,4,5,6\n")
+    table = read_rna(path)
+    assert table.index.tolist() == ["007", "012"]
+    assert table.columns.tolist() == ["EGFR", "TP53", "KRAS"]
+    assert read_ehr(write(tmp_path, f"{first},Case-ID,age\n0,007,61\n")).loc["007"].to_dict() == {"age": 61}
+
+
+def test_an_unnamed_column_of_values_stays(tmp_path):
+    assert read_table(write(tmp_path, ",patient_id\n5,a\n5,b\n")).columns.tolist() == ["", "patient_id"]
+
+
+def test_decimal_commas(tmp_path):
+    """Read where cells are parted by semicolons; elsewhere an error, never a category."""
+    text = "patient_id;age;crp\n007;61,5;2,60\n008;70;Unknown\n009;;-1,5\n"
+    table = read_ehr(write(tmp_path, text))
+    assert table["crp"].dropna().to_dict() == {"007": 2.6, "009": -1.5}
+    assert table.loc["007", "age"] == 61.5
+    for column, got in (("crp", "'2,60'"), ("age", "'61,5'")):
+        lines = [line.split(";") for line in text.splitlines()]
+        own = lines[0].index(column)
+        path = write(tmp_path, "\n".join(f"{line[0]}\t{line[own]}" for line in lines))
+        with pytest.raises(DataError, match=r"not a number .*write points") as raised:
+            read_ehr(path)
+        assert (raised.value.patient, raised.value.column, raised.value.got) == ("007", column, got)
+    kept = read_ehr(write(tmp_path, "patient_id;code\na;x 1,2\nb;y\nc;1,2\n"))
+    assert kept["code"].tolist() == ["x 1,2", "y", "1,2"]
+
+
+def test_decimal_commas_of_expression(tmp_path):
+    text = "gene;p1;p2\nTP53;1,0;4\nEGFR;2,5;5\nKRAS;3;\n"
+    pd.testing.assert_frame_equal(read_rna(write(tmp_path, text)), EXPECTED)
+    with pytest.raises(DataError, match="not a number") as raised:
+        read_rna(write(tmp_path, text.replace("KRAS;3", "KRAS;high")))
+    assert (raised.value.patient, raised.value.column) == ("p1", "KRAS")
+
+
+@pytest.mark.parametrize("head", ["gene_id,gene_name", "id,gene_name", ",gene_id,symbol,strand", "symbol,biotype"])
+def test_the_symbol_among_columns_about_genes(tmp_path, head):
+    about = {"gene_id": "ENSG0000000000{}", "id": "{}", "": "{}", "strand": "+", "biotype": "rna"}
+    genes = zip(("TP53", "EGFR", "KRAS"), LONG.splitlines()[1:])
+    rows = [
+        ",".join([*(about.get(name, gene).format(k) for name in head.split(",")), line.split(",", 1)[1]])
+        for k, (gene, line) in enumerate(genes)
+    ]
+    path = write(tmp_path, "\n".join([f"{head},p1,p2", *rows]))
+    pd.testing.assert_frame_equal(read_rna(path), EXPECTED)
+
+
 def test_frames_are_left_as_they_are():
     frame = EXPECTED.T.copy()
     before = frame.copy()
