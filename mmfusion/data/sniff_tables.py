@@ -77,7 +77,7 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
         uses.append(Use("ct", "features"))
         told.append(f"{len(deep)} features of a foundation model")
     records = _records(table.drop(columns=[*deep, *stage]), aside=bool(seeds or deep))
-    if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.as_posix().lower()):
+    if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.name.lower()):
         modality = "pet" if PET_WORDS.search(path.name.lower()) else "ct"
         return Guess((Use(modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids)
     if records is not None:
