@@ -192,7 +192,7 @@ def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]
     lines = []
     for modality in cohort.modalities:
         names = [str(c) for c in feature_names(cohort.table[modality], modality)]
-        check_forbidden(names, cohort.target)
+        check_forbidden([(modality, name) for name in names], cohort.target)
         scan = ["the scan"] if "volume" in cohort.table[modality] else []
         more = [f"... ({len(names) - shown} more)"] if len(names) > many else []
         named = names[:shown] if more else names

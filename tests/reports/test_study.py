@@ -82,6 +82,8 @@ def test_inputs_are_named_and_none_gives_the_stage_away():
     leaky["ehr", "T stage"] = "T1"
     with pytest.raises(LeakageError):
         study.inputs_read(replace(cohort, table=leaky))
+    genes = cohort.table.rename(columns={"GENE0": "NODAL", "GENE1": "T"}, level=1)
+    assert "NODAL, T" in study.inputs_read(replace(cohort, table=genes), many=10, shown=2)[2]
 
 
 def test_a_preset_under_another_fusion_loses_the_options_of_its_own():
