@@ -71,7 +71,7 @@ def tally(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort
 def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
     """What the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan.
 
-    Its title says how much the map is like that of the same networks with their weights shuffled: near 1, it is a
+    A line below says how much the map is like that of the same networks with their weights shuffled: near 1, it is a
     picture of the scan and explains nothing (Adebayo et al. 2018).
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
@@ -87,8 +87,6 @@ def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
         return None
     found = scan_gradcam(model, inputs, stream=spec.name)
     alike = randomisation_check(model, inputs).iloc[0]
-    return scan_slices(
-        found.crops[0],
-        overlay=found.maps[0],
-        title=f"Grad-CAM of {found.classes[0]} (with shuffled weights, a map that correlates by {alike:.2f}),",
-    )
+    figure = scan_slices(found.crops[0], overlay=found.maps[0], title=f"Grad-CAM of {found.classes[0]},")
+    figure.supxlabel(f"correlation with the map of the same networks, weights shuffled: {alike:.2f}", fontsize="small")
+    return figure
