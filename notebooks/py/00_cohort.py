@@ -62,7 +62,8 @@ for patient in has_scan.index[:n_scans]:
         continue
     figure = imaging.montage(scan.volume, point=scan.seed, n=6, columns=3, title=str(patient))
     display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
-display(Markdown(f"{len(has_scan)} of {len(data)} patients have a scan. `mmfusion report scans` looks at every one."))
+every = "`mmfusion report scans -p n_scans=0` looks at every one."
+display(Markdown(f"{len(has_scan)} of {len(data)} patients have a scan. {every}"))
 
 # %% [markdown]
 # ## What to be wary of
