@@ -23,18 +23,21 @@ _LAZY = {
     "MMFusionError": "errors",
 }
 _ROOMS = (
-    "weights",
     "compute",
+    "storage",
+    "weights",
     "imaging",
     "data",
     "synthetic",
     "preprocessing",
     "metrics",
     "nn",
-    "features",
-    "explain",
-    "staging",
     "evaluation",
+    "explain",
+    "figures",
+    "quality",
+    "features",
+    "staging",
     "reports",
 )
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfusion.atomic import atomic_folder
 from mmfusion.errors import BundleError
+from mmfusion.storage.atomic import atomic_folder
 
 FORMAT = 1
 # the only classes that a bundle may name

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from mmfusion.atomic import atomic_file, cache_folder
 from mmfusion.errors import WeightsUnavailable
+from mmfusion.storage.atomic import atomic_file, cache_folder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from mmfusion.atomic import saved
 from mmfusion.errors import DataError, MMFusionError
+from mmfusion.storage.atomic import saved
 
 PATIENT = "new_patient"
 
@@ -61,8 +61,8 @@ def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
 
 def init(arguments: Namespace) -> int:
     """Write a manifest of a folder, and a page that says what matched, what did not, and why."""
-    from mmfusion.data.account import page
-    from mmfusion.data.discover import discover
+    from mmfusion.data.discovery.account import page
+    from mmfusion.data.discovery.discover import discover
 
     found = discover(arguments.folder, dataset=arguments.dataset, rna_unit=arguments.rna_unit)
     account = arguments.folder / "data_manifest.md"
@@ -80,8 +80,8 @@ def init(arguments: Namespace) -> int:
 def validate(arguments: Namespace) -> int:
     """Check a manifest and everything that it names; every scan that cannot be read is listed."""
     from mmfusion.data.load import load_cohort
-    from mmfusion.data.stage_headers import ACCEPTED
-    from mmfusion.preprocessing.probe import assert_no_leak
+    from mmfusion.data.tables.stage_headers import ACCEPTED
+    from mmfusion.evaluation.leakage.probe import assert_no_leak
 
     if arguments.rehash:
         from mmfusion.data.manifest import rehash

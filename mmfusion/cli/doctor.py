@@ -44,7 +44,7 @@ def _machine() -> Iterator[tuple[str, str]]:
 
 
 def _folders() -> Iterator[tuple[str, str]]:
-    from mmfusion.imaging.cache import cache_folder
+    from mmfusion.storage.cache import cache_folder
 
     places = {"cache": cache_folder(), "reports": Path("reports"), "temporary": Path(tempfile.gettempdir())}
     for name, folder in places.items():

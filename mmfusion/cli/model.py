@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from mmfusion.atomic import saved
 from mmfusion.errors import DataError, MMFusionError
+from mmfusion.storage.atomic import saved
 
 _FILES = ("ct", "rna", "ehr")
 _OPTIONS = ("patient", "seed", "series", "rna_unit", "site")

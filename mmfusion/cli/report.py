@@ -6,8 +6,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from mmfusion.atomic import saved
 from mmfusion.errors import ReportError
+from mmfusion.storage.atomic import saved
 
 
 def report(arguments: Namespace) -> int:
@@ -20,7 +20,7 @@ def report(arguments: Namespace) -> int:
         known = notebook_parameters(find_notebook(arguments.notebook))
         sys.stdout.write("".join(f"{p}\n" for name, p in known.items() if name not in RESERVED))
         if "target" in known:
-            from mmfusion.data.tnm import describe_targets
+            from mmfusion.data.targets.stage import describe_targets
 
             sys.stdout.write(f"\ntargets:{describe_targets()}\n")
         return 0

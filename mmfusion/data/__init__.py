@@ -5,16 +5,16 @@ from mmfusion.lazy import lazy
 _HOME = {
     "Cohort": "cohort",
     "presence": "cohort",
-    "TARGETS": "tnm",
-    "stage_group": "tnm",
-    "target_labels": "tnm",
+    "TARGETS": "targets.stage",
+    "stage_group": "targets.stage",
+    "target_labels": "targets.stage",
     "load_cohort": "load",
     "read_manifest": "manifest",
     "write_manifest": "manifest",
     "check_hashes": "manifest",
     "write_cohort": "export",
-    "read_ehr": "tables",
-    "read_rna": "tables",
+    "read_ehr": "tables.readers",
+    "read_rna": "tables.readers",
     "Splits": "splits",
 }
 __all__ = list(_HOME)

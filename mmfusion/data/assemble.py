@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cells import clean_cells, to_numbers
 from mmfusion.data.cohort import META, SEED, Cohort
-from mmfusion.data.files import by_patient, header_key, id_column, read_table
 from mmfusion.data.manifest import SCAN_ROLES, resolve
-from mmfusion.data.people import people
-from mmfusion.data.stage_headers import ACCEPTED, stage_columns
-from mmfusion.data.tables import read_ehr_table, read_features, read_rna
-from mmfusion.data.tnm import TARGETS, normalise_stage, stage_group
+from mmfusion.data.persons import people
+from mmfusion.data.tables.cells import clean_cells, to_numbers
+from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
+from mmfusion.data.tables.readers import read_ehr_table, read_features, read_rna
+from mmfusion.data.tables.stage_headers import ACCEPTED, stage_columns
+from mmfusion.data.targets.stage import TARGETS, normalise_stage, stage_group
 from mmfusion.errors import DataError, ManifestError
 
 SEED_HEADERS = {f"{head}{axis}": name for head in ("seed ", "coord") for axis, name in zip("xyz", SEED)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from mmfusion.data.tnm import TARGETS, target_labels
+from mmfusion.data.targets.stage import TARGETS, target_labels
 from mmfusion.errors import DataError
 
 RNA_UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
@@ -32,7 +32,7 @@ class Cohort:
         AJCC stage group as recorded or derived ("0", "IA", "IB", ..., "IV", or coarse "I", "II", "III");
         missing where unknown.
     target : str
-        Named target (`mmfusion.data.tnm.TARGETS`) that turns stage groups into classes.
+        Named target (`mmfusion.data.targets.stage.TARGETS`) that turns stage groups into classes.
     units : mapping
         Unit of a modality, `units["rna"]` one of counts, tpm, fpkm, log, zscore.
     groups : DataFrame, optional

@@ -10,12 +10,12 @@ from importlib import import_module
 from pathlib import Path
 
 from mmfusion import __version__
-from mmfusion.atomic import atomic_folder
 from mmfusion.data.assemble import assemble
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.export import write_cohort
 from mmfusion.data.manifest import check_hashes, read_manifest
 from mmfusion.errors import ManifestError
+from mmfusion.storage.atomic import atomic_folder
 
 
 def generate(entry: str, parameters: dict, folder: Path, target: str | None = None) -> Cohort:

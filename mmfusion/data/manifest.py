@@ -11,9 +11,9 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from mmfusion.atomic import atomic_file
 from mmfusion.data.cohort import IMAGING, RNA_UNITS
 from mmfusion.errors import ManifestError
+from mmfusion.storage.atomic import atomic_file
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
 ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator")

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from mmfusion.atomic import atomic_file
-from mmfusion.data.tnm import TARGETS, describe_targets
+from mmfusion.data.targets.stage import TARGETS, describe_targets
 from mmfusion.errors import DataError
+from mmfusion.storage.atomic import atomic_file
 
 Fold = tuple[np.ndarray, np.ndarray]
 

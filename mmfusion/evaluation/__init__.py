@@ -4,7 +4,6 @@ from mmfusion.evaluation.baselines import forest, ridge, standard_baselines
 from mmfusion.evaluation.external import external_validation
 from mmfusion.evaluation.nested import nested_cv
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.evaluation.watched import watched_histories
 
 __all__ = [
     "NestedResult",
@@ -13,5 +12,4 @@ __all__ = [
     "nested_cv",
     "ridge",
     "standard_baselines",
-    "watched_histories",
 ]

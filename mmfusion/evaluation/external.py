@@ -13,7 +13,6 @@ from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.store import write_json
 from mmfusion.metrics import score_table
 from mmfusion.preprocessing.base import id_hashes
-from mmfusion.staging import StageClassifier
 
 
 def external_validation(
@@ -75,7 +74,7 @@ def external_validation(
     return predictions, scores
 
 
-def fitted_on(model: StageClassifier, cohort: Cohort, patients: Iterable[object]) -> list[object]:
+def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list[object]:
     """Those of a cohort's patients who, or whom their row is derived from, were among the training patients."""
     people = cohort.groups["patient"].loc[list(patients)].astype(str)
     trained_on = set(model.patients_)
@@ -83,7 +82,7 @@ def fitted_on(model: StageClassifier, cohort: Cohort, patients: Iterable[object]
     return [p for p, pair in zip(people.index, pairs) if not trained_on.isdisjoint(pair)]
 
 
-def _check_strangers(model: StageClassifier, cohort: Cohort) -> None:
+def _check_strangers(model: object, cohort: Cohort) -> None:
     """Nobody in the cohort, nor anybody whom a row of it is derived from, was among the training patients."""
     known = fitted_on(model, cohort, cohort.X.index)
     if known:

@@ -17,7 +17,7 @@ from optuna_integration import OptunaSearchCV
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
 
-import mmfusion.staging  # noqa: F401 - loky takes a library loaded after a worker's first task for a memory leak
+import mmfusion.nn.training  # noqa: F401 - loky takes a library loaded after a worker's first task for a memory leak
 from mmfusion.errors import DataError
 from mmfusion.evaluation.scoring import macro_auc_scorer
 

@@ -17,9 +17,9 @@ from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.baselines import PriorWhereAbsent, standard_baselines
 from mmfusion.evaluation.folds import Candidate, FoldTask, evaluate_fold
+from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.store import FoldStore, setting_hash
-from mmfusion.preprocessing.probe import assert_no_leak
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import joblib
 import pandas as pd
 
-from mmfusion.atomic import saved
 from mmfusion.data.cohort import IMAGING, Cohort
 from mmfusion.data.manifest import hash_path
 from mmfusion.data.splits import Splits
 from mmfusion.evaluation.folds import Candidate
-from mmfusion.imaging.fingerprint import fingerprint
-from mmfusion.source import code_hash
+from mmfusion.storage.atomic import saved
+from mmfusion.storage.fingerprint import fingerprint
+from mmfusion.storage.source import code_hash
 
 log = logging.getLogger(__name__)
 

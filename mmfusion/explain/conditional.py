@@ -17,7 +17,7 @@ from torch import nn
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
-from mmfusion.preprocessing.streams import StreamInputs
+from mmfusion.streams import StreamInputs
 
 _BATCH = 64  # rows at a time: a crop is 32^3 floats and its maps many times that
 

@@ -13,7 +13,7 @@ import pandas as pd
 from mmfusion.errors import DataError
 from mmfusion.explain.conditional import FittedModel, as_inputs, presence_function, quiet_model
 from mmfusion.metrics.classification import macro_auc
-from mmfusion.preprocessing.streams import StreamInputs
+from mmfusion.streams import StreamInputs
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,7 +10,14 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.inspection import permutation_importance
 
-from mmfusion.explain.conditional import FittedModel, OneStream, as_inputs, find_stream, quiet_model, rows_with
+from mmfusion.explain.conditional import (
+    FittedModel,
+    OneStream,
+    as_inputs,
+    find_stream,
+    quiet_model,
+    rows_with,
+)
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import log_loss
 

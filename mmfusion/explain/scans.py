@@ -19,7 +19,7 @@ from mmfusion.explain.conditional import (
     quiet_model,
     rows_with,
 )
-from mmfusion.preprocessing.streams import StreamInputs
+from mmfusion.streams import StreamInputs
 
 _BATCH = 16
 

@@ -13,10 +13,10 @@ from mmfusion import weights as published
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.features import crop
-from mmfusion.imaging.cache import cached, fingerprint, lookup
 from mmfusion.imaging.files import read
 from mmfusion.imaging.volume import Volume
 from mmfusion.nn.foundation import N_FEATURES, pretrained_trunk, random_trunk
+from mmfusion.storage.cache import cached, fingerprint, lookup
 
 _KIND = "features"  # of the cache
 

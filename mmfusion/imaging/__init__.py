@@ -6,7 +6,7 @@ from mmfusion.imaging.dicom.reader import list_series
 from mmfusion.imaging.files import read, read_crop, read_mask
 from mmfusion.imaging.lungs import LungField, lung_field, lung_mask
 from mmfusion.imaging.nifti import write_nifti
-from mmfusion.imaging.restoration import compare_restorers, restore
+from mmfusion.imaging.restoration import restore
 from mmfusion.imaging.structures import list_rois, read_aim_points, write_rtstruct, write_seg
 from mmfusion.imaging.volume import Volume
 from mmfusion.lazy import lazy
@@ -14,7 +14,6 @@ from mmfusion.lazy import lazy
 __all__ = [
     "LungField",
     "Volume",
-    "compare_restorers",
     "list_rois",
     "list_series",
     "lung_field",

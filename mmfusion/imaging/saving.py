@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmfusion import atomic
 from mmfusion.errors import ScanError
+from mmfusion.storage import atomic
 
 
 @contextmanager
 def saved(path: Path, sources: Collection[Path] = ()) -> Iterator[Path]:
-    """As `mmfusion.atomic.saved`, beside what it is made from.
+    """As `mmfusion.storage.atomic.saved`, beside what it is made from.
 
     Raises
     ------

@@ -10,8 +10,8 @@ from torch import nn
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.nn.encoders import DEFAULTS
 from mmfusion.nn.heads import make_head
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS, FUSIONS
+from mmfusion.streams import StreamSpec
 
 # a setting may speak of these even where the cohort lacks them, as in ablations
 _STREAMS = ("ct", "ct_table", "pet", "pet_table", "rna", "ehr")

@@ -4,46 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.data.files import ID_HEADERS, header_key
+from mmfusion.data.tables.files import ID_HEADERS, header_key
 from mmfusion.errors import DataError
-
-
-@dataclass(frozen=True, eq=False)
-class StreamSpec:
-    """All that an encoder needs to know to be built.
-
-    Parameters
-    ----------
-    name : str
-        Stream: a modality's name, or "<modality>_table" for the features of an imaging modality.
-    kind : {"volume", "table", "genes"}
-        Shape of its input: (b, 1, S, S, S) in [0, 1]; (b, 2, d) values and observed mask; (b, G) z-scores.
-    modality : str
-        Block of the cohort's frame that it reads.
-    n_features : int
-        Side S of the cube, encoded columns d, or genes G.
-    feature_names : tuple of str
-        Names of the d columns or G genes; empty for a volume.
-    edge_index : ndarray of int64, shape (2, E), optional
-        Gene graph: row 0 source, row 1 destination.
-    edge_weight : ndarray of float32, shape (E,), optional
-        Its weights.
-    """
-
-    name: str
-    kind: str
-    modality: str
-    n_features: int
-    feature_names: tuple[str, ...] = ()
-    edge_index: np.ndarray | None = None
-    edge_weight: np.ndarray | None = None
 
 
 class Stateful(BaseEstimator):

@@ -10,9 +10,10 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.preprocessing.base import Stateful
+from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.preprocessing.crop_features import crop_features
-from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 from mmfusion.preprocessing.tables import TableTransformer
+from mmfusion.streams import StreamInputs
 
 
 class FlatTransformer(TransformerMixin, Stateful):

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.cells import to_numbers
 from mmfusion.data.cohort import RNA_UNITS
+from mmfusion.data.tables.cells import to_numbers
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, ScanError
-from mmfusion.imaging.cache import cached, fingerprint
 from mmfusion.imaging.files import read, read_crop
 from mmfusion.imaging.hu import CT_WINDOW
 from mmfusion.imaging.lungs import lung_field
@@ -19,6 +18,7 @@ from mmfusion.imaging.restoration import Identity, Restorer, make_restorer
 from mmfusion.imaging.volume import Volume
 from mmfusion.preprocessing.base import FoldFitted
 from mmfusion.preprocessing.histograms import HistogramMatching
+from mmfusion.storage.cache import cached, fingerprint
 
 MODES = ("tumour", "lung")
 _VERSION = 3  # of what a crop is: a new number makes cached ones again

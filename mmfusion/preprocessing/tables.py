@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from mmfusion.data.cells import clean_cells, mostly_numbers, to_numbers
+from mmfusion.data.tables.cells import clean_cells, mostly_numbers, to_numbers
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted, ids_hash
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.atomic import saved
 from mmfusion.data.manifest import hash_path
 from mmfusion.errors import MMFusionError, ReportError
 from mmfusion.reports.inputs import input_hashes
@@ -24,7 +23,8 @@ from mmfusion.reports.notebooks import (
 from mmfusion.reports.provenance import versions
 from mmfusion.reports.record import FAILED, is_report, read_run
 from mmfusion.reports.runner import run_report
-from mmfusion.source import code_hash
+from mmfusion.storage.atomic import saved
+from mmfusion.storage.source import code_hash
 
 log = logging.getLogger(__name__)
 TABLE = "batch.csv"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmfusion.atomic import saved
 from mmfusion.errors import ReportError
 from mmfusion.reports.pages import render
 from mmfusion.reports.record import FAILED_PAGE, PAGE, RUN, read_run
+from mmfusion.storage.atomic import saved
 
 
 def build_index(root: str | Path = "reports") -> Path:

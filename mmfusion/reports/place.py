@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mmfusion.atomic import draft_folder, take_place
 from mmfusion.errors import ReportError
 from mmfusion.reports.record import FAILED_PAGE, RUN, failed_folder, is_report, read_json
+from mmfusion.storage.atomic import draft_folder, take_place
 
 _log = logging.getLogger(__name__)
 WRITTEN = "save_"  # so begin the names of parameters that say where a notebook is to write

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mmfusion.atomic import draft_folder
 from mmfusion.data.manifest import hash_path
 from mmfusion.errors import ReportError
 from mmfusion.reports.execute import execute
@@ -28,10 +27,27 @@ from mmfusion.reports.notebooks import (
     short_name,
 )  # fmt: skip
 from mmfusion.reports.pages import format_day, format_seconds
-from mmfusion.reports.place import alone, check_place, discard_failure, list_files, replace_report, work_folder
+from mmfusion.reports.place import (
+    alone,
+    check_place,
+    discard_failure,
+    list_files,
+    replace_report,
+    work_folder,
+)
 from mmfusion.reports.provenance import git_commit, machine, versions
-from mmfusion.reports.record import FAILED, FAILED_PAGE, METRICS, NOTEBOOK, PAGE, RUN, failed_folder, read_json
-from mmfusion.source import code_hash
+from mmfusion.reports.record import (
+    FAILED,
+    FAILED_PAGE,
+    METRICS,
+    NOTEBOOK,
+    PAGE,
+    RUN,
+    failed_folder,
+    read_json,
+)
+from mmfusion.storage.atomic import draft_folder
+from mmfusion.storage.source import code_hash
 
 
 def run_report(

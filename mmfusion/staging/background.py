@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmfusion.preprocessing.streams import StreamInputs
+from mmfusion.streams import StreamInputs
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _BAND = np.array([-0.06, -0.02, 0.03, 0.07])  # a quantile is the mean of its neighbours, never one patient's value

@@ -14,20 +14,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
+from mmfusion.evaluation.leakage.guards import check_forbidden
+from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.losses import make_loss
 from mmfusion.nn.net import FusionNet
 from mmfusion.nn.training import StreamDataset, reproducible, train
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.base import id_hashes
-from mmfusion.preprocessing.leakage import check_forbidden
-from mmfusion.preprocessing.probe import assert_no_leak
-from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
+from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.labels import encode_labels
 from mmfusion.staging.persistence import BundleMixin
 from mmfusion.staging.predict import PredictMixin
 from mmfusion.staging.presets import PRESETS
+from mmfusion.streams import StreamInputs
 
 
 class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator):
@@ -81,7 +82,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     allow_leaky : bool
         Accept inputs that give the label away. For demonstrations of leakage only; the model is stamped.
     leak_probe : bool
-        Refuse inputs that determine the label (`mmfusion.preprocessing.probe`).
+        Refuse inputs that determine the label (`mmfusion.evaluation.leakage.probe`).
     device : str
         torch device for training.
     random_state : int

@@ -12,7 +12,8 @@ import mmfusion
 from mmfusion.bundle import write_bundle
 from mmfusion.errors import BundleError
 from mmfusion.nn.ensemble import Ensemble
-from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
+from mmfusion.preprocessing.cohort import CohortTransformer
+from mmfusion.streams import StreamInputs
 
 
 class BundleMixin:

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import META, presence
-from mmfusion.data.tables import read_ehr, read_features, read_rna
+from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume
 from mmfusion.staging.prediction import StagePrediction

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.tnm import target_labels
+from mmfusion.data.targets.stage import target_labels
 from mmfusion.errors import DataError
 from mmfusion.synthetic import model
 from mmfusion.synthetic.anatomy import SCANNERS

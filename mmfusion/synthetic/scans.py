@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.atomic import atomic_folder, cache_folder
 from mmfusion.data.cohort import SEED
 from mmfusion.errors import DataError
 from mmfusion.imaging import Volume, write_nifti
+from mmfusion.storage.atomic import atomic_folder, cache_folder
 from mmfusion.synthetic.anatomy import SCANNERS, render
 
 COMPLETE = "complete.json"  # written last: a folder without it is not a phantom's

@@ -15,12 +15,11 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 import mmfusion as mf
-from mmfusion import imaging, reports
+from mmfusion import figures, imaging, reports
 from mmfusion.data.cohort import META, presence
 from mmfusion.data.scans import open_scan
 from mmfusion.errors import ScanError
-from mmfusion.reports import figures
-from mmfusion.reports.verdict import caveats, markdown_list
+from mmfusion.staging.report.verdict import caveats, markdown_list
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 data

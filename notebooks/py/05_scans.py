@@ -22,13 +22,12 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 import mmfusion as mf
-from mmfusion import imaging, reports
+from mmfusion import figures, imaging, reports
 from mmfusion.data.scans import open_scan
-from mmfusion.imaging.restoration import compare_restorers
-from mmfusion.reports import figures
-from mmfusion.reports.study import words_or_none
-from mmfusion.reports.survey import series_choices, site_effect, survey_scans
-from mmfusion.reports.verdict import markdown_list
+from mmfusion.quality import compare_restorers
+from mmfusion.quality.survey import series_choices, site_effect, survey_scans
+from mmfusion.staging.report.study import words_or_none
+from mmfusion.staging.report.verdict import markdown_list
 
 pd.set_option("display.max_colwidth", None)
 data = mf.load_cohort(cohort, root=data_root or None)

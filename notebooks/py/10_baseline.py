@@ -22,9 +22,9 @@ work_dir: str = ""  # filled in by the runner; kept until the report is complete
 from IPython.display import Markdown, display
 
 import mmfusion as mf
-from mmfusion import evaluation, reports
-from mmfusion.reports import figures, study
-from mmfusion.reports.verdict import caveats, markdown_list, with_intervals
+from mmfusion import evaluation, figures, reports
+from mmfusion.staging.report import study
+from mmfusion.staging.report.verdict import caveats, markdown_list, with_intervals
 
 data, everybody, left_out = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
 models = evaluation.standard_baselines(data.modalities, inner=inner, random_state=seed)

@@ -38,10 +38,11 @@ from IPython.display import Markdown, display
 from sklearn.base import clone
 
 import mmfusion as mf
-from mmfusion import evaluation, metrics, reports
-from mmfusion.reports import explained, figures, provenance, study
-from mmfusion.reports.verdict import caveats, headline, markdown_list, verdict, with_intervals
-from mmfusion.reports.warned import collected, warnings_given
+from mmfusion import evaluation, figures, metrics, reports
+from mmfusion.reports import provenance
+from mmfusion.staging.report import explained, study, watched
+from mmfusion.staging.report.verdict import caveats, headline, markdown_list, verdict, with_intervals
+from mmfusion.staging.report.warned import collected, warnings_given
 
 pd.set_option("display.max_colwidth", None)
 work = Path(work_dir or tempfile.mkdtemp())
@@ -125,7 +126,7 @@ reports.save_figure(figures.hyperparameters(result.params()), out_dir, "hyperpar
 # learn from. Where the validation loss turns up again while the training loss falls, the network learns by heart.
 
 # %%
-losses = evaluation.watched_histories(result, model, data, where=where)
+losses = watched.watched_histories(result, model, data, where=where)
 reports.save_figure(figures.learning_curves(losses), out_dir, "loss")
 
 # %% [markdown]

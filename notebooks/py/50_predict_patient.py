@@ -21,12 +21,12 @@ from pathlib import Path
 from IPython.display import Markdown, display
 
 import mmfusion as mf
-from mmfusion import reports
+from mmfusion import figures, reports
 from mmfusion.evaluation.external import fitted_on
-from mmfusion.reports import figures, study
-from mmfusion.reports.patients import choose_patients, prediction_table, scan_figure, tally
-from mmfusion.reports.verdict import markdown_list
-from mmfusion.reports.warned import collected, warnings_given
+from mmfusion.staging.report import study
+from mmfusion.staging.report.patients import choose_patients, prediction_table, scan_figure, tally
+from mmfusion.staging.report.verdict import markdown_list
+from mmfusion.staging.report.warned import collected, warnings_given
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 patients, training = choose_patients(data, n_patients, fitted=bool(model), seed=seed)

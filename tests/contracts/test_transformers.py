@@ -14,14 +14,15 @@ import mmfusion.preprocessing
 from mmfusion.bundle import read_bundle, write_bundle
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted, Stateful
+from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
 from mmfusion.preprocessing.harmonisation import ComBat
 from mmfusion.preprocessing.histograms import HistogramMatching
 from mmfusion.preprocessing.scans import ScanTransformer
-from mmfusion.preprocessing.streams import CohortTransformer, StreamInputs
 from mmfusion.preprocessing.tables import TableTransformer
+from mmfusion.streams import StreamInputs
 from tests.cohorts import tiny_cohort
 
 for found in pkgutil.iter_modules(mmfusion.preprocessing.__path__):

@@ -16,12 +16,12 @@ from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import nested as nested_module
-from mmfusion.evaluation import watched
 from mmfusion.evaluation.baselines import PriorWhereAbsent
 from mmfusion.evaluation.folds import Candidate
 from mmfusion.evaluation.store import setting_hash
-from mmfusion.evaluation.watched import watched_histories
 from mmfusion.preprocessing.flat import FlatTransformer
+from mmfusion.staging.report import watched
+from mmfusion.staging.report.watched import watched_histories
 from tests.cohorts import tiny_cohort
 from tests.staging.test_classifier import QUICK
 

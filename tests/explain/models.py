@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from mmfusion.nn.net import FusionNet
-from mmfusion.preprocessing.base import StreamSpec
-from mmfusion.preprocessing.streams import StreamInputs
+from mmfusion.streams import StreamInputs, StreamSpec
 
 CLASSES = np.array(["I", "II", "III"])
 G, D, S = 12, 3, 16

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from mmfusion.errors import DataError
 from mmfusion.explain.gene_attribution import gene_shap, integrated_gradients
 from mmfusion.explain.permutation import gene_permutation
-from mmfusion.preprocessing.streams import StreamInputs
+from mmfusion.streams import StreamInputs
 from tests.explain.models import CLASSES, G, fusion_model, linear_model, rows, specs
 
 X = rows(6, scan=False)

@@ -11,7 +11,7 @@ import pytest
 
 from mmfusion.data.load import load_cohort
 from mmfusion.data.manifest import write_manifest
-from mmfusion.data.tables import read_features
+from mmfusion.data.tables.readers import read_features
 from mmfusion.errors import DataError
 from mmfusion.features import FoundationEncoder, extract
 from mmfusion.features import extraction as module

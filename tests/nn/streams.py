@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.streams import StreamSpec
 
 GENES, SIDE = 24, 16
 

@@ -3,9 +3,9 @@ import torch
 
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.nn.net import FusionNet, drop_streams
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS, FUSIONS
 from mmfusion.staging.presets import PRESETS
+from mmfusion.streams import StreamSpec
 from tests.nn.streams import build, draw, specs
 
 

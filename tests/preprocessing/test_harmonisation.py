@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmfusion.errors import DataError
+from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.preprocessing.crop_features import crop_features
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.preprocessing.harmonisation import ComBat, SiteWarning
 from mmfusion.preprocessing.histograms import HistogramMatching
 from mmfusion.preprocessing.scans import ScanTransformer
-from mmfusion.preprocessing.separability import site_separability
-from mmfusion.preprocessing.streams import CohortTransformer
+from mmfusion.quality.separability import site_separability
 from mmfusion.synthetic import phantom
 from tests.cohorts import tiny_cohort
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from mmfusion.reports.figures.style import new_figure
+from mmfusion.figures.style import new_figure
 from mmfusion.reports.output import file_name, save_figure, write_metrics
 
 

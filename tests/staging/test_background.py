@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mmfusion.preprocessing.streams import StreamInputs
 from mmfusion.staging.background import QUANTILES, class_quantiles
+from mmfusion.streams import StreamInputs
 
 
 def inputs_of(n, n_with, rng):

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.generated import generate
 from mmfusion.data.sources import register_source
-from mmfusion.imaging.cache import cache_folder
+from mmfusion.storage.cache import cache_folder
 
 GENERATOR = "mmfusion.synthetic:phantom"  # by name, since what makes cohorts is built on this room
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import SEED, Cohort
-from mmfusion.data.files import by_patient, read_table
 from mmfusion.data.sources import Folder, register_source
-from mmfusion.data.tables import read_ehr_table
-from mmfusion.data.tnm import normalise_stage
+from mmfusion.data.tables.files import by_patient, read_table
+from mmfusion.data.tables.readers import read_ehr_table
+from mmfusion.data.targets.stage import normalise_stage
 
 RADIOMICS = ("firstorder", "shape", "GLCM", "GLRLM")
 

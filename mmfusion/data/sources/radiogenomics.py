@@ -7,12 +7,12 @@ from typing import Literal
 
 import pandas as pd
 
-from mmfusion.data.aim import feature_name, read_aim_folder
 from mmfusion.data.cohort import SEED, Cohort
-from mmfusion.data.files import by_patient, read_table
 from mmfusion.data.sources import Folder, register_source
-from mmfusion.data.tables import read_ehr_table, read_rna
-from mmfusion.data.tnm import stage_group
+from mmfusion.data.tables.aim import feature_name, read_aim_folder
+from mmfusion.data.tables.files import by_patient, read_table
+from mmfusion.data.tables.readers import read_ehr_table, read_rna
+from mmfusion.data.targets.stage import stage_group
 from mmfusion.errors import DataError
 
 SPREAD = ("nodules_in_non_lesion_lobe_same_lung", "nodules_in_contralateral_lung")

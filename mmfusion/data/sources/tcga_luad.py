@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.ehr import canonical_ehr
-from mmfusion.data.files import by_patient, read_table
 from mmfusion.data.sources import Folder, register_source
-from mmfusion.data.tnm import normalise_stage
+from mmfusion.data.tables.ehr import canonical_ehr
+from mmfusion.data.tables.files import by_patient, read_table
+from mmfusion.data.targets.stage import normalise_stage
 from mmfusion.errors import DataError
 
 _SMOKING = {"1": "never", "2": "current", "3": "former", "4": "former", "5": "former"}  # TCGA's codes

@@ -3,7 +3,6 @@
 from mmfusion.imaging.restoration.base import Restorer, difference, make_restorer, noise_hu, restore
 from mmfusion.imaging.restoration.cellpose import CellposeRestorer
 from mmfusion.imaging.restoration.classical import Bilateral, Identity, NonLocalMeans, Wavelet
-from mmfusion.imaging.restoration.compare import RestorerComparison, compare_restorers
 
 __all__ = [
     "Bilateral",
@@ -11,9 +10,7 @@ __all__ = [
     "Identity",
     "NonLocalMeans",
     "Restorer",
-    "RestorerComparison",
     "Wavelet",
-    "compare_restorers",
     "difference",
     "make_restorer",
     "noise_hu",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmfusion.errors import MMFusionError
-from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.streams import StreamSpec
 
 
 class Encoder(nn.Module):

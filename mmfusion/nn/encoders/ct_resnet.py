@@ -10,8 +10,8 @@ from monai.networks.nets.resnet import ResNet, ResNetBlock
 from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
+from mmfusion.streams import StreamSpec
 
 _OCTANTS = 2  # a side; 2 x 2 x 2 = 8 tokens
 # batch statistics would make a patient's output depend on the others

@@ -7,8 +7,8 @@ from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.nn.layers.attention import Block
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
+from mmfusion.streams import StreamSpec
 
 
 @ENCODERS.register(

@@ -8,8 +8,8 @@ from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.nn.layers.gatv2 import graph_attention
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
+from mmfusion.streams import StreamSpec
 
 
 @ENCODERS.register(

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
+from mmfusion.streams import StreamSpec
 
 
 @ENCODERS.register("gene_mlp", modality="rna", paper="this project (a plain two-layer perceptron)")

@@ -7,8 +7,8 @@ from einops import rearrange
 from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import ENCODERS
+from mmfusion.streams import StreamSpec
 
 
 @ENCODERS.register("table_mlp", modality="ehr, ct features", paper="this project (a plain two-layer perceptron)")

@@ -8,7 +8,7 @@ import torch
 from einops import einsum, rearrange
 from torch import nn
 
-from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.streams import StreamSpec
 
 
 class Fusion(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from einops import rearrange
 
 from mmfusion.nn.fusion.base import Fusion, TokenMean
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
+from mmfusion.streams import StreamSpec
 
 
 @FUSIONS.register("concat", modality="any", paper="Ngiam et al. 2011, ICML (joint representation)")

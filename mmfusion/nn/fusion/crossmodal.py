@@ -10,8 +10,8 @@ from torch import nn
 
 from mmfusion.nn.fusion.base import Fusion, TokenMean
 from mmfusion.nn.layers.attention import Block
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
+from mmfusion.streams import StreamSpec
 
 
 @FUSIONS.register("crossmodal", modality="any", paper="Tsai et al. 2019, ACL (MulT); token design of this project")

@@ -9,8 +9,8 @@ from einops import rearrange
 from torch import nn
 
 from mmfusion.nn.fusion.base import Fusion, TokenMean
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
+from mmfusion.streams import StreamSpec
 
 
 @FUSIONS.register("daft", modality="ct + any", paper="Wolf et al. 2022, NeuroImage 260 (DAFT)")

@@ -9,8 +9,8 @@ from einops import einsum, rearrange
 from torch import nn
 
 from mmfusion.nn.fusion.base import Fusion, TokenMean
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
+from mmfusion.streams import StreamSpec
 
 
 @FUSIONS.register("gmu", modality="any", paper="Arevalo et al. 2017, ICLR workshop (arXiv 1702.01992)")

@@ -9,8 +9,8 @@ from einops import rearrange
 from torch import nn
 
 from mmfusion.nn.fusion.base import Fusion, TokenMean
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
+from mmfusion.streams import StreamSpec
 
 
 @FUSIONS.register("late", modality="any", paper="Kittler et al. 1998, IEEE TPAMI 20(3) (mean rule)")

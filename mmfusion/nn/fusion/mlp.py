@@ -10,8 +10,8 @@ from einops import rearrange
 from torch import nn
 
 from mmfusion.nn.fusion.base import Fusion
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
+from mmfusion.streams import StreamSpec
 
 
 class _BatchNorm(nn.BatchNorm1d):

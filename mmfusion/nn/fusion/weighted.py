@@ -9,8 +9,8 @@ from torch import nn
 
 from mmfusion.errors import MMFusionError
 from mmfusion.nn.fusion.concat import Concat
-from mmfusion.preprocessing.base import StreamSpec
 from mmfusion.registry import FUSIONS
+from mmfusion.streams import StreamSpec
 
 
 @FUSIONS.register("mod_weighted", modality="any", paper="the stage paper's `mod_weighted`: weights that sum to one")

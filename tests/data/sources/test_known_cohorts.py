@@ -10,7 +10,7 @@ import pytest
 
 from mmfusion.data.cohort import META, RESERVED, presence
 from mmfusion.data.load import load_cohort
-from mmfusion.data.tables import read_ehr, read_rna
+from mmfusion.data.tables.readers import read_ehr, read_rna
 from mmfusion.errors import DataError
 
 PLACES = {"radiogenomics": "nsclc_radiogenomics", "lung1": "lung1", "tcga_luad": "tcga"}

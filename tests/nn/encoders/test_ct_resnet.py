@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmfusion.nn.encoders.ct_resnet import CTResNet
-from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.streams import StreamSpec
 from tests.nn.streams import build
 
 

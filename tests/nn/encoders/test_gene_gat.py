@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from mmfusion.nn.encoders.gene_gat import GeneGAT
 from mmfusion.nn.net import FusionNet
-from mmfusion.preprocessing.base import StreamSpec
+from mmfusion.streams import StreamSpec
 from tests.nn.streams import GENES, build, draw, knn_edges
 
 

@@ -1,0 +1,46 @@
+"""What was found in a user's folder, as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from mmfusion.data.discovery.discover import Discovery
+
+
+def page(found: Discovery) -> str:
+    """The account as a Markdown page: what there is, what is left to do, and every file with the reason."""
+    account, patients = found.account, found.patients
+    used = account[account["used"]]
+    lines = [
+        f"# What was found in {found.root.name}",
+        "",
+        f"{len(used)} of {len(account)} files and DICOM folders can be used; {len(patients)} patients.",
+        "",
+        "| what | patients |",
+        "|---|---|",
+        *(f"| {name} | {int(patients[name].sum())} |" for name in patients),
+    ]
+    if patients.shape[1] > 1:
+        lines.append(f"| all of these | {int(patients.all(axis=1).sum())} |")
+    lines += ["", "## Left to do", "", *([f"- {text}" for text in found.to_do] or ["Nothing."])]
+    for title, part in (("Used", used), ("Not used", account[~account["used"]])):
+        lines += ["", f"## {title}", ""]
+        lines += _bullets(part) or ["Nothing."]
+    return "\n".join(lines) + "\n"
+
+
+def _bullets(account: pd.DataFrame, most: int = 5) -> list[str]:
+    """A line per file; one for all where a folder has more than `most` of a kind with one reason."""
+    lines: list[str] = []
+    if account.empty:
+        return lines
+    kinds = [account["path"].map(lambda p: f"{Path(p).parent.as_posix()}/*{Path(p).suffix}"), "as", "why"]
+    for (pattern, what, why), files in account.groupby(kinds, sort=False):
+        names = [pattern] if len(files) > most else list(files["path"])
+        owners = [f"{len(files)} files"] if len(files) > most else list(files["patient"])
+        lines += [f"- `{name}`: {' · '.join(x for x in (what, owner, why) if x)}" for name, owner in zip(names, owners)]
+    return lines

@@ -1,0 +1,110 @@
+"""What scans a path holds: DICOM by its headers, an image file by its name; and which series or region is meant."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mmfusion.data.discovery.guess import PET_WORDS, Guess, Use
+from mmfusion.errors import ScanError
+from mmfusion.imaging.dicom.archive import members
+from mmfusion.imaging.dicom.series import READ, Series, find_series
+from mmfusion.imaging.files import IMAGE_SUFFIXES
+from mmfusion.imaging.structures import list_rois
+from mmfusion.imaging.structures.source import STRUCTURES
+
+_MASK_WORDS = re.compile(r"(?<![a-z])(mask|seg|segmentation|label|labels|gtv|igtv|roi|tumou?r|lesion|contour)(?![a-z])")
+_TUMOUR = re.compile(r"(?<![a-z])(i?gtv|tumou?r|lesion|nodule|neoplasm)(?![a-z])")  # as a region is called
+_MODALITY = {"CT": "ct", "PT": "pet"}
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is a scan by its name: NIfTI, NRRD or MetaImage."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def sniff_scan(path: Path) -> Guess:
+    """What an image file is, or what a folder or ZIP of DICOM holds.
+
+    Of DICOM, a use names its series or region where there are others; where one choice is not clear, it asks. What lies
+    in folders below the path has an entry of its own.
+    """
+    if path.is_file() and is_image(path):
+        return _by_name(path)
+    try:
+        with members(path) as found:
+            return _by_headers(find_series(found), path)
+    except ScanError as error:
+        return Guess((), f"cannot be read: {error}")
+
+
+def _by_name(path: Path) -> Guess:
+    name = path.name.lower()
+    for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True):
+        name = name.removesuffix(suffix)
+    use = Use("pet" if PET_WORDS.search(name) else "ct", "mask" if _MASK_WORDS.search(name) else "volume")
+    return Guess((use,), f"{use.modality} {use.role} by its name")
+
+
+def _by_headers(series: Sequence[Series], path: Path) -> Guess:
+    here = [s for s in series if any(_lies_in(header.member.file, path) for header in s.slices)]
+    if not here:
+        return Guess((), "no DICOM image in it")
+    why, whose = _counted(here), sorted({h.text("PatientID") for s in here for h in s.slices} - {""})
+    if len(whose) > 1:
+        return Guess((), f"{why}; of several patients: {', '.join(whose[:5])}")
+    uses = [use for kind in _MODALITY if (use := _volume(kind, here, series, path))]
+    if any(s.modality in STRUCTURES for s in here):
+        uses.append(_mask(path))
+    return Guess(tuple(uses), why if uses else f"{why}: not used", patient_hint="".join(whose))
+
+
+def _volume(kind: str, here: Sequence[Series], series: Sequence[Series], path: Path) -> Use | None:
+    """The series of a modality, if there is any; of several, the only one that can be stacked."""
+    readable = [s for s in series if not s.problem]
+    mine = [s for s in readable if s in here and s.modality == kind]
+    if len(mine) > 1:
+        mine = [s for s in mine if s.spacing(path)] or mine
+    if len(mine) < 2:
+        return Use(_MODALITY[kind], "volume", mine[0].uid if len(readable) > 1 else "") if mine else None
+    what, part = f"{len(mine)} {kind} series", "the UID of one, or largest, thinnest or first"
+    return Use(_MODALITY[kind], "volume", question=_question(what, part, [s.line(path) for s in mine]))
+
+
+def _mask(path: Path) -> Use:
+    """The region, if there is one; of several, the only one that is drawn, or that is called a tumour."""
+    try:
+        regions = list_rois(path)
+    except ScanError as error:
+        return Use("ct", "mask", question=str(error))
+    if len(regions) == 1:
+        return Use("ct", "mask")
+    drawn = regions[regions["parts"] > 0]
+    tumours = drawn[[bool(_TUMOUR.search(name.lower())) for name in drawn["name"]]]
+    for fit in (drawn, tumours):
+        if len(fit) == 1:
+            number, name = fit["number"].iloc[0], fit["name"].iloc[0]
+            return Use("ct", "mask", name if name and (regions["name"] == name).sum() == 1 else str(number))
+    lines = [f"{number} {name!r}" for number, name in regions[["number", "name"]].itertuples(index=False)]
+    question = _question(f"{len(lines)} regions", "the number or name of one, or * for all as one", lines)
+    return Use("ct", "mask", question=question)
+
+
+def _question(what: str, part: str, lines: Iterable[str]) -> str:
+    listed = "".join(f"\n  - {line}" for line in lines)
+    return f"{what}: add a row to the manifest, with {part} in the column part{listed}"
+
+
+def _counted(series: Iterable[Series]) -> str:
+    """In words, as "DICOM CT, 120 files; RTSTRUCT, 1 file"."""
+    counts: Counter[str] = Counter()
+    for s in series:
+        counts[f"{s.modality} ({s.problem})" if s.problem and s.modality in READ else s.modality] += len(s.slices)
+    return "DICOM " + "; ".join(f"{kind}, {n} file{'s' * (n > 1)}" for kind, n in counts.items())
+
+
+def _lies_in(file: Path, path: Path) -> bool:
+    """Whether a file is the path itself, a ZIP, or lies in the folder: not below it, nor in a ZIP in it."""
+    return file == path or (file.parent == path and file.suffix.lower() != ".zip")

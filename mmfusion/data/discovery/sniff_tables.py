@@ -1,0 +1,137 @@
+"""What a table holds, told by its headers and values, and by its name where they do not tell."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.data.assemble import SEED_HEADERS
+from mmfusion.data.discovery.guess import PET_WORDS, Guess, Use
+from mmfusion.data.tables.cells import clean_cells
+from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
+from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
+from mmfusion.data.tables.gene_columns import gene_like, one_gene_column
+from mmfusion.data.tables.readers import deep_columns, read_rna
+from mmfusion.data.tables.stage_headers import closest_stage_header, stage_columns
+from mmfusion.data.targets.forbidden import gives_stage_away
+from mmfusion.errors import DataError
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+PROSE = "a text, no table"
+_FEATURE_WORDS = re.compile(r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])")
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9]+(-[A-Z0-9]+)*|C\d+orf\d+")
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its name, or a ZIP of one."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes[-1:] == [".zip"]:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [n for n in archive.namelist() if not n.endswith("/")]
+        except zipfile.BadZipFile:
+            return False
+        return len(names) == 1 and Path(names[0].removesuffix(".zip")).suffix.lower() in TABLE_SUFFIXES
+    return bool({*suffixes[-1:], *(suffixes[-2:-1] if suffixes[-1:] == [".gz"] else [])} & set(TABLE_SUFFIXES))
+
+
+def sniff_table(path: Path) -> Guess:
+    """What a table holds, by its headers and values; one table may hold both records and stages."""
+    try:
+        table = read_table(path)
+        genes = _expression(path, table)
+        if genes is not None:
+            unit, told = _unit(genes)
+            ids = tuple(genes.index) if len(genes) > 1 or genes.index[0] != "patient" else ()
+            return Guess(
+                (Use("rna", "features"),), f"{genes.shape[1]} genes of {len(genes)} patients; {told}", ids, unit=unit
+            )
+        ids = id_column(table)
+        if ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3:  # a sentence may have a comma
+            return Guess((), PROSE)
+        if ids is None:
+            headers = ", ".join(map(str, table.columns[:4]))
+            return Guess((), f"no column of patient ids among {headers}...: head one patient_id")
+        return _by_headers(path, by_patient(table, ids, path))
+    except DataError as error:
+        error.file = None  # the account names it
+        return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {error}")
+
+
+def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
+    ids, keys = tuple(table.index), {header_key(c) for c in table.columns}
+    uses, told, staged = [], [], ()
+    if seeds := set(SEED_HEADERS) & keys:
+        uses.append(Use("ct", "seeds"))
+        told.append("seed points")
+    if stage := stage_columns(table):
+        uses.append(Use("", "labels"))
+        told.append(f"stage from {', '.join(stage)}")
+        staged = tuple(table.index[table[stage].apply(clean_cells).notna().all(axis=1)])
+    if deep := deep_columns(table):
+        uses.append(Use("ct", "features"))
+        told.append(f"{len(deep)} features of a foundation model")
+    records = _records(table.drop(columns=[*deep, *stage]), aside=bool(seeds or deep))
+    if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.name.lower()):
+        modality = "pet" if PET_WORDS.search(path.name.lower()) else "ct"
+        return Guess((Use(modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids)
+    if records is not None:
+        uses.insert(bool(seeds), records[0])
+        told.insert(bool(seeds), records[1])
+    why = "; ".join(told) or f"no column to learn from ({_listed(table.columns)})"
+    closest = "" if stage else closest_stage_header(table.columns)
+    return Guess(tuple(uses), why, ids, staged=staged, stage_like=closest)
+
+
+def _records(table: pd.DataFrame, *, aside: bool) -> tuple[Use, str] | None:
+    """Health records: columns that are known, others beside them, and what is left out; None if there are none.
+
+    Of a table with something else (`aside`), only if one is known.
+    """
+    known = [c for c in table.columns if is_known_header(c)]
+    left_out = [c for c in table.columns if c not in known and gives_stage_away(c)]
+    others = [c for c in table.columns if c not in {*known, *left_out} and header_key(c) not in SITE_HEADERS]
+    if not known and (aside or not others):
+        return None
+    parts = {"recognised": known, "taken as they are": others, "left out": left_out}
+    told = "; ".join(f"{what} {_listed(columns)}" for what, columns in parts.items() if columns)
+    return Use("ehr", "features", spare=not known), f"records: {told}"
+
+
+def _listed(columns: Iterable[object], most: int = 12) -> str:
+    names = list(map(str, columns))
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
+    """Patients x genes, if an axis of the table has gene names, or patients have many columns that look like them."""
+    symbols = sum(bool(_SYMBOL.fullmatch(str(c))) for c in table.columns)
+    many = id_column(table) is not None and symbols >= max(30, 0.8 * table.shape[1])
+    names = one_gene_column(table).iloc[:, 0].astype(str)
+    if not many and gene_like(table.columns) < 3 and gene_like(names) < 3:
+        return None
+    return read_rna(path)
+
+
+def _unit(genes: pd.DataFrame) -> tuple[str, str]:
+    """Unit of expression values where they leave no doubt, and what told."""
+    values = genes.to_numpy()
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return "", "no values"
+    totals = np.nansum(values, axis=1)
+    if (known >= 0).all() and np.allclose(totals, 1e6, rtol=0.01):
+        return "tpm", "unit tpm: every patient sums to a million"
+    if (known >= 0).all() and (known == np.round(known)).all() and known.max() > 100:
+        return "counts", "unit counts: whole numbers"
+    if len(genes) > 4 and (known < 0).any():
+        filled = genes.loc[:, genes.notna().sum() > 4]
+        centred = (filled.mean().abs() < 0.2).mean() > 0.9 and ((filled.std(ddof=0) - 1).abs() < 0.2).mean() > 0.9
+        if centred:
+            return "zscore", "unit zscore: genes have mean 0 and deviation 1"
+    return "", f"unit not clear from values between {known.min():.3g} and {known.max():.3g}"

@@ -1,0 +1,1 @@
+"""Tables of expression and health records: files, headers, cells and units."""

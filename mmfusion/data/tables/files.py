@@ -1,0 +1,166 @@
+"""Delimited files as they come: CSV or TSV, plain or zipped, with the column of patient ids found."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.data.tables.cells import decimal_commas
+from mmfusion.errors import DataError
+
+_IDS = "patient id,patientid,patient,case id,caseid,pid,id,subject,subject id,participant id,bcr patient barcode"
+ID_HEADERS = frozenset(_IDS.split(","))
+_NA = ["", "NA", "N/A", "NaN", "nan", "null"]
+
+
+def header_key(column: object) -> str:
+    """A header in lower case, words with spaces between: "clinical.T.Stage" -> "clinical t stage".
+
+    Dots, underscores, hyphens and brackets are spaces: "Weight [lbs]" -> "weight lbs".
+    """
+    return re.sub(r"[\s._()\[\]-]+", " ", str(column)).strip().lower()
+
+
+def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
+    """A CSV or TSV, plain, gzipped, or alone in a ZIP, as it stands; but without a saved row number beside the ids.
+
+    Cells are separated by tabs, commas or semicolons; with semicolons, 2,60 is read as 2.60.
+
+    Parameters
+    ----------
+    path : path
+        Ends in .csv, .tsv or .txt, with .gz or .zip after it or alone.
+    numbers : bool
+        Let columns of numbers become numbers, but for the first and those of ids; otherwise every cell stays text and
+        empty cells are empty strings.
+
+    Returns
+    -------
+    DataFrame, shape (n_rows, n_columns)
+        Headers as in the file, stripped.
+
+    Raises
+    ------
+    DataError
+        If the file is absent, is no table, or has two columns of one name.
+    """
+    path = Path(path)
+    lines = [line for line in re.split("\r\n|\r|\n", _text_of(path)) if line.strip()]
+    if not lines:
+        raise DataError("the table is empty", file=path)
+    separator = max("\t,;", key=lines[0].count)
+    head, *rows = csv.reader(lines[:2], delimiter=separator)
+    header = [name.strip() for name in head]
+    if rows and len(rows[0]) == len(header) + 1:  # as R writes it: no header over the row names
+        header = ["", *header]
+    no_duplicates(header, "column", path)
+    table = io.StringIO("\n".join(lines[1:]))
+    names = [header[0], *(name for name in header if header_key(name) in ID_HEADERS)]  # 007 is no number
+    as_numbers = {"dtype": dict.fromkeys(names, str), "na_values": _NA}
+    try:
+        frame = pd.read_csv(
+            table,
+            sep=separator,
+            header=None,
+            names=header,
+            keep_default_na=False,
+            low_memory=False,
+            **(as_numbers if numbers else {"dtype": str}),
+        )
+    except pd.errors.ParserError as error:
+        raise DataError(
+            f"not a table ({str(error).strip()})", file=path, hint="save it as CSV, one row a line"
+        ) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DataError("rows have more cells than the header", file=path, expected=f"{len(header)} columns")
+    if separator == ";":
+        _decimal_points(frame, [c for c in header if c not in names], numbers=numbers)
+    known = any(header_key(c) in ID_HEADERS for c in header)
+    return frame.drop(columns=row_number(frame) if known else [])
+
+
+def _decimal_points(frame: pd.DataFrame, columns: list[str], *, numbers: bool) -> None:
+    """Put points for decimal commas, in place."""
+    for column in columns:
+        if not pd.api.types.is_numeric_dtype(frame[column]) and (odd := decimal_commas(frame[column])).any():
+            points = frame[column].mask(odd, frame[column].astype("str").str.strip().str.replace(",", "."))
+            values = pd.to_numeric(points, errors="coerce")
+            frame[column] = values if numbers and values.notna().equals(points.notna()) else points
+
+
+def row_number(frame: pd.DataFrame) -> list[str]:
+    """The first column, if it is the row number that some programs save without a header."""
+    first = frame.columns[0]
+    if first not in {"", "Unnamed: 0"}:
+        return []
+    return [first] if frame[first].is_unique and frame[first].str.fullmatch(r"\d+", na=False).all() else []
+
+
+def _text_of(path: Path) -> str:
+    if not path.is_file():
+        raise DataError("no such file", file=path)
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                members = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
+                if len(members) != 1:
+                    raise DataError(
+                        "a zipped table holds one file", file=path, expected="1 file", got=f"{len(members)} files"
+                    )
+                raw = archive.read(members[0])
+        elif path.suffix.lower() == ".gz":
+            raw = gzip.decompress(path.read_bytes())
+        else:
+            raw = path.read_bytes()
+        if b"\0" in raw[:4096]:
+            raise DataError("not a text table", file=path, expected="CSV or TSV", hint="export the sheet as CSV")
+        return raw.decode("utf-8-sig")
+    except (UnicodeDecodeError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
+        raise DataError(f"not a text table ({error})", file=path, expected="CSV or TSV in UTF-8") from error
+
+
+def id_column(table: pd.DataFrame) -> str | None:
+    """The column that holds patient ids, by its header; None if there is none."""
+    named = [c for c in table.columns if header_key(c) in ID_HEADERS]
+    if not named and table.shape[1] > 2 and header_key(table.columns[0]) == "":  # a saved index has no header
+        first = table.iloc[:, 0]
+        named = [table.columns[0]] if first.is_unique and pd.to_numeric(first, errors="coerce").isna().all() else []
+    return named[0] if named else None
+
+
+def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFrame:
+    """The table indexed by the ids in column `ids`; raises `DataError` on an empty or repeated id."""
+    names = table[ids].astype("str").str.strip().fillna("")
+    if (names == "").any():
+        line = int(np.flatnonzero(names == "")[0]) + 2
+        raise DataError(f"line {line} has no patient id", file=file, column=ids)
+    no_duplicates(names, "patient", file)
+    return table.drop(columns=ids).set_axis(pd.Index(names, name="patient_id"))
+
+
+def find_patient(patient: str, index: pd.Index, file: object = None) -> str:
+    """The id, if the table has it; else `DataError`."""
+    if patient not in index:
+        raise DataError(
+            "patient not in the table",
+            patient=patient,
+            file=file,
+            got=f"{len(index)} others: {', '.join(index[:3])}...",
+        )
+    return patient
+
+
+def no_duplicates(names: Iterable[str], what: str, file: object = None) -> None:
+    """Raise `DataError` if a patient or column comes twice; `what` says which of the two the names are."""
+    names = pd.Index(names)
+    if names.has_duplicates:
+        twice = ", ".join(map(str, names[names.duplicated()].unique()[:5]))
+        raise DataError(f"duplicate {what}", file=file, **{what: twice}, hint=f"keep one of each {what}")

@@ -1,0 +1,1 @@
+"""Guards against inputs that give the label away."""

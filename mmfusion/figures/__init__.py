@@ -1,0 +1,50 @@
+"""Figures of the reports: each function returns a matplotlib figure, and leaves no trace in global state."""
+
+from mmfusion.figures.attribution import gene_bars, gene_beeswarm, gene_null, modality_contributions
+from mmfusion.figures.cohort import cohort_overview
+from mmfusion.figures.comparison import (
+    by_presence,
+    learning_curve,
+    modality_ablation,
+    model_comparison,
+    paired_differences,
+)
+from mmfusion.figures.curves import reliability, roc
+from mmfusion.figures.folds import (
+    class_probabilities,
+    confusions,
+    cv_vs_external,
+    hyperparameters,
+    learning_curves,
+)
+from mmfusion.figures.harmonisation import site_effects
+from mmfusion.figures.patient import patient_probabilities
+from mmfusion.figures.restoration import restoration_panel
+from mmfusion.figures.scans import gradcam_montage, scan_slices
+from mmfusion.figures.survey import scan_survey
+
+__all__ = [
+    "by_presence",
+    "class_probabilities",
+    "cohort_overview",
+    "confusions",
+    "cv_vs_external",
+    "gene_bars",
+    "gene_beeswarm",
+    "gene_null",
+    "gradcam_montage",
+    "hyperparameters",
+    "learning_curve",
+    "learning_curves",
+    "modality_ablation",
+    "modality_contributions",
+    "model_comparison",
+    "paired_differences",
+    "patient_probabilities",
+    "reliability",
+    "restoration_panel",
+    "roc",
+    "scan_slices",
+    "scan_survey",
+    "site_effects",
+]

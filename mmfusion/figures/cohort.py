@@ -1,0 +1,121 @@
+"""A cohort at a glance: stages, who has which modality, what is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.errors import ReportError
+from mmfusion.figures.style import GREY, INK, LIGHT, ORANGE, SKY, View, class_colours, styled
+
+_MANY = 40  # features above which a modality is one row of the heat map
+
+
+@styled
+def cohort_overview(cohort: Cohort, *, features: int = 12) -> Figure:
+    """Patients by class, by combination of modalities, and which cells are missing.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its labelled patients are shown.
+    features : int
+        Features of a modality to show in the heat map, those with most missing cells; a modality with more than
+        40 features is one row, coloured by the share that is there.
+
+    Raises
+    ------
+    ReportError
+        If no patient has a label.
+    """
+    X, y = cohort.X, cohort.y
+    if X.empty:
+        raise ReportError("no patient has a label", file=cohort.name)
+    rows, cells = _cells(cohort, X, features)
+    figure = View(figsize=(7.2, 2.9 + 0.16 * len(rows)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+    top, bottom = figure.subfigures(2, 1, height_ratios=[2.6, 0.6 + 0.16 * len(rows)])
+    left, right = top.subfigures(1, 2, width_ratios=[1, 1.5])
+    _classes(left.subplots(), y)
+    _combinations(*right.subplots(2, 1, sharex=True, height_ratios=[2, 1]), presence(X))
+    _heat_map(bottom, bottom.subplots(), rows, cells, presence(X))
+    figure.suptitle(f"{cohort.name}: {len(X)} patients, target {cohort.target}", x=0.01, ha="left")
+    return figure
+
+
+def _classes(ax: Axes, y: pd.Series) -> None:
+    counts = y.value_counts(sort=False)
+    counts = counts[counts > 0]
+    ax.bar(range(len(counts)), counts, color=list(class_colours(counts.index).values()), width=0.7)
+    for i, n in enumerate(counts):
+        ax.text(i, n, f"{n}\n{n / counts.sum():.0%}", ha="center", va="bottom", fontsize=8)
+    ax.set_xticks(range(len(counts)), map(str, counts.index))
+    ax.set_ylim(0, 1.22 * counts.max())
+    ax.set_title("Class")
+    ax.set_ylabel("patients")
+
+
+def _combinations(bars: Axes, dots: Axes, has: pd.DataFrame) -> None:
+    """An UpSet plot: how many patients have exactly this combination of modalities (Lex et al. 2014, IEEE TVCG)."""
+    counts = has.value_counts()
+    modalities = list(has.columns)[::-1]
+    bars.bar(range(len(counts)), counts, color=INK, width=0.6)
+    for i, n in enumerate(counts):
+        bars.text(i, n, str(n), ha="center", va="bottom", fontsize=8)
+    bars.set_ylim(0, 1.18 * counts.max())
+    bars.set_title("Exactly these modalities")
+    bars.set_yticks([])
+    bars.spines[["left", "bottom"]].set_visible(False)
+    bars.tick_params(axis="x", length=0, labelbottom=False)
+    for i, combination in enumerate(counts.index):
+        on = [modalities.index(m) for m, value in zip(has.columns, np.atleast_1d(combination), strict=True) if value]
+        dots.scatter([i] * len(modalities), range(len(modalities)), color=LIGHT, s=38)
+        dots.plot([i] * len(on), on, "o-", color=INK, ms=6, lw=1.5)
+    shares = has.mean()
+    dots.set_yticks(range(len(modalities)), [f"{m}  {shares[m]:.0%}" for m in modalities])
+    dots.set_ylim(-0.6, len(modalities) - 0.4)
+    dots.set_xlim(-0.6, max(len(counts) - 0.4, 3.6))
+    dots.set_xticks([])
+    dots.tick_params(length=0)
+    dots.spines[:].set_visible(False)
+
+
+def _cells(cohort: Cohort, X: pd.DataFrame, features: int) -> tuple[list[str], np.ndarray]:
+    """Names of the heat map's rows, and per cell: 0 modality absent, else 1 plus the share of it that is there."""
+    has, names, cells = presence(X), [], []
+    for modality in cohort.modalities:
+        block = X[modality][feature_names(X[modality], modality)].notna()
+        present = has[modality].to_numpy()
+        if block.shape[1] > _MANY:
+            names.append(f"{modality}: {block.shape[1]} features")
+            share = 1 + block.mean(axis=1).to_numpy()
+            cells.append(np.where(present, share, 0))
+            continue
+        if modality in ("ct", "pet") and "volume" in X[modality]:
+            names.append(f"{modality}: scan")
+            cells.append(np.where(present, 1 + X[modality]["volume"].notna().to_numpy(), 0))
+        missing = (~block[present]).mean().sort_values(ascending=False, kind="stable")
+        for feature in missing.index[:features]:
+            names.append(f"{modality}: {feature}")
+            cells.append(np.where(present, 1 + block[feature].to_numpy(), 0))
+    return names, np.array(cells, dtype=float)
+
+
+def _heat_map(figure: object, ax: Axes, names: list[str], cells: np.ndarray, has: pd.DataFrame) -> None:
+    order = np.lexsort((*cells[::-1], *(~has.to_numpy()).T[::-1]))
+    colours = LinearSegmentedColormap.from_list("cells", [ORANGE, SKY]).with_extremes(under=LIGHT)
+    ax.imshow(cells[:, order], cmap=colours, vmin=1, vmax=2, aspect="auto", interpolation="nearest")
+    ax.set_yticks(range(len(names)), names, fontsize=7.5)
+    ax.set_xticks([])
+    ax.set_xlabel(f"{len(has)} patients", color=GREY)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.hlines(np.arange(0.5, len(names) - 1), -0.5, len(has) - 0.5, color="white", lw=1)
+    labels = ("modality absent", "missing", "there")
+    handles = [Patch(facecolor=c, label=label) for c, label in zip((LIGHT, ORANGE, SKY), labels, strict=True)]
+    figure.legend(handles=handles, loc="outside upper right", ncols=3)

@@ -1,0 +1,144 @@
+"""Figures of scans: three orthogonal slices through a point, with a map, a mask and the seed laid over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmfusion.errors import ReportError
+from mmfusion.figures.style import SKY, bare, new_figure, styled
+
+if TYPE_CHECKING:  # they load torch
+    from mmfusion.explain.scans import ScanAttribution
+
+_PLANES = ("axial", "coronal", "sagittal")
+
+
+@styled
+def scan_slices(
+    crop: np.ndarray,
+    *,
+    overlay: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    at: Sequence[int] | None = None,
+    spacing: Sequence[float] | float = 1.0,
+    title: str = "",
+) -> Figure:
+    """Axial, coronal and sagittal slice of a volume through one voxel.
+
+    Parameters
+    ----------
+    crop : ndarray, shape (Z, Y, X)
+        Grey values; shown from their smallest to their largest.
+    overlay : ndarray, same shape, optional
+        Non-negative map, such as Grad-CAM, in colour.
+    mask : ndarray, same shape, optional
+        Drawn as a contour.
+    at : (z, y, x), optional
+        Voxel that the slices go through, marked by a cross; default the middle, unmarked.
+    spacing : float or (z, y, x)
+        Millimetres a voxel.
+    title : str
+        Above the first slice.
+
+    Raises
+    ------
+    ReportError
+        If `crop` is not a volume, shapes differ or the voxel lies outside.
+    """
+    _check(crop, overlay, mask, at)
+    figure, axes = new_figure(2.75, 1, 3)
+    _three(axes, crop, overlay, mask, at, np.broadcast_to(spacing, 3))
+    for ax, plane in zip(axes, _PLANES, strict=True):
+        ax.set_title(f"{title}  {plane}" if ax is axes[0] and title else plane)
+    return figure
+
+
+@styled
+def gradcam_montage(
+    attribution: ScanAttribution,
+    *,
+    masks: np.ndarray | None = None,
+    patients: Sequence[str] | None = None,
+    spacing: Sequence[float] | float = 1.0,
+) -> Figure:
+    """Grad-CAM over the crops of several patients, a row each, through the middle of the mask or of the crop.
+
+    Parameters
+    ----------
+    attribution : ScanAttribution
+        From `explain.scans.scan_gradcam`.
+    masks : ndarray, shape (n, Z, Y, X), optional
+        Tumours on the same crops.
+    patients : sequence of str, optional
+        Whom to show; default the first four.
+    spacing : float or (z, y, x)
+        Millimetres a voxel.
+
+    Raises
+    ------
+    ReportError
+        If none of the patients has a map.
+    """
+    wanted = list(attribution.patients[:4] if patients is None else patients)
+    rows = [i for i, p in enumerate(attribution.patients) if p in wanted]
+    if not rows:
+        raise ReportError("none of these patients has a map", expected=", ".join(attribution.patients[:5]))
+    figure, axes = new_figure(1.9 * len(rows) + 0.3, len(rows), 3, width=5.7, squeeze=False)
+    for ax_row, i in zip(axes, rows, strict=True):
+        mask = None if masks is None else masks[i]
+        at = None if mask is None or not mask.any() else [round(v.mean()) for v in np.nonzero(mask)]
+        _check(attribution.crops[i], attribution.maps[i], mask, at)
+        _three(ax_row, attribution.crops[i], attribution.maps[i], mask, at, np.broadcast_to(spacing, 3), cross=False)
+        ax_row[0].set_ylabel(f"{attribution.patients[i]}\nfor {attribution.classes[i]}", fontsize=8)
+    for ax, plane in zip(axes[0], _PLANES, strict=True):
+        ax.set_title(plane)
+    return figure
+
+
+def _three(
+    axes: Sequence[Axes],
+    crop: np.ndarray,
+    overlay: np.ndarray | None,
+    mask: np.ndarray | None,
+    at: Sequence[int] | None,
+    spacing: np.ndarray,
+    *,
+    cross: bool = True,
+) -> None:
+    where = [n // 2 for n in crop.shape] if at is None else list(at)
+    peak = float(overlay.max()) if overlay is not None and overlay.max() > 0 else 1.0
+    for axis, ax in enumerate(axes):
+        down, across = [a for a in range(3) if a != axis]
+        origin = "upper" if axis == 0 else "lower"  # z points to the head: up
+        options = {"origin": origin, "aspect": spacing[down] / spacing[across], "interpolation": "nearest"}
+        ax.imshow(
+            crop.take(where[axis], axis),
+            cmap="gray",
+            vmin=crop.min(),
+            vmax=max(crop.max(), crop.min() + 1e-6),
+            **options,
+        )
+        if overlay is not None:
+            heat = overlay.take(where[axis], axis) / peak
+            ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.6 * np.clip(heat, 0, 1), **options)
+        if mask is not None and mask.take(where[axis], axis).any():
+            ax.contour(mask.take(where[axis], axis), levels=[0.5], colors=SKY, linewidths=1.2)
+        if at is not None and cross:
+            ax.axvline(where[across], color=SKY, lw=0.6, alpha=0.8)
+            ax.axhline(where[down], color=SKY, lw=0.6, alpha=0.8)
+        bare(ax)
+
+
+def _check(crop: np.ndarray, overlay: np.ndarray | None, mask: np.ndarray | None, at: Sequence[int] | None) -> None:
+    if crop.ndim != 3:
+        raise ReportError("not a volume", expected="(Z, Y, X)", got=crop.shape)
+    for name, other in (("overlay", overlay), ("mask", mask)):
+        if other is not None and other.shape != crop.shape:
+            raise ReportError(f"the {name} does not fit the scan", expected=crop.shape, got=other.shape)
+    if at is not None and not all(0 <= a < n for a, n in zip(at, crop.shape, strict=True)):
+        raise ReportError("the point lies outside the scan", expected=crop.shape, got=tuple(at))

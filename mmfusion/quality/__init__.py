@@ -1,0 +1,14 @@
+"""Quality of scans: a survey of a cohort, a comparison of restorers, and how far sites can be told apart."""
+
+from mmfusion.lazy import lazy
+
+_HOME = {
+    "RestorerComparison": "restorers",
+    "compare_restorers": "restorers",
+    "ScanSurvey": "survey",
+    "survey_scans": "survey",
+    "SiteSeparability": "separability",
+    "site_separability": "separability",
+}
+__all__ = list(_HOME)
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -1,0 +1,183 @@
+"""Every scan of a cohort as an imaging scientist would check it: what was read, where it lies, what failed and why."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from mmfusion.data.cohort import META, Cohort
+from mmfusion.data.scans import PatientScan, open_scan
+from mmfusion.errors import MMFusionError
+from mmfusion.imaging import list_series, lung_mask
+from mmfusion.preprocessing.crop_features import crop_features
+from mmfusion.preprocessing.scans import ScanTransformer, SeedWarning
+from mmfusion.quality.separability import SiteSeparability, site_separability
+
+_COARSE_MM = 3.0
+_FOLDS = 5
+_DETAILS = ("file", "expected", "got", "hint")  # of an error
+_MEASURED = ("series", "slices", "z_mm", "y_mm", "x_mm", "height_mm", "width_mm", "p1", "p50", "p99", "lungs_ml",
+             "lesion_ml", "warnings")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ScanSurvey:
+    """What was found.
+
+    Parameters
+    ----------
+    table : DataFrame, index patient_id
+        A row per scan that was read: `series`, `slices`, `z_mm`, `y_mm`, `x_mm` (spacing), `height_mm`, `width_mm`
+        (field of view along the head-foot axis, and across), `p1`, `p50`, `p99` (of its values), `lungs_ml`,
+        `lesion_ml`, `warnings`.
+    failures : DataFrame, index patient_id
+        A row per scan or mask that could not be read: `problem`, `file`, `expected`, `got`, `hint`. A patient whose
+        mask is bad is in both.
+    """
+
+    table: pd.DataFrame
+    failures: pd.DataFrame
+
+    def headline(self) -> str:
+        """One line: how many were read, how many failed."""
+        bad = len(self.failures.index.intersection(self.table.index))
+        failed = f"; {len(self.failures) - bad} failed" if len(self.failures) > bad else ""
+        return f"{len(self.table)} of {self._looked} scans read{failed}" + (f"; {bad} bad masks" if bad else "")
+
+    @property
+    def _looked(self) -> int:
+        return len(self.table.index.union(self.failures.index))
+
+    def account(self, total: int) -> str:
+        """One sentence: how many failed of those that were opened, and how many of `total` were not opened."""
+        bad = len(self.failures)
+        failed = f"{bad} failed" if bad else "Nothing failed"
+        rest = f"; {total - self._looked} were not opened: n_scans=0 reads all" if total > self._looked else ""
+        return f"{failed} among the {self._looked} read{rest}."
+
+    def verdict(self, total: int) -> list[str]:
+        """What to know first, in plain words; `total` is the number of scans that the cohort has."""
+        table, looked = self.table, self._looked
+        text = [f"**{self.headline()}**" + (f"; the cohort has {total}." if total > looked else ".")]
+        if not len(table):
+            return text
+        z = table["z_mm"]
+        text.append(f"Slices are {z.min():.2g} to {z.max():.2g} mm apart, pixels {table['x_mm'].min():.2g} to "
+                    f"{table['x_mm'].max():.2g} mm.")  # fmt: skip
+        if (coarse := int((z > _COARSE_MM).sum())) > 0:
+            text.append(f"{coarse} with slices more than {_COARSE_MM:g} mm apart: small lesions are blurred along z.")
+        if (lost := int((table["lungs_ml"] == 0).sum())) > 0:
+            text.append(f"No lung was found in {lost}: a crop, or another part of the body?")
+        if (noted := int((table["warnings"] != "").sum())) > 0:
+            text.append(f"{noted} came with a warning; see the table.")
+        return text
+
+
+def survey_scans(
+    cohort: Cohort, patients: Sequence[str] | None = None, *, modality: str = "ct", progress: bool = False
+) -> ScanSurvey:
+    """Read scans one after the other; those that cannot be read are listed, and passed by.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With column `volume` in the modality's block.
+    patients : sequence of str, optional
+        Whose; default all that have one.
+    modality : {"ct", "pet"}
+    progress : bool
+        Show a progress bar.
+    """
+    known = cohort.table.get((modality, "volume"), pd.Series(dtype=str)).dropna().index
+    chosen = known if patients is None else [p for p in patients if p in known]
+    rows, failures = {}, {}
+    for patient in tqdm(chosen, desc="scans", unit="scan", disable=not progress, leave=False):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            for marked in (True, False):  # a scan whose mask is bad is described without it
+                try:
+                    rows[patient] = _describe(open_scan(cohort, patient, modality, marked=marked))
+                    break
+                except MMFusionError as error:
+                    failures[patient] = {"problem": error.problem} | {k: getattr(error, k) for k in _DETAILS}
+        if patient in rows:
+            rows[patient]["warnings"] = "; ".join(dict.fromkeys(str(w.message) for w in caught))
+    return ScanSurvey(_frame(rows, _MEASURED), _frame(failures, ("problem", *_DETAILS)))
+
+
+def _frame(rows: dict[str, dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("patient_id")
+
+
+def _describe(scan: PatientScan) -> dict[str, object]:
+    volume = scan.volume
+    extent = np.array(volume.shape) * volume.spacing
+    p1, p50, p99 = np.percentile(volume.array[:: max(volume.shape[0] // 32, 1), ::4, ::4], [1, 50, 99])
+    lungs = lung_mask(volume).volume_ml() if volume.unit == "HU" else np.nan
+    lesion = np.nan if scan.lesion is None else scan.lesion.volume_ml()
+    values = (
+        volume.series_uid or "",
+        volume.shape[0],
+        *volume.spacing,
+        extent[0],
+        extent[2],
+        p1,
+        p50,
+        p99,
+        lungs,
+        lesion,
+    )
+    return dict(zip(_MEASURED, values))
+
+
+def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
+    """All series of DICOM at these paths, and which of them was read; empty where there is none.
+
+    Parameters
+    ----------
+    paths : Series of str, index patient_id
+        Where scans are.
+    chosen : Series of str, index patient_id
+        The SeriesInstanceUID that was read, "" for a scan that is no DICOM; without those that could not be read.
+    """
+    parts = {}
+    for patient, path in paths.items():
+        if chosen.get(patient) != "":
+            with contextlib.suppress(MMFusionError):  # the survey names it
+                parts[patient] = list_series(path)
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, names=["patient_id"]).droplevel(1)
+    read = [
+        uid == chosen.get(p) and not bad
+        for p, uid, bad in zip(table.index, table["uid"], table["problem"], strict=True)
+    ]
+    columns = ["modality", "description", "n_slices", "z_mm", "x_mm", "problem", "uid"]
+    return table[columns].assign(read=read)[["read", *columns]]
+
+
+def site_effect(cohort: Cohort, patients: Sequence[str]) -> SiteSeparability | None:
+    """How well the site shows in simple features of these patients' crops; None with too few of two sites.
+
+    Patients whose scan cannot be read are passed by.
+    """
+    site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
+    reader, crops = ScanTransformer(), {}
+    for patient in site.index:
+        with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey names them
+            warnings.simplefilter("ignore", SeedWarning)
+            crops[patient] = reader.fit_transform(cohort.table.loc[[patient], "ct"])[0]
+    site = site[list(crops)]
+    counts = site.value_counts()
+    site = site[site.isin(counts.index[counts >= _FOLDS])]
+    if site.nunique() < 2:
+        return None
+    chosen = np.stack([crops[patient] for patient in site.index])
+    features = crop_features(chosen, spacing=reader.spacing, window=reader.window, index=site.index)
+    return site_separability(features, site, folds=_FOLDS)

@@ -1,0 +1,1 @@
+"""What a staging report says: its patients, its models, its verdict."""

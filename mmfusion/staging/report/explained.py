@@ -1,0 +1,213 @@
+"""The outer folds' models, each asked about patients that it has not seen: genes, modalities, an external cohort."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from mmfusion.bundle import load
+from mmfusion.data.cohort import Cohort
+from mmfusion.data.manifest import hash_path
+from mmfusion.evaluation import NestedResult, external_validation
+from mmfusion.explain.gene_attribution import gene_shap
+from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
+from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
+from mmfusion.metrics import fold_scores, score_table
+from mmfusion.storage.atomic import cache_folder
+from mmfusion.streams import StreamInputs
+
+
+@dataclass(frozen=True)
+class FoldGenes:
+    """Genes over folds.
+
+    Parameters
+    ----------
+    sizes : DataFrame
+        Index gene, largest first; a column a class: mean |SHAP value| over folds, 0 where not selected.
+    table : DataFrame
+        `mean_over_folds`: mean, sd, folds.
+    stability : DataFrame
+        `top_k_stability`; empty with one fold, or few genes.
+    n_patients : int
+        Held-out patients explained.
+    """
+
+    sizes: pd.DataFrame
+    table: pd.DataFrame
+    stability: pd.DataFrame
+    n_patients: int
+
+
+def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, StreamInputs]]:
+    """The model of each outer fold, and what it reads of its held-out patients."""
+    rows = result.of([result.main])
+    for (repeat, fold), path in result.bundles().items():
+        held_out = rows.loc[(rows["repeat"] == repeat) & (rows["fold"] == fold), "patient_id"]
+        model = load(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # given when the fold was predicted: `result.warnings()`
+            inputs = model.transformer_.transform(cohort.X[cohort.X.index.astype(str).isin(held_out)])
+        yield model, inputs
+
+
+def fold_genes(
+    result: NestedResult, cohort: Cohort, *, n_patients: int = 8, n_samples: int = 50, random_state: int = 0
+) -> FoldGenes | None:
+    """Mean |SHAP value| of genes, each fold's model on some of its own held-out patients; None if no model reads genes.
+
+    Parameters
+    ----------
+    n_patients : int
+        Patients a fold, chosen at random among those who have RNA.
+    n_samples : int
+        Gradients a patient and class.
+    """
+    rng = np.random.default_rng(random_state)
+    by_class, importances, n = [], [], 0
+    for model, inputs in fold_models(result, cohort):
+        genes = [i for i, s in enumerate(model.transformer_.specs_) if s.kind == "genes"]
+        if not genes:
+            return None
+        has = np.flatnonzero(inputs.present[:, genes[0]])
+        chosen = np.sort(rng.permutation(has)[:n_patients])
+        found = gene_shap(model, inputs.rows(chosen), n_samples=n_samples, random_state=random_state)
+        by_class.append(found.table()["mean_abs"])
+        importances.append(found.mean_abs())
+        n += len(chosen)
+    if not importances:
+        return None
+    every = sorted(set().union(*(s.index for s in importances)))
+    sizes = sum(t.reindex(every).fillna(0.0) for t in by_class) / len(by_class)
+    sizes = sizes.loc[sizes.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    stability = top_k_stability(importances) if len(importances) > 1 else pd.DataFrame()
+    return FoldGenes(sizes, mean_over_folds(importances), stability, n)
+
+
+def genes_against_null(
+    result: NestedResult, cohort: Cohort, *, n_refits: int = 20, n_patients: int = 8, n_samples: int = 50,
+    random_state: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """Genes of the first fold's model beside those of models that its training patients give under permuted labels.
+
+    Parameters
+    ----------
+    n_refits : int
+        Models fitted to permuted labels, at the fold's setting.
+    n_patients, n_samples
+        As in `fold_genes`.
+
+    Returns
+    -------
+    DataFrame
+        As `null_attribution` gives it.
+    """
+    model, inputs = next(fold_models(result, cohort))
+    y = cohort.y.loc[~cohort.y.index.isin(inputs.index)]
+    some = cohort.X.loc[inputs.index]
+    some = some[some["rna"].notna().any(axis=1)][:n_patients]
+
+    def importance(fitted: object) -> pd.Series:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # as above
+            return gene_shap(fitted, some, n_samples=n_samples, random_state=random_state).mean_abs()
+
+    def refit(labels: np.ndarray, seed: int) -> pd.Series:
+        permuted = pd.Series(pd.Categorical(labels, dtype=y.dtype), y.index, name=y.name)
+        return importance(
+            clone(model).set_params(random_state=seed, leak_probe=False).fit(cohort.X.loc[y.index], permuted)
+        )
+
+    return null_attribution(refit, y, importance(model), n_permutations=n_refits, random_state=random_state)
+
+
+def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttribution, pd.DataFrame] | None:
+    """Shapley values of modalities over all held-out patients, and the mean over folds of leaving one out."""
+    parts, left_out = [], []
+    for model, inputs in fold_models(result, cohort):
+        parts.append(modality_shapley(model, inputs))
+        left_out.append(leave_one_modality_out(model, inputs, cohort.y.loc[list(inputs.index)]))
+    if not parts or len({p.modalities for p in parts}) > 1:
+        return None
+    joined = replace(
+        parts[0],
+        values=np.concatenate([p.values for p in parts]),
+        present=np.concatenate([p.present for p in parts]),
+        output=np.concatenate([p.output for p in parts]),
+        base=np.mean([p.base for p in parts], axis=0),
+        patients=tuple(name for p in parts for name in p.patients),
+    )
+    table = (
+        pd.concat(left_out)
+        .groupby(level=0, sort=False)
+        .agg({"n": "sum", "macro_auc": "mean", "without": "mean", "drop": "mean", "changed": "mean"})
+    )
+    return joined, table
+
+
+def fold_external(
+    result: NestedResult,
+    cohort: Cohort,
+    metrics: Sequence[str] = ("macro_auc", "balanced_accuracy", "macro_f1"),
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Each fold's frozen model on an external cohort; every look is written down in the cache.
+
+    Models are known by their weights, the cohort by its patients and their classes: the same models, fitted again, have
+    still looked before.
+
+    Returns
+    -------
+    table : DataFrame
+        For `figures.cv_vs_external`: fold, metric, cv, external.
+    scores : DataFrame
+        As `NestedResult.scores`: the mean probability of the folds' models.
+    given : list of str
+        How often these models have looked at these patients before, if they have; warnings that were given, each once.
+    """
+    own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
+    rows, predictions, given, before = [], [], [], []
+    for (repeat, fold), path in result.bundles().items():
+        record = _record_of_looks(path, cohort)
+        before.append(json.loads(record.read_text()) if record.is_file() else [])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            found, scores = external_validation(path, cohort, again=True, record=record)
+        given += [str(w.message) for w in caught]
+        predictions.append(found)
+        rows += [
+            {"fold": fold + 1, "metric": m, "cv": own[m][repeat, fold], "external": scores.loc["external", (m, "mean")]}
+            for m in metrics
+        ]
+    columns = [f"p_{c}" for c in result.classes]
+    mean = predictions[0].assign(
+        **dict(zip(columns, np.mean([p[columns] for p in predictions], axis=0).T, strict=True))
+    )
+    given = [*_looks_before(before), *dict.fromkeys(given)]
+    return pd.DataFrame(rows), score_table(mean, result.classes), given
+
+
+def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
+    who = "\n".join(f"{patient}\t{stage}" for patient, stage in sorted(cohort.y.astype("str").items()))
+    key = hashlib.sha256(f"{hash_path(bundle / 'weights.safetensors')}\n{who}".encode()).hexdigest()
+    return cache_folder() / "external" / f"{key}.json"
+
+
+def _looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
+    """A line, from every fold's record, if there was a look."""
+    n, days = max(map(len, looks), default=0), sorted(str(look["when"]) for fold in looks for look in fold)
+    if not n:
+        return []
+    times = "once" if n == 1 else f"{n} times, first"
+    return [
+        f"These models were judged on these patients before, {times} on {datetime.fromisoformat(days[0]):%Y-%m-%d %H:%M} UTC: "
+        "if anything was chosen in the light of that, this is no external validation any more"
+    ]

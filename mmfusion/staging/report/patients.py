@@ -1,0 +1,92 @@
+"""The staging of several patients, as a report shows it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mmfusion.data.cohort import Cohort, presence
+from mmfusion.errors import MMFusionError
+from mmfusion.figures import scan_slices
+from mmfusion.staging import StagePrediction
+
+
+def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> tuple[pd.DataFrame, Cohort]:
+    """Whom to stage, and who is left to learn from.
+
+    Parameters
+    ----------
+    n : int
+        Patients to stage, at most.
+    fitted : bool
+        There is a model already: the first n are staged. Otherwise n labelled ones, drawn with `seed`, are held out.
+
+    Returns
+    -------
+    patients : DataFrame
+        Rows of `cohort.table`.
+    rest : Cohort
+        Everybody else: no other row of the same people.
+    """
+    table = cohort.table[presence(cohort.table).any(axis=1)]
+    if fitted:
+        chosen = table.index[:n]
+    else:
+        labelled = table.index.intersection(cohort.X.index, sort=False)
+        chosen = labelled[np.sort(np.random.default_rng(seed).permutation(len(labelled))[:n])]
+    person = cohort.groups.loc[table.index, "patient"]
+    others = table.index[~person.isin(person.loc[chosen])]
+    return table.loc[chosen], cohort.select(patients=list(others))
+
+
+def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort) -> pd.DataFrame:
+    """A row a patient: recorded class, predicted stage, probabilities, what was read, warnings, or the error."""
+    rows = []
+    for patient, result in results.items():
+        row: dict[str, object] = {"patient_id": patient, "recorded": cohort.y.astype("str").get(patient, "")}
+        if isinstance(result, MMFusionError):
+            rows.append(row | {"error": str(result)})
+        else:
+            cells = result.to_row().items()
+            rows.append(row | {name: round(v, 3) if isinstance(v, float) else v for name, v in cells})
+    table = pd.DataFrame(rows)
+    last = ["warnings", "error"]
+    return table.reindex(columns=[*(c for c in table if c not in last), *last])
+
+
+def tally(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]) -> str:
+    """How many are staged, and how many rightly of those with a label; those `seen` in training are counted apart."""
+    predictions = {p: r for p, r in results.items() if not isinstance(r, MMFusionError)}
+    right = [r.stage == str(cohort.y[p]) for p, r in predictions.items() if p in cohort.y.index and p not in seen]
+    parts = [f"{len(predictions)} of {len(results)} staged"]
+    parts += [f"{sum(right)} of the {len(right)} with a label right"] if right else []
+    parts += [f"{len(seen)} not counted, on whom the model was fitted"] if seen else []
+    return "; ".join(parts)
+
+
+def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
+    """What the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan.
+
+    A line below says how much the map is like that of the same networks with their weights shuffled: near 1, it is a
+    picture of the scan and explains nothing (Adebayo et al. 2018).
+    """
+    from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
+
+    volumes = [(i, s) for i, s in enumerate(model.transformer_.specs_) if s.kind == "volume"]
+    if not volumes:
+        return None
+    position, spec = volumes[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the prediction lists them
+        inputs = model.transformer_.transform(row)
+    if not inputs.present[0, position]:
+        return None
+    found = scan_gradcam(model, inputs, stream=spec.name)
+    alike = randomisation_check(model, inputs).iloc[0]
+    figure = scan_slices(found.crops[0], overlay=found.maps[0], title=f"Grad-CAM of {found.classes[0]},")
+    figure.supxlabel(f"correlation with the map of the same networks, weights shuffled: {alike:.2f}", fontsize="small")
+    return figure

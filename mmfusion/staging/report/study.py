@@ -1,0 +1,216 @@
+"""What a staging report studies: which patients, how long the search is, and what the models may read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from sklearn.model_selection import train_test_split
+
+from mmfusion.data.cohort import IMAGING, RESERVED, Cohort, feature_names, presence
+from mmfusion.data.load import load_cohort
+from mmfusion.data.targets.stage import STAGE_GROUPS, normalise_stage
+from mmfusion.errors import DataError
+from mmfusion.evaluation.leakage.guards import check_forbidden
+from mmfusion.registry import list_fusions
+from mmfusion.staging import StageClassifier
+
+_ENOUGH_SCANS = 0.2  # share of patients
+GENERATED = ("demo", "phantom")
+
+# what the inner folds choose from; the ranges are ours, the paper gives none
+SEARCH: dict[str, BaseDistribution] = {
+    "lr": FloatDistribution(3e-4, 1e-2, log=True),
+    "dropout": FloatDistribution(0.0, 0.6),
+    "weight_decay": FloatDistribution(1e-4, 1e-1, log=True),
+    "hidden": CategoricalDistribution([32, 64, 128]),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of a nested cross-validation: outer folds, inner folds, trials of the search."""
+
+    outer: int
+    inner: int
+    trials: int
+
+
+def make_plan(cohort: Cohort, outer: int = 0, inner: int = 0, trials: int = 0) -> Plan:
+    """The sizes given; where one is 0, that of a synthetic cohort (3, 2, 3: minutes) or of a real one (5, 3, 6)."""
+    usual = (3, 2, 3) if is_synthetic(cohort) else (5, 3, 6)
+    return Plan(*(given or default for given, default in zip((outer, inner, trials), usual, strict=True)))
+
+
+def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassifier:
+    """The classifier of a preset, under this fusion if one is named; changes that are 0 or empty are left out.
+
+    The fusion "preset", or "", is the preset's own.
+    """
+    model = StageClassifier.from_preset(preset).set_params(**{k: v for k, v in changes.items() if v})
+    if fusion not in ("", "preset", model.fusion):
+        model.set_params(fusion=fusion, fusion_options=None)
+    return model
+
+
+def other_fusions(model: StageClassifier, wanted: str) -> list[str]:
+    """The fusions to judge beside the model's: "all", "none", or names with commas; none where it has options."""
+    names = list(list_fusions().index) if wanted == "all" else words_or_none(wanted)
+    return [] if model.fusion_options else [name for name in names if name != model.fusion]
+
+
+def words(text: str) -> list[str]:
+    """The words of a text separated by commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def words_or_none(text: str) -> list[str]:
+    """As `words`, but "none" says that there are none: in a table of runs an empty cell means the default."""
+    return [] if text.strip().lower() == "none" else words(text)
+
+
+def is_synthetic(cohort: Cohort) -> bool:
+    """Whether a generator made these patients."""
+    return "generator" in cohort.provenance
+
+
+def optimum(cohort: Cohort) -> dict[str, float]:
+    """Best possible macro-AUC by subset of modalities, and "observed"; empty where nobody knows it."""
+    return {str(k): float(v) for k, v in (cohort.provenance.get("optimum") or {}).items()}
+
+
+def subset(cohort: Cohort, n: int, seed: int = 0) -> Cohort:
+    """`n` labelled patients with the shares of the classes kept; all of them where n is 0 or too large."""
+    if not 0 < n < len(cohort):
+        return cohort
+    y = cohort.y
+    chosen, _ = train_test_split(np.arange(len(y)), train_size=n, stratify=y, random_state=seed)
+    return cohort.select(patients=list(y.index[np.sort(chosen)]))
+
+
+def load_study(
+    name: str, root: str = "", target: str = "", modalities: str = "", *, n_patients: int = 0, seed: int = 0
+) -> tuple[Cohort, Cohort | None, str]:
+    """The patients of the headline, those of the analysis beside it, and who is in neither.
+
+    Parameters
+    ----------
+    name, root, target : str
+        As for `load_cohort`; "" stands for its default.
+    modalities : str
+        Only these, separated by commas; "" for all.
+    n_patients : int
+        Size limit of a synthetic cohort (0: none).
+    seed : int
+        Of the choice.
+
+    Returns
+    -------
+    headline : Cohort
+        Of a real cohort the patients who have all modalities, so that models are compared on what they all can read; of
+        a synthetic one, where modalities are missing by design, everybody.
+    everybody : Cohort or None
+        All labelled patients with whatever they have; None where nobody lacks anything, or the headline is everybody.
+    left_out : str
+        As `left_out` says; of the whole cohort.
+    """
+    cohort = load_cohort(name, root=root or None, target=target or None)
+    if modalities:
+        cohort = cohort.select(modalities=words(modalities))
+    cohort = without_rare_scans(cohort)
+    others = left_out(cohort)
+    cohort = cohort.select(patients=list(cohort.X.index[presence(cohort.X).any(axis=1)]))
+    if is_synthetic(cohort):
+        return subset(cohort, n_patients, seed), None, others
+    complete = cohort.complete()
+    return (cohort, None, others) if len(complete) == len(cohort) else (complete, cohort, others)
+
+
+def left_out(cohort: Cohort) -> str:
+    """Who has no class under the target, or nothing to read, in one sentence; "" if nobody.
+
+    Such as "Left out by the target: IV 3; without a stage: 6.".
+    """
+    table = cohort.table
+    unlabelled = cohort.stage[~table.index.isin(cohort.X.index)]
+    groups = unlabelled.dropna().map(normalise_stage).value_counts()
+    names = [group for group in STAGE_GROUPS if group in groups]
+    parts = [f"left out by the target: {', '.join(f'{name} {groups[name]}' for name in names)}"] if names else []
+    empty = int((~presence(cohort.X).any(axis=1)).sum())
+    counts = {"without a stage": int(unlabelled.isna().sum()), "with a stage, but nothing to read": empty}
+    parts += [f"{what}: {n}" for what, n in counts.items() if n]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def without_rare_scans(cohort: Cohort) -> Cohort:
+    """The cohort without scans that few patients have beside the modality's features; a note says so."""
+    table, notes = cohort.table, list(cohort.provenance.get("notes", ()))
+    for modality in set(IMAGING) & set(cohort.modalities):
+        if "volume" not in table[modality] or not feature_names(table[modality], modality):
+            continue
+        n = int(table[modality, "volume"].notna().sum())
+        if n < _ENOUGH_SCANS * len(table):
+            table = table.drop(columns=[(modality, c) for c in RESERVED if c in table[modality]])
+            notes.append(f"{n} of {len(table)} patients have a {modality} scan here, too few to learn from: left out")
+    return replace(cohort, table=table, provenance={**cohort.provenance, "notes": notes})
+
+
+def load_external(name: str, root: str, cohort: Cohort, *, n_patients: int = 0) -> Cohort:
+    """Another cohort under the same target; the generated one by name is made with another seed.
+
+    Raises
+    ------
+    DataError
+        If it shares patients with `cohort`.
+    """
+    options = {}
+    if name in GENERATED:
+        made = cohort.provenance.get("parameters", {})
+        options = {"n": n_patients or 120, "seed": int(made.get("seed", 0)) + 1}
+    other = load_cohort(name, root=root or None, target=cohort.target, **options)
+    shared = other.table.index.intersection(cohort.table.index)
+    if len(shared):
+        raise DataError(
+            "the external cohort shares patients with the cohort",
+            patient=", ".join(map(str, shared[:5])),
+            file=other.name,
+        )
+    return other.select(modalities=[m for m in other.modalities if m in cohort.modalities])
+
+
+def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]:
+    """What models may read, a line (Markdown) a modality; of more than `many` features `shown` are named.
+
+    Raises
+    ------
+    LeakageError
+        If one of them is known only at or after staging.
+    """
+    lines = []
+    for modality in cohort.modalities:
+        names = [str(c) for c in feature_names(cohort.table[modality], modality)]
+        check_forbidden([(modality, name) for name in names], cohort.target)
+        scan = ["the scan"] if "volume" in cohort.table[modality] else []
+        more = [f"... ({len(names) - shown} more)"] if len(names) > many else []
+        named = names[:shown] if more else names
+        lines.append(f"**{modality}**, {len(names)} features: {', '.join([*scan, *named, *more])}")
+    return lines
+
+
+def presence_groups(cohort: Cohort) -> pd.Series:
+    """Which modalities each labelled patient has, as text such as "ct+rna"."""
+    has = presence(cohort.X)
+    return pd.Series(["+".join(has.columns[row]) for row in has.to_numpy()], index=has.index, name="modalities")
+
+
+def paper_baseline(cohort: Cohort, *, random_state: int = 0) -> StageClassifier | None:
+    """The stage paper's baseline perceptron; None where the cohort lacks its inputs: CT features (no scans) and EHR."""
+    if not {"ct", "ehr"} <= set(cohort.modalities) or "volume" in cohort.table["ct"]:
+        return None
+    if not feature_names(cohort.table["ct"], "ct"):
+        return None
+    # the inputs are probed for leaks once, by nested_cv
+    return StageClassifier.from_preset("paper_baseline", random_state=random_state, leak_probe=False)

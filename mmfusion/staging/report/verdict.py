@@ -1,0 +1,148 @@
+"""What a nested cross-validation says, in plain words, and what a reader must bear in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.evaluation.result import NestedResult
+from mmfusion.figures.style import pretty
+
+SHOWN = ("macro_auc", "balanced_accuracy", "macro_f1", "brier")
+_SMALL = 20  # patients of a class below which a fold holds a handful of them
+
+
+def verdict(result: NestedResult, best_possible: float | None = None) -> list[str]:
+    """Sentences (Markdown) of the first screen: whether the fusion beats the ridge, and what this n could have shown.
+
+    "Beats" means that the paired 95 % interval over patients lies above 0; where the one corrected for overlapping
+    training sets does not, the sentence says so.
+    """
+    auc = result.scores["macro_auc"]
+    main, ridge = auc.loc[result.main], auc.loc["ridge"]
+    row = result.paired("ridge").loc[result.main]
+    lines = [
+        f"**{result.main} {_against(row)}.** Macro-AUC {_value(main)} against {_value(ridge)} of the ridge on all "
+        f"inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
+        f"The smallest true difference that these {result.n} patients would show with 80 % power is "
+        f"{result.detectable_difference('ridge'):.3f}.",
+    ]
+    if main["lo"] <= 0.5:
+        lines.append(f"The interval of {result.main} includes 0.5: it is not shown to do better than chance.")
+    lines += _single(result, auc) + _others(result, auc)
+    if best_possible is not None:
+        lines.append(
+            f"The best that anyone could do on this synthetic cohort is {best_possible:.3f}: of the way there from "
+            f"chance, {result.main} goes {_share(main, best_possible)}, the ridge {_share(ridge, best_possible)}."
+        )
+    return lines
+
+
+def headline(result: NestedResult) -> str:
+    """One line for the index of reports."""
+    auc = result.scores["macro_auc"]
+    row = result.paired("ridge").loc[result.main]
+    return (
+        f"{result.main} {_value(auc.loc[result.main])}, ridge {_value(auc.loc['ridge'])} macro-AUC: "
+        f"{_against(row)} ({_signed(row)})"
+    )
+
+
+def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
+    """What was noted when the files were read, small classes, and what was left out: each once."""
+    notes = [str(note) for note in cohort.provenance.get("notes", ())]
+    counts = cohort.y.value_counts(sort=False)
+    notes += [
+        f"class {name} has {n} patients: what is said of it is uncertain"
+        for name, n in counts.items()
+        if 0 < n < _SMALL
+    ]
+    if left_out := cohort.provenance.get("left_out"):
+        names = left_out if isinstance(left_out, Mapping) else {str(name): "" for name in left_out}
+        notes.append(
+            f"never inputs, since known only at or after staging, or identifying: {', '.join(map(str, names))}"
+        )
+    if result is not None and result.settings.get("repeats") == 1:
+        notes.append("one shuffle of the outer folds: another would move every number a little")
+    return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
+
+
+def markdown_list(lines: list[str]) -> str:
+    """Lines as a Markdown list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _against(row: pd.Series) -> str:
+    if row["lo"] > 0:
+        return "beats the ridge"
+    if row["hi"] < 0:
+        return "is worse than the ridge"
+    return "does not beat the ridge"
+
+
+def _corrected(row: pd.Series) -> str:
+    lo, hi = row["corrected_lo"], row["corrected_hi"]
+    if (row["lo"] > 0 or row["hi"] < 0) and lo <= 0 <= hi:
+        return (
+            f" Allowing for overlapping training sets the interval is [{lo:+.3f}, {hi:+.3f}], which includes 0: it "
+            "may not hold for models learnt from other patients."
+        )
+    return ""
+
+
+def _single(result: NestedResult, auc: pd.DataFrame) -> list[str]:
+    inputs = {f["model"]: list(f["inputs"]) for f in result.folds}
+    singles = [m for m in auc.index if len(inputs[m]) == 1 and m != result.main]
+    if not singles or len(inputs[result.main]) < 2:
+        return []
+    best = auc.loc[singles, "mean"].idxmax()
+    row = result.paired(best).loc[result.main]
+    says = "more than" if row["lo"] > 0 else "less than" if row["hi"] < 0 else "not shown to be more than"
+    which = (
+        f"The best of the {len(singles)} models of one modality" if len(singles) > 1 else "The model of one modality"
+    )
+    return [f"{which}, {best}, has {_value(auc.loc[best])}: {result.main} is {says} that ({_signed(row)})."]
+
+
+def _others(result: NestedResult, auc: pd.DataFrame) -> list[str]:
+    table = result.paired("ridge").drop(index=result.main)
+    better = list(table.index[(table["lo"] > 0) & (table["p_holm"] < 0.05)])
+    best = auc["mean"].idxmax()
+    text = (
+        f"Of the {len(table)} other models, {', '.join(better)} beat"
+        if better
+        else f"None of the {len(table)} other models beats"
+    )
+    text = text.replace(" beat", " beats") if len(better) == 1 else text
+    return [
+        f"{text} the ridge (Holm, 5 %); the highest of all, by whatever margin, is {best} with {_value(auc.loc[best])}."
+    ]
+
+
+def _share(row: pd.Series, best_possible: float) -> str:
+    return f"{(row['mean'] - 0.5) / (best_possible - 0.5):.0%}"
+
+
+def _value(row: pd.Series) -> str:
+    return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]"
+
+
+def _signed(row: pd.Series) -> str:
+    return f"{row['diff']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
+
+
+def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
+    """Scores as text, "0.712 [0.650, 0.770]", best macro-AUC first.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `NestedResult.scores`.
+    metrics : sequence of str
+        Columns to show.
+    """
+    order = scores.sort_values(("macro_auc", "mean"), ascending=False, kind="stable")
+    cells = {pretty(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()] for m in metrics}
+    return pd.DataFrame(cells, order.index)

@@ -1,0 +1,1 @@
+"""Files on disk: written whole, hashed, and cached as memory maps."""

@@ -1,0 +1,184 @@
+"""Every figure with made-up but plausible contents: what the tests draw, and what a person can look at."""
+
+import numpy as np
+import pandas as pd
+
+from mmfusion import figures
+from mmfusion.explain.gene_attribution import GeneAttribution
+from mmfusion.explain.modalities import ModalityAttribution
+from mmfusion.explain.scans import ScanAttribution
+from mmfusion.imaging import Volume
+from mmfusion.metrics import minimum_detectable_difference, paired_table, score_table, scores_by_group
+from mmfusion.quality import compare_restorers
+from mmfusion.quality.separability import site_separability
+from tests.cohorts import tiny_cohort
+from tests.metrics.predictions import CLASSES, predictions
+
+SIGNALS = {"crossmodal": 1.7, "ridge": 1.4, "forest": 1.2, "clinical ridge": 0.8, "rna only": 0.9, "majority": 0.0}
+
+
+def out_of_fold(n=120):
+    return pd.concat(
+        [predictions(m, n=n, signal=s, seed=i) for i, (m, s) in enumerate(SIGNALS.items())], ignore_index=True
+    )
+
+
+def histories():
+    rng, rows = np.random.default_rng(0), []
+    for fold in range(5):
+        for epoch in range(1, 21 - fold):
+            train = 0.4 + 0.7 * np.exp(-epoch / 6)
+            valid = 0.75 + 0.35 * np.exp(-epoch / 4) + 0.012 * max(0, epoch - 9) + 0.01 * rng.normal()
+            rows.append(
+                {"repeat": 0, "fold": fold, "member": 0, "epoch": epoch, "train_loss": train, "valid_loss": valid}
+            )
+    return pd.DataFrame(rows)
+
+
+def genes(n=60, g=40):
+    rng = np.random.default_rng(1)
+    x = np.clip(rng.normal(size=(n, g)), -3, 3)
+    weight = rng.normal(size=(g, 3)) * np.exp(-np.arange(g) / 6)[:, None] * 0.03
+    values = x[:, :, None] * weight
+    names = tuple(["EGFR", "KRT5", "NKX2-1", *(f"GENE{i}" for i in range(3, g))])
+    base = np.full((n, 3), 1 / 3)
+    return GeneAttribution(values, x, base + values.sum(1), base, tuple(f"P{i}" for i in range(n)), names, CLASSES)
+
+
+def ball(side=32):
+    z, y, x = np.indices((side,) * 3) - (side - 1) / 2
+    r = np.sqrt(z**2 + (y * 1.2) ** 2 + (x - 2) ** 2)
+    rng = np.random.default_rng(2)
+    crop = np.clip(0.15 + 0.7 / (1 + np.exp(r - 6)) + 0.04 * rng.normal(size=r.shape), 0, 1)
+    heat = np.exp(-((z - 2) ** 2 + (y - 3) ** 2 + x**2) / 40)
+    return crop.astype("float32"), heat.astype("float32"), r < 6
+
+
+def scans(n=2):
+    crop, heat, _ = ball()
+    names = tuple(f"R01-00{i}" for i in range(n))
+    return ScanAttribution(np.stack([heat] * n), np.stack([crop] * n), names, ("III", "I")[:n])
+
+
+def modalities(n=60):
+    rng = np.random.default_rng(3)
+    present = rng.random((n, 3)) > [0.2, 0.3, 0]
+    values = rng.normal(size=(n, 3, 3)) * np.array([0.05, 0.09, 0.12])[:, None] * present[:, :, None]
+    base = np.full(3, 1 / 3)
+    patients = tuple(f"P{i}" for i in range(n))
+    return ModalityAttribution(values, present, base + values.sum(1), base, patients, ("ct", "rna", "ehr"), CLASSES)
+
+
+def gene_null_table():
+    rng = np.random.default_rng(4)
+    observed = np.sort(rng.gamma(2, 0.004, 30) + np.r_[[0.03, 0.02, 0.02, 0.01], np.zeros(26)])[::-1]
+    fdr = np.where(observed > 0.022, 0.01, 0.4)
+    return pd.DataFrame(
+        {"observed": observed, "null_mean": 0.008, "null_sd": 0.003, "fdr": fdr}, index=[f"GENE{i}" for i in range(30)]
+    )
+
+
+def restored():
+    axes = np.meshgrid(*[np.arange(n) - n / 2 for n in (14, 48, 48)], indexing="ij", sparse=True)
+    radius = np.sqrt(sum(a**2 for a in axes))
+    hu = np.where(radius < 8, 40, -800) + 30 * np.random.default_rng(7).normal(size=radius.shape)
+    scan = Volume(hu.astype(np.float32), np.eye(4))
+    reference = Volume(np.where(radius < 8, 40, -800).astype(np.float32), np.eye(4))
+    lesion = Volume(radius < 8, np.eye(4), unit="mask")
+    return compare_restorers(scan, mask=lesion, reference=reference, predict=lambda v: {"I": float(v.array[7].mean())})
+
+
+def surveyed():
+    rng = np.random.default_rng(3)
+    n = 30
+    table = pd.DataFrame({"z_mm": rng.choice([1.0, 1.25, 2.5, 5.0], n), "x_mm": rng.uniform(0.6, 0.95, n)})
+    table["p1"], table["p50"] = -1000 + rng.uniform(0, 15, n), rng.normal(-830, 40, n)
+    table["p99"] = rng.normal(350, 50, n)
+    return table.assign(lungs_ml=rng.lognormal(8.2, 0.3, n), lesion_ml=rng.lognormal(2, 1.2, n))
+
+
+def sites():
+    rng = np.random.default_rng(8)
+    site = pd.Series(rng.choice(["Stanford", "Palo Alto", "Hospital 3"], 120), index=[f"P{i}" for i in range(120)])
+    values = rng.normal(size=(120, 30)) + 2.0 * (site == "Stanford").to_numpy()[:, None] * rng.random(30)
+    return site_separability(pd.DataFrame(values, index=site.index).add_prefix("f"), site, repeats=1)
+
+
+def every_figure():
+    table = out_of_fold()
+    scores = score_table(table, CLASSES, n_boot=200)
+    paired = paired_table(table, CLASSES, n_boot=200)
+    patients = table["patient_id"].unique()
+    has = np.random.default_rng(5).choice(
+        ["ct + rna + ehr", "rna + ehr", "ct + ehr", "ehr"], len(patients), p=[0.6, 0.2, 0.14, 0.06]
+    )
+    groups = scores_by_group(
+        table[table["model"].isin(["crossmodal", "ridge"])], CLASSES, pd.Series(has, patients), n_boot=100
+    )
+    params = pd.DataFrame(
+        {
+            "lr": [3e-3, 1e-3, 2.2e-3, 1e-3, 5e-4],
+            "dropout": [0.3, 0.1, 0.3, 0.5, 0.3],
+            "hidden": [64, 128, 64, 64, 128],
+            "fusion": ["concat", "crossmodal", "crossmodal", "gmu", "crossmodal"],
+            "head": ["softmax"] * 5,
+        },
+        index=[f"r0 fold {i}" for i in range(1, 6)],
+    )
+    external = pd.DataFrame(
+        {
+            "fold": list(range(1, 6)) * 2,
+            "metric": ["macro_auc"] * 5 + ["macro_f1"] * 5,
+            "cv": [0.71, 0.66, 0.74, 0.69, 0.7, 0.52, 0.47, 0.55, 0.5, 0.49],
+            "external": [0.66, 0.65, 0.68, 0.64, 0.67, 0.45, 0.44, 0.47, 0.46, 0.43],
+        }
+    )
+    curve = pd.DataFrame(
+        {
+            "model": ["crossmodal"] * 4 + ["ridge"] * 4,
+            "n_train": [24, 48, 72, 96] * 2,
+            "mean": [0.6, 0.68, 0.72, 0.74, 0.62, 0.67, 0.69, 0.7],
+        }
+    ).assign(lo=lambda t: t["mean"] - 0.05, hi=lambda t: t["mean"] + 0.05)
+    crop, heat, mask = ball()
+    ablation = (
+        scores["macro_auc"].loc[["crossmodal", "rna only", "clinical ridge"]].set_axis(["ct + rna + ehr", "rna", "ehr"])
+    )
+    found = genes()
+    return {
+        "hyperparameters": figures.hyperparameters(params),
+        "confusions": figures.confusions(table, CLASSES, "crossmodal"),
+        "learning_curves": figures.learning_curves(histories()),
+        "class_probabilities": figures.class_probabilities(table, CLASSES, "crossmodal"),
+        "roc": figures.roc(table, CLASSES, "crossmodal"),
+        "cv_vs_external": figures.cv_vs_external(external),
+        "reliability": figures.reliability(table, CLASSES, ["crossmodal", "ridge", "forest"]),
+        "model_comparison": figures.model_comparison(
+            scores, main="crossmodal", references={"chance": 0.5, "optimum": 0.93}
+        ),
+        "paired_differences": figures.paired_differences(
+            paired,
+            main="crossmodal",
+            detectable=minimum_detectable_difference(table, CLASSES, "crossmodal", n_boot=200),
+        ),
+        "modality_ablation": figures.modality_ablation(
+            ablation, optimum={"ct + rna + ehr": 0.93, "rna": 0.8, "ehr": 0.78}
+        ),
+        "by_presence": figures.by_presence(groups),
+        "learning_curve": figures.learning_curve(curve),
+        "gene_bars": figures.gene_bars(found.table()["mean_abs"], highlight=["EGFR", "KRT5"]),
+        "gene_beeswarm": figures.gene_beeswarm(found, "III", highlight=["EGFR"]),
+        "gene_null": figures.gene_null(gene_null_table()),
+        "modality_contributions": figures.modality_contributions(modalities()),
+        "cohort_overview": figures.cohort_overview(tiny_cohort(120, genes=60)),
+        "scan_slices": figures.scan_slices(
+            crop, overlay=heat, mask=mask, at=(16, 16, 18), spacing=3.0, title="R01-001"
+        ),
+        "gradcam_montage": figures.gradcam_montage(scans(), masks=np.stack([mask, mask])),
+        "restoration_panel": figures.restoration_panel(restored(), zoom_mm=40),
+        "scan_survey": figures.scan_survey(surveyed()),
+        "site_effects": figures.site_effects(sites()),
+        "patient_probabilities": figures.patient_probabilities(
+            {"I": 0.21, "II": 0.17, "III": 0.62}, prior={"I": 0.65, "II": 0.2, "III": 0.15}, title="Patient R01-001"
+        ),
+    }

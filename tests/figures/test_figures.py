@@ -1,0 +1,192 @@
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import _pylab_helpers
+from matplotlib.figure import Figure
+
+from mmfusion import figures
+from mmfusion.data.targets.stage import TARGETS
+from mmfusion.errors import DataError, ReportError
+from mmfusion.figures.style import class_colours, new_grid
+from mmfusion.imaging import Volume
+from mmfusion.metrics import score_table
+from mmfusion.quality import compare_restorers
+from tests.cohorts import tiny_cohort
+from tests.figures.gallery import ball, every_figure, histories, out_of_fold, scans
+from tests.metrics.predictions import CLASSES, predictions
+
+
+@pytest.fixture(scope="module")
+def gallery():
+    before = dict(mpl.rcParams)
+    drawn = every_figure()
+    assert dict(mpl.rcParams) == before
+    return drawn
+
+
+def test_every_figure_is_in_the_gallery(gallery):
+    assert set(gallery) == set(figures.__all__)
+
+
+@pytest.mark.parametrize("name", figures.__all__)
+def test_drawn_within_the_report_and_nothing_cut_off(gallery, name):
+    figure = gallery[name]
+    assert isinstance(figure, Figure) and figure.get_size_inches()[0] <= 7.2
+    png = figure._repr_png_()
+    assert png.startswith(b"\x89PNG") and len(png) > 3000
+    box = figure.get_tightbbox()  # inches
+    width, height = figure.get_size_inches()
+    assert box.x0 > -0.01 and box.y0 > -0.01 and box.x1 < width + 0.01 and box.y1 < height + 0.01
+    assert not _pylab_helpers.Gcf.figs  # nothing is kept open
+
+
+def texts(figure):
+    figure.canvas.draw()
+    found = [
+        t.get_text() for ax in figure.axes for t in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels(), ax.title)
+    ]
+    return [t for t in found if t]
+
+
+def test_hyperparameters_are_coloured_by_column():
+    params = pd.DataFrame({"lr": [1e-3, 3e-3], "fusion": ["gmu", "concat"], "head": ["softmax"] * 2}, index=["a", "b"])
+    figure = figures.hyperparameters(params)
+    shade = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(shade, [[0, 1, 0], [1, 0, 0]])
+    assert {"0.001", "0.003", "gmu", "concat", "softmax"} <= set(texts(figure))
+    with pytest.raises(ReportError, match="no parameters"):
+        figures.hyperparameters(pd.DataFrame())
+
+
+def test_confusions_count_every_patient_once_a_repeat():
+    table = predictions("m", n=60, repeats=3)
+    figure = figures.confusions(table, CLASSES, "m")
+    pooled = figure.axes[5]
+    assert pooled.get_title(loc="left") == "All, mean of 3 repeats"
+    assert len(figure.axes[0].texts) == 9
+    one = figures.confusions(table[table["repeat"] == 0], CLASSES, "m").axes[5]
+    assert sum(int(t.get_text()) for t in one.texts) == 60
+
+
+def test_best_epoch_is_marked():
+    ax = figures.learning_curves(histories()).axes[0]
+    first = histories().query("fold == 0")
+    assert ax.lines[2].get_xdata()[0] == first.loc[first["valid_loss"].idxmin(), "epoch"]
+
+
+def test_models_are_ordered_and_numbers_written():
+    table = out_of_fold(60)
+    scores = score_table(table, CLASSES, metrics=["macro_auc"], n_boot=20)
+    figure = figures.model_comparison(scores, references={"optimum": 0.95})
+    found = texts(figure)
+    best = scores["macro_auc"]["mean"].idxmax()
+    assert figure.axes[0].get_yticklabels()[0].get_text() == best
+    assert "optimum 0.95" in found and any(f"{scores['macro_auc']['mean'].max():.3f} [" in t for t in found)
+    with pytest.raises(ReportError, match="no metric 'dice'"):
+        figures.model_comparison(scores, metric="dice")
+
+
+def test_small_groups_are_named_not_plotted():
+    table = pd.DataFrame(
+        {"model": "m", "group": ["all", "few"], "n": [80, 4], "mean": [0.7, 1.0], "lo": [0.6, 1.0], "hi": [0.8, 1.0]}
+    )
+    figure = figures.by_presence(table)
+    assert " too few to say" in texts(figure)
+    assert len(figure.axes[0].collections[-1].get_offsets()) == 1
+
+
+def test_cohort_overview_shows_what_is_missing():
+    cohort = tiny_cohort(80, missing=0.3, genes=50)
+    figure = figures.cohort_overview(cohort)
+    cells = np.asarray(next(ax for ax in figure.axes if ax.images).images[0].get_array())
+    names = [t for t in texts(figure) if ": " in t]
+    rna = names.index("rna: 50 features")
+    assert (cells[rna] == 0).sum() == cohort.X["rna"].isna().all(axis=1).sum()
+    pack_years = names.index("ehr: pack_years")
+    assert (cells[pack_years] == 1).sum() == cohort.X[("ehr", "pack_years")].isna().sum()
+
+
+def test_slices_go_through_the_point():
+    crop = np.zeros((4, 5, 6))
+    crop[1, 2, 3] = 1
+    figure = figures.scan_slices(crop, at=(1, 2, 3), spacing=(3, 1, 1))
+    for ax, shape, (row, column) in zip(figure.axes, [(5, 6), (4, 6), (4, 5)], [(2, 3), (1, 3), (1, 2)], strict=True):
+        image = np.asarray(ax.images[0].get_array())
+        assert image.shape == shape and image[row, column] == 1 and image.sum() == 1
+    assert figure.axes[1].get_aspect() == 3  # z is three times as coarse
+    assert figure.axes[1].images[0].origin == "lower"  # the head is up
+
+
+def test_restorers_are_shown_with_what_was_measured(gallery):
+    figure = gallery["restoration_panel"]
+    images = [np.asarray(image.get_array()) for ax in figure.axes for image in ax.images]
+    assert len(images) >= 12 and all(image.shape == (40, 40) for image in images[:12])
+    for before, after, delta in zip(images[0:12:3], images[1:12:3], images[2:12:3], strict=True):
+        np.testing.assert_allclose(delta, after - before, atol=1e-3)
+    said = " ".join(texts(figure))
+    assert "SSIM to input 1.000" in said and "PSNR to reference" in said and "prediction shifts" in said
+    assert "not how good" in figure._supxlabel.get_text()
+    with pytest.raises(ReportError, match="no restorer"):
+        figures.restoration_panel(compare_restorers(Volume(np.zeros((2, 8, 8), np.float32), np.eye(4)), []))
+
+
+def test_site_effects_say_how_well_the_site_is_told(gallery):
+    figure = gallery["site_effects"]
+    said = [ax.get_title(loc="left") for ax in figure.axes]
+    assert said[0].startswith("before: site AUC") and said[1].startswith("after: site AUC")
+    assert float(said[0][-4:]) > float(said[1][-4:])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: figures.scan_slices(np.zeros((4, 4))), "not a volume"),
+        (lambda: figures.scan_slices(ball()[0], mask=np.ones((4, 4, 4))), "mask does not fit"),
+        (lambda: figures.scan_slices(ball()[0], at=(40, 0, 0)), "outside the scan"),
+        (lambda: figures.gradcam_montage(scans(), patients=["X"]), "none of these patients"),
+        (lambda: figures.learning_curve(pd.DataFrame()), "no learning curve"),
+        (lambda: figures.learning_curves(pd.DataFrame()), "no learning curves"),
+        (lambda: figures.paired_differences(pd.DataFrame()), "no model beside"),
+        (lambda: figures.by_presence(pd.DataFrame()), "no groups"),
+        (lambda: figures.gene_bars(pd.DataFrame()), "no genes"),
+        (lambda: figures.cv_vs_external(pd.DataFrame({"cv": [0.5]})), "nothing to compare"),
+    ],
+)
+def test_nothing_to_show_is_said(call, message):
+    with pytest.raises(ReportError, match=message):
+        call()
+
+
+def test_unknown_model():
+    with pytest.raises(DataError, match="no predictions of 'x'"):
+        figures.roc(out_of_fold(40), CLASSES, "x")
+
+
+def test_same_figure_twice():
+    table = out_of_fold(60)
+    bytes_ = []
+    for _ in range(2):
+        buffer = io.BytesIO()
+        figures.roc(table, CLASSES, "ridge").savefig(buffer, format="raw")
+        bytes_.append(buffer.getvalue())
+    assert bytes_[0] == bytes_[1]
+
+
+def test_a_stage_has_one_colour_under_every_target():
+    four = class_colours(["I", "II", "III", "IV"])
+    assert len(set(four.values())) == 4
+    for target in TARGETS.values():
+        colours = class_colours(target.classes)
+        assert len(set(colours.values())) == len(target.classes)
+        assert all(colours[name] == four[name] for name in colours if name in four)
+    mixed = class_colours(["I", "x", "y"])
+    assert mixed["I"] == four["I"] and len(set(mixed.values())) == 3
+
+
+def test_left_over_panels_are_hidden():
+    figure, axes = new_grid(4, columns=3, row=2.0, rest=0.5, panel=2.0)
+    assert axes.shape == (2, 3) and [ax.get_visible() for ax in axes.flat] == [True] * 4 + [False] * 2
+    assert tuple(figure.get_size_inches()) == (6.0, 4.5)

@@ -1,0 +1,78 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmfusion.evaluation import nested_cv
+from mmfusion.staging import StageClassifier
+from mmfusion.staging.report import explained
+from tests.cohorts import tiny_cohort
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return tiny_cohort()
+
+
+@pytest.fixture(scope="module")
+def result(cohort, tmp_path_factory):
+    model = StageClassifier("concat", n_genes=15, d=8, hidden=8, max_epochs=2, leak_probe=False)
+    out = tmp_path_factory.mktemp("work")
+    return nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=out, progress=False)
+
+
+def test_every_held_out_patient_meets_the_model_that_never_saw_it(cohort, result):
+    seen = [list(inputs.index) for _, inputs in explained.fold_models(result, cohort)]
+    assert sorted(p for patients in seen for p in patients) == sorted(cohort.X.index)
+    rows = result.predictions
+    for fold, patients in enumerate(seen):
+        assert set(patients) == set(rows.loc[rows["fold"] == fold, "patient_id"])
+
+
+def test_genes_over_folds(cohort, result):
+    genes = explained.fold_genes(result, cohort, n_patients=3, n_samples=5)
+    assert genes.n_patients == 6 and list(genes.sizes.columns) == list(result.classes)
+    assert set(genes.sizes.index) == set(genes.table.index) and 15 <= len(genes.sizes) <= 24
+    assert genes.sizes.sum(axis=1).is_monotonic_decreasing and list(genes.stability.index) == [10]
+    again = explained.fold_genes(result, cohort, n_patients=3, n_samples=5)
+    np.testing.assert_array_equal(genes.sizes, again.sizes)
+
+
+def test_genes_against_models_of_permuted_labels(cohort, result):
+    table = explained.genes_against_null(result, cohort, n_refits=2, n_patients=3, n_samples=5)
+    assert len(table) == 15 and table["observed"].is_monotonic_decreasing
+    assert (table["null_mean"] >= 0).all() and table["p"].between(1 / 3, 1).all()
+    again = explained.genes_against_null(result, cohort, n_refits=2, n_patients=3, n_samples=5)
+    pd.testing.assert_frame_equal(table, again)
+
+
+def test_modalities_over_folds_add_up(cohort, result):
+    attribution, left_out = explained.fold_modalities(result, cohort)
+    assert len(attribution.patients) == len(cohort) and set(left_out.index) == {"ct", "rna", "ehr"}
+    gained = attribution.values.sum(axis=1)
+    bases = {tuple(np.round(b, 6)) for b in attribution.output - gained}
+    assert len(bases) == 2  # the prior of each fold's training patients
+
+
+def test_a_second_look_at_another_cohort_says_so(result, tmp_path, monkeypatch):
+    monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path))
+    other = replace(tiny_cohort(seed=5), name="other")
+    table, scores, given = explained.fold_external(result, other)
+    assert set(table["fold"]) == {1, 2} and len(table) == 6 and given == []
+    assert np.isfinite(table[["cv", "external"]].to_numpy()).all()
+    assert 0 < scores.loc["external", ("macro_auc", "mean")] < 1
+    again, _, (line,) = explained.fold_external(result, replace(other, name="by another name"))
+    assert re.search(r"before, once on 20\d\d-", line)
+    pd.testing.assert_frame_equal(again, table)
+    assert "before, 2 times, first on 20" in explained.fold_external(result, other)[2][0]
+    assert explained.fold_external(result, replace(tiny_cohort(seed=6), name="other"))[2] == []
+
+
+def test_few_genes_are_explained_without_their_stability(tmp_path):
+    cohort = tiny_cohort(genes=8)
+    model = StageClassifier("concat", n_genes=8, d=8, hidden=8, max_epochs=1, leak_probe=False)
+    result = nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False)
+    genes = explained.fold_genes(result, cohort, n_patients=2, n_samples=2)
+    assert len(genes.sizes) <= 8 and genes.stability.empty

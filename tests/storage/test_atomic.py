@@ -1,0 +1,94 @@
+"""What is written atomically is there whole or not at all, and nothing is left beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from mmfusion.storage.atomic import atomic_file, atomic_folder
+
+
+def listing(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+
+
+def test_a_file_takes_the_place_of_the_old_one(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    for text in ("first", "second"):
+        with atomic_file(path) as draft:
+            assert draft.suffix == ".csv" and draft.name.startswith(".")
+            draft.write_text(text)
+        assert path.read_text() == text
+    assert listing(tmp_path) == ["new", "new/table.csv"]
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file(tmp_path, failure):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(type(failure)), atomic_file(path) as draft:
+        draft.write_text("ne")
+        raise failure
+    assert path.read_text() == "old"
+    assert listing(tmp_path) == ["table.csv"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "table.csv"):
+        pass
+    assert not listing(tmp_path)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_takes_the_place_of_nothing_or_of_an_empty_one(tmp_path, there):
+    if there:
+        (tmp_path / "model").mkdir()
+    with atomic_folder(tmp_path / "model") as draft:
+        (draft / "a").write_text("1")
+    assert listing(tmp_path) == ["model", "model/a"]
+
+
+def test_a_folder_that_holds_something_is_replaced_on_demand_only(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    with pytest.raises(OSError, match="not empty"), atomic_folder(tmp_path / "model") as draft:
+        (draft / "a").touch()
+    assert listing(tmp_path) == ["model", "model/old"]
+    with atomic_folder(tmp_path / "model", replace=True) as draft:
+        (draft / "a").touch()
+    assert listing(tmp_path) == ["model", "model/a"]
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_folder(tmp_path, failure):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    with pytest.raises(type(failure)), atomic_folder(tmp_path / "model", replace=True) as draft:
+        (draft / "a").touch()
+        raise failure
+    assert listing(tmp_path) == ["model", "model/old"]
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_while_changing_places_leaves_the_old_folder(tmp_path, monkeypatch, failure):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    rename = Path.rename
+
+    def fail(source, target):
+        if (source / "a").exists():
+            raise failure
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(type(failure)), atomic_folder(tmp_path / "model", replace=True) as draft:
+        (draft / "a").touch()
+    assert listing(tmp_path) == ["model", "model/old"]
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path):
+    with atomic_folder(tmp_path / "model") as draft, atomic_file(draft / "a") as file:
+        file.touch()
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "a").touch()
+    for name in ("", "a"):
+        assert (tmp_path / "model" / name).stat().st_mode == (tmp_path / "plain" / name).stat().st_mode
