@@ -46,7 +46,10 @@ def crops(scan: Path, scratch: Path) -> None:
         archive.extractall(folder)
     time.sleep(0.1)  # younger files are not trusted to stay as they are
     print(f"{'crop of 96^3 at 1 mm':24} {'cold, ms':>10} {'warm, ms':>10} {'ratio':>8}")
-    for name, path in (("ZIP", scan), (f"folder of {sum(p.is_file() for p in folder.rglob('*'))} files", folder)):
+    for name, path in (
+        ("ZIP", scan),
+        (f"folder of {sum(p.is_file() for p in folder.rglob('*'))} files", folder),
+    ):
 
         def crop(path: Path = path) -> np.ndarray:
             return standard_crop(path, SEED, 96, 1.0)

@@ -19,7 +19,12 @@ from torch_geometric.nn import GATv2Conv
 from mmfusion.nn.layers.gatv2 import RegularGATv2
 
 FEATURES, CHANNELS, HEADS, K = 9, 16, 2, 10
-CASES = [(2000, 16, False), (2000, 16, True), (500, 16, True), (200, 32, True)]  # genes, patients, edge weights
+CASES = [
+    (2000, 16, False),
+    (2000, 16, True),
+    (500, 16, True),
+    (200, 32, True),
+]  # genes, patients, edge weights
 RUNS = 9
 
 
@@ -32,7 +37,9 @@ def pair(genes: int, patients: int, *, weighted: bool, dtype: torch.dtype) -> tu
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        theirs = GATv2Conv(FEATURES, CHANNELS, HEADS, add_self_loops=False, edge_dim=1 if weighted else None).to(dtype)
+        theirs = GATv2Conv(
+            FEATURES, CHANNELS, HEADS, add_self_loops=False, edge_dim=1 if weighted else None
+        ).to(dtype)
         ours = RegularGATv2(edges, weight, genes, FEATURES, CHANNELS, HEADS).to(dtype)
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(patients, genes, FEATURES, generator=generator, dtype=dtype, requires_grad=True)
@@ -70,7 +77,10 @@ def main() -> None:
         times = [(seconds(theirs), seconds(ours)) for _ in range(RUNS)]
         a, b = (statistics.median(column) * 1e3 for column in zip(*times, strict=True))
         flag = "yes" if weighted else "no"
-        print(f"| {genes} | {patients} | {flag} | {a:.1f} | {b:.1f} | {a / b:.2f} | {difference:.1e} |", flush=True)
+        print(
+            f"| {genes} | {patients} | {flag} | {a:.1f} | {b:.1f} | {a / b:.2f} | {difference:.1e} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

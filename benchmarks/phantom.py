@@ -26,7 +26,9 @@ def evaluate(
     return mf.nested_cv(model, cohort, outer=5, out=folder, **options)
 
 
-def top_genes(result: mf.evaluation.NestedResult, cohort: mf.Cohort, n: int = 10, patients: int = 10) -> pd.Series:
+def top_genes(
+    result: mf.evaluation.NestedResult, cohort: mf.Cohort, n: int = 10, patients: int = 10
+) -> pd.Series:
     """Mean |SHAP| of held-out patients, each explained by the model of the fold that left them out."""
     sizes = []
     for (repeat, fold), bundle in result.bundles().items():
@@ -50,7 +52,9 @@ def planted(args: argparse.Namespace, model: mf.StageClassifier) -> None:
         cohort, optimum = mf.phantom(args.n, seed, missing=args.missing)
         best = optimum["macro_auc"]
         with tempfile.TemporaryDirectory() as folder:
-            result = evaluate(cohort, model, Path(folder), fusions=args.fusions, singles=True, random_state=seed)
+            result = evaluate(
+                cohort, model, Path(folder), fusions=args.fusions, singles=True, random_state=seed
+            )
             genes = top_genes(result, cohort)
         auc = result.scores["macro_auc"]["mean"]
         singles = auc[[m for m in auc.index if m.endswith(" only")]]
@@ -97,7 +101,9 @@ def missing(args: argparse.Namespace, model: mf.StageClassifier) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["planted", "null", "missing"])
     parser.add_argument("--n", type=int, default=400)
     parser.add_argument("--missing", type=float, default=0.1)

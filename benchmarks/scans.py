@@ -90,7 +90,9 @@ def main() -> None:
     seed = np.array(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(arguments.archive) as archive:
         archive.extractall(scratch)
-        print("| from | result | MONAI, s | ours, s | ratio | our peak memory / decoded |\n|---|---|---|---|---|---|")
+        print(
+            "| from | result | MONAI, s | ours, s | ratio | our peak memory / decoded |\n|---|---|---|---|---|---|"
+        )
         for path in (Path(scratch), arguments.archive):
             steps = {
                 f"{SIDE} mm crop": (lambda p=path: monai_crop(p, seed), lambda p=path: our_crop(p, seed)),
@@ -103,7 +105,10 @@ def main() -> None:
                 times = [(seconds(theirs), seconds(ours)) for _ in range(arguments.runs)]
                 a, b = (statistics.median(column) for column in zip(*times, strict=True))
                 kind = "ZIP" if path.suffix == ".zip" else "folder"
-                print(f"| {kind} | {name} | {a:.2f} | {b:.3f} | {a / b:.1f} | {held / decoded:.2f} |", flush=True)
+                print(
+                    f"| {kind} | {name} | {a:.2f} | {b:.3f} | {a / b:.1f} | {held / decoded:.2f} |",
+                    flush=True,
+                )
         print(f"apart: {apart(monai_whole(arguments.archive), read(arguments.archive), seed)}")
 
 

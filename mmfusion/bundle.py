@@ -21,7 +21,15 @@ ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
 _SUMS = "checksums.json"
 _AGAIN = "save the model again"
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, OSError)  # said by readers
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OSError,
+)  # said by readers
 
 
 def write_bundle(
@@ -71,7 +79,9 @@ def write_bundle(
             checksums = {name: _sha256(draft / name) for name in _FILES}
             (draft / _SUMS).write_text(json.dumps(checksums, indent=1))
     except OSError as error:
-        raise BundleError("could not be written", file=folder, got=error.strerror, hint="free some space") from error
+        raise BundleError(
+            "could not be written", file=folder, got=error.strerror, hint="free some space"
+        ) from error
     return folder
 
 
@@ -88,7 +98,9 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
 
     folder = Path(folder)
     if not (folder / "config.json").is_file() or not (folder / _SUMS).is_file():
-        raise BundleError("no saved model here", file=folder, expected=f"a folder with config.json and {_SUMS}")
+        raise BundleError(
+            "no saved model here", file=folder, expected=f"a folder with config.json and {_SUMS}"
+        )
     body = _read_json(folder / "config.json")
     if _format(body) > FORMAT:  # whose files need not be those of this release
         raise BundleError(
@@ -120,7 +132,9 @@ def load(folder: str | Path) -> object:
     """
     estimator, state, tensors = read_bundle(folder)
     if estimator not in tuple(ESTIMATORS):
-        raise BundleError("holds an unknown kind of model", file=folder, got=estimator, expected=", ".join(ESTIMATORS))
+        raise BundleError(
+            "holds an unknown kind of model", file=folder, got=estimator, expected=", ".join(ESTIMATORS)
+        )
     return getattr(import_module(ESTIMATORS[estimator]), estimator).from_bundle(state, tensors)
 
 
@@ -169,7 +183,9 @@ def _read_json(path: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError("is not JSON: edited or damaged", file=path, got=error, hint=_AGAIN) from error
     if not isinstance(value, dict):
-        raise BundleError("is not a JSON object: edited or damaged", file=path, got=type(value).__name__, hint=_AGAIN)
+        raise BundleError(
+            "is not a JSON object: edited or damaged", file=path, got=type(value).__name__, hint=_AGAIN
+        )
     return value
 
 

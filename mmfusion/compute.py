@@ -63,11 +63,16 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
         with parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
             yield n_jobs
     elif where == "dask" or where.startswith(("tcp://", "tls://", "slurm")):
-        with _dask_client(where, n_jobs) as client, parallel_config(backend="dask", wait_for_workers_timeout=600):
+        with (
+            _dask_client(where, n_jobs) as client,
+            parallel_config(backend="dask", wait_for_workers_timeout=600),
+        ):
             yield sum(client.nthreads().values()) or n_jobs
     else:
         raise MMFusionError(
-            "unknown place to compute", got=where, expected="serial, loky, auto, dask, tcp://host:port or slurm[:QUEUE]"
+            "unknown place to compute",
+            got=where,
+            expected="serial, loky, auto, dask, tcp://host:port or slurm[:QUEUE]",
         )
 
 
@@ -139,7 +144,9 @@ def run(
         bar = tqdm(total=len(tasks), desc=description, disable=not progress or len(tasks) < 2, leave=False)
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "A worker stopped", UserWarning)  # loky replaces it; nothing is lost
+                warnings.filterwarnings(
+                    "ignore", "A worker stopped", UserWarning
+                )  # loky replaces it; nothing is lost
                 for result in parallel(calls):
                     bar.update()
                     yield result

@@ -59,7 +59,10 @@ class WeightFile:
 def _known() -> dict[str, WeightFile]:
     jobs = [f"{job}_{cells}" for cells in ("cyto3", "cyto2", "nuclei") for job in _JOBS]
     jobs += [
-        f"{job}_{loss}_{cells}" for cells in ("cyto2", "nuclei") for job in _JOBS for loss in ("per", "seg", "rec")
+        f"{job}_{loss}_{cells}"
+        for cells in ("cyto2", "nuclei")
+        for job in _JOBS
+        for loss in ("per", "seg", "rec")
     ]
     cellpose = {
         name: WeightFile(
@@ -91,7 +94,9 @@ def _known() -> dict[str, WeightFile]:
 KNOWN: Mapping[str, WeightFile] = MappingProxyType(_known())
 
 
-def find(name: str | Path, path: str | Path | None = None, *, download: bool = True, progress: bool = True) -> Path:
+def find(
+    name: str | Path, path: str | Path | None = None, *, download: bool = True, progress: bool = True
+) -> Path:
     """The file of weights called `name`, on this machine.
 
     Looked for, in this order: `path`; the folder $MMFUSION_WEIGHTS; where the file's own package keeps it; the folder
@@ -118,7 +123,9 @@ def find(name: str | Path, path: str | Path | None = None, *, download: bool = T
     if path is not None or (str(name) not in KNOWN and Path(name).is_file()):
         return _given(Path(path if path is not None else name))
     if str(name) not in KNOWN:
-        raise WeightsUnavailable("no such weights", got=str(name), expected=f"a file, or one of {', '.join(KNOWN)}")
+        raise WeightsUnavailable(
+            "no such weights", got=str(name), expected=f"a file, or one of {', '.join(KNOWN)}"
+        )
     known = KNOWN[str(name)]
     here = _locate(known)
     if here is None:
@@ -195,7 +202,12 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
             _check_scheme(known, answer.url)  # it may have been sent on
             size = int(answer.headers.get("Content-Length") or 0)
             bar = tqdm(
-                total=size or None, desc=known.file, unit="B", unit_scale=True, disable=not progress, leave=False
+                total=size or None,
+                desc=known.file,
+                unit="B",
+                unit_scale=True,
+                disable=not progress,
+                leave=False,
             )
             with draft.open("wb") as out, bar:
                 while block := answer.read(_CHUNK):

@@ -41,7 +41,9 @@ def main() -> int:
         if notebook.is_file() and notebook.read_text(encoding="utf-8") == text:
             continue
         if check:
-            wrong.append(f"{notebook.name} is not what notebooks/py/{source.name} makes, stripped: run make notebooks")
+            wrong.append(
+                f"{notebook.name} is not what notebooks/py/{source.name} makes, stripped: run make notebooks"
+            )
         else:
             notebook.write_text(text, encoding="utf-8")
             sys.stdout.write(f"{notebook}\n")

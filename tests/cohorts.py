@@ -8,7 +8,9 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 
 
-def tiny_cohort(n: int = 60, seed: int = 0, *, missing: float = 0.2, signal: float = 1.5, genes: int = 24) -> Cohort:
+def tiny_cohort(
+    n: int = 60, seed: int = 0, *, missing: float = 0.2, signal: float = 1.5, genes: int = 24
+) -> Cohort:
     """EHR, RNA (log) and CT features; stage I, II or III by a score seen in one column of each."""
     rng = np.random.default_rng(seed)
     ids = pd.Index([f"P{1000 * seed + i:03d}" for i in range(n)], name="patient_id")

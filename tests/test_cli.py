@@ -92,7 +92,10 @@ def test_the_rule_for_empty_cells_is_in_the_help(capsys):
 def test_report_writes_report_and_index_and_compare_reads_them(make_notebook, here, capsys):  # noqa: F811
     make_notebook("10_tiny", METRICS)
     for folds in ("3", "4"):
-        assert main(["report", "tiny", "-p", f"n_folds={folds}", "-p", "cohort=a=b", "-o", f"reports/r{folds}"]) == 0
+        assert (
+            main(["report", "tiny", "-p", f"n_folds={folds}", "-p", "cohort=a=b", "-o", f"reports/r{folds}"])
+            == 0
+        )
     assert "reports/r4/report.html\nindex: reports/index.html\n" in capsys.readouterr().out
     assert "4 folds" in (here / "reports" / "index.html").read_text()
     assert main(["compare", "reports/r3", "reports/r4", "-o", "changes.html"]) == 0
@@ -193,7 +196,9 @@ def test_validate_tells_of_scans_without_seeds_and_of_labels(demo, tmp_path, cap
     assert f"note: {n} of {n} scans have no seed: give a table patient_id, seed_x" in capsys.readouterr().out
     pd.read_csv(copy / "labels.csv").assign(stage="").to_csv(copy / "labels.csv", index=False)
     assert main(["validate", str(copy / "manifest.csv"), "--no-scans"]) == 1
-    assert "problem: nobody has a label (stage3_ajcc7): give a column stage, pStage" in capsys.readouterr().out
+    assert (
+        "problem: nobody has a label (stage3_ajcc7): give a column stage, pStage" in capsys.readouterr().out
+    )
 
 
 def test_validate_names_a_patient_once(demo, tmp_path, capsys):
@@ -258,7 +263,15 @@ def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
 
     table = tmp_path / "predictions.csv"
     status = main(
-        ["predict", "--model", str(tmp_path / "model"), "--manifest", str(demo / "manifest.csv"), "-o", str(table)]
+        [
+            "predict",
+            "--model",
+            str(tmp_path / "model"),
+            "--manifest",
+            str(demo / "manifest.csv"),
+            "-o",
+            str(table),
+        ]
     )
     read = pd.read_csv(table, keep_default_na=False)
     assert list(read["patient_id"]) == list(cohort.table.index)
@@ -281,7 +294,16 @@ def test_features_are_written_and_what_failed_is_listed(demo, tmp_path, capsys, 
     table.iloc[1, 1] = "absent.nii.gz"
     table.to_csv(tmp_path / "seeds.csv", index=False)
     out = tmp_path / "deep.csv"
-    command = ["features", str(tmp_path / "seeds.csv"), "--root", str(demo), "-o", str(out), "--random-weights", "7"]
+    command = [
+        "features",
+        str(tmp_path / "seeds.csv"),
+        "--root",
+        str(demo),
+        "-o",
+        str(out),
+        "--random-weights",
+        "7",
+    ]
     assert main([*command, "--n-jobs", "1"]) == 1
     text = capsys.readouterr()
     assert f"not encoded: patient {table['patient_id'].iloc[1]}, file" in text.err

@@ -33,7 +33,9 @@ def _die_once(flag, x):
 
 @pytest.mark.parametrize("where", ["serial", "loky"])
 def test_same_results_on_one_thread_wherever_it_runs(where):
-    results = sorted(compute.run(_threads_and_square, [(i,) for i in range(4)], where=where, n_jobs=2, progress=False))
+    results = sorted(
+        compute.run(_threads_and_square, [(i,) for i in range(4)], where=where, n_jobs=2, progress=False)
+    )
     assert results == [(1, i * i) for i in range(4)]
 
 

@@ -7,7 +7,9 @@ def test_says_where_what_and_what_to_do():
     error = DataError(
         "not a number", patient="P1", file="ehr.csv", column="age", expected="years", got="'x'", hint="fix it"
     )
-    assert str(error) == "patient P1, file ehr.csv, column age: not a number (expected years; got 'x') -> fix it"
+    assert (
+        str(error) == "patient P1, file ehr.csv, column age: not a number (expected years; got 'x') -> fix it"
+    )
 
 
 def test_survives_a_process_boundary():

@@ -37,7 +37,9 @@ print("loaded", [m for m in {HEAVY} if m in sys.modules])
 
 
 def test_unknown_attributes_are_errors():
-    assert "no attribute" in python("import mmfusion\ntry: mmfusion.nonsense\nexcept AttributeError as e: print(e)")
+    assert "no attribute" in python(
+        "import mmfusion\ntry: mmfusion.nonsense\nexcept AttributeError as e: print(e)"
+    )
 
 
 def test_import_leaves_global_state_alone():
@@ -58,6 +60,8 @@ print(flags == (torch.get_num_threads(), torch.get_float32_matmul_precision(), t
 
 def test_rooms_import_only_from_those_above():
     command = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
     assert done.returncode == 0, done.stdout
     assert "0 broken" in done.stdout

@@ -12,7 +12,15 @@ from mmfusion.reports import list_notebooks, notebook_parameters, run_report
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"n_patients": 48, "n_training": 48, "outer": 2, "inner": 2, "trials": 1, "max_epochs": 2, "n_jobs": 1}
+SMALL = {
+    "n_patients": 48,
+    "n_training": 48,
+    "outer": 2,
+    "inner": 2,
+    "trials": 1,
+    "max_epochs": 2,
+    "n_jobs": 1,
+}
 OWN = {
     "20_stage_fusion": {"fusions": "late", "external": "demo", "n_explained": 2, "n_null": 2},
     "50_predict_patient": {"n_patients": 2},
@@ -24,7 +32,13 @@ def test_restoration_is_judged_by_what_it_does_to_a_prediction(tmp_path: Path):
     cohort, _ = mf.phantom(24, 5, missing=0.0, n_genes=40, root=tmp_path / "phantom")
     model = mf.StageClassifier(modalities=["ct"], max_epochs=1, n_members=1, leak_probe=False, crop_side=16)
     model.fit(cohort.X, cohort.y).save(tmp_path / "model")
-    given = {"model": str(tmp_path / "model"), "n_scans": 2, "n_shown": 1, "restorers": "nlm", "n_compared": 12}
+    given = {
+        "model": str(tmp_path / "model"),
+        "n_scans": 2,
+        "n_shown": 1,
+        "restorers": "nlm",
+        "n_compared": 12,
+    }
     out = run_report("scans", given, tmp_path / "report", progress=False)
     rows = json.loads((out / "metrics.json").read_text())["restoration"]
     assert rows["input"]["shift"] == 0 and 0 < rows["nlm"]["shift"] < 1
@@ -42,7 +56,10 @@ def test_a_notebook_runs_quietly_on_the_demo_cohort(notebook: Path, tmp_path: Pa
     out = run_report(notebook, given, tmp_path / "report", progress=False)
     if "save_model" in known:
         cohort = mf.load_cohort("demo")
-        assert mf.load(tmp_path / "model").predict_proba(cohort.X[:2]).shape == (2, len(cohort.y.cat.categories))
+        assert mf.load(tmp_path / "model").predict_proba(cohort.X[:2]).shape == (
+            2,
+            len(cohort.y.cat.categories),
+        )
     metrics = json.loads((out / "metrics.json").read_text())
     assert {"cohort", "target", "n", "headline"} <= set(metrics)
     cells = json.loads((out / "notebook.ipynb").read_text())["cells"]

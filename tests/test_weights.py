@@ -62,7 +62,9 @@ def serve(tmp_path, monkeypatch):
     def start(handler=None):
         (tmp_path / "www").mkdir(exist_ok=True)
         (tmp_path / "www" / "tiny.pt").write_bytes(BODY)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler or partial(_Quiet, directory=str(tmp_path / "www")))
+        server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), handler or partial(_Quiet, directory=str(tmp_path / "www"))
+        )
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         monkeypatch.setattr(weights, "_SCHEMES", ("http",))
@@ -119,7 +121,9 @@ def test_a_download_that_breaks_off_leaves_nothing(machine, know, serve):
     assert list((machine / "cache" / "weights").iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/tiny.pt", "file:///etc/hostname", "ftp://127.0.0.1/tiny.pt"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/tiny.pt", "file:///etc/hostname", "ftp://127.0.0.1/tiny.pt"]
+)
 def test_only_https(know, url):
     know(url=url)
     with pytest.raises(WeightsUnavailable, match="not over https"):

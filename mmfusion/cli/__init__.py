@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = build_parser().parse_args(_joined(list(sys.argv[1:] if argv is None else argv)))
     logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s", stream=sys.stderr
+        level=logging.INFO if arguments.verbose else logging.ERROR,
+        format="%(name)s: %(message)s",
+        stream=sys.stderr,
     )
     before = signal.signal(signal.SIGTERM, _terminate)
     try:

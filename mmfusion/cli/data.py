@@ -97,7 +97,11 @@ def validate(arguments: Namespace) -> int:
         sys.stdout.write(f"note: {note}\n")
     problems = [] if arguments.no_scans else _unreadable(cohort)
     if not len(cohort):
-        why = "none of the stages has a class there" if cohort.stage.notna().any() else f"give a column {ACCEPTED}"
+        why = (
+            "none of the stages has a class there"
+            if cohort.stage.notna().any()
+            else f"give a column {ACCEPTED}"
+        )
         problems.append(f"nobody has a label ({cohort.target}): {why}")
     else:
         try:

@@ -40,7 +40,10 @@ def _machine() -> Iterator[tuple[str, str]]:
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
         yield (OK if memory >= 4 else NOTE), f"{memory:.1f} GiB of memory"
-    yield NOTE, f"GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none; none is needed'}"
+    yield (
+        NOTE,
+        f"GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none; none is needed'}",
+    )
 
 
 def _folders() -> Iterator[tuple[str, str]]:
@@ -73,7 +76,9 @@ def _kernel() -> Iterator[tuple[str, str]]:
 
     with tempfile.TemporaryDirectory() as folder:
         notebook = Path(folder, "probe.ipynb")
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import mmfusion")]), notebook)
+        nbformat.write(
+            nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import mmfusion")]), notebook
+        )
         try:
             execute(notebook, Path(folder, "out.ipynb"), {}, progress=False)
             yield OK, "a notebook runs and imports mmfusion"

@@ -24,7 +24,9 @@ def features(arguments: Namespace) -> int:
     out = result.write(arguments.out)
     done, total = len(result.features), len(result.features) + len(result.failures)
     if arguments.random_weights is not None:
-        sys.stdout.write(f"RANDOM WEIGHTS, seed {arguments.random_weights}: a control, no foundation features\n")
+        sys.stdout.write(
+            f"RANDOM WEIGHTS, seed {arguments.random_weights}: a control, no foundation features\n"
+        )
     sys.stdout.write(f"{done} of {total} scans encoded: {out}\n")
     sys.stdout.write("next: list it in the manifest with role features and modality ct\n")
     return 1 if len(result.failures) else 0

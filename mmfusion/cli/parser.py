@@ -63,10 +63,16 @@ def _init(commands) -> None:
         commands, "init", "data:init", "make a manifest from your own folders, and say what did not match, and why",
         "  mmfusion init my_data/\n  mmfusion init my_data/ --rna-unit tpm",
     )  # fmt: skip
-    p.add_argument("folder", type=Path, help="holds scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV)")
+    p.add_argument(
+        "folder", type=Path, help="holds scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV)"
+    )
     p.add_argument("--dataset", help="name of the data set; default the folder's")
-    p.add_argument("--rna-unit", metavar="UNIT", help="counts, tpm, fpkm, log or zscore, where numbers do not tell")
-    p.add_argument("--overwrite", action="store_true", help="replace a manifest, and what was set by hand in it")
+    p.add_argument(
+        "--rna-unit", metavar="UNIT", help="counts, tpm, fpkm, log or zscore, where numbers do not tell"
+    )
+    p.add_argument(
+        "--overwrite", action="store_true", help="replace a manifest, and what was set by hand in it"
+    )
 
 
 def _validate(commands) -> None:
@@ -78,7 +84,9 @@ def _validate(commands) -> None:
     p.add_argument("--root", type=Path, help="folder that its paths start from; default the manifest's own")
     p.add_argument("--target", help="named target, such as stage3_ajcc7, stage2")
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
-    p.add_argument("--rehash", action="store_true", help="first accept changed files: rewrite their hashes, no more")
+    p.add_argument(
+        "--rehash", action="store_true", help="first accept changed files: rewrite their hashes, no more"
+    )
 
 
 def _features(commands) -> None:
@@ -89,7 +97,9 @@ def _features(commands) -> None:
         "  mmfusion features demo -o control.csv --random-weights 0\n\n"
         "Writes 4096 columns a patient. Scans encoded before are not encoded again; one that fails is listed.",
     )  # fmt: skip
-    p.add_argument("source", help="a manifest or the name of a known cohort; or fmcib's table: image_path, coordX, ...")
+    p.add_argument(
+        "source", help="a manifest or the name of a known cohort; or fmcib's table: image_path, coordX, ..."
+    )
     p.add_argument("-o", "--out", type=Path, required=True, metavar="CSV", help=".csv, .csv.gz or .parquet")
     p.add_argument("--root", type=Path, help="folder that its paths start from; default the manifest's own")
     p.add_argument(
@@ -112,10 +122,18 @@ def _report(commands) -> None:
         "A failed run is never left standing as a report. The same command again resumes what was interrupted.",
     )  # fmt: skip
     p.add_argument("notebook", nargs="?", help="stage_fusion, 20_stage_fusion or a path")
-    p.add_argument("-p", "--parameter", action="append", default=[], metavar="KEY=VALUE", help="as often as needed")
-    p.add_argument("-o", "--out", type=Path, metavar="DIR", help="the report's folder; default reports/NOTEBOOK")
-    p.add_argument("--batch", type=Path, metavar="CSV", help="a row a run: columns are parameters, and `name`")
-    p.add_argument("--parameters", action="store_true", help="list the notebook's parameters, and the named targets")
+    p.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="KEY=VALUE", help="as often as needed"
+    )
+    p.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="the report's folder; default reports/NOTEBOOK"
+    )
+    p.add_argument(
+        "--batch", type=Path, metavar="CSV", help="a row a run: columns are parameters, and `name`"
+    )
+    p.add_argument(
+        "--parameters", action="store_true", help="list the notebook's parameters, and the named targets"
+    )
 
 
 def _predict(commands) -> None:
@@ -130,8 +148,12 @@ def _predict(commands) -> None:
     p.add_argument("--rna", type=Path, help="gene expression (CSV, TSV)")
     p.add_argument("--ehr", type=Path, help="health record (CSV, TSV)")
     p.add_argument("--patient", metavar="ID", help="who, in tables of several")
-    p.add_argument("--seed", type=_point, metavar="X,Y,Z", help="a point in the tumour, LPS mm; else the whole lungs")
-    p.add_argument("--series", metavar="UID", help="which series of --ct: a UID, part of a description, thinnest, ...")
+    p.add_argument(
+        "--seed", type=_point, metavar="X,Y,Z", help="a point in the tumour, LPS mm; else the whole lungs"
+    )
+    p.add_argument(
+        "--series", metavar="UID", help="which series of --ct: a UID, part of a description, thinnest, ..."
+    )
     p.add_argument("--rna-unit", metavar="UNIT", help="unit of --rna; default the model's")
     p.add_argument("--site", help="where the patient was examined, for a model that harmonises by site")
     p.add_argument("--json", action="store_true", help="print JSON")

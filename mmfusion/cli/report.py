@@ -53,7 +53,9 @@ def _list_notebooks() -> int:
         raise ReportError("no notebooks found", hint="set MMFUSION_NOTEBOOKS to their folder")
     width = max(len(p.stem) for p in notebooks)
     lines = [f"{p.stem:<{width}}  {title_of(read_notebook(p), '')}" for p in notebooks]
-    sys.stdout.write("\n".join([*lines, "", "mmfusion report NAME --parameters lists a notebook's parameters.\n"]))
+    sys.stdout.write(
+        "\n".join([*lines, "", "mmfusion report NAME --parameters lists a notebook's parameters.\n"])
+    )
     return 0
 
 

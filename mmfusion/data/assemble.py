@@ -20,7 +20,12 @@ SEED_HEADERS = {f"{head}{axis}": name for head in ("seed ", "coord") for axis, n
 
 
 def assemble(
-    manifest: pd.DataFrame, root: Path, target: str | None = None, *, edition: int = 7, allow_leaky: bool = False
+    manifest: pd.DataFrame,
+    root: Path,
+    target: str | None = None,
+    *,
+    edition: int = 7,
+    allow_leaky: bool = False,
 ) -> Cohort:
     """Read the files of one data set.
 
@@ -55,10 +60,14 @@ def assemble(
     for row in sorted(rows, key=lambda r: r.role in SCAN_ROLES):
         reader.read(row)
     patients = reader.patients(rows)
-    blocks = {m: pd.concat([p.reindex(patients) for p in parts], axis=1) for m, parts in reader.blocks().items()}
+    blocks = {
+        m: pd.concat([p.reindex(patients) for p in parts], axis=1) for m, parts in reader.blocks().items()
+    }
     stage = reader.stage.reindex(patients)
     if target is None:
-        target = "stage4_ajcc7" if (stage.map(TARGETS["stage4_ajcc7"].mapping) == "IV").any() else "stage3_ajcc7"
+        target = (
+            "stage4_ajcc7" if (stage.map(TARGETS["stage4_ajcc7"].mapping) == "IV").any() else "stage3_ajcc7"
+        )
     site = blocks.get(META, pd.DataFrame(index=patients)).reindex(columns=["site"])
     return Cohort(
         name=manifest["dataset"].iloc[0],
@@ -82,7 +91,9 @@ class _Reader:
 
     def __init__(self, root: Path, edition: int, *, allow_leaky: bool) -> None:
         self.root, self.edition, self.allow_leaky = root, edition, allow_leaky
-        self.parts: dict[tuple[str, str], list[pd.DataFrame]] = {}  # (modality, what): tables one below another
+        self.parts: dict[
+            tuple[str, str], list[pd.DataFrame]
+        ] = {}  # (modality, what): tables one below another
         self.stage = pd.Series(dtype="str")
         self.units: dict[str, str] = {}
         self.notes: list[str] = []
@@ -118,7 +129,9 @@ class _Reader:
         if row.modality == "ehr":
             table = read_ehr_table(path, patient, allow_leaky=self.allow_leaky)
             if table.left_out:
-                self.notes.append(f"{row.path}: tell the stage or come after it, left out: {', '.join(table.left_out)}")
+                self.notes.append(
+                    f"{row.path}: tell the stage or come after it, left out: {', '.join(table.left_out)}"
+                )
             if not table.meta.empty:
                 self._add(META, "features", table.meta)
             return table.features
@@ -136,7 +149,9 @@ class _Reader:
             joined = pd.concat(frames)
             if joined.index.has_duplicates:
                 patient = joined.index[joined.index.duplicated()][0]
-                raise DataError(f"two tables give {modality} {what}", patient=patient, hint="keep one row per patient")
+                raise DataError(
+                    f"two tables give {modality} {what}", patient=patient, hint="keep one row per patient"
+                )
             blocks.setdefault(modality, []).append(joined)
         if self.sites and not any("site" in f for f in blocks.get(META, [])):
             blocks.setdefault(META, []).append(pd.DataFrame({"site": pd.Series(self.sites, dtype="str")}))
@@ -146,16 +161,25 @@ class _Reader:
 
     def patients(self, rows: list) -> pd.Index:
         """Every patient of a table; those of scans must be among them, if there are tables."""
-        tables = [f.index for (_, what), frames in self.parts.items() if what in {"features", "seeds"} for f in frames]
+        tables = [
+            f.index
+            for (_, what), frames in self.parts.items()
+            if what in {"features", "seeds"}
+            for f in frames
+        ]
         scans = pd.Index([r.patient_id for r in rows if r.role in SCAN_ROLES])
         named = [r.patient_id for r in rows if r.patient_id and r.role not in SCAN_ROLES]
         known = pd.Index(
-            pd.unique(pd.Series([*self.stage.index, *(p for index in tables for p in index), *named], dtype="str"))
+            pd.unique(
+                pd.Series([*self.stage.index, *(p for index in tables for p in index), *named], dtype="str")
+            )
         )
         strangers = scans.difference(known)
         if len(known) and len(strangers):
             hint = "add the patient to the labels (the stage may stay empty), or correct the id"
-            raise ManifestError("a scan's patient is in no table", patient=", ".join(strangers[:5]), hint=hint)
+            raise ManifestError(
+                "a scan's patient is in no table", patient=", ".join(strangers[:5]), hint=hint
+            )
         return (known if len(known) else scans.unique()).rename("patient_id")
 
 
@@ -164,11 +188,15 @@ def _labels(path: Path, edition: int) -> pd.Series:
     table = read_table(path)
     ids = id_column(table)
     if ids is None:
-        raise DataError("no column of patient ids", file=path, expected="patient_id", got=", ".join(table.columns[:5]))
+        raise DataError(
+            "no column of patient ids", file=path, expected="patient_id", got=", ".join(table.columns[:5])
+        )
     table = by_patient(table, ids, path)
     columns = stage_columns(table)
     if not columns:
-        raise DataError("no stage", file=path, expected=f"a column {ACCEPTED}", got=", ".join(table.columns[:5]))
+        raise DataError(
+            "no stage", file=path, expected=f"a column {ACCEPTED}", got=", ".join(table.columns[:5])
+        )
     cells = table[columns].apply(clean_cells)
     return cells.apply(lambda row: _stage(row, edition, path), axis=1).astype("str")
 
@@ -193,5 +221,7 @@ def _seeds(path: Path, patient: str | None) -> pd.DataFrame:
     table = read_features(path, patient).rename(columns=lambda c: SEED_HEADERS.get(header_key(c), c))
     absent = [c for c in SEED if c not in table]
     if absent:
-        raise DataError("not seed points", file=path, column=", ".join(absent), expected=f"{', '.join(SEED)} in LPS mm")
+        raise DataError(
+            "not seed points", file=path, column=", ".join(absent), expected=f"{', '.join(SEED)} in LPS mm"
+        )
     return table[list(SEED)].apply(lambda c: to_numbers(c, c.name, path))

@@ -91,7 +91,9 @@ class Cohort:
         """The same cohort under another named target."""
         return replace(self, target=name)
 
-    def select(self, patients: pd.Index | list[str] | None = None, modalities: list[str] | None = None) -> Cohort:
+    def select(
+        self, patients: pd.Index | list[str] | None = None, modalities: list[str] | None = None
+    ) -> Cohort:
         """The same cohort with these patients and modalities only (`meta` is kept).
 
         Raises
@@ -103,14 +105,18 @@ class Cohort:
         if modalities is not None:
             unknown = sorted(set(modalities) - set(self.modalities))
             if unknown:
-                raise DataError("unknown modality", got=", ".join(unknown), expected=", ".join(self.modalities))
+                raise DataError(
+                    "unknown modality", got=", ".join(unknown), expected=", ".join(self.modalities)
+                )
             table = table.loc[:, table.columns.get_level_values(0).isin([*modalities, META])]
         if patients is not None:
             unknown = pd.Index(patients).difference(table.index)
             if len(unknown):
                 raise DataError("unknown patient", patient=", ".join(map(str, unknown[:5])), file=self.name)
             table = table.loc[list(patients)]
-        return replace(self, table=table, units={m: u for m, u in self.units.items() if m in table.columns.unique(0)})
+        return replace(
+            self, table=table, units={m: u for m, u in self.units.items() if m in table.columns.unique(0)}
+        )
 
     def with_features(self, modality: str, features: pd.DataFrame, *, only: bool = False) -> Cohort:
         """The same cohort with more columns in one modality's block, such as features that a network read from scans.
@@ -131,12 +137,18 @@ class Cohort:
         """
         if features.index.has_duplicates:
             twice = features.index[features.index.duplicated()].unique()
-            raise DataError("duplicate patient id", patient=", ".join(map(str, twice[:5])), hint="keep one row each")
+            raise DataError(
+                "duplicate patient id", patient=", ".join(map(str, twice[:5])), hint="keep one row each"
+            )
         if not features.index.isin(self.table.index).any():
             got = ", ".join(map(str, features.index[:3]))
             expected = ", ".join(map(str, self.table.index[:3]))
-            raise DataError("none of these patients is in the cohort", file=self.name, expected=expected, got=got)
-        block = pd.concat({modality: features.reindex(self.table.index)}, axis=1, names=self.table.columns.names)
+            raise DataError(
+                "none of these patients is in the cohort", file=self.name, expected=expected, got=got
+            )
+        block = pd.concat(
+            {modality: features.reindex(self.table.index)}, axis=1, names=self.table.columns.names
+        )
         others = self.table.columns.get_level_values(0) != modality if only else slice(None)
         return replace(self, table=pd.concat([self.table.loc[:, others], block], axis=1))
 
@@ -228,4 +240,6 @@ def _check_table(table: pd.DataFrame) -> None:
         )
     if table.columns.has_duplicates:
         twice = table.columns[table.columns.duplicated()].unique()
-        raise DataError("duplicate column", column=", ".join(map(str, twice[:5])), hint="keep one column per feature")
+        raise DataError(
+            "duplicate column", column=", ".join(map(str, twice[:5])), hint="keep one column per feature"
+        )

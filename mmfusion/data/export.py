@@ -52,7 +52,9 @@ class _Writer:
 
     def __init__(self, cohort: Cohort, root: Path) -> None:
         self.cohort, self.root = cohort, root
-        self.site = cohort.groups.get("site", pd.Series("", index=cohort.table.index)).fillna("").rename(index=str)
+        self.site = (
+            cohort.groups.get("site", pd.Series("", index=cohort.table.index)).fillna("").rename(index=str)
+        )
         self.same_as = _same_as(cohort.groups["patient"].rename(index=str))
         self.written: list[dict[str, str]] = []
 
@@ -101,7 +103,9 @@ class _Writer:
             raise DataError(f"no {role} there", patient=patient, file=source)
         if source.suffix.lower() in _DETACHED:
             hint = "write it as one: mmfusion.imaging.write_nifti"
-            raise DataError(f"a {role} in two files, header and values", patient=patient, file=source, hint=hint)
+            raise DataError(
+                f"a {role} in two files, header and values", patient=patient, file=source, hint=hint
+            )
         kept = source.suffixes[-2:] if source.suffix.lower() == ".gz" else source.suffixes[-1:]
         name = f"{modality}/{patient}/{role}{'' if source.is_dir() else ''.join(kept)}"
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -121,5 +125,7 @@ class _Writer:
 def _same_as(person: pd.Series) -> dict[str, str]:
     """Row -> an earlier one, or the one that bears the person's id, of those who are the same person."""
     person = person.where(person.notna(), person.index.to_series())
-    first = {who: who if who in person.index else rows[0] for who, rows in person.groupby(person).groups.items()}
+    first = {
+        who: who if who in person.index else rows[0] for who, rows in person.groupby(person).groups.items()
+    }
     return {row: first[who] for row, who in person.items() if row != first[who]}

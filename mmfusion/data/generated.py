@@ -72,9 +72,16 @@ def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
     if version is not None and version != cohort.provenance.get("version"):
         hint = "this release makes other files from these parameters: change version in the manifest"
         raise ManifestError(
-            "another version", column="parameters", expected=cohort.provenance.get("version"), got=version, hint=hint
+            "another version",
+            column="parameters",
+            expected=cohort.provenance.get("version"),
+            got=version,
+            hint=hint,
         )
-    facts = {"target": cohort.target, "provenance": {**cohort.provenance, "optimum": dict(optimum["macro_auc"])}}
+    facts = {
+        "target": cohort.target,
+        "provenance": {**cohort.provenance, "optimum": dict(optimum["macro_auc"])},
+    }
     try:
         with atomic_folder(home) as draft:
             write_cohort(cohort, draft / "files")

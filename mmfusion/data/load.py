@@ -85,7 +85,9 @@ def _of_dataset(manifest: pd.DataFrame, dataset: str | None, path: str | Path) -
     if not names:
         raise ManifestError("the manifest has no rows", file=path)
     if dataset is None and len(names) > 1:
-        raise ManifestError("several data sets", file=path, got=", ".join(names), hint="choose one with dataset=")
+        raise ManifestError(
+            "several data sets", file=path, got=", ".join(names), hint="choose one with dataset="
+        )
     if dataset is not None and dataset not in names:
         raise ManifestError("no such data set", file=path, expected=", ".join(names), got=dataset)
     return manifest if dataset is None else manifest[manifest["dataset"] == dataset]

@@ -32,7 +32,9 @@ def _is_json_object(text: str) -> bool:
 
 def _stays_inside(path: str) -> bool:
     pure = PurePosixPath(path.replace("\\", "/"))
-    return bool(path) and not pure.is_absolute() and ".." not in pure.parts and not re.match(r"[A-Za-z]:", path)
+    return (
+        bool(path) and not pure.is_absolute() and ".." not in pure.parts and not re.match(r"[A-Za-z]:", path)
+    )
 
 
 def _column(*checks: pa.Check) -> pa.Column:
@@ -50,15 +52,21 @@ def _must(test, meaning: str) -> pa.Check:
 SCHEMA = pa.DataFrameSchema(
     {
         "dataset": _column(_must(bool, "the data set's name")),
-        "patient_id": _column(_must(lambda s: s == s.strip(), "an id without spaces round it, or empty for a table")),
+        "patient_id": _column(
+            _must(lambda s: s == s.strip(), "an id without spaces round it, or empty for a table")
+        ),
         "modality": _column(
             _either_empty_or(re.compile(r"[a-z][a-z0-9_]*").fullmatch, "ct, pet, rna, ehr, meta or empty")
         ),
         "role": _column(_must(lambda s: s in ROLES, f"one of {', '.join(ROLES)}")),
         "path": _column(_must(_stays_inside, "a path relative to the manifest that stays inside its folder")),
         "part": _column(),  # of a volume, which series; of a mask, which region: see `imaging.read` and `read_mask`
-        "sha256": _column(_either_empty_or(re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits, or empty")),
-        "unit": _column(_either_empty_or(lambda s: s in RNA_UNITS, f"one of {', '.join(RNA_UNITS)}, or empty")),
+        "sha256": _column(
+            _either_empty_or(re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits, or empty")
+        ),
+        "unit": _column(
+            _either_empty_or(lambda s: s in RNA_UNITS, f"one of {', '.join(RNA_UNITS)}, or empty")
+        ),
         "site": _column(),
         "derived_from": _column(),
         "license": _column(),
@@ -91,7 +99,9 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise ManifestError("no manifest there", file=path, hint="make one with: mmfusion init <folder of your data>")
+        raise ManifestError(
+            "no manifest there", file=path, hint="make one with: mmfusion init <folder of your data>"
+        )
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -103,7 +113,9 @@ def check_manifest(frame: pd.DataFrame, file: str | Path | None = None) -> pd.Da
     """A manifest frame with all `COLUMNS`, checked as `read_manifest` says; the frame handed in stays as it is."""
     absent = [c for c in REQUIRED if c not in frame]
     if absent:
-        raise ManifestError("column absent", file=file, column=", ".join(absent), expected=", ".join(REQUIRED))
+        raise ManifestError(
+            "column absent", file=file, column=", ".join(absent), expected=", ".join(REQUIRED)
+        )
     frame = frame.astype(object).where(frame.notna(), "").astype(str)
     frame = frame.assign(**{c: "" for c in OPTIONAL if c not in frame}).reset_index(drop=True)
     try:
@@ -118,7 +130,9 @@ def _first_failure(error: SchemaErrors, frame: pd.DataFrame, file: object) -> Ma
     cases = error.failure_cases
     case = cases.iloc[0]
     if case["check"] == "column_in_schema":
-        return ManifestError("unknown column", file=file, column=case["failure_case"], expected=", ".join(COLUMNS))
+        return ManifestError(
+            "unknown column", file=file, column=case["failure_case"], expected=", ".join(COLUMNS)
+        )
     row = int(case["index"])
     more = f", and {len(cases) - 1} more" if len(cases) > 1 else ""
     patient = frame["patient_id"].iloc[row] or None
@@ -147,9 +161,13 @@ def _check_rows(frame: pd.DataFrame, file: object) -> None:
         if len(twice):
             row = twice.iloc[0]
             problem = (
-                f"two {row.modality} {row.role} rows for one patient" if row.patient_id else f"{row.path} listed twice"
+                f"two {row.modality} {row.role} rows for one patient"
+                if row.patient_id
+                else f"{row.path} listed twice"
             )
-            raise ManifestError(problem, patient=row.patient_id or None, file=file, got=row.path, hint="keep one")
+            raise ManifestError(
+                problem, patient=row.patient_id or None, file=file, got=row.path, hint="keep one"
+            )
 
 
 def resolve(row_path: str, root: str | Path) -> Path:
@@ -158,7 +176,9 @@ def resolve(row_path: str, root: str | Path) -> Path:
     One that Windows wrote, with backslashes, is found too.
     """
     if not _stays_inside(row_path):
-        raise ManifestError("path leaves the manifest's folder", file=row_path, expected=f"a path below {root}")
+        raise ManifestError(
+            "path leaves the manifest's folder", file=row_path, expected=f"a path below {root}"
+        )
     path = Path(root) / row_path
     return path if "\\" not in row_path or path.exists() else Path(root) / row_path.replace("\\", "/")
 
@@ -179,7 +199,12 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
         if row.sha256 and (got := hash_path(file)) != row.sha256:
             hint = "the file changed: restore it, or accept the change with: mmfusion validate <manifest> --rehash"
             raise ManifestError(
-                "hash differs", patient=row.patient_id or None, file=file, expected=row.sha256, got=got, hint=hint
+                "hash differs",
+                patient=row.patient_id or None,
+                file=file,
+                expected=row.sha256,
+                got=got,
+                hint=hint,
             )
 
 

@@ -53,16 +53,24 @@ class Splits:
     def __post_init__(self) -> None:
         if self.n_splits < 2 or len(self.test) % self.n_splits:
             raise DataError(
-                "folds do not make whole repeats", expected=f"a multiple of {self.n_splits}", got=len(self.test)
+                "folds do not make whole repeats",
+                expected=f"a multiple of {self.n_splits}",
+                got=len(self.test),
             )
         for repeat in range(self.n_repeats):
             held_out = [p for fold in self._repeat(repeat) for p in fold]
-            twice = sorted({p for p in held_out if held_out.count(p) > 1}) if len(set(held_out)) < len(held_out) else []
+            twice = (
+                sorted({p for p in held_out if held_out.count(p) > 1})
+                if len(set(held_out)) < len(held_out)
+                else []
+            )
             if twice:
                 raise DataError(f"held out twice in repeat {repeat}", patient=", ".join(twice[:5]))
             if set(held_out) != set(self.patients):
                 odd = sorted(set(held_out) ^ set(self.patients))
-                raise DataError(f"not held out in every repeat, see repeat {repeat}", patient=", ".join(odd[:5]))
+                raise DataError(
+                    f"not held out in every repeat, see repeat {repeat}", patient=", ".join(odd[:5])
+                )
 
     @classmethod
     def make(
@@ -131,9 +139,17 @@ class Splits:
             raise DataError("one site only", column="site", expected="two or more", got=sites.iloc[0])
         per_person = sites.groupby(groups.to_numpy()).nunique()
         if (per_person > 1).any():
-            raise DataError("one person at two sites", patient=per_person.index[per_person > 1][0], column="site")
+            raise DataError(
+                "one person at two sites", patient=per_person.index[per_person > 1][0], column="site"
+            )
         names = tuple(sorted(map(str, sites.unique())))
-        return cls(tuple(tuple(y.index[(sites == s).to_numpy()]) for s in names), len(names), None, names, _versions())
+        return cls(
+            tuple(tuple(y.index[(sites == s).to_numpy()]) for s in names),
+            len(names),
+            None,
+            names,
+            _versions(),
+        )
 
     @property
     def n_repeats(self) -> int:
@@ -167,7 +183,9 @@ class Splits:
         unknown = ids.difference(self.patients)
         if len(unknown):
             raise DataError(
-                "not in the splits", patient=", ".join(map(str, unknown[:5])), hint="make new splits for this cohort"
+                "not in the splits",
+                patient=", ".join(map(str, unknown[:5])),
+                hint="make new splits for this cohort",
             )
         if ids.has_duplicates:
             raise DataError("duplicate patient id", patient=ids[ids.duplicated()][0])
@@ -196,12 +214,21 @@ class Splits:
             recorded = state.pop("hash")
             state |= {"test": tuple(tuple(fold) for fold in state["test"]), "names": tuple(state["names"])}
             splits = cls(**state)
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            UnicodeDecodeError,
+            json.JSONDecodeError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise DataError(
                 f"not saved splits ({error})", file=path, expected="a file that Splits.save wrote"
             ) from error
         if splits.hash != recorded:
-            raise DataError("splits changed since they were saved", file=path, expected=recorded, got=splits.hash)
+            raise DataError(
+                "splits changed since they were saved", file=path, expected=recorded, got=splits.hash
+            )
         return splits
 
     def _repeat(self, number: int) -> tuple[tuple[str, ...], ...]:

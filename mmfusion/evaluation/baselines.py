@@ -72,7 +72,12 @@ def ridge(modalities: Sequence[str] | None = None, *, inner: int = 3, random_sta
     """L2 logistic regression on all inputs, C by inner folds, no class weights: what a fusion has to beat."""
     folds = StratifiedKFold(inner, shuffle=True, random_state=random_state)
     model = LogisticRegressionCV(
-        Cs=_C_GRID, cv=folds, scoring=macro_auc_scorer, max_iter=2000, use_legacy_attributes=False, l1_ratios=(0.0,)
+        Cs=_C_GRID,
+        cv=folds,
+        scoring=macro_auc_scorer,
+        max_iter=2000,
+        use_legacy_attributes=False,
+        l1_ratios=(0.0,),
     )
     return make_pipeline(FlatTransformer(modalities=modalities, n_genes=_ALL_GENES), model)
 
@@ -83,7 +88,9 @@ def forest(*, random_state: int = 0) -> BaseEstimator:
     return make_pipeline(FlatTransformer(n_genes=_ALL_GENES), trees)
 
 
-def standard_baselines(modalities: Sequence[str], *, inner: int = 3, random_state: int = 0) -> dict[str, BaseEstimator]:
+def standard_baselines(
+    modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
+) -> dict[str, BaseEstimator]:
     """Majority class, ridge on everything, on the clinical block and on each other modality, random forest.
 
     Parameters
@@ -108,4 +115,6 @@ def standard_baselines(modalities: Sequence[str], *, inner: int = 3, random_stat
 
 
 def _as_categorical(y: pd.Series) -> pd.Series:
-    return y.cat.remove_unused_categories() if isinstance(y.dtype, pd.CategoricalDtype) else y.astype("category")
+    return (
+        y.cat.remove_unused_categories() if isinstance(y.dtype, pd.CategoricalDtype) else y.astype("category")
+    )

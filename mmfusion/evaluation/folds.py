@@ -128,7 +128,9 @@ def _search(
     estimator = _seeded(candidate.estimator, seed)
     if unknown := sorted(set(space) - set(estimator.get_params())):
         known = ", ".join(sorted(estimator.get_params()))
-        raise DataError("the search names parameters that the model lacks", got=", ".join(unknown), expected=known)
+        raise DataError(
+            "the search names parameters that the model lacks", got=", ".join(unknown), expected=known
+        )
     start = {name: estimator.get_params()[name] for name in space}
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -148,7 +150,9 @@ def _search(
             )  # fmt: skip
             try:
                 search.fit(X, y)
-            except TypeError:  # what is left of an error in an inner fold: the same trial again says what it was
+            except (
+                TypeError
+            ):  # what is left of an error in an inner fold: the same trial again says what it was
                 failed = clone(estimator).set_params(**study.trials[-1].params)
                 cross_val_score(failed, X, y, cv=folds, scoring=macro_auc_scorer, error_score="raise")
                 raise

@@ -110,7 +110,12 @@ def nested_cv(
     else:
         splits = Splits.make(y, groups=people, n_splits=outer, n_repeats=repeats, random_state=random_state)
     main = Candidate(
-        name or getattr(model, "fusion", type(model).__name__), model, tuple(cohort.modalities), search, n_trials, inner
+        name or getattr(model, "fusion", type(model).__name__),
+        model,
+        tuple(cohort.modalities),
+        search,
+        n_trials,
+        inner,
     )
     simple = baselines if isinstance(baselines, Mapping) else {}
     if baselines is True:
@@ -213,7 +218,9 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
         raise DataError("no patient has a label", file=cohort.name, hint="choose another target")
     nothing = X.index[~presence(X).any(axis=1)]
     if len(nothing):
-        raise DataError("a patient has no modality at all", patient=", ".join(map(str, nothing[:5])), file=cohort.name)
+        raise DataError(
+            "a patient has no modality at all", patient=", ".join(map(str, nothing[:5])), file=cohort.name
+        )
 
 
 def _check_apart(splits: Splits, people: pd.Series) -> None:

@@ -54,7 +54,13 @@ class NestedResult:
 
     @classmethod
     def from_folds(
-        cls, folds: Sequence[dict], cohort: Cohort, *, main: str, settings: Mapping[str, object], seconds: float
+        cls,
+        folds: Sequence[dict],
+        cohort: Cohort,
+        *,
+        main: str,
+        settings: Mapping[str, object],
+        seconds: float,
     ) -> NestedResult:
         """Gather what the folds returned, in an order that does not depend on who was first."""
         classes = tuple(str(c) for c in cohort.y.cat.remove_unused_categories().cat.categories)
@@ -65,7 +71,9 @@ class NestedResult:
             proba = pd.DataFrame(f["proba"], columns=[f"p_{c}" for c in f["classes"]])
             proba = proba.reindex(columns=[f"p_{c}" for c in classes], fill_value=0.0)
             keys = {name: f[name] for name in ("model", "repeat", "fold", "train_fraction")}
-            parts.append(proba.assign(**keys, patient_id=f["patients"], person=f["people"], y_true=f["y_true"]))
+            parts.append(
+                proba.assign(**keys, patient_id=f["patients"], person=f["people"], y_true=f["y_true"])
+            )
         front = ["model", "repeat", "fold", "patient_id", "person", "y_true"]
         everything = pd.concat(parts, ignore_index=True)
         everything = everything[[*front, *everything.columns.difference(front, sort=False)]]
@@ -111,7 +119,8 @@ class NestedResult:
         mine = self._of_main()
         several = len({f["repeat"] for f in mine}) > 1
         names = [
-            f"repeat {f['repeat'] + 1}, fold {f['fold'] + 1}" if several else f"fold {f['fold'] + 1}" for f in mine
+            f"repeat {f['repeat'] + 1}, fold {f['fold'] + 1}" if several else f"fold {f['fold'] + 1}"
+            for f in mine
         ]
         return pd.DataFrame([f["params"] for f in mine], index=names)
 
@@ -165,7 +174,9 @@ class NestedResult:
 
     def detectable_difference(self, reference: str = "ridge") -> float:
         """The smallest macro-AUC difference to `reference` that this n could show with 80 % power."""
-        return minimum_detectable_difference(self.of([self.main, reference]), self.classes, self.main, reference)
+        return minimum_detectable_difference(
+            self.of([self.main, reference]), self.classes, self.main, reference
+        )
 
     def to_metrics(self) -> dict[str, object]:
         """What `metrics.json` of a report holds."""
@@ -194,6 +205,8 @@ class NestedResult:
 
     def __repr__(self) -> str:
         auc = self.scores["macro_auc"]
-        lines = [f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), macro-AUC [95 % interval]"]
+        lines = [
+            f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), macro-AUC [95 % interval]"
+        ]
         lines += [f"  {m:<16} {r['mean']:.3f} [{r['lo']:.3f}, {r['hi']:.3f}]" for m, r in auc.iterrows()]
         return "\n".join(lines)

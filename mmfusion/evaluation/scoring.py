@@ -15,4 +15,6 @@ def macro_auc_scorer(estimator: object, X: pd.DataFrame, y: Sequence[object], **
 
     A scikit-learn scorer, usable where a validation fold may lack a rare class.
     """
-    return macro_auc(np.asarray(y).astype(str), estimator.predict_proba(X), np.asarray(estimator.classes_).astype(str))
+    return macro_auc(
+        np.asarray(y).astype(str), estimator.predict_proba(X), np.asarray(estimator.classes_).astype(str)
+    )

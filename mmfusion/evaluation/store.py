@@ -76,7 +76,14 @@ def setting_hash(cohort: Cohort, candidates: Sequence[Candidate], splits: Splits
     X, y = cohort.X, cohort.y
     scans = [str(p) for m in IMAGING if (m, "volume") in X for p in X[m, "volume"].dropna()]
     models = [
-        (c.label, type(c.estimator).__name__, _content(c.estimator.get_params()), repr(c.search), c.n_trials, c.inner)
+        (
+            c.label,
+            type(c.estimator).__name__,
+            _content(c.estimator.get_params()),
+            repr(c.search),
+            c.n_trials,
+            c.inner,
+        )
         for c in candidates
     ]
     return joblib.hash((

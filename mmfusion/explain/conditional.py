@@ -66,7 +66,12 @@ def quiet_model(model: FittedModel) -> Iterator[list[nn.Module]]:
     state = np.random.get_state()  # noqa: NPY002 - shap seeds the global generator
     model.module_.eval()
     try:
-        with one_thread(), torch.random.fork_rng(devices=[]), torch.inference_mode(mode=False), torch.enable_grad():
+        with (
+            one_thread(),
+            torch.random.fork_rng(devices=[]),
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+        ):
             yield list(getattr(model.module_, "members", [model.module_]))
     finally:
         np.random.set_state(state)  # noqa: NPY002
@@ -90,7 +95,11 @@ class OneStream(nn.Module):
     """
 
     def __init__(
-        self, members: Sequence[nn.Module], stream: str, inputs: StreamInputs, mean_of: StreamInputs | None = None
+        self,
+        members: Sequence[nn.Module],
+        stream: str,
+        inputs: StreamInputs,
+        mean_of: StreamInputs | None = None,
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(members)
@@ -117,7 +126,9 @@ class OneStream(nn.Module):
         return torch.stack(out).mean(0)
 
 
-def presence_function(members: Sequence[nn.Module], inputs: StreamInputs) -> Callable[[np.ndarray], np.ndarray]:
+def presence_function(
+    members: Sequence[nn.Module], inputs: StreamInputs
+) -> Callable[[np.ndarray], np.ndarray]:
     """Probabilities (n, K) of the rows as a function of who is said to have which stream, bool (n, m)."""
     tokens = [_encode(m, inputs) if hasattr(m, "fuse") else None for m in members]
     _, streams = _tensors(inputs)
@@ -141,7 +152,9 @@ def presence_function(members: Sequence[nn.Module], inputs: StreamInputs) -> Cal
 
 
 def _tensors(inputs: StreamInputs) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    return torch.as_tensor(np.asarray(inputs.present)), {k: torch.as_tensor(v) for k, v in inputs.arrays.items()}
+    return torch.as_tensor(np.asarray(inputs.present)), {
+        k: torch.as_tensor(v) for k, v in inputs.arrays.items()
+    }
 
 
 def _encode(network: nn.Module, inputs: StreamInputs) -> dict[str, torch.Tensor]:

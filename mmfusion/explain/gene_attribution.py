@@ -62,7 +62,9 @@ class GeneAttribution:
     def mean_abs(self, class_: str | None = None) -> pd.Series:
         """Mean |contribution| over patients of each gene, to one class or averaged over classes; largest first."""
         size = (
-            np.abs(self.values).mean(axis=0) if class_ is None else self.values_of(class_).abs().to_numpy().mean(axis=0)
+            np.abs(self.values).mean(axis=0)
+            if class_ is None
+            else self.values_of(class_).abs().to_numpy().mean(axis=0)
         )
         size = size.mean(axis=1) if class_ is None else size
         return pd.Series(size, index=pd.Index(self.genes, name="gene"), name="mean_abs").sort_values(
@@ -143,7 +145,9 @@ def gene_shap(
             explainer = GradientExplainer(function, case.background)
             phi = explainer.shap_values(torch.as_tensor(x), nsamples=n_samples, rseed=random_state)
             values.append(np.asarray(phi).reshape(*x.shape, len(case.classes)))
-            base.append(np.repeat(_values(function, case.background).mean(axis=0, keepdims=True), len(x), axis=0))
+            base.append(
+                np.repeat(_values(function, case.background).mean(axis=0, keepdims=True), len(x), axis=0)
+            )
         output = case.output(members)
     return replace(case.blank(), values=np.concatenate(values), output=output, base=np.concatenate(base))
 
@@ -174,7 +178,9 @@ def integrated_gradients(
         x, rows = torch.as_tensor(case.x).requires_grad_(), torch.arange(len(case.x))
         ig = IntegratedGradients(function)
         phi = [
-            ig.attribute(x, start, target=k, additional_forward_args=rows, n_steps=n_steps, internal_batch_size=64)
+            ig.attribute(
+                x, start, target=k, additional_forward_args=rows, n_steps=n_steps, internal_batch_size=64
+            )
             for k in range(len(case.classes))
         ]
         with torch.no_grad():
@@ -209,10 +215,16 @@ class _Case:
         self.x = np.asarray(self.inputs.arrays[self.spec.name], dtype=np.float32)
         self.mean_of = model.background_ if conditioning == "mean" else None
         source = model.background_ if background is None else background
-        genes = source.arrays[self.spec.name][source.present[:, position]] if hasattr(source, "arrays") else source
+        genes = (
+            source.arrays[self.spec.name][source.present[:, position]]
+            if hasattr(source, "arrays")
+            else source
+        )
         genes = np.asarray(genes, dtype=np.float32)
         if genes.ndim != 2 or genes.shape[1] != self.spec.n_features or not len(genes):
-            raise DataError("the background does not fit", expected=f"(rows, {self.spec.n_features})", got=genes.shape)
+            raise DataError(
+                "the background does not fit", expected=f"(rows, {self.spec.n_features})", got=genes.shape
+            )
         self.background = torch.as_tensor(genes)
 
     def function(self, members: Sequence[torch.nn.Module]) -> OneStream:

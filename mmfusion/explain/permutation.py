@@ -59,7 +59,9 @@ def gene_permutation(
             scorer, some.arrays[spec.name], labels, n_repeats=n_repeats, random_state=random_state, n_jobs=1
         )
     index = pd.Index(spec.feature_names, name="gene")
-    return pd.Series(found.importances_mean, index, name="importance").sort_values(ascending=False, kind="stable")
+    return pd.Series(found.importances_mean, index, name="importance").sort_values(
+        ascending=False, kind="stable"
+    )
 
 
 class _LogLoss(ClassifierMixin, BaseEstimator):

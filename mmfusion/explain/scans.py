@@ -79,7 +79,11 @@ def scan_gradcam(
     classes = [str(c) for c in model.classes_]
     if class_ is not None and class_ not in classes:
         raise DataError(f"the model has no class {class_!r}", expected=", ".join(classes))
-    targets = _predicted(model, some, spec.name) if class_ is None else np.full(len(some.index), classes.index(class_))
+    targets = (
+        _predicted(model, some, spec.name)
+        if class_ is None
+        else np.full(len(some.index), classes.index(class_))
+    )
     maps, crops = _maps(model, some, spec.name, targets), np.asarray(some.arrays[spec.name])[:, 0]
     return ScanAttribution(maps, crops, tuple(map(str, some.index)), tuple(classes[k] for k in targets))
 
@@ -104,7 +108,9 @@ def _maps(model: FittedModel, inputs: StreamInputs, stream: str, targets: np.nda
                 layer = member.encoders[stream].gradcam_layer
                 cam = LayerGradCam(OneStream([member], stream, inputs), layer)
                 target = torch.as_tensor(targets)[rows]
-                small = cam.attribute(crops[rows], target, additional_forward_args=rows, relu_attributions=True)
+                small = cam.attribute(
+                    crops[rows], target, additional_forward_args=rows, relu_attributions=True
+                )
                 cams.append(LayerAttribution.interpolate(small.detach(), crops.shape[2:], "trilinear"))
             total.append(torch.stack(cams).mean(0)[:, 0])
     maps = torch.cat(total)

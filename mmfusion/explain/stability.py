@@ -27,7 +27,9 @@ def mean_over_folds(importances: Sequence[pd.Series]) -> pd.DataFrame:
     """
     wide = pd.concat(list(importances), axis=1, keys=range(len(importances)))
     filled = wide.fillna(0.0)
-    out = pd.DataFrame({"mean": filled.mean(axis=1), "sd": filled.std(axis=1), "folds": wide.notna().sum(axis=1)})
+    out = pd.DataFrame(
+        {"mean": filled.mean(axis=1), "sd": filled.std(axis=1), "folds": wide.notna().sum(axis=1)}
+    )
     return out.rename_axis("gene").sort_values("mean", ascending=False, kind="stable")
 
 
@@ -63,7 +65,9 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
             "kuncheva": ((shared * n - size**2) / (size * (n - size))).mean(),
         }
     columns = ["jaccard", "jaccard_chance", "kuncheva"]
-    return pd.DataFrame(rows.values(), index=pd.Index(rows, name="k", dtype=int), columns=columns, dtype=float)
+    return pd.DataFrame(
+        rows.values(), index=pd.Index(rows, name="k", dtype=int), columns=columns, dtype=float
+    )
 
 
 def null_attribution(

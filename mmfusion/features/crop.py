@@ -75,7 +75,9 @@ def _grid(scan: Volume) -> tuple[np.ndarray, np.ndarray]:
     extent = np.ptp(ends, axis=1) / step
     shape = np.round(extent + 1).astype(int)
     low = ends.min(axis=1)
-    if not np.isclose(ends, low[:, None], rtol=0, atol=1e-8).all(axis=0).any():  # oblique: the centres coincide
+    if (
+        not np.isclose(ends, low[:, None], rtol=0, atol=1e-8).all(axis=0).any()
+    ):  # oblique: the centres coincide
         low = source[:3, :3] @ ((last + 1) / 2) + source[:3, 3] - step * shape / 2
     flip = np.eye(4)
     flip[[0, 1], [0, 1]] = -1
@@ -95,5 +97,7 @@ def _sample(scan: Volume, grid: np.ndarray, first: np.ndarray, size: np.ndarray)
     high = np.clip(np.ceil(reach.max(axis=1)).astype(int) + 3, low + 1, scan.shape)
     block = scan.array[tuple(slice(a, b) for a, b in zip(low, high))]
     values = (block.astype(np.float64) - PADDING_HU) / RANGE_HU
-    out = affine_transform(values, matrix, offset - low, tuple(size[::-1]), order=1, mode="grid-constant", cval=0.0)
+    out = affine_transform(
+        values, matrix, offset - low, tuple(size[::-1]), order=1, mode="grid-constant", cval=0.0
+    )
     return out.astype(np.float32)

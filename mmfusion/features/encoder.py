@@ -71,7 +71,9 @@ class FoundationEncoder:
     def provenance(self) -> dict[str, object]:
         """What the features depend on beside the scan and the seed."""
         return {
-            "model": "fmcib ResNet-50x2" if self.random_weights is None else "fmcib ResNet-50x2, RANDOM WEIGHTS",
+            "model": "fmcib ResNet-50x2"
+            if self.random_weights is None
+            else "fmcib ResNet-50x2, RANDOM WEIGHTS",
             "weights": self.weights_hash,
             "weights_file": None if self.path is None else self.path.name,
             "random_weights": self.random_weights,
@@ -88,7 +90,9 @@ class FoundationEncoder:
             error.file = error.file or (None if isinstance(scan, Volume) else scan)
             raise
 
-    def encode(self, scan: Volume | str | Path, seed: Sequence[float], series: str | None = None) -> np.ndarray:
+    def encode(
+        self, scan: Volume | str | Path, seed: Sequence[float], series: str | None = None
+    ) -> np.ndarray:
         """Features of the tumour at `seed`; those of a file come from the cache, if they are there.
 
         Parameters
@@ -142,7 +146,9 @@ class FoundationEncoder:
         out = np.empty((len(crops), self.n_features), dtype=np.float32)
         with one_thread(), torch.inference_mode():
             for start in range(0, len(crops), batch_size):
-                batch = torch.tensor(crops[start : start + batch_size], dtype=torch.float32, device=self.device)
+                batch = torch.tensor(
+                    crops[start : start + batch_size], dtype=torch.float32, device=self.device
+                )
                 out[start : start + batch_size] = net(batch[:, None]).cpu().numpy()
         if not np.isfinite(out).all():
             raise MMFusionError("features that are not numbers", hint="are these weights of this network?")
@@ -167,7 +173,9 @@ def _checked_device(device: str) -> str:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:  # an assertion where torch was built without CUDA
         reason = str(error).splitlines()[0]
-        raise DataError("no such device", expected="cpu, or cuda with a GPU", got=f"{device} ({reason})") from error
+        raise DataError(
+            "no such device", expected="cpu, or cuda with a GPU", got=f"{device} ({reason})"
+        ) from error
     return device
 
 

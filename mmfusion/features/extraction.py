@@ -64,9 +64,13 @@ class Extraction:
                 if name.endswith(".parquet"):
                     self.features.to_parquet(draft)
                 else:
-                    self.features.to_csv(draft, lineterminator="\n", compression="gzip" if name[-3:] == ".gz" else None)
+                    self.features.to_csv(
+                        draft, lineterminator="\n", compression="gzip" if name[-3:] == ".gz" else None
+                    )
         except ImportError as error:
-            raise DataError("Parquet needs pyarrow", file=path, hint="pip install pyarrow, or write .csv.gz") from error
+            raise DataError(
+                "Parquet needs pyarrow", file=path, hint="pip install pyarrow, or write .csv.gz"
+            ) from error
         with saved(path.with_name(f"{path.name}.json")) as draft:
             draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
         return path
@@ -146,7 +150,9 @@ def _known(
     encoder: FoundationEncoder, patient: str, path: str, seed: Sequence[float] | None, series: str | None
 ) -> tuple[str, object]:
     if seed is None:
-        return patient, _failure(ScanError("no seed", file=path, hint="give seed_x, seed_y, seed_z in LPS mm"), path)
+        return patient, _failure(
+            ScanError("no seed", file=path, hint="give seed_x, seed_y, seed_z in LPS mm"), path
+        )
     try:
         return patient, encoder.known(path, seed, series)
     except ScanError as error:
@@ -196,5 +202,7 @@ def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | No
     table = by_patient(table, ids, path)
     out = pd.DataFrame({c: to_numbers(table[columns[c]].replace("", None), columns[c], path) for c in SEED})
     folder = path.parent if root is None else Path(root)
-    out.insert(0, "volume", [str(folder / name) if name.strip() else None for name in table[columns["image path"]]])
+    out.insert(
+        0, "volume", [str(folder / name) if name.strip() else None for name in table[columns["image path"]]]
+    )
     return out[out["volume"].notna()]

@@ -52,7 +52,9 @@ def gene_bars(sizes: pd.DataFrame, *, n: int = 20, highlight: Collection[str] = 
 
 
 @styled
-def gene_beeswarm(attribution: GeneAttribution, class_: str, *, n: int = 15, highlight: Collection[str] = ()) -> Figure:
+def gene_beeswarm(
+    attribution: GeneAttribution, class_: str, *, n: int = 15, highlight: Collection[str] = ()
+) -> Figure:
     """Each patient's SHAP value of the leading genes for one class, coloured by the gene's expression.
 
     Raises
@@ -101,7 +103,13 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
     found = (top["fdr"] <= fdr).to_numpy()
     ax.scatter(top["observed"][found], y[found], color=BLUE, s=26, zorder=3, label=f"FDR ≤ {fdr:g}")
     ax.scatter(
-        top["observed"][~found], y[~found], facecolor="white", edgecolor=BLUE, s=26, zorder=3, label=f"FDR > {fdr:g}"
+        top["observed"][~found],
+        y[~found],
+        facecolor="white",
+        edgecolor=BLUE,
+        s=26,
+        zorder=3,
+        label=f"FDR > {fdr:g}",
     )
     _gene_labels(ax, top.index, ())
     ax.set_xlim(left=0)
@@ -156,7 +164,9 @@ def _swarm(values: np.ndarray, bins: int = 60, width: float = 0.38) -> np.ndarra
     """Offsets that spread points which lie close together; the same for the same values."""
     span = np.ptp(values)
     cell = (
-        np.zeros(len(values), int) if span == 0 else np.floor((values - values.min()) / span * (bins - 1)).astype(int)
+        np.zeros(len(values), int)
+        if span == 0
+        else np.floor((values - values.min()) / span * (bins - 1)).astype(int)
     )
     offsets = np.zeros(len(values))
     widest = max(np.bincount(cell).max(), 2)

@@ -73,7 +73,11 @@ def _combinations(bars: Axes, dots: Axes, has: pd.DataFrame) -> None:
     bars.spines[["left", "bottom"]].set_visible(False)
     bars.tick_params(axis="x", length=0, labelbottom=False)
     for i, combination in enumerate(counts.index):
-        on = [modalities.index(m) for m, value in zip(has.columns, np.atleast_1d(combination), strict=True) if value]
+        on = [
+            modalities.index(m)
+            for m, value in zip(has.columns, np.atleast_1d(combination), strict=True)
+            if value
+        ]
         dots.scatter([i] * len(modalities), range(len(modalities)), color=LIGHT, s=38)
         dots.plot([i] * len(on), on, "o-", color=INK, ms=6, lw=1.5)
     shares = has.mean()

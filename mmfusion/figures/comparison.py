@@ -72,7 +72,11 @@ def model_comparison(
 
 @styled
 def paired_differences(
-    paired: pd.DataFrame, *, reference: str = "ridge", main: str | None = None, detectable: float | None = None
+    paired: pd.DataFrame,
+    *,
+    reference: str = "ridge",
+    main: str | None = None,
+    detectable: float | None = None,
 ) -> Figure:
     """Every model minus the reference: bootstrap over patients (thick), corrected for overlapping training sets (thin).
 
@@ -97,10 +101,14 @@ def paired_differences(
     table = paired.sort_values("diff", ascending=False, kind="stable")
     figure, ax = new_figure(1.0 + 0.27 * len(table))
     if detectable:
-        ax.axvspan(-detectable, detectable, color=LIGHT, alpha=0.6, lw=0, label="below what this n could detect")
+        ax.axvspan(
+            -detectable, detectable, color=LIGHT, alpha=0.6, lw=0, label="below what this n could detect"
+        )
     ax.axvline(0, color=GREY, lw=1)
     y = np.arange(len(table))[::-1]
-    ax.hlines(y, table["corrected_lo"], table["corrected_hi"], color=GREY, lw=0.9, label="corrected t, over folds")
+    ax.hlines(
+        y, table["corrected_lo"], table["corrected_hi"], color=GREY, lw=0.9, label="corrected t, over folds"
+    )
     colours = [BLUE if main in (None, name) else INK for name in table.index]
     forest(ax, table["diff"].to_numpy(), table["lo"].to_numpy(), table["hi"].to_numpy(), colours=colours)
     ax.plot([], [], color=INK, lw=2, label="bootstrap, over patients")
@@ -138,7 +146,13 @@ def modality_ablation(table: pd.DataFrame, *, optimum: Mapping[str, float] | Non
     known = [(optimum[name], y[i]) for i, name in enumerate(table.index) if optimum and name in optimum]
     if known:
         ax.scatter(
-            *zip(*known, strict=True), marker="D", s=26, facecolor="white", edgecolor=GREEN, zorder=4, label="optimum"
+            *zip(*known, strict=True),
+            marker="D",
+            s=26,
+            facecolor="white",
+            edgecolor=GREEN,
+            zorder=4,
+            label="optimum",
         )
         figure.legend(loc="outside upper right")
     ax.set_xlabel("macro-AUC, 95 % interval over patients (dashed: chance)")
@@ -172,9 +186,17 @@ def by_presence(table: pd.DataFrame, *, smallest: int = 10) -> Figure:
         rows = table[table["model"] == model].set_index("group").reindex(groups["group"])
         shown = ((rows["n"] >= smallest) & rows["mean"].notna()).to_numpy()
         at = y + (0.5 - (m + 0.5) / len(models)) * 0.6
-        ax.hlines(at[shown], rows["lo"][shown], rows["hi"][shown], color=CYCLE[m % len(CYCLE)], lw=2, alpha=0.75)
+        ax.hlines(
+            at[shown], rows["lo"][shown], rows["hi"][shown], color=CYCLE[m % len(CYCLE)], lw=2, alpha=0.75
+        )
         ax.scatter(
-            rows["mean"][shown], at[shown], color=CYCLE[m % len(CYCLE)], s=28, edgecolor="white", zorder=3, label=model
+            rows["mean"][shown],
+            at[shown],
+            color=CYCLE[m % len(CYCLE)],
+            s=28,
+            edgecolor="white",
+            zorder=3,
+            label=model,
         )
         for at_y in at[~shown] if m == 0 else ():
             ax.text(0.5, at_y, " too few to say", color=GREY, fontsize=8, va="center")
@@ -214,7 +236,12 @@ def learning_curve(table: pd.DataFrame, *, references: Mapping[str, float] | Non
     for name, value in ({"chance": 0.5} if references is None else references).items():
         ax.axhline(value, color=_LINES.get(name, GREY), lw=1, ls="--")
         ax.annotate(
-            name, (1, value), xycoords=("axes fraction", "data"), fontsize=8, va="center", color=_LINES.get(name, GREY)
+            name,
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            fontsize=8,
+            va="center",
+            color=_LINES.get(name, GREY),
         )
     ax.set_xlabel("training patients")
     ax.set_ylabel("macro-AUC")

@@ -22,7 +22,9 @@ def roc(predictions: pd.DataFrame, classes: Sequence[object], model: str, *, ran
         If there are no such predictions, or they are malformed.
     """
     curves, aucs = mean_roc(predictions, classes, model, random_state=random_state)
-    figure, axes = new_figure(0.9 + 6.6 / len(classes), 1, len(classes), sharex=True, sharey=True, squeeze=False)
+    figure, axes = new_figure(
+        0.9 + 6.6 / len(classes), 1, len(classes), sharex=True, sharey=True, squeeze=False
+    )
     colours = class_colours(classes)
     for ax, (name, curve) in zip(axes[0], curves.groupby("class", sort=False), strict=True):
         ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--")
@@ -50,7 +52,9 @@ def reliability(
     DataError
         If there are no such predictions, or they are malformed.
     """
-    figure, axes = new_grid(len(models), columns=3, row=2.7, rest=0.1, panel=WIDTH / 3, sharex=True, sharey=True)
+    figure, axes = new_grid(
+        len(models), columns=3, row=2.7, rest=0.1, panel=WIDTH / 3, sharex=True, sharey=True
+    )
     for ax, model in zip(axes.flat, models, strict=False):
         table = reliability_bins(predictions, classes, model, bins=bins)
         ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--")

@@ -150,14 +150,18 @@ def cv_vs_external(table: pd.DataFrame) -> Figure:
     """
     absent = {"fold", "metric", "cv", "external"} - set(table)
     if absent or table.empty:
-        raise ReportError("nothing to compare", expected="columns fold, metric, cv, external", got=list(table.columns))
+        raise ReportError(
+            "nothing to compare", expected="columns fold, metric, cv, external", got=list(table.columns)
+        )
     figure, ax = new_figure(4.2, width=5.2)
     values = table[["cv", "external"]].to_numpy(dtype=float)
     low, high = np.nanmin(values), np.nanmax(values)
     pad = 0.08 * (high - low) + 0.01
     ax.plot([low - pad, high + pad], [low - pad, high + pad], color=GREY, lw=1, ls="--", zorder=0)
     for colour, (metric, rows) in zip(CYCLE * 3, table.groupby("metric", sort=False), strict=False):
-        ax.scatter(rows["cv"], rows["external"], s=42, color=colour, edgecolor="white", label=pretty(str(metric)))
+        ax.scatter(
+            rows["cv"], rows["external"], s=42, color=colour, edgecolor="white", label=pretty(str(metric))
+        )
         for _, row in rows.iterrows():
             ax.annotate(
                 str(row["fold"]),

@@ -45,7 +45,9 @@ def site_effects(found: SiteSeparability) -> Figure:
     axes[0].set_ylabel("component 2")
     _shares(axes[2], found)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=min(len(sites), 6), title="site", fontsize=7.5)
+    figure.legend(
+        handles, labels, loc="outside lower left", ncols=min(len(sites), 6), title="site", fontsize=7.5
+    )
     return figure
 
 
@@ -54,7 +56,9 @@ def _shares(ax: Axes, found: SiteSeparability) -> None:
     rank = np.arange(1, len(table) + 1)
     for state, colour in (("before", ORANGE), ("after", BLUE)):
         ax.scatter(rank, table[f"eta2_{state}"], s=12, color=colour, lw=0, label=state)
-    ax.set_ylim(-0.02, 1.02 if table["eta2_before"].max() > 0.6 else max(0.1, 1.15 * table["eta2_before"].max()))
+    ax.set_ylim(
+        -0.02, 1.02 if table["eta2_before"].max() > 0.6 else max(0.1, 1.15 * table["eta2_before"].max())
+    )
     ax.set_title("variance between sites")
     ax.set_xlabel("features, most affected first", color=GREY)
     ax.set_ylabel("share (eta²)")

@@ -29,9 +29,13 @@ def patient_probabilities(
     y = range(len(names))[::-1]
     ax.barh(y, list(probabilities.values()), color=list(class_colours(names).values()), height=0.62)
     for at, p in zip(y, probabilities.values(), strict=True):
-        ax.annotate(f"{p:.0%}", (1.02, at), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=INK)
+        ax.annotate(
+            f"{p:.0%}", (1.02, at), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=INK
+        )
     if prior is not None:
-        ax.vlines([prior[c] for c in names], [at - 0.42 for at in y], [at + 0.42 for at in y], color=INK, lw=1.4)
+        ax.vlines(
+            [prior[c] for c in names], [at - 0.42 for at in y], [at + 0.42 for at in y], color=INK, lw=1.4
+        )
         ax.set_xlabel("probability (tick: share in training)")
     else:
         ax.set_xlabel("probability")

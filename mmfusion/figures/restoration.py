@@ -53,7 +53,13 @@ def restoration_panel(
     view = _view(comparison, zoom_mm)
     aspect = comparison.spacing[0] / comparison.spacing[1]
     figure, axes = new_figure(1.75 * len(names) + 0.85, len(names), 4, squeeze=False)
-    gray = {"cmap": "gray", "vmin": window[0], "vmax": window[1], "aspect": aspect, "interpolation": "nearest"}
+    gray = {
+        "cmap": "gray",
+        "vmin": window[0],
+        "vmax": window[1],
+        "aspect": aspect,
+        "interpolation": "nearest",
+    }
     for name, row in zip(names, axes, strict=True):
         row[0].imshow(comparison.images["input"][view], **gray)
         row[1].imshow(comparison.images[name][view], **gray)
@@ -65,7 +71,9 @@ def restoration_panel(
             bare(ax)
         bare(row[3])
         row[0].set_ylabel(name, fontsize=9, fontweight="bold")
-        row[3].text(0, 0.98, _measured(comparison.table.loc[name]), va="top", fontsize=7.6, color=INK, linespacing=1.5)
+        row[3].text(
+            0, 0.98, _measured(comparison.table.loc[name]), va="top", fontsize=7.6, color=INK, linespacing=1.5
+        )
     for ax, title in zip(axes[0], ("before", "after", "difference", "measured"), strict=True):
         ax.set_title(title)
     bar = figure.colorbar(shown, ax=axes[:, 2], location="bottom", shrink=0.85, pad=0.01, aspect=18)
@@ -83,7 +91,8 @@ def _view(comparison: RestorerComparison, zoom_mm: float | None) -> tuple[slice,
     middle = [i.mean() for i in np.nonzero(comparison.contour)] if marked else [n / 2 for n in shape]
     half = [zoom_mm / 2 / s for s in comparison.spacing]
     return tuple(
-        slice(max(0, round(m - h)), max(1, min(n, round(m + h)))) for m, h, n in zip(middle, half, shape, strict=True)
+        slice(max(0, round(m - h)), max(1, min(n, round(m + h))))
+        for m, h, n in zip(middle, half, shape, strict=True)
     )
 
 

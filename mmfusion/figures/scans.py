@@ -93,7 +93,15 @@ def gradcam_montage(
         mask = None if masks is None else masks[i]
         at = None if mask is None or not mask.any() else [round(v.mean()) for v in np.nonzero(mask)]
         _check(attribution.crops[i], attribution.maps[i], mask, at)
-        _three(ax_row, attribution.crops[i], attribution.maps[i], mask, at, np.broadcast_to(spacing, 3), cross=False)
+        _three(
+            ax_row,
+            attribution.crops[i],
+            attribution.maps[i],
+            mask,
+            at,
+            np.broadcast_to(spacing, 3),
+            cross=False,
+        )
         ax_row[0].set_ylabel(f"{attribution.patients[i]}\nfor {attribution.classes[i]}", fontsize=8)
     for ax, plane in zip(axes[0], _PLANES, strict=True):
         ax.set_title(plane)
@@ -134,7 +142,9 @@ def _three(
         bare(ax)
 
 
-def _check(crop: np.ndarray, overlay: np.ndarray | None, mask: np.ndarray | None, at: Sequence[int] | None) -> None:
+def _check(
+    crop: np.ndarray, overlay: np.ndarray | None, mask: np.ndarray | None, at: Sequence[int] | None
+) -> None:
     if crop.ndim != 3:
         raise ReportError("not a volume", expected="(Z, Y, X)", got=crop.shape)
     for name, other in (("overlay", overlay), ("mask", mask)):

@@ -90,7 +90,9 @@ def class_colours(classes: Sequence[object]) -> dict[str, str]:
     return {name: _STAGES.get(name) or by_order[name] for name in names}
 
 
-def forest(ax: Axes, mean: Sequence[float], lo: Sequence[float], hi: Sequence[float], **style: object) -> None:
+def forest(
+    ax: Axes, mean: Sequence[float], lo: Sequence[float], hi: Sequence[float], **style: object
+) -> None:
     """Points with intervals, the first on top."""
     y = np.arange(len(mean))[::-1]
     colours = style.pop("colours", [BLUE] * len(mean))

@@ -45,7 +45,10 @@ def directions(affine: np.ndarray) -> np.ndarray:
 
 
 def centered(
-    axes: np.ndarray, center: np.ndarray, spacing: Sequence[float] | np.ndarray, shape: Sequence[int] | np.ndarray
+    axes: np.ndarray,
+    center: np.ndarray,
+    spacing: Sequence[float] | np.ndarray,
+    shape: Sequence[int] | np.ndarray,
 ) -> np.ndarray:
     """Affine of a grid of `shape` and `spacing` (z, y, x) round a point in LPS mm, along `axes` as of `directions`."""
     affine = np.eye(4)

@@ -34,7 +34,10 @@ def airways(hu: np.ndarray, air: np.ndarray, spacing: tuple[float, float, float]
     section = None
     for z in range(len(hu) - 1, -1, -1):
         labels, n = ndimage.label(dark[z])
-        boxes = [[(s.stop - s.start) * mm for s, mm in zip(box, spacing[1:])] for box in ndimage.find_objects(labels)]
+        boxes = [
+            [(s.stop - s.start) * mm for s, mm in zip(box, spacing[1:])]
+            for box in ndimage.find_objects(labels)
+        ]
         area = np.bincount(labels.ravel(), minlength=n + 1)[1:] * spacing[1] * spacing[2]
         if section is None:
             keep = _start(labels, area, boxes, hu[z])

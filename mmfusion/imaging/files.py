@@ -148,7 +148,11 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
             mask = read_it(ds, name, reference=reference, roi=roi)
     else:
         expected = f"DICOM-SEG, RTSTRUCT, or {', '.join(IMAGE_SUFFIXES)}"
-        hint = "an AIM annotation holds a mark, not a mask: read_aim_points" if path.suffix.lower() == ".xml" else None
+        hint = (
+            "an AIM annotation holds a mark, not a mask: read_aim_points"
+            if path.suffix.lower() == ".xml"
+            else None
+        )
         raise ScanError("unknown format of mask", file=path, expected=expected, got=path.suffix, hint=hint)
     if reference is None:
         return mask
@@ -165,7 +169,9 @@ def _read_labels(path: Path, roi: Roi) -> Volume:
     values = np.unique(array)
     if not np.array_equal(values, np.rint(values)) or values[0] < 0:
         expected = "whole numbers, 0 outside"
-        raise ScanError("not a mask", file=path, expected=expected, got=f"{values[0]:.4g} to {values[-1]:.4g}")
+        raise ScanError(
+            "not a mask", file=path, expected=expected, got=f"{values[0]:.4g} to {values[-1]:.4g}"
+        )
     chosen = choose_rois({int(value): "" for value in values if value}, roi, path)
     return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()
 
@@ -179,7 +185,9 @@ def _rules(series: SeriesRules, unit: str | None) -> list[str]:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        raise ScanError("unknown format of scan", file=path, expected=expected, got=path.suffix or "no suffix")
+        raise ScanError(
+            "unknown format of scan", file=path, expected=expected, got=path.suffix or "no suffix"
+        )
 
 
 def _existing(path: str | Path) -> Path:
@@ -211,7 +219,9 @@ def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(over="ignore"):
             array = array.astype(np.float32)
         if not np.isfinite(array).all():
-            raise ScanError("values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels")
+            raise ScanError(
+                "values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels"
+            )
     try:
         spacing = Volume(array, affine).spacing
     except ScanError as error:

@@ -34,9 +34,13 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
         image = reader.Execute()
     except (RuntimeError, MemoryError) as error:  # ITK has no other
         reason = str(error).strip().splitlines()[-1]
-        raise ScanError("the scan cannot be read", file=path, got=reason, hint="copy or download it again") from error
+        raise ScanError(
+            "the scan cannot be read", file=path, got=reason, hint="copy or download it again"
+        ) from error
     if not _states_spacing(path):
-        warnings.warn(f"{path.name}: says nothing of the size of its voxels: taken as 1 mm", ScanWarning, stacklevel=2)
+        warnings.warn(
+            f"{path.name}: says nothing of the size of its voxels: taken as 1 mm", ScanWarning, stacklevel=2
+        )
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
@@ -55,4 +59,7 @@ def _states_spacing(path: Path) -> bool:
     """Headers of both formats are text, ended by an empty line (NRRD) or the name of the data (MetaImage)."""
     with path.open("rb") as file:
         text = re.split(rb"\r?\n\r?\n|elementdatafile", file.read(2**16).lower())[0]
-    return re.search(rb"^(elementspacing|elementsize|spacings|space directions)\b", text, re.MULTILINE) is not None
+    return (
+        re.search(rb"^(elementspacing|elementsize|spacings|space directions)\b", text, re.MULTILINE)
+        is not None
+    )

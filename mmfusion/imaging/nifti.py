@@ -57,12 +57,16 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise
     except _BROKEN as error:
         hint = "copy or download it again"
-        raise ScanError("the scan cannot be read", file=path, got=error or type(error).__name__, hint=hint) from error
+        raise ScanError(
+            "the scan cannot be read", file=path, got=error or type(error).__name__, hint=hint
+        ) from error
 
 
 def _read(file: BinaryIO, path: Path) -> tuple[np.ndarray, np.ndarray]:
     start = file.read(4)
-    kind = next((_HEADERS[n] for order in "<>" for n in struct.unpack(f"{order}i", start) if n in _HEADERS), None)
+    kind = next(
+        (_HEADERS[n] for order in "<>" for n in struct.unpack(f"{order}i", start) if n in _HEADERS), None
+    )
     if kind is None:
         raise ScanError("the scan cannot be read", file=path, expected="NIfTI", got="something else")
     header = kind(start + file.read(kind.sizeof_hdr - 4))
@@ -97,7 +101,11 @@ def _kind(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
 
 
 def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -> np.ndarray:
-    found = [affine for affine, _ in (header.get_sform(coded=True), header.get_qform(coded=True)) if affine is not None]
+    found = [
+        affine
+        for affine, _ in (header.get_sform(coded=True), header.get_qform(coded=True))
+        if affine is not None
+    ]
     if not found:
         text = f"{path}: says nothing of where it lies (sform and qform codes 0): its axes are taken for +L, +P, +S"
         warnings.warn(text, ScanWarning, stacklevel=2)
@@ -107,9 +115,13 @@ def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -
         ends = corners([0] * 3, np.array(shape[::-1]) - 1)
         apart = np.linalg.norm(change[:3, :3] @ ends + change[:3, 3:], axis=0).max()
         if not apart <= min(spacing_of(found[0])) / 2:
-            hint = "set the code of the wrong one to 0: nibabel's image.set_sform(None) or image.set_qform(None)"
+            hint = (
+                "set the code of the wrong one to 0: nibabel's image.set_sform(None) or image.set_qform(None)"
+            )
             got = f"{apart:.1f} (in the file's unit) between them"
-            raise ScanError("sform and qform put the scan in two places", file=path, expected="one", got=got, hint=hint)
+            raise ScanError(
+                "sform and qform put the scan in two places", file=path, expected="one", got=got, hint=hint
+            )
     affine = LPS_TO_RAS @ found[0].astype(np.float64)
     affine[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     return affine
@@ -137,7 +149,9 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise ScanError("not a name for NIfTI", file=path, expected=".nii or .nii.gz", got=path.suffix or "no suffix")
+        raise ScanError(
+            "not a name for NIfTI", file=path, expected=".nii or .nii.gz", got=path.suffix or "no suffix"
+        )
     affine = LPS_TO_RAS @ volume.affine
     image = nib.Nifti1Image(volume.array.transpose(2, 1, 0), affine)
     image.set_sform(affine, code=1)  # scanner coordinates, both ways: programs differ in which they read
@@ -146,5 +160,7 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     image.header["descrip"] = f"{volume.modality} {volume.unit}".encode()
     data = image.to_bytes()
     with saved(path) as draft:
-        draft.write_bytes(gzip.compress(data, compresslevel=4, mtime=0) if path.suffix.lower() == ".gz" else data)
+        draft.write_bytes(
+            gzip.compress(data, compresslevel=4, mtime=0) if path.suffix.lower() == ".gz" else data
+        )
     return path

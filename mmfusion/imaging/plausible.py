@@ -9,7 +9,11 @@ import numpy as np
 from mmfusion.errors import ScanError
 
 MAX_BYTES = 8 * 2**30  # of a scan, unpacked; a thoracic CT has some 0.2 GiB
-_AIR, _BONE, _METAL = -300, 700, 4000  # HU; no lung, air or fat lies above the first, little of a body above the second
+_AIR, _BONE, _METAL = (
+    -300,
+    700,
+    4000,
+)  # HU; no lung, air or fat lies above the first, little of a body above the second
 
 
 def check_size(shape: Sequence[int], file: object) -> None:
@@ -19,7 +23,9 @@ def check_size(shape: Sequence[int], file: object) -> None:
     """
     if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
         got = f"{' x '.join(map(str, shape))} voxels (z, y, x)"
-        raise ScanError("the scan is too large", file=file, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)
+        raise ScanError(
+            "the scan is too large", file=file, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got
+        )
 
 
 def sampled_slices(n: int) -> list[int]:
@@ -45,7 +51,9 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
     """
     if not np.isfinite(planes).all():
         got = f"{np.count_nonzero(~np.isfinite(planes))} voxels"
-        raise ScanError("values that are not numbers", file=file, got=got, hint="export or convert the scan again")
+        raise ScanError(
+            "values that are not numbers", file=file, got=got, hint="export or convert the scan again"
+        )
     low, high = float(planes.min()), float(planes.max())
     planes = planes[:, ::2, ::2]
     problem = hint = None
@@ -57,12 +65,16 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
         problem, hint = "an empty scan: every voxel has one value", "export it again"
     elif low >= 0 and high <= 255:
         problem = "values that cannot be HU"
-        hint = "grey values or a mask? convert the scan again, without a window; a PET is read with unit='SUVbw'"
+        hint = (
+            "grey values or a mask? convert the scan again, without a window; a PET is read with unit='SUVbw'"
+        )
     elif _unscaled(planes):
         problem = "values that cannot be HU"
         hint = "were they stored without rescale slope and intercept, or inverted? export or convert the scan again"
     if problem:
-        raise ScanError(problem, file=file, got=f"{low:.4g} to {high:.4g}, median {np.median(planes):.4g}", hint=hint)
+        raise ScanError(
+            problem, file=file, got=f"{low:.4g} to {high:.4g}, median {np.median(planes):.4g}", hint=hint
+        )
 
 
 def _unscaled(hu: np.ndarray) -> bool:

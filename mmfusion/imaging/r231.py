@@ -12,7 +12,15 @@ from mmfusion.errors import MMFusionError, WeightsUnavailable
 from mmfusion.imaging.isolation import undisturbed
 from mmfusion.imaging.volume import Volume
 
-_NOT_WEIGHTS = (pickle.UnpicklingError, RuntimeError, AttributeError, KeyError, TypeError, IndexError, EOFError)
+_NOT_WEIGHTS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+)
 
 
 def segment(volume: Volume, weights: Path) -> Volume:

@@ -80,7 +80,9 @@ def fullest(occupancy: np.ndarray) -> np.ndarray:
     return full.astype(np.uint8)
 
 
-def sample_mask(array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def sample_mask(
+    array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]
+) -> np.ndarray:
     """A mask sampled, where there is something, and made a mask again; 0 outside. Parameters as in `sample`."""
     out = np.zeros(shape, dtype=np.uint8)
     box = filled_box(array)
@@ -130,14 +132,18 @@ def _needed(
     return block, offset - low, view
 
 
-def _aligned(block, steps, offset, shape, *, kept, fill) -> np.ndarray:  # axes parallel: plane by plane, in cache
+def _aligned(
+    block, steps, offset, shape, *, kept, fill
+) -> np.ndarray:  # axes parallel: plane by plane, in cache
     coords = [o + s * np.arange(n) for o, s, n in zip(offset, steps, shape)]
     inside = [(c >= low) & (c < high) for c, (low, high) in zip(coords, kept)]
     z, y, x = (_weights(c, abs(step), n) for c, step, n in zip(coords, steps, block.shape))
     out = np.empty((len(block), *shape[1:]), dtype=np.float32)
     for plane, values in zip(out, block):
         plane[...] = (x @ np.ascontiguousarray((y @ values.astype(np.float32)).T)).T
-    if len(z.indices) != shape[0] or not np.array_equal(z.indices, np.arange(len(block))):  # slices do not stay
+    if len(z.indices) != shape[0] or not np.array_equal(
+        z.indices, np.arange(len(block))
+    ):  # slices do not stay
         out = (z @ out.reshape(len(block), -1)).reshape(shape)
     for axis, keep in enumerate(inside):
         np.moveaxis(out, axis, 0)[~keep] = fill
@@ -159,7 +165,9 @@ def _weights(coords: np.ndarray, step: float, n: int) -> csr_array:
 
 def _oblique(block, matrix, offset, shape, *, kept, fill) -> np.ndarray:
     step = np.maximum(np.linalg.norm(matrix, axis=1), 1.0)
-    smooth = gaussian_filter(block.astype(np.float32), np.sqrt((step**2 - 1) / 6), mode="nearest", truncate=3.0)
+    smooth = gaussian_filter(
+        block.astype(np.float32), np.sqrt((step**2 - 1) / 6), mode="nearest", truncate=3.0
+    )
     out = affine_transform(smooth, matrix, offset, shape, order=1, mode="nearest")
     grid = np.ogrid[tuple(slice(n) for n in shape)]
     for row, o, (low, high) in zip(matrix, offset, kept):

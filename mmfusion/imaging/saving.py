@@ -20,7 +20,10 @@ def saved(path: Path, sources: Collection[Path] = ()) -> Iterator[Path]:
         If the file cannot be written, or would take the place of one of `sources`; what was there is untouched.
     """
     if any(_same(path, source) for source in sources):
-        problem, hint = "what is to be written would take the place of what it is made from", "choose another name"
+        problem, hint = (
+            "what is to be written would take the place of what it is made from",
+            "choose another name",
+        )
         raise ScanError(problem, file=path, hint=hint)
     with atomic.saved(path, ScanError) as draft:
         yield draft

@@ -13,7 +13,9 @@ from mmfusion.imaging.hu import AIR_HU, PADDING_HU
 from mmfusion.imaging.sampling import cut, filled_box, sample, sample_mask
 
 UNITS = {"HU": AIR_HU, "SUVbw": 0.0, "mask": 0.0}  # unit -> value outside the field of view
-_FLOOR = {"HU": PADDING_HU}  # unit -> what anything lower counts as: -3024 and the like are air, and must not bleed
+_FLOOR = {
+    "HU": PADDING_HU
+}  # unit -> what anything lower counts as: -3024 and the like are air, and must not bleed
 _KINDS = {"HU": "a CT", "SUVbw": "a PET", "mask": "a mask"}
 _DTYPES = (np.float32, np.int16, np.uint8)
 
@@ -83,7 +85,9 @@ class Volume:
 
     def mm_to_voxel(self, point: Sequence[float] | np.ndarray) -> np.ndarray:
         """Voxel coordinates (x, y, z) of points in LPS mm, shape (..., 3)."""
-        return (np.asarray(point, dtype=np.float64) - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
+        return (np.asarray(point, dtype=np.float64) - self.affine[:3, 3]) @ np.linalg.inv(
+            self.affine[:3, :3]
+        ).T
 
     def contains(self, point: Sequence[float] | np.ndarray) -> bool:
         """Whether a point in LPS mm lies in the field of view."""
@@ -107,7 +111,9 @@ class Volume:
     def expect(self, unit: str, name: str | None = None) -> None:
         """Raise a ScanError, which says `name`, unless the values are in this unit."""
         if self.unit != unit:
-            raise ScanError(f"not {_KINDS[unit]}", column=name, expected=f"a Volume of unit {unit}", got=self.unit)
+            raise ScanError(
+                f"not {_KINDS[unit]}", column=name, expected=f"a Volume of unit {unit}", got=self.unit
+            )
 
     def to_lps(self) -> Volume:
         """The same voxels with axes ordered and turned so that x, y and z run (nearly) along +L, +P and +S."""
@@ -117,7 +123,9 @@ class Volume:
         array = self.array.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flip)]
         return replace(self, array=np.ascontiguousarray(array), affine=affine)
 
-    def on_grid(self, affine: np.ndarray, shape: tuple[int, int, int], *, fill: float | None = None) -> Volume:
+    def on_grid(
+        self, affine: np.ndarray, shape: tuple[int, int, int], *, fill: float | None = None
+    ) -> Volume:
         """Sampled on another grid, linearly with anti-aliasing; HU below -1024 count as -1024.
 
         A mask keeps the voxels that it fills most, as many as make up its volume.
@@ -289,5 +297,7 @@ class Volume:
 def _three(value: float | Sequence[float], name: str, *, zero: bool = False) -> np.ndarray:
     out = np.broadcast_to(np.asarray(value, dtype=np.float64), 3)
     if not (np.isfinite(out).all() and ((out >= 0) if zero else (out > 0)).all()):
-        raise ScanError(f"{name} out of range", expected="mm, 0 or above" if zero else "mm above 0", got=value)
+        raise ScanError(
+            f"{name} out of range", expected="mm, 0 or above" if zero else "mm above 0", got=value
+        )
     return out

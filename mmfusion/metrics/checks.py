@@ -26,7 +26,9 @@ def encode_labels(y_true: Sequence[object], classes: Sequence[object]) -> np.nda
     codes = index.get_indexer(pd.Index(list(y_true)))
     if (codes < 0).any():
         odd = list(y_true)[int(np.flatnonzero(codes < 0)[0])]
-        raise DataError("a label is not among the classes", expected=", ".join(map(str, classes)), got=repr(odd))
+        raise DataError(
+            "a label is not among the classes", expected=", ".join(map(str, classes)), got=repr(odd)
+        )
     return codes
 
 
@@ -46,7 +48,9 @@ def check_probabilities(proba: object, n: int, n_classes: int) -> np.ndarray:
     bad = ~np.isfinite(proba).all(axis=1) | (proba < 0).any(axis=1) | (np.abs(proba.sum(axis=1) - 1) > 1e-4)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise DataError("not a distribution over classes", column=f"row {row}", got=np.round(proba[row], 4).tolist())
+        raise DataError(
+            "not a distribution over classes", column=f"row {row}", got=np.round(proba[row], 4).tolist()
+        )
     return proba
 
 
@@ -70,7 +74,9 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> p
     absent = [c for c in wanted if c not in predictions]
     if absent:
         raise DataError(
-            "predictions lack a column", column=", ".join(absent), got=", ".join(map(str, predictions.columns))
+            "predictions lack a column",
+            column=", ".join(absent),
+            got=", ".join(map(str, predictions.columns)),
         )
     twice = predictions.duplicated(["model", "repeat", "patient_id"])
     if twice.any():

@@ -43,7 +43,9 @@ def macro_auc(y_true: Sequence[object], proba: object, classes: Sequence[object]
     return float(weighted.macro_auc(judge(y_true, proba, classes))[0])
 
 
-def classification_metrics(y_true: Sequence[object], proba: object, classes: Sequence[object]) -> dict[str, object]:
+def classification_metrics(
+    y_true: Sequence[object], proba: object, classes: Sequence[object]
+) -> dict[str, object]:
     """Every metric of a classifier's probabilities.
 
     Parameters

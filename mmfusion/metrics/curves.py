@@ -85,7 +85,13 @@ def reliability(
         accuracy = part.mean(correct[inside].astype(float))
         lo, hi = interval(accuracy[1:], level)
         rows.append(
-            {"confidence": confidence[inside].mean(), "accuracy": accuracy[0], "lo": lo, "hi": hi, "n": inside.sum()}
+            {
+                "confidence": confidence[inside].mean(),
+                "accuracy": accuracy[0],
+                "lo": lo,
+                "hi": hi,
+                "n": inside.sum(),
+            }
         )
     return pd.DataFrame(rows)
 

@@ -68,7 +68,9 @@ class ModelPredictions:
 
     def by_set(self, metric: str, weights: np.ndarray) -> dict[tuple, np.ndarray]:
         """The metric in each (repeat, fold), or each (repeat,) where it is pooled; shape (B,) each."""
-        return {key: metric_named(metric.removesuffix(POOLED))(s) for key, s in self.sets(metric, weights).items()}
+        return {
+            key: metric_named(metric.removesuffix(POOLED))(s) for key, s in self.sets(metric, weights).items()
+        }
 
     def sets(self, metric: str, weights: np.ndarray) -> dict[tuple, Weighted]:
         """The test sets that `metric` is computed on."""
@@ -147,7 +149,9 @@ def score_table(
     return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
 
 
-def fold_scores(predictions: pd.DataFrame, classes: Sequence[object], metric: str = "macro_auc") -> pd.DataFrame:
+def fold_scores(
+    predictions: pd.DataFrame, classes: Sequence[object], metric: str = "macro_auc"
+) -> pd.DataFrame:
     """The metric in every fold: index (repeat, fold), a column a model.
 
     Raises

@@ -69,9 +69,13 @@ def paired_difference(
     predictions: pd.DataFrame, classes: Sequence[object], model: str, reference: str, **options: object
 ) -> pd.Series:
     """The row of `paired_table` that compares `model` with `reference`; options are its options."""
-    table = paired_table(predictions[predictions["model"].isin([model, reference])], classes, reference, **options)
+    table = paired_table(
+        predictions[predictions["model"].isin([model, reference])], classes, reference, **options
+    )
     if model not in table.index:
-        raise DataError(f"no predictions of {model!r}", expected=", ".join(map(str, predictions["model"].unique())))
+        raise DataError(
+            f"no predictions of {model!r}", expected=", ".join(map(str, predictions["model"].unique()))
+        )
     return table.loc[model]
 
 
@@ -94,7 +98,9 @@ def minimum_detectable_difference(
     DataError
         As `paired_table`.
     """
-    models = _same_patients(predictions[predictions["model"].isin([model, reference])], classes, intersect=False)
+    models = _same_patients(
+        predictions[predictions["model"].isin([model, reference])], classes, intersect=False
+    )
     absent = [m for m in (model, reference) if m not in models]
     if absent:
         raise DataError(f"no predictions of {absent[0]!r}", expected=", ".join(models))
@@ -147,7 +153,9 @@ def holm_intervals(
     of 1/k between k folds makes the variance of their mean 1 + k / (k - 1) times that of independent ones.
     """
     models = (
-        by_model(predictions, classes) if reference is None else _same_patients(predictions, classes, intersect=False)
+        by_model(predictions, classes)
+        if reference is None
+        else _same_patients(predictions, classes, intersect=False)
     )
     draws = {name: model.draws(metric, model.weights(n_boot, random_state)) for name, model in models.items()}
     if reference is not None:
@@ -155,7 +163,9 @@ def holm_intervals(
             raise DataError(f"no predictions of {reference!r}", expected=", ".join(draws))
         base = draws.pop(reference)
         draws = {name: values - base for name, values in draws.items()}
-    draws = {name: values[0] + _inflation(models[name]) * (values - values[0]) for name, values in draws.items()}
+    draws = {
+        name: values[0] + _inflation(models[name]) * (values - values[0]) for name, values in draws.items()
+    }
     null = null if null is not None else (0.0 if reference is not None else 0.5)
     p = {name: bootstrap_p(values[1:], null) for name, values in draws.items()}
     alpha, rows, stopped = 0.0, {}, False
@@ -193,7 +203,10 @@ def _compare(
 def _same_patients(
     predictions: pd.DataFrame, classes: Sequence[object], *, intersect: bool
 ) -> dict[str, ModelPredictions]:
-    keys = {m: pd.MultiIndex.from_frame(r[["repeat", "fold", "patient_id"]]) for m, r in predictions.groupby("model")}
+    keys = {
+        m: pd.MultiIndex.from_frame(r[["repeat", "fold", "patient_id"]])
+        for m, r in predictions.groupby("model")
+    }
     common = None
     for index in keys.values():
         common = index if common is None else common.intersection(index)

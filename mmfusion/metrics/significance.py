@@ -26,7 +26,9 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return out
 
 
-def corrected_t_test(differences: Sequence[float], test_share: float, level: float = 0.95) -> dict[str, float]:
+def corrected_t_test(
+    differences: Sequence[float], test_share: float, level: float = 0.95
+) -> dict[str, float]:
     """Corrected resampled t-test of the mean of per-fold differences, which allows for training sets that overlap.
 
     Parameters
@@ -60,11 +62,22 @@ def corrected_t_test(differences: Sequence[float], test_share: float, level: flo
     half = stats.t.ppf((1 + level) / 2, len(d) - 1) * se
     t = mean / se if se > 0 else np.sign(mean) * (np.inf if mean else 0.0)
     p = 2 * stats.t.sf(abs(t), len(d) - 1)
-    return {"diff": float(mean), "lo": float(mean - half), "hi": float(mean + half), "t": float(t), "p": float(p)}
+    return {
+        "diff": float(mean),
+        "lo": float(mean - half),
+        "hi": float(mean + half),
+        "t": float(t),
+        "p": float(p),
+    }
 
 
 def delong(
-    y_true: Sequence[object], a: Sequence[float], b: Sequence[float], *, positive: object = 1, level: float = 0.95
+    y_true: Sequence[object],
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    positive: object = 1,
+    level: float = 0.95,
 ) -> dict[str, float]:
     """DeLong's test of two AUCs on the same patients.
 
@@ -135,7 +148,9 @@ def wilcoxon(a: pd.Series, b: pd.Series) -> dict[str, float]:
     """
     if not a.index.sort_values().equals(b.index.sort_values()):
         odd = a.index.symmetric_difference(b.index)
-        raise DataError("not the same patients", patient=", ".join(map(str, odd[:5])), hint="intersect them first")
+        raise DataError(
+            "not the same patients", patient=", ".join(map(str, odd[:5])), hint="intersect them first"
+        )
     d = a - b.reindex(a.index)
     if d.isna().any():
         raise DataError("a value is missing", patient=d.index[d.isna()][0])

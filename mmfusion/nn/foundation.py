@@ -88,7 +88,9 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(checkpoint, dict):
         raise WeightsUnavailable("not a state dict", file=path, got=type(checkpoint).__name__, hint=_HINT)
     return {
-        _WRAPPED.sub("", str(name)): value.float() if torch.is_tensor(value) and value.is_floating_point() else value
+        _WRAPPED.sub("", str(name)): value.float()
+        if torch.is_tensor(value) and value.is_floating_point()
+        else value
         for name, value in checkpoint.items()
         if not _HEADS.match(str(name))
     }
@@ -104,4 +106,6 @@ def _check(state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], pa
     }.items():
         if names:
             got = f"{len(names)}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-            raise WeightsUnavailable(problem, file=path, expected=f"{len(expected)} tensors", got=got, hint=_HINT)
+            raise WeightsUnavailable(
+                problem, file=path, expected=f"{len(expected)} tensors", got=got, hint=_HINT
+            )

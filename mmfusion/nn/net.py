@@ -66,13 +66,17 @@ class FusionNet(nn.Module):
         super().__init__()
         self.specs = tuple(specs)
         self.modality_dropout = modality_dropout
-        names = {spec.name: (encoders or {}).get(spec.name, DEFAULTS.get(spec.kind, spec.kind)) for spec in specs}
+        names = {
+            spec.name: (encoders or {}).get(spec.name, DEFAULTS.get(spec.kind, spec.kind)) for spec in specs
+        }
         _no_strangers("encoders", encoders, [*names, *_STREAMS])
         _no_strangers("encoder_options", encoder_options, ENCODERS.frame().index)
         options = encoder_options or {}
         self.encoders = nn.ModuleDict(
             {
-                spec.name: _build(ENCODERS.get(names[spec.name]), options.get(names[spec.name]), spec, d, dropout)
+                spec.name: _build(
+                    ENCODERS.get(names[spec.name]), options.get(names[spec.name]), spec, d, dropout
+                )
                 for spec in specs
             }
         )
@@ -107,7 +111,9 @@ class FusionNet(nn.Module):
 
     def encode(self, present: torch.Tensor, **streams: torch.Tensor) -> dict[str, torch.Tensor]:
         """Tokens of each stream, shape (b, t, d); zeros for patients who lack it."""
-        return {name: self._tokens(name, streams[name], present[:, i]) for i, name in enumerate(self.encoders)}
+        return {
+            name: self._tokens(name, streams[name], present[:, i]) for i, name in enumerate(self.encoders)
+        }
 
     def fuse(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
         """Logits, shape (b, K), from tokens."""
@@ -136,10 +142,14 @@ class FusionNet(nn.Module):
             x, n = streams[spec.name], spec.n_features
             shape = {"genes": (b, n), "table": (b, 2, n), "volume": (b, 1, n, n, n)}[spec.kind]
             if x.shape != shape:
-                raise DataError(f"the stream {spec.name!r} has the wrong shape", expected=shape, got=tuple(x.shape))
+                raise DataError(
+                    f"the stream {spec.name!r} has the wrong shape", expected=shape, got=tuple(x.shape)
+                )
         if not present.any(1).all():
             row = int((~present.any(1)).nonzero()[0, 0])
-            raise DataError(f"the patient in row {row} has none of the streams", expected=", ".join(self.encoders))
+            raise DataError(
+                f"the patient in row {row} has none of the streams", expected=", ".join(self.encoders)
+            )
 
 
 def drop_streams(present: torch.Tensor, p: float) -> torch.Tensor:
@@ -154,10 +164,14 @@ def _build(kind: type[nn.Module], options: Mapping[str, object] | None, *args: o
     try:
         return kind(*args, **(options or {}))
     except TypeError as error:
-        raise MMFusionError(f"{kind.__name__} does not take these options", got=dict(options or {})) from error
+        raise MMFusionError(
+            f"{kind.__name__} does not take these options", got=dict(options or {})
+        ) from error
 
 
 def _no_strangers(what: str, given: Mapping[str, object] | None, known: Sequence[str]) -> None:
     strange = [name for name in given or {} if name not in known]
     if strange:
-        raise MMFusionError(f"{what} names what is not there", got=", ".join(strange), expected=", ".join(known))
+        raise MMFusionError(
+            f"{what} names what is not there", got=", ".join(strange), expected=", ".join(known)
+        )

@@ -78,7 +78,9 @@ def _as_is(batch: object) -> object:
 class FiniteLoss(Callback):
     """Stop with a clear error when the loss is not a number, instead of training on."""
 
-    def on_batch_end(self, net: NeuralNet, batch: object = None, training: bool = False, loss=None, **kwargs) -> None:  # noqa: FBT001, FBT002
+    def on_batch_end(
+        self, net: NeuralNet, batch: object = None, training: bool = False, loss=None, **kwargs
+    ) -> None:  # noqa: FBT001, FBT002
         """Check the batch's loss."""
         if training and loss is not None and not torch.isfinite(loss).all():
             raise DataError(
@@ -150,7 +152,9 @@ def train(
     KeyboardInterrupt
         If the user interrupts: training never ends early in silence.
     """
-    stopper = EarlyStopping(patience=patience, load_best=True, sink=_silent) if valid_set is not None else None
+    stopper = (
+        EarlyStopping(patience=patience, load_best=True, sink=_silent) if valid_set is not None else None
+    )
     watched = "train_loss" if stopper is None else "valid_loss"
     net = NeuralNet(
         module,

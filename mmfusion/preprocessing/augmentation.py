@@ -81,7 +81,9 @@ class CropAugmentation:
 
         sign = torch.where(uniform(n, 3) < 0, -1.0, 1.0)
         sign = torch.where(torch.tensor([axis in self.flip for axis in _AXES[::-1]]), sign, 1.0)
-        matrix = _rotations(torch.deg2rad(self.rotate_deg * uniform(n, 3))) * (1 + self.scale * uniform(n, 1, 1))
+        matrix = _rotations(torch.deg2rad(self.rotate_deg * uniform(n, 3))) * (
+            1 + self.scale * uniform(n, 1, 1)
+        )
         theta = torch.cat([matrix * sign[:, None, :], 2 * self.shift * uniform(n, 3, 1)], dim=-1)
         gamma = torch.tensor(self.gamma).log().mul(uniform(n)).exp()
         noise = self.noise * torch.rand(n, generator=generator)
@@ -94,7 +96,9 @@ class CropAugmentation:
     @staticmethod
     def apply(params: AugmentationParams, x: torch.Tensor) -> torch.Tensor:
         """The augmented batch, shape (b, 1, S, S, S), in [0, 1]; `x` is left as it is."""
-        at = F.affine_grid(torch.eye(3, 4)[None], [1, 1, *x.shape[2:]], align_corners=False)  # once, not b times
+        at = F.affine_grid(
+            torch.eye(3, 4)[None], [1, 1, *x.shape[2:]], align_corners=False
+        )  # once, not b times
         grid = at.reshape(1, -1, 3) @ params.theta[:, :, :3].mT + params.theta[:, None, :, 3]
         grid = grid.view(len(x), *at.shape[1:])
         out = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)

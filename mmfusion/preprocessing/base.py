@@ -36,7 +36,9 @@ class Stateful(BaseEstimator):
         """
         check_is_fitted(self)
         params = {k: None if k in self._unsaved else _pack(v) for k, v in self.get_params(deep=False).items()}
-        fitted = {k: _pack(v) for k, v in sorted(vars(self).items()) if k.endswith("_") and not k.startswith("_")}
+        fitted = {
+            k: _pack(v) for k, v in sorted(vars(self).items()) if k.endswith("_") and not k.startswith("_")
+        }
         return {"class": type(self).__name__, "params": params, "fitted": fitted}
 
     @classmethod
@@ -119,7 +121,9 @@ class FoldFitted(TransformerMixin, Stateful):
         check_frame(frame)
         rows = frame.loc[self._has(frame)]
         if rows.empty:
-            raise DataError("no patient has this modality", expected="at least one row that is not missing throughout")
+            raise DataError(
+                "no patient has this modality", expected="at least one row that is not missing throughout"
+            )
         rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
         vars(self).pop("fitted_ids_hash_", None)  # not fitted, should `_fit` fail
         self._fit(rows)
@@ -177,7 +181,9 @@ def check_frame(frame: pd.DataFrame) -> None:
         raise DataError("a frame without columns", expected="at least one feature")
     alien = [c for c in frame.columns if not isinstance(c, str)]
     if alien:
-        raise DataError("a column's name is not a string", column=alien[0], expected="str", got=type(alien[0]).__name__)
+        raise DataError(
+            "a column's name is not a string", column=alien[0], expected="str", got=type(alien[0]).__name__
+        )
     if frame.columns.has_duplicates:
         raise DataError("duplicate column", column=frame.columns[frame.columns.duplicated()][0])
     named = [c for c in frame.columns if header_key(c) in ID_HEADERS]
@@ -191,7 +197,9 @@ def check_ids(index: pd.Index) -> None:
         raise DataError("a row has no patient id", expected="a patient_id in every row")
     if index.has_duplicates:
         twice = index[index.duplicated()].unique()
-        raise DataError("duplicate patient id", patient=", ".join(map(str, twice[:5])), hint="keep one row per patient")
+        raise DataError(
+            "duplicate patient id", patient=", ".join(map(str, twice[:5])), hint="keep one row per patient"
+        )
 
 
 def ids_hash(index: pd.Index) -> str:

@@ -119,7 +119,9 @@ class CohortTransformer(TransformerMixin, Stateful):
         if absent := sorted(set(wanted) - set(blocks)):
             raise DataError("no such modality in X", got=", ".join(absent), expected=", ".join(blocks))
         if self.harmonise not in HARMONISE:
-            raise DataError("unknown way to harmonise", expected=", ".join(map(str, HARMONISE)), got=self.harmonise)
+            raise DataError(
+                "unknown way to harmonise", expected=", ".join(map(str, HARMONISE)), got=self.harmonise
+            )
         transformers, graphs, harmonisers = {}, {}, {}
         for modality in [m for m in MODALITIES if m in wanted]:
             for name, block in _blocks(X, modality):
@@ -131,7 +133,9 @@ class CohortTransformer(TransformerMixin, Stateful):
                     if modality == "rna":
                         graphs[name] = self._graph(transformer, block, harmonisers.get(name), _site(X))
         if not transformers:
-            raise DataError("nobody has any of these modalities", expected="a value somewhere", got=", ".join(wanted))
+            raise DataError(
+                "nobody has any of these modalities", expected="a value somewhere", got=", ".join(wanted)
+            )
         self.transformers_, self.graphs_, self.harmonisers_ = transformers, graphs, harmonisers
         self.units_ = {name: transformers[name].unit_ for name in graphs}
         self.blocks_ = tuple(blocks)
@@ -151,7 +155,9 @@ class CohortTransformer(TransformerMixin, Stateful):
         rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
         values = transformer.transform(rows)
         if combat is not None:
-            values = harmonised(combat, transformer, values, np.ones(len(rows), dtype=bool), site.loc[rows.index])
+            values = harmonised(
+                combat, transformer, values, np.ones(len(rows), dtype=bool), site.loc[rows.index]
+            )
         return graph.fit(values, transformer.genes_)
 
     def _new(self, name: str, modality: str) -> FoldFitted:
@@ -185,8 +191,12 @@ class CohortTransformer(TransformerMixin, Stateful):
             block = dict(_blocks(X, modality)).get(name) if modality in blocks else None
             with _naming(modality):
                 if block is None:
-                    block = pd.DataFrame(columns=transformer.feature_names_in_, dtype=object)  # the shape alone
-                    arrays[name] = np.zeros((len(X), *transformer.transform(block).shape[1:]), dtype=np.float32)
+                    block = pd.DataFrame(
+                        columns=transformer.feature_names_in_, dtype=object
+                    )  # the shape alone
+                    arrays[name] = np.zeros(
+                        (len(X), *transformer.transform(block).shape[1:]), dtype=np.float32
+                    )
                     continue
                 _check_known(block, transformer)
                 present[:, column] = transformer.present(block)
@@ -205,7 +215,10 @@ class CohortTransformer(TransformerMixin, Stateful):
     def specs_(self) -> list[StreamSpec]:
         """A spec per stream, in order."""
         check_is_fitted(self, "transformers_")
-        return [_spec(name, transformer, self.graphs_.get(name)) for name, transformer in self.transformers_.items()]
+        return [
+            _spec(name, transformer, self.graphs_.get(name))
+            for name, transformer in self.transformers_.items()
+        ]
 
 
 def _spec(name: str, transformer: FoldFitted, graph: GeneGraph | None) -> StreamSpec:
@@ -223,7 +236,9 @@ def _check_cohort(X: pd.DataFrame) -> list[str]:
     """Raise `DataError` unless X is rows of a cohort; else its blocks, `meta` left out."""
     if not isinstance(X, pd.DataFrame) or X.columns.nlevels != 2:
         got = type(X).__name__ if not isinstance(X, pd.DataFrame) else f"{X.columns.nlevels} column level"
-        raise DataError("not a cohort's frame", expected="columns (modality, feature)", got=got, hint="give cohort.X")
+        raise DataError(
+            "not a cohort's frame", expected="columns (modality, feature)", got=got, hint="give cohort.X"
+        )
     check_ids(X.index)
     blocks = [m for m in X.columns.unique(0) if m != META]
     if alien := [str(m) for m in blocks if m not in MODALITIES]:

@@ -76,7 +76,9 @@ class FlatTransformer(TransformerMixin, Stateful):
     def _fit(self, X: pd.DataFrame) -> tuple[StreamInputs, dict[str, pd.DataFrame]]:
         self.streams_ = CohortTransformer(graph="none", **self.get_params(deep=False)).fit(X)
         inputs = self.streams_.transform(X)
-        described = {s.name: self._describe(inputs, s.name) for s in self.streams_.specs_ if s.kind == "volume"}
+        described = {
+            s.name: self._describe(inputs, s.name) for s in self.streams_.specs_ if s.kind == "volume"
+        }
         self.scans_ = {name: TableTransformer(clip=self.clip).fit(table) for name, table in described.items()}
         self.indicated_ = tuple(n for n, has in zip(inputs.arrays, inputs.present.T) if not has.all())
         return inputs, described

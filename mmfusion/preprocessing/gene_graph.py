@@ -46,7 +46,9 @@ class GeneGraph(Stateful):
 
     _unsaved = ("edges",)
 
-    def __init__(self, kind: str = "coexpression", *, k: int = 10, edges: object = None, random_state: int = 0) -> None:
+    def __init__(
+        self, kind: str = "coexpression", *, k: int = 10, edges: object = None, random_state: int = 0
+    ) -> None:
         self.kind = kind
         self.k = k
         self.edges = edges
@@ -127,7 +129,11 @@ def _prior(edges: object, genes: list[str]) -> tuple[np.ndarray, np.ndarray]:
             hint="name genes in both by the same symbols",
         )
     inside = (a.notna() & b.notna() & (a != b)).to_numpy()
-    weight = pd.to_numeric(table.iloc[:, 2], errors="coerce") if table.shape[1] > 2 else pd.Series(1.0, table.index)
+    weight = (
+        pd.to_numeric(table.iloc[:, 2], errors="coerce")
+        if table.shape[1] > 2
+        else pd.Series(1.0, table.index)
+    )
     weight = weight[inside].to_numpy(dtype=np.float64)
     if not (weight > 0).all():
         raise DataError("an edge without a positive weight", column="weight", expected="numbers over 0")
@@ -140,7 +146,9 @@ def _prior(edges: object, genes: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 def _edge_table(edges: object) -> pd.DataFrame:
     if edges is None:
-        raise DataError("a prior graph needs an edge list", expected="graph_edges: a file, DataFrame or pairs")
+        raise DataError(
+            "a prior graph needs an edge list", expected="graph_edges: a file, DataFrame or pairs"
+        )
     if isinstance(edges, str | Path):
         path = Path(edges)
         if not path.is_file():
@@ -151,5 +159,7 @@ def _edge_table(edges: object) -> pd.DataFrame:
         edges = pd.read_csv(path, sep=sep, header=None, dtype={0: str, 1: str}, comment="#")
     table = pd.DataFrame(edges) if not isinstance(edges, pd.DataFrame) else edges
     if table.shape[1] < 2 or table.empty:
-        raise DataError("not an edge list", expected="two columns of gene symbols", got=f"{table.shape[1]} columns")
+        raise DataError(
+            "not an edge list", expected="two columns of gene symbols", got=f"{table.shape[1]} columns"
+        )
     return table

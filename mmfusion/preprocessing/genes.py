@@ -78,7 +78,9 @@ class GeneTransformer(FoldFitted):
             raise DataError("no gene varies among the patients given to fit", got=f"{len(frame)} patients")
         names, values, mean, std = names[keep], values[:, keep], mean[keep], std[keep]
         if self.unit_ == "zscore":
-            self.notes_ += ("z-scores: no TPM, logarithm or ranking by variance; genes ranked by communality",)
+            self.notes_ += (
+                "z-scores: no TPM, logarithm or ranking by variance; genes ranked by communality",
+            )
             score = _communality(self._z(values, mean, std))
         else:
             score = _dispersion(mean, std)
@@ -101,14 +103,20 @@ class GeneTransformer(FoldFitted):
         frame = frame[[g for g in used if g in frame]]
         values = self._log(frame.columns, _matrix(frame, self.unit_))
         at = frame.columns.get_indexer(list(self.genes_))
-        chosen = np.where(at >= 0, values[:, at], np.nan) if frame.shape[1] else np.full((len(frame), len(at)), np.nan)
+        chosen = (
+            np.where(at >= 0, values[:, at], np.nan)
+            if frame.shape[1]
+            else np.full((len(frame), len(at)), np.nan)
+        )
         self._report(frame, chosen, at, len(used))
         z = self._z(chosen, self.mean_, self.std_, frame.index)
         return np.nan_to_num(z, nan=0.0).astype(np.float32)
 
     def _check_params(self, frame: pd.DataFrame) -> None:
         if self.unit not in ("auto", *RNA_UNITS):
-            raise DataError("unknown unit", column="rna", expected=", ".join(("auto", *RNA_UNITS)), got=self.unit)
+            raise DataError(
+                "unknown unit", column="rna", expected=", ".join(("auto", *RNA_UNITS)), got=self.unit
+            )
         if self.n_genes is not None and self.n_genes < 1:
             raise DataError("too few genes asked for", expected="n_genes of 1 or more", got=self.n_genes)
         given = _unit_of(frame)
@@ -144,7 +152,9 @@ class GeneTransformer(FoldFitted):
             values = values / np.where(total > 0, total, 1)[:, None] * 1e6
         return np.log2(values + 1)
 
-    def _z(self, values: np.ndarray, mean: np.ndarray, std: np.ndarray, patients: pd.Index | None = None) -> np.ndarray:
+    def _z(
+        self, values: np.ndarray, mean: np.ndarray, std: np.ndarray, patients: pd.Index | None = None
+    ) -> np.ndarray:
         z = (values - mean) / std
         if patients is not None:
             for i in np.flatnonzero((np.abs(z) > self.clip).sum(axis=1) > max(0.2 * z.shape[1], 10)):

@@ -59,21 +59,29 @@ class ComBat(FoldFitted):
         self.covariates = covariates
 
     def _has(self, frame: pd.DataFrame) -> np.ndarray:
-        return frame.drop(columns=[self.site, *self.covariates], errors="ignore").notna().any(axis=1).to_numpy()
+        return (
+            frame.drop(columns=[self.site, *self.covariates], errors="ignore").notna().any(axis=1).to_numpy()
+        )
 
     def _fit(self, frame: pd.DataFrame) -> None:
         site = self._sites(frame)
         self.features_ = tuple(c for c in frame.columns if c not in (self.site, *self.covariates))
         frame, site = frame[site.notna()], site[site.notna()]
         if frame.empty:
-            raise DataError("nobody's site is known", column=self.site, expected="the site of at least one patient")
+            raise DataError(
+                "nobody's site is known", column=self.site, expected="the site of at least one patient"
+            )
         self.sites_ = tuple(sorted(site.unique()))
         values, covariates = self._values(frame), self._covariates(frame)
         batch = (site.to_numpy()[:, None] == np.array(self.sites_)).astype(float)
         d, n_sites = values.shape[1], len(self.sites_)
         self.mean_, self.sd_ = np.zeros(d), np.zeros(d)
         self.slope_ = np.zeros((covariates.shape[1], d))
-        raw = {"location": np.zeros((n_sites, d)), "scale": np.ones((n_sites, d)), "n": np.zeros((n_sites, d))}
+        raw = {
+            "location": np.zeros((n_sites, d)),
+            "scale": np.ones((n_sites, d)),
+            "n": np.zeros((n_sites, d)),
+        }
         for j in range(d):  # each feature has its own missing cells
             seen = np.isfinite(values[:, j])
             self._standardise(j, values[seen, j], batch[seen], covariates[seen], raw)
@@ -85,7 +93,9 @@ class ComBat(FoldFitted):
             location, variance = _shrink(z[batch[:, i] > 0][:, varies], *parts)
             self.location_[i, varies], self.scale_[i, varies] = location, np.sqrt(variance)
 
-    def _standardise(self, j: int, y: np.ndarray, batch: np.ndarray, covariates: np.ndarray, raw: dict) -> None:
+    def _standardise(
+        self, j: int, y: np.ndarray, batch: np.ndarray, covariates: np.ndarray, raw: dict
+    ) -> None:
         """Pooled mean, SD and slopes of feature j, and what each site has of it, in units of that SD."""
         counts = batch.sum(axis=0)
         raw["n"][:, j] = counts
@@ -109,7 +119,9 @@ class ComBat(FoldFitted):
         """Harmonised features, shape (n, d), missing where they were."""
         site = self._sites(frame)
         values = self._values(frame)
-        code = site.map({name: i for i, name in enumerate(self.sites_)}).to_numpy(dtype=float, na_value=np.nan)
+        code = site.map({name: i for i, name in enumerate(self.sites_)}).to_numpy(
+            dtype=float, na_value=np.nan
+        )
         known = np.isfinite(code)
         if not known.all():
             others = sorted(site[~known].dropna().unique())
@@ -130,7 +142,9 @@ class ComBat(FoldFitted):
 
     def _sites(self, frame: pd.DataFrame) -> pd.Series:
         if self.site not in frame:
-            raise DataError("no column with the site", column=self.site, hint="give it, with missing cells if unknown")
+            raise DataError(
+                "no column with the site", column=self.site, hint="give it, with missing cells if unknown"
+            )
         site = frame[self.site].astype(object)
         return site.where(site.isna(), site.map(str))
 
@@ -142,7 +156,9 @@ class ComBat(FoldFitted):
         if np.isinf(values).any():
             row, column = np.argwhere(np.isinf(values))[0]
             where = {"patient": frame.index[row], "column": self.features_[column]}
-            raise DataError("a value without end", **where, expected="a finite number", got=values[row, column])
+            raise DataError(
+                "a value without end", **where, expected="a finite number", got=values[row, column]
+            )
         return values
 
     def _covariates(self, frame: pd.DataFrame) -> np.ndarray:
@@ -163,7 +179,9 @@ def _numbers(frame: pd.DataFrame) -> np.ndarray:
         raise DataError("not a numeric column", column=text[0] if text else None, got=error) from error
 
 
-def _shrink(z: np.ndarray, location: np.ndarray, variance: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _shrink(
+    z: np.ndarray, location: np.ndarray, variance: np.ndarray, n: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Posterior location and variance of one site's features: Johnson et al. 2007, equations 3.1 and section 3.2.
 
     Priors are a normal and an inverse gamma distribution whose moments are those of the features' estimates.
@@ -189,7 +207,9 @@ def _shrink(z: np.ndarray, location: np.ndarray, variance: np.ndarray, n: np.nda
     return new, np.maximum(var, 1e-6)
 
 
-def encoded_frame(transformer: FoldFitted, encoded: np.ndarray, present: np.ndarray, site: pd.Series) -> pd.DataFrame:
+def encoded_frame(
+    transformer: FoldFitted, encoded: np.ndarray, present: np.ndarray, site: pd.Series
+) -> pd.DataFrame:
     """The numeric columns of a table or genes as `transformer` encoded them, missing where not observed, with `SITE`.
 
     Parameters
@@ -228,5 +248,7 @@ def numeric_columns(transformer: FoldFitted) -> tuple[list[str], list[int]]:
     """Names of the encoded columns that are numbers, and where they are."""
     if hasattr(transformer, "genes_"):
         return list(transformer.genes_), list(range(len(transformer.genes_)))
-    found = [(n, i) for i, n in enumerate(transformer.feature_names_out_) if transformer.kinds_.get(n) == "number"]
+    found = [
+        (n, i) for i, n in enumerate(transformer.feature_names_out_) if transformer.kinds_.get(n) == "number"
+    ]
     return [n for n, _ in found], [i for _, i in found]

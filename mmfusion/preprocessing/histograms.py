@@ -43,7 +43,9 @@ class HistogramMatching(Stateful):
         bands = self._bands()
         found = [[self._quantiles(crop, band) for band in bands] for crop in crops]
         known = [[row[k] for row in found if row[k] is not None] for k in range(len(bands))]
-        self.reference_ = np.array([np.mean(q, axis=0) if q else np.full(len(_LEVELS), np.nan) for q in known])
+        self.reference_ = np.array(
+            [np.mean(q, axis=0) if q else np.full(len(_LEVELS), np.nan) for q in known]
+        )
         return self
 
     def transform(self, crops: np.ndarray) -> np.ndarray:

@@ -84,9 +84,17 @@ def standard_crop(
     if not Path(scan).exists():
         raise ScanError("no such scan", file=scan)
     options = {"center": center, "side": side, "spacing": spacing, "window": window, "mode": mode}
-    key = {"scan": fingerprint(scan), "series": series, "version": _VERSION, "restore": restorer.key(), **options}
+    key = {
+        "scan": fingerprint(scan),
+        "series": series,
+        "version": _VERSION,
+        "restore": restorer.key(),
+        **options,
+    }
     try:
-        return cached("crops", key, lambda: _crop(scan, series, center, side, spacing, window, mode, restorer))
+        return cached(
+            "crops", key, lambda: _crop(scan, series, center, side, spacing, window, mode, restorer)
+        )
     except ScanError as error:
         error.file = error.file or scan
         raise
@@ -147,7 +155,9 @@ class ScanTransformer(FoldFitted):
     def _fit(self, frame: pd.DataFrame) -> None:
         _, _, window = _checked(self.side, self.spacing, self.window, self.mode)
         if self.harmonise not in (None, "histogram"):
-            raise DataError("unknown way to harmonise scans", expected="None or histogram", got=self.harmonise)
+            raise DataError(
+                "unknown way to harmonise scans", expected="None or histogram", got=self.harmonise
+            )
         self.restored_by_, self.matching_ = make_restorer(self.restore).key(), None
         if self.harmonise:
             split = (SPLIT_HU - window[0]) / (window[1] - window[0])
@@ -178,11 +188,15 @@ class ScanTransformer(FoldFitted):
     def _warn(self, patients: list[object]) -> None:
         if patients and self.mode == "tumour":
             names = ", ".join(map(str, patients))
-            text = f"no seed in the scan of {len(patients)} patient(s), read at the lung field's centre: {names}"
+            text = (
+                f"no seed in the scan of {len(patients)} patient(s), read at the lung field's centre: {names}"
+            )
             warnings.warn(text, SeedWarning, stacklevel=4)
 
 
-def _checked(side: int, spacing: float, window: Sequence[float], mode: str) -> tuple[int, float, tuple[float, float]]:
+def _checked(
+    side: int, spacing: float, window: Sequence[float], mode: str
+) -> tuple[int, float, tuple[float, float]]:
     """The options as plain numbers, so that equal ones have equal cache keys."""
     if mode not in MODES:
         raise DataError("unknown way to crop", expected=", ".join(MODES), got=mode)
@@ -209,7 +223,9 @@ def _crop(
     size, restored = np.full(3, side * spacing), not isinstance(restorer, Identity)
     if not isinstance(scan, Volume):
         if center is not None and not restored:
-            return _windowed(read_crop(scan, center, size, size / side, series=series, fill=window[0]), window)
+            return _windowed(
+                read_crop(scan, center, size, size / side, series=series, fill=window[0]), window
+            )
         scan = read(scan, series)
     scan.expect("HU")
     if center is None:

@@ -86,7 +86,11 @@ class TableTransformer(FoldFitted):
         self.feature_names_out_ = tuple(out for name in self.kinds_ for out in self._names(name))
 
     def _names(self, name: str) -> list[str]:
-        return [f"{name}={v}" for v in (*self.levels_[name], UNKNOWN, MISSING)] if name in self.levels_ else [name]
+        return (
+            [f"{name}={v}" for v in (*self.levels_[name], UNKNOWN, MISSING)]
+            if name in self.levels_
+            else [name]
+        )
 
     def _transform(self, frame: pd.DataFrame) -> np.ndarray:
         """Values and observed mask, shape (n, 2, d)."""
@@ -128,7 +132,9 @@ def _cells(column: pd.Series) -> pd.Series:
     if types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype):
         return column
     if types.is_datetime64_any_dtype(column.dtype):
-        raise DataError("a date is no feature", column=column.name, hint="leave it out, or give years as a number")
+        raise DataError(
+            "a date is no feature", column=column.name, hint="leave it out, or give years as a number"
+        )
     text = clean_cells(column.astype(object))
     return text.astype("category") if isinstance(column.dtype, pd.CategoricalDtype) else text
 

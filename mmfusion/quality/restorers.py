@@ -101,7 +101,10 @@ def compare_restorers(
         rows[name] |= _similarity(reference, result, "_reference") if reference is not None else {}
         rows[name] |= _contrast(result, lesion)
         rows[name] |= {f"noise_{k}_hu": _noise(result, where) for k, where in flat.items()}
-        rows[name] |= {"mean_abs_delta_hu": float(np.abs(difference(volume, result)).mean()), "seconds": seconds[name]}
+        rows[name] |= {
+            "mean_abs_delta_hu": float(np.abs(difference(volume, result)).mean()),
+            "seconds": seconds[name],
+        }
     if predict is not None:
         _predictions(rows, results, predict)
     area = np.ones(volume.shape[0]) if lesion is None else lesion.sum(axis=(1, 2))
@@ -195,7 +198,11 @@ def _similarity(one: Volume, other: Volume, suffix: str) -> dict[str, float]:
     known = one.array > PADDING_HU
     error = float(((a - b)[known] ** 2).mean()) if known.any() else 0.0
     side = min(7, *(n - 1 + n % 2 for n in a.shape[1:]))
-    ssim = [structural_similarity(p, q, data_range=1.0, win_size=side) for p, q in zip(a, b)] if side >= 3 else [np.nan]
+    ssim = (
+        [structural_similarity(p, q, data_range=1.0, win_size=side) for p, q in zip(a, b)]
+        if side >= 3
+        else [np.nan]
+    )
     psnr = float(-10 * np.log10(error)) if error else np.inf
     return {f"ssim{suffix}": float(np.mean(ssim)), f"psnr{suffix}_db": psnr}
 

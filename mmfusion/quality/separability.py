@@ -82,7 +82,9 @@ def site_separability(
     where = np.flatnonzero(keep)
     labels = site.to_numpy(dtype=object)[keep].astype(str)
     if len(np.unique(labels)) < 2:
-        raise DataError("fewer than two sites to tell apart", expected=f"{folds} patients or more each", got=len(where))
+        raise DataError(
+            "fewer than two sites to tell apart", expected=f"{folds} patients or more each", got=len(where)
+        )
     change = _combat(features, site) if harmonise == "combat" else harmonise
     everybody = {"before": features.iloc[where], "after": change(where, where)}
     apart = np.arange(len(where)) if groups is None else pd.factorize(np.asarray(groups)[keep])[0]
@@ -95,7 +97,11 @@ def site_separability(
     rows = {
         state: {
             "auc": np.mean(scores[state]),
-            **{f"{k}_{how}": float(getattr(e[k], how)()) for k in ("eta2", "epsilon2") for how in ("median", "max")},
+            **{
+                f"{k}_{how}": float(getattr(e[k], how)())
+                for k in ("eta2", "epsilon2")
+                for how in ("median", "max")
+            },
         }
         for state, e in effects.items()
     }
@@ -126,7 +132,9 @@ def _auc(run: Harmonise, where: np.ndarray, labels: np.ndarray, splits: object) 
         )
         model.fit(run(where[train], where[train]).to_numpy(dtype=float), labels[train])
         columns = np.searchsorted(names, model[-1].classes_)
-        proba[test[:, None], columns] = model.predict_proba(run(where[train], where[test]).to_numpy(dtype=float))
+        proba[test[:, None], columns] = model.predict_proba(
+            run(where[train], where[test]).to_numpy(dtype=float)
+        )
     return float(np.mean([roc_auc_score(labels == name, proba[:, k]) for k, name in enumerate(names)]))
 
 

@@ -48,7 +48,9 @@ class ScanSurvey:
         """One line: how many were read, how many failed."""
         bad = len(self.failures.index.intersection(self.table.index))
         failed = f"; {len(self.failures) - bad} failed" if len(self.failures) > bad else ""
-        return f"{len(self.table)} of {self._looked} scans read{failed}" + (f"; {bad} bad masks" if bad else "")
+        return f"{len(self.table)} of {self._looked} scans read{failed}" + (
+            f"; {bad} bad masks" if bad else ""
+        )
 
     @property
     def _looked(self) -> int:
@@ -58,7 +60,9 @@ class ScanSurvey:
         """One sentence: how many failed of those that were opened, and how many of `total` were not opened."""
         bad = len(self.failures)
         failed = f"{bad} failed" if bad else "Nothing failed"
-        rest = f"; {total - self._looked} were not opened: n_scans=0 reads all" if total > self._looked else ""
+        rest = (
+            f"; {total - self._looked} were not opened: n_scans=0 reads all" if total > self._looked else ""
+        )
         return f"{failed} among the {self._looked} read{rest}."
 
     def verdict(self, total: int) -> list[str]:
@@ -71,7 +75,9 @@ class ScanSurvey:
         text.append(f"Slices are {z.min():.2g} to {z.max():.2g} mm apart, pixels {table['x_mm'].min():.2g} to "
                     f"{table['x_mm'].max():.2g} mm.")  # fmt: skip
         if (coarse := int((z > _COARSE_MM).sum())) > 0:
-            text.append(f"{coarse} with slices more than {_COARSE_MM:g} mm apart: small lesions are blurred along z.")
+            text.append(
+                f"{coarse} with slices more than {_COARSE_MM:g} mm apart: small lesions are blurred along z."
+            )
         if (lost := int((table["lungs_ml"] == 0).sum())) > 0:
             text.append(f"No lung was found in {lost}: a crop, or another part of the body?")
         if (noted := int((table["warnings"] != "").sum())) > 0:

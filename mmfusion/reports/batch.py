@@ -32,7 +32,11 @@ _NAME = re.compile(r"[\w][\w.+@=-]*")
 
 
 def run_batch(
-    notebook: str | Path, runs: str | Path | pd.DataFrame, out: str | Path | None = None, *, progress: bool = True
+    notebook: str | Path,
+    runs: str | Path | pd.DataFrame,
+    out: str | Path | None = None,
+    *,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Run a notebook once per row.
 
@@ -92,7 +96,9 @@ def _is_complete(notebook: Path, given: Mapping[str, str], out: Path) -> bool:
     if not is_report(out):
         return False
     known = notebook_parameters(notebook)
-    wanted = {n: p.default for n, p in known.items() if n not in RESERVED} | convert_parameters(given, known, notebook)
+    wanted = {n: p.default for n, p in known.items() if n not in RESERVED} | convert_parameters(
+        given, known, notebook
+    )
     run = read_run(out)
     return (
         run["parameters"] == wanted
@@ -108,13 +114,17 @@ def _read(runs: str | Path | pd.DataFrame) -> pd.DataFrame:
         table = runs.astype(object).where(runs.notna(), "")
     else:
         try:
-            table = pd.read_csv(runs, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+            table = pd.read_csv(
+                runs, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
+            )
         except FileNotFoundError as error:
             raise ReportError("no such table of runs", file=runs) from error
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise ReportError("not a CSV table", file=runs, got=error, expected="a row a run") from error
     if table.empty:
-        raise ReportError("the table of runs has no rows", file=None if isinstance(runs, pd.DataFrame) else runs)
+        raise ReportError(
+            "the table of runs has no rows", file=None if isinstance(runs, pd.DataFrame) else runs
+        )
     return table.rename(columns=str.strip)
 
 

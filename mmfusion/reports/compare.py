@@ -14,7 +14,13 @@ from mmfusion.reports.record import read_run
 
 FACTS = ("cohort", "target", "n")
 # sections of the metrics that say how it was done and on whom, not how well; the kind that they are listed under
-_SETTINGS = {"classes": "cohort", "modalities": "cohort", "optimum": "cohort", "plan": "plan", "params": "chosen"}
+_SETTINGS = {
+    "classes": "cohort",
+    "modalities": "cohort",
+    "optimum": "cohort",
+    "plan": "plan",
+    "params": "chosen",
+}
 _FIRST = ("macro_auc", "macro_auc_diff")  # metrics to begin with
 _COLUMNS = ["metric", "a", "b", "difference"]
 
@@ -72,7 +78,11 @@ class RunComparison:
         parts += ["", self.main] if self.main else []
         parts += ["", *(f"Caution: {c}." for c in self.cautions), ""]
         parts += ["What changed", _text(self.changed) if len(self.changed) else "  nothing", ""]
-        parts += ["Metrics", *([_text(self.metrics)] if len(self.metrics) else []), *(f"  {n}" for n in self._notes())]
+        parts += [
+            "Metrics",
+            *([_text(self.metrics)] if len(self.metrics) else []),
+            *(f"  {n}" for n in self._notes()),
+        ]
         return "\n".join(parts)
 
     __repr__ = __str__
@@ -82,7 +92,9 @@ class RunComparison:
         notes = [f"{self.n_equal} {more}are equal."] if self.n_equal else []
         notes += [] if notes or len(self.metrics) else ["None in common."]
         return notes + [
-            f"Beside the main model, in {r} only: {', '.join(m)}." for r, m in zip("ab", self.only, strict=True) if m
+            f"Beside the main model, in {r} only: {', '.join(m)}."
+            for r, m in zip("ab", self.only, strict=True)
+            if m
         ]
 
 
@@ -102,7 +114,10 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
         "version": [r["versions"] | {"commit": r["git"]} for r in (first, second)],
         "notebook": [r["notebook"] for r in (first, second)],
     }
-    rows = [*_settings(*found), *(row for kind, pair in sections.items() for row in _differences(kind, *pair))]
+    rows = [
+        *_settings(*found),
+        *(row for kind, pair in sections.items() for row in _differences(kind, *pair)),
+    ]
     mains = (main_model(found[0]), main_model(found[1]))
     metrics, n_equal, has_main = _metrics(*found, mains)
     models = [_others(m, main) for m, main in zip(found, mains, strict=True)]
@@ -113,12 +128,17 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
         changed=pd.DataFrame(rows, columns=["kind", "what", "a", "b"]),
         metrics=pd.DataFrame(metrics, columns=_COLUMNS),
         n_equal=n_equal,
-        only=(tuple(m for m in models[0] if m not in models[1]), tuple(m for m in models[1] if m not in models[0])),
+        only=(
+            tuple(m for m in models[0] if m not in models[1]),
+            tuple(m for m in models[1] if m not in models[0]),
+        ),
         cautions=tuple(_cautions(first, second, mains)),
     )
 
 
-def _metrics(a: Mapping[str, object], b: Mapping[str, object], mains: Mains) -> tuple[list[dict[str, str]], int, bool]:
+def _metrics(
+    a: Mapping[str, object], b: Mapping[str, object], mains: Mains
+) -> tuple[list[dict[str, str]], int, bool]:
     """Rows of what differs; how many numbers are equal; whether the first row is of the main models."""
     before, after = (dict(_numbers(m, main)) for m, main in zip((a, b), mains, strict=True))
     first = ("models", _MAIN, "macro_auc")
@@ -150,10 +170,16 @@ def _others(metrics: Mapping[str, object], main: str | None) -> list[str]:
 
 def _settings(a: Mapping[str, object], b: Mapping[str, object]) -> Iterator[dict[str, str]]:
     both = [dict(_leaves(m)) for m in (a, b)]
-    kinds = {p: _SETTINGS.get(p[0], "cohort") for p in (*both[0], *both[1]) if p[0] in _SETTINGS or p[-1] in FACTS}
+    kinds = {
+        p: _SETTINGS.get(p[0], "cohort") for p in (*both[0], *both[1]) if p[0] in _SETTINGS or p[-1] in FACTS
+    }
     for kind in ("cohort", "plan", "chosen"):
         pair = [
-            {" ".join(p if kind == "cohort" else p[1:] or p): v for p, v in found.items() if kinds.get(p) == kind}
+            {
+                " ".join(p if kind == "cohort" else p[1:] or p): v
+                for p, v in found.items()
+                if kinds.get(p) == kind
+            }
             for found in both
         ]
         yield from _differences(kind, *pair)
@@ -174,7 +200,9 @@ def _leaves(value: object, path: Keys = ()) -> Iterator[tuple[Keys, object]]:
         yield path, value
 
 
-def _numbers(metrics: Mapping[str, object], main: str | None) -> Iterator[tuple[Keys, tuple[float, list | None]]]:
+def _numbers(
+    metrics: Mapping[str, object], main: str | None
+) -> Iterator[tuple[Keys, tuple[float, list | None]]]:
     """Every number that says how well it went, by its path; a mean with a ci is one number with its interval.
 
     The main model goes by one name, so that it is held against the other run's, whatever that is.
@@ -185,7 +213,10 @@ def _numbers(metrics: Mapping[str, object], main: str | None) -> Iterator[tuple[
             continue
         if path[0] not in _SETTINGS and path[-1] not in (*FACTS, "seconds"):
             short = path[:-1] if path[-1] == "mean" else path
-            yield tuple(_MAIN if part == main else part for part in short), (value, leaves.get((*path[:-1], "ci")))
+            yield (
+                tuple(_MAIN if part == main else part for part in short),
+                (value, leaves.get((*path[:-1], "ci"))),
+            )
 
 
 def _shown(value: float, ci: list | None) -> str:
@@ -209,4 +240,6 @@ def _cautions(a: Mapping, b: Mapping, mains: Mains) -> Iterator[str]:
 
 
 def _text(frame: pd.DataFrame) -> str:
-    return "\n".join("  " + line for line in frame.to_string(index=False, justify="left", max_colwidth=60).splitlines())
+    return "\n".join(
+        "  " + line for line in frame.to_string(index=False, justify="left", max_colwidth=60).splitlines()
+    )

@@ -35,7 +35,14 @@ def _this_python(log: BinaryIO) -> type[AsyncKernelManager]:
     class ThisPython(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            argv = [
+                sys.executable,
+                "-Xfrozen_modules=off",
+                "-m",
+                "ipykernel_launcher",
+                "-f",
+                "{connection_file}",
+            ]
             return KernelSpec(argv=argv, display_name="mmfusion", language="python", env=_ENVIRONMENT)
 
         async def start_kernel(self, **options: object) -> None:

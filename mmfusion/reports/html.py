@@ -50,7 +50,10 @@ def notebook_html(
         Why the run stopped: the page says on top that it is no report.
     """
     exporter = HTMLExporter(
-        template_name="notebook", extra_template_basedirs=[str(TEMPLATES)], exclude_anchor_links=True, embed_images=True
+        template_name="notebook",
+        extra_template_basedirs=[str(TEMPLATES)],
+        exclude_anchor_links=True,
+        embed_images=True,
     )
     body, _ = exporter.from_notebook_node(_with_alternative_texts(notebook))
     return render(

@@ -32,7 +32,9 @@ def build_index(root: str | Path = "reports") -> Path:
                 broken.append({"run": folder.relative_to(root).as_posix(), "why": str(error), "link": None})
     for page in sorted(root.rglob(FAILED_PAGE)):
         name = page.parent.relative_to(root).as_posix()
-        broken.append({"run": name.removesuffix(".failed"), "why": "", "link": page.relative_to(root).as_posix()})
+        broken.append(
+            {"run": name.removesuffix(".failed"), "why": "", "link": page.relative_to(root).as_posix()}
+        )
     page = render("index.html.j2", title="Reports", rows=rows, broken=broken)
     with saved(root / "index.html", ReportError) as draft:
         draft.write_text(page, encoding="utf-8")

@@ -77,7 +77,9 @@ def _without_hash(manifest: Path, out: Path) -> Iterator[_File]:
 def _walk(folder: str | Path, out: Path, above: frozenset[str] = frozenset()) -> Iterator[_File]:
     """The files in a folder and those that it links to, but for hidden ones, and folders that `out` lies in."""
     real = os.path.realpath(folder)
-    if real in above or not os.access(folder, os.R_OK | os.X_OK):  # a link that leads back, or nothing to be seen
+    if real in above or not os.access(
+        folder, os.R_OK | os.X_OK
+    ):  # a link that leads back, or nothing to be seen
         return
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):

@@ -60,7 +60,11 @@ class Parameter:
             return _READERS.get(kind.split("[")[0], _as_literal)(value)
         except (ValueError, TypeError, SyntaxError, KeyError) as error:
             raise ReportError(
-                "a parameter of the wrong type", column=self.name, expected=kind, got=repr(value), hint=self.help
+                "a parameter of the wrong type",
+                column=self.name,
+                expected=kind,
+                got=repr(value),
+                hint=self.help,
             ) from error
 
     def __str__(self) -> str:
@@ -148,7 +152,9 @@ def check_known(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
     if unknown:
         listing = "".join(f"\n  {p}" for p in open_to_users.values()) or " none"
         raise ReportError(
-            f"unknown parameter {', '.join(map(repr, unknown))}", file=notebook.name, hint=f"it knows:{listing}"
+            f"unknown parameter {', '.join(map(repr, unknown))}",
+            file=notebook.name,
+            hint=f"it knows:{listing}",
         )
 
 

@@ -34,14 +34,23 @@ def check_place(out: Path, values: Mapping[str, object]) -> None:
         Naming the folder or the parameter.
     """
     empty = out.is_dir() and not any(out.iterdir())
-    if out.exists() and not empty and not (is_report(out) and isinstance(read_json(out / RUN).get("files"), list)):
+    if (
+        out.exists()
+        and not empty
+        and not (is_report(out) and isinstance(read_json(out / RUN).get("files"), list))
+    ):
         raise ReportError("this exists and is not a report", file=out, hint="choose another folder with -o")
     ours = [folder.resolve() for folder in (out, work_folder(out), failed_folder(out))]
     for name in (n for n, v in values.items() if n.startswith(WRITTEN) and isinstance(v, str) and v):
         place = Path(values[name]).resolve()
         if any(place.is_relative_to(folder) for folder in ours):
-            problem, hint = "lies in the report's own folder, which the report replaces", "choose a folder beside it"
-            raise ReportError(problem, column=name, expected=f"a path outside {out}", got=values[name], hint=hint)
+            problem, hint = (
+                "lies in the report's own folder, which the report replaces",
+                "choose a folder beside it",
+            )
+            raise ReportError(
+                problem, column=name, expected=f"a path outside {out}", got=values[name], hint=hint
+            )
 
 
 def work_folder(out: Path) -> Path:

@@ -100,7 +100,9 @@ def run_report(
 class _Run:
     """One execution: the folder aside, and what becomes of it."""
 
-    def __init__(self, notebook: Path, known: Mapping[str, Parameter], given: dict[str, object], out: Path) -> None:
+    def __init__(
+        self, notebook: Path, known: Mapping[str, Parameter], given: dict[str, object], out: Path
+    ) -> None:
         self.notebook, self.known, self.given, self.out = notebook, known, given, out
         self.values = {n: given.get(n, p.default) for n, p in known.items() if n not in RESERVED}
         self.started, self.clock = datetime.now(UTC).astimezone(), time.perf_counter()
@@ -120,7 +122,9 @@ class _Run:
         partial, complete = draft_folder(self.out), False
         try:
             with _as_report_error(self.out):
-                execute(self.notebook, partial / NOTEBOOK, self.given | self._folders(partial), progress=progress)
+                execute(
+                    self.notebook, partial / NOTEBOOK, self.given | self._folders(partial), progress=progress
+                )
                 self._finish(partial, read)
                 replace_report(partial, self.out)
             complete = True
@@ -141,7 +145,9 @@ class _Run:
         """Check what the notebook wrote; add the page and the record of the run, with the hashes of what it read."""
         if "out_dir" in self.known and not (partial / METRICS).is_file():
             raise ReportError(
-                "the notebook ended without its metrics", file=self.notebook.name, expected=f"out_dir/{METRICS}"
+                "the notebook ended without its metrics",
+                file=self.notebook.name,
+                expected=f"out_dir/{METRICS}",
             )
         if (partial / METRICS).is_file():
             read_json(partial / METRICS)

@@ -7,7 +7,9 @@ import numpy as np
 from mmfusion.streams import StreamInputs
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
-_BAND = np.array([-0.06, -0.02, 0.03, 0.07])  # a quantile is the mean of its neighbours, never one patient's value
+_BAND = np.array(
+    [-0.06, -0.02, 0.03, 0.07]
+)  # a quantile is the mean of its neighbours, never one patient's value
 _ENOUGH = 10  # patients, below whom quantiles would come close to single patients
 
 
@@ -39,7 +41,9 @@ def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
         for code in classes:
             members = has & (codes == code)
             chosen = array[members if members.sum() >= _ENOUGH else has]
-            rows += [np.quantile(chosen, q + _BAND, axis=0).mean(axis=0).astype(np.float32) for q in QUANTILES]
+            rows += [
+                np.quantile(chosen, q + _BAND, axis=0).mean(axis=0).astype(np.float32) for q in QUANTILES
+            ]
         arrays[name] = np.stack(rows)
     n = len(classes) * len(QUANTILES)
     index = [f"background-{i}" for i in range(n)]

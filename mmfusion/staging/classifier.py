@@ -273,7 +273,9 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     def _transformer(self) -> CohortTransformer:
         names = ("modalities", "n_genes", "graph", "graph_k", "graph_edges", "crop_side", "crop_spacing", "crop_mode",
                  "restore", "harmonise")  # fmt: skip
-        return CohortTransformer(**{name: getattr(self, name) for name in names}, random_state=self.random_state)
+        return CohortTransformer(
+            **{name: getattr(self, name) for name in names}, random_state=self.random_state
+        )
 
     def build_module(self, specs: Sequence[object], n_classes: int) -> FusionNet:
         """The untrained network for these streams (on the meta device, its shape alone)."""
@@ -291,11 +293,15 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             fusion_options=self.fusion_options or {},
         )
 
-    def _train_member(self, inputs: StreamInputs, codes: np.ndarray, seed: int) -> tuple[FusionNet, list[dict]]:
+    def _train_member(
+        self, inputs: StreamInputs, codes: np.ndarray, seed: int
+    ) -> tuple[FusionNet, list[dict]]:
         train_rows, valid_rows = np.arange(len(codes)), None
         if self.validation_fraction:
             n = max(round(self.validation_fraction * len(codes)), len(self.classes_))
-            train_rows, valid_rows = train_test_split(train_rows, test_size=n, stratify=codes, random_state=seed)
+            train_rows, valid_rows = train_test_split(
+                train_rows, test_size=n, stratify=codes, random_state=seed
+            )
         volumes = [spec.name for spec in self.transformer_.specs_ if spec.kind == "volume"]
         augment = partial(augment_batch, config=CropAugmentation()) if self.augment and volumes else None
 

@@ -25,13 +25,17 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
         raise DataError("X and y differ in length", expected=f"{len(X)} labels", got=len(y))
     y = y if isinstance(y, pd.Series) else pd.Series(y, index=X.index)
     if not y.index.equals(X.index):
-        raise DataError("X and y are not about the same patients", hint="use cohort.X and cohort.y, indexed alike")
+        raise DataError(
+            "X and y are not about the same patients", hint="use cohort.X and cohort.y, indexed alike"
+        )
     if y.isna().any():
         raise DataError("a patient has no label", patient=", ".join(map(str, y.index[y.isna()][:5])))
     y = y.cat.remove_unused_categories() if isinstance(y.dtype, pd.CategoricalDtype) else y.astype("category")
     if len(y.cat.categories) < 2:
         raise DataError(
-            "only one class among the labels", got=", ".join(map(str, y.cat.categories)), expected="two or more"
+            "only one class among the labels",
+            got=", ".join(map(str, y.cat.categories)),
+            expected="two or more",
         )
     counts = y.value_counts()
     if counts.min() < 2:

@@ -64,7 +64,9 @@ class BundleMixin:
             model.transformer_ = CohortTransformer.from_state(state["transformer"])
             background = state["background"]
             index = [f"background-{i}" for i in range(len(background["present"]))]
-            model.background_ = StreamInputs(arrays=background["arrays"], present=background["present"], index=index)
+            model.background_ = StreamInputs(
+                arrays=background["arrays"], present=background["present"], index=index
+            )
             model.history_ = state["history"]
             model.feature_names_in_ = pd.MultiIndex.from_tuples([tuple(c) for c in state["columns"]])
             model.n_features_in_ = len(model.feature_names_in_)
@@ -86,7 +88,9 @@ def model_card(model: object) -> str:
         for spec in model.transformer_.specs_
     ]
     prior = ", ".join(f"{c} {p:.0%}" for c, p in zip(model.classes_, model.prior_, strict=True))
-    params = "\n".join(f"- {k}: `{v}`" for k, v in sorted(model.get_params(deep=False).items()) if k != "graph_edges")
+    params = "\n".join(
+        f"- {k}: `{v}`" for k, v in sorted(model.get_params(deep=False).items()) if k != "graph_edges"
+    )
     leaky = (
         "\n**LEAKY: fitted with inputs that give the label away. For demonstration only.**\n"
         if model.allow_leaky

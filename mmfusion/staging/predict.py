@@ -101,7 +101,10 @@ class PredictMixin:
         alien = [m for m in has.index[has] if m not in known]  # an empty block is nothing to speak of
         if alien and not any(m in known for m in has.index[has]):
             raise DataError(
-                "the model does not read this", patient=X.index[0], got=", ".join(alien), expected=", ".join(known)
+                "the model does not read this",
+                patient=X.index[0],
+                got=", ".join(alien),
+                expected=", ".join(known),
             )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
@@ -111,7 +114,9 @@ class PredictMixin:
             genes = self._top_genes(inputs, stage, top_genes)
         notes = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
         notes += [f"{m} was given, but the model does not read it" for m in alien]
-        notes += ["the model was fitted with inputs that give the label away (LEAKY)"] if self.allow_leaky else []
+        notes += (
+            ["the model was fitted with inputs that give the label away (LEAKY)"] if self.allow_leaky else []
+        )
         present = dict(zip([s.modality for s in self.transformer_.specs_], inputs.present[0], strict=True))
         used = tuple(
             m
@@ -147,7 +152,9 @@ class PredictMixin:
         from mmfusion.explain.gene_attribution import gene_shap  # shap takes seconds to import
 
         values = (
-            gene_shap(self, inputs, classes=[str(stage)], n_samples=400, random_state=0).values_of(str(stage)).iloc[0]
+            gene_shap(self, inputs, classes=[str(stage)], n_samples=400, random_state=0)
+            .values_of(str(stage))
+            .iloc[0]
         )
         top = values.reindex(values.abs().sort_values(ascending=False).index)[:n]
         return tuple((str(g), float(v)) for g, v in top.items())
@@ -156,9 +163,15 @@ class PredictMixin:
 def _check_kinds(**sources: object) -> None:
     for modality, source in sources.items():
         loaded = isinstance(source, Volume if modality == "ct" else pd.DataFrame)
-        if source is not None and not loaded and (not isinstance(source, str | Path) or not str(source).strip()):
+        if (
+            source is not None
+            and not loaded
+            and (not isinstance(source, str | Path) or not str(source).strip())
+        ):
             expected = f"a path or a {'Volume' if modality == 'ct' else 'DataFrame'}"
-            raise DataError("not something to read", column=modality, expected=expected, got=repr(source)[:60])
+            raise DataError(
+                "not something to read", column=modality, expected=expected, got=repr(source)[:60]
+            )
 
 
 def _whose(blocks: dict[str, pd.DataFrame], patient: str | None) -> str:
@@ -191,7 +204,9 @@ def _scan(
             raise DataError("no such scan", patient=patient, file=scan)
         scan = str(scan)
     elif not np.isfinite(scan.array).all():
-        raise ScanError("values that are not numbers", patient=patient, hint="export or convert the scan again")
+        raise ScanError(
+            "values that are not numbers", patient=patient, hint="export or convert the scan again"
+        )
     row: dict[str, object] = {"volume": scan} | ({} if series is None else {"volume_part": series})
     if seed is not None:
         if len(seed) != 3:

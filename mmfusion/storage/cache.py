@@ -36,7 +36,9 @@ _DIGEST = 16  # bytes after it: XXH3-128 of all before
 _MAX_MAPS = 256  # each holds a file open, of which a process may have some 1000
 _PATIENCE_S = 3600  # for another process that makes the same entry; then it is made twice
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
-_seen: dict[str, tuple[int, int, int]] = {}  # entries whose hash was checked by this process, and their state then
+_seen: dict[
+    str, tuple[int, int, int]
+] = {}  # entries whose hash was checked by this process, and their state then
 
 
 def cached(kind: str, key: Mapping[str, object], make: Callable[[], np.ndarray]) -> np.ndarray:

@@ -105,7 +105,9 @@ def _apart(path: Path) -> list[Path]:
     files = [path.parent / name for name in names]
     if files and all(file.is_file() for file in files):
         return files
-    return sorted(p for p in path.parent.iterdir() if p.is_file() and p != path and not p.name.startswith("."))
+    return sorted(
+        p for p in path.parent.iterdir() if p.is_file() and p != path and not p.name.startswith(".")
+    )
 
 
 def _hash(files: list[_File]) -> str:

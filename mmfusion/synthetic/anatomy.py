@@ -63,7 +63,9 @@ def render(lesion: Mapping[str, float], scanner: Scanner, rng: np.random.Generat
     right : bool
         Which lung: the chest wall lies at the patient's right (-x) or left.
     """
-    axes = [(np.arange(n, dtype=np.float32) - (n - 1) / 2) * s for n, s in zip(scanner.shape, scanner.spacing)]
+    axes = [
+        (np.arange(n, dtype=np.float32) - (n - 1) / 2) * s for n, s in zip(scanner.shape, scanner.spacing)
+    ]
     z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
     outward = -x if right else x
     hu = np.full(scanner.shape, LUNG_HU + rng.normal(0, 20), dtype=np.float32)
@@ -135,5 +137,7 @@ def _fill(
     reach = ball.reach + voxel_mm
     limits = [np.searchsorted(axis, [c - reach, c + reach]) for axis, c in zip(axes, centre)]
     box = tuple(slice(*limit) for limit in limits)
-    offsets = np.stack(np.meshgrid(*[axis[b] - c for axis, b, c in zip(axes, box, centre)], indexing="ij"), axis=-1)
+    offsets = np.stack(
+        np.meshgrid(*[axis[b] - c for axis, b, c in zip(axes, box, centre)], indexing="ij"), axis=-1
+    )
     return ball.occupancy(offsets.astype(np.float32), voxel_mm), box

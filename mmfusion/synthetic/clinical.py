@@ -35,7 +35,14 @@ CATEGORIES = {
 SMOKING = {"never": (-0.5, -1.2), "former": (0.8, 0.1), "current": (-0.3, 1.1)}
 PACK_YEARS = (3.4, 0.5, 0.75)  # of smokers: mean and SD of the logarithm, correlation with the risk
 YEARS_SINCE_QUIT = (2.5, 0.6, -0.50)  # of former smokers, likewise
-LOBES = {"rul": 0.32, "rml": 0.06, "rll": 0.18, "lul": 0.24, "lll": 0.16, "lingula": 0.04}  # independent of the risk
+LOBES = {
+    "rul": 0.32,
+    "rml": 0.06,
+    "rll": 0.18,
+    "lul": 0.24,
+    "lll": 0.16,
+    "lingula": 0.04,
+}  # independent of the risk
 COMPLETE = ("sex", *(f"lobe_{name}" for name in LOBES), "lobe_unknown")  # never missing
 COLUMNS = (
     "age", "sex", "ethnicity", "weight", "smoking_status", "pack_years", "years_since_quit", "ground_glass",
@@ -53,7 +60,9 @@ def sample(risk: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     for name, levels in CATEGORIES.items():
         out[name] = _choose(levels, risk, rng)
     status = out["smoking_status"] = _choose(SMOKING, risk, rng)
-    smoked, quit_years = (np.exp(m + s * _gaussian(risk, c, rng)) for m, s, c in (PACK_YEARS, YEARS_SINCE_QUIT))
+    smoked, quit_years = (
+        np.exp(m + s * _gaussian(risk, c, rng)) for m, s, c in (PACK_YEARS, YEARS_SINCE_QUIT)
+    )
     out["pack_years"] = np.where(status == "never", 0.0, smoked)
     out["years_since_quit"] = np.where(status == "former", quit_years, np.nan)
     lobe = rng.choice(list(LOBES), n, p=list(LOBES.values()))
@@ -85,7 +94,9 @@ def _smoking_term(record: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
     log_prior = _log_probabilities(SMOKING, grid)
     terms = []
     for k, status in enumerate(SMOKING):
-        possible = record["smoking_status"].isna().to_numpy() | (record["smoking_status"] == status).to_numpy()
+        possible = (
+            record["smoking_status"].isna().to_numpy() | (record["smoking_status"] == status).to_numpy()
+        )
         term = np.tile(log_prior[:, k], (len(record), 1))
         if status == "never":
             possible &= ~(pack > 0)
@@ -94,7 +105,9 @@ def _smoking_term(record: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
             term = term + smoked
         if status == "former":
             term = (
-                term + stopped + np.where(np.isnan(quit_years), np.log(CELL_MISSING), np.log1p(-CELL_MISSING))[:, None]
+                term
+                + stopped
+                + np.where(np.isnan(quit_years), np.log(CELL_MISSING), np.log1p(-CELL_MISSING))[:, None]
             )
         else:
             possible &= np.isnan(quit_years)
@@ -122,7 +135,9 @@ def _level_term(values: pd.Series, levels: dict[str, tuple[float, float]], grid:
     return table[codes]
 
 
-def _choose(levels: dict[str, tuple[float, float]], latent: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _choose(
+    levels: dict[str, tuple[float, float]], latent: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     cumulative = np.exp(_log_probabilities(levels, latent)).cumsum(axis=1)
     picked = (rng.random((len(latent), 1)) > cumulative[:, :-1]).sum(axis=1)
     return np.array(list(levels), dtype=object)[picked]

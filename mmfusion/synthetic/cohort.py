@@ -88,7 +88,13 @@ def phantom(
         patients = drawn.lesions.set_index(ids).assign(
             site=site, right=blocks["ehr"][list(RIGHT_LOBES)].sum(axis=1) > 0
         )
-        key = {"generator": "mmfusion.synthetic.phantom", "version": VERSION, "n": n, "seed": seed, "sites": sites}
+        key = {
+            "generator": "mmfusion.synthetic.phantom",
+            "version": VERSION,
+            "n": n,
+            "seed": seed,
+            "sites": sites,
+        }
         blocks["ct"] = ensure_scans(None if root is None else Path(root).absolute(), key, patients, seed)
     has = _presence(n, seed, missing, modalities)
     table = {m: blocks[m].where(pd.Series(has[:, k], index=ids), axis=0) for k, m in enumerate(modalities)}
@@ -144,9 +150,13 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
     for m in model.MODALITIES:  # what was not seen is believed as before seeing
         rows = has.get(m, np.zeros(given["n"], bool))
         belief[m] = np.where(rows[:, None], belief[m], model.PRIOR)
-    probabilities = model.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(cohort.target)
+    probabilities = model.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(
+        cohort.target
+    )
     ids = [f"PH{given['seed']:02d}-{i:04d}" for i in range(1, given["n"] + 1)]
-    frame = pd.DataFrame(probabilities, index=pd.Index(ids, name="patient_id"), columns=list(cohort.y.cat.categories))
+    frame = pd.DataFrame(
+        probabilities, index=pd.Index(ids, name="patient_id"), columns=list(cohort.y.cat.categories)
+    )
     return frame.loc[cohort.X.index]
 
 
@@ -157,7 +167,9 @@ def _check(n: int, signal: str, missing: float, modalities: Sequence[str], sites
     if not 0 <= missing <= 1:
         raise DataError("missing is a probability", expected="0 to 1", got=missing)
     if isinstance(modalities, str) or not modalities or set(modalities) - set(model.MODALITIES):
-        raise DataError("unknown modality", expected=f"some of {', '.join(model.MODALITIES)}", got=repr(modalities))
+        raise DataError(
+            "unknown modality", expected=f"some of {', '.join(model.MODALITIES)}", got=repr(modalities)
+        )
     if not 1 <= sites <= len(SCANNERS):
         raise DataError("no such number of sites", expected=f"1 to {len(SCANNERS)}", got=sites)
 
@@ -181,7 +193,12 @@ def _presence(n: int, seed: int, missing: float, modalities: tuple[str, ...]) ->
 
 
 def _optimum(
-    signal: str, n_genes: int, n_planted: int, modalities: tuple[str, ...], has: np.ndarray, groups: np.ndarray
+    signal: str,
+    n_genes: int,
+    n_planted: int,
+    modalities: tuple[str, ...],
+    has: np.ndarray,
+    groups: np.ndarray,
 ) -> pd.DataFrame:
     readings = model.best_readings(signal, n_genes, n_planted)
     auc = {"+".join(s): model.expected_macro_auc(readings[s] @ groups) for s in model.subsets(modalities)}

@@ -138,7 +138,9 @@ def _fill_modules(planted: list[str], pool: list[str], n_genes: int) -> dict[str
     """Module of each gene: planted ones dealt out in turn, a named set to each of the first modules, then the pool."""
     n_modules = max(1, round(n_genes / MODULE_SIZE))
     module = {symbol: i % n_modules for i, symbol in enumerate(planted)}
-    named = [(symbol, m) for m, text in enumerate(GENE_SETS.values()) if m < n_modules for symbol in text.split()]
+    named = [
+        (symbol, m) for m, text in enumerate(GENE_SETS.values()) if m < n_modules for symbol in text.split()
+    ]
     for symbol, m in named[: max(0, n_genes - len(module))]:
         module[symbol] = m
     size = np.bincount(list(module.values()), minlength=n_modules)
@@ -149,7 +151,9 @@ def _fill_modules(planted: list[str], pool: list[str], n_genes: int) -> dict[str
     return module
 
 
-def gene_network(programme: GeneProgramme, neighbours: int = 6, noise: float = 0.1) -> list[tuple[str, str, float]]:
+def gene_network(
+    programme: GeneProgramme, neighbours: int = 6, noise: float = 0.1
+) -> list[tuple[str, str, float]]:
     """Edges (gene, gene, weight in (0, 1]) of the modules, a share `noise` of them rewired at random.
 
     Weights are the true absolute correlations of the module part, as a curated network would rank them; rewired edges
@@ -158,10 +162,14 @@ def gene_network(programme: GeneProgramme, neighbours: int = 6, noise: float = 0
     rng = np.random.default_rng(DESIGN_SEED + 1)
     edges: dict[tuple[str, str], float] = {}
     for i, symbol in enumerate(programme.symbols):
-        mates = np.flatnonzero((programme.module == programme.module[i]) & (np.arange(len(programme.symbols)) != i))
+        mates = np.flatnonzero(
+            (programme.module == programme.module[i]) & (np.arange(len(programme.symbols)) != i)
+        )
         for j in rng.choice(mates, min(neighbours // 2, len(mates)), replace=False):
             weight = float(programme.module_loading[i] * programme.module_loading[j])
             other = int(rng.integers(len(programme.symbols))) if rng.random() < noise else int(j)
             if other != i:
-                edges[min(symbol, programme.symbols[other]), max(symbol, programme.symbols[other])] = round(weight, 3)
+                edges[min(symbol, programme.symbols[other]), max(symbol, programme.symbols[other])] = round(
+                    weight, 3
+                )
     return [(a, b, weight) for (a, b), weight in sorted(edges.items())]

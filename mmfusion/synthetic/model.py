@@ -81,7 +81,10 @@ def draw_stage(latents: np.ndarray, rng: np.random.Generator, signal: str = "pla
 
 
 def beliefs(
-    lesion: pd.DataFrame | None, gene_score: np.ndarray | None, record: pd.DataFrame | None, programme: GeneProgramme
+    lesion: pd.DataFrame | None,
+    gene_score: np.ndarray | None,
+    record: pd.DataFrame | None,
+    programme: GeneProgramme,
 ) -> dict[str, np.ndarray]:
     """Posterior of each latent on `GRID`, shape (n, 41), rows summing to one; a modality of None is left out."""
     log = {
@@ -97,7 +100,9 @@ def beliefs(
     return out
 
 
-def class_probabilities(belief: Mapping[str, np.ndarray], modalities: Sequence[str], signal: str) -> np.ndarray:
+def class_probabilities(
+    belief: Mapping[str, np.ndarray], modalities: Sequence[str], signal: str
+) -> np.ndarray:
     """P(stage | the data of `modalities`), shape (n, 3), by integrating over the latents.
 
     `belief` has each latent's posterior as if it were independent of the others; the stage table carries the ratio of

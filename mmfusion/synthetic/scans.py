@@ -20,7 +20,9 @@ from mmfusion.synthetic.anatomy import SCANNERS, render
 COMPLETE = "complete.json"  # written last: a folder without it is not a phantom's
 
 
-def ensure_scans(root: Path | None, key: Mapping[str, object], patients: pd.DataFrame, seed: int) -> pd.DataFrame:
+def ensure_scans(
+    root: Path | None, key: Mapping[str, object], patients: pd.DataFrame, seed: int
+) -> pd.DataFrame:
     """Render the patients' scans unless they are there already.
 
     Parameters
@@ -49,19 +51,24 @@ def ensure_scans(root: Path | None, key: Mapping[str, object], patients: pd.Data
     occupied = folder.exists() and any(folder.iterdir())  # asked first: another process may be just finishing
     if not _is_complete(folder, digest):
         if occupied and root is not None:
-            raise DataError("the folder holds something else", file=folder, hint="give an empty or a new folder")
+            raise DataError(
+                "the folder holds something else", file=folder, hint="give an empty or a new folder"
+            )
         if occupied:  # our own cache, damaged
             shutil.rmtree(folder)
         try:
             with atomic_folder(folder) as draft:
                 _fill(draft, patients, seed)
-                (draft / COMPLETE).write_text(json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8")
+                (draft / COMPLETE).write_text(
+                    json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8"
+                )
         except OSError:
             if not _is_complete(folder, digest):  # if it is, another process was faster
                 raise
     seeds = pd.read_csv(folder / "seeds.csv", index_col="patient_id")
     paths = {
-        kind: [str(folder / "scans" / p / f"{kind}.nii.gz") for p in patients.index] for kind in ("volume", "mask")
+        kind: [str(folder / "scans" / p / f"{kind}.nii.gz") for p in patients.index]
+        for kind in ("volume", "mask")
     }
     return pd.concat([pd.DataFrame(paths, index=patients.index), seeds], axis=1)
 

@@ -63,7 +63,9 @@ series = series_choices(paths.loc[chosen], table["series"])
 several = series[series.index.duplicated(keep=False)]
 n_single = series.index.nunique() - several.index.nunique()
 text = (
-    f"{n_single} scans hold a single series." if len(series) else "These scans are single volumes, not series of DICOM."
+    f"{n_single} scans hold a single series."
+    if len(series)
+    else "These scans are single volumes, not series of DICOM."
 )
 display(Markdown(text))
 if len(several):
@@ -131,7 +133,8 @@ if shown and modality == "ct" and words_or_none(restorers):
     if save_restored and out_dir:
         for name in words_or_none(restorers):
             imaging.write_nifti(
-                imaging.restore(crop, name), Path(out_dir, reports.file_name(f"{looked_at}_{name}") + ".nii.gz")
+                imaging.restore(crop, name),
+                Path(out_dir, reports.file_name(f"{looked_at}_{name}") + ".nii.gz"),
             )
 
 # %% [markdown]

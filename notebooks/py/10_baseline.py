@@ -26,7 +26,9 @@ from mmfusion import evaluation, figures, reports
 from mmfusion.staging.report import study
 from mmfusion.staging.report.verdict import caveats, markdown_list, with_intervals
 
-data, everybody, left_out = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
+data, everybody, left_out = study.load_study(
+    cohort, data_root, target, modalities, n_patients=n_patients, seed=seed
+)
 models = evaluation.standard_baselines(data.modalities, inner=inner, random_state=seed)
 if paper := study.paper_baseline(data, random_state=seed):
     models["paper's MLP"] = paper
@@ -43,7 +45,9 @@ text = (
     else f"These are the patients who have all modalities; {len(everybody) - len(data)} lack one. "
 )
 text += (
-    "" if paper else "The paper's baseline needs features of the CT and health records, and no scans: left out here."
+    ""
+    if paper
+    else "The paper's baseline needs features of the CT and health records, and no scans: left out here."
 )
 display(Markdown(f"{text} {left_out}"))
 
@@ -53,7 +57,9 @@ display(Markdown(f"{text} {left_out}"))
 # %%
 possible = study.optimum(data).get("observed")
 references = {"chance": 0.5} | ({"optimum": possible} if possible else {})
-reports.save_figure(figures.model_comparison(result.scores, main="ridge", references=references), out_dir, "models")
+reports.save_figure(
+    figures.model_comparison(result.scores, main="ridge", references=references), out_dir, "models"
+)
 
 # %%
 with_intervals(result.scores)

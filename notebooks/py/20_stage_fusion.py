@@ -18,11 +18,17 @@ trials: int = 0  # trials of the search in each outer fold; 0: 3 or 6
 n_genes: int = 200  # genes kept in the fold; 0 for the preset's
 max_epochs: int = 15  # at most; 0 for the preset's
 learning_curve: str = "0.5"  # shares of the training patients to learn from as well, comma-separated; or none
-external: str = ""  # another cohort or manifest to judge the frozen models on, once; demo: the generator's next seed
+external: str = (
+    ""  # another cohort or manifest to judge the frozen models on, once; demo: the generator's next seed
+)
 external_root: str = ""  # folder of its files
 n_explained: int = 8  # held-out patients a fold whose genes are explained
-n_null: int = 0  # models fitted to permuted labels that genes are held against, 20 or more; 0: none, as each is a fit
-save_model: str = ""  # folder to save a model to, fitted on all patients at the folds' typical setting; empty: none
+n_null: int = (
+    0  # models fitted to permuted labels that genes are held against, 20 or more; 0: none, as each is a fit
+)
+save_model: str = (
+    ""  # folder to save a model to, fitted on all patients at the folds' typical setting; empty: none
+)
 seed: int = 0  # of splits, fits and searches
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
 n_jobs: int = 2  # processes
@@ -46,7 +52,9 @@ from mmfusion.staging.report.warned import collected, warnings_given
 
 pd.set_option("display.max_colwidth", None)
 work = Path(work_dir or tempfile.mkdtemp())
-data, everybody, left_out = study.load_study(cohort, data_root, target, modalities, n_patients=n_patients, seed=seed)
+data, everybody, left_out = study.load_study(
+    cohort, data_root, target, modalities, n_patients=n_patients, seed=seed
+)
 plan = study.make_plan(data, outer, inner, trials)
 possible = study.optimum(data)
 model = study.make_model(preset, fusion, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
@@ -85,7 +93,9 @@ display(Markdown(f"{text} {left_out}"))
 # %%
 curve = result.learning_curve()
 if len(curve):
-    text = "The same models, learnt from fewer patients: where the curves still rise, more patients would help."
+    text = (
+        "The same models, learnt from fewer patients: where the curves still rise, more patients would help."
+    )
     figure = figures.learning_curve(curve, references=references)
     display(Markdown(text), reports.save_figure(figure, out_dir, "learning_curve"))
 
@@ -97,7 +107,9 @@ if len(curve):
 # single-modality model reads, it answers with the shares of the classes.
 
 # %%
-reports.save_figure(figures.model_comparison(result.scores, main=result.main, references=references), out_dir, "models")
+reports.save_figure(
+    figures.model_comparison(result.scores, main=result.main, references=references), out_dir, "models"
+)
 
 # %%
 with_intervals(result.scores)
@@ -109,7 +121,9 @@ with_intervals(result.scores)
 # %%
 detectable = result.detectable_difference("ridge")
 reports.save_figure(
-    figures.paired_differences(result.paired("ridge"), main=result.main, detectable=detectable), out_dir, "differences"
+    figures.paired_differences(result.paired("ridge"), main=result.main, detectable=detectable),
+    out_dir,
+    "differences",
 )
 
 # %% [markdown]
@@ -136,7 +150,9 @@ reports.save_figure(figures.learning_curves(losses), out_dir, "loss")
 reports.save_figure(figures.confusions(result.predictions, result.classes, result.main), out_dir, "confusion")
 
 # %%
-reports.save_figure(figures.roc(result.predictions, result.classes, result.main, random_state=seed), out_dir, "roc")
+reports.save_figure(
+    figures.roc(result.predictions, result.classes, result.main, random_state=seed), out_dir, "roc"
+)
 
 # %% [markdown]
 # Can the probabilities be taken at their word? Below the diagonal, the model is surer than it is right.
@@ -178,8 +194,12 @@ if everybody is None:
     display(Markdown(f"These are the patients above. {left_out}"))
 else:
     simple = evaluation.standard_baselines(everybody.modalities, inner=plan.inner, random_state=seed)
-    simple = {name: simple[name] for name in ("ridge", "clinical ridge", "forest", "majority") if name in simple}
-    judged = mf.nested_cv(model, everybody, n_trials=min(2, plan.trials), baselines=simple, out=work / "all", **options)
+    simple = {
+        name: simple[name] for name in ("ridge", "clinical ridge", "forest", "majority") if name in simple
+    }
+    judged = mf.nested_cv(
+        model, everybody, n_trials=min(2, plan.trials), baselines=simple, out=work / "all", **options
+    )
     text = f"n = {judged.n}; {len(data)} of them are judged above. {left_out}"
     display(Markdown(markdown_list([text, *verdict(judged)])))
     figure = figures.model_comparison(judged.scores, main=judged.main)
@@ -235,14 +255,18 @@ else:
         else ""
     )
     many = len(genes.stability) > 0  # genes enough, and folds
-    text += " How far the leading k genes of the folds agree (Kuncheva: 0 by chance, 1 the same):" if many else ""
+    text += (
+        " How far the leading k genes of the folds agree (Kuncheva: 0 by chance, 1 the same):" if many else ""
+    )
     display(Markdown(text))
     if many:
         display(genes.stability.round(3))
 
 # %%
 if genes is not None and n_null:
-    null = explained.genes_against_null(result, data, n_refits=n_null, n_patients=n_explained, random_state=seed)
+    null = explained.genes_against_null(
+        result, data, n_refits=n_null, n_patients=n_explained, random_state=seed
+    )
     display(Markdown(f"The first fold's model against {n_null} that were fitted to permuted labels:"))
     display(reports.save_figure(figures.gene_null(null), out_dir, "genes_null"))
 
@@ -257,7 +281,9 @@ given = []
 if save_model:
     with collected() as given:
         clone(model).set_params(**result.typical_params()).fit(on.X, on.y).save(save_model)
-    display(Markdown(f"`{save_model}`, fitted on {len(on)} patients: `mmfusion predict --model {save_model} ...`"))
+    display(
+        Markdown(f"`{save_model}`, fitted on {len(on)} patients: `mmfusion predict --model {save_model} ...`")
+    )
 else:
     display(Markdown("None was asked for."))
 
@@ -290,7 +316,9 @@ display(Markdown(markdown_list(warnings_given(*judgements, also=given))))
 # %%
 made = {"seed": seed, "commit": provenance.git_commit(), **provenance.versions()}
 made |= {
-    f"sha256 {name}": digest for name, digest in (data.provenance.get("files") or {}).items() if isinstance(digest, str)
+    f"sha256 {name}": digest
+    for name, digest in (data.provenance.get("files") or {}).items()
+    if isinstance(digest, str)
 }
 pd.Series(made, name="").to_frame()
 

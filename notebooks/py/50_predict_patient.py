@@ -42,12 +42,16 @@ results = dict(zip(patients.index, classifier.predict_each(patients), strict=Tru
 predictions = {p: r for p, r in results.items() if not isinstance(r, mf.MMFusionError)}
 failures = {p: r for p, r in results.items() if isinstance(r, mf.MMFusionError)}
 origin = (
-    f"the saved model {Path(model).name}" if model else f"a model fitted on {len(known)} other patients of {data.name}"
+    f"the saved model {Path(model).name}"
+    if model
+    else f"a model fitted on {len(known)} other patients of {data.name}"
 )
 seen = fitted_on(classifier, data, predictions)
 text = f"{len(predictions)} of {len(results)} patients staged by {origin}."
 if seen:
-    text += f" **It was fitted on {len(seen)} of them**, so that their stages show nothing of how well it does."
+    text += (
+        f" **It was fitted on {len(seen)} of them**, so that their stages show nothing of how well it does."
+    )
 display(Markdown(text))
 if given:
     display(Markdown("Warnings while it was fitted:"), Markdown(markdown_list(warnings_given(also=given))))

@@ -38,14 +38,18 @@ def test_a_patient_does_not_depend_on_the_others(name):
     x, others = draw(net.spec, 6), draw(net.spec, 6, seed=1)
     others[2] = x[2]
     assert torch.equal(net(x)[2], net(others)[2])  # other patients: the same bits
-    torch.testing.assert_close(net(x)[2:3], net(x[2:3]), rtol=1e-5, atol=1e-5)  # alone: other sums, same numbers
+    torch.testing.assert_close(
+        net(x)[2:3], net(x[2:3]), rtol=1e-5, atol=1e-5
+    )  # alone: other sums, same numbers
     order = torch.tensor([5, 3, 1, 0, 2, 4])
     torch.testing.assert_close(net(x[order]), net(x)[order], rtol=1e-5, atol=1e-5)
 
 
 def test_no_batch_statistics_in_training_either(name):
     cls = ENCODERS.get(name)
-    net = build(lambda: cls(of_kind(cls.kind), D, 0.0, **({"gene_dropout": 0.0} if name == "gene_gat" else {}))).train()
+    net = build(
+        lambda: cls(of_kind(cls.kind), D, 0.0, **({"gene_dropout": 0.0} if name == "gene_gat" else {}))
+    ).train()
     x, others = draw(net.spec, 6), draw(net.spec, 6, seed=1)
     others[2] = x[2]
     assert torch.equal(net(x)[2], net(others)[2])

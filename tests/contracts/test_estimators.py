@@ -63,7 +63,9 @@ def test_what_a_missing_modality_might_have_said_is_not_heard(model):
         poisoned[spec.name][~inputs.present[:, column]] = 1e6
     with torch.no_grad():
         clean, heard = (
-            model.module_(torch.as_tensor(inputs.present), **{k: torch.as_tensor(v) for k, v in arrays.items()})
+            model.module_(
+                torch.as_tensor(inputs.present), **{k: torch.as_tensor(v) for k, v in arrays.items()}
+            )
             for arrays in (inputs.arrays, poisoned)
         )
     assert torch.equal(clean, heard)

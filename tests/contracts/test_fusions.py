@@ -36,7 +36,9 @@ def batch(b: int, *streams: str, seed: int = 0) -> dict[str, torch.Tensor]:
 def some(b: int) -> torch.Tensor:
     """Who has which of the four streams: everything, single streams, pairs, ..."""
     subsets = [s for size in (4, 1, 2, 3) for s in combinations(range(4), size)]
-    return torch.stack([torch.tensor([i in subsets[row % len(subsets)] for i in range(4)]) for row in range(b)])
+    return torch.stack(
+        [torch.tensor([i in subsets[row % len(subsets)] for i in range(4)]) for row in range(b)]
+    )
 
 
 def test_facts(name):

@@ -27,7 +27,9 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def options(name, request):
     """A mapping that makes the restorer."""
-    return {"name": name} | ({"weights": str(request.getfixturevalue("weights"))} if name == "cellpose" else {})
+    return {"name": name} | (
+        {"weights": str(request.getfixturevalue("weights"))} if name == "cellpose" else {}
+    )
 
 
 @pytest.fixture
@@ -63,7 +65,9 @@ def test_padding_is_never_touched(restorer, scan):
     np.testing.assert_array_equal(out[padded <= -1024], padded[padded <= -1024])
     assert (out[padded > -1024] > -1024).all()
     lower = np.where(padded == -3024, -2000, padded).astype(np.float32)  # nor does it matter how low it is
-    np.testing.assert_array_equal(restorer(replace(scan, array=lower)).array[padded > -1024], out[padded > -1024])
+    np.testing.assert_array_equal(
+        restorer(replace(scan, array=lower)).array[padded > -1024], out[padded > -1024]
+    )
 
 
 def test_the_same_twice_and_the_input_as_it_was(restorer, scan):

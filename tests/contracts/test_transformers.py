@@ -61,12 +61,17 @@ def gene_frame(unit):
 def site_frame(rng, n):
     site = rng.choice(["A", "B", "C"], n)
     values = rng.normal(size=(n, 12)) * (1 + (site == "B"))[:, None] + 2 * (site == "C")[:, None]
-    return pd.DataFrame(values, columns=[f"f{j}" for j in range(12)]).assign(site=site, age=rng.normal(65, 9, n))
+    return pd.DataFrame(values, columns=[f"f{j}" for j in range(12)]).assign(
+        site=site, age=rng.normal(65, 9, n)
+    )
 
 
 EXAMPLES = {
     "table": (TableTransformer(), table_frame),
-    **{f"genes-{u}": (GeneTransformer(n_genes=25), gene_frame(u)) for u in ("counts", "tpm", "fpkm", "log", "zscore")},
+    **{
+        f"genes-{u}": (GeneTransformer(n_genes=25), gene_frame(u))
+        for u in ("counts", "tpm", "fpkm", "log", "zscore")
+    },
     "scans": (ScanTransformer(side=6, spacing=8.0), None),
     "scans-matched": (ScanTransformer(side=8, spacing=8.0, restore="nlm", harmonise="histogram"), None),
     "combat": (ComBat(covariates=["age"]), site_frame),
@@ -96,7 +101,9 @@ def example(request, tmp_path, monkeypatch):
     transformer, make = EXAMPLES[request.param]
     make = make or request.getfixturevalue("scan_frame")
     n = 8 if request.param.startswith("scans") else 30
-    frame = make(np.random.default_rng(1), n).set_axis([f"p{i:02d}" for i in range(n)]).rename_axis("patient_id")
+    frame = (
+        make(np.random.default_rng(1), n).set_axis([f"p{i:02d}" for i in range(n)]).rename_axis("patient_id")
+    )
     frame.iloc[[1, 4, 6]] = np.nan
     return clone(transformer), frame
 
@@ -140,12 +147,16 @@ def test_held_out_rows_cannot_change_what_is_fitted(example):
     assert as_bytes(clone(transformer).fit(poisoned.loc[train]).state()) == honest
     if getattr(transformer, "harmonise", "tables") is None:
         return  # learns nothing
-    assert as_bytes(clone(transformer).fit(frame.assign(**{numbers[0]: 9.0})).state()) != honest  # it would show
+    assert (
+        as_bytes(clone(transformer).fit(frame.assign(**{numbers[0]: 9.0})).state()) != honest
+    )  # it would show
 
 
 def test_absent_rows_do_not_change_what_is_fitted(example):
     transformer, frame = example
-    with_them, without = (clone(transformer).fit(f).state() for f in (frame, frame.drop(index=["p01", "p04", "p06"])))
+    with_them, without = (
+        clone(transformer).fit(f).state() for f in (frame, frame.drop(index=["p01", "p04", "p06"]))
+    )
     assert as_bytes(with_them) == as_bytes(without)
 
 

@@ -26,7 +26,14 @@ def table():
 def cohort(**changes):
     stage = pd.Series(["IA", "IIB", None, "IV"], index=IDS)
     return Cohort(
-        **{"name": "t", "table": table(), "stage": stage, "target": "stage3_ajcc7", "units": {"rna": "tpm"}, **changes}
+        **{
+            "name": "t",
+            "table": table(),
+            "stage": stage,
+            "target": "stage3_ajcc7",
+            "units": {"rna": "tpm"},
+            **changes,
+        }
     )
 
 

@@ -22,7 +22,9 @@ from tests.imaging.structure_sets import rtstruct, scan, square
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    return phantom(12, seed=3, missing=0.5, n_genes=60, n_planted=6, root=tmp_path_factory.mktemp("phantom") / "files")
+    return phantom(
+        12, seed=3, missing=0.5, n_genes=60, n_planted=6, root=tmp_path_factory.mktemp("phantom") / "files"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,14 @@ def test_who_is_the_same_person_stays_so(tmp_path):
     people = pd.DataFrame({"patient": ["a", "a", "b", "C", "C", np.nan], "site": ["x"] * 5 + [np.nan]}, names)
     manifest = write_cohort(replace(cohort, groups=people), tmp_path / "study")
     got = load_cohort(manifest)
-    assert got.groups["patient"].to_dict() == {"a": "a", "a-again": "a", "b": "b", "c1": "c1", "c2": "c1", "d": "d"}
+    assert got.groups["patient"].to_dict() == {
+        "a": "a",
+        "a-again": "a",
+        "b": "b",
+        "c1": "c1",
+        "c2": "c1",
+        "d": "d",
+    }
     assert got.groups["site"].to_dict() | {"d": None} == {n: "x" for n in names[:-1]} | {"d": None}
     assert pd.isna(got.groups["site"]["d"]) and got.stage.notna().all()
     rows = read_manifest(manifest).set_index("path")

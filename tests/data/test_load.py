@@ -84,7 +84,9 @@ def test_files_of_single_patients(make):
         {"patient_id": "p1", "modality": "rna", "role": "features", "path": "a.csv", "unit": "tpm"},
         {"patient_id": "p2", "modality": "rna", "role": "features", "path": "b.csv", "unit": "tpm"},
     ]
-    table = load_cohort(make({"a.csv": "gene,value\nTP53,1\nEGFR,2\n", "b.csv": "TP53,3\nKRAS,4\n"}, rows)).table["rna"]
+    table = load_cohort(
+        make({"a.csv": "gene,value\nTP53,1\nEGFR,2\n", "b.csv": "TP53,3\nKRAS,4\n"}, rows)
+    ).table["rna"]
     assert table.loc["p1"].dropna().to_dict() == {"TP53": 1, "EGFR": 2}
     assert table.loc["p2"].dropna().to_dict() == {"TP53": 3, "KRAS": 4}
 
@@ -92,7 +94,15 @@ def test_files_of_single_patients(make):
 def test_a_row_derived_from_another_is_the_same_person(make):
     path = make(
         {"labels.csv": "patient_id,stage\np1,IA\np2,IIIB\np1-copy,IA\n", "ct/c.nii": "copy"},
-        extra=[{"patient_id": "p1-copy", "modality": "ct", "role": "volume", "path": "ct/c.nii", "derived_from": "p1"}],
+        extra=[
+            {
+                "patient_id": "p1-copy",
+                "modality": "ct",
+                "role": "volume",
+                "path": "ct/c.nii",
+                "derived_from": "p1",
+            }
+        ],
     )
     assert load_cohort(path).groups["patient"].loc[["p1", "p1-copy", "p2"]].tolist() == ["p1", "p1", "p2"]
 
@@ -102,7 +112,15 @@ SIBLINGS = {"labels.csv": "patient_id,stage\na,IA\nb,IA\nc,IIIB\n", "ct/a.nii": 
 
 @pytest.mark.parametrize(
     ("of_a", "of_b"),
-    [("p0", "p0"), ("", "a"), ("", "ct/a.nii"), ("", "ct\\a.nii"), ("b", "a"), ("b", "p0"), ("a", "ct/a.nii")],
+    [
+        ("p0", "p0"),
+        ("", "a"),
+        ("", "ct/a.nii"),
+        ("", "ct\\a.nii"),
+        ("b", "a"),
+        ("b", "p0"),
+        ("a", "ct/a.nii"),
+    ],
 )
 def test_rows_of_one_person_stay_together(make, of_a, of_b):
     """Whether the person is a row or not, and whether a patient or a file is named."""
@@ -177,7 +195,11 @@ def test_a_changed_file(make, tmp_path):
             {"patient": "p1", "column": "stage"},
             "not a stage",
         ),
-        ({"files": {"labels.csv": "patient_id,stage\np1,I\np1,II\n"}}, {"patient": "p1"}, "duplicate patient"),
+        (
+            {"files": {"labels.csv": "patient_id,stage\np1,I\np1,II\n"}},
+            {"patient": "p1"},
+            "duplicate patient",
+        ),
         (
             {"files": {"labels.csv": "patient_id,t,n,m\np1,T9,N0,M0\n"}},
             {"patient": "p1", "column": "T"},
@@ -309,6 +331,8 @@ def test_a_phantom_survives_its_files(tmp_path, monkeypatch):
         pd.testing.assert_series_equal(
             read.table[column].loc[made.table.index], made.table[column], check_dtype=False, check_exact=True
         )
-    pd.testing.assert_series_equal(read.stage.loc[made.stage.index], made.stage, check_names=False, check_dtype=False)
+    pd.testing.assert_series_equal(
+        read.stage.loc[made.stage.index], made.stage, check_names=False, check_dtype=False
+    )
     assert read.provenance["optimum"] == optimum["macro_auc"].to_dict()
     assert read.units == made.units

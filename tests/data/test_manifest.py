@@ -14,7 +14,9 @@ def frame(*changes):
 def test_round_trip(tmp_path):
     (tmp_path / "p1.nii").write_bytes(b"scan")
     (tmp_path / "rna.csv").write_text("gene,p1\nTP53,1\n")
-    rows = frame({}, {"patient_id": "", "modality": "rna", "role": "features", "path": "rna.csv", "unit": "tpm"})
+    rows = frame(
+        {}, {"patient_id": "", "modality": "rna", "role": "features", "path": "rna.csv", "unit": "tpm"}
+    )
     before = rows.copy()
     path = write_manifest(rows, tmp_path / "m.csv", hashes=True)
     pd.testing.assert_frame_equal(rows, before)

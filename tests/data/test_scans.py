@@ -25,15 +25,23 @@ def folder(tmp_path):
     activity = rng.integers(500, 9000, hu.shape)
     for values, options in ((hu, {"description": "thorax"}), (activity, {"modality": "PT"})):
         study = tmp_path / "study"
-        write_series(study, values.astype(np.int16), series=options.get("modality", "CT"), change=_frame, **options)
+        write_series(
+            study, values.astype(np.int16), series=options.get("modality", "CT"), change=_frame, **options
+        )
     scan = mf.imaging.read(tmp_path / "study")
     masks = {name: np.zeros(scan.shape, np.uint8) for name in ("GTV", "lung")}
     masks["GTV"][2:4, 10:16, 14:20] = 1
     masks["lung"][:, :, 2:10] = 1
     regions = {name: Volume(array, scan.affine, unit="mask") for name, array in masks.items()}
     write_rtstruct(regions, tmp_path / "study", tmp_path / "regions.dcm", series="thorax")
-    rows = [("ct", "volume", "study", "thorax"), ("pet", "volume", "study", "PT"), ("ct", "mask", "regions.dcm", "G*")]
-    manifest = pd.DataFrame(rows, columns=["modality", "role", "path", "part"]).assign(dataset="two", patient_id="A")
+    rows = [
+        ("ct", "volume", "study", "thorax"),
+        ("pet", "volume", "study", "PT"),
+        ("ct", "mask", "regions.dcm", "G*"),
+    ]
+    manifest = pd.DataFrame(rows, columns=["modality", "role", "path", "part"]).assign(
+        dataset="two", patient_id="A"
+    )
     manifest.to_csv(tmp_path / "manifest.csv", index=False)
     return tmp_path, masks
 
@@ -97,7 +105,12 @@ def test_what_a_row_says_of_a_scan():
     assert scan_of(row(volume_part=np.nan, **seed)) == ("a.zip", None, (1.5, 2.0, 3.0))
     assert scan_of(row(volume_part="2")) == ("a.zip", "2", None)
     assert scan_of(row(seed_x=np.nan, seed_y=None, seed_z=pd.NA)) == ("a.zip", None, None)
-    for half in ({"seed_y": np.nan}, {"seed_x": None, "seed_z": pd.NA}, {"seed_x": "left"}, {"seed_z": np.inf}):
+    for half in (
+        {"seed_y": np.nan},
+        {"seed_x": None, "seed_z": pd.NA},
+        {"seed_x": "left"},
+        {"seed_z": np.inf},
+    ):
         with pytest.raises(DataError, match=r"patient A, column seed_x, seed_y, seed_z: not a seed"):
             scan_of(row(**seed | half))
     with pytest.raises(DataError, match=r"patient A, column volume: no scan"):

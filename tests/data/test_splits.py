@@ -59,12 +59,18 @@ def test_one_site_at_a_time():
 
 @pytest.mark.parametrize(
     ("sites", "message"),
-    [(["a"] * 4, "one site only"), (["a", None, "b", "b"], "no site"), (["a", "b", "b", "b"], "at two sites")],
+    [
+        (["a"] * 4, "one site only"),
+        (["a", None, "b", "b"], "no site"),
+        (["a", "b", "b", "b"], "at two sites"),
+    ],
 )
 def test_sites_that_cannot_be_left_out(sites, message):
     y = labels(I=2, II=2)
     with pytest.raises(DataError, match=message):
-        Splits.leave_site_out(y, pd.Series(sites, index=y.index), pd.Series(["q", "q", "r", "s"], index=y.index))
+        Splits.leave_site_out(
+            y, pd.Series(sites, index=y.index), pd.Series(["q", "q", "r", "s"], index=y.index)
+        )
 
 
 def test_fewer_patients_than_folds():

@@ -88,7 +88,9 @@ def test_metrics_json_has_what_scripts_rely_on(result):
     metrics = json.loads(json.dumps(result.to_metrics()))
     assert {"cohort", "target", "n", "models", "paired_vs_ridge", "seconds"} <= set(metrics)
     assert metrics["main"] == "crossmodal"
-    assert not any("groups parameter" in text for text in result.warnings().index)  # sklearn's, of the inner folds
+    assert not any(
+        "groups parameter" in text for text in result.warnings().index
+    )  # sklearn's, of the inner folds
     one = metrics["models"]["crossmodal"]
     assert {"mean", "ci"} == set(one["macro_auc"]) and {"macro_f1", "accuracy", "inputs"} <= set(one)
     assert metrics["models"]["clinical ridge"]["inputs"] == ["ehr"]
@@ -123,7 +125,9 @@ def test_a_killed_run_resumes(cohort, tmp_path, monkeypatch):
         mf.nested_cv(logistic(), cohort, **settings)
     assert not list((tmp_path / "folds").rglob(".*"))  # nothing half written
     monkeypatch.setattr(
-        nested_module, "evaluate_fold", lambda *task: calls.append("again") or folds_module.evaluate_fold(*task)
+        nested_module,
+        "evaluate_fold",
+        lambda *task: calls.append("again") or folds_module.evaluate_fold(*task),
     )
     resumed = mf.nested_cv(logistic(), cohort, **settings)
     assert calls.count("again") == 2
@@ -167,7 +171,9 @@ def test_patient_without_any_modality(cohort):
 
 
 def test_no_label_in_the_target(cohort):
-    unknown = mf.Cohort("unknown", cohort.table, pd.Series(index=cohort.stage.index, dtype="str"), cohort.target)
+    unknown = mf.Cohort(
+        "unknown", cohort.table, pd.Series(index=cohort.stage.index, dtype="str"), cohort.target
+    )
     with pytest.raises(DataError, match="no patient has a label"):
         mf.nested_cv(logistic(), unknown, progress=False)
 
@@ -198,7 +204,9 @@ def test_an_error_in_an_inner_fold_keeps_its_words(cohort):
 
 def test_a_search_over_nothing_known(cohort):
     with pytest.raises(DataError, match="zzz"):
-        mf.nested_cv(logistic(), cohort, search={"zzz": [1]}, outer=2, baselines=False, where="serial", progress=False)
+        mf.nested_cv(
+            logistic(), cohort, search={"zzz": [1]}, outer=2, baselines=False, where="serial", progress=False
+        )
 
 
 def test_one_fold_is_no_cross_validation(cohort):
@@ -213,7 +221,9 @@ def test_what_a_fold_depends_on_is_never_resumed_from_another(cohort, tmp_path, 
     scan = tmp_path / "scan.nii"
     scan.write_text("one")
     with_scan = cohort.table.copy()
-    with_scan["ct", "volume"] = pd.Series({cohort.table.index[0]: str(scan)}, dtype="str").reindex(cohort.table.index)
+    with_scan["ct", "volume"] = pd.Series({cohort.table.index[0]: str(scan)}, dtype="str").reindex(
+        cohort.table.index
+    )
     data = replace(cohort, table=with_scan)
     before = setting_hash(data, [Candidate("m", model)], splits, seed)
     assert before == setting_hash(data, [Candidate("m", clone(model))], splits, seed)
@@ -292,7 +302,9 @@ def test_classes_in_any_order(cohort):
 
 
 def test_a_name_may_hold_anything(cohort):
-    result = mf.nested_cv(logistic(), cohort, outer=2, name="v1@lab", learning_curve=[0.5, 1.0], progress=False)
+    result = mf.nested_cv(
+        logistic(), cohort, outer=2, name="v1@lab", learning_curve=[0.5, 1.0], progress=False
+    )
     assert result.models[0] == "v1@lab" and "v1@lab" in result.scores.index
     curve = result.learning_curve()
     assert curve["model"].tolist() == ["ridge", "ridge", "v1@lab", "v1@lab"]
@@ -300,7 +312,9 @@ def test_a_name_may_hold_anything(cohort):
 
 
 def test_another_fusion_does_not_take_the_options_of_the_first(cohort):
-    model = mf.StageClassifier("mod_weighted", fusion_options={"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}}, **QUICK)
+    model = mf.StageClassifier(
+        "mod_weighted", fusion_options={"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}}, **QUICK
+    )
     found = mf.nested_cv(
         model, cohort, outer=2, inner=2, n_trials=1, search={"fusion": ["mod_weighted"]}, fusions=["concat"],
         singles=True, baselines=False, where="serial", progress=False,
@@ -326,7 +340,9 @@ def test_external_data_are_touched_once(cohort, tmp_path):
 def test_a_training_patient_is_no_external_one(cohort, tmp_path):
     half = cohort.X.index[::2]
     mf.StageClassifier(**QUICK).fit(cohort.X.loc[half], cohort.y.loc[half]).save(tmp_path / "model")
-    with pytest.raises(LeakageError, match=f"patient {half[0]}.*fitted on {len(half)} of the cohort's {len(cohort)}"):
+    with pytest.raises(
+        LeakageError, match=f"patient {half[0]}.*fitted on {len(half)} of the cohort's {len(cohort)}"
+    ):
         mf.external_validation(tmp_path / "model", cohort)
     other = tiny_cohort(40, seed=11)
     people = other.groups.assign(patient=np.where(np.arange(40) == 3, half[1], other.table.index))

@@ -26,7 +26,9 @@ def cohort():
 def twice(cohort):
     """Every patient scanned twice."""
     table = pd.concat([cohort.table, cohort.table.rename(index="{}-again".format)])
-    groups = pd.DataFrame({"patient": [str(i).removesuffix("-again") for i in table.index]}, index=table.index)
+    groups = pd.DataFrame(
+        {"patient": [str(i).removesuffix("-again") for i in table.index]}, index=table.index
+    )
     stage = pd.concat([cohort.stage, cohort.stage.rename(index="{}-again".format)])
     return mf.Cohort("twice", table, stage, cohort.target, units=cohort.units, groups=groups)
 
@@ -51,7 +53,14 @@ def test_nobody_is_on_both_sides_of_an_inner_fold(cohort, monkeypatch):
     monkeypatch.setattr(folds_module.OptunaSearchCV, "fit", fit)
     model = make_pipeline(FlatTransformer(), LogisticRegression(max_iter=500))
     search = {"logisticregression__C": [0.1, 1.0]}
-    settings = {"outer": 2, "inner": 3, "n_trials": 1, "baselines": False, "where": "serial", "progress": False}
+    settings = {
+        "outer": 2,
+        "inner": 3,
+        "n_trials": 1,
+        "baselines": False,
+        "where": "serial",
+        "progress": False,
+    }
     mf.nested_cv(model, data, search=search, **settings)
     assert len(torn) == 6 and not any(torn)
 

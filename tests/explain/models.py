@@ -16,7 +16,9 @@ G, D, S = 12, 3, 16
 def specs(*, scan=True):
     ring = np.arange(G)
     edges = np.stack([np.r_[ring, ring], np.r_[(ring + 1) % G, (ring - 1) % G]]).astype(np.int64)
-    genes = StreamSpec("rna", "genes", "rna", G, tuple(f"G{i}" for i in range(G)), edges, np.ones(2 * G, np.float32))
+    genes = StreamSpec(
+        "rna", "genes", "rna", G, tuple(f"G{i}" for i in range(G)), edges, np.ones(2 * G, np.float32)
+    )
     table = StreamSpec("ehr", "table", "ehr", D, ("age", "sex", "pack_years"))
     return ([StreamSpec("ct", "volume", "ct", S)] if scan else []) + [genes, table]
 

@@ -39,7 +39,8 @@ def test_nearly_linear_model_has_its_closed_form():
 
 
 @pytest.mark.parametrize(
-    "make", [linear_model, lambda: fusion_model("concat", scan=False), lambda: fusion_model(scan=False, members=2)]
+    "make",
+    [linear_model, lambda: fusion_model("concat", scan=False), lambda: fusion_model(scan=False, members=2)],
 )
 def test_contributions_sum_to_the_prediction(make):
     model = make()
@@ -64,7 +65,9 @@ def test_observed_and_mean_conditioning_differ_and_mean_is_of_nobody():
     observed, mean = (gene_shap(model, X, conditioning=c, n_samples=50) for c in ("observed", "mean"))
     assert np.abs(observed.values - mean.values).max() > 1e-4
     other = StreamInputs(X.arrays | {"ehr": X.arrays["ehr"] + 1}, X.present, X.index)
-    np.testing.assert_array_equal(gene_shap(model, other, conditioning="mean", n_samples=50).values, mean.values)
+    np.testing.assert_array_equal(
+        gene_shap(model, other, conditioning="mean", n_samples=50).values, mean.values
+    )
     assert np.abs(gene_shap(model, other, n_samples=50).values - observed.values).max() > 1e-4
 
 

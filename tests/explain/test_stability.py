@@ -36,7 +36,11 @@ def test_chance_and_signal():
 def test_of_few_genes_nothing_can_be_said():
     few = importance(0)[:10]
     for out in (top_k_stability([few, few]), top_k_stability([importance(0), importance(1)], k=[100])):
-        assert out.empty and list(out.columns) == ["jaccard", "jaccard_chance", "kuncheva"] and out.index.name == "k"
+        assert (
+            out.empty
+            and list(out.columns) == ["jaccard", "jaccard_chance", "kuncheva"]
+            and out.index.name == "k"
+        )
         assert out.round(3).to_dict("index") == {}
 
 
@@ -55,7 +59,9 @@ def test_null_of_permuted_labels():
         return importance(seed)
 
     out = null_attribution(refit, y, importance(999, signal=5), n_permutations=20)
-    assert len({labels for labels, _ in seen}) == 20 and all(sorted(labels) == sorted(y) for labels, _ in seen)
+    assert len({labels for labels, _ in seen}) == 20 and all(
+        sorted(labels) == sorted(y) for labels, _ in seen
+    )
     top = out.iloc[:5]
     assert sorted(top.index) == ["G0", "G1", "G2", "G3", "G4"]
     np.testing.assert_allclose(top["p"], 1 / 21)

@@ -36,7 +36,10 @@ def theirs(scan: Volume, seed, folder, monkeypatch) -> np.ndarray:
     sitk.WriteImage(image, str(folder / "scan.nii.gz"))
     monkeypatch.setattr("monai.data.ITKReader", NibabelReader)  # the same for NIfTI, and installed
     preprocess = fmcib_module("preprocessing/__init__.py", monkeypatch).preprocess
-    row = {"image_path": str(folder / "scan.nii.gz"), **dict(zip(("coordX", "coordY", "coordZ"), map(float, seed)))}
+    row = {
+        "image_path": str(folder / "scan.nii.gz"),
+        **dict(zip(("coordX", "coordY", "coordZ"), map(float, seed))),
+    }
     return np.asarray(preprocess(row))[0]
 
 
@@ -81,7 +84,9 @@ def test_intensities():
     """-1024 HU is 0, 2048 is 1, and nothing is clipped; beyond the scan is air."""
     scan = Volume(np.full((60, 60, 60), 3000, np.int16), np.eye(4))
     np.testing.assert_allclose(foundation_crop(scan, (30, 30, 30)), 4024 / 3072, rtol=1e-6)
-    near = foundation_crop(scan, (30, 30, 5))  # 20 voxels below it are not there: cut off, and moved to the middle
+    near = foundation_crop(
+        scan, (30, 30, 5)
+    )  # 20 voxels below it are not there: cut off, and moved to the middle
     assert (near.reshape(50, -1).max(axis=1) == 0).tolist() == [True] * 10 + [False] * 30 + [True] * 10
 
 

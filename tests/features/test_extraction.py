@@ -75,7 +75,9 @@ def test_nobody_has_a_scan(cohort, encoder):
 def test_of_a_manifest(cohort, encoder, tmp_path):
     table = cohort.table["ct"].iloc[:2]
     table[["seed_x", "seed_y", "seed_z"]].to_csv(tmp_path / "seeds.csv")
-    pd.DataFrame({"patient_id": ["P0", "P1"], "stage": ["IA", ""]}).to_csv(tmp_path / "labels.csv", index=False)
+    pd.DataFrame({"patient_id": ["P0", "P1"], "stage": ["IA", ""]}).to_csv(
+        tmp_path / "labels.csv", index=False
+    )
     rows = [
         {"patient_id": p, "modality": "ct", "role": "volume", "path": v.rsplit("/", 1)[1]}
         for p, v in table["volume"].items()
@@ -88,7 +90,9 @@ def test_of_a_manifest(cohort, encoder, tmp_path):
 
 
 def test_of_a_table_as_fmcib_takes_it(cohort, encoder, tmp_path):
-    table = pd.DataFrame({"image_path": [p.rsplit("/", 1)[1] for p in cohort.table["ct", "volume"]], "stage": "I"})
+    table = pd.DataFrame(
+        {"image_path": [p.rsplit("/", 1)[1] for p in cohort.table["ct", "volume"]], "stage": "I"}
+    )
     table[["coordX", "coordY", "coordZ"]] = SEED
     table.loc[0, ["coordX", "coordY", "coordZ"]] = np.nan
     with pytest.raises(DataError, match="no column of patient ids"):
@@ -137,7 +141,9 @@ def test_through_a_manifest_into_the_papers_baseline(tmp_path):
     cohort = tiny_cohort(40)
     score = np.random.default_rng(0).normal(size=(40, 4096)).astype(np.float32)
     deep = pd.DataFrame(score, index=cohort.table.index, columns=[f"pred_{k}" for k in range(4096)])
-    published = deep.reset_index(names="Case ID").assign(Overall_Stage="IIIb", coordX=1.0)  # as fmcib publishes them
+    published = deep.reset_index(names="Case ID").assign(
+        Overall_Stage="IIIb", coordX=1.0
+    )  # as fmcib publishes them
     published.iloc[:35].to_csv(tmp_path / "radio.csv")
     cohort = cohort.with_features("ct", read_features(tmp_path / "radio.csv"), only=True)
     assert cohort.table["ct"].shape == (40, 4096)
@@ -153,7 +159,9 @@ def test_a_manifest_lists_them_as_any_features(tmp_path):
     ids = [f"R01-{k:03d}" for k in range(3)]
     deep = pd.DataFrame(np.arange(9.0).reshape(3, 3), columns=["pred_0", "pred_1", "pred_2"])
     deep.assign(PatientID=ids, survival=1).to_csv(tmp_path / "deep.csv")
-    pd.DataFrame({"patient_id": ids, "stage": ["IA", "IIA", "IIIA"]}).to_csv(tmp_path / "labels.csv", index=False)
+    pd.DataFrame({"patient_id": ids, "stage": ["IA", "IIA", "IIIA"]}).to_csv(
+        tmp_path / "labels.csv", index=False
+    )
     rows = [("ct", "features", "deep.csv"), ("", "labels", "labels.csv")]
     frame = pd.DataFrame(rows, columns=["modality", "role", "path"]).assign(dataset="x", patient_id="")
     cohort = load_cohort(write_manifest(frame, tmp_path / "manifest.csv"))

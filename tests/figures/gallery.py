@@ -14,7 +14,14 @@ from mmfusion.quality.separability import site_separability
 from tests.cohorts import tiny_cohort
 from tests.metrics.predictions import CLASSES, predictions
 
-SIGNALS = {"crossmodal": 1.7, "ridge": 1.4, "forest": 1.2, "clinical ridge": 0.8, "rna only": 0.9, "majority": 0.0}
+SIGNALS = {
+    "crossmodal": 1.7,
+    "ridge": 1.4,
+    "forest": 1.2,
+    "clinical ridge": 0.8,
+    "rna only": 0.9,
+    "majority": 0.0,
+}
 
 
 def out_of_fold(n=120):
@@ -30,7 +37,14 @@ def histories():
             train = 0.4 + 0.7 * np.exp(-epoch / 6)
             valid = 0.75 + 0.35 * np.exp(-epoch / 4) + 0.012 * max(0, epoch - 9) + 0.01 * rng.normal()
             rows.append(
-                {"repeat": 0, "fold": fold, "member": 0, "epoch": epoch, "train_loss": train, "valid_loss": valid}
+                {
+                    "repeat": 0,
+                    "fold": fold,
+                    "member": 0,
+                    "epoch": epoch,
+                    "train_loss": train,
+                    "valid_loss": valid,
+                }
             )
     return pd.DataFrame(rows)
 
@@ -42,7 +56,9 @@ def genes(n=60, g=40):
     values = x[:, :, None] * weight
     names = tuple(["EGFR", "KRT5", "NKX2-1", *(f"GENE{i}" for i in range(3, g))])
     base = np.full((n, 3), 1 / 3)
-    return GeneAttribution(values, x, base + values.sum(1), base, tuple(f"P{i}" for i in range(n)), names, CLASSES)
+    return GeneAttribution(
+        values, x, base + values.sum(1), base, tuple(f"P{i}" for i in range(n)), names, CLASSES
+    )
 
 
 def ball(side=32):
@@ -66,7 +82,9 @@ def modalities(n=60):
     values = rng.normal(size=(n, 3, 3)) * np.array([0.05, 0.09, 0.12])[:, None] * present[:, :, None]
     base = np.full(3, 1 / 3)
     patients = tuple(f"P{i}" for i in range(n))
-    return ModalityAttribution(values, present, base + values.sum(1), base, patients, ("ct", "rna", "ehr"), CLASSES)
+    return ModalityAttribution(
+        values, present, base + values.sum(1), base, patients, ("ct", "rna", "ehr"), CLASSES
+    )
 
 
 def gene_null_table():
@@ -74,7 +92,8 @@ def gene_null_table():
     observed = np.sort(rng.gamma(2, 0.004, 30) + np.r_[[0.03, 0.02, 0.02, 0.01], np.zeros(26)])[::-1]
     fdr = np.where(observed > 0.022, 0.01, 0.4)
     return pd.DataFrame(
-        {"observed": observed, "null_mean": 0.008, "null_sd": 0.003, "fdr": fdr}, index=[f"GENE{i}" for i in range(30)]
+        {"observed": observed, "null_mean": 0.008, "null_sd": 0.003, "fdr": fdr},
+        index=[f"GENE{i}" for i in range(30)],
     )
 
 
@@ -85,7 +104,9 @@ def restored():
     scan = Volume(hu.astype(np.float32), np.eye(4))
     reference = Volume(np.where(radius < 8, 40, -800).astype(np.float32), np.eye(4))
     lesion = Volume(radius < 8, np.eye(4), unit="mask")
-    return compare_restorers(scan, mask=lesion, reference=reference, predict=lambda v: {"I": float(v.array[7].mean())})
+    return compare_restorers(
+        scan, mask=lesion, reference=reference, predict=lambda v: {"I": float(v.array[7].mean())}
+    )
 
 
 def surveyed():
@@ -99,7 +120,9 @@ def surveyed():
 
 def sites():
     rng = np.random.default_rng(8)
-    site = pd.Series(rng.choice(["Stanford", "Palo Alto", "Hospital 3"], 120), index=[f"P{i}" for i in range(120)])
+    site = pd.Series(
+        rng.choice(["Stanford", "Palo Alto", "Hospital 3"], 120), index=[f"P{i}" for i in range(120)]
+    )
     values = rng.normal(size=(120, 30)) + 2.0 * (site == "Stanford").to_numpy()[:, None] * rng.random(30)
     return site_separability(pd.DataFrame(values, index=site.index).add_prefix("f"), site, repeats=1)
 
@@ -142,7 +165,9 @@ def every_figure():
     ).assign(lo=lambda t: t["mean"] - 0.05, hi=lambda t: t["mean"] + 0.05)
     crop, heat, mask = ball()
     ablation = (
-        scores["macro_auc"].loc[["crossmodal", "rna only", "clinical ridge"]].set_axis(["ct + rna + ehr", "rna", "ehr"])
+        scores["macro_auc"]
+        .loc[["crossmodal", "rna only", "clinical ridge"]]
+        .set_axis(["ct + rna + ehr", "rna", "ehr"])
     )
     found = genes()
     return {
@@ -179,6 +204,8 @@ def every_figure():
         "scan_survey": figures.scan_survey(surveyed()),
         "site_effects": figures.site_effects(sites()),
         "patient_probabilities": figures.patient_probabilities(
-            {"I": 0.21, "II": 0.17, "III": 0.62}, prior={"I": 0.65, "II": 0.2, "III": 0.15}, title="Patient R01-001"
+            {"I": 0.21, "II": 0.17, "III": 0.62},
+            prior={"I": 0.65, "II": 0.2, "III": 0.15},
+            title="Patient R01-001",
         ),
     }

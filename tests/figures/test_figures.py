@@ -46,13 +46,17 @@ def test_drawn_within_the_report_and_nothing_cut_off(gallery, name):
 def texts(figure):
     figure.canvas.draw()
     found = [
-        t.get_text() for ax in figure.axes for t in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels(), ax.title)
+        t.get_text()
+        for ax in figure.axes
+        for t in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels(), ax.title)
     ]
     return [t for t in found if t]
 
 
 def test_hyperparameters_are_coloured_by_column():
-    params = pd.DataFrame({"lr": [1e-3, 3e-3], "fusion": ["gmu", "concat"], "head": ["softmax"] * 2}, index=["a", "b"])
+    params = pd.DataFrame(
+        {"lr": [1e-3, 3e-3], "fusion": ["gmu", "concat"], "head": ["softmax"] * 2}, index=["a", "b"]
+    )
     figure = figures.hyperparameters(params)
     shade = np.asarray(figure.axes[0].images[0].get_array())
     np.testing.assert_allclose(shade, [[0, 1, 0], [1, 0, 0]])
@@ -91,7 +95,14 @@ def test_models_are_ordered_and_numbers_written():
 
 def test_small_groups_are_named_not_plotted():
     table = pd.DataFrame(
-        {"model": "m", "group": ["all", "few"], "n": [80, 4], "mean": [0.7, 1.0], "lo": [0.6, 1.0], "hi": [0.8, 1.0]}
+        {
+            "model": "m",
+            "group": ["all", "few"],
+            "n": [80, 4],
+            "mean": [0.7, 1.0],
+            "lo": [0.6, 1.0],
+            "hi": [0.8, 1.0],
+        }
     )
     figure = figures.by_presence(table)
     assert " too few to say" in texts(figure)
@@ -113,7 +124,9 @@ def test_slices_go_through_the_point():
     crop = np.zeros((4, 5, 6))
     crop[1, 2, 3] = 1
     figure = figures.scan_slices(crop, at=(1, 2, 3), spacing=(3, 1, 1))
-    for ax, shape, (row, column) in zip(figure.axes, [(5, 6), (4, 6), (4, 5)], [(2, 3), (1, 3), (1, 2)], strict=True):
+    for ax, shape, (row, column) in zip(
+        figure.axes, [(5, 6), (4, 6), (4, 5)], [(2, 3), (1, 3), (1, 2)], strict=True
+    ):
         image = np.asarray(ax.images[0].get_array())
         assert image.shape == shape and image[row, column] == 1 and image.sum() == 1
     assert figure.axes[1].get_aspect() == 3  # z is three times as coarse

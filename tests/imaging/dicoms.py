@@ -44,7 +44,9 @@ def write_series(
     for k, plane in enumerate(hu):
         ds = _slice(plane, np.array(origin) + k * spacing[0] * np.cross(row, column), spacing, orientation)
         ds.SeriesInstanceUID = generate_uid(entropy_srcs=["series", series])
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[series, str(k)])
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid(
+            entropy_srcs=[series, str(k)]
+        )
         ds.Modality, ds.InstanceNumber = modality, k + 1
         ds.SeriesDescription, ds.SeriesNumber = description, 1 + sum(map(ord, series)) % 1000
         if modality == "PT":

@@ -57,7 +57,9 @@ def rtstruct(path, rois, *, frame=FRAME, series=None, kind="CLOSED_PLANAR", chan
             item(FrameOfReferenceUID=frame, RTReferencedStudySequence=[study]),
         ]
     for number, (name, contours) in enumerate(rois.items(), 1):
-        ds.StructureSetROISequence.append(item(ROINumber=number, ROIName=name, ReferencedFrameOfReferenceUID=frame))
+        ds.StructureSetROISequence.append(
+            item(ROINumber=number, ROIName=name, ReferencedFrameOfReferenceUID=frame)
+        )
         drawn = [
             item(ContourGeometricType=kind, NumberOfContourPoints=len(points),
                  ContourData=[f"{v:.4f}" for v in np.ravel(points)])

@@ -40,5 +40,7 @@ def test_a_checked_affine_is_a_copy():
 def test_a_scan_that_no_memory_holds():
     side = int((MAX_BYTES / 4) ** (1 / 3))
     check_size((side, side, side), "a.nii")
-    with pytest.raises(ScanError, match=r"a.nii: the scan is too large .*8 GiB at most; got 3 x 40000 x 40000 voxels"):
+    with pytest.raises(
+        ScanError, match=r"a.nii: the scan is too large .*8 GiB at most; got 3 x 40000 x 40000 voxels"
+    ):
         check_size((3, 40_000, 40_000), "a.nii")

@@ -24,7 +24,9 @@ def assert_same(volume, image):
     np.testing.assert_array_equal(volume.array, np.maximum(sitk.GetArrayFromImage(image), -1024))
     np.testing.assert_allclose(volume.spacing, image.GetSpacing()[::-1], rtol=1e-6)
     for corner in ((0, 0, 0), tuple(n - 1 for n in image.GetSize())):
-        np.testing.assert_allclose(volume.voxel_to_mm(corner), image.TransformIndexToPhysicalPoint(corner), atol=1e-3)
+        np.testing.assert_allclose(
+            volume.voxel_to_mm(corner), image.TransformIndexToPhysicalPoint(corner), atol=1e-3
+        )
 
 
 @pytest.mark.parametrize(

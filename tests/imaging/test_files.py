@@ -210,7 +210,11 @@ def test_kinds_of_nifti(tmp_path, kind, order):
 def test_sform_and_qform(tmp_path):
     path, place = tmp_path / "v.nii.gz", np.diag([-0.7, -0.8, 2.5, 1])
     turned = place[[1, 0, 2, 3]]
-    for sform, qform in ((turned, None), (None, turned), (turned, turned)):  # pixdim alone says (0.7, 0.8, 2.5)
+    for sform, qform in (
+        (turned, None),
+        (None, turned),
+        (turned, turned),
+    ):  # pixdim alone says (0.7, 0.8, 2.5)
         image = nib.Nifti1Image(phantom_hu().T, place)
         image.set_qform(qform, code=0 if qform is None else 1)
         image.set_sform(sform, code=0 if sform is None else 2)

@@ -15,7 +15,9 @@ CASES = 60
 VRS = [b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"OB", b"OW", b"PN", b"SH", b"SL",
        b"SQ", b"SS", b"ST", b"TM", b"UI", b"UL", b"UN", b"US", b"UT", b"ZZ", b"\0\0"]  # fmt: skip
 LONG = {b"OB", b"OW", b"SQ", b"UN", b"UT"}
-NUMBERS = rb"0 |-1|1e308 |-1e308|nan |inf |-inf|1e-308|999999999999 |abc |1,5 |1\2 |1\2\3\4\5\6\7 |0\0 |-0.7\-0.7 "
+NUMBERS = (
+    rb"0 |-1|1e308 |-1e308|nan |inf |-inf|1e-308|999999999999 |abc |1,5 |1\2 |1\2\3\4\5\6\7 |0\0 |-0.7\-0.7 "
+)
 NUMBERS += rb"|1e9\1e9 |0\0\0\0\0\0 |nan\nan |1\0\0\1\0\0 |nan\0\0\0\1\0 |1e300\0\0 |19940430|250000"
 WORDS = rb"CNTS|GML |ADMIN |NONE|PT|CT|MR|\\"
 ABSURD = [*NUMBERS.split(b"|"), *WORDS.split(b"|"), b"", b"\xff\xfe", b"\0\0", b"\xff\xff", b"\0\x80", b"9" * 64,

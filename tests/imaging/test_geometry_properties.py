@@ -123,7 +123,9 @@ def test_boxes_are_half_open_and_move_nothing(box, spacing, order, sign):
     slices = tuple(slice(a, a + n) for a, n in box)
     crop = volume.crop_box(slices, fill=-5)
     assert crop.shape == tuple(n for _, n in box)
-    np.testing.assert_allclose(crop.voxel_to_mm((0, 0, 0)), volume.voxel_to_mm([a for a, _ in box][::-1]), atol=1e-9)
+    np.testing.assert_allclose(
+        crop.voxel_to_mm((0, 0, 0)), volume.voxel_to_mm([a for a, _ in box][::-1]), atol=1e-9
+    )
     for k in np.ndindex(crop.shape):
         at = np.array(k) + [a for a, _ in box]
         inside = (at >= 0).all() and (at < volume.shape).all()
@@ -133,7 +135,9 @@ def test_boxes_are_half_open_and_move_nothing(box, spacing, order, sign):
 @law(30)
 @given(spacings, st.floats(0, 30))
 def test_padding_then_cropping_is_nothing(spacing, margin):
-    volume = Volume(np.random.default_rng(0).integers(-900, 900, (4, 5, 6)).astype(np.int16), affine_of(spacing))
+    volume = Volume(
+        np.random.default_rng(0).integers(-900, 900, (4, 5, 6)).astype(np.int16), affine_of(spacing)
+    )
     wide = volume.pad(margin)
     assert (np.array(wide.shape) - volume.shape >= 2 * margin / np.array(spacing) - 1e-6).all()
     assert wide.array.dtype == np.int16

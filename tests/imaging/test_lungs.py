@@ -71,7 +71,9 @@ def with_airway(width=7.0):
         *[(np.arange(n) - (n - 1) / 2) * s for n, s in zip(volume.shape, volume.spacing)], indexing="ij"
     )
     pipe = (x**2 + (y + 10) ** 2 < width**2) & (z > 10)
-    pipe |= ((np.abs(x) - (10 - z) * 0.8) ** 2 + (y + 10) ** 2 < 6**2) & (z <= 10) & (z > -20) & (np.abs(x) < 30)
+    pipe |= (
+        ((np.abs(x) - (10 - z) * 0.8) ** 2 + (y + 10) ** 2 < 6**2) & (z <= 10) & (z > -20) & (np.abs(x) < 30)
+    )
     hu = np.where(pipe & ~lungs, np.int16(-1000), volume.array)
     return Volume(hu, volume.affine), lungs, pipe & ~lungs
 
@@ -93,7 +95,9 @@ def test_airways_are_followed_down_and_not_into_lungs():
     assert (found & lungs).sum() < 0.02 * lungs.sum()
     plain, _ = chest()
     assert not (airways(plain.array, (plain.array < -400) & body, plain.spacing) & lungs).any()
-    assert not airways(np.full((30, 40, 40), -1000), np.zeros((30, 40, 40), dtype=bool), (4.0, 4.0, 4.0)).any()
+    assert not airways(
+        np.full((30, 40, 40), -1000), np.zeros((30, 40, 40), dtype=bool), (4.0, 4.0, 4.0)
+    ).any()
 
 
 # mL looked at slice by slice; trachea and main bronchi (7 to 16 mL) are left out, bowel gas and the table too
@@ -170,7 +174,9 @@ def r231(tmp_path_factory):
     for block in ("down_path.0.block", "up_path.3.conv_block.block"):
         for k in (0, 3):
             weight = state[f"{block}.{k}.weight"]
-            weight[centre][0, 64 if "up" in block and k == 0 else 0] = 1  # hand on the image, through the skip
+            weight[centre][0, 64 if "up" in block and k == 0 else 0] = (
+                1  # hand on the image, through the skip
+            )
         for k in (2, 5):
             state[f"{block}.{k}.weight"][0] = 1
             state[f"{block}.{k}.running_var"][0] = 1
@@ -222,7 +228,9 @@ def test_r231_by_default_is_not_asked(r231, monkeypatch):
     volume, _ = chest()
     monkeypatch.setattr(lungs, "find", lambda *args, **kwargs: r231)
     asked = []
-    monkeypatch.setattr("mmfusion.imaging.r231.segment", lambda v, w: asked.append(w) or lungs._coarse_mask(v))
+    monkeypatch.setattr(
+        "mmfusion.imaging.r231.segment", lambda v, w: asked.append(w) or lungs._coarse_mask(v)
+    )
     lung_mask(volume)
     assert not asked
     lung_mask(volume, "auto")

@@ -49,7 +49,9 @@ def test_radiological_convention(plane, letters, across, down, order, signs):
     image = drawn(figure)
     image[: int(0.08 * len(image))] = image[int(0.88 * len(image)) :] = 0  # letters
     rows, columns = np.nonzero(image[:, 20:-20] > 200)
-    assert columns.mean() / image.shape[1] == pytest.approx(across, abs=0.06)  # the block is left, and lies right
+    assert columns.mean() / image.shape[1] == pytest.approx(
+        across, abs=0.06
+    )  # the block is left, and lies right
     assert rows.mean() / image.shape[0] == pytest.approx(down, abs=0.06)
 
 
@@ -90,7 +92,9 @@ def test_zoom_is_round_the_mask_or_point():
 def test_masks_have_names_and_colours_and_a_pet_its_bar():
     volume = scan()
     pet = Volume(np.full((6, 10, 10), 5, np.float32), affine_of((10, 4, 4), (-19, -8, 32)), "PT", "SUVbw")
-    figure = montage(volume, {"tumour": mask_of(volume), "node": mask_of(volume)}, overlay=pet, n=2, title="P1")
+    figure = montage(
+        volume, {"tumour": mask_of(volume), "node": mask_of(volume)}, overlay=pet, n=2, title="P1"
+    )
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["tumour", "node"]
     assert figure.axes[-1].get_title(loc="left") == "SUVbw"
     assert figure.texts[0].get_text() == "P1"

@@ -135,12 +135,21 @@ def test_every_slice_has_its_own_slope(tmp_path):
         ({"PatientWeight": None}, r"column PatientWeight: SUV cannot be computed .*kg; got nothing"),
         ({"PatientWeight": 0}, "PatientWeight: SUV cannot be computed .*got 0"),
         ({"PatientWeight": 70_000}, "PatientWeight: SUV cannot be computed"),  # grams
-        ({"tracer__RadionuclideTotalDose": None}, "RadionuclideTotalDose: SUV cannot be computed .*got nothing"),
-        ({"tracer__RadionuclideTotalDose": 350}, "RadionuclideTotalDose: SUV cannot be computed .*Bq; got 350"),  # MBq
+        (
+            {"tracer__RadionuclideTotalDose": None},
+            "RadionuclideTotalDose: SUV cannot be computed .*got nothing",
+        ),
+        (
+            {"tracer__RadionuclideTotalDose": 350},
+            "RadionuclideTotalDose: SUV cannot be computed .*Bq; got 350",
+        ),  # MBq
         ({"tracer__RadionuclideHalfLife": None}, "RadionuclideHalfLife: SUV cannot be computed"),
         ({"tracer__RadionuclideHalfLife": 109.77}, "activity that has decayed .*60 min after"),  # minutes
         ({"tracer__RadiopharmaceuticalStartTime": None}, "no time of injection"),
-        ({"tracer__RadiopharmaceuticalStartTime": "lunch"}, "RadiopharmaceuticalStartTime: not a date or time"),
+        (
+            {"tracer__RadiopharmaceuticalStartTime": "lunch"},
+            "RadiopharmaceuticalStartTime: not a date or time",
+        ),
         ({"SeriesTime": None, "AcquisitionTime": None}, "no time of the scan"),
         ({"RadiopharmaceuticalInformationSequence": None}, "nothing is said of the dose"),
         ({"RadiopharmaceuticalInformationSequence": []}, "nothing is said of the dose"),
@@ -150,7 +159,10 @@ def test_every_slice_has_its_own_slope(tmp_path):
         ({"DecayCorrection": None}, "without a known decay correction .*got nothing"),
         ({"Units": "PROPCPS"}, "Units: PET units that do not give an SUV .*got PROPCPS"),
         ({"Units": None}, "PET units that do not give an SUV .*got nothing"),
-        ({"Units": lambda k: "CNTS" if k == 3 else "BQML"}, "1_021.dcm, column Units: a slice unlike the others"),
+        (
+            {"Units": lambda k: "CNTS" if k == 3 else "BQML"},
+            "1_021.dcm, column Units: a slice unlike the others",
+        ),
         ({"RescaleSlope": None}, "expected RescaleSlope"),
         ({"RescaleSlope": "1e20"}, "values that cannot be SUV"),
         ({"RescaleSlope": "1e-9"}, "values that cannot be SUV"),

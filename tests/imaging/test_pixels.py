@@ -76,7 +76,9 @@ def test_jpeg_lossless(tmp_path):
 
 
 def test_lossy_compression_is_near(tmp_path):
-    smooth = np.add.outer(np.zeros(3), np.add.outer(np.arange(-1000, -400, 10), np.arange(64) * 5)).astype(np.int16)
+    smooth = np.add.outer(np.zeros(3), np.add.outer(np.arange(-1000, -400, 10), np.arange(64) * 5)).astype(
+        np.int16
+    )
 
     def change(ds, k):
         ds.compress(JPEG2000, j2k_cr=[2])
@@ -84,7 +86,9 @@ def test_lossy_compression_is_near(tmp_path):
     assert np.abs(read(write_series(tmp_path, smooth, change=change)).array - smooth).max() < 5
 
 
-@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian]
+)
 def test_other_encodings(tmp_path, syntax):
     def change(ds, k):
         ds.file_meta.TransferSyntaxUID = syntax
@@ -122,7 +126,8 @@ def test_widths(tmp_path, bits, signed):
 
 
 @pytest.mark.parametrize(
-    ("value", "limit", "vr"), [(-2000, None, "SS"), (63536, None, "US"), (-2000, -1990, "SS"), (-1990, -2000, "SS")]
+    ("value", "limit", "vr"),
+    [(-2000, None, "SS"), (63536, None, "US"), (-2000, -1990, "SS"), (-1990, -2000, "SS")],
 )
 def test_padding(tmp_path, value, limit, vr):
     def change(ds, k):
@@ -174,7 +179,12 @@ def plain(value):
 
 def test_what_walks_headers_reads_as_pydicom_does(folder, shared_data):
     wanted, stop = headers._WANTED, headers._stops
-    paths = [folder, shared_data / "pet_ct" / "AMC-001_ct.zip", shared_data / "rtstruct", shared_data / "dicom_seg"]
+    paths = [
+        folder,
+        shared_data / "pet_ct" / "AMC-001_ct.zip",
+        shared_data / "rtstruct",
+        shared_data / "dicom_seg",
+    ]
     for path in paths:
         with members(path) as found:
             for member in found[:12]:

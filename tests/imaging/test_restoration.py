@@ -88,13 +88,17 @@ def test_options_may_come_in_a_mapping():
     scan = noisy(truth()[0])
     one = restore(scan, {"name": "nlm", "strength": 0.5})
     np.testing.assert_array_equal(one.array, restore(scan, "nlm", strength=0.5).array)
-    np.testing.assert_array_equal(one.array, restore(scan, make_restorer({"name": "nlm", "strength": 0.5})).array)
+    np.testing.assert_array_equal(
+        one.array, restore(scan, make_restorer({"name": "nlm", "strength": 0.5})).array
+    )
     np.testing.assert_array_equal(restore(scan).array, scan.array)
 
 
 def test_options_are_not_put_on_top_of_a_restorer_that_is_made():
     scan = truth()[0]
-    with pytest.raises(MMFusionError, match=r"options beside a restorer .*got strength beside NonLocalMeans\("):
+    with pytest.raises(
+        MMFusionError, match=r"options beside a restorer .*got strength beside NonLocalMeans\("
+    ):
         restore(scan, NonLocalMeans(), strength=1.0)
     np.testing.assert_array_equal(
         restore(noisy(scan), {"name": "nlm", "patch": 3}, strength=0.5).array,
@@ -124,7 +128,9 @@ def test_match_gives_the_distribution_and_keeps_the_order(seed, ties):
     if ties:  # what was equal stays equal
         assert len(np.unique(out)) <= len(np.unique(source))
     else:
-        np.testing.assert_allclose(np.percentile(out, [5, 50, 95]), np.percentile(target, [5, 50, 95]), atol=12)
+        np.testing.assert_allclose(
+            np.percentile(out, [5, 50, 95]), np.percentile(target, [5, 50, 95]), atol=12
+        )
 
 
 # --- cellpose -----------------------------------------------------------------------------------------------------
@@ -207,7 +213,9 @@ def test_every_kind_of_mode_comes_back_to_the_grid(weights, mode):
     assert out.shape == scan.shape
     plain = restore(scan, "cellpose", mode="denoise_nuclei", weights=weights)
     assert np.array_equal(out.array, plain.array) == (mode in ("denoise_nuclei", "oneclick_per_cyto2"))
-    assert not np.array_equal(restore(scan, "cellpose", mode=mode, diameter=12, weights=weights).array, out.array)
+    assert not np.array_equal(
+        restore(scan, "cellpose", mode=mode, diameter=12, weights=weights).array, out.array
+    )
 
 
 def test_weights_of_something_else_are_refused(tmp_path, scan):

@@ -43,7 +43,9 @@ def test_the_real_one(shared_data):
 def test_a_hole_is_a_contour_within_a_contour_or_a_keyhole(tmp_path):
     outer, inner = square(10.5, 10.5, 40.5, 30.5, 8), square(20.5, 15.5, 30.5, 25.5, 8)
     keyhole = [*outer, outer[0], *inner[::-1], inner[-1], outer[0]]
-    path = rtstruct(tmp_path / "r.dcm", {"xor": [outer, inner], "key": [keyhole], "xor2": [outer, inner[::-1]]})
+    path = rtstruct(
+        tmp_path / "r.dcm", {"xor": [outer, inner], "key": [keyhole], "xor2": [outer, inner[::-1]]}
+    )
     xor = read_mask(path, grid(), "xor")
     assert xor.array.sum() == 30 * 20 - 10 * 10
     assert set(np.flatnonzero(xor.array.any((1, 2)))) == {4}
@@ -53,10 +55,16 @@ def test_a_hole_is_a_contour_within_a_contour_or_a_keyhole(tmp_path):
 
 
 def test_planes_between_slices_stand_for_their_slab(tmp_path):
-    contours = [square(10.5, 10.5, 40.5, 30.5, z) for z in (5, 8, 11, 17)]  # every 3 mm, one absent; slices at 2 mm
+    contours = [
+        square(10.5, 10.5, 40.5, 30.5, z) for z in (5, 8, 11, 17)
+    ]  # every 3 mm, one absent; slices at 2 mm
     path = rtstruct(tmp_path / "r.dcm", {"a": contours, "b": contours[:1], "c": [contours[0], contours[3]]})
-    assert read_mask(path, grid(), "a").volume_ml() == pytest.approx(30 * 20 * (3 + 3 + 3 + 3) / 1000, rel=0.001)
-    assert read_mask(path, grid(), "b").volume_ml() == pytest.approx(30 * 20 * 2 / 1000, rel=0.001)  # the scan's
+    assert read_mask(path, grid(), "a").volume_ml() == pytest.approx(
+        30 * 20 * (3 + 3 + 3 + 3) / 1000, rel=0.001
+    )
+    assert read_mask(path, grid(), "b").volume_ml() == pytest.approx(
+        30 * 20 * 2 / 1000, rel=0.001
+    )  # the scan's
     assert read_mask(path, grid((20, 60, 60)), "c").volume_ml() <= 30 * 20 * 20 / 1000  # 10 mm at most each
     np.testing.assert_allclose(slabs(np.array([0.0, 1, 2, 5, 6]), alone=1, most=3),
                                [(-0.5, 0.5), (0.5, 1.5), (1.5, 2.5), (4.5, 5.5), (5.5, 6.5)])  # fmt: skip
@@ -95,7 +103,11 @@ def test_what_is_written_is_read(tmp_path, orientation):
     again = read_mask(path, reference=ct)
     np.testing.assert_array_equal(again.array, mask.array)
     assert again.frame_of_reference == FRAME
-    assert list_rois(path).loc[0, ["name", "kind", "series_uid"]].tolist() == ["GTV", "RTSTRUCT", ct.series_uid]
+    assert list_rois(path).loc[0, ["name", "kind", "series_uid"]].tolist() == [
+        "GTV",
+        "RTSTRUCT",
+        ct.series_uid,
+    ]
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".dcm"] == ["r.dcm"]
 
 
@@ -148,12 +160,22 @@ A = {"a": [square(10, 10, 30, 30, 8)]}
         ({}, grid(), "b", r"column roi: no such region .*1 'a'; got b"),
         ({}, grid(), [], "no region chosen"),
         ({"frame": "1.2.3"}, grid(), None, r"another frame of reference .*1.2.3"),
-        ({"series": "1.2.3"}, grid(series_uid="1.2.4"), None, r"another series .*1.2.4; got 1.2.3.*like\(this_one\)"),
+        (
+            {"series": "1.2.3"},
+            grid(series_uid="1.2.4"),
+            None,
+            r"another series .*1.2.4; got 1.2.3.*like\(this_one\)",
+        ),
         ({"rois": {}}, grid(), None, "no region in it"),
         ({"rois": {"a": []}}, grid(), None, "column a: an empty region .*no contour"),
         ({"rois": {"a": [[(1, 1, 8), (2, 2, 8)]]}}, grid(), None, "column a: an empty region"),
         ({"rois": {"a": [[(5, 5, 8)] * 4]}}, grid(), None, "no area"),
-        ({"rois": {"a": [square(900, 10, 930, 30, 8)]}}, grid(), None, r"outside the scan.*59.* 18.*got .*900"),
+        (
+            {"rois": {"a": [square(900, 10, 930, 30, 8)]}},
+            grid(),
+            None,
+            r"outside the scan.*59.* 18.*got .*900",
+        ),
         ({"rois": {"a": [[(5, 5, 8), (25, 5, 8), (25, 25, 14)]]}}, grid(), None, "oblique"),
         ({"kind": "POINT"}, grid(), None, r"expected CLOSED_PLANAR.*got POINT"),
     ],
@@ -183,7 +205,9 @@ def test_damaged_ones(tmp_path):
 def test_a_pet_may_take_the_contours_of_its_ct(tmp_path):
     path = rtstruct(tmp_path / "r.dcm", A, series="1.2.3")
     assert read_mask(path, grid(series_uid="1.2.4", modality="PT")).volume_ml() == pytest.approx(0.8)
-    assert read_mask(path, Volume(grid().array, grid().affine)).volume_ml() == pytest.approx(0.8)  # silent: a NIfTI
+    assert read_mask(path, Volume(grid().array, grid().affine)).volume_ml() == pytest.approx(
+        0.8
+    )  # silent: a NIfTI
 
 
 def test_what_cannot_be_written(tmp_path):

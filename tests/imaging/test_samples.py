@@ -39,7 +39,9 @@ def assert_same_place(volume, image):
     assert volume.shape == image.GetSize()[::-1]
     np.testing.assert_allclose(volume.spacing, image.GetSpacing()[::-1], rtol=1e-5)
     for corner in ((0, 0, 0), tuple(n - 1 for n in image.GetSize())):
-        np.testing.assert_allclose(volume.voxel_to_mm(corner), image.TransformIndexToPhysicalPoint(corner), atol=2e-3)
+        np.testing.assert_allclose(
+            volume.voxel_to_mm(corner), image.TransformIndexToPhysicalPoint(corner), atol=2e-3
+        )
     assert (np.diag(volume.affine) > 0).all()
 
 
@@ -52,7 +54,9 @@ def test_ct(shared_data, unpacked, name):
     np.testing.assert_array_equal(volume.array, np.maximum(sitk.GetArrayFromImage(image), -1024))
     assert_same_place(volume, image)
     np.testing.assert_array_equal(read(folder).array, volume.array)
-    lung, tissue = (np.count_nonzero((volume.array > a) & (volume.array < b)) for a, b in ((-950, -700), (-100, 150)))
+    lung, tissue = (
+        np.count_nonzero((volume.array > a) & (volume.array < b)) for a, b in ((-950, -700), (-100, 150))
+    )
     assert min(lung, tissue) > 0.04 * volume.array.size
     assert volume.array.min() == -1024 or name.startswith("rtstruct")  # padding of -2000 in AMC-001
 
@@ -117,7 +121,9 @@ def test_pet_lies_where_the_ct_lies(shared_data):
     on_ct = pet.on_grid(ct.affine, ct.shape)
     assert (on_ct.shape, on_ct.unit) == (ct.shape, "SUVbw")
     hu, suv = ct.array[::4, ::4, ::4], on_ct.array[::4, ::4, ::4]
-    body, active = (np.stack([binary_fill_holes(plane) for plane in mask]) for mask in (hu > -300, suv > 0.25))
+    body, active = (
+        np.stack([binary_fill_holes(plane) for plane in mask]) for mask in (hu > -300, suv > 0.25)
+    )
 
     def dice(a, b):
         return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))

@@ -82,11 +82,15 @@ def test_what_is_written_is_read(tmp_path, orientation):
 def test_highdicom_reads_it_voxel_for_voxel_on_the_right_slices(tmp_path):
     folder, ct = scan(tmp_path / "ct", (12, 40, 44), (3, 0.8, 0.9))
     mask = ball(ct, 12, off=(3, -5, 6))
-    path = write_seg(mask, source=folder, path=tmp_path / "s.dcm", label="GTV", kind="Nodule", algorithm="a model")
+    path = write_seg(
+        mask, source=folder, path=tmp_path / "s.dcm", label="GTV", kind="Nodule", algorithm="a model"
+    )
     headers = sorted((pydicom.dcmread(p) for p in folder.iterdir()), key=lambda h: h.ImagePositionPatient[2])
     seg = hd.seg.segread(path)
     uids = [h.SOPInstanceUID for h in headers]
-    pixels = seg.get_pixels_by_source_instance(uids, segment_numbers=[1], assert_missing_frames_are_empty=True)
+    pixels = seg.get_pixels_by_source_instance(
+        uids, segment_numbers=[1], assert_missing_frames_are_empty=True
+    )
     np.testing.assert_array_equal(pixels[..., 0], mask.array)
     described = seg.SegmentSequence[0]
     assert (described.SegmentLabel, described.SegmentAlgorithmType) == ("GTV", "AUTOMATIC")
@@ -174,7 +178,10 @@ def _aside(ds: Dataset) -> None:
         (_set(PerFrameFunctionalGroupsSequence=[]), r"truncated or damaged .*expected 0 frames; got 3"),
         (_shifted, "unevenly spaced"),
         (_aside, "shifted against each other"),
-        (lambda ds: ds.PerFrameFunctionalGroupsSequence[0].pop("PlanePositionSequence"), "truncated or damaged"),
+        (
+            lambda ds: ds.PerFrameFunctionalGroupsSequence[0].pop("PlanePositionSequence"),
+            "truncated or damaged",
+        ),
     ],
 )
 def test_what_cannot_be_read(shared_data, tmp_path, change, message):
@@ -228,7 +235,8 @@ def by_hand(folder, values, kind, path):
     headers = sorted((pydicom.dcmread(p) for p in folder.iterdir()), key=lambda h: h.ImagePositionPatient[2])
     names = ["one", "two"] if kind == "LABELMAP" else ["one"]
     described = [
-        SegmentDescription(k, name, codes.SCT.Tissue, codes.SCT.Organ, "MANUAL") for k, name in enumerate(names, 1)
+        SegmentDescription(k, name, codes.SCT.Tissue, codes.SCT.Organ, "MANUAL")
+        for k, name in enumerate(names, 1)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

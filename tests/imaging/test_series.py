@@ -33,7 +33,9 @@ def test_what_is_not_ct_is_passed_over_beside_one_series(tmp_path):
     write_series(tmp_path, HU, series="mr", modality="MR")
     write_series(tmp_path, np.abs(HU), series="pt", modality="PT")
     write_series(tmp_path, HU[:1], series="scout", change=localizer)
-    write_series(tmp_path / "x", HU[:2], series="ct", change=localizer)  # some scanners give it the scan's UID
+    write_series(
+        tmp_path / "x", HU[:2], series="ct", change=localizer
+    )  # some scanners give it the scan's UID
     np.testing.assert_array_equal(read(tmp_path).array, HU)
     for choice in ({"series": "PT"}, {"unit": "SUVbw"}):
         volume = read(tmp_path, **choice)
@@ -117,7 +119,13 @@ def test_list_series(study):
     table = list_series(study).set_index("uid")
     assert len(table) == 4
     b, p = table.loc[uid("b")], table.loc[uid("p")]
-    assert (b.modality, b.description, b.n_slices, b["shape"], b.problem) == ("CT", "Lung 1.0 B70f", 4, (4, 16, 20), "")
+    assert (b.modality, b.description, b.n_slices, b["shape"], b.problem) == (
+        "CT",
+        "Lung 1.0 B70f",
+        4,
+        (4, 16, 20),
+        "",
+    )
     np.testing.assert_allclose([b.z_mm, b.y_mm, b.x_mm], [1.0, 0.8, 0.7])
     assert (p.modality, p.problem) == ("PT", "")
     assert "1 slice is missing" in table.loc[uid("a")].problem

@@ -40,7 +40,9 @@ def test_a_montage_stands_where_it_cannot():
 def test_the_report_has_the_still(tmp_path):
     cells = [
         nbformat.v4.new_markdown_cell("# A scan"),
-        nbformat.v4.new_code_cell("from tests.imaging.test_montage import scan\nfrom mmfusion.imaging import slider"),
+        nbformat.v4.new_code_cell(
+            "from tests.imaging.test_montage import scan\nfrom mmfusion.imaging import slider"
+        ),
         nbformat.v4.new_code_cell("slider(scan(), n=2)"),
     ]
     path = tmp_path / "n.ipynb"

@@ -127,7 +127,9 @@ def test_turning_to_lps_moves_no_voxel(spacing, order, signs):
 
 def test_agrees_with_simpleitk_where_nothing_is_averaged():
     rng = np.random.default_rng(0)
-    volume = Volume(rng.normal(size=(12, 14, 16)).astype(np.float32), affine_of((3, 2, 2.5), (5, 6, 7), rotation(12)))
+    volume = Volume(
+        rng.normal(size=(12, 14, 16)).astype(np.float32), affine_of((3, 2, 2.5), (5, 6, 7), rotation(12))
+    )
     crop = volume.crop(volume.center_mm + 1.3, 20, 1.7, fill=-5)
     image = sitk.GetImageFromArray(volume.array)
     image.SetSpacing(volume.spacing[::-1])
@@ -159,12 +161,17 @@ def test_a_crop_reads_what_is_there_and_fills_the_rest():
     np.testing.assert_array_equal(at[1:, 1:, 1:], array[:2, :2, :2])
     assert volume.crop((100, 200, 300), (6, 3, 3), fill=7).array[0, 0, 0] == 7
     constant = Volume(np.full((4, 5, 6), 50, np.int16), volume.affine)
-    np.testing.assert_array_equal(constant.resample(0.7).array, 50)  # edges are continued, not blended with air
+    np.testing.assert_array_equal(
+        constant.resample(0.7).array, 50
+    )  # edges are continued, not blended with air
     np.testing.assert_allclose(constant.resample(3).array, 50, rtol=1e-6)
 
 
 def test_input_is_left_alone():
-    array, affine = np.ones((4, 5, 6), np.int16), affine_of((2, 1, 1), direction=turned([2, 0, 1], [1, -1, 1]))
+    array, affine = (
+        np.ones((4, 5, 6), np.int16),
+        affine_of((2, 1, 1), direction=turned([2, 0, 1], [1, -1, 1])),
+    )
     before = array.copy(), affine.copy()
     volume = Volume(array, affine)
     volume.crop(volume.center_mm, 3, 1).array[:] = 9
@@ -207,7 +214,9 @@ def test_what_is_no_volume(change, message):
 
 def test_questions_that_have_no_answer():
     volume = Volume(np.zeros((4, 5, 6), np.int16), affine_of((2, 1, 1), (100, 200, 300)))
-    with pytest.raises(ScanError, match=r"outside the scan .*x 100 to 106, y 200 to 204, z 299 to 307 mm.*LPS"):
+    with pytest.raises(
+        ScanError, match=r"outside the scan .*x 100 to 106, y 200 to 204, z 299 to 307 mm.*LPS"
+    ):
         volume.crop((-100, -200, 300), 5)
     with pytest.raises(ScanError, match="outside the scan"):
         volume.crop((np.nan, 200, 300), 5)
@@ -224,7 +233,9 @@ def test_questions_that_have_no_answer():
     with pytest.raises(ScanError, match="spacing out of range"):
         volume.resample((1, 0, 1))
     volume.expect("HU")
-    with pytest.raises(ScanError, match=r"column lesion: not a mask .*expected a Volume of unit mask; got HU"):
+    with pytest.raises(
+        ScanError, match=r"column lesion: not a mask .*expected a Volume of unit mask; got HU"
+    ):
         volume.expect("mask", "lesion")
     with pytest.raises(ScanError, match="not a PET"):
         volume.expect("SUVbw")

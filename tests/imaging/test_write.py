@@ -17,7 +17,9 @@ from tests.imaging.dicoms import zipped
 def rotation(degrees):
     a = np.deg2rad(degrees)
     about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
-    return about_z @ np.array([[1, 0, 0], [0, np.cos(a / 2), -np.sin(a / 2)], [0, np.sin(a / 2), np.cos(a / 2)]])
+    return about_z @ np.array(
+        [[1, 0, 0], [0, np.cos(a / 2), -np.sin(a / 2)], [0, np.sin(a / 2), np.cos(a / 2)]]
+    )
 
 
 def scan(dtype=np.int16, degrees=0.0, turn=(1, 1, 1), unit="HU"):
@@ -45,13 +47,17 @@ def test_four_readers_agree(tmp_path, suffix, degrees):
     assert image.header.get_xyzt_units()[0] == "mm"
     itk = sitk.ReadImage(str(path))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(itk), volume.array)
-    np.testing.assert_allclose(itk.TransformIndexToPhysicalPoint((3, 2, 1)), volume.voxel_to_mm((3, 2, 1)), atol=1e-4)
+    np.testing.assert_allclose(
+        itk.TransformIndexToPhysicalPoint((3, 2, 1)), volume.voxel_to_mm((3, 2, 1)), atol=1e-4
+    )
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 @settings(max_examples=20, deadline=None)
 @given(
-    st.sampled_from([np.float32, np.int16, np.uint8]), st.floats(-80, 80), st.tuples(*[st.sampled_from([1, -1])] * 3)
+    st.sampled_from([np.float32, np.int16, np.uint8]),
+    st.floats(-80, 80),
+    st.tuples(*[st.sampled_from([1, -1])] * 3),
 )
 def test_dtypes_flips_and_obliques(tmp_path_factory, dtype, degrees, turn):
     volume = scan(dtype, degrees, turn, unit="HU" if dtype != np.uint8 else "mask")
@@ -116,7 +122,9 @@ def test_what_a_mask_is_made_from_is_not_replaced(tmp_path, write):
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
-@pytest.mark.parametrize("write", [write_seg, write_rtstruct, lambda mask, source, path: write_nifti(mask, path)])
+@pytest.mark.parametrize(
+    "write", [write_seg, write_rtstruct, lambda mask, source, path: write_nifti(mask, path)]
+)
 def test_a_place_that_cannot_be_written(tmp_path, write):
     folder, ct = structures.scan(tmp_path / "ct")
     (tmp_path / "file").write_text("x")

@@ -20,5 +20,7 @@ def predictions(model="ridge", *, n=90, signal=1.0, repeats=1, folds=5, seed=0, 
         fold = np.random.default_rng(repeat).permutation(n) % folds
         part = pd.DataFrame(proba, columns=[f"p_{c}" for c in classes])
         ids = [f"P{i:03d}" for i in range(n)]
-        parts.append(part.assign(model=model, repeat=repeat, fold=fold, patient_id=ids, y_true=np.array(classes)[y]))
+        parts.append(
+            part.assign(model=model, repeat=repeat, fold=fold, patient_id=ids, y_true=np.array(classes)[y])
+        )
     return pd.concat(parts, ignore_index=True)

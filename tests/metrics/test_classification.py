@@ -84,7 +84,9 @@ def test_absent_class_is_left_out_and_said():
     assert out["absent"] == ["II"]
     by_class = [sk.roc_auc_score(y[keep] == c, proba[keep, i]) for i, c in enumerate(CLASSES) if c != "II"]
     assert out["macro_auc"] == pytest.approx(np.mean(by_class))
-    assert out["balanced_accuracy"] == pytest.approx(np.mean([out["per_class"][c]["recall"] for c in ("I", "III")]))
+    assert out["balanced_accuracy"] == pytest.approx(
+        np.mean([out["per_class"][c]["recall"] for c in ("I", "III")])
+    )
     assert np.isnan(macro_auc(["I", "I"], [[1, 0, 0], [0.5, 0.5, 0]], CLASSES))
 
 

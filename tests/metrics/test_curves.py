@@ -25,7 +25,9 @@ def test_areas_average_to_the_headline():
     assert aucs["mean"].mean() == pytest.approx(headline)
     for c, curve in curves.groupby("class"):
         assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(aucs.loc[c, "mean"], abs=0.02)
-        assert (curve["lo"] <= curve["tpr"] + 1e-9).mean() > 0.95 and (curve["tpr"].diff().dropna() >= -1e-12).all()
+        assert (curve["lo"] <= curve["tpr"] + 1e-9).mean() > 0.95 and (
+            curve["tpr"].diff().dropna() >= -1e-12
+        ).all()
 
 
 def test_reliability_of_calibrated_predictions():

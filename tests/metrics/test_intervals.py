@@ -53,7 +53,9 @@ def test_intervals_cover_the_truth():
         rng = np.random.default_rng(seed)
         positive = np.arange(80) < 30
         score = norm.cdf(rng.normal(size=80) + positive)
-        row = bootstrap_metrics(positive, np.c_[1 - score, score], [False, True], metrics=["macro_auc"], n_boot=400)
+        row = bootstrap_metrics(
+            positive, np.c_[1 - score, score], [False, True], metrics=["macro_auc"], n_boot=400
+        )
         covered += row.loc["macro_auc", "lo"] <= truth <= row.loc["macro_auc", "hi"]
     assert covered >= 176
 

@@ -35,7 +35,8 @@ def test_differences_are_those_of_the_scores(table):
         [t["lo"], t["hi"], t["p"]]
     )
     pd.testing.assert_series_equal(
-        paired_difference(table, CLASSES, "same", "ridge", n_boot=400).drop("p_holm"), out.loc["same"].drop("p_holm")
+        paired_difference(table, CLASSES, "same", "ridge", n_boot=400).drop("p_holm"),
+        out.loc["same"].drop("p_holm"),
     )
 
 

@@ -57,7 +57,9 @@ def test_random_weights_come_from_the_seed_alone(small):
     one, two = random_trunk(3), random_trunk(3)
     assert torch.equal(torch.get_rng_state(), before)
     assert not one.training
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    )
     other = random_trunk(4)
     assert not torch.equal(one.conv1.weight, other.conv1.weight)
 
@@ -70,11 +72,16 @@ FORMS = {
     "trunk_state_dict": lambda s: {"trunk_state_dict": s, "head_state_dict": {}},
     "without counts": lambda s: {"trunk_state_dict": without_counts(s)},
     "fine-tuned": lambda s: {
-        "state_dict": {**{f"model.trunk.{k}": v for k, v in s.items()}, "model.heads.0.0.weight": torch.ones(1)}
+        "state_dict": {
+            **{f"model.trunk.{k}": v for k, v in s.items()},
+            "model.heads.0.0.weight": torch.ones(1),
+        }
     },
     "parallel": lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}},
     "bare": lambda s: s,
-    "half": lambda s: {"trunk_state_dict": {k: v.half() if v.is_floating_point() else v for k, v in s.items()}},
+    "half": lambda s: {
+        "trunk_state_dict": {k: v.half() if v.is_floating_point() else v for k, v in s.items()}
+    },
 }
 
 

@@ -56,7 +56,8 @@ def test_a_class_without_patients_is_no_infinity(name):
 
 def test_unweighted():
     torch.testing.assert_close(
-        make_loss("cross_entropy", COUNTS, class_weight=None)(LOGITS, Y), torch.nn.functional.cross_entropy(LOGITS, Y)
+        make_loss("cross_entropy", COUNTS, class_weight=None)(LOGITS, Y),
+        torch.nn.functional.cross_entropy(LOGITS, Y),
     )
 
 

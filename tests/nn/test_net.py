@@ -114,7 +114,16 @@ def test_unknown_names_and_options():
 
 
 def preset_net(name: str, streams: list[StreamSpec]) -> FusionNet:
-    keys = ("encoders", "fusion", "d", "hidden", "dropout", "modality_dropout", "encoder_options", "fusion_options")
+    keys = (
+        "encoders",
+        "fusion",
+        "d",
+        "hidden",
+        "dropout",
+        "modality_dropout",
+        "encoder_options",
+        "fusion_options",
+    )
     with torch.device("meta"):
         return FusionNet(streams, 4, **{key: PRESETS[name][key] for key in keys if key in PRESETS[name]})
 
@@ -142,4 +151,6 @@ def test_sizes_of_presets(name, low, high):
 def test_presets_name_what_is_registered(name):
     preset = PRESETS[name]
     assert FUSIONS.get(preset["fusion"])
-    assert all(ENCODERS.get(e) for e in [*preset.get("encoders", {}).values(), *preset.get("encoder_options", {})])
+    assert all(
+        ENCODERS.get(e) for e in [*preset.get("encoders", {}).values(), *preset.get("encoder_options", {})]
+    )

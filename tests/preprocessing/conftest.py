@@ -15,7 +15,11 @@ def scans(tmp_path_factory):
         hu[12 - i : 12 + i + 1, 10:14, 10:14] = 40
         path = folder / f"s{i}.nii.gz"
         nib.save(nib.Nifti1Image(hu, np.diag([-4.0, -4.0, 4.0, 1.0])), path)
-        row = {("ct", "volume"): str(path), **{("ct", f"seed_{a}"): 48.0 for a in "xyz"}, ("ct", "size"): i + 0.5}
+        row = {
+            ("ct", "volume"): str(path),
+            **{("ct", f"seed_{a}"): 48.0 for a in "xyz"},
+            ("ct", "size"): i + 0.5,
+        }
         rows[f"s{i}"] = row | {("ehr", "age"): 60.0 + i}
     X = pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient_id")
     X.columns = pd.MultiIndex.from_tuples(X.columns)

@@ -35,7 +35,9 @@ def test_absent_rows_are_ignored_by_fit_and_zero_after(frame):
 
 def test_remembers_whom_it_saw(frame):
     centre = Centre().fit(frame)
-    assert centre.n_fitted_ == 3 and list(centre.feature_names_in_) == ["x", "y"] and centre.n_features_in_ == 2
+    assert (
+        centre.n_fitted_ == 3 and list(centre.feature_names_in_) == ["x", "y"] and centre.n_features_in_ == 2
+    )
     assert centre.fitted_ids_hash_ == ids_hash(pd.Index(["b", "a", "c"])) != ids_hash(frame.index)
     assert centre.order_ == ("a", "b", "c")  # whatever the order of rows
 

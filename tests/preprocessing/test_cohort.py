@@ -37,12 +37,17 @@ def test_streams(X, fitted):
         ("genes", "rna", 12),
         ("table", "ehr", 6),
     ]
-    assert specs["rna"].edge_index.shape == (2, 36) and specs["rna"].feature_names == fitted.transformers_["rna"].genes_
+    assert (
+        specs["rna"].edge_index.shape == (2, 36)
+        and specs["rna"].feature_names == fitted.transformers_["rna"].genes_
+    )
     assert specs["ehr"].feature_names[:2] == ("age", "sex=female") and specs["ehr"].edge_index is None
     inputs = fitted.transform(X)
     assert list(inputs.arrays) == NAMES and inputs.present.shape == (len(X), 3) and len(inputs) == len(X)
     assert [a.shape[1:] for a in inputs.arrays.values()] == [(2, 6), (12,), (2, 6)]
-    assert {a.dtype for a in inputs.arrays.values()} == {np.dtype(np.float32)} and inputs.index == list(X.index)
+    assert {a.dtype for a in inputs.arrays.values()} == {np.dtype(np.float32)} and inputs.index == list(
+        X.index
+    )
 
 
 def test_presence_is_what_x_says(X, fitted):
@@ -88,7 +93,9 @@ def test_meta_is_never_read(X, fitted):
 def test_reading_fewer_modalities(X):
     fitted = CohortTransformer(modalities=["ehr"]).fit(X)
     assert [s.name for s in fitted.specs_] == ["ehr"]
-    np.testing.assert_array_equal(fitted.transform(X).arrays["ehr"], fitted.transform(X[["ehr"]]).arrays["ehr"])
+    np.testing.assert_array_equal(
+        fitted.transform(X).arrays["ehr"], fitted.transform(X[["ehr"]]).arrays["ehr"]
+    )
 
 
 def test_a_stream_that_nobody_has_in_fit_is_no_stream(X):

@@ -60,7 +60,11 @@ def test_random_is_a_control_of_the_same_degree_and_weights(Z):
 
 def test_none(Z):
     graph = GeneGraph("none").fit(Z, GENES)
-    assert graph.edge_index_.shape == (2, 0) and graph.edge_weight_.shape == (0,) and graph.isolated_ == tuple(GENES)
+    assert (
+        graph.edge_index_.shape == (2, 0)
+        and graph.edge_weight_.shape == (0,)
+        and graph.isolated_ == tuple(GENES)
+    )
 
 
 EDGES = [("G0", "G1", 2.0), ("G1", "G0", 4.0), ("G2", "G2", 9.0), ("G3", "ELSE", 9.0), ("G4", "G0", 1.0)]
@@ -109,13 +113,20 @@ def test_too_few_patients_or_other_genes(Z):
         GeneGraph().fit(Z, GENES[:5])
 
 
-@pytest.mark.parametrize(("name", "weighted"), [("HumanNet90_Symbol.txt", True), ("CancerSubnetwork.txt", False)])
+@pytest.mark.parametrize(
+    ("name", "weighted"), [("HumanNet90_Symbol.txt", True), ("CancerSubnetwork.txt", False)]
+)
 def test_real_networks(shared_data, name, weighted):
     rna = radiogenomics(shared_data / "nsclc_radiogenomics").X["rna"].dropna(how="all")
     fitted = GeneTransformer(n_genes=500).fit(rna)
-    graph = GeneGraph("prior", edges=shared_data / "gene_networks" / name).fit(fitted.transform(rna), fitted.genes_)
+    graph = GeneGraph("prior", edges=shared_data / "gene_networks" / name).fit(
+        fitted.transform(rna), fitted.genes_
+    )
     edges = set(zip(*graph.edge_index_.tolist()))
     assert len(edges) > 100 and edges == {(b, a) for a, b in edges}
     assert (len(set(graph.edge_weight_.tolist())) > 1) == weighted
-    listed = {frozenset(line.split()[:2]) for line in (shared_data / "gene_networks" / name).read_text().splitlines()}
+    listed = {
+        frozenset(line.split()[:2])
+        for line in (shared_data / "gene_networks" / name).read_text().splitlines()
+    }
     assert all(frozenset((fitted.genes_[a], fitted.genes_[b])) in listed for a, b in edges)

@@ -50,7 +50,9 @@ def test_golden_counts_per_million():
     cpm = np.log2(np.array([250_000, 500_000, 750_000]) + 1)
     np.testing.assert_allclose(fitted.mean_, [cpm.mean()] * 2)
     assert "2 genes" in fitted.notes_[0]
-    np.testing.assert_allclose(fitted.transform(table * 7), fitted.transform(table), atol=1e-6)  # depth does not matter
+    np.testing.assert_allclose(
+        fitted.transform(table * 7), fitted.transform(table), atol=1e-6
+    )  # depth does not matter
 
 
 def test_fpkm_of_few_genes_is_not_called_tpm():
@@ -151,10 +153,14 @@ def test_absent_genes_are_reported(log):
     np.testing.assert_array_equal(out[:, 5:], fitted.transform(log)[:, 5:])
 
 
-@pytest.mark.parametrize("lose", [lambda f, g: f.drop(columns=g), lambda f, g: f.assign(**dict.fromkeys(g, np.nan))])
+@pytest.mark.parametrize(
+    "lose", [lambda f, g: f.drop(columns=g), lambda f, g: f.assign(**dict.fromkeys(g, np.nan))]
+)
 def test_too_few_genes(log, lose):
     fitted = GeneTransformer(n_genes=20).fit(log)
-    with pytest.raises(DataError, match=r"patient p000, column rna: too few of the model's genes.*at least 10%"):
+    with pytest.raises(
+        DataError, match=r"patient p000, column rna: too few of the model's genes.*at least 10%"
+    ):
         fitted.transform(lose(log, list(fitted.genes_[:19])))
 
 

@@ -39,7 +39,9 @@ def shifted(n=150, d=20, seed=0, sizes=(0.5, 0.3, 0.2)):
     code = np.searchsorted(["A", "B", "C"], site)
     signal = rng.normal(size=n)
     values = rng.normal(size=(n, d)) + signal[:, None] * (np.arange(d) < 5)
-    values = values * np.array([1, 2, 0.6])[code][:, None] + np.array([0, 3, -2])[code][:, None] * rng.normal(1, 0.3, d)
+    values = values * np.array([1, 2, 0.6])[code][:, None] + np.array([0, 3, -2])[code][:, None] * rng.normal(
+        1, 0.3, d
+    )
     return pd.DataFrame(values, columns=[f"f{k}" for k in range(d)], index=ids(n)).assign(site=site), signal
 
 
@@ -73,7 +75,9 @@ def test_location_and_scale_go_and_the_signal_stays():
     assert np.ptp(frame.groupby("site").mean().to_numpy(), axis=0).mean() > 4
     assert np.ptp(means.to_numpy(), axis=0).mean() < 0.2
     assert (sds.max() / sds.min()).mean() < 1.2
-    before, after = (np.corrcoef(v.mean(axis=1), signal)[0, 1] for v in (frame.iloc[:, :5].to_numpy(), out[:, :5]))
+    before, after = (
+        np.corrcoef(v.mean(axis=1), signal)[0, 1] for v in (frame.iloc[:, :5].to_numpy(), out[:, :5])
+    )
     assert after > 0.9 > before
 
 
@@ -109,7 +113,9 @@ def test_unknown_and_missing_sites_are_pooled_with_one_warning():
     fitted = ComBat().fit(frame)
     stranger = frame.iloc[:4].copy()
     stranger["site"] = ["elsewhere", None, "elsewhere", frame["site"].iloc[3]]
-    with pytest.warns(SiteWarning, match=r"3 patient\(s\) of no known site, not harmonised: elsewhere$") as caught:
+    with pytest.warns(
+        SiteWarning, match=r"3 patient\(s\) of no known site, not harmonised: elsewhere$"
+    ) as caught:
         out = fitted.transform(stranger)
     assert len(caught) == 1
     np.testing.assert_allclose(out[:3], stranger.drop(columns="site").iloc[:3], rtol=1e-6)
@@ -267,7 +273,9 @@ def test_combat_acts_on_expression_and_scan_features_not_on_records(X):
     seen = [gap(X, inputs.arrays["ct_table"][:, 0, [ct]], has) for inputs in (before, after)]
     assert seen[0] > 1 > 0.2 > seen[1]
     other = [k for k in range(len(names["ct_table"])) if k != ct]
-    np.testing.assert_array_equal(before.arrays["ct_table"][:, :, other], after.arrays["ct_table"][:, :, other])
+    np.testing.assert_array_equal(
+        before.arrays["ct_table"][:, :, other], after.arrays["ct_table"][:, :, other]
+    )
     has = after.present[:, 1]
     assert gap(X, before.arrays["rna"], has) > 1 > 0.2 > gap(X, after.arrays["rna"], has)
     assert not after.arrays["rna"][~has].any()
@@ -296,7 +304,9 @@ def test_a_patient_without_a_site_is_read_as_pooled(X):
 
 
 def test_tables_of_categories_only_have_nothing_to_harmonise(X):
-    fitted = CohortTransformer(n_genes=12, graph_k=3, harmonise="combat").fit(X.drop(columns=[("ct", "sphericity")]))
+    fitted = CohortTransformer(n_genes=12, graph_k=3, harmonise="combat").fit(
+        X.drop(columns=[("ct", "sphericity")])
+    )
     assert list(fitted.harmonisers_) == ["rna"]
 
 
@@ -426,5 +436,7 @@ def test_a_value_without_end(when):
     feature = next(c for c in frame if c != "site")
     bad = frame.copy()
     bad.iloc[4, bad.columns.get_loc(feature)] = np.inf
-    with pytest.raises(DataError, match=rf"patient {frame.index[4]}, column {feature}: a value without end .*got inf"):
+    with pytest.raises(
+        DataError, match=rf"patient {frame.index[4]}, column {feature}: a value without end .*got inf"
+    ):
         ComBat().fit(bad) if when == "fit" else ComBat().fit(frame).transform(bad)

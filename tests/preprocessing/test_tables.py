@@ -100,15 +100,21 @@ def test_numbers_as_text(cells):
     ],
 )
 def test_booleans_and_categories_are_one_hot(column):
-    frame = pd.DataFrame({"b": column.to_numpy() if column.dtype == object else column.array}, index=list("abcde"))
+    frame = pd.DataFrame(
+        {"b": column.to_numpy() if column.dtype == object else column.array}, index=list("abcde")
+    )
     frame["x"] = [1.0, 2.0, 3.0, 4.0, 5.0]
     fitted = TableTransformer().fit(frame)
     assert fitted.levels_ == {"b": ("False", "True")}
-    np.testing.assert_array_equal(fitted.transform(frame)[:3, 0, :4], [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+    np.testing.assert_array_equal(
+        fitted.transform(frame)[:3, 0, :4], [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
+    )
 
 
 def test_categories_that_look_like_numbers_stay_categories():
-    frame = pd.DataFrame({"code": pd.Categorical(["1", "2", "2", "1"]), "x": [1.0, 2.0, 3.0, 4.0]}, index=list("abcd"))
+    frame = pd.DataFrame(
+        {"code": pd.Categorical(["1", "2", "2", "1"]), "x": [1.0, 2.0, 3.0, 4.0]}, index=list("abcd")
+    )
     assert TableTransformer().fit(frame).levels_ == {"code": ("1", "2")}
 
 
@@ -137,7 +143,9 @@ def test_a_level_of_too_few_patients_is_pooled(n, enough):
 
 
 def test_free_text_and_identifiers_are_left_out():
-    frame = pd.DataFrame({"age": np.arange(60.0), "sex": ["f", "m"] * 30}, index=[f"p{i:02d}" for i in range(60)])
+    frame = pd.DataFrame(
+        {"age": np.arange(60.0), "sex": ["f", "m"] * 30}, index=[f"p{i:02d}" for i in range(60)]
+    )
     frame["comment"] = [f"Mr {p} seen by Dr X, phone 555-{i:04d}" for i, p in enumerate(frame.index)]
     frame["note"] = ["nothing"] * 20 + list(frame["comment"][20:])
     with pytest.warns(FreeTextWarning) as said:
@@ -175,7 +183,12 @@ def test_a_value_with_its_unit_is_an_error():
         with pytest.raises(DataError) as raised:
             call(frame.replace("80", "180 lbs"))
         error = raised.value
-        assert (error.patient, error.column, error.expected, error.got) == ("p2", "weight", "a number", "'180 lbs'")
+        assert (error.patient, error.column, error.expected, error.got) == (
+            "p2",
+            "weight",
+            "a number",
+            "'180 lbs'",
+        )
     with pytest.raises(DataError, match="without its unit"):
         fitted.transform(frame.replace("80", "180 lbs"))
 
@@ -197,7 +210,9 @@ def test_real_tables(shared_data):
     ehr = radiogenomics(shared_data / "nsclc_radiogenomics").X["ehr"]
     fitted = TableTransformer().fit(ehr)
     values, observed = fitted.transform(ehr).transpose(1, 0, 2)
-    assert {"number", "category"} == set(fitted.kinds_.values()) and fitted.kinds_["ground_glass"] == "category"
+    assert {"number", "category"} == set(fitted.kinds_.values()) and fitted.kinds_[
+        "ground_glass"
+    ] == "category"
     assert np.isfinite(values).all() and np.abs(values).max() <= 5
     assert fitted.levels_["histology"] == ("adenocarcinoma", "nos", "squamous cell")
     rare = {c: set(ehr[c].dropna()) - set(fitted.levels_[c]) for c in fitted.levels_}

@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 
@@ -18,7 +17,9 @@ def test_comparison_against_a_known_truth():
     table = found.table
     assert list(table.index) == ["input", "identity", "bilateral", "nlm", "wavelet"]
     one = table.loc[["input", "identity"]]
-    assert (one["ssim"] == 1).all() and np.isinf(one["psnr_db"]).all() and (one["mean_abs_delta_hu"] == 0).all()
+    assert (
+        (one["ssim"] == 1).all() and np.isinf(one["psnr_db"]).all() and (one["mean_abs_delta_hu"] == 0).all()
+    )
     expected = -20 * np.log10(NOISE / 1400)  # a few voxels are clipped by the window
     assert table.loc["input", "psnr_reference_db"] == pytest.approx(expected, abs=0.3)
     better = table.loc[DENOISERS]
@@ -46,7 +47,9 @@ def test_comparison_shows_the_slice_through_the_lesion():
 def test_a_point_stands_for_a_lesion():
     clean, _ = truth()
     found = compare_restorers(clean, ["identity"], point=(0, 0, 0))
-    assert found.table.loc["input", "contrast_hu"] == pytest.approx(890, abs=60)  # the ball's own rim is in the ring
+    assert found.table.loc["input", "contrast_hu"] == pytest.approx(
+        890, abs=60
+    )  # the ball's own rim is in the ring
     without = compare_restorers(clean, ["identity"])
     assert without.contour is None and "contrast_hu" not in without.table
     with pytest.raises(ScanError, match="outside the scan"):
@@ -63,7 +66,13 @@ def test_a_change_of_the_prediction_is_seen():
 
 def test_restorers_of_one_name_are_told_apart():
     clean, _ = truth((4, 24, 28))
-    chosen = [{"name": "nlm", "strength": 0.5}, NonLocalMeans(strength=2.0, patch=5), "identity", "nlm", "identity"]
+    chosen = [
+        {"name": "nlm", "strength": 0.5},
+        NonLocalMeans(strength=2.0, patch=5),
+        "identity",
+        "nlm",
+        "identity",
+    ]
     found = compare_restorers(noisy(clean), chosen)
     names = ["nlm strength=0.5 patch=3", "nlm strength=2.0 patch=5", "identity", "nlm strength=0.8 patch=3"]
     assert list(found.deltas) == [*names, "identity #2"] == list(found.table.index[1:])
@@ -92,4 +101,6 @@ def test_real_nodule_keeps_its_contrast(shared_data):
     table = compare_restorers(scan, point=seed).table
     assert table.loc["input", "contrast_hu"] == pytest.approx(632, abs=5)
     np.testing.assert_allclose(table["contrast_hu"], table.loc["input", "contrast_hu"], rtol=0.01)
-    assert (table.loc[["nlm", "bilateral"], "noise_tissue_hu"] < 0.8 * table.loc["input", "noise_tissue_hu"]).all()
+    assert (
+        table.loc[["nlm", "bilateral"], "noise_tissue_hu"] < 0.8 * table.loc["input", "noise_tissue_hu"]
+    ).all()

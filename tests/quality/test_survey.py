@@ -80,7 +80,9 @@ def test_a_bad_mask_does_not_hide_its_scan(tmp_path):
 def test_the_series_that_was_read(shared_data: Path):
     path = shared_data / "nsclc_radiogenomics" / "ct" / "R01-001.zip"
     uid = mf.imaging.read(path).series_uid
-    table = series_choices(pd.Series({"R01-001": str(path), "A": "a.nii.gz"}), pd.Series({"R01-001": uid, "A": ""}))
+    table = series_choices(
+        pd.Series({"R01-001": str(path), "A": "a.nii.gz"}), pd.Series({"R01-001": uid, "A": ""})
+    )
     assert table["read"].tolist() == [True] and table["n_slices"].tolist() == [89]
     unread = series_choices(pd.Series({"R01-001": str(path), "A": "a.nii.gz"}), pd.Series(dtype=str))
     assert unread["read"].tolist() == [False]  # a scan that failed is listed, but for one that offers nothing

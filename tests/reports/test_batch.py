@@ -35,7 +35,9 @@ def test_failures_are_listed_and_not_fatal_and_the_rest_resumes(make_notebook, t
     assert "too many folds" in table["error"][1]
     assert "wrong type" in table["error"][3]
     assert [is_report(tmp_path / "out" / n) for n in table["name"]] == [True, False, True, False]
-    assert read_run(tmp_path / "out" / "first")["parameters"]["cohort"] == "tiny"  # an empty cell: the default
+    assert (
+        read_run(tmp_path / "out" / "first")["parameters"]["cohort"] == "tiny"
+    )  # an empty cell: the default
     assert list(pd.read_csv(tmp_path / "out" / "batch.csv")["status"]) == list(table["status"])
 
     started = read_run(tmp_path / "out" / "third")["started"]

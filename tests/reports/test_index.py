@@ -80,7 +80,12 @@ def test_compare_says_what_changed(tmp_path):
         {"kind": "parameter", "what": "n_folds", "a": "5", "b": "3"},
     ]
     assert found.metrics.to_dict("records") == [
-        {"metric": "fused macro_auc", "a": "0.600 [0.500, 0.700]", "b": "0.650 [0.550, 0.750]", "difference": "+0.050"},
+        {
+            "metric": "fused macro_auc",
+            "a": "0.600 [0.500, 0.700]",
+            "b": "0.650 [0.550, 0.750]",
+            "difference": "+0.050",
+        },
     ]
     assert found.n_equal == 1 and "1 more are equal." in str(found)  # the paired difference
     assert found.cautions[0] == "different n: 40 and 39"
@@ -95,7 +100,10 @@ def test_compare_takes_complete_reports_only(tmp_path):
 
 
 def score(mean):
-    return {"macro_auc": {"mean": mean, "ci": [mean - 0.1, mean + 0.1]}, "brier": {"mean": 0.6, "ci": [0.5, 0.7]}}
+    return {
+        "macro_auc": {"mean": mean, "ci": [mean - 0.1, mean + 0.1]},
+        "brier": {"mean": 0.6, "ci": [0.5, 0.7]},
+    }
 
 
 def test_compare_holds_main_model_against_main_model_and_settings_are_no_metrics(tmp_path):
@@ -113,8 +121,14 @@ def test_compare_holds_main_model_against_main_model_and_settings_are_no_metrics
         "metric": "main model macro_auc", "a": "concat 0.686 [0.586, 0.786]", "b": "late 0.734 [0.634, 0.834]",
         "difference": "+0.048",
     }  # fmt: skip
-    assert found.main == "main model macro_auc: concat 0.686 [0.586, 0.786], then late 0.734 [0.634, 0.834]: +0.048"
-    assert list(found.metrics["metric"][1:]) == ["ridge macro_auc", "paired_vs_ridge main model macro_auc_diff"]
+    assert (
+        found.main
+        == "main model macro_auc: concat 0.686 [0.586, 0.786], then late 0.734 [0.634, 0.834]: +0.048"
+    )
+    assert list(found.metrics["metric"][1:]) == [
+        "ridge macro_auc",
+        "paired_vs_ridge main model macro_auc_diff",
+    ]
     assert found.n_equal == 2 and found.only == ((), ("concat",))  # both brier; concat is not main in b
     assert found.changed[["kind", "what", "a", "b"]].to_numpy().tolist() == [
         ["plan", "outer", "3", "5"],

@@ -61,7 +61,14 @@ def test_the_reports_are_no_input(data):
 
 def test_neither_is_what_is_written_or_merely_looks_like_a_path(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    parameters = {"save_model": str(data), "empty": "", "text": "x" * 5000, "zero": "a\0b", "n": 3, "absent": "nothing"}
+    parameters = {
+        "save_model": str(data),
+        "empty": "",
+        "text": "x" * 5000,
+        "zero": "a\0b",
+        "n": 3,
+        "absent": "nothing",
+    }
     assert input_hashes(parameters, tmp_path / "r") == {}
 
 

@@ -17,7 +17,9 @@ def test_every_parameter_is_typed_and_explained(path):
     assigned = [node for node in ast.parse(cell.source).body if isinstance(node, ast.Assign | ast.AnnAssign)]
     assert all(isinstance(node, ast.AnnAssign) for node in assigned)
     known = notebook_parameters(path)
-    assert [node.target.id for node in assigned] == list(known)  # what papermill cannot parse, it would not offer
+    assert [node.target.id for node in assigned] == list(
+        known
+    )  # what papermill cannot parse, it would not offer
     assert [name for name, p in known.items() if not p.help] == []
     assert "out_dir" in known
 

@@ -38,7 +38,13 @@ def test_a_report_has_its_page_metrics_and_record(make_notebook, tmp_path):
     )
     run = read_run(out)
     assert run["metrics"]["headline"] == "3 folds"
-    assert run["parameters"] == {"cohort": "tiny", "n_folds": 3, "lr": 1.0, "quick": False, "genes": ["KRAS", "ALK"]}
+    assert run["parameters"] == {
+        "cohort": "tiny",
+        "n_folds": 3,
+        "lr": 1.0,
+        "quick": False,
+        "genes": ["KRAS", "ALK"],
+    }
     assert run["title"] == "A tiny report"
     assert run["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "metrics.json" in run["files"]
@@ -68,7 +74,9 @@ def test_the_page_needs_no_network_and_runs_no_script(make_notebook, tmp_path):
 
 def test_an_unknown_parameter_is_an_error_that_lists_the_known(make_notebook, tmp_path):
     make_notebook("10_tiny", METRICS)
-    with pytest.raises(ReportError, match=r"(?s)unknown parameter 'n_fold'.*n_folds: int = 5  # outer folds") as error:
+    with pytest.raises(
+        ReportError, match=r"(?s)unknown parameter 'n_fold'.*n_folds: int = 5  # outer folds"
+    ) as error:
         run_report("tiny", {"n_fold": 3}, tmp_path / "r")
     assert "out_dir" not in str(error.value)
     assert not (tmp_path / "r").exists()
@@ -185,7 +193,9 @@ def test_work_dir_survives_a_failure_and_goes_with_success(make_notebook, tmp_pa
 def test_an_interrupt_leaves_no_report(make_notebook, tmp_path, sent):
     make_notebook("10_tiny", f"open({str(tmp_path / 'started')!r}, 'w')", "import time; time.sleep(120)")
     command = [sys.executable, "-m", "mmfusion", "report", "tiny", "-o", str(tmp_path / "r")]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of a job in the background ignores it
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a child of a job in the background ignores it
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=Path(__file__).parents[2]
     )
@@ -247,7 +257,9 @@ def test_what_is_not_the_reports_own_stays_where_it_is(make_notebook, tmp_path):
 def test_what_appears_while_a_report_is_made_stays(make_notebook, tmp_path):
     out = tmp_path / "r"
     make_notebook(
-        "10_tiny", METRICS, f"p = pathlib.Path({str(out)!r}, 'model'); p.mkdir(parents=True); (p / 'w').touch()"
+        "10_tiny",
+        METRICS,
+        f"p = pathlib.Path({str(out)!r}, 'model'); p.mkdir(parents=True); (p / 'w').touch()",
     )
     run_report("tiny", out=out, progress=False)
     assert (out / "model" / "w").is_file() and read_run(out)["metrics"]
@@ -261,7 +273,10 @@ def test_a_file_that_stands_in_the_way_is_not_overwritten(make_notebook, tmp_pat
     with pytest.raises(ReportError, match=r"table\.csv: a file that is not the old report's"):
         run_report("tiny", out=out, progress=False)
     assert (out / "table.csv").read_text() == "mine" and read_run(out)["metrics"]
-    assert [p.name for p in tmp_path.glob("*r*") if p.name != "notebooks"] in (["r", "r.failed"], ["r.failed", "r"])
+    assert [p.name for p in tmp_path.glob("*r*") if p.name != "notebooks"] in (
+        ["r", "r.failed"],
+        ["r.failed", "r"],
+    )
 
 
 def test_a_folder_with_the_name_of_a_failure_is_left_alone(make_notebook, tmp_path):
@@ -281,7 +296,10 @@ def test_of_two_runs_at_once_the_second_is_refused_and_the_first_keeps_its_work(
     with pytest.raises(ReportError, match="AssertionError"):
         run_report("tiny", out=tmp_path / "r", progress=False)
     make_notebook("10_tiny", METRICS)
-    with alone(tmp_path / "r"), pytest.raises(ReportError, match=r"r: another run is making this report now.*-o"):
+    with (
+        alone(tmp_path / "r"),
+        pytest.raises(ReportError, match=r"r: another run is making this report now.*-o"),
+    ):
         run_report("tiny", out=tmp_path / "r", progress=False)
     assert (tmp_path / ".r.work" / "fold-1").exists() and not (tmp_path / "r").exists()
     assert (tmp_path / "r.failed" / "FAILED.html").exists()

@@ -141,9 +141,9 @@ def test_a_patient_without_a_label(cohort):
 
 def test_loss_that_is_not_finite(cohort):
     with pytest.raises(DataError, match="loss became"), np.errstate(all="ignore"):
-        mf.StageClassifier(**QUICK, random_state=0).set_params(lr=1e18, schedule="constant", max_epochs=20).fit(
-            cohort.X, cohort.y
-        )
+        mf.StageClassifier(**QUICK, random_state=0).set_params(
+            lr=1e18, schedule="constant", max_epochs=20
+        ).fit(cohort.X, cohort.y)
 
 
 def test_stage_among_the_inputs_is_refused(cohort):
@@ -376,7 +376,9 @@ def test_a_full_disk_leaves_no_half_bundle(fitted, tmp_path, monkeypatch):
 
 
 def test_copying_a_fitted_model(cohort, fitted):
-    np.testing.assert_array_equal(copy.deepcopy(fitted).predict_proba(cohort.X), fitted.predict_proba(cohort.X))
+    np.testing.assert_array_equal(
+        copy.deepcopy(fitted).predict_proba(cohort.X), fitted.predict_proba(cohort.X)
+    )
 
 
 def test_fit_warns_of_nothing(cohort):

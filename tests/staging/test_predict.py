@@ -144,7 +144,9 @@ def test_probabilities_are_finite_or_refused(model, cohort):
     bad = copy.deepcopy(model)
     with torch.no_grad():
         next(bad.module_.parameters()).fill_(np.nan)
-    with pytest.raises(DataError, match=rf"patient {cohort.X.index[0]}, .*: the probabilities are not finite"):
+    with pytest.raises(
+        DataError, match=rf"patient {cohort.X.index[0]}, .*: the probabilities are not finite"
+    ):
         bad.predict_proba(cohort.X)
 
 

@@ -99,7 +99,15 @@ def flipped(at):
 @pytest.mark.parametrize("seen", [False, True], ids=["new", "checked before"])
 @pytest.mark.parametrize(
     "damage",
-    [lambda b: b[:50], lambda b: b"", lambda b: b[:-1], lambda b: b + b"\0", flipped(20), flipped(4100), flipped(-20)],
+    [
+        lambda b: b[:50],
+        lambda b: b"",
+        lambda b: b[:-1],
+        lambda b: b + b"\0",
+        flipped(20),
+        flipped(4100),
+        flipped(-20),
+    ],
     ids=["half", "empty", "short", "long", "header", "value", "last value"],
 )
 def test_a_damaged_entry_is_made_again(folder, damage, seen, caplog):

@@ -25,7 +25,16 @@ def test_blocks_and_columns(small):
     assert set(cohort.table["meta"].columns) == {"site", "scanner"}
     assert cohort.table["rna"].shape == (60, 60)
     assert cohort.units == {"rna": "tpm"}
-    assert list(optimum.index) == ["ct", "rna", "ehr", "ct+rna", "ct+ehr", "rna+ehr", "ct+rna+ehr", "observed"]
+    assert list(optimum.index) == [
+        "ct",
+        "rna",
+        "ehr",
+        "ct+rna",
+        "ct+ehr",
+        "rna+ehr",
+        "ct+rna+ehr",
+        "observed",
+    ]
     assert cohort.y.cat.categories.tolist() == ["I", "II", "III"]
     assert len(cohort.provenance["planted_genes"]) == 6
     json.dumps(cohort.provenance)
@@ -115,9 +124,17 @@ def test_no_way_round_to_the_label():
     cohort, _ = phantom(6000, seed=2, missing=0.5, **TABLES)
     has = presence(cohort.table)
     order = pd.Series(np.arange(6000) * 5 // 6000, index=cohort.table.index)
-    for name, other in {"site": cohort.groups["site"], "rna": has["rna"], "ehr": has["ehr"], "order": order}.items():
+    for name, other in {
+        "site": cohort.groups["site"],
+        "rna": has["rna"],
+        "ehr": has["ehr"],
+        "order": order,
+    }.items():
         assert chi2_contingency(pd.crosstab(other, cohort.y)).pvalue > 0.001, name
-    assert cohort.provenance["gene_network"] == phantom(50, signal="null", **TABLES)[0].provenance["gene_network"]
+    assert (
+        cohort.provenance["gene_network"]
+        == phantom(50, signal="null", **TABLES)[0].provenance["gene_network"]
+    )
 
 
 def test_global_random_state_is_left_alone():

@@ -75,7 +75,8 @@ def test_an_additive_reader_loses_a_little_and_mostly_for_want_of_the_interactio
     train, held_out = slice(0, N // 2), slice(N // 2, N)
     stage = drawn.stage[held_out]
     additive, interacting = (
-        LogisticRegression().fit(x[train], drawn.stage[train]).predict_proba(x[held_out]) for x in (means, product)
+        LogisticRegression().fit(x[train], drawn.stage[train]).predict_proba(x[held_out])
+        for x in (means, product)
     )
     best = model.class_probabilities(belief, model.MODALITIES, "planted")[held_out]
     assert 0 < _auc(stage, best) - _auc(stage, additive) < 0.01
@@ -94,14 +95,18 @@ def test_null_changes_the_stage_alone(drawn):
     assert null.lesions.equals(drawn.lesions)
     assert null.record.equals(drawn.record)
     p = model.class_probabilities(
-        model.beliefs(null.lesions, PROGRAMME.score(null.genes), null.record, PROGRAMME), model.MODALITIES, "planted"
+        model.beliefs(null.lesions, PROGRAMME.score(null.genes), null.record, PROGRAMME),
+        model.MODALITIES,
+        "planted",
     )
     assert _auc(null.stage, p) == pytest.approx(0.5, abs=2 * STANDARD_ERROR)
 
 
 def test_missing_cells_say_nothing_of_the_stage(drawn):
     for column in ("age", "histology", "pack_years"):
-        counts = np.array([np.bincount(drawn.stage[drawn.record[column].isna() == gone]) for gone in (True, False)])
+        counts = np.array(
+            [np.bincount(drawn.stage[drawn.record[column].isna() == gone]) for gone in (True, False)]
+        )
         assert chi2_contingency(counts).pvalue > 0.001
 
 

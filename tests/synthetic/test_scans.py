@@ -78,7 +78,9 @@ def _readings(frame, site, seed):
         scan = render(frame.iloc[k], scanner, rng, right=bool(k % 2))
         centre = (scan.centre + rng.normal(0, 1, 3) - scan.origin)[::-1]
         where = (grid + centre[:, None, None, None]) / np.array(scanner.spacing)[:, None, None, None]
-        crop = np.clip((map_coordinates(scan.hu.astype(np.float32), where, order=1, cval=-1000) + 1000) / 1400, 0, 1)
+        crop = np.clip(
+            (map_coordinates(scan.hu.astype(np.float32), where, order=1, cval=-1000) + 1000) / 1400, 0, 1
+        )
         shells = [crop[(radius >= a) & (radius < b)].mean() for a, b in pairwise(RADII)]
         rows.append([*shells, *(((crop > 0.5) & (radius < r)).mean() ** (1 / 3) for r in (15, 25, 35))])
     return np.array(rows)
@@ -90,7 +92,9 @@ def test_voxels_tell_what_the_parameters_tell():
     held_out = slice(1600, n)
     drawn = model.draw(n, 21, "planted", gene_programme(20, 4))
     read = _readings(drawn.lesions, np.random.default_rng(0).integers(3, size=n), 5)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(read[train], drawn.stage[train])
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(
+        read[train], drawn.stage[train]
+    )
     belief = model.beliefs(drawn.lesions, None, None, gene_programme(20, 4))
     best = model.class_probabilities(belief, ("ct",), "planted")[held_out]
     got = roc_auc_score(drawn.stage[held_out], probe.predict_proba(read[held_out]), multi_class="ovr")

@@ -42,5 +42,8 @@ def _bullets(account: pd.DataFrame, most: int = 5) -> list[str]:
     for (pattern, what, why), files in account.groupby(kinds, sort=False):
         names = [pattern] if len(files) > most else list(files["path"])
         owners = [f"{len(files)} files"] if len(files) > most else list(files["patient"])
-        lines += [f"- `{name}`: {' · '.join(x for x in (what, owner, why) if x)}" for name, owner in zip(names, owners)]
+        lines += [
+            f"- `{name}`: {' · '.join(x for x in (what, owner, why) if x)}"
+            for name, owner in zip(names, owners)
+        ]
     return lines

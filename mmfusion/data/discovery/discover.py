@@ -115,9 +115,13 @@ class _Finder:
         self.to_do: list[str] = []
         self.everyone: set[str] = set()
         self.has: dict[str, set[str]] = {}  # "stage", "ct", ... -> patients
-        self.tables: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}  # (modality, role) -> file -> patients
+        self.tables: dict[
+            tuple[str, str], dict[str, tuple[str, ...]]
+        ] = {}  # (modality, role) -> file -> patients
         self.unused: dict[str, list[str]] = {}  # why -> tables
-        self.stage_like = [f"{g.stage_like!r} in {self._name(path)}" for path, g in tables.items() if g.stage_like]
+        self.stage_like = [
+            f"{g.stage_like!r} in {self._name(path)}" for path, g in tables.items() if g.stage_like
+        ]
         known: dict[str, str] = {}  # patient -> the first table that has it
         for path, guess in tables.items():
             for patient in guess.ids if guess.uses else ():
@@ -126,7 +130,9 @@ class _Finder:
         self.to_do += spelled_twice(known)
 
     def account(self, path: Path, *, used: bool, why: str, what: str = "", patient: str = "") -> None:
-        self.entries.append({"path": self._name(path), "used": used, "as": what, "patient": patient, "why": why})
+        self.entries.append(
+            {"path": self._name(path), "used": used, "as": what, "patient": patient, "why": why}
+        )
 
     def leave(self, path: Path, why: str) -> None:
         """A table that is not used: a person may want to do something about it."""
@@ -135,7 +141,11 @@ class _Finder:
 
     def add_table(self, path: Path, guess: Guess) -> None:
         if not guess.uses:
-            return self.account(path, used=False, why=PROSE) if guess.why == PROSE else self.leave(path, guess.why)
+            return (
+                self.account(path, used=False, why=PROSE)
+                if guess.why == PROSE
+                else self.leave(path, guess.why)
+            )
         ids, owner, why = guess.ids, "", guess.why
         if not ids:  # one patient's table, without an id inside
             match = self._owner(path, guess)
@@ -170,9 +180,13 @@ class _Finder:
         for (patient, what), paths in claims.items():
             if len(paths) > 1:
                 names = ", ".join(map(self._name, paths[:4]))
-                self.to_do.append(f"{patient} has {len(paths)} {what}s ({names}): list the one to use in the manifest")
+                self.to_do.append(
+                    f"{patient} has {len(paths)} {what}s ({names}): list the one to use in the manifest"
+                )
 
-    def _add_scan(self, path: Path, guess: Guess, owner: Match, claims: dict[tuple[str, str], list[Path]]) -> None:
+    def _add_scan(
+        self, path: Path, guess: Guess, owner: Match, claims: dict[tuple[str, str], list[Path]]
+    ) -> None:
         patient, used = owner.patient, False
         why = f"{guess.why}; {owner.why}" if guess.uses else guess.why
         for use in guess.uses if patient is not None else ():
@@ -196,7 +210,9 @@ class _Finder:
             closest = f"; the closest: {', '.join(self.stage_like[:4])}" if self.stage_like else ""
             self.to_do.append(f"no stages found: give a table with patient_id and {ACCEPTED}{closest}")
         unused = [f"{_some(names)} not used: {why}" for why, names in self.unused.items()]
-        self.to_do += unused[:10] + [f"{len(unused) - 10} more tables not used, see below"] * (len(unused) > 10)
+        self.to_do += unused[:10] + [f"{len(unused) - 10} more tables not used, see below"] * (
+            len(unused) > 10
+        )
         scans = set(rows["patient_id"][(rows["modality"] == "ct") & (rows["role"] == "volume")])
         if absent := scans - self.has.get("seeds", set()):
             self.to_do.append(seeds_wanted(len(absent), len(scans)))
@@ -205,14 +221,22 @@ class _Finder:
             shared = sum(n > 1 for n in times.values())
             if shared and (modality, role) != ("ct", "features"):
                 what, names = f"{modality} {role}".strip(), ", ".join(files)
-                self.to_do.append(f"{names} give {what} of the same {shared} patients: keep one row in the manifest")
+                self.to_do.append(
+                    f"{names} give {what} of the same {shared} patients: keep one row in the manifest"
+                )
         everyone = sorted(self.everyone.union(*self.has.values()))
         patients = pd.DataFrame(
             {k: [p in v for p in everyone] for k, v in self.has.items()}, index=everyone, dtype=bool
         )
-        account = pd.DataFrame(self.entries, columns=["path", "used", "as", "patient", "why"]).sort_values("path")
+        account = pd.DataFrame(self.entries, columns=["path", "used", "as", "patient", "why"]).sort_values(
+            "path"
+        )
         return Discovery(
-            self.root, rows, account.reset_index(drop=True), patients.rename_axis("patient_id"), tuple(self.to_do)
+            self.root,
+            rows,
+            account.reset_index(drop=True),
+            patients.rename_axis("patient_id"),
+            tuple(self.to_do),
         )
 
     def _owner(self, path: Path, guess: Guess) -> Match:

@@ -15,7 +15,9 @@ from mmfusion.imaging.files import IMAGE_SUFFIXES
 from mmfusion.imaging.structures import list_rois
 from mmfusion.imaging.structures.source import STRUCTURES
 
-_MASK_WORDS = re.compile(r"(?<![a-z])(mask|seg|segmentation|label|labels|gtv|igtv|roi|tumou?r|lesion|contour)(?![a-z])")
+_MASK_WORDS = re.compile(
+    r"(?<![a-z])(mask|seg|segmentation|label|labels|gtv|igtv|roi|tumou?r|lesion|contour)(?![a-z])"
+)
 _TUMOUR = re.compile(r"(?<![a-z])(i?gtv|tumou?r|lesion|nodule|neoplasm)(?![a-z])")  # as a region is called
 _MODALITY = {"CT": "ct", "PT": "pet"}
 
@@ -101,7 +103,9 @@ def _counted(series: Iterable[Series]) -> str:
     """In words, as "DICOM CT, 120 files; RTSTRUCT, 1 file"."""
     counts: Counter[str] = Counter()
     for s in series:
-        counts[f"{s.modality} ({s.problem})" if s.problem and s.modality in READ else s.modality] += len(s.slices)
+        counts[f"{s.modality} ({s.problem})" if s.problem and s.modality in READ else s.modality] += len(
+            s.slices
+        )
     return "DICOM " + "; ".join(f"{kind}, {n} file{'s' * (n > 1)}" for kind, n in counts.items())
 
 

@@ -23,7 +23,9 @@ from mmfusion.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 PROSE = "a text, no table"
-_FEATURE_WORDS = re.compile(r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])")
+_FEATURE_WORDS = re.compile(
+    r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])"
+)
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]+(-[A-Z0-9]+)*|C\d+orf\d+")
 
 
@@ -37,7 +39,9 @@ def is_table(path: Path) -> bool:
         except zipfile.BadZipFile:
             return False
         return len(names) == 1 and Path(names[0].removesuffix(".zip")).suffix.lower() in TABLE_SUFFIXES
-    return bool({*suffixes[-1:], *(suffixes[-2:-1] if suffixes[-1:] == [".gz"] else [])} & set(TABLE_SUFFIXES))
+    return bool(
+        {*suffixes[-1:], *(suffixes[-2:-1] if suffixes[-1:] == [".gz"] else [])} & set(TABLE_SUFFIXES)
+    )
 
 
 def sniff_table(path: Path) -> Guess:
@@ -49,10 +53,15 @@ def sniff_table(path: Path) -> Guess:
             unit, told = _unit(genes)
             ids = tuple(genes.index) if len(genes) > 1 or genes.index[0] != "patient" else ()
             return Guess(
-                (Use("rna", "features"),), f"{genes.shape[1]} genes of {len(genes)} patients; {told}", ids, unit=unit
+                (Use("rna", "features"),),
+                f"{genes.shape[1]} genes of {len(genes)} patients; {told}",
+                ids,
+                unit=unit,
             )
         ids = id_column(table)
-        if ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3:  # a sentence may have a comma
+        if (
+            ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3
+        ):  # a sentence may have a comma
             return Guess((), PROSE)
         if ids is None:
             headers = ", ".join(map(str, table.columns[:4]))
@@ -79,7 +88,9 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     records = _records(table.drop(columns=[*deep, *stage]), aside=bool(seeds or deep))
     if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.name.lower()):
         modality = "pet" if PET_WORDS.search(path.name.lower()) else "ct"
-        return Guess((Use(modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids)
+        return Guess(
+            (Use(modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids
+        )
     if records is not None:
         uses.insert(bool(seeds), records[0])
         told.insert(bool(seeds), records[1])
@@ -131,7 +142,9 @@ def _unit(genes: pd.DataFrame) -> tuple[str, str]:
         return "counts", "unit counts: whole numbers"
     if len(genes) > 4 and (known < 0).any():
         filled = genes.loc[:, genes.notna().sum() > 4]
-        centred = (filled.mean().abs() < 0.2).mean() > 0.9 and ((filled.std(ddof=0) - 1).abs() < 0.2).mean() > 0.9
+        centred = (filled.mean().abs() < 0.2).mean() > 0.9 and (
+            (filled.std(ddof=0) - 1).abs() < 0.2
+        ).mean() > 0.9
         if centred:
             return "zscore", "unit zscore: genes have mean 0 and deviation 1"
     return "", f"unit not clear from values between {known.min():.3g} and {known.max():.3g}"

@@ -68,13 +68,17 @@ class Folder:
                 break
         else:
             if required:
-                raise DataError(f"{what} not found", file=self.root / pattern, hint=f"download it with {self.cohort}")
+                raise DataError(
+                    f"{what} not found", file=self.root / pattern, hint=f"download it with {self.cohort}"
+                )
             self.note(f"{what} ({pattern}) not found: left out")
             return None
         digests = {hash_path(file) for file in found}
         if len(digests) > 1:
             names = ", ".join(str(file.relative_to(self.root)) for file in found)
-            raise DataError(f"several files could be the {what}", file=self.root / pattern, got=names, hint="keep one")
+            raise DataError(
+                f"several files could be the {what}", file=self.root / pattern, got=names, hint="keep one"
+            )
         self.hashes[found[0].relative_to(self.root).as_posix()] = digests.pop()
         return found[0]
 

@@ -45,7 +45,9 @@ def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False)
     ct = _radiomics(folder, [*RADIOMICS, *(["HLH_GLRLM"] if wavelet else [])])
     seeds = folder.find("fmcib_seeds.csv", "tumour seed points")
     if seeds is not None:
-        points = by_patient(read_table(seeds, numbers=True), "PatientID", seeds)[["coordX", "coordY", "coordZ"]]
+        points = by_patient(read_table(seeds, numbers=True), "PatientID", seeds)[
+            ["coordX", "coordY", "coordZ"]
+        ]
         ct.append(points.set_axis(SEED, axis=1))
     blocks = {
         "ehr": ehr.features,
@@ -57,7 +59,9 @@ def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False)
     return Cohort(
         name="lung1",
         table=pd.concat({m: b for m, b in blocks.items() if b is not None}, axis=1),
-        stage=stage.map(lambda text: None if text in {"NA", ""} else normalise_stage(text) or text).astype("str"),
+        stage=stage.map(lambda text: None if text in {"NA", ""} else normalise_stage(text) or text).astype(
+            "str"
+        ),
         target="stage4_lung1",
         groups=pd.DataFrame({"site": "MAASTRO"}, index=patients),
         provenance=folder.provenance(
@@ -75,6 +79,8 @@ def _radiomics(folder: Folder, names: list[str]) -> list[pd.DataFrame]:
             # the column without a header is a saved row number
             table = table.drop(columns=[c for c in table if c in {"", "Unnamed: 0"}])
             tables.append(
-                table.rename(columns=lambda c, name=name: f"{name.removeprefix('HLH_').lower()}_{c.replace(' ', '_')}")
+                table.rename(
+                    columns=lambda c, name=name: f"{name.removeprefix('HLH_').lower()}_{c.replace(' ', '_')}"
+                )
             )
     return tables

@@ -108,8 +108,12 @@ def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
     file = folder.find("rna_log10fpkm_zscore_top1000.csv", "RNA z-scores")
     if file is None:
         return pd.DataFrame()
-    folder.note("RNA z-scores, and the choice of 1000 genes by variance, are over all 130 patients, before any split")
-    folder.note("some genes' values reach 10^7 to 10^9 FPKM, probably lost decimal points at the source: clip or rank")
+    folder.note(
+        "RNA z-scores, and the choice of 1000 genes by variance, are over all 130 patients, before any split"
+    )
+    folder.note(
+        "some genes' values reach 10^7 to 10^9 FPKM, probably lost decimal points at the source: clip or rank"
+    )
     return read_rna(file, patients=patients)
 
 
@@ -117,7 +121,9 @@ def _ct(folder: Folder, patients: pd.Index, which: str, *, spread: bool) -> pd.D
     if which not in {"core", "all"}:
         raise DataError("no such choice of AIM fields", column="aim", expected="core or all", got=which)
     blocks = [_aim(folder, which, spread=spread), _seeds(folder), _scans(folder, patients)]
-    return pd.concat([b.reindex(patients) for b in blocks if b.shape[1]] or [pd.DataFrame(index=patients)], axis=1)
+    return pd.concat(
+        [b.reindex(patients) for b in blocks if b.shape[1]] or [pd.DataFrame(index=patients)], axis=1
+    )
 
 
 def _aim(folder: Folder, which: str, *, spread: bool) -> pd.DataFrame:
@@ -128,9 +134,13 @@ def _aim(folder: Folder, which: str, *, spread: bool) -> pd.DataFrame:
     table = read_aim_folder(places[0]).rename(columns=feature_name)
     table = table[[c for c in table if which == "all" or c in CORE]]
     if spread:
-        folder.note("AIM nodules in another lobe and in the other lung are inputs: close to T4 and M1a by definition")
+        folder.note(
+            "AIM nodules in another lobe and in the other lung are inputs: close to T4 and M1a by definition"
+        )
         return table
-    folder.note("AIM nodules in another lobe and in the other lung left out: close to T4 and M1a by definition")
+    folder.note(
+        "AIM nodules in another lobe and in the other lung left out: close to T4 and M1a by definition"
+    )
     return table.drop(columns=[c for c in SPREAD if c in table])
 
 

@@ -62,7 +62,9 @@ def tcga_luad(root: str | Path, *, clip: float | None = 10.0) -> Cohort:
         target="late_vs_early",
         units={"rna": "zscore"},
         groups=site,
-        provenance=folder.provenance(license="TCGA open access", ajcc_edition="6 and 7", stage_kind="pathological"),
+        provenance=folder.provenance(
+            license="TCGA open access", ajcc_edition="6 and 7", stage_kind="pathological"
+        ),
     )
 
 
@@ -72,11 +74,15 @@ def _rna(folder: Folder, clip: float | None) -> pd.DataFrame:
     genes = [c for c in table if c.endswith("_rnaseq")]
     if not genes or not {"case_id", "slide_id"} <= set(table):
         raise DataError("not the RNA table", file=file, expected="case_id, slide_id and *_rnaseq columns")
-    tumour = table["slide_id"].str.extract(r"^TCGA-\w\w-\w{4}-(\d\d)")[0].str.startswith("0").fillna(value=False)
+    tumour = (
+        table["slide_id"].str.extract(r"^TCGA-\w\w-\w{4}-(\d\d)")[0].str.startswith("0").fillna(value=False)
+    )
     rows = table.loc[tumour.astype(bool), ["case_id", *genes]].drop_duplicates()
     if rows["case_id"].duplicated().any():
         case = rows["case_id"][rows["case_id"].duplicated()].iloc[0]
-        raise DataError("slides of one case differ in RNA", patient=case, file=file, hint="keep one row per case")
+        raise DataError(
+            "slides of one case differ in RNA", patient=case, file=file, hint="keep one row per case"
+        )
     rna = (
         rows.set_index("case_id")
         .rename_axis("patient_id")

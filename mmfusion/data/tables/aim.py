@@ -42,7 +42,12 @@ def read_aim(path: str | Path) -> tuple[str, dict[str, str]]:
         root = open_aim(path)
     except ScanError as error:  # here it is a table's source
         raise DataError(error.problem, file=path, expected=error.expected, got=error.got) from error
-    ids = [i.get("value") for person in elements(root, "person") for i in elements(person, "id") if i.get("value")]
+    ids = [
+        i.get("value")
+        for person in elements(root, "person")
+        for i in elements(person, "id")
+        if i.get("value")
+    ]
     if name_of(root) != "ImageAnnotationCollection" or not ids:
         problem, expected = "not an AIM annotation of a patient", "ImageAnnotationCollection"
         raise DataError(problem, file=path, expected=expected, got=name_of(root))

@@ -14,7 +14,15 @@ from mmfusion.errors import DataError
 
 POUND = 0.45359237  # kg
 LOBES = ("rul", "rml", "rll", "lul", "lll", "lingula", "unknown")
-SITE_HEADERS = ("site", "patient affiliation", "hospital", "institution", "centre", "center", "tissue source site")
+SITE_HEADERS = (
+    "site",
+    "patient affiliation",
+    "hospital",
+    "institution",
+    "centre",
+    "center",
+    "tissue source site",
+)
 
 
 def is_known_header(column: object) -> bool:
@@ -162,7 +170,9 @@ def _rules() -> dict[str, tuple[str, Callable]]:
     rules = {header: (name, convert) for name, (convert, headers) in _OTHERS.items() for header in headers}
     for name, headers in _NUMBERS.items():
         for unit, factor in {"": 1, **UNITS[name]}.items():
-            convert = _measure(*_RANGES[name], unit or next(iter(UNITS[name])), factor=factor, hint=_how_to_head(name))
+            convert = _measure(
+                *_RANGES[name], unit or next(iter(UNITS[name])), factor=factor, hint=_how_to_head(name)
+            )
             rules |= {f"{header} {unit}".strip(): (name, convert) for header in headers}
     for lobe in LOBES:
         official = {"lingula": "l lingula"}.get(lobe, lobe)
@@ -178,4 +188,6 @@ def _how_to_head(name: str) -> str:
 
 
 RULES = _rules()  # by `header_key`
-TNM_HEADERS = {f"{kind} {letter} stage": f"{letter}_stage" for kind in ("pathological", "clinical") for letter in "tnm"}
+TNM_HEADERS = {
+    f"{kind} {letter} stage": f"{letter}_stage" for kind in ("pathological", "clinical") for letter in "tnm"
+}

@@ -16,7 +16,9 @@ import pandas as pd
 from mmfusion.data.tables.cells import decimal_commas
 from mmfusion.errors import DataError
 
-_IDS = "patient id,patientid,patient,case id,caseid,pid,id,subject,subject id,participant id,bcr patient barcode"
+_IDS = (
+    "patient id,patientid,patient,case id,caseid,pid,id,subject,subject id,participant id,bcr patient barcode"
+)
 ID_HEADERS = frozenset(_IDS.split(","))
 _NA = ["", "NA", "N/A", "NaN", "nan", "null"]
 
@@ -110,10 +112,15 @@ def _text_of(path: Path) -> str:
     try:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
-                members = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
+                members = [
+                    n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")
+                ]
                 if len(members) != 1:
                     raise DataError(
-                        "a zipped table holds one file", file=path, expected="1 file", got=f"{len(members)} files"
+                        "a zipped table holds one file",
+                        file=path,
+                        expected="1 file",
+                        got=f"{len(members)} files",
                     )
                 raw = archive.read(members[0])
         elif path.suffix.lower() == ".gz":
@@ -121,7 +128,9 @@ def _text_of(path: Path) -> str:
         else:
             raw = path.read_bytes()
         if b"\0" in raw[:4096]:
-            raise DataError("not a text table", file=path, expected="CSV or TSV", hint="export the sheet as CSV")
+            raise DataError(
+                "not a text table", file=path, expected="CSV or TSV", hint="export the sheet as CSV"
+            )
         return raw.decode("utf-8-sig")
     except (UnicodeDecodeError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
         raise DataError(f"not a text table ({error})", file=path, expected="CSV or TSV in UTF-8") from error
@@ -132,7 +141,11 @@ def id_column(table: pd.DataFrame) -> str | None:
     named = [c for c in table.columns if header_key(c) in ID_HEADERS]
     if not named and table.shape[1] > 2 and header_key(table.columns[0]) == "":  # a saved index has no header
         first = table.iloc[:, 0]
-        named = [table.columns[0]] if first.is_unique and pd.to_numeric(first, errors="coerce").isna().all() else []
+        named = (
+            [table.columns[0]]
+            if first.is_unique and pd.to_numeric(first, errors="coerce").isna().all()
+            else []
+        )
     return named[0] if named else None
 
 

@@ -166,7 +166,9 @@ def _gene_value(table: pd.DataFrame, patient: str | None) -> pd.DataFrame:
         table, value = pd.concat([first, table]), "value"
     generic = {"value", "expression", "count", "counts", "tpm", "fpkm", "zscore", "log", "x", "0", ""}
     owner = patient or ("patient" if header_key(value) in generic else value)
-    return pd.DataFrame(table.iloc[:, [1]].to_numpy(), index=pd.Index(table.iloc[:, 0], name="gene"), columns=[owner])
+    return pd.DataFrame(
+        table.iloc[:, [1]].to_numpy(), index=pd.Index(table.iloc[:, 0], name="gene"), columns=[owner]
+    )
 
 
 def _genes_are_rows(table: pd.DataFrame, patients: set[str], genes: set[str], file: object) -> bool:
@@ -194,7 +196,9 @@ def _genes_only(table: pd.DataFrame, file: object) -> pd.DataFrame:
     """Without columns of outcomes that travel with some published tables; symbols, in capitals, are left alone."""
     strays = [c for c in table.columns if gives_stage_away(c) and str(c) != str(c).upper()]
     if strays:
-        _LOG.warning("%s: no genes, and they tell the stage or follow it, left out: %s", file, ", ".join(strays))
+        _LOG.warning(
+            "%s: no genes, and they tell the stage or follow it, left out: %s", file, ", ".join(strays)
+        )
     return table.drop(columns=strays)
 
 
@@ -215,7 +219,12 @@ def _expression(table: pd.DataFrame, file: object, unit: str | None) -> pd.DataF
         row, column = np.argwhere(bad)[0]
         got = repr(table.iat[row, column])
         raise DataError(
-            problem, patient=table.index[row], file=file, column=table.columns[column], expected=expected, got=got
+            problem,
+            patient=table.index[row],
+            file=file,
+            column=table.columns[column],
+            expected=expected,
+            got=got,
         )
     return pd.DataFrame(values, index=table.index, columns=table.columns)
 
@@ -237,6 +246,10 @@ def _single_row(table: pd.DataFrame, patient: str | None, file: object) -> pd.Da
     if len(table) != 1:
         hint = "head the column with the patients' ids patient_id"
         raise DataError(
-            "no column of patient ids", file=file, expected="patient_id", got=", ".join(table.columns[:5]), hint=hint
+            "no column of patient ids",
+            file=file,
+            expected="patient_id",
+            got=", ".join(table.columns[:5]),
+            hint=hint,
         )
     return table.set_axis(pd.Index([patient or "patient"], name="patient_id"))

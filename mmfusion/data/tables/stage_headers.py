@@ -20,15 +20,22 @@ ACCEPTED = (
     "with an edition or 'at diagnosis' after it; or t, n and m"
 )
 _EDITION = r"[678](?:th)?|v[678]|ed|edn|edition|(?:ajcc|uicc|tnm)[678]?"
-_KIND = rf"overall|clinical|clin|pathologic|pathological|path|p|c|final|initial|tumou?r|cancer|disease|{_EDITION}"
-_STAGE = re.compile(rf"(?:(?:{_KIND}) )*[pc]?stag(?:e|ing)(?: (?:group|grouping|at|diagnosis|presentation|{_KIND}))*")
+_KIND = (
+    rf"overall|clinical|clin|pathologic|pathological|path|p|c|final|initial|tumou?r|cancer|disease|{_EDITION}"
+)
+_STAGE = re.compile(
+    rf"(?:(?:{_KIND}) )*[pc]?stag(?:e|ing)(?: (?:group|grouping|at|diagnosis|presentation|{_KIND}))*"
+)
 _KINDS = [
     f"{kind} {{}}{end}"
     for kind in ("pathological", "pathologic", "path", "ajcc pathologic", "clinical", "ajcc clinical")
     for end in ("", " stage")
 ]
 _TNM_HEADERS = {
-    x: [pattern.format(x) for pattern in ("{}", "p{}", "c{}", *_KINDS, "{} stage", "{} category", "{} descriptor")]
+    x: [
+        pattern.format(x)
+        for pattern in ("{}", "p{}", "c{}", *_KINDS, "{} stage", "{} category", "{} descriptor")
+    ]
     for x in "tnm"
 }
 
@@ -39,7 +46,9 @@ def stage_columns(table: pd.DataFrame) -> list[str]:
     for header in STAGE_HEADERS:
         if header in keys:
             return [keys[header]]
-    alike = sorted((k for k in keys if _STAGE.fullmatch(k)), key=lambda k: (not k.startswith("p"), k.startswith("c")))
+    alike = sorted(
+        (k for k in keys if _STAGE.fullmatch(k)), key=lambda k: (not k.startswith("p"), k.startswith("c"))
+    )
     if alike:  # pathological before clinical
         return [keys[alike[0]]]
     found = [next((keys[h] for h in _TNM_HEADERS[letter] if h in keys), None) for letter in "tnm"]
@@ -49,5 +58,7 @@ def stage_columns(table: pd.DataFrame) -> list[str]:
 def closest_stage_header(columns: Iterable[object]) -> str:
     """The header that most looks as if it meant the stage, of a table without any that is known; "" if none does."""
     keys = {header_key(c): str(c) for c in columns}
-    alike = [k for k in keys if "stag" in k] or [k for k in keys if get_close_matches(k, STAGE_HEADERS, 1, 0.8)]
+    alike = [k for k in keys if "stag" in k] or [
+        k for k in keys if get_close_matches(k, STAGE_HEADERS, 1, 0.8)
+    ]
     return keys[alike[0]] if alike else ""

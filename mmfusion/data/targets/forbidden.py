@@ -7,7 +7,9 @@ import re
 from mmfusion.data.tables.files import header_key
 
 _NODES = r"(lymph )?nod(e|es|al)"
-_INVOLVED = r"status|positiv|involve|disease|spread|count|ratio|examined|removed|resected|sampled|dissected|[+]"
+_INVOLVED = (
+    r"status|positiv|involve|disease|spread|count|ratio|examined|removed|resected|sampled|dissected|[+]"
+)
 # T, N, M, nodes, pathology of the resected tumour, treatment, outcome; or a date
 _LEAKS = re.compile(
     r"stage|staging|\bajcc|\buicc|\bgrade|invasion|recurren|relapse|progressi|surviv|death|\bdead(status)?\b|\bdied\b|\bdeceased"

@@ -37,7 +37,9 @@ class Target:
 
 def _target(description: str, classes: Mapping[str, str]) -> Target:
     """Build a target from class -> the stage groups in it, by prefix: "I" takes IA, IA1, ... but not II."""
-    mapping = {group: name for name, prefixes in classes.items() for p in prefixes.split() for group in _within(p)}
+    mapping = {
+        group: name for name, prefixes in classes.items() for p in prefixes.split() for group in _within(p)
+    }
     return Target(tuple(classes), description, MappingProxyType(mapping))
 
 
@@ -49,7 +51,9 @@ TARGETS: dict[str, Target] = {
     "stage4_lung1": _target(
         "I < II < IIIA < IIIB, as LUNG1 records it", {"I": "I", "II": "II", "IIIA": "IIIA", "IIIB": "IIIB"}
     ),
-    "stage4_ajcc7": _target("I < II < III < IV; in situ dropped", {"I": "I", "II": "II", "III": "III", "IV": "IV"}),
+    "stage4_ajcc7": _target(
+        "I < II < III < IV; in situ dropped", {"I": "I", "II": "II", "III": "III", "IV": "IV"}
+    ),
     "stage3_ajcc7": _target("I < II < III; in situ and IV dropped", {"I": "I", "II": "II", "III": "III"}),
     "stage2": _target("I < II-IV; in situ dropped", {"I": "I", "II-IV": "II III IV"}),
     "late_vs_early": _target("I-II < III-IV; in situ dropped", {"I-II": "I II", "III-IV": "III IV"}),

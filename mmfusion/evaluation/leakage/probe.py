@@ -83,7 +83,9 @@ def probe_leaks(X: pd.DataFrame, y: Sequence[object], random_state: int = 0) -> 
     return _table(found + [(" + ".join(names[list(s)]), k, a) for s, k, a in _joint(codes, labels, partners)])
 
 
-def assert_no_leak(X: pd.DataFrame, y: Sequence[object], *, allow_leaky: bool = False, random_state: int = 0) -> None:
+def assert_no_leak(
+    X: pd.DataFrame, y: Sequence[object], *, allow_leaky: bool = False, random_state: int = 0
+) -> None:
     """Refuse inputs that determine the label, unless `allow_leaky`.
 
     Raises
@@ -113,10 +115,14 @@ def _joint(codes: np.ndarray, y: np.ndarray, partners: np.ndarray) -> list[tuple
     seeds = [members for members, score in seeds if score <= enough][:_BEAM]
     triples = {frozenset((*pair, b)) for pair in seeds for b in partners.tolist() if b not in pair}
     triples = {t for t in triples if not any(set(pair) < t for pair, _, _ in found)}
-    return found + [(members, "triple", score) for members, score in _scored(codes, y, triples) if score > enough]
+    return found + [
+        (members, "triple", score) for members, score in _scored(codes, y, triples) if score > enough
+    ]
 
 
-def _scored(codes: np.ndarray, y: np.ndarray, sets: set[frozenset[int]]) -> list[tuple[tuple[int, ...], float]]:
+def _scored(
+    codes: np.ndarray, y: np.ndarray, sets: set[frozenset[int]]
+) -> list[tuple[tuple[int, ...], float]]:
     """Leave-one-out balanced accuracy of the joint levels of each set of columns, best first."""
     members = sorted(tuple(sorted(s)) for s in sets)
     if not members:
@@ -179,7 +185,9 @@ def _leave_one_out(codes: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nda
         repeated = count * (count.sum(axis=2, keepdims=True) > 1)
         covered = repeated.sum(axis=1)
         fair = (covered.sum(axis=1) >= len(y) / 2) & (covered >= 3).all(axis=1)
-        pure[start : start + step] = fair * ((repeated * hit).sum(axis=1) / np.maximum(covered, 1)).mean(axis=1)
+        pure[start : start + step] = fair * ((repeated * hit).sum(axis=1) / np.maximum(covered, 1)).mean(
+            axis=1
+        )
     return accuracy, pure
 
 

@@ -119,7 +119,10 @@ def _zip_members(path: Path, stack: ExitStack) -> list[Member]:
         _check_member(info, path)
     _check_size(infos, path)
     kept = sorted((info for info in infos if not _hidden(info.filename)), key=lambda info: info.filename)
-    return [Member(f"{path}:{info.filename}", info.file_size, partial(_opened, archive, info), path) for info in kept]
+    return [
+        Member(f"{path}:{info.filename}", info.file_size, partial(_opened, archive, info), path)
+        for info in kept
+    ]
 
 
 def _opened(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
@@ -148,7 +151,9 @@ def _check_member(info: zipfile.ZipInfo, path: Path) -> None:
             "a name in the ZIP leads out of it", file=path, got=info.filename, hint="do not trust this file"
         )
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise ScanError("a member of the ZIP is a link", file=path, got=info.filename, hint="do not trust this file")
+        raise ScanError(
+            "a member of the ZIP is a link", file=path, got=info.filename, hint="do not trust this file"
+        )
     if info.flag_bits & 1:
         raise ScanError("the ZIP is encrypted", file=path, hint="unpack it and give the folder")
 
@@ -158,7 +163,11 @@ def _check_size(infos: list[zipfile.ZipInfo], path: Path) -> None:
     packed = max(sum(info.compress_size for info in infos), 1)
     if unpacked > MAX_BYTES or len(infos) > MAX_MEMBERS:
         got = f"{unpacked / 2**30:.1f} GiB in {len(infos)} files"
-        raise ScanError("the ZIP is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got)
+        raise ScanError(
+            "the ZIP is too large", file=path, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got
+        )
     if unpacked > RATIO_COUNTS_FROM and unpacked / packed > MAX_RATIO:
         got = f"{unpacked / packed:.0f} times, to {unpacked / 2**20:.0f} MiB"
-        raise ScanError("the ZIP unpacks suspiciously far", file=path, expected=f"{MAX_RATIO} times at most", got=got)
+        raise ScanError(
+            "the ZIP unpacks suspiciously far", file=path, expected=f"{MAX_RATIO} times at most", got=got
+        )

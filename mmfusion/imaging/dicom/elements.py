@@ -216,7 +216,9 @@ def _value(data: bytes, vr: bytes) -> object:
 def _converted(ds: Dataset) -> dict[int, object]:
     """Values as numbers, text, lists and, for a sequence, the dict of its first item; exceptions where damaged."""
     values: dict[int, object] = {}
-    for tag in list(ds.keys()):  # a Dataset itself converts its elements on the way, and fails at the first bad one
+    for tag in list(
+        ds.keys()
+    ):  # a Dataset itself converts its elements on the way, and fails at the first bad one
         try:
             value = ds[tag].value
         except DAMAGED as error:

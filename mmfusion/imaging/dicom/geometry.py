@@ -12,7 +12,13 @@ from mmfusion.imaging.affine import stacked
 from mmfusion.imaging.dicom.headers import Header
 
 _HINT_TILT = "resample the scan to an upright grid first; slices may not be stacked as they are"
-_NEEDED = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
+_NEEDED = {
+    "Rows": 1,
+    "Columns": 1,
+    "PixelSpacing": 2,
+    "ImageOrientationPatient": 6,
+    "ImagePositionPatient": 3,
+}
 _ALIKE = {"Rows": 0, "Columns": 0, "PixelSpacing": 1e-3, "ImageOrientationPatient": 1e-3}  # tag -> tolerance
 PLAUSIBLE_MM = (0.01, 100)  # sizes of a voxel
 
@@ -70,11 +76,15 @@ def _orientation(header: Header, cosines: np.ndarray) -> tuple[np.ndarray, np.nd
     row, column = cosines.reshape(2, 3)
     if not np.allclose([row @ row, column @ column], 1, atol=1e-2) or abs(row @ column) > 1e-3:
         expected = "two unit vectors at right angles"
-        raise header.error("not an orientation", "ImageOrientationPatient", expected=expected, got=cosines.tolist())
+        raise header.error(
+            "not an orientation", "ImageOrientationPatient", expected=expected, got=cosines.tolist()
+        )
     return row / np.linalg.norm(row), column / np.linalg.norm(column)
 
 
-def _check_tilt(slices: list[Header], position: np.ndarray, normal: np.ndarray, pixel: float, path: Path) -> None:
+def _check_tilt(
+    slices: list[Header], position: np.ndarray, normal: np.ndarray, pixel: float, path: Path
+) -> None:
     tilt = slices[0].number("GantryDetectorTilt") or 0.0
     if abs(tilt) > 0.5:
         raise ScanError("the gantry was tilted", file=path, got=f"{tilt:.1f} degrees", hint=_HINT_TILT)
@@ -88,7 +98,9 @@ def _check_tilt(slices: list[Header], position: np.ndarray, normal: np.ndarray, 
     k = int(aside.argmax())
     if aside[k] > max(pixel / 2, 0.1):
         hint = "are two scans mixed?"
-        raise ScanError("a slice shifted against the others", file=slices[k].name, got=f"{aside[k]:.1f} mm", hint=hint)
+        raise ScanError(
+            "a slice shifted against the others", file=slices[k].name, got=f"{aside[k]:.1f} mm", hint=hint
+        )
 
 
 def _step(slices: list[Header], depth: np.ndarray) -> float:
@@ -104,7 +116,9 @@ def _step(slices: list[Header], depth: np.ndarray) -> float:
         k = doubled[0]
         problem, hint = f"two slices at one place, {depth[k]:.2f} mm", "are two scans or phases mixed?"
         raise ScanError(problem, file=slices[k + 1].name, got=f"also {slices[k].name}", hint=hint)
-    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # lower median: one gap among few slices is still seen as one
+    usual = float(
+        np.sort(gaps)[(len(gaps) - 1) // 2]
+    )  # lower median: one gap among few slices is still seen as one
     odd = np.flatnonzero(np.abs(gaps - usual) > max(0.1 * usual, 0.05))
     step = float((depth[-1] - depth[0]) / len(gaps))
     if not odd.size:  # gaps that grow little by little
@@ -126,6 +140,10 @@ def _complain(slices: list[Header], depth: np.ndarray, k: int, usual: float) -> 
     if missing >= 1 and abs(times - round(times)) < 0.1 * times:
         plural = "slice is" if missing == 1 else "slices are"
         hint = "find what is missing; a gap is not filled"
-        raise ScanError(f"{missing} {plural} missing {where}", file=file, expected=f"every {usual:.2f} mm", hint=hint)
+        raise ScanError(
+            f"{missing} {plural} missing {where}", file=file, expected=f"every {usual:.2f} mm", hint=hint
+        )
     hint = "resample the scan to even spacing first, or choose another reconstruction"
-    raise ScanError(f"uneven spacing {where}", file=file, expected=f"{usual:.2f} mm", got=f"{gap:.2f} mm", hint=hint)
+    raise ScanError(
+        f"uneven spacing {where}", file=file, expected=f"{usual:.2f} mm", got=f"{gap:.2f} mm", hint=hint
+    )

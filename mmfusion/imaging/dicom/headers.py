@@ -86,7 +86,11 @@ class Header:
     def text(self, tag: str | int) -> str:
         r"""The value as text, several joined by `\`; "" where it is absent."""
         value = self.value(tag)
-        return "" if value is None else "\\".join(map(str, value if isinstance(value, list) else [value])).strip()
+        return (
+            ""
+            if value is None
+            else "\\".join(map(str, value if isinstance(value, list) else [value])).strip()
+        )
 
     def number(self, tag: str | int) -> float | None:
         """The value as a finite number; None where it is absent.
@@ -128,7 +132,9 @@ class Header:
         """Raise a ScanError that names those of `tags` that are absent."""
         missing = [tag for tag in tags if self.value(tag) is None]
         if missing:
-            raise ScanError("not a usable slice", file=self.name, expected=", ".join(missing), got="not in its header")
+            raise ScanError(
+                "not a usable slice", file=self.name, expected=", ".join(missing), got="not in its header"
+            )
 
 
 def read_header(member: Member) -> Header | None:

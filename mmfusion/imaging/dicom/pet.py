@@ -69,7 +69,9 @@ def _check_attenuation(header: Header) -> None:
     if "ATTN" not in corrected and (any(corrected) or method in ("", "NONE")):
         hint = "choose the attenuation-corrected series; without correction an SUV means nothing"
         got = ", ".join(filter(None, corrected)) or "no corrections"
-        raise header.error("PET without attenuation correction", "CorrectedImage", expected="ATTN", got=got, hint=hint)
+        raise header.error(
+            "PET without attenuation correction", "CorrectedImage", expected="ATTN", got=got, hint=hint
+        )
 
 
 def _per_count(slices: Sequence[Header]) -> list[float]:
@@ -80,8 +82,13 @@ def _per_count(slices: Sequence[Header]) -> list[float]:
     factors = [header.number(PHILIPS_BQML) or 0.0 for header in slices]
     if all(factor > 0 for factor in factors):
         return [factor * _per_becquerel(slices) for factor in factors]
-    expected, hint = "Philips's (7053,1000) or (7053,1009)", "export the series in Bq/mL, or with its private elements"
-    raise slices[0].error("counts that do not give an SUV", "Units", expected=expected, got="neither", hint=hint)
+    expected, hint = (
+        "Philips's (7053,1000) or (7053,1009)",
+        "export the series in Bq/mL, or with its private elements",
+    )
+    raise slices[0].error(
+        "counts that do not give an SUV", "Units", expected=expected, got="neither", hint=hint
+    )
 
 
 def _per_becquerel(slices: Sequence[Header]) -> float:
@@ -95,7 +102,9 @@ def _per_becquerel(slices: Sequence[Header]) -> float:
     if correction != "START":
         expected, hint = "START or ADMIN", "export the series corrected for decay"
         problem = "PET without a known decay correction"
-        raise header.error(problem, "DecayCorrection", expected=expected, got=correction or "nothing", hint=hint)
+        raise header.error(
+            problem, "DecayCorrection", expected=expected, got=correction or "nothing", hint=hint
+        )
     half_life = _within(_tracer(header), "RadionuclideHalfLife", _HALF_LIFE_S, "s")
     waited = _uptake_seconds(slices, half_life)
     if waited > _MOST_HALF_LIVES * half_life:
@@ -130,7 +139,9 @@ def _uptake_seconds(slices: Sequence[Header], half_life: float) -> float:
     scan = _scan_start(slices, half_life)
     tracer = _tracer(slices[0])
     stamp = _stamp(tracer, "RadiopharmaceuticalStartDateTime")
-    if stamp is not None and 0 <= (scan - stamp).total_seconds() <= min(_MOST_HALF_LIVES * half_life, 14 * _DAY):
+    if stamp is not None and 0 <= (scan - stamp).total_seconds() <= min(
+        _MOST_HALF_LIVES * half_life, 14 * _DAY
+    ):
         return (scan - stamp).total_seconds()
     of_day = _seconds(tracer, "RadiopharmaceuticalStartTime")
     if of_day is None and stamp is not None:
@@ -165,7 +176,9 @@ def _scan_start(slices: Sequence[Header], half_life: float) -> datetime:
 
 def _counted_from(header: Header, acquired: datetime | None, half_life: float) -> datetime | None:
     """The time that FrameReferenceTime counts from: it is when a frame's activity had its mean."""
-    reference, duration = (header.number(tag) or 0.0 for tag in ("FrameReferenceTime", "ActualFrameDuration"))  # ms
+    reference, duration = (
+        header.number(tag) or 0.0 for tag in ("FrameReferenceTime", "ActualFrameDuration")
+    )  # ms
     if acquired is None or not (0 < reference < 1e3 * _DAY and 0 < duration < 1e3 * _DAY):
         return None
     decay = math.log(2) / half_life * duration / 1e3  # in the frame
@@ -184,7 +197,11 @@ def _moment(header: Header, what: str) -> datetime | None:
 def _stamp(header: Header, tag: str | int) -> datetime | None:
     """A date and time (DT) without its zone, which a scan's other times lack as well."""
     text = header.text(tag).split("+")[0].split("-")[0]
-    return _date(header, tag, text[:8]) + timedelta(seconds=_clock(header, tag, text[8:])) if len(text) >= 10 else None
+    return (
+        _date(header, tag, text[:8]) + timedelta(seconds=_clock(header, tag, text[8:]))
+        if len(text) >= 10
+        else None
+    )
 
 
 def _seconds(header: Header, tag: str) -> float | None:

@@ -57,7 +57,9 @@ class SlicedArray:
 
     ndim = 3
 
-    def __init__(self, slices: Sequence[Header], scaling: Scaling, order: Sequence[int], flip: Sequence[bool]) -> None:
+    def __init__(
+        self, slices: Sequence[Header], scaling: Scaling, order: Sequence[int], flip: Sequence[bool]
+    ) -> None:
         self._slices, self._scaling, self._order, self._flip = slices, scaling, tuple(order), tuple(flip)
         stored = stored_shape(slices)
         self.shape = tuple(stored[k] for k in order)
@@ -73,9 +75,12 @@ class SlicedArray:
         """
         ranges = [s.indices(n)[:2] for s, n in zip(box, self.shape, strict=True)]
         out = np.empty([max(stop - start, 0) for start, stop in ranges], self.dtype)
-        turned = out[tuple(slice(None, None, -1 if f else 1) for f in self._flip)].transpose(np.argsort(self._order))
+        turned = out[tuple(slice(None, None, -1 if f else 1) for f in self._flip)].transpose(
+            np.argsort(self._order)
+        )
         stored = [
-            (n - stop, n - start) if f else (start, stop) for (start, stop), n, f in zip(ranges, self.shape, self._flip)
+            (n - stop, n - start) if f else (start, stop)
+            for (start, stop), n, f in zip(ranges, self.shape, self._flip)
         ]
         z, y, x = (slice(*stored[k]) for k in np.argsort(self._order))
         if out.size:
@@ -172,12 +177,19 @@ def _decompressed(header: Header) -> np.ndarray:
     try:
         ds = pydicom.dcmread(BytesIO(header.member.read()), force=True)
         stored = ds.pixel_array
-    except (RuntimeError, *DAMAGED) as error:  # RuntimeError is what decoders raise, and pydicom where it has none
+    except (
+        RuntimeError,
+        *DAMAGED,
+    ) as error:  # RuntimeError is what decoders raise, and pydicom where it has none
         if "missing dependencies" in str(error):
             got = UID(header.syntax).name
             hint = "pip install pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm, or export the scan uncompressed"
-            raise ScanError("no decoder for this compression", file=header.name, got=got, hint=hint) from error
-        raise unreadable(header.name, str(error).strip().splitlines()[0] if str(error).strip() else None) from error
+            raise ScanError(
+                "no decoder for this compression", file=header.name, got=got, hint=hint
+            ) from error
+        raise unreadable(
+            header.name, str(error).strip().splitlines()[0] if str(error).strip() else None
+        ) from error
     expected = (int(header.number("Rows")), int(header.number("Columns")))
     if stored.shape != expected:
         raise unreadable(header.name, f"pixels of shape {stored.shape} where the header says {expected}")
@@ -191,7 +203,11 @@ def _padding(header: Header, stored: np.ndarray) -> np.ndarray | None:
         return None
     limit = header.number("PixelPaddingRangeLimit")
     bits = 8 * stored.dtype.itemsize
-    ends = [np.array(int(v) % 2**bits, f"u{bits // 8}").astype(stored.dtype) for v in (value, limit) if v is not None]
+    ends = [
+        np.array(int(v) % 2**bits, f"u{bits // 8}").astype(stored.dtype)
+        for v in (value, limit)
+        if v is not None
+    ]
     ends = [_used_bits(header, end) for end in ends]
     padded = (stored >= min(ends)) & (stored <= max(ends)) if len(ends) > 1 else stored == ends[0]
     return padded if padded.any() else None

@@ -65,9 +65,21 @@ def list_series(path: str | Path) -> pd.DataFrame:
         raise ScanError("no such scan", file=path)
     with members(path) as found:
         rows = [
-            [s.uid, s.modality, s.description, s.number, len(s.slices), *_look(s, path)] for s in find_series(found)
+            [s.uid, s.modality, s.description, s.number, len(s.slices), *_look(s, path)]
+            for s in find_series(found)
         ]
-    columns = ["uid", "modality", "description", "number", "n_slices", "shape", "z_mm", "y_mm", "x_mm", "problem"]
+    columns = [
+        "uid",
+        "modality",
+        "description",
+        "number",
+        "n_slices",
+        "shape",
+        "z_mm",
+        "y_mm",
+        "x_mm",
+        "problem",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -114,14 +126,20 @@ def _hu(slices: Sequence[Header]) -> Scaling:
         header.expect(("RescaleSlope", "RescaleIntercept"))
         slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
         if not 0 < slope <= 100:
-            raise header.error("values that cannot be HU", "RescaleSlope", expected="above 0, to 100", got=slope)
+            raise header.error(
+                "values that cannot be HU", "RescaleSlope", expected="above 0, to 100", got=slope
+            )
         if not -70_000 <= intercept <= 70_000:
             raise header.error("values that cannot be HU", "RescaleIntercept", got=intercept)
         if intercept > -500 and header.number("PixelRepresentation") == 0:
             problem, expected = "values that cannot be HU: air would be above -500", "-1024 or so"
-            raise header.error(problem, "RescaleIntercept", expected=expected, got=intercept, hint="export it again")
+            raise header.error(
+                problem, "RescaleIntercept", expected=expected, got=intercept, hint="export it again"
+            )
         if header.text("RescaleType").upper() not in ("", "HU", "US"):
-            raise header.error("values that are not HU", "RescaleType", expected="HU", got=header.text("RescaleType"))
+            raise header.error(
+                "values that are not HU", "RescaleType", expected="HU", got=header.text("RescaleType")
+            )
         slopes.append(slope)
         intercepts.append(intercept)
     whole = all(value.is_integer() for value in (*slopes, *intercepts))
@@ -136,7 +154,9 @@ def _suv(slices: Sequence[Header]) -> Scaling:
         slope, intercept = slope * factor, (header.number("RescaleIntercept") or 0.0) * factor
         if not (0 < slope < 1000 and abs(intercept) < 1e4):
             got = f"{slope:.4g} x stored value + {intercept:.4g}"
-            raise header.error("values that cannot be SUV", "RescaleSlope", expected="SUV of 0 to 1000 or so", got=got)
+            raise header.error(
+                "values that cannot be SUV", "RescaleSlope", expected="SUV of 0 to 1000 or so", got=got
+            )
         slopes.append(slope)
         intercepts.append(intercept)
     return Scaling(slopes, intercepts, -np.inf, 0.0, np.dtype(np.float32))

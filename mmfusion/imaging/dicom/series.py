@@ -117,7 +117,9 @@ def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> S
     if not readable:
         counts = Counter(f"{s.modality} ({s.problem})" for s in series for _ in s.slices)
         got = ", ".join(f"{n} of {what}" for what, n in counts.items()) or "no DICOM image at all"
-        raise ScanError("no CT or PET series", file=path, expected="DICOM slices of modality CT or PT", got=got)
+        raise ScanError(
+            "no CT or PET series", file=path, expected="DICOM slices of modality CT or PT", got=got
+        )
     for rule in rules:
         if rule not in _PICKS:
             left = [s for s in left if s.uid == rule] or [s for s in left if _fits(s, rule)]

@@ -83,7 +83,9 @@ def make_restorer(what: str | Mapping[str, object] | Restorer) -> Restorer:
         raise MMFusionError(f"restorer {cls.registered_name!r} has no such option", got=error) from error
 
 
-def restore(volume: Volume, restorer: str | Mapping[str, object] | Restorer = "identity", **options: object) -> Volume:
+def restore(
+    volume: Volume, restorer: str | Mapping[str, object] | Restorer = "identity", **options: object
+) -> Volume:
     """The volume restored by `restorer` (`mmfusion.list_restorers()`), float32 HU on the same grid.
 
     Parameters
@@ -101,7 +103,10 @@ def restore(volume: Volume, restorer: str | Mapping[str, object] | Restorer = "i
         If the volume is not in HU, or a voxel is not a number.
     """
     if options and isinstance(restorer, Restorer):
-        problem, hint = "options beside a restorer that has its own", "give its name, or make it with these options"
+        problem, hint = (
+            "options beside a restorer that has its own",
+            "give its name, or make it with these options",
+        )
         raise MMFusionError(problem, got=f"{', '.join(options)} beside {restorer!r}", hint=hint)
     named = {"name": restorer} if isinstance(restorer, str) else restorer
     return make_restorer({**named, **options} if options else named)(volume)

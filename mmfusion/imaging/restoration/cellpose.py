@@ -24,10 +24,16 @@ from mmfusion.weights import KNOWN, find, sha256
 MODES = tuple(name for name, known in KNOWN.items() if known.url.startswith("https://www.cellpose.org/"))
 _LOGGERS = tuple(f"cellpose.{name}" for name in ("core", "denoise", "models", "transforms", "utils"))
 _SLICES = 16  # at a time
-_OPTIONAL = ("diam_mean", "diam_labels", "num_batches_tracked")  # entries of a state that restoration does not use
+_OPTIONAL = (
+    "diam_mean",
+    "diam_labels",
+    "num_batches_tracked",
+)  # entries of a state that restoration does not use
 
 
-@RESTORERS.register("cellpose", modality="ct", paper="Stringer & Pachitariu 2025, doi:10.1038/s41592-025-02595-5")
+@RESTORERS.register(
+    "cellpose", modality="ct", paper="Stringer & Pachitariu 2025, doi:10.1038/s41592-025-02595-5"
+)
 class CellposeRestorer(Restorer):
     """Cellpose 3's restoration networks, slice by slice, with HU kept.
 
@@ -84,7 +90,11 @@ class CellposeRestorer(Restorer):
             If the weights are not there.
         """
         path = find(self.mode, self.weights)
-        out = {**super().key(), "window": list(self.window), "weights": _hash(str(path), path.stat().st_mtime_ns)}
+        out = {
+            **super().key(),
+            "window": list(self.window),
+            "weights": _hash(str(path), path.stat().st_mtime_ns),
+        }
         del out["device"]
         return out
 
@@ -117,7 +127,9 @@ def _by_planes(model: object, planes: np.ndarray, factors: tuple[float, float]) 
     out = np.empty(planes.shape, dtype=np.float32)
     for start in range(0, len(planes), _SLICES):
         part = planes[start : start + _SLICES]
-        work = np.concatenate([part, part]) if len(part) == 1 else part  # one plane would be taken for a channel
+        work = (
+            np.concatenate([part, part]) if len(part) == 1 else part
+        )  # one plane would be taken for a channel
         if scaled != shape:
             work = resize_image(work, *scaled, no_channels=True)
         work = model.eval(work, z_axis=0, normalize={"normalize": False})[..., 0]
@@ -145,7 +157,9 @@ def _model(path: Path, mode: str, device: str) -> object:
     wanted = {n: tuple(v.shape) for n, v in model.net.state_dict().items() if not n.endswith(_OPTIONAL)}
     if odd := [name for name, shape in wanted.items() if shapes.get(name) != shape]:
         problem = f"not the weights of a cellpose restoration network: {len(odd)} of {len(wanted)} do not fit"
-        raise WeightsUnavailable(problem, file=path, expected=f"{odd[0]} {wanted[odd[0]]}", got=shapes.get(odd[0]))
+        raise WeightsUnavailable(
+            problem, file=path, expected=f"{odd[0]} {wanted[odd[0]]}", got=shapes.get(odd[0])
+        )
     model.net.mkldnn = False  # else the weights are converted anew, by scripted modules, for every batch
     model.net.load_state_dict(state, strict=False)
     model.pretrained_model = str(path)

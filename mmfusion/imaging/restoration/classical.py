@@ -55,7 +55,9 @@ class NonLocalMeans(_Denoiser):
         SD of the noise; default estimated from the scan.
     """
 
-    def __init__(self, *, strength: float = 0.8, patch: int = 3, reach: int = 5, sigma_hu: float | None = None) -> None:
+    def __init__(
+        self, *, strength: float = 0.8, patch: int = 3, reach: int = 5, sigma_hu: float | None = None
+    ) -> None:
         super().__init__(sigma_hu=sigma_hu)
         _check(strength > 0, "strength", "above 0", strength)
         _check(patch >= 1 and patch % 2 == 1, "patch", "odd", patch)
@@ -87,7 +89,9 @@ class Bilateral(_Denoiser):
         SD of the noise; default estimated from the scan.
     """
 
-    def __init__(self, *, width_mm: float = 1.0, strength: float = 1.5, sigma_hu: float | None = None) -> None:
+    def __init__(
+        self, *, width_mm: float = 1.0, strength: float = 1.5, sigma_hu: float | None = None
+    ) -> None:
         super().__init__(sigma_hu=sigma_hu)
         _check(width_mm > 0, "width_mm", "mm above 0", width_mm)
         _check(strength > 0, "strength", "above 0", strength)
@@ -125,7 +129,9 @@ class Wavelet(_Denoiser):
         import pywt
 
         super().__init__(sigma_hu=sigma_hu)
-        _check(wavelet in pywt.wavelist(kind="discrete"), "wavelet", "a discrete one of pywt.wavelist()", wavelet)
+        _check(
+            wavelet in pywt.wavelist(kind="discrete"), "wavelet", "a discrete one of pywt.wavelist()", wavelet
+        )
         self.wavelet = wavelet
 
     def _denoise(self, image: np.ndarray, sigma: float, spacing: tuple[float, float, float]) -> np.ndarray:
@@ -137,7 +143,9 @@ class Wavelet(_Denoiser):
             return image
 
         def shrink(part: np.ndarray) -> np.ndarray:
-            return denoise_wavelet(part, sigma=sigma, wavelet=self.wavelet, method="BayesShrink", rescale_sigma=False)
+            return denoise_wavelet(
+                part, sigma=sigma, wavelet=self.wavelet, method="BayesShrink", rescale_sigma=False
+            )
 
         return _by_slice(shrink, image) if image.shape[0] < least else shrink(image)
 

@@ -51,7 +51,9 @@ def read_aim_points(path: str | Path, source: Source, *, series: SeriesRules = N
     root = open_aim(path)
     marks = [e for e in elements(root, "MarkupEntity") if value_of(e, "imageReferenceUid")]
     if not marks:
-        raise ScanError("no mark in it", file=path, expected="a two-dimensional MarkupEntity", got=name_of(root))
+        raise ScanError(
+            "no mark in it", file=path, expected="a two-dimensional MarkupEntity", got=name_of(root)
+        )
     headers = {str(ds.SOPInstanceUID): ds for ds in read_source(source, series).headers}
     return pd.DataFrame([_placed(mark, headers, path) for mark in marks], columns=_COLUMNS)
 

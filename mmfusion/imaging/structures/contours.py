@@ -32,7 +32,9 @@ def coverage(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarr
     end = np.concatenate([np.roll(p, -1, axis=0) for p in polygons])
     x0, x1 = start[:, 0], end[:, 0]
     v0, v1 = ((y + 0.5) * _LINES - 0.5 for y in (start[:, 1], end[:, 1]))  # lines lie at whole numbers
-    first, stop = (np.clip(np.ceil(v), 0, rows * _LINES).astype(int) for v in (np.minimum(v0, v1), np.maximum(v0, v1)))
+    first, stop = (
+        np.clip(np.ceil(v), 0, rows * _LINES).astype(int) for v in (np.minimum(v0, v1), np.maximum(v0, v1))
+    )
     count = stop - first
     edge = np.repeat(np.arange(len(count)), count)
     line = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[edge]

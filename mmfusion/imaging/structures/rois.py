@@ -48,10 +48,14 @@ def choose_rois(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[in
     for item in wanted:
         matches = _matches(names, item)
         if not matches:
-            raise ScanError("no such region", file=path, column="roi", expected=f"one of {_listed(names)}", got=item)
+            raise ScanError(
+                "no such region", file=path, column="roi", expected=f"one of {_listed(names)}", got=item
+            )
         if len(matches) > 1 and item not in names and not _is_pattern(item):
             numbers = ", ".join(map(str, matches))
-            raise ScanError("several regions of this name", file=path, column="roi", got=item, hint=f"roi={numbers}?")
+            raise ScanError(
+                "several regions of this name", file=path, column="roi", got=item, hint=f"roi={numbers}?"
+            )
         found += [number for number in matches if number not in found]
     if not found:
         raise ScanError("no region chosen", file=path, column="roi", expected=_listed(names), got=roi)
@@ -109,7 +113,9 @@ def _matches(names: Mapping[int, str], item: int | str) -> list[int]:
     exact = [number for number, name in names.items() if name == item]
     if not exact and isinstance(item, str) and item.isdecimal() and int(item) in names:  # as a table gives it
         return [int(item)]
-    return exact or [number for number, name in names.items() if _is_pattern(item) and fnmatchcase(name, item)]
+    return exact or [
+        number for number, name in names.items() if _is_pattern(item) and fnmatchcase(name, item)
+    ]
 
 
 def _is_pattern(item: object) -> bool:

@@ -65,7 +65,10 @@ def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi 
 
 def regions(ds: Dataset) -> dict[int, str]:
     """Number -> name of every region."""
-    return {int(item.ROINumber): str(item.get("ROIName") or "") for item in ds.get("StructureSetROISequence") or ()}
+    return {
+        int(item.ROINumber): str(item.get("ROIName") or "")
+        for item in ds.get("StructureSetROISequence") or ()
+    }
 
 
 def count_contours(ds: Dataset) -> dict[int, int]:
@@ -103,7 +106,9 @@ def _check(ds: Dataset, chosen: Sequence[int], reference: Volume, path: str) -> 
             )
 
 
-def _drawn(ds: Dataset, chosen: Mapping[int, str], asked: set[int | str], path: str) -> dict[int, list[np.ndarray]]:
+def _drawn(
+    ds: Dataset, chosen: Mapping[int, str], asked: set[int | str], path: str
+) -> dict[int, list[np.ndarray]]:
     """Closed contours of those regions that have any; of those that only a pattern named, empty ones are left out."""
     found, empty = {}, []
     for number, name in chosen.items():
@@ -163,7 +168,10 @@ def _fill(mask: np.ndarray, contours: list[np.ndarray], reference: Volume, name:
     low, high = np.delete(low, axis), np.delete(high, axis)  # (across, down)
     corner = np.maximum(np.floor(low - 0.5), 0).astype(int)
     stop = np.minimum(np.ceil(high + 1.5), turned.shape[:0:-1]).astype(int)
-    first, last = max(int(np.floor(extent.min() + 0.5)), 0), min(int(np.ceil(extent.max() + 0.5)), len(turned))
+    first, last = (
+        max(int(np.floor(extent.min() + 0.5)), 0),
+        min(int(np.ceil(extent.max() + 0.5)), len(turned)),
+    )
     inside = (corner < stop).all() and first < last
     share = np.zeros((last - first, *(stop - corner)[::-1]) if inside else (0, 0, 0), dtype=np.float32)
     for (low_k, high_k), polygons in zip(extent, planes.values()) if inside else ():

@@ -67,14 +67,24 @@ def write_rtstruct(
         contours = _contours(on_slices(volume, label, target), target)
         frame = first.FrameOfReferenceUID
         ds.StructureSetROISequence.append(
-            _item(ROINumber=number, ReferencedFrameOfReferenceUID=frame, ROIName=label, ROIGenerationAlgorithm="")
+            _item(
+                ROINumber=number,
+                ReferencedFrameOfReferenceUID=frame,
+                ROIName=label,
+                ROIGenerationAlgorithm="",
+            )
         )
         colour = list(_COLOURS[(number - 1) % len(_COLOURS)])
         ds.ROIContourSequence.append(
             _item(ROIDisplayColor=colour, ContourSequence=contours, ReferencedROINumber=number)
         )
         ds.RTROIObservationsSequence.append(
-            _item(ObservationNumber=number, ReferencedROINumber=number, RTROIInterpretedType="", ROIInterpreter="")
+            _item(
+                ObservationNumber=number,
+                ReferencedROINumber=number,
+                RTROIInterpretedType="",
+                ROIInterpreter="",
+            )
         )
     with saved(path, target.files) as draft:
         ds.save_as(draft, enforce_file_format=True)
@@ -99,7 +109,9 @@ def _structure_set(target: SourceSeries) -> Dataset:
     ds.StructureSetDate = ds.InstanceCreationDate = f"{now:%Y%m%d}"
     ds.StructureSetTime = ds.InstanceCreationTime = f"{now:%H%M%S}"
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = first.FrameOfReferenceUID, ""
-    series = _item(SeriesInstanceUID=first.SeriesInstanceUID, ContourImageSequence=[_image(h) for h in target.headers])
+    series = _item(
+        SeriesInstanceUID=first.SeriesInstanceUID, ContourImageSequence=[_image(h) for h in target.headers]
+    )
     study = _item(ReferencedSOPClassUID=_STUDY, ReferencedSOPInstanceUID=first.StudyInstanceUID,
                   RTReferencedSeriesSequence=[series])  # fmt: skip
     ds.ReferencedFrameOfReferenceSequence = [

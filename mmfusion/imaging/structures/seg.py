@@ -63,7 +63,9 @@ def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Ro
         series = ds.get("ReferencedSeriesSequence") or ()
         images = [image for item in series for image in item.get("ReferencedInstanceSequence") or ()]
         frame = ds.get("FrameOfReferenceUID")
-        check_same_patient_space(reference, path, frame_of_reference=frame, series=referenced_series(ds), images=images)
+        check_same_patient_space(
+            reference, path, frame_of_reference=frame, series=referenced_series(ds), images=images
+        )
     frames = [f for f in _frames(ds) if f.segment is None or f.segment in chosen]
     values = _values(ds, path)
     named = ", ".join(names[n] or str(n) for n in chosen)
@@ -75,7 +77,9 @@ def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Ro
     array = np.zeros((n, *values.shape[1:]), dtype=np.uint8)
     for frame, place in zip(frames, places):
         plane = values[frame.index]
-        array[place] |= np.isin(plane, chosen) if kind == "LABELMAP" else plane >= (limit if kind[0] == "F" else 1)
+        array[place] |= (
+            np.isin(plane, chosen) if kind == "LABELMAP" else plane >= (limit if kind[0] == "F" else 1)
+        )
     if not array.any():
         raise ScanError("an empty region", file=path, expected="at least one voxel", got=named)
     series = referenced_series(ds)
@@ -90,11 +94,18 @@ def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Ro
 
 def segments(ds: Dataset, path: str) -> dict[int, str]:
     """Number -> label of every segment that is described."""
-    if ds.get("SOPClassUID") not in (SegmentationStorage, LABELMAP_STORAGE) or ds.get("SegmentationType") not in _KINDS:
+    if (
+        ds.get("SOPClassUID") not in (SegmentationStorage, LABELMAP_STORAGE)
+        or ds.get("SegmentationType") not in _KINDS
+    ):
         got = f"{ds.get('Modality')}, {ds.get('SegmentationType')}"
         raise ScanError("not a segmentation of voxels", file=path, expected=", ".join(_KINDS), got=got)
-    described = {int(s.SegmentNumber): str(s.get("SegmentLabel") or "") for s in ds.get("SegmentSequence") or ()}
-    return {number: name for number, name in described.items() if number > 0}  # 0: the background of a label map
+    described = {
+        int(s.SegmentNumber): str(s.get("SegmentLabel") or "") for s in ds.get("SegmentSequence") or ()
+    }
+    return {
+        number: name for number, name in described.items() if number > 0
+    }  # 0: the background of a label map
 
 
 def count_frames(ds: Dataset) -> dict[int, int]:
@@ -148,7 +159,9 @@ def _grid(frames: list[_Frame], reference: Volume | None, path: str) -> tuple[np
     for frame in frames:
         if not (np.allclose(frame.orientation, first.orientation, atol=1e-4)
                 and np.allclose(frame.spacing, first.spacing, rtol=1e-4)):  # fmt: skip
-            raise ScanError("frames of different orientation or spacing", file=path, hint="export one grid a file")
+            raise ScanError(
+                "frames of different orientation or spacing", file=path, hint="export one grid a file"
+            )
     row, column = first.orientation.reshape(2, 3)
     normal = np.cross(row, column)
     position = np.array([f.position for f in frames])
@@ -178,7 +191,9 @@ def _step(depths: np.ndarray, first: _Frame, reference: Volume | None, path: str
         if step > 0 and (np.abs(times - np.rint(times)) < 0.1).all() and (times > 0.5).all():
             return float(gaps.sum() / np.rint(times).sum()) if gaps.size else float(step)
     expected = f"multiples of {first.thickness or gaps.min(initial=0):.3f} mm"
-    raise ScanError("frames are unevenly spaced", file=path, expected=expected, got=f"{gaps.min(initial=0):.3f} mm")
+    raise ScanError(
+        "frames are unevenly spaced", file=path, expected=expected, got=f"{gaps.min(initial=0):.3f} mm"
+    )
 
 
 def _across(frame: _Frame, scan: Volume) -> float | None:

@@ -57,7 +57,9 @@ def read_source(source: Source, series: SeriesRules = None) -> SourceSeries:
         chosen = choose_series(find_series(files), series, path)
         slices, affine = chosen.placed(path)
         names = frozenset(header.member.file for header in chosen.slices)
-        return SourceSeries([_dataset(header.member, pixels=False) for header in slices], affine, str(path), names)
+        return SourceSeries(
+            [_dataset(header.member, pixels=False) for header in slices], affine, str(path), names
+        )
 
 
 def read_structure(path: Path) -> tuple[str, Dataset]:
@@ -76,7 +78,11 @@ def read_structure(path: Path) -> tuple[str, Dataset]:
         others = ", ".join(sorted({header.text("Modality") for header in headers})) or "no DICOM"
     kinds = ", ".join(f"{Path(header.name).name} ({header.text('Modality')})" for header in found)
     packed = path.suffix.lower() == ".zip"
-    hint = f"{'unpack it and ' if packed else ''}give the path of one of them" if found else "a scan is read by read()"
+    hint = (
+        f"{'unpack it and ' if packed else ''}give the path of one of them"
+        if found
+        else "a scan is read by read()"
+    )
     raise ScanError(f"{len(found) or 'no'} sets of regions", file=path, expected="one DICOM-SEG or RTSTRUCT",
                     got=kinds or others, hint=hint)  # fmt: skip
 

@@ -42,5 +42,7 @@ def on_slices(mask: Volume, name: str, series: SourceSeries) -> np.ndarray:
     array = mask.on_grid(series.affine, series.shape).array
     if not array.any():
         got = f"{mask.volume_ml():.2f} mL elsewhere" if mask.array.any() else "an empty mask"
-        raise ScanError("nothing to write", file=series.path, column=name, expected="a voxel on its slices", got=got)
+        raise ScanError(
+            "nothing to write", file=series.path, column=name, expected="a voxel on its slices", got=got
+        )
     return array

@@ -117,12 +117,20 @@ class Scene:
              scale: bool = False) -> None:  # fmt: skip
         """Draw slice `k`; only the part in `box` (left, right, lower, upper) if given."""
         how = PLANES[plane]
-        options = {"extent": self.extent(plane), "origin": "lower" if how.rises else "upper", "aspect": "equal"}
+        options = {
+            "extent": self.extent(plane),
+            "origin": "lower" if how.rises else "upper",
+            "aspect": "equal",
+        }
         vmin, vmax = self.window
         shown = self.volume.array.take(k, how.axis)
-        ax.imshow(shown, cmap=_CMAP[self.volume.unit], vmin=vmin, vmax=vmax, interpolation="antialiased", **options)
+        ax.imshow(
+            shown, cmap=_CMAP[self.volume.unit], vmin=vmin, vmax=vmax, interpolation="antialiased", **options
+        )
         if self.overlay is not None:
-            heat = Normalize(*self.heat, clip=True)(self.overlay.array.take(k, how.axis).astype(np.float32)).data
+            heat = Normalize(*self.heat, clip=True)(
+                self.overlay.array.take(k, how.axis).astype(np.float32)
+            ).data
             colour = colormaps["inferno"](0.15 + 0.85 * heat)
             colour[..., 3] = np.clip(2.5 * (heat - 0.1), 0, 0.75)
             ax.imshow(colour, interpolation="antialiased", **options)
@@ -185,7 +193,9 @@ def window_of(volume: Volume, window: str | tuple[float, float] | None) -> tuple
     if isinstance(window, str):
         if window not in WINDOWS or volume.unit != "HU":
             expected = f"{', '.join(WINDOWS)} (of HU), or (low, high)"
-            raise ScanError("unknown window", column="window", expected=expected, got=f"{window} of {volume.unit}")
+            raise ScanError(
+                "unknown window", column="window", expected=expected, got=f"{window} of {volume.unit}"
+            )
         return WINDOWS[window]
     if window is None:
         return {"HU": WINDOWS["lung"], "SUVbw": (0.0, _SUV), "mask": (0.0, 1.0)}[volume.unit]

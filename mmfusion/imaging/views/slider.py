@@ -53,7 +53,9 @@ class SliceSlider:
         The plane that it begins with.
     """
 
-    def __init__(self, volume, mask=None, point=None, *, plane="axial", overlay=None, window=None, **still) -> None:
+    def __init__(
+        self, volume, mask=None, point=None, *, plane="axial", overlay=None, window=None, **still
+    ) -> None:
         self.plane = check_plane(plane)
         self.scene = Scene.of(volume, mask, point, overlay, window)
         self._still = {"window": self.scene.window, "plane": plane, **still}
@@ -89,7 +91,9 @@ class SliceSlider:
         given = next((name for name in names if WINDOWS[name] == self.scene.window), None)
         windows = widgets.Dropdown(options=[*(() if given else [("as given", None)]), *names], value=given,
                                    layout={"width": "130px"})  # fmt: skip
-        at = widgets.IntSlider(description="slice", continuous_update=True, layout={"width": f"{_WIDTH * _DPI:.0f}px"})
+        at = widgets.IntSlider(
+            description="slice", continuous_update=True, layout={"width": f"{_WIDTH * _DPI:.0f}px"}
+        )
         image = widgets.Image(format="png")
 
         def turn(_: object = None) -> None:

@@ -5,4 +5,13 @@ from mmfusion.nn.encoders.base import Encoder
 
 DEFAULTS = {"volume": "ct_resnet", "table": "table_mlp", "genes": "gene_gat"}
 
-__all__ = ["DEFAULTS", "Encoder", "ct_resnet", "ft_transformer", "gene_gat", "gene_mlp", "table_mlp", "table_values"]
+__all__ = [
+    "DEFAULTS",
+    "Encoder",
+    "ct_resnet",
+    "ft_transformer",
+    "gene_gat",
+    "gene_mlp",
+    "table_mlp",
+    "table_values",
+]

@@ -43,7 +43,9 @@ class Encoder(nn.Module):
         super().__init__()
         if spec.kind != self.kind:
             raise MMFusionError(
-                f"{type(self).__name__} cannot read the stream {spec.name!r}", expected=self.kind, got=spec.kind
+                f"{type(self).__name__} cannot read the stream {spec.name!r}",
+                expected=self.kind,
+                got=spec.kind,
             )
         self.spec, self.d, self.dropout = spec, d, dropout
 

@@ -13,7 +13,9 @@ from mmfusion.streams import StreamSpec
 
 
 @ENCODERS.register(
-    "gene_gat", modality="rna", paper="Brody et al. 2022, ICLR (GATv2); Xu et al. 2018, ICML (jumping knowledge)"
+    "gene_gat",
+    modality="rna",
+    paper="Brody et al. 2022, ICLR (GATv2); Xu et al. 2018, ICML (jumping knowledge)",
 )
 class GeneGAT(Encoder):
     """Two GATv2 layers over the gene graph, pooled into tokens by learned queries, plus a linear reader of genes.

@@ -11,7 +11,9 @@ from mmfusion.registry import ENCODERS
 from mmfusion.streams import StreamSpec
 
 
-@ENCODERS.register("table_mlp", modality="ehr, ct features", paper="this project (a plain two-layer perceptron)")
+@ENCODERS.register(
+    "table_mlp", modality="ehr, ct features", paper="this project (a plain two-layer perceptron)"
+)
 class TableMLP(Encoder):
     """Values and observed-mask, concatenated, through one hidden layer with layer norm; one token.
 

@@ -83,7 +83,9 @@ class TokenMean(nn.Module):
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
         """Vectors, shape (b, m, d); zeros, whatever the tokens say, where a stream is absent."""
-        there = [torch.where(p[:, None, None], tokens[name], 0.0) for name, p in zip(self.names, present.unbind(1))]
+        there = [
+            torch.where(p[:, None, None], tokens[name], 0.0) for name, p in zip(self.names, present.unbind(1))
+        ]
         return torch.stack([self._mean(name, x) for name, x in zip(self.names, there)], dim=1)
 
     def _mean(self, name: str, tokens: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,9 @@ from mmfusion.registry import FUSIONS
 from mmfusion.streams import StreamSpec
 
 
-@FUSIONS.register("crossmodal", modality="any", paper="Tsai et al. 2019, ACL (MulT); token design of this project")
+@FUSIONS.register(
+    "crossmodal", modality="any", paper="Tsai et al. 2019, ACL (MulT); token design of this project"
+)
 class CrossModal(Fusion):
     """Tokens of each stream look at those of the other streams, never at their own; a CLS token looks at all.
 

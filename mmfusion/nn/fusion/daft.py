@@ -49,7 +49,9 @@ class DAFT(Fusion):
         for i in self.scans if self.others else []:
             last = nn.Linear(max(width // reduction, 1), 2 * d, bias=False)
             nn.init.normal_(last.weight, std=0.02)  # near identity at first
-            self.film[self.names[i]] = nn.Sequential(nn.Linear(width, last.in_features, bias=False), nn.ReLU(), last)
+            self.film[self.names[i]] = nn.Sequential(
+                nn.Linear(width, last.in_features, bias=False), nn.ReLU(), last
+            )
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
         """The hidden layer over modulated and other vectors, shape (b, hidden)."""

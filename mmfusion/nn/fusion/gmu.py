@@ -34,7 +34,9 @@ class GatedMultimodalUnit(Fusion):
         """Gated sum of the streams' contents, shape (b, hidden)."""
         vectors = self.mean(tokens, present)
         content = torch.stack([layer(v) for layer, v in zip(self.content, vectors.unbind(1))], dim=1).tanh()
-        gates = rearrange(self.gate(rearrange(vectors, "b m d -> b (m d)")), "b (m h) -> b m h", m=len(self.names))
+        gates = rearrange(
+            self.gate(rearrange(vectors, "b m d -> b (m d)")), "b (m h) -> b m h", m=len(self.names)
+        )
         there = present | ~present.any(1, keepdim=True)
         gates = torch.where(there[:, :, None], gates, -torch.inf).softmax(1)
         content = torch.where(present[:, :, None], content, 0.0)

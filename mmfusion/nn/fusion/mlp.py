@@ -20,7 +20,9 @@ class _BatchNorm(nn.BatchNorm1d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if len(x) > 1 or not self.training:
             return super().forward(x)
-        return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 @FUSIONS.register("mlp", modality="any", paper="the stage paper's baseline: 4114 -> 512 -> 128 -> classes")
@@ -50,11 +52,15 @@ class Perceptron(Fusion):
     ) -> None:
         super().__init__(streams, n_tokens, d, hidden, dropout)
         sizes = [d * sum(n_tokens[name] for name in self.names), hidden, *widths]
-        layers = [[nn.Linear(i, o), _BatchNorm(o), nn.ReLU(), nn.Dropout(dropout)] for i, o in pairwise(sizes)]
+        layers = [
+            [nn.Linear(i, o), _BatchNorm(o), nn.ReLU(), nn.Dropout(dropout)] for i, o in pairwise(sizes)
+        ]
         self.layers = nn.Sequential(*[part for layer in layers for part in layer])
         self.out_features = sizes[-1]
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
         """The last hidden layer, shape (b, widths[-1])."""
-        there = [torch.where(p[:, None, None], tokens[name], 0.0) for name, p in zip(self.names, present.unbind(1))]
+        there = [
+            torch.where(p[:, None, None], tokens[name], 0.0) for name, p in zip(self.names, present.unbind(1))
+        ]
         return self.layers(rearrange(torch.cat(there, dim=1), "b t d -> b (t d)"))

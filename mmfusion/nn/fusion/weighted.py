@@ -13,7 +13,9 @@ from mmfusion.registry import FUSIONS
 from mmfusion.streams import StreamSpec
 
 
-@FUSIONS.register("mod_weighted", modality="any", paper="the stage paper's `mod_weighted`: weights that sum to one")
+@FUSIONS.register(
+    "mod_weighted", modality="any", paper="the stage paper's `mod_weighted`: weights that sum to one"
+)
 class ModalityWeighted(Concat):
     """Concatenation of vectors times weights that sum to one over the streams present, given or learned.
 
@@ -48,7 +50,9 @@ class ModalityWeighted(Concat):
             if min(chosen) <= 0:
                 name = self.names[chosen.index(min(chosen))]
                 raise MMFusionError(
-                    f"no positive weight for the stream {name!r}", expected="one for each stream", got=dict(weights)
+                    f"no positive weight for the stream {name!r}",
+                    expected="one for each stream",
+                    got=dict(weights),
                 )
             self.register_buffer("log_weights", torch.tensor(chosen).log())
 

@@ -127,7 +127,9 @@ class UnionGATv2(nn.Module):
         edge_dim = None if edge_weight is None else 1
         self.conv = GATv2Conv(in_features, out_features, heads, add_self_loops=False, edge_dim=edge_dim)
         self.n_nodes = n_nodes
-        weight = None if edge_weight is None else torch.as_tensor(edge_weight, dtype=torch.get_default_dtype())
+        weight = (
+            None if edge_weight is None else torch.as_tensor(edge_weight, dtype=torch.get_default_dtype())
+        )
         self.register_buffer("union", torch.as_tensor(edge_index), persistent=False)
         self.register_buffer("edge_weight", weight, persistent=False)
         self.n_edges = edge_index.shape[1]

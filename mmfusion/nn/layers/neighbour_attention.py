@@ -70,7 +70,11 @@ class NeighbourAttention(torch.autograd.Function):
         grad, scale = grad.contiguous(), att.flatten()
         spread = torch.block_diag(*torch.ones_like(att))  # (H, H * C)
         collect = spread.T.contiguous()
-        d_source, d_target, d_att = torch.empty_like(source), torch.empty_like(target), torch.zeros_like(scale)
+        d_source, d_target, d_att = (
+            torch.empty_like(source),
+            torch.empty_like(target),
+            torch.zeros_like(scale),
+        )
         d_edge = None if edge is None else torch.zeros_like(edge)
         chunks, lists = _chunks(source), {}
         work = source.new_empty(k + 2, *source[chunks[0]].flatten(0, 1).shape).flatten()
@@ -78,7 +82,10 @@ class NeighbourAttention(torch.autograd.Function):
             src, dst, g = source[rows].flatten(0, 1), target[rows].flatten(0, 1), grad[rows].flatten(0, 1)
             n = len(src)
             if n not in lists:
-                lists[n] = _incoming(neighbours, n // nodes, heads)[0], *_outgoing(back, back_ptr, n // nodes, k)
+                lists[n] = (
+                    _incoming(neighbours, n // nodes, heads)[0],
+                    *_outgoing(back, back_ptr, n // nodes, k),
+                )
             index, edges, destinations, ptr = lists[n]
             buffers = work[: (k + 2) * src.numel()].view(k + 2, *src.shape)
             message, product, slopes = (
@@ -86,7 +93,9 @@ class NeighbourAttention(torch.autograd.Function):
                 buffers[1],
                 buffers[2:],
             )  # slopes: d_logit leaky_relu'(message): the gradient of each message over att
-            mean = torch.mm(torch.mul(g, out[rows].flatten(0, 1), out=product), collect)  # sum_j alpha_j d_alpha_j
+            mean = torch.mm(
+                torch.mul(g, out[rows].flatten(0, 1), out=product), collect
+            )  # sum_j alpha_j d_alpha_j
             for j in range(k):
                 torch.index_select(src, 0, index[j], out=message)
                 d_logit = torch.mm(torch.mul(message, g, out=product), collect).sub_(mean).mul_(alpha[j])

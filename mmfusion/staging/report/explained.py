@@ -55,7 +55,9 @@ def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, 
         held_out = rows.loc[(rows["repeat"] == repeat) & (rows["fold"] == fold), "patient_id"]
         model = load(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # given when the fold was predicted: `result.warnings()`
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # given when the fold was predicted: `result.warnings()`
             inputs = model.transformer_.transform(cohort.X[cohort.X.index.astype(str).isin(held_out)])
         yield model, inputs
 
@@ -184,7 +186,12 @@ def fold_external(
         given += [str(w.message) for w in caught]
         predictions.append(found)
         rows += [
-            {"fold": fold + 1, "metric": m, "cv": own[m][repeat, fold], "external": scores.loc["external", (m, "mean")]}
+            {
+                "fold": fold + 1,
+                "metric": m,
+                "cv": own[m][repeat, fold],
+                "external": scores.loc["external", (m, "mean")],
+            }
             for m in metrics
         ]
     columns = [f"p_{c}" for c in result.classes]

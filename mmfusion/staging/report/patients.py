@@ -58,10 +58,14 @@ def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], coh
     return table.reindex(columns=[*(c for c in table if c not in last), *last])
 
 
-def tally(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]) -> str:
+def tally(
+    results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]
+) -> str:
     """How many are staged, and how many rightly of those with a label; those `seen` in training are counted apart."""
     predictions = {p: r for p, r in results.items() if not isinstance(r, MMFusionError)}
-    right = [r.stage == str(cohort.y[p]) for p, r in predictions.items() if p in cohort.y.index and p not in seen]
+    right = [
+        r.stage == str(cohort.y[p]) for p, r in predictions.items() if p in cohort.y.index and p not in seen
+    ]
     parts = [f"{len(predictions)} of {len(results)} staged"]
     parts += [f"{sum(right)} of the {len(right)} with a label right"] if right else []
     parts += [f"{len(seen)} not counted, on whom the model was fitted"] if seen else []
@@ -88,5 +92,7 @@ def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
     found = scan_gradcam(model, inputs, stream=spec.name)
     alike = randomisation_check(model, inputs).iloc[0]
     figure = scan_slices(found.crops[0], overlay=found.maps[0], title=f"Grad-CAM of {found.classes[0]},")
-    figure.supxlabel(f"correlation with the map of the same networks, weights shuffled: {alike:.2f}", fontsize="small")
+    figure.supxlabel(
+        f"correlation with the map of the same networks, weights shuffled: {alike:.2f}", fontsize="small"
+    )
     return figure

@@ -137,7 +137,9 @@ def left_out(cohort: Cohort) -> str:
     unlabelled = cohort.stage[~table.index.isin(cohort.X.index)]
     groups = unlabelled.dropna().map(normalise_stage).value_counts()
     names = [group for group in STAGE_GROUPS if group in groups]
-    parts = [f"left out by the target: {', '.join(f'{name} {groups[name]}' for name in names)}"] if names else []
+    parts = (
+        [f"left out by the target: {', '.join(f'{name} {groups[name]}' for name in names)}"] if names else []
+    )
     empty = int((~presence(cohort.X).any(axis=1)).sum())
     counts = {"without a stage": int(unlabelled.isna().sum()), "with a stage, but nothing to read": empty}
     parts += [f"{what}: {n}" for what, n in counts.items() if n]
@@ -154,7 +156,9 @@ def without_rare_scans(cohort: Cohort) -> Cohort:
         n = int(table[modality, "volume"].notna().sum())
         if n < _ENOUGH_SCANS * len(table):
             table = table.drop(columns=[(modality, c) for c in RESERVED if c in table[modality]])
-            notes.append(f"{n} of {len(table)} patients have a {modality} scan here, too few to learn from: left out")
+            notes.append(
+                f"{n} of {len(table)} patients have a {modality} scan here, too few to learn from: left out"
+            )
     return replace(cohort, table=table, provenance={**cohort.provenance, "notes": notes})
 
 
@@ -203,7 +207,9 @@ def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]
 def presence_groups(cohort: Cohort) -> pd.Series:
     """Which modalities each labelled patient has, as text such as "ct+rna"."""
     has = presence(cohort.X)
-    return pd.Series(["+".join(has.columns[row]) for row in has.to_numpy()], index=has.index, name="modalities")
+    return pd.Series(
+        ["+".join(has.columns[row]) for row in has.to_numpy()], index=has.index, name="modalities"
+    )
 
 
 def paper_baseline(cohort: Cohort, *, random_state: int = 0) -> StageClassifier | None:

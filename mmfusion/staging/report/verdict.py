@@ -101,7 +101,9 @@ def _single(result: NestedResult, auc: pd.DataFrame) -> list[str]:
     row = result.paired(best).loc[result.main]
     says = "more than" if row["lo"] > 0 else "less than" if row["hi"] < 0 else "not shown to be more than"
     which = (
-        f"The best of the {len(singles)} models of one modality" if len(singles) > 1 else "The model of one modality"
+        f"The best of the {len(singles)} models of one modality"
+        if len(singles) > 1
+        else "The model of one modality"
     )
     return [f"{which}, {best}, has {_value(auc.loc[best])}: {result.main} is {says} that ({_signed(row)})."]
 
@@ -144,5 +146,7 @@ def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.D
         Columns to show.
     """
     order = scores.sort_values(("macro_auc", "mean"), ascending=False, kind="stable")
-    cells = {pretty(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()] for m in metrics}
+    cells = {
+        pretty(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()] for m in metrics
+    }
     return pd.DataFrame(cells, order.index)

@@ -48,7 +48,12 @@ def watched_histories(
     if "valid_loss" in found:
         return found
     watched = model.get_params(deep=False)
-    watched |= {"validation_fraction": fraction, "patience": model.max_epochs, "n_members": 1, "leak_probe": False}
+    watched |= {
+        "validation_fraction": fraction,
+        "patience": model.max_epochs,
+        "n_members": 1,
+        "leak_probe": False,
+    }
     rows = result.of([result.main])
     rows = rows[rows["repeat"] == 0]
     tasks = []

@@ -86,7 +86,9 @@ def test_page(study):
     text = page(discover(study))
     assert text.startswith("# What was found in my_data")
     assert "| ehr | 3 |" in text
-    assert "- `scans/X-9.nrrd`: ct volume · ct volume by its name; no known patient id in 'X-9', 'scans'" in text
+    assert (
+        "- `scans/X-9.nrrd`: ct volume · ct volume by its name; no known patient id in 'X-9', 'scans'" in text
+    )
     assert "- `notes.docx`: neither a table nor a scan" in text
 
 
@@ -104,7 +106,9 @@ def test_two_tables_of_the_same_patients(study):
     (study / "seeds.csv").write_text("patient_id,age,coordX,coordY,coordZ\nP-001,60,1,2,3\n")
     found = discover(study)
     assert row(found, "seeds.csv")["as"] == "ct seeds, ehr features"
-    assert any("clinical.csv, seeds.csv give ehr features of the same 1 patients" in text for text in found.to_do)
+    assert any(
+        "clinical.csv, seeds.csv give ehr features of the same 1 patients" in text for text in found.to_do
+    )
     assert found.patients["seeds"].sum() == 1
 
 
@@ -117,7 +121,10 @@ def test_page_gathers_what_is_alike(study):
 
 def test_ids_that_differ_in_spelling_are_left_to_a_person(study):
     (study / "expression.csv").write_text(RNA.replace("P-001", "p-1"))
-    assert "1 patient: clinical.csv writes P-001, expression.csv p-1: make the ids equal" in discover(study).to_do
+    assert (
+        "1 patient: clinical.csv writes P-001, expression.csv p-1: make the ids equal"
+        in discover(study).to_do
+    )
     (study / "expression.csv").write_text(RNA.replace("P-00", "P_"))
     lines = [text for text in discover(study).to_do if "make the ids equal" in text]
     assert lines == ["2 patients: clinical.csv writes P-001, expression.csv P_1: make the ids equal"]
@@ -148,14 +155,19 @@ def test_unit_only_without_doubt(study, text, unit):
     found = discover(study)
     assert found.manifest.set_index("path").loc["expression.csv", "unit"] == unit
     assert any("in which unit" in text for text in found.to_do) == (unit == "")
-    assert discover(study, rna_unit="log").manifest.set_index("path").loc["expression.csv", "unit"] == (unit or "log")
+    assert discover(study, rna_unit="log").manifest.set_index("path").loc["expression.csv", "unit"] == (
+        unit or "log"
+    )
 
 
 def test_z_scores_are_known(shared_data, tmp_path):
     source = shared_data / "nsclc_radiogenomics" / "rna_log10fpkm_zscore_top1000.csv"
     (tmp_path / "rna.csv").write_bytes(source.read_bytes())
     found = discover(tmp_path)
-    assert row(found, "rna.csv")["why"] == "1000 genes of 130 patients; unit zscore: genes have mean 0 and deviation 1"
+    assert (
+        row(found, "rna.csv")["why"]
+        == "1000 genes of 130 patients; unit zscore: genes have mean 0 and deviation 1"
+    )
     assert found.patients["rna"].sum() == 130
 
 
@@ -205,7 +217,9 @@ def test_unknown_columns_give_way_to_records_of_the_same_patients(study):
     found = discover(study)
     assert not row(found, "labs.csv")["used"]
     assert row(found, "stages.csv")["as"] == "labels"
-    reason = "the records are not taken, as clinical.csv gives some of the same patients: put the columns there"
+    reason = (
+        "the records are not taken, as clinical.csv gives some of the same patients: put the columns there"
+    )
     assert f"stages.csv: {reason}" in found.to_do
     assert f"labs.csv not used: records: taken as they are ldh; {reason}" in found.to_do
     assert load_cohort(found.write()).table["ehr"].columns.tolist() == ["age", "sex", "ecog"]
@@ -215,7 +229,10 @@ def test_the_account_lists_every_column(study):
     text = EHR.replace("Overall Stage", "Overall Stage,ldh,Outcome").replace("IA\n", "IA,1,2\n")
     (study / "clinical.csv").write_text(text.replace("IIB\n", "IIB,1,2\n").replace("IIIA,1", "IIIA,1"))
     why = row(discover(study), "clinical.csv")["why"]
-    assert why == "records: recognised Age, Sex; taken as they are ldh; left out Outcome; stage from Overall Stage"
+    assert (
+        why
+        == "records: recognised Age, Sex; taken as they are ldh; left out Outcome; stage from Overall Stage"
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,7 +247,9 @@ def test_usual_headers_of_the_stage(study, header):
     assert len(load_cohort(found.write())) == 3
 
 
-@pytest.mark.parametrize("header", ["T stage", "Stage at relapse", "Staging PET", "stage IV ever", "M category"])
+@pytest.mark.parametrize(
+    "header", ["T stage", "Stage at relapse", "Staging PET", "stage IV ever", "M category"]
+)
 def test_what_is_not_the_stage(study, header):
     (study / "clinical.csv").write_text(EHR.replace("Overall Stage", header))
     (text,) = [text for text in discover(study).to_do if "no stages found" in text]
@@ -295,7 +314,9 @@ def test_nothing_there(tmp_path):
 
 def test_deep_features_are_known_by_their_columns(tmp_path):
     (tmp_path / "clinic.csv").write_text("patient_id,stage\nP-001,IA\nP-002,IIB\n")
-    (tmp_path / "radio.csv").write_text("Case ID,Gender,pred_0,pred_1\nP-001,Male,0.5,1\nP-002,Female,0.1,2\n")
+    (tmp_path / "radio.csv").write_text(
+        "Case ID,Gender,pred_0,pred_1\nP-001,Male,0.5,1\nP-002,Female,0.1,2\n"
+    )
     found = discover(tmp_path)
     assert row(found, "radio.csv")["as"] == "ehr features, ct features"
     cohort = load_cohort(found.write())
@@ -305,7 +326,11 @@ def test_deep_features_are_known_by_their_columns(tmp_path):
 
 def parts(found):
     manifest = found.manifest
-    return {(r.path, f"{r.modality} {r.role}"): r.part for r in manifest.itertuples() if r.role in ("volume", "mask")}
+    return {
+        (r.path, f"{r.modality} {r.role}"): r.part
+        for r in manifest.itertuples()
+        if r.role in ("volume", "mask")
+    }
 
 
 def test_whatever_can_be_read_is_found(tmp_path):
@@ -364,7 +389,11 @@ def test_two_cts_are_a_question(tmp_path, capsys):
         "P-001, ct volume in P-001/scan: 2 CT series: add a row to the manifest, with the UID of one"
     )
     uids = list_series(folder).set_index("description")["uid"]
-    assert uids["LUNG 1.0"] in text and uids["ABDOMEN 5.0"] in text and "'LUNG 1.0'  3 slices, 2.5 x 0.8 x 0.7" in text
+    assert (
+        uids["LUNG 1.0"] in text
+        and uids["ABDOMEN 5.0"] in text
+        and "'LUNG 1.0'  3 slices, 2.5 x 0.8 x 0.7" in text
+    )
     assert f"\n- {text}" in page(found) and text in shown
     assert list(parts(found)) == [("P-001/scan", "pet volume")]
     assert "ct" not in found.patients and found.patients["pet"].sum() == 1
@@ -413,7 +442,9 @@ def test_folders_below_have_entries_of_their_own(study):
     folder, volume = scan(study / "scans" / "P-001")
     (folder / "rt").mkdir()
     rtstruct(
-        folder / "rt" / "r.dcm", {"GTV": [square(-20, -20, 0, 0, z) for z in (103, 106)]}, series=volume.series_uid
+        folder / "rt" / "r.dcm",
+        {"GTV": [square(-20, -20, 0, 0, z) for z in (103, 106)]},
+        series=volume.series_uid,
     )
     found = discover(study)
     assert row(found, "scans/P-001")["as"] == "ct volume"

@@ -109,7 +109,9 @@ def test_radiogenomics_annotations(cohorts, shared_data):
 
 
 def test_radiogenomics_raw_expression(shared_data):
-    cohort = load_cohort("radiogenomics", shared_data / PLACES["radiogenomics"], rna="fpkm140", target="stage2")
+    cohort = load_cohort(
+        "radiogenomics", shared_data / PLACES["radiogenomics"], rna="fpkm140", target="stage2"
+    )
     assert cohort.units == {"rna": "fpkm"}
     assert cohort.table["rna"].shape[1] == 140
     assert cohort.table["rna"].notna().any(axis=1).sum() == 130
@@ -144,7 +146,12 @@ def test_lung1(cohorts):
     assert len(cohort.complete()) == 415
     assert cohort.table["ehr"]["age"].isna().sum() == 22
     assert set(cohort.table["ehr"]) == {"age", "sex", "histology"}
-    assert set(cohort.table["ehr"]["histology"].dropna()) == {"adenocarcinoma", "squamous cell", "large cell", "nos"}
+    assert set(cohort.table["ehr"]["histology"].dropna()) == {
+        "adenocarcinoma",
+        "squamous cell",
+        "large cell",
+        "nos",
+    }
     assert cohort.table.loc["LUNG1-001", ("ct", "shape_Sphericity")] == pytest.approx(0.43666, abs=1e-5)
 
 
@@ -209,7 +216,9 @@ def test_two_versions_of_a_file(shared_data, tmp_path):
     source = next((shared_data / "lung1").glob("NSCLC-Radiomics*.csv"))
     text = source.read_text()
     for version in "12":
-        (tmp_path / f"NSCLC-Radiomics-Lung1.clinical-version{version}.csv").write_text(text + "\n" * int(version))
+        (tmp_path / f"NSCLC-Radiomics-Lung1.clinical-version{version}.csv").write_text(
+            text + "\n" * int(version)
+        )
     with pytest.raises(DataError, match="several files"):
         load_cohort("lung1", tmp_path)
 

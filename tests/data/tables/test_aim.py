@@ -8,7 +8,9 @@ from mmfusion.errors import DataError
 def test_every_published_annotation(shared_data):
     """190 files in two dialects against the tidied table, cell by cell."""
     folder = shared_data / "nsclc_radiogenomics"
-    tidy = pd.read_csv(folder / "aim_semantic_features.csv", index_col="Case ID", dtype="str").drop(columns="file")
+    tidy = pd.read_csv(folder / "aim_semantic_features.csv", index_col="Case ID", dtype="str").drop(
+        columns="file"
+    )
     read = read_aim_folder(folder / "aim")
     pd.testing.assert_frame_equal(read.loc[tidy.index, tidy.columns], tidy, check_names=False)
     assert read.shape == (190, 28)
@@ -30,7 +32,9 @@ def test_what_is_no_annotation(tmp_path, text):
 
 
 def test_one_annotation_a_patient(tmp_path):
-    text = '<ImageAnnotationCollection xmlns="x"><person><id value="p1"/></person></ImageAnnotationCollection>'
+    text = (
+        '<ImageAnnotationCollection xmlns="x"><person><id value="p1"/></person></ImageAnnotationCollection>'
+    )
     for name in "ab":
         (tmp_path / f"{name}.xml").write_text(text)
     with pytest.raises(DataError, match="two annotations") as raised:

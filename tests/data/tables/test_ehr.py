@@ -127,7 +127,9 @@ def test_units_in_the_text_get_a_hint():
 
 
 def test_own_columns_are_numbers_or_text():
-    got = canonical_ehr(table(ldh=["200", "", "310.5"], ecog=["", "", ""], residence=["urban", "rural", ""])).features
+    got = canonical_ehr(
+        table(ldh=["200", "", "310.5"], ecog=["", "", ""], residence=["urban", "rural", ""])
+    ).features
     assert got.dtypes.astype(str).tolist() == ["float64", "float64", "str"]
     with pytest.raises(DataError) as raised:
         canonical_ehr(table(ldh=["200", "210 U/l", "310.5"]))
@@ -147,7 +149,9 @@ def test_own_columns_are_numbers_or_text():
 )
 def test_two_columns_for_one_name(first, second):
     with pytest.raises(DataError, match="two columns mean the same") as raised:
-        canonical_ehr(table(**{k: [v] for k, v in (first | second).items()}), allow_leaky=True, file="ehr.csv")
+        canonical_ehr(
+            table(**{k: [v] for k, v in (first | second).items()}), allow_leaky=True, file="ehr.csv"
+        )
     column = next(iter(second))
     assert (raised.value.column, raised.value.file) == (column, "ehr.csv")
     assert raised.value.got == f"{next(iter(first))} and {column}"

@@ -19,7 +19,9 @@ def write(tmp_path, text, name="t.csv"):
 WIDE = "patient_id,TP53,EGFR,KRAS\np1,1,2.5,3\np2,4,5,\n"
 LONG = "gene,p1,p2\nTP53,1,4\nEGFR,2.5,5\nKRAS,3,\n"
 EXPECTED = pd.DataFrame(
-    [[1.0, 2.5, 3], [4.0, 5, np.nan]], index=pd.Index(["p1", "p2"], name="patient_id"), columns=["TP53", "EGFR", "KRAS"]
+    [[1.0, 2.5, 3], [4.0, 5, np.nan]],
+    index=pd.Index(["p1", "p2"], name="patient_id"),
+    columns=["TP53", "EGFR", "KRAS"],
 )
 
 
@@ -174,7 +176,9 @@ def test_decimal_commas_of_expression(tmp_path):
     assert (raised.value.patient, raised.value.column) == ("p1", "KRAS")
 
 
-@pytest.mark.parametrize("head", ["gene_id,gene_name", "id,gene_name", ",gene_id,symbol,strand", "symbol,biotype"])
+@pytest.mark.parametrize(
+    "head", ["gene_id,gene_name", "id,gene_name", ",gene_id,symbol,strand", "symbol,biotype"]
+)
 def test_the_symbol_among_columns_about_genes(tmp_path, head):
     about = {"gene_id": "ENSG0000000000{}", "id": "{}", "": "{}", "strand": "+", "biotype": "rna"}
     genes = zip(("TP53", "EGFR", "KRAS"), LONG.splitlines()[1:])
@@ -194,7 +198,9 @@ def test_frames_are_left_as_they_are():
 
 
 def test_numbers_survive_to_the_bit(tmp_path):
-    values = np.random.default_rng(0).normal(size=(3, 500)) * 10.0 ** np.random.default_rng(1).integers(-9, 9, (3, 500))
+    values = np.random.default_rng(0).normal(size=(3, 500)) * 10.0 ** np.random.default_rng(1).integers(
+        -9, 9, (3, 500)
+    )
     frame = pd.DataFrame(values, index=["p1", "p2", "p3"], columns=[f"G{i}" for i in range(500)]).rename_axis(
         "patient_id"
     )

@@ -144,7 +144,10 @@ def test_a_target_never_reorders(group, target):
         ("stage4_ajcc7", ["I", "I", "II", "III", "III", "III", "IV", None, "III", None]),
         ("stage3_ajcc7", ["I", "I", "II", "III", "III", "III", None, None, "III", None]),
         ("stage2", ["I", "I", "II-IV", "II-IV", "II-IV", "II-IV", "II-IV", None, "II-IV", None]),
-        ("late_vs_early", ["I-II", "I-II", "I-II", "III-IV", "III-IV", "III-IV", "III-IV", None, "III-IV", None]),
+        (
+            "late_vs_early",
+            ["I-II", "I-II", "I-II", "III-IV", "III-IV", "III-IV", "III-IV", None, "III-IV", None],
+        ),
     ],
 )
 def test_targets(target, expected):

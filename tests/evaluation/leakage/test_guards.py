@@ -35,7 +35,10 @@ def test_allowed_and_genes_by_the_same_letters():
 
 
 def test_real_columns(shared_data):
-    for cohort in (lung1(shared_data / "lung1"), radiogenomics(shared_data / "nsclc_radiogenomics", aim="all")):
+    for cohort in (
+        lung1(shared_data / "lung1"),
+        radiogenomics(shared_data / "nsclc_radiogenomics", aim="all"),
+    ):
         check_forbidden(cohort.X.columns, cohort.target)
     with pytest.raises(LeakageError, match="t_stage, n_stage, m_stage"):
         check_forbidden(lung1(shared_data / "lung1", allow_leaky=True).X.columns, "stage4_lung1")

@@ -102,7 +102,9 @@ def test_same_whatever_the_order_of_patients_and_unlabelled_left_out():
     first = probe_leaks(X, y)
     pd.testing.assert_frame_equal(first, probe_leaks(X.iloc[order], y.iloc[order]))
     more = pd.concat([X, X.iloc[:5].assign(leak="?")], ignore_index=True)
-    pd.testing.assert_frame_equal(first, probe_leaks(more, pd.concat([y, pd.Series([None] * 5)], ignore_index=True)))
+    pd.testing.assert_frame_equal(
+        first, probe_leaks(more, pd.concat([y, pd.Series([None] * 5)], ignore_index=True))
+    )
 
 
 def test_lengths_differ():

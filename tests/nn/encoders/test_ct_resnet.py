@@ -11,7 +11,8 @@ def crop(side: int) -> StreamSpec:
 
 
 @pytest.mark.parametrize(
-    ("widths", "count"), [((8, 16, 32, 64), 235_768), ((16, 32, 64, 128), 919_152), ((32, 64, 128, 256), 3_629_152)]
+    ("widths", "count"),
+    [((8, 16, 32, 64), 235_768), ((16, 32, 64, 128), 919_152), ((32, 64, 128, 256), 3_629_152)],
 )
 def test_published_parameter_counts(widths, count):
     """0.24, 0.92 and 3.63 million with a 7-voxel first kernel and 128 channels out; ours adds 8 positions."""
@@ -23,7 +24,11 @@ def test_published_parameter_counts(widths, count):
 @pytest.mark.parametrize("side", [16, 24, 33])
 def test_any_side(side):
     net = build(lambda: CTResNet(crop(side), 8, 0.0)).eval()
-    assert net(torch.rand(1, 1, side, side, side, generator=torch.Generator().manual_seed(0))).shape == (1, 8, 8)
+    assert net(torch.rand(1, 1, side, side, side, generator=torch.Generator().manual_seed(0))).shape == (
+        1,
+        8,
+        8,
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,4 +51,8 @@ def test_a_token_is_an_octant():
     tokens = net(x)
     (gradient,) = torch.autograd.grad(tokens[0, 1].sum(), maps[0])  # z low, y low, x high
     assert gradient[0, :, :2, :2, 2:].any()
-    assert not gradient[0, :, 2:].any() and not gradient[0, :, :, 2:].any() and not gradient[0, :, :, :, :2].any()
+    assert (
+        not gradient[0, :, 2:].any()
+        and not gradient[0, :, :, 2:].any()
+        and not gradient[0, :, :, :, :2].any()
+    )

@@ -55,7 +55,9 @@ def test_late_is_the_average_of_one_stream_models():
     net, x = make(Late), tokens()
     head = build(lambda: SoftmaxHead(net.out_features, 4))
     logits = head(net(x, PRESENT))
-    single = [head(net(x, torch.eye(3, dtype=torch.bool)[[i] * 3])) for i in range(3)]  # each stream's model, by itself
+    single = [
+        head(net(x, torch.eye(3, dtype=torch.bool)[[i] * 3])) for i in range(3)
+    ]  # each stream's model, by itself
     for row, has in enumerate(PRESENT):
         expected = torch.stack([single[i][row] for i in range(3) if has[i]]).mean(0)
         torch.testing.assert_close(logits[row], expected)
@@ -94,7 +96,11 @@ def test_daft_leaves_a_lonely_scan_as_it_is():
 
 def test_daft_scales_and_shifts_before_or_after_pooling_alike():
     """Why it may act on tokens: mean(scale * map + shift) = scale * mean(map) + shift."""
-    x, scale, shift = torch.randn(3, 8, D, generator=torch.Generator().manual_seed(0)), torch.rand(D), torch.rand(D)
+    x, scale, shift = (
+        torch.randn(3, 8, D, generator=torch.Generator().manual_seed(0)),
+        torch.rand(D),
+        torch.rand(D),
+    )
     torch.testing.assert_close((x * scale + shift).mean(1), x.mean(1) * scale + shift)
 
 

@@ -44,19 +44,25 @@ def test_equals_pyg_forward_and_backward(monkeypatch, genes, k, b, chunk, weight
         results.append(dict(zip(["out", "x", *names], [out, *gradients], strict=True)))
     assert results[0].keys() == results[1].keys()
     for key, value in results[0].items():
-        torch.testing.assert_close(results[1][key], value, rtol=0, atol=1e-10, msg=lambda m, key=key: f"{key}: {m}")
+        torch.testing.assert_close(
+            results[1][key], value, rtol=0, atol=1e-10, msg=lambda m, key=key: f"{key}: {m}"
+        )
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "edge weights"])
 def test_gradients_are_those_of_finite_differences(weighted):
     _, ours, _, _ = layers(6, 3, weighted=weighted)
-    x = torch.randn(2, 6, F_IN, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    x = torch.randn(
+        2, 6, F_IN, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True
+    )
     assert torch.autograd.gradcheck(ours, x, fast_mode=False)
 
 
 def test_second_derivatives_are_refused_not_wrong():
     _, ours, _, _ = layers(6, 3, weighted=False)
-    x = torch.randn(2, 6, F_IN, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    x = torch.randn(
+        2, 6, F_IN, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_()
     with pytest.raises(NotImplementedError, match="second derivatives"):
         torch.autograd.grad(ours(x).sum(), x, create_graph=True)
 

@@ -29,7 +29,9 @@ def test_nor_is_another_row_of_theirs():
 
 def test_a_failure_is_a_row():
     cohort = tiny_cohort()
-    good = StagePrediction("P000", "II", {"I": 0.25, "II": 0.75}, used=("rna",), missing=("ct",), warnings=("odd",))
+    good = StagePrediction(
+        "P000", "II", {"I": 0.25, "II": 0.75}, used=("rna",), missing=("ct",), warnings=("odd",)
+    )
     table = prediction_table({"P000": good, "P001": DataError("no such scan", patient="P001")}, cohort)
     assert list(table.columns[-2:]) == ["warnings", "error"]
     assert table.loc[0, "p_II"] == 0.75 and table.loc[0, "recorded"] == str(cohort.y["P000"])

@@ -54,7 +54,10 @@ def test_who_is_left_out_is_said(monkeypatch):
     cohort = replace(cohort, stage=stage, table=table)
     monkeypatch.setattr(study, "load_cohort", lambda *_, **__: cohort)
     _, everybody, left_out = study.load_study("tiny")
-    assert left_out == "Left out by the target: 0 1, IV 2; without a stage: 1; with a stage, but nothing to read: 1."
+    assert (
+        left_out
+        == "Left out by the target: 0 1, IV 2; without a stage: 1; with a stage, but nothing to read: 1."
+    )
     assert len(everybody) == len(cohort.table) - 5
 
 
@@ -113,6 +116,8 @@ def test_scans_that_few_have_are_left_out_and_noted():
     table["ct", "volume"] = pd.Series({"P000": "a.nii.gz"}, dtype="str").reindex(table.index)
     few = study.without_rare_scans(replace(cohort, table=table))
     assert "volume" not in few.table["ct"] and "sphericity" in few.table["ct"]
-    assert few.provenance["notes"] == ["1 of 60 patients have a ct scan here, too few to learn from: left out"]
+    assert few.provenance["notes"] == [
+        "1 of 60 patients have a ct scan here, too few to learn from: left out"
+    ]
     table["ct", "volume"] = "a.nii.gz"
     assert "volume" in study.without_rare_scans(replace(cohort, table=table)).table["ct"]

@@ -20,20 +20,37 @@ def a_result(strength: dict[str, float], n: int = 240) -> NestedResult:
     for name, s in strength.items():
         logits = rng.normal(size=(n, 3)) + s * np.eye(3)[codes]
         p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        rows = {"model": name, "repeat": 0, "fold": fold, "patient_id": cohort.X.index, "y_true": cohort.y.astype(str)}
+        rows = {
+            "model": name,
+            "repeat": 0,
+            "fold": fold,
+            "patient_id": cohort.X.index,
+            "y_true": cohort.y.astype(str),
+        }
         parts.append(pd.DataFrame(rows | {f"p_{c}": p[:, k] for k, c in enumerate(CLASSES)}))
         inputs = ["ehr"] if name == "clinical ridge" else ["ct", "rna", "ehr"]
         of_model = {"model": name, "repeat": 0, "inputs": inputs, "train_fraction": 1.0, "warnings": []}
         folds += [{**of_model, "fold": f} for f in range(4)]
     predictions = pd.concat(parts, ignore_index=True)
     return NestedResult(
-        "tiny", "stage3_ajcc7", CLASSES, predictions, folds, next(iter(strength)), presence(cohort.X), {"repeats": 1}
+        "tiny",
+        "stage3_ajcc7",
+        CLASSES,
+        predictions,
+        folds,
+        next(iter(strength)),
+        presence(cohort.X),
+        {"repeats": 1},
     )
 
 
 @pytest.mark.parametrize(
     ("fusion", "ridge", "says"),
-    [(2.5, 0.5, "beats the ridge"), (0.2, 2.0, "is worse than the ridge"), (1.0, 1.0, "does not beat the ridge")],
+    [
+        (2.5, 0.5, "beats the ridge"),
+        (0.2, 2.0, "is worse than the ridge"),
+        (1.0, 1.0, "does not beat the ridge"),
+    ],
 )
 def test_says_plainly_who_wins(fusion, ridge, says):
     result = a_result({"gmu": fusion, "ridge": ridge, "clinical ridge": 0.1, "forest": 0.5})
@@ -41,7 +58,11 @@ def test_says_plainly_who_wins(fusion, ridge, says):
     assert first.startswith(f"**gmu {says}.**") and "n = 240" in first
     assert says in v.headline(result)
     text = " ".join(rest)
-    assert f"{result.detectable_difference('ridge'):.3f}" in text and "clinical ridge" in text and "0.950" in text
+    assert (
+        f"{result.detectable_difference('ridge'):.3f}" in text
+        and "clinical ridge" in text
+        and "0.950" in text
+    )
 
 
 def test_chance_is_called_chance():

@@ -28,7 +28,9 @@ def test_patients_whom_folds_name_apart_are_named_once_together(monkeypatch):
     for fold, patients in zip(result.folds, (["A", "B"], ["B", "C"], ["A", "B"], ["D"]), strict=False):
         with collected() as fold["warnings"]:
             ScanTransformer().fit_transform(pd.DataFrame({"volume": "x.nii"}, index=patients))
-    assert warnings_given(result) == ["No seed in the scan of 4 patients, read at the lung field's centre (A, B, C, D)"]
+    assert warnings_given(result) == [
+        "No seed in the scan of 4 patients, read at the lung field's centre (A, B, C, D)"
+    ]
 
 
 def test_long_lists_are_cut_and_braces_are_text():
@@ -39,7 +41,9 @@ def test_long_lists_are_cut_and_braces_are_text():
 
 def test_what_folds_met_apart_is_listed_once_together():
     text = "NewCategoryWarning: smoking: not seen in fit, read as unknown: {} (known: {})"
-    given = Counter({text.format("never", "current, former"): 2, text.format("current, ex", "former, never"): 1})
+    given = Counter(
+        {text.format("never", "current, former"): 2, text.format("current, ex", "former, never"): 1}
+    )
     assert summarised(given + Counter({"ScanWarning: odd": 9})) == [
         "9 times: ScanWarning: odd",
         "3 times: NewCategoryWarning: smoking: not seen in fit, read as unknown: current, ex, never",
