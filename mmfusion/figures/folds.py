@@ -107,7 +107,8 @@ def learning_curves(histories: pd.DataFrame) -> Figure:
     Parameters
     ----------
     histories : DataFrame
-        Columns repeat, fold, member, epoch, train_loss, valid_loss (`staging.report.watched.watched_histories`). The first
+        Columns repeat, fold, member, epoch, train_loss, valid_loss
+        (`staging.report.watched.watched_histories`). The first
         repeat is shown, and the first network of an ensemble.
 
     Raises

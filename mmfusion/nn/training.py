@@ -78,9 +78,7 @@ def _as_is(batch: object) -> object:
 class FiniteLoss(Callback):
     """Stop with a clear error when the loss is not a number, instead of training on."""
 
-    def on_batch_end(
-        self, net: NeuralNet, batch: object = None, training: bool = False, loss=None, **kwargs
-    ) -> None:  # noqa: FBT001, FBT002
+    def on_batch_end(self, net: NeuralNet, training: bool = False, loss=None, **kwargs) -> None:  # noqa: FBT001, FBT002
         """Check the batch's loss."""
         if training and loss is not None and not torch.isfinite(loss).all():
             raise DataError(

@@ -16,7 +16,8 @@ def check_forbidden(columns: Iterable[object], target: str | None = None) -> Non
 
     T, N, M, overall stage, pleural and lymphovascular invasion, grade, adjuvant treatment, chemotherapy, radiation,
     recurrence, survival, dates, days to surgery: by header, official or canonical, in any case (the rule that the
-    readers use, `mmfusion.data.targets.forbidden`). Every named target is a stage, so that one rule serves them all; the
+    readers use, `mmfusion.data.targets.forbidden`).
+    Every named target is a stage, so that one rule serves them all; the
     target's own name is refused too. Genes are not looked at: symbols such as OS9 or T mean something else.
 
     Parameters

@@ -214,7 +214,8 @@ def _looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
     if not n:
         return []
     times = "once" if n == 1 else f"{n} times, first"
+    day = f"{datetime.fromisoformat(days[0]):%Y-%m-%d %H:%M}"
     return [
-        f"These models were judged on these patients before, {times} on {datetime.fromisoformat(days[0]):%Y-%m-%d %H:%M} UTC: "
+        f"These models were judged on these patients before, {times} on {day} UTC: "
         "if anything was chosen in the light of that, this is no external validation any more"
     ]
