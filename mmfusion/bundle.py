@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ import numpy as np
 
 from mmfusion.errors import BundleError
 from mmfusion.storage.atomic import atomic_folder
+from mmfusion.storage.hashing import hash_file
 
 FORMAT = 1
 # the only classes that a bundle may name
@@ -191,7 +191,7 @@ def _read_json(path: Path) -> dict[str, object]:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hash_file(path)
     except OSError as error:
         raise BundleError("cannot be read", file=path, got=error.strerror or error) from error
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +15,7 @@ from urllib.request import Request, urlopen
 
 from mmfusion.errors import WeightsUnavailable
 from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.hashing import hash_file, hash_file_once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,18 +153,6 @@ def list_weights() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
 
 
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; a process works it out once, until the file changes."""
-    state = Path(path).stat()
-    return _sha256(str(path), state.st_ino, state.st_size, state.st_ctime_ns)
-
-
-@lru_cache
-def _sha256(path: str, *_state: int) -> str:
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _home() -> Path:
     return Path(os.environ.get("MMFUSION_WEIGHTS") or cache_folder() / "weights")
 
@@ -215,7 +202,7 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
                     bar.update(len(block))
             if size and (got := draft.stat().st_size) != size:
                 raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
-            if not sha256(draft).startswith(known.sha256 or ""):
+            if not hash_file(draft).startswith(known.sha256 or ""):
                 raise _unavailable(known, "the download is not the published file: its hash differs")
     except (OSError, HTTPException) as error:
         raise _unavailable(known, error) from error
@@ -230,7 +217,7 @@ def _verify(known: WeightFile, path: Path) -> None:
     """Raise if the file is not the published one, or, where no hash is published, not the one first seen here."""
     record = path.with_name(f"{path.name}.sha256")
     ours = path.parent in (_home(), cache_folder() / "weights")
-    got = sha256(path)
+    got = hash_file_once(path)
     if known.sha256:
         expected, hint = known.sha256, "delete it, and it is downloaded again"
     elif record.is_file():

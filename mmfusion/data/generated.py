@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from mmfusion.data.export import write_cohort
 from mmfusion.data.manifest import check_hashes, read_manifest
 from mmfusion.errors import ManifestError
 from mmfusion.storage.atomic import atomic_folder
+from mmfusion.storage.hashing import hash_json
 
 
 def generate(entry: str, parameters: dict, folder: Path, target: str | None = None) -> Cohort:
@@ -39,8 +39,7 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
         If there is no such generator, or it refuses a parameter.
     """
     make, version = _generator(entry)
-    recipe = json.dumps([__version__, version, entry, parameters], sort_keys=True)
-    home = folder / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    home = folder / hash_json([__version__, version, entry, parameters])[:12]
     if not home.exists():
         _write_generated(make, parameters, home)
     facts = json.loads((home / "provenance.json").read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from mmfusion.data.targets.stage import TARGETS, describe_targets
 from mmfusion.errors import DataError
 from mmfusion.storage.atomic import atomic_file
+from mmfusion.storage.hashing import hash_json
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -164,7 +164,7 @@ class Splits:
     @property
     def hash(self) -> str:
         """SHA-256 of who is held out with whom."""
-        return hashlib.sha256(json.dumps([sorted(fold) for fold in self.test]).encode()).hexdigest()
+        return hash_json([sorted(fold) for fold in self.test])
 
     def split(self, ids: Sequence[str] | pd.Index) -> Iterator[Fold]:
         """Positions in `ids` of (train, test), fold by fold.

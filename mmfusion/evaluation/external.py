@@ -12,7 +12,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.store import write_json
 from mmfusion.metrics import score_table
-from mmfusion.preprocessing.base import id_hashes
+from mmfusion.storage.hashing import hash_each_id
 
 
 def external_validation(
@@ -78,7 +78,7 @@ def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list
     """Those of a cohort's patients who, or whom their row is derived from, were among the training patients."""
     people = cohort.groups["patient"].loc[list(patients)].astype(str)
     trained_on = set(model.patients_)
-    pairs = zip(id_hashes(people.index), id_hashes(people))
+    pairs = zip(hash_each_id(people.index), hash_each_id(people))
     return [p for p, pair in zip(people.index, pairs) if not trained_on.isdisjoint(pair)]
 
 

@@ -15,11 +15,11 @@ import joblib
 import pandas as pd
 
 from mmfusion.data.cohort import IMAGING, Cohort
-from mmfusion.data.manifest import hash_path
 from mmfusion.data.splits import Splits
 from mmfusion.evaluation.folds import Candidate
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.fingerprint import fingerprint
+from mmfusion.storage.hashing import hash_path
 from mmfusion.storage.source import code_hash
 
 log = logging.getLogger(__name__)

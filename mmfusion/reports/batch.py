@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.manifest import hash_path
 from mmfusion.errors import MMFusionError, ReportError
 from mmfusion.reports.inputs import input_hashes
 from mmfusion.reports.notebooks import (
@@ -24,6 +23,7 @@ from mmfusion.reports.provenance import versions
 from mmfusion.reports.record import FAILED, is_report, read_run
 from mmfusion.reports.runner import run_report
 from mmfusion.storage.atomic import saved
+from mmfusion.storage.hashing import hash_path
 from mmfusion.storage.source import code_hash
 
 log = logging.getLogger(__name__)

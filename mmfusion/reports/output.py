@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -13,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mmfusion.reports.record import METRICS
+from mmfusion.storage.hashing import hash_text
 
 _PLAIN = re.compile(r"\w[\w.+@=-]{0,59}")
 
@@ -24,7 +24,7 @@ def file_name(name: str) -> str:
     """
     if _PLAIN.fullmatch(name):
         return name
-    return f"{re.sub(r'[^A-Za-z0-9.+@=-]+', '_', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{re.sub(r'[^A-Za-z0-9.+@=-]+', '_', name)[:60]}-{hash_text(name)[:8]}"
 
 
 def save_figure(figure: Figure, out_dir: str | Path, name: str) -> Figure:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mmfusion.data.manifest import hash_path
 from mmfusion.errors import ReportError
 from mmfusion.reports.execute import execute
 from mmfusion.reports.html import notebook_html, title_of
@@ -47,6 +46,7 @@ from mmfusion.reports.record import (
     read_json,
 )
 from mmfusion.storage.atomic import draft_folder
+from mmfusion.storage.hashing import hash_path
 from mmfusion.storage.source import code_hash
 
 

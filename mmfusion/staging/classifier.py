@@ -21,13 +21,13 @@ from mmfusion.nn.losses import make_loss
 from mmfusion.nn.net import FusionNet
 from mmfusion.nn.training import StreamDataset, reproducible, train
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
-from mmfusion.preprocessing.base import id_hashes
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.labels import encode_labels
 from mmfusion.staging.persistence import BundleMixin
 from mmfusion.staging.predict import PredictMixin
 from mmfusion.staging.presets import PRESETS
+from mmfusion.storage.hashing import hash_each_id
 from mmfusion.streams import StreamInputs
 
 
@@ -234,7 +234,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             members.append(module)
             self.history_.append(history)
         self.module_ = Ensemble(members)
-        self.patients_ = sorted(id_hashes(X.index))
+        self.patients_ = sorted(hash_each_id(X.index))
         self.target_ = str(getattr(y, "name", None) or "")
         self.n_features_in_ = X.shape[1]
         self.feature_names_in_ = X.columns

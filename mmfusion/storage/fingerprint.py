@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from xxhash import xxh3_128, xxh3_128_hexdigest
+from xxhash import xxh3_128
 
 from mmfusion.errors import ScanError
 from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.hashing import checksum
 
 _log = logging.getLogger(__name__)
 _CHUNK, _HEAD = 1 << 20, 1 << 16
@@ -48,9 +49,9 @@ def fingerprint(path: str | Path) -> str:
 
 def _fingerprint(path: Path) -> str:
     files = list(_files(path))
-    note = cache_folder() / "fingerprints" / f"{xxh3_128_hexdigest(os.fsencode(path))}.json"
+    note = cache_folder() / "fingerprints" / f"{checksum(os.fsencode(path)).hex()}.json"
     states = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, _, s in files]
-    state = xxh3_128_hexdigest(json.dumps(states).encode())
+    state = checksum(json.dumps(states).encode()).hex()
     known = _remembered(note, state)
     if known is None:
         now = time.time_ns()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from copy import deepcopy
@@ -15,6 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from mmfusion.errors import ScanError
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.volume import Volume
+from mmfusion.storage.hashing import hash_bytes
 
 _INTERCEPT = -1024
 _HIGHEST = 2**16 - 1 + _INTERCEPT  # HU that 16 bits hold
@@ -70,7 +70,7 @@ def write_dicom_zip(volume: Volume, path: str | Path, patient_id: str, *, descri
 
 def _header(volume: Volume, stored: np.ndarray, patient_id: str, description: str) -> Dataset:
     """What all slices share."""
-    content = hashlib.sha256(stored.tobytes() + volume.affine.tobytes()).hexdigest()
+    content = hash_bytes(stored.tobytes() + volume.affine.tobytes())
     series, frame = (generate_uid(entropy_srcs=[patient_id, content, level]) for level in ("series", "frame"))
     z_mm, y_mm, x_mm = volume.spacing
     across, down = (volume.affine[:3, k] / mm for k, mm in enumerate((x_mm, y_mm)))

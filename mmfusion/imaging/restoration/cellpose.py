@@ -9,7 +9,6 @@ distribution. It can still invent or remove texture: look at the difference befo
 from __future__ import annotations
 
 import pickle
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,8 @@ from mmfusion.imaging.hu import CT_WINDOW
 from mmfusion.imaging.quantiles import match_histogram, quantiles
 from mmfusion.imaging.restoration.base import Restorer
 from mmfusion.registry import RESTORERS
-from mmfusion.weights import KNOWN, find, sha256
+from mmfusion.storage.hashing import hash_file_once
+from mmfusion.weights import KNOWN, find
 
 MODES = tuple(name for name, known in KNOWN.items() if known.url.startswith("https://www.cellpose.org/"))
 _LOGGERS = tuple(f"cellpose.{name}" for name in ("core", "denoise", "models", "transforms", "utils"))
@@ -93,7 +93,7 @@ class CellposeRestorer(Restorer):
         out = {
             **super().key(),
             "window": list(self.window),
-            "weights": _hash(str(path), path.stat().st_mtime_ns),
+            "weights": hash_file_once(path),
         }
         del out["device"]
         return out
@@ -164,8 +164,3 @@ def _model(path: Path, mode: str, device: str) -> object:
     model.net.load_state_dict(state, strict=False)
     model.pretrained_model = str(path)
     return model
-
-
-@lru_cache(maxsize=64)
-def _hash(path: str, changed: int) -> str:
-    return sha256(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +15,13 @@ from sklearn.base import clone
 
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.manifest import hash_path
 from mmfusion.evaluation import NestedResult, external_validation
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
 from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
 from mmfusion.metrics import fold_scores, score_table
 from mmfusion.storage.atomic import cache_folder
+from mmfusion.storage.hashing import hash_path, hash_text
 from mmfusion.streams import StreamInputs
 
 
@@ -204,7 +203,7 @@ def fold_external(
 
 def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
     who = "\n".join(f"{patient}\t{stage}" for patient, stage in sorted(cohort.y.astype("str").items()))
-    key = hashlib.sha256(f"{hash_path(bundle / 'weights.safetensors')}\n{who}".encode()).hexdigest()
+    key = hash_text(f"{hash_path(bundle / 'weights.safetensors')}\n{who}")
     return cache_folder() / "external" / f"{key}.json"
 
 
