@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from mmfusion.errors import ReportError
 from mmfusion.reports.record import FAILED_PAGE, RUN, failed_folder, is_report, read_json
 from mmfusion.storage.atomic import draft_folder, take_place
+from mmfusion.storage.locks import locked
 
-_log = logging.getLogger(__name__)
 WRITTEN = "save_"  # so begin the names of parameters that say where a notebook is to write
 
 
@@ -70,21 +67,10 @@ def alone(out: Path) -> Iterator[None]:
         If the folder above cannot be written.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out.with_name(f".{out.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        hint = "wait until it has ended, or choose another folder with -o"
-        raise ReportError("another run is making this report now", file=out, hint=hint) from error
-    except (OSError, NotImplementedError) as error:
-        _log.info("not locked: %s: %s", out, error)
-    try:
+    hint = "wait until it has ended, or choose another folder with -o"
+    busy = ReportError("another run is making this report now", file=out, hint=hint)
+    with locked(out.with_name(f".{out.name}.lock"), wait_s=0, busy=busy):
         yield
-    finally:
-        if lock.is_locked:
-            with suppress(OSError):  # Windows removes no open file
-                Path(lock.lock_file).unlink()
-            lock.release()
 
 
 def replace_report(new: Path, out: Path) -> None:

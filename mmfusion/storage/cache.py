@@ -8,31 +8,28 @@ of the file, so that a damaged one is found, and made again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import mmap
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from filelock import FileLock
-from xxhash import xxh3_128, xxh3_128_digest
 
 from mmfusion.storage.atomic import atomic_file, cache_folder
 from mmfusion.storage.fingerprint import fingerprint, settled
+from mmfusion.storage.hashing import CHECKSUM_SIZE, checksum, hash_json
+from mmfusion.storage.locks import locked
 
 __all__ = ["cache_folder", "cached", "fingerprint", "lookup", "prune"]
 
 _log = logging.getLogger(__name__)
 _HEADER = 4096  # bytes before the array, which then begins on a page of memory
-_DIGEST = 16  # bytes after it: XXH3-128 of all before
 _MAX_MAPS = 256  # each holds a file open, of which a process may have some 1000
 _PATIENCE_S = 3600  # for another process that makes the same entry; then it is made twice
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
@@ -65,7 +62,7 @@ def cached(kind: str, key: Mapping[str, object], make: Callable[[], np.ndarray])
     array = _load(path)
     if array is not None:
         return array
-    with _alone(path):
+    with locked(f"{path}.lock", wait_s=_PATIENCE_S):
         array = _load(path)
         if array is None:
             array = np.asarray(make(), order="C").view()
@@ -104,7 +101,7 @@ def prune(max_bytes: int) -> int:
 
 
 def _path(kind: str, key: Mapping[str, object]) -> str:
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    digest = hash_json(key)
     return f"{cache_folder()}/{kind}/{digest[:2]}/{digest}.npy"
 
 
@@ -116,7 +113,7 @@ def _load(path: str) -> np.ndarray | None:
         return None
     try:
         state = os.fstat(file)
-        if state.st_size < _HEADER + _DIGEST:
+        if state.st_size < _HEADER + CHECKSUM_SIZE:
             return _damaged(path)
         memory = mmap.mmap(file, state.st_size, access=mmap.ACCESS_READ)
     finally:
@@ -139,7 +136,7 @@ def _whole(path: str, memory: mmap.mmap, state: os.stat_result) -> bool:
     if _seen.get(path) == mark:
         return True
     view = memoryview(memory)
-    if xxh3_128_digest(view[:-_DIGEST]) != view[-_DIGEST:]:
+    if checksum(view[:-CHECKSUM_SIZE]) != view[-CHECKSUM_SIZE:]:
         return False
     if settled(state, time.time_ns()):
         _seen[path] = mark
@@ -166,11 +163,9 @@ def _store(path: Path, array: np.ndarray) -> None:
     text = header.getvalue()[10:].rstrip(b"\n")
     head = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little") + text.ljust(_HEADER - 11) + b"\n"
     body = array.reshape(-1).view(np.uint8).data
-    digest = xxh3_128(head)
-    digest.update(body)
     try:
         with atomic_file(path) as draft, draft.open("wb") as file:
-            _write(file, head, body, digest.digest())
+            _write(file, head, body, checksum(head, body))
     except OSError as error:
         _log.warning("cannot write the cache %s: %s", path.parent, error)
 
@@ -182,20 +177,3 @@ def _write(file: BinaryIO, *parts: bytes | memoryview) -> None:
         skipped = min(done, len(part))
         done -= skipped
         file.write(part[skipped:])
-
-
-@contextlib.contextmanager
-def _alone(path: str) -> Iterator[None]:
-    """Only one process at a time; where files cannot be locked, or another process never ends, without waiting."""
-    lock = FileLock(f"{path}.lock")
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE_S)
-    except (OSError, NotImplementedError) as error:
-        _log.info("not locked: %s: %s", path, error)
-    try:
-        yield
-    finally:
-        if lock.is_locked:
-            Path(lock.lock_file).unlink(missing_ok=True)  # those who wait for it see that it is gone
-            lock.release()
