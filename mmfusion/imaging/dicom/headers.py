@@ -1,24 +1,36 @@
-"""What a DICOM file says before its pixels: read from the file's beginning alone, every value checked."""
+"""The header of a DICOM file: read by pydicom from the beginning of the file, every value checked."""
 
 from __future__ import annotations
 
 import math
+import struct
+import warnings
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.archive import Member
-from mmfusion.imaging.dicom.elements import DAMAGED, looks_like_dicom, parse
 
-__all__ = ["DAMAGED", "GE_SCAN_TIME", "PHILIPS_BQML", "PHILIPS_SUV", "SUFFIXES", "Header", "looks_like_dicom",
-           "read_header", "unreadable"]  # fmt: skip
 SUFFIXES = (".dcm", ".ima", ".dicom")
 GE_SCAN_TIME, PHILIPS_SUV, PHILIPS_BQML = 0x0009100D, 0x70531000, 0x70531009
-_CREATORS = 0x00090010, 0x70530010
+# what pydicom raises on a damaged header or value (TypeError: a character set that is a number); and on any object
+_BROKEN = (InvalidDicomError, BytesLengthException, NotImplementedError, EOFError, OSError, ValueError, ArithmeticError,
+           TypeError, RecursionError, struct.error, zlib.error)  # fmt: skip
+DAMAGED = (*_BROKEN, LookupError, AttributeError, AssertionError)
+_CREATORS = 0x00090010, 0x70530010  # without them pydicom cannot tell the types of private elements
 _KEYWORDS = (
     "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "ImageType",
     "FrameOfReferenceUID", "Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
@@ -29,13 +41,29 @@ _KEYWORDS = (
     "PatientWeight", "SeriesDate", "SeriesTime", "AcquisitionDate", "AcquisitionTime", "FrameReferenceTime",
     "ActualFrameDuration", "RadiopharmaceuticalInformationSequence",
 )  # fmt: skip
-_WANTED = {
-    **{Tag(keyword): dictionary_VR(keyword)[:2].encode() for keyword in _KEYWORDS},
-    **{Tag(tag): b"UN" for tag in (*_CREATORS, GE_SCAN_TIME, PHILIPS_SUV, PHILIPS_BQML)},
-}
+_TRACER = (
+    "RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime",
+)  # fmt: skip
+_PRIVATE = (*_CREATORS, GE_SCAN_TIME, PHILIPS_SUV, PHILIPS_BQML)
+# tag to name and value representation (private elements: unknown)
+_WANTED = {Tag(k): (k, dictionary_VR(k)) for k in _KEYWORDS} | {Tag(t): (t, None) for t in _PRIVATE}
+_WANTED_OF_TRACER = {Tag(k): (k, dictionary_VR(k)) for k in _TRACER}
+_TEXTS = {
+    "AE",
+    "AS",
+    "CS",
+    "DA",
+    "DS",
+    "DT",
+    "IS",
+    "LO",
+    "SH",
+    "TM",
+    "UI",
+}  # value representations that are text
 _PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 _PIXELS = 0x7FE00010
-_BEYOND = (0x3006, 0x300A, 0x300C, 0x5200)  # groups of contours, plans, frames: long, and of no interest here
+_BEYOND = (0x3006, 0x300A, 0x300C, 0x5200)  # groups of contours, plans and frames: long, and not needed here
 _PREFIX = 16 * 2**10
 _UNDEFINED = 0xFFFFFFFF
 
@@ -170,29 +198,84 @@ def unreadable(name: str, got: object = None) -> ScanError:
     return ScanError("truncated or damaged DICOM", file=name, got=got, hint=hint)
 
 
+def looks_like_dicom(head: bytes) -> bool:
+    """Return whether the first 132 bytes of a file end with the DICOM mark.
+
+    Examples
+    --------
+    >>> looks_like_dicom(bytes(128) + b"DICM")
+    True
+    """
+    return head[128:132] == b"DICM"
+
+
 def _parse(member: Member, head: bytes, *, whole: bool) -> Header | None:
-    """From the file's beginning; None if that is damaged, or ends before the header does."""
-    try:
-        parsed = parse(head, _WANTED, _stops)
-    except DAMAGED:
-        return None
-    if not parsed.stopped and not whole:
-        return None
-    values = _named(parsed.values)
-    values.setdefault("SOPClassUID", parsed.kind)
-    tag, length, offset = parsed.stopped or (None, None, None)
+    """Parse the beginning of a file; None if it is damaged or ends before the header does."""
+    stops: list[tuple[int, str | None, int]] = []
+
+    def stop(tag: int, vr: str | None, length: int) -> bool:
+        number = int(tag)  # compares faster
+        if ends := number == _PIXELS or number >> 16 in _BEYOND:
+            stops.append((number, vr, length))
+        return ends
+
+    file = BytesIO(head)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's remarks on values that are formally wrong but readable
+        try:
+            ds = read_partial(file, stop, specific_tags=list(_WANTED), force=not looks_like_dicom(head))
+            kind = str(ds.file_meta.get("MediaStorageSOPClassUID") or "") or None
+            syntax = str(ds.file_meta.get("TransferSyntaxUID") or "")
+        except _BROKEN:
+            return None
+        if not stops and not whole:
+            return None
+        values = _values(ds, _WANTED)
+    values.setdefault("SOPClassUID", kind)
+    implicit, little = ds.original_encoding
+    if not syntax and little:
+        syntax = str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
+    tag, vr, length = stops[-1] if stops else (None, None, None)
     if tag != _PIXELS:
-        return Header(member, values, parsed.syntax, None, None)
-    plain = parsed.syntax in _PLAIN and length != _UNDEFINED
-    return Header(member, values, parsed.syntax, offset if plain else None, length)
+        return Header(member, values, syntax, None, None)
+    offset = file.tell() + (
+        12 if vr in EXPLICIT_VR_LENGTH_32 else 8
+    )  # pydicom went back to the element's tag
+    plain = syntax in _PLAIN and length != _UNDEFINED
+    return Header(member, values, syntax, offset if plain else None, length)
 
 
-def _named(values: Mapping[int, object]) -> dict[str | int, object]:
-    return {
-        keyword_for_tag(tag) or int(tag): _named(value) if isinstance(value, dict) else value
-        for tag, value in values.items()
-    }
+def _values(ds: Dataset, wanted: Mapping[int, tuple[str | int, str | None]]) -> dict[str | int, object]:
+    """Return name to value of the wanted elements; those that are absent or empty are left out."""
+    found = {}
+    for tag, raw in list(
+        ds.items()
+    ):  # as they stand in the file: a Dataset converts what is asked of it by tag
+        if tag in wanted:
+            name, vr = wanted[tag]
+            value = _value(ds, raw, vr)
+            if value is not None and value not in ("", []):
+                found[name] = value
+    return found
 
 
-def _stops(tag: int) -> bool:
-    return tag == _PIXELS or tag >> 16 in _BEYOND
+def _value(ds: Dataset, raw: RawDataElement | DataElement, vr: str | None) -> object:
+    """Return one value as a number, text, a list, or the dict of a sequence's first item; an exception if damaged."""
+    if isinstance(raw, RawDataElement) and (raw.VR or vr) in _TEXTS and (raw.value or b"").isascii():
+        return _text(
+            raw.value or b""
+        )  # also text that is not the number it should be: `Header.number` says so
+    try:
+        value = ds[raw.tag].value
+    except _BROKEN as error:
+        return error
+    if isinstance(value, Sequence):
+        return _values(value[0], _WANTED_OF_TRACER) or None if len(value) else None
+    if isinstance(value, MultiValue):
+        return list(value)
+    return _text(value) if isinstance(value, bytes) else value  # bytes: a private element of unknown type
+
+
+def _text(data: bytes) -> str | list[str]:
+    text = data.decode("ascii", "replace").strip(" \0")
+    return [part.strip() for part in text.split("\\")] if "\\" in text else text

@@ -174,13 +174,13 @@ def _used_bits(header: Header, stored: np.ndarray) -> np.ndarray:
 
 
 def _decompressed(header: Header) -> np.ndarray:
+    data = BytesIO(header.member.read())
     try:
-        ds = pydicom.dcmread(BytesIO(header.member.read()), force=True)
-        stored = ds.pixel_array
+        stored = pydicom.dcmread(data, force=True).pixel_array
     except (
         RuntimeError,
         *DAMAGED,
-    ) as error:  # RuntimeError is what decoders raise, and pydicom where it has none
+    ) as error:  # decoders raise RuntimeError, and so does pydicom where it has none
         if "missing dependencies" in str(error):
             got = UID(header.syntax).name
             hint = "pip install pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm, or export the scan uncompressed"
