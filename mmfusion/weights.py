@@ -6,12 +6,10 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import urljoin, urlsplit
 
 from mmfusion.errors import WeightsUnavailable
 from mmfusion.storage.atomic import atomic_file, cache_folder
@@ -19,10 +17,12 @@ from mmfusion.storage.hashing import hash_file, hash_file_once
 
 if TYPE_CHECKING:
     import pandas as pd
+    from requests import Response
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("https",)
 _TIMEOUT_S, _CHUNK = 30, 1 << 20
+_HEADERS = {"User-Agent": "mmfusion", "Accept-Encoding": "identity"}  # packed, its size would be another
 _JOBS = ("denoise", "deblur", "upsample", "oneclick")  # of Cellpose 3
 _CELLPOSE = ("$CELLPOSE_LOCAL_MODELS_PATH", "~/.cellpose/models")
 _TORCH_HUB = ("$TORCH_HOME/hub/checkpoints", "~/.cache/torch/hub/checkpoints")
@@ -179,32 +179,38 @@ def _unavailable(known: WeightFile, reason: object = None) -> WeightsUnavailable
 
 
 def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
+    """Download a file whole or not at all.
+
+    Raises
+    ------
+    WeightsUnavailable
+        If it cannot be had over https, or is shorter or other than what was published.
+    """
+    from pooch import HTTPDownloader
     from tqdm.auto import tqdm
+
+    sizes: list[int] = []
+
+    def check(
+        response: Response, **_: object
+    ) -> None:  # called for every answer, those that redirect among them
+        location = response.headers.get("Location")
+        _check_scheme(known, urljoin(response.url, location) if location else response.url)
+        sizes.append(int(response.headers.get("Content-Length") or 0))
 
     _log.info("downloading %s from %s", known.file, known.url)
     _check_scheme(known, known.url)
+    # pooch sets the total; without one tqdm has no truth value, for which pooch asks
+    bar = tqdm(total=1, desc=known.file, unit="B", unit_scale=True, leave=False, disable=not progress)
     try:
-        request = Request(known.url, headers={"User-Agent": "mmfusion"})
-        with urlopen(request, timeout=_TIMEOUT_S) as answer, atomic_file(target) as draft:
-            _check_scheme(known, answer.url)  # it may have been sent on
-            size = int(answer.headers.get("Content-Length") or 0)
-            bar = tqdm(
-                total=size or None,
-                desc=known.file,
-                unit="B",
-                unit_scale=True,
-                disable=not progress,
-                leave=False,
-            )
-            with draft.open("wb") as out, bar:
-                while block := answer.read(_CHUNK):
-                    out.write(block)
-                    bar.update(len(block))
-            if size and (got := draft.stat().st_size) != size:
+        with bar, atomic_file(target) as draft:
+            get = HTTPDownloader(bar, _CHUNK, headers=_HEADERS, timeout=_TIMEOUT_S, hooks={"response": check})
+            get(known.url, str(draft), None)
+            if (size := sizes[-1]) and (got := draft.stat().st_size) != size:
                 raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
             if not hash_file(draft).startswith(known.sha256 or ""):
                 raise _unavailable(known, "the download is not the published file: its hash differs")
-    except (OSError, HTTPException) as error:
+    except OSError as error:  # those of requests, too
         raise _unavailable(known, error) from error
 
 
