@@ -1,7 +1,7 @@
 """Hashes of files, folders, text, JSON values and patient ids.
 
-Manifests, saved models, splits and the names of cache entries hold these hashes. A change here makes all of them
-invalid, so the tests compare every function with fixed values.
+Manifests, saved models, splits and the names of cache entries hold these hashes. A change here makes all of
+them invalid, so the tests compare every function with fixed values.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def _hash_file_once(path: str, *_state: int) -> str:
 def hash_path(path: str | Path) -> str:
     """Return the SHA-256 hash of a file, or of a folder with all files in it.
 
-    The hash of a folder covers the relative names and the contents of its files, in order of name. Hidden files count.
+    The hash of a folder covers the relative names and the contents of its files, in order of name. Hidden
+    files count.
 
     Raises
     ------
@@ -117,7 +118,9 @@ def hash_ids(ids: Iterable[object]) -> str:
 
 
 def hash_each_id(ids: Iterable[object]) -> list[str]:
-    """Return the SHA-256 hash of each patient id, so that a saved model can recognise a patient without naming one.
+    """Return the SHA-256 hash of each patient id.
+
+    A saved model recognises by them the patients that it was fitted on, without naming them.
 
     Examples
     --------

@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 def locked(file: str | Path, *, wait_s: float, busy: Exception | None = None) -> Iterator[None]:
     """Run the block while no other process runs a block with the same lock file.
 
-    The lock file is removed at the end. If a process dies, the system releases its lock. On a file system without
-    locks, or in a folder that cannot be written, the block runs without a lock.
+    The lock file is removed at the end. If a process dies, the system releases its lock. On a file system
+    without locks, or in a folder that cannot be written, the block runs without a lock.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def locked(file: str | Path, *, wait_s: float, busy: Exception | None = None) ->
     wait_s : float
         How long to wait for another process, in seconds.
     busy : Exception, optional
-        Raised if another process still holds the lock after `wait_s`. Without it the block then runs unlocked.
+        Raised if another process still holds the lock after `wait_s`. Without it the block then runs
+        unlocked.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Headers are what pydicom reads, from the beginning of a file; damage to one element stays with that element."""
+"""Headers are what pydicom reads; damage to one element stays with that element."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mmfusion.imaging import read
 from mmfusion.imaging.dicom import headers
 from mmfusion.imaging.dicom.archive import Member, members
 from mmfusion.imaging.dicom.headers import read_header
+from mmfusion.imaging.dicom.tags import KEYWORDS
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 ENCODINGS = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless]
@@ -61,7 +62,7 @@ def test_values_are_those_of_the_whole_file(tmp_path, modality, syntax):
     data = slice_bytes(tmp_path, encoded(syntax), modality=modality)
     header, ds = read_header(member(data)), pydicom.dcmread(next(tmp_path.iterdir()))
     assert header.syntax == syntax
-    expected = {k for k in headers._KEYWORDS if ds.get(k) not in (None, "")}
+    expected = {k for k in KEYWORDS if ds.get(k) not in (None, "")}
     assert set(header.values) == expected >= {"Rows", "ImageType", "SOPClassUID", "ImagePositionPatient"}
     for keyword in expected - {"RadiopharmaceuticalInformationSequence"}:
         assert plain(header.values[keyword]) == plain(ds[keyword].value)
@@ -81,7 +82,7 @@ def test_values_of_real_files(shared_data):
                 header = read_header(one)
                 (whole := pydicom.filebase.DicomBytesIO(one.read())).seek(0)
                 ds = pydicom.dcmread(whole)
-                wanted = {k for k in headers._KEYWORDS if k in ds and ds[k].value not in (None, "")}
+                wanted = {k for k in KEYWORDS if k in ds and ds[k].value not in (None, "")}
                 assert set(filter(lambda k: isinstance(k, str), header.values)) == wanted
                 assert all(plain(header.values[k]) == plain(ds[k].value) for k in wanted)
 

@@ -1,4 +1,4 @@
-"""The files of a folder or ZIP, each read only when it is needed. A dangerous ZIP is refused before it is unpacked."""
+"""The files of a folder or ZIP, read only when they are needed. A dangerous ZIP is refused unread."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ except ImportError:  # there is no wheel for this machine
 MAX_MEMBERS = 50_000
 MAX_RATIO, RATIO_COUNTS_FROM = 100, 16 * 2**20  # CT shrinks to a half or a quarter
 _CHUNK = 2**14
-# what is raised by reading a damaged ZIP, or one with a compression that Python does not know or was built without
+# raised by a damaged ZIP, or by a compression that Python does not know or was built without
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -62,9 +62,9 @@ class Member:
     file: Path
 
     def read(self, start: int = 0, size: int = -1) -> bytes:
-        """Return `size` bytes from `start` on, or all to the end; fewer if the file ends before.
+        """Return `size` bytes from `start` on, or all bytes to the end; fewer if the file ends earlier.
 
-        In a ZIP, nothing behind these bytes is unpacked. The checksum is compared when the last byte is read.
+        In a ZIP, nothing after these bytes is unpacked. The checksum is compared when the last byte is read.
 
         Raises
         ------
@@ -81,14 +81,14 @@ class Member:
 def members(path: Path) -> Iterator[list[Member]]:
     """List every file of a folder, of the ZIPs in it, or of one ZIP; or the one file; in order of name.
 
-    Files that an operating system left behind (`.DS_Store`, `__MACOSX/`) are passed over. Nothing is unpacked to disk.
+    Files of the operating system (`.DS_Store`, `__MACOSX/`) are skipped. Nothing is unpacked to disk.
 
     Raises
     ------
     ScanError
-        If a ZIP is damaged or encrypted; if a name in it is absolute or contains `..`; if a member is a link; if
-        members overlap; or if the ZIP would unpack to more than `MAX_BYTES`, or to more than `MAX_RATIO` times its
-        size (a ZIP bomb).
+        If a ZIP is damaged or encrypted; if a name in it is absolute or contains `..`; if a member is a link;
+        if members overlap; or if the ZIP would unpack to more than `MAX_BYTES`, or to more than `MAX_RATIO`
+        times its size (a ZIP bomb).
     """
     with ExitStack() as stack:
         found = []
@@ -143,7 +143,7 @@ def _part(opened: Callable[[], BinaryIO], start: int, size: int) -> bytes:
 
 def _inflated(archive: zipfile.ZipFile, info: zipfile.ZipInfo, start: int, size: int) -> bytes:
     """Unpack a member as far as needed, faster than `zipfile` does: in large pieces, with isal."""
-    packed = copy(info)  # zipfile checks the member's own header, and then gives its bytes as they are
+    packed = copy(info)  # zipfile then checks the member's own header and gives its bytes as they are stored
     packed.compress_type, packed.file_size = zipfile.ZIP_STORED, info.compress_size
     del packed.CRC  # belongs to the unpacked bytes
     end = info.file_size if size < 0 else min(start + size, info.file_size)
