@@ -238,11 +238,13 @@ def test_a_seed_that_is_no_point_is_a_usage_error(capsys):
 
 def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
     from mmfusion.data.load import load_cohort
+    from mmfusion.evaluation.leakage import probed
     from mmfusion.staging import StageClassifier
 
     cohort = load_cohort(demo / "manifest.csv", target="stage2")
-    model = StageClassifier("concat", modalities=["rna", "ehr"], max_epochs=1, n_genes=20, leak_probe=False)
-    model.fit(cohort.X, cohort.y).save(tmp_path / "model")
+    model = StageClassifier("concat", modalities=["rna", "ehr"], max_epochs=1, n_genes=20)
+    with probed():
+        model.fit(cohort.X, cohort.y).save(tmp_path / "model")
     capsys.readouterr()
 
     new = demo / "new_patient"

@@ -19,6 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross
 
 import mmfusion.nn.training  # noqa: F401 - loky takes a library loaded after a worker's first task for a memory leak
 from mmfusion.errors import DataError
+from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.scoring import macro_auc_scorer
 
 
@@ -87,7 +88,7 @@ def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: Fol
         rows = rows[~pd.Index(task.people[rows]).duplicated()]
     rows = _subsample(rows, y, candidate.train_fraction, task.seed)
     X_train, y_train = X.iloc[rows], y.iloc[rows]
-    with warnings.catch_warnings(record=True) as caught:
+    with probed(), warnings.catch_warnings(record=True) as caught:  # the whole cohort was probed once
         warnings.simplefilter("default")
         if candidate.search:
             model, params, trials = _search(candidate, X_train, y_train, task.people[rows], task.seed)

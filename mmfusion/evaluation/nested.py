@@ -102,8 +102,6 @@ def nested_cv(
     if not getattr(model, "allow_leaky", False):
         one_each = ~people.duplicated()  # two scans of one person tell each other's label
         assert_no_leak(X[one_each], y[one_each])
-    if model.get_params().get("leak_probe"):
-        model = clone(model).set_params(leak_probe=False)  # it ran once, on the whole cohort
     if isinstance(outer, Splits):
         splits = outer
         _check_apart(splits, people)

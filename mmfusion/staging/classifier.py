@@ -81,8 +81,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Extra arguments: by encoder name, and of the fusion.
     allow_leaky : bool
         Accept inputs that give the label away. For demonstrations of leakage only; the model is stamped.
-    leak_probe : bool
-        Refuse inputs that determine the label (`mmfusion.evaluation.leakage.probe`).
     device : str
         torch device for training.
     random_state : int
@@ -145,7 +143,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         encoder_options: Mapping[str, Mapping[str, object]] | None = None,
         fusion_options: Mapping[str, object] | None = None,
         allow_leaky: bool = False,
-        leak_probe: bool = True,
         device: str = "cpu",
         random_state: int = 0,
         verbose: bool = False,
@@ -182,7 +179,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         self.encoder_options = encoder_options
         self.fusion_options = fusion_options
         self.allow_leaky = allow_leaky
-        self.leak_probe = leak_probe
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -221,8 +217,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         codes, self.classes_ = encode_labels(X, y)
         if not self.allow_leaky:
             check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
-            if self.leak_probe:
-                assert_no_leak(X, y)
+            assert_no_leak(X, y)
         self.transformer_ = self._transformer()
         inputs = self.transformer_.fit(X).transform(X)
         self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation import NestedResult, external_validation
+from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
 from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
@@ -124,9 +125,9 @@ def genes_against_null(
 
     def refit(labels: np.ndarray, seed: int) -> pd.Series:
         permuted = pd.Series(pd.Categorical(labels, dtype=y.dtype), y.index, name=y.name)
-        return importance(
-            clone(model).set_params(random_state=seed, leak_probe=False).fit(cohort.X.loc[y.index], permuted)
-        )
+        with probed():
+            refitted = clone(model).set_params(random_state=seed).fit(cohort.X.loc[y.index], permuted)
+        return importance(refitted)
 
     return null_attribution(refit, y, importance(model), n_permutations=n_refits, random_state=random_state)
 

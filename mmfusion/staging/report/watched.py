@@ -8,6 +8,7 @@ import pandas as pd
 
 from mmfusion import compute
 from mmfusion.data.cohort import Cohort
+from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.staging import StageClassifier
 
@@ -48,12 +49,7 @@ def watched_histories(
     if "valid_loss" in found:
         return found
     watched = model.get_params(deep=False)
-    watched |= {
-        "validation_fraction": fraction,
-        "patience": model.max_epochs,
-        "n_members": 1,
-        "leak_probe": False,
-    }
+    watched |= {"validation_fraction": fraction, "patience": model.max_epochs, "n_members": 1}
     rows = result.of([result.main])
     rows = rows[rows["repeat"] == 0]
     tasks = []
@@ -67,7 +63,7 @@ def watched_histories(
 
 
 def _history(fold: int, settings: dict[str, object], X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
-    with warnings.catch_warnings():
+    with probed(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # given when the fold was fitted: `result.warnings()`
         history = StageClassifier(**settings).fit(X, y).history_[0]
     return pd.DataFrame(history).assign(repeat=0, fold=fold, member=0)
