@@ -196,6 +196,44 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             raise DataError(f"no preset called {name!r}", expected=", ".join(PRESETS))
         return cls(**{**PRESETS[name], **changes})
 
+    @property
+    def short_name(self) -> str:
+        """What reports call it: its fusion."""
+        return self.fusion
+
+    def variants(
+        self, modalities: Sequence[str], *, fusions: Sequence[str] = (), singles: bool = False
+    ) -> dict[str, tuple[dict[str, object], tuple[str, ...]]]:
+        """Return what `nested_cv` judges beside the model: other fusions, and single modalities.
+
+        Parameters
+        ----------
+        modalities : sequence of str
+            The cohort's.
+        fusions : sequence of str
+            Registered fusions.
+        singles : bool
+            Whether to judge each modality alone, with the fusion "concat".
+
+        Returns
+        -------
+        dict
+            Name to the parameters that differ and the modalities read. The options of the model's own fusion mean
+            nothing to another, and are reset.
+
+        Examples
+        --------
+        >>> StageClassifier().variants(["ct", "rna"], singles=True)["ct only"]
+        ({'fusion': 'concat', 'modalities': ['ct'], 'fusion_options': None}, ('ct',))
+        """
+        every = tuple(modalities if self.modalities is None else self.modalities)
+        found = {name: ({"fusion": name, "fusion_options": None}, every) for name in fusions}
+        if singles:
+            for m in modalities:
+                changes = {"fusion": "concat", "modalities": [m], "fusion_options": None}
+                found[f"{m} only"] = (changes, (m,))
+        return found
+
     def fit(self, X: pd.DataFrame, y: Sequence[object]) -> StageClassifier:
         """Learn preprocessing and networks from these patients only.
 

@@ -8,7 +8,6 @@ name taken from a package that loads its names lazily leads to the module that i
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
 import re
 import sys
@@ -17,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+
+from mmfusion.storage.hashing import hash_bytes, hash_text
 
 _PACKAGE = "mmfusion"
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z")
@@ -139,10 +140,10 @@ def _parsed(file: Path, _changed_ns: int, _size: int) -> Source:
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError):
-        return Source(hashlib.sha256(content).hexdigest())
+        return Source(hash_bytes(content))
     for node in ast.walk(tree):
         _drop_docstring(node)
-    source = Source(hashlib.sha256(ast.dump(tree).encode()).hexdigest())
+    source = Source(hash_text(ast.dump(tree)))
     _Reader(source).visit(tree)
     for node in tree.body:
         source.defined |= {

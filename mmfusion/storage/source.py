@@ -7,7 +7,6 @@ or when a file is edited that the objects cannot reach.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import platform
 import sys
@@ -17,6 +16,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
+from mmfusion.storage.hashing import hash_file, hash_text
 from mmfusion.storage.imports import is_installed, module_file, parsed, reached
 
 # libraries that numbers may depend on, where they are installed
@@ -30,12 +30,8 @@ LIBRARIES = (
 def code_hash() -> str:
     """Return the SHA-256 of all Python files of the package, committed or not, to the last byte."""
     root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        digest.update(
-            file.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest()
-        )
-    return digest.hexdigest()
+    files = sorted(root.rglob("*.py"))
+    return hash_text("\n".join(f"{f.relative_to(root).as_posix()}\0{hash_file(f)}" for f in files))
 
 
 def source_hash(objects: Iterable[object]) -> str:
@@ -62,15 +58,11 @@ def source_hash(objects: Iterable[object]) -> str:
     True
     """
     modules = sorted({name for item in objects for name in defining_modules(item)})
-    digest = hashlib.sha256(platform.python_version().encode())
-    for name in (*LIBRARIES, *_libraries_of(modules)):
-        digest.update(f"{name} {_version(name)}\0".encode())
-    for name in modules:
-        if not is_installed(name) and module_file(name) is None:
-            digest.update(uuid.uuid4().bytes)
-    for name, file in sorted(reached(modules).items()):
-        digest.update(f"{name} {parsed(file).hash}\0".encode())
-    return digest.hexdigest()
+    lines = [f"python {platform.python_version()}"]
+    lines += [f"{name} {_version(name)}" for name in (*LIBRARIES, *_libraries_of(modules))]
+    lines += [uuid.uuid4().hex for name in modules if not is_installed(name) and module_file(name) is None]
+    lines += [f"{name} {parsed(file).hash}" for name, file in sorted(reached(modules).items())]
+    return hash_text("\n".join(lines))
 
 
 def defining_modules(item: object) -> set[str]:
@@ -98,14 +90,14 @@ def defining_modules(item: object) -> set[str]:
 
 def _libraries_of(modules: Iterable[str]) -> list[str]:
     """Return the distributions outside `LIBRARIES` that define some of these modules."""
-    tops = {name.partition(".")[0] for name in modules}
-    others = {
-        top for top in tops if top not in sys.stdlib_module_names and top not in ("mmfusion", "sklearn")
-    }
-    if not others:
-        return []
-    known = packages_distributions()
-    return sorted({distribution for top in others for distribution in known.get(top, ())})
+    tops = {name.partition(".")[0] for name in modules if is_installed(name)}
+    others = tops - sys.stdlib_module_names - {"sklearn", *LIBRARIES}
+    return sorted({name for top in others for name in _distributions().get(top, ())})
+
+
+@lru_cache(maxsize=1)
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 @lru_cache(maxsize=256)

@@ -93,7 +93,7 @@ def _corrected(row: pd.Series) -> str:
 
 
 def _single(result: NestedResult, auc: pd.DataFrame) -> list[str]:
-    inputs = {f["model"]: list(f["inputs"]) for f in result.folds}
+    inputs = result.inputs()
     singles = [m for m in auc.index if len(inputs[m]) == 1 and m != result.main]
     if not singles or len(inputs[result.main]) < 2:
         return []

@@ -54,10 +54,10 @@ def watched_histories(
     rows = rows[rows["repeat"] == 0]
     tasks = []
     for fold in result.folds:
-        if (fold["model"], fold["repeat"], fold["train_fraction"]) == (result.main, 0, 1):
-            patients = rows.loc[rows["fold"] != fold["fold"], "patient_id"]
-            settings = {**watched, **fold["params"]}
-            tasks.append((fold["fold"], settings, cohort.X.loc[patients], cohort.y.loc[patients]))
+        if (fold.model, fold.repeat, fold.train_fraction) == (result.main, 0, 1):
+            patients = rows.loc[rows["fold"] != fold.fold, "patient_id"]
+            settings = {**watched, **fold.params}
+            tasks.append((fold.fold, settings, cohort.X.loc[patients], cohort.y.loc[patients]))
     histories = compute.run(_history, tasks, where=where, n_jobs=n_jobs, description="loss by epoch")
     return pd.concat(histories).sort_values(["fold", "epoch"], ignore_index=True)
 

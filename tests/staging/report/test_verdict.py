@@ -3,7 +3,9 @@ import pandas as pd
 import pytest
 
 from mmfusion.data.cohort import presence
+from mmfusion.evaluation.fold_result import FoldResult, Predictions
 from mmfusion.evaluation.result import NestedResult
+from mmfusion.evaluation.tasks import ClassificationTask
 from mmfusion.staging.report import verdict as v
 from tests.cohorts import tiny_cohort
 
@@ -29,13 +31,13 @@ def a_result(strength: dict[str, float], n: int = 240) -> NestedResult:
         }
         parts.append(pd.DataFrame(rows | {f"p_{c}": p[:, k] for k, c in enumerate(CLASSES)}))
         inputs = ["ehr"] if name == "clinical ridge" else ["ct", "rna", "ehr"]
-        of_model = {"model": name, "repeat": 0, "inputs": inputs, "train_fraction": 1.0, "warnings": []}
-        folds += [{**of_model, "fold": f} for f in range(4)]
+        nothing = Predictions("probabilities", CLASSES, [])
+        folds += [FoldResult(name, name, 0, f, (), (), nothing, inputs=tuple(inputs)) for f in range(4)]
     predictions = pd.concat(parts, ignore_index=True)
     return NestedResult(
         "tiny",
         "stage3_ajcc7",
-        CLASSES,
+        ClassificationTask(CLASSES),
         predictions,
         folds,
         next(iter(strength)),
