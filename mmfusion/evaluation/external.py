@@ -80,10 +80,10 @@ def external_validation(
 
 def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list[object]:
     """Return the patients who were trained on, or whose row is of a person who was."""
-    people = cohort.groups["patient"].loc[list(patients)].astype(str)
+    person_ids = cohort.groups["patient"].loc[list(patients)].astype(str)
     trained_on = set(model.patients_)
-    pairs = zip(hash_each_id(people.index), hash_each_id(people))
-    return [p for p, pair in zip(people.index, pairs) if not trained_on.isdisjoint(pair)]
+    pairs = zip(hash_each_id(person_ids.index), hash_each_id(person_ids))
+    return [p for p, pair in zip(person_ids.index, pairs) if not trained_on.isdisjoint(pair)]
 
 
 def _check_unseen(model: object, cohort: Cohort) -> None:
