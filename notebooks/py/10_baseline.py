@@ -94,6 +94,7 @@ display(Markdown(markdown_list(caveats(data, result))))
 # %%
 auc = result.scores["macro_auc"].loc[best]
 found = result.to_metrics() | {
+    "primary": {"metric": "macro_auc", "model": "ridge"},
     "headline": f"best simple model: {best}, macro-AUC {auc['mean']:.3f} [{auc['lo']:.3f}, {auc['hi']:.3f}]",
     "classes": data.y.value_counts(sort=False).to_dict(),
     "optimum": study.optimum(data) or None,

@@ -324,6 +324,7 @@ pd.Series(made, name="").to_frame()
 
 # %%
 found = result.to_metrics() | {
+    "primary": {"metric": "macro_auc", "model": result.main, "reference": "ridge"},
     "headline": headline(result),
     "verdict": verdict(result, best_possible),
     "classes": counts.to_dict(),

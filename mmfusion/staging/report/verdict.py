@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.figures.style import pretty
+from mmfusion.metrics.names import metric_title
 
 SHOWN = ("macro_auc", "balanced_accuracy", "macro_f1", "brier")
 _SMALL = 20  # patients of a class below which a fold holds a handful of them
@@ -147,6 +147,7 @@ def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.D
     """
     order = scores.sort_values(("macro_auc", "mean"), ascending=False, kind="stable")
     cells = {
-        pretty(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()] for m in metrics
+        metric_title(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()]
+        for m in metrics
     }
     return pd.DataFrame(cells, order.index)
