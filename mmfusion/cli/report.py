@@ -12,7 +12,8 @@ from mmfusion.storage.atomic import saved
 
 def report(arguments: Namespace) -> int:
     """Execute a notebook, or one per row of a table; list notebooks or parameters."""
-    from mmfusion.reports.notebooks import RESERVED, find_notebook, notebook_parameters
+    from mmfusion.reports.notebooks import find_notebook
+    from mmfusion.reports.parameters import RESERVED, notebook_parameters
 
     if arguments.notebook is None:
         return _list_notebooks()

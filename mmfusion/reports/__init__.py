@@ -10,7 +10,7 @@ _HOME = {
     "build_index": "index",
     "find_notebook": "notebooks",
     "list_notebooks": "notebooks",
-    "notebook_parameters": "notebooks",
+    "notebook_parameters": "parameters",
     "file_name": "output",
     "save_figure": "output",
     "write_metrics": "output",

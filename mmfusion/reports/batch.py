@@ -11,14 +11,8 @@ import pandas as pd
 
 from mmfusion.errors import MMFusionError, ReportError
 from mmfusion.reports.inputs import input_hashes
-from mmfusion.reports.notebooks import (
-    RESERVED,
-    check_known,
-    convert_parameters,
-    find_notebook,
-    notebook_parameters,
-    short_name,
-)
+from mmfusion.reports.notebooks import find_notebook, short_name
+from mmfusion.reports.parameters import RESERVED, check_known, convert_parameters, notebook_parameters
 from mmfusion.reports.provenance import versions
 from mmfusion.reports.record import FAILED, is_report, read_run
 from mmfusion.reports.runner import run_report

@@ -16,16 +16,9 @@ from mmfusion.errors import ReportError
 from mmfusion.reports.execute import execute
 from mmfusion.reports.html import notebook_html, title_of
 from mmfusion.reports.inputs import input_hashes
-from mmfusion.reports.notebooks import (
-    RESERVED,
-    Parameter,
-    convert_parameters,
-    find_notebook,
-    notebook_parameters,
-    read_notebook,
-    short_name,
-)  # fmt: skip
+from mmfusion.reports.notebooks import find_notebook, read_notebook, short_name
 from mmfusion.reports.pages import format_day, format_seconds
+from mmfusion.reports.parameters import RESERVED, Parameter, convert_parameters, notebook_parameters
 from mmfusion.reports.place import (
     alone,
     check_place,

@@ -6,7 +6,8 @@ import ast
 
 import pytest
 
-from mmfusion.reports.notebooks import RESERVED, Parameter, list_notebooks, notebook_parameters, read_notebook
+from mmfusion.reports.notebooks import list_notebooks, read_notebook
+from mmfusion.reports.parameters import RESERVED, Parameter, notebook_parameters
 
 NOTEBOOKS = [pytest.param(path, id=path.stem) for path in list_notebooks()]
 
