@@ -1,28 +1,93 @@
-"""Find the notebooks that reports are made of."""
+"""Find the notebooks that reports are made of, and copy those that come with mmfusion."""
 
 from __future__ import annotations
 
 import os
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import nbformat
 
 from mmfusion.errors import ReportError
+from mmfusion.storage.atomic import saved
 
 _NUMBER = re.compile(r"^\d+_")
 
 
 def notebook_folders() -> list[Path]:
-    """Where notebooks are looked for: `$MMFUSION_NOTEBOOKS` if it is set, else the checkout and the current folder."""
+    """Return the folders in which notebooks are looked for; the first folder that has a name wins.
+
+    `$MMFUSION_NOTEBOOKS`, if it is set, and nothing else. Otherwise: `notebooks/` of the checkout that this code runs
+    from, `notebooks/` of the current folder, the notebooks in the installed package.
+    """
     if chosen := os.environ.get("MMFUSION_NOTEBOOKS"):
         return [Path(chosen)]
-    places = (Path(__file__).parents[2] / "notebooks", Path.cwd() / "notebooks")
-    return list(dict.fromkeys(p.resolve() for p in places if p.is_dir()))
+    places = (_checkout(), Path.cwd() / "notebooks", _packaged())
+    return list(dict.fromkeys(p.resolve() for p in places if p is not None and p.is_dir()))
+
+
+def shipped_notebooks() -> list[Path]:
+    """Return the notebooks that come with this version of mmfusion, in order.
+
+    Raises
+    ------
+    ReportError
+        If the installation has none.
+    """
+    folder = _checkout() or _packaged()
+    found = sorted(folder.glob("*.ipynb"))
+    if not found:
+        raise ReportError("this installation has no notebooks", file=folder, hint="install mmfusion again")
+    return found
+
+
+def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
+    """Copy the notebooks that come with mmfusion into a folder, where they can be edited.
+
+    Parameters
+    ----------
+    folder : path
+        Made if absent.
+
+    Returns
+    -------
+    written, unchanged : list of Path
+        The copies made now, and those that were there already and are equal.
+
+    Raises
+    ------
+    ReportError
+        If a notebook there is not the one that comes with mmfusion, since it may have been edited; nothing is written
+        then. If a file cannot be written.
+    """
+    copies = {Path(folder) / source.name: source.read_bytes() for source in shipped_notebooks()}
+    written = [path for path in copies if not os.path.lexists(path)]
+    unchanged = [path for path in copies if path.is_file() and path.read_bytes() == copies[path]]
+    if edited := [path for path in copies if path not in written and path not in unchanged]:
+        names = ", ".join(path.name for path in edited)
+        hint = "choose another folder, or move these files away first"
+        raise ReportError(
+            "these notebooks were edited: nothing is overwritten", file=folder, got=names, hint=hint
+        )
+    for path in written:
+        with saved(path, ReportError) as draft:
+            draft.write_bytes(copies[path])
+    return written, unchanged
+
+
+def _checkout() -> Path | None:
+    """Return `notebooks/` of the checkout that this code runs from; None if the package is installed elsewhere."""
+    root = Path(__file__).parents[2]
+    return root / "notebooks" if (root / "pyproject.toml").is_file() else None
+
+
+def _packaged() -> Path:
+    return Path(str(files("mmfusion"))) / "notebooks"
 
 
 def list_notebooks() -> list[Path]:
-    """Every notebook that has a report's number, in order."""
+    """Return every notebook whose name begins with a number, in order."""
     found: dict[str, Path] = {}
     for folder in notebook_folders():
         for path in sorted(folder.glob("*.ipynb")):
@@ -32,7 +97,7 @@ def list_notebooks() -> list[Path]:
 
 
 def find_notebook(name: str | Path) -> Path:
-    """The notebook called `name`, with or without its number, or at that path.
+    """Return the path of the notebook called `name`, with or without its number, or at that path.
 
     Raises
     ------
@@ -55,12 +120,16 @@ def find_notebook(name: str | Path) -> Path:
 
 
 def short_name(notebook: Path) -> str:
-    """Its name without the number: notebooks/20_stage_fusion.ipynb is stage_fusion."""
+    """Return a notebook's name without its number.
+
+    >>> short_name(Path("notebooks/20_stage_fusion.ipynb"))
+    'stage_fusion'
+    """
     return _NUMBER.sub("", notebook.stem)
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
-    """The notebook in the current format; raises `ReportError` if the file is none."""
+    """Return the notebook in the current format; raises `ReportError` if the file is no notebook."""
     try:
         return nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError, UnicodeDecodeError) as error:
