@@ -244,7 +244,7 @@ def _cautions(a: Mapping, b: Mapping, pair: Pair) -> Iterator[str]:
             yield f"different {fact}: {a['metrics'].get(fact)} and {b['metrics'].get(fact)}"
     for what, of in (("main models", "model"), ("primary metrics", "metric")):
         both = [getattr(primary, of, None) for primary in pair]
-        if both[0] != both[1]:
+        if None not in both and both[0] != both[1]:
             yield f"different {what}: {both[0]} and {both[1]}"
     yield "differences are between two runs, not paired over patients: a report's own paired table says which are real"
 

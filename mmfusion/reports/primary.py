@@ -41,7 +41,7 @@ class Primary:
         """The metric as people write it, with its direction where lower is better.
 
         >>> Primary("brier", "gmu", lower_is_better=True).title
-        'brier (lower is better)'
+        'Brier score (lower is better)'
         """
         return metric_title(self.metric) + (" (lower is better)" if self.lower_is_better else "")
 

@@ -38,7 +38,7 @@ def test_index_lists_complete_runs_and_failed_ones_apart(tmp_path):
     (tmp_path / "b.failed" / "FAILED.html").write_text("<p>")
     page = build_index(tmp_path).read_text()
     assert '<a href="demo/10_tiny/report.html">A &lt;tiny&gt; report of 10_tiny</a>' in page
-    assert "macro AUC: fused 0.600 [0.500, 0.700]" in page
+    assert "macro-AUC: fused 0.600 [0.500, 0.700]" in page
     assert "1 min 15 s" in page
     assert "partial" not in page
     complete, failed = page.split("Failed: not reports")
@@ -58,15 +58,15 @@ def test_index_of_nothing(tmp_path):
     [
         ({"headline": "all well"}, "all well"),
         ({"models": {"crossmodal": {"macro_auc": SCORE}, "ridge": {"macro_auc": {"mean": 0.6, "ci": None}}}},
-         "macro AUC: crossmodal 0.612 [0.550, 0.670], ridge 0.600"),
-        ({"models": {"a": {"macro_auc": {"mean": None, "ci": [None, None]}}}}, "macro AUC: a not estimable"),
+         "macro-AUC: crossmodal 0.612 [0.550, 0.670], ridge 0.600"),
+        ({"models": {"a": {"macro_auc": {"mean": None, "ci": [None, None]}}}}, "macro-AUC: a not estimable"),
         ({"n": 3}, ""),
         ({"models": {"unet": {"dice": SCORE}, "ridge": {"dice": SCORE}},
           "primary": {"metric": "dice", "model": "unet"}},
          "dice: unet 0.612 [0.550, 0.670]"),
         ({"models": {"a": {"brier": SCORE}, "b": {"brier": SCORE}},
           "primary": {"metric": "brier", "model": "b", "reference": "a"}},
-         "brier (lower is better): b 0.612 [0.550, 0.670], a 0.612 [0.550, 0.670]"),
+         "Brier score (lower is better): b 0.612 [0.550, 0.670], a 0.612 [0.550, 0.670]"),
     ],
 )  # fmt: skip
 def test_headline(metrics, text):

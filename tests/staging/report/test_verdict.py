@@ -83,4 +83,4 @@ def test_each_caveat_once_and_small_classes_named():
 
 def test_scores_as_text_best_first():
     table = v.with_intervals(a_result({"gmu": 0.2, "ridge": 2.0}).scores)
-    assert list(table.index) == ["ridge", "gmu"] and "[" in table.loc["gmu", "macro AUC"]
+    assert list(table.index) == ["ridge", "gmu"] and "[" in table.loc["gmu", "macro-AUC"]
