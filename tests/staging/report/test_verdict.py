@@ -69,7 +69,7 @@ def test_says_plainly_who_wins(fusion, ridge, says):
 
 def test_chance_is_called_chance():
     lines = v.verdict(a_result({"gmu": 0.0, "ridge": 0.0}))
-    assert any("not shown to do better than chance" in line for line in lines)
+    assert any("not shown to be better than chance" in line for line in lines)
 
 
 def test_each_caveat_once_and_small_classes_named():
@@ -78,7 +78,7 @@ def test_each_caveat_once_and_small_classes_named():
     notes = v.caveats(cohort)
     assert notes.count("Same.") == 1 and any("T stage" in n for n in notes)
     small = cohort.y.value_counts()
-    assert sum("patients: what is said" in n for n in notes) == (small < 20).sum() > 0
+    assert sum("patients: results for it" in n for n in notes) == (small < 20).sum() > 0
 
 
 def test_scores_as_text_best_first():
