@@ -47,7 +47,9 @@ labels.fillna("-").value_counts().rename("patients").reset_index().sort_values("
 
 # %%
 site = data.table[META].get("site") if META in data.table else None
-table = pd.DataFrame() if site is None else pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y)
+table = pd.DataFrame()
+if site is not None:
+    table = pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y).rename_axis(columns=None)
 display(table if len(table) else Markdown("No sites are recorded."))
 
 # %% [markdown]

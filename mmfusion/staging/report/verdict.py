@@ -35,7 +35,8 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     if best_possible is not None:
         lines.append(
             f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. Of the distance from "
-            f"chance to it, {result.main} reaches {_share(main, best_possible)}, the ridge {_share(ridge, best_possible)}."
+            f"chance to it, {result.main} reaches {_share(main, best_possible)}, "
+            f"the ridge {_share(ridge, best_possible)}."
         )
     return lines
 
