@@ -64,6 +64,7 @@ def test_a_notebook_runs_quietly_on_the_demo_cohort(notebook: Path, tmp_path: Pa
         )
     metrics = json.loads((out / "metrics.json").read_text())
     assert {"cohort", "target", "n", "headline"} <= set(metrics)
+    assert ("primary" in metrics) == ("models" in metrics)
     cells = json.loads((out / "notebook.ipynb").read_text())["cells"]
     spilled = [o["text"] for c in cells for o in c.get("outputs", ()) if o.get("name") == "stderr"]
     assert not spilled

@@ -1,4 +1,4 @@
-"""Reports: notebooks executed by papermill, whole or not at all, with their HTML, metrics and an index."""
+"""Make reports from notebooks: run them, turn them into HTML, list and compare them."""
 
 from mmfusion.lazy import lazy
 

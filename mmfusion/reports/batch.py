@@ -1,4 +1,4 @@
-"""Many reports from a table, one run a row: what fails is listed, what is complete is not run again."""
+"""Make one report per row of a table; failures are listed, and complete reports are not made again."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _one(notebook: Path, given: Mapping[str, str], out: Path, *, progress: bool)
 
 
 def _is_complete(notebook: Path, given: Mapping[str, str], out: Path) -> bool:
-    """Whether the report that stands there is the one that would be made: same notebook, values, files, code."""
+    """Return whether `out` holds the report that would be made: same notebook, values, files and code."""
     if not is_report(out):
         return False
     known = notebook_parameters(notebook)

@@ -62,7 +62,7 @@ class RunComparison:
     cautions: tuple[str, ...]
 
     def to_html(self) -> str:
-        """One page that needs no network."""
+        """Return the comparison as a page that needs no network."""
         tables = {"changed": self.changed.to_dict("records"), "metrics": self.metrics.to_dict("records")}
         title = f"{self.names[0]} and {self.names[1]}"
         runs = list(zip("ab", self.names, self.headlines, strict=True))
@@ -200,7 +200,7 @@ def _differences(kind: str, a: Mapping[str, object], b: Mapping[str, object]) ->
 
 
 def _leaves(value: object, path: Keys = ()) -> Iterator[tuple[Keys, object]]:
-    """What is no mapping, by its path."""
+    """Yield each value that is not a mapping, with its path."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _leaves(inner, (*path, str(name)))
@@ -211,9 +211,9 @@ def _leaves(value: object, path: Keys = ()) -> Iterator[tuple[Keys, object]]:
 def _numbers(
     metrics: Mapping[str, object], main: str | None
 ) -> Iterator[tuple[Keys, tuple[float, list | None]]]:
-    """Every number that says how well it went, by its path; a mean with a ci is one number with its interval.
+    """Yield every result that is a number, with its path; a mean and its ci are one number with its interval.
 
-    The main model goes by one name, so that it is held against the other run's, whatever that is.
+    The main model has the same name in both runs, so that the two main models are compared.
     """
     leaves = dict(_leaves(metrics))
     for path, value in leaves.items():

@@ -1,4 +1,4 @@
-"""One page that lists the reports of a folder, each with its headline."""
+"""Write the page that lists the reports of a folder, each with its headline."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ def build_index(root: str | Path = "reports") -> Path:
 
 
 def index_root(out: Path) -> Path:
-    """The folder whose index lists the report in `out`: the nearest one called reports, else its own parent."""
+    """Return the folder whose index lists the report in `out`: the nearest one called reports, else the parent.
+
+    >>> index_root("/work/reports/demo/r1").as_posix()
+    '/work/reports'
+    """
     out = Path(out).absolute()
     return next((p for p in out.parents if p.name == "reports"), out.parent)
 

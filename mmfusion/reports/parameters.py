@@ -1,4 +1,4 @@
-"""The parameters of a notebook: names, types, defaults and help texts from its parameters cell."""
+"""Read the parameters of a notebook: names, types, defaults and help texts from its parameters cell."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Parameter:
     help: str
 
     def convert(self, value: object) -> object:
-        """`value` as this parameter's type; text is read as on a command line.
+        """Return `value` in this parameter's type; text is read as on a command line.
+
+        >>> Parameter("outer", "int", 5, "outer folds").convert("3")
+        3
 
         Raises
         ------
@@ -72,7 +75,7 @@ class Parameter:
 
 
 def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
-    """What the cell tagged `parameters` declares, by name."""
+    """Return the parameters that the cell tagged `parameters` declares, by name."""
     nb = read_notebook(notebook)
     nb.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     found = {}
@@ -106,7 +109,7 @@ def check_known(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
 def convert_parameters(
     given: Mapping[str, object], known: Mapping[str, Parameter], notebook: Path
 ) -> dict[str, object]:
-    """The given values in the notebook's types.
+    """Return the given values in the notebook's types.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The folder of a report: who may write there, and how a new report takes an old one's place and nothing else's."""
+"""Guard the folder of a report: one run at a time writes there, and a new report replaces the old one alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRITTEN = "save_"  # so begin the names of parameters that say where a notebook 
 
 
 def check_place(out: Path, values: Mapping[str, object]) -> None:
-    """Refuse a folder that holds something else than a report, and parameters that would write into it.
+    """Refuse a folder that holds anything but a report, and parameters that would write into it.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def check_place(out: Path, values: Mapping[str, object]) -> None:
 
 
 def work_folder(out: Path) -> Path:
-    """Where a run keeps what it has finished, until its report is complete."""
+    """Return the folder in which a run keeps finished parts until its report is complete."""
     return out.with_name(f".{out.name}.work")
 
 
@@ -89,7 +89,7 @@ def replace_report(new: Path, out: Path) -> None:
     old = draft_folder(out)
     take_place(out, old)
     try:
-        kept = _strangers(old)
+        kept = _other_files(old)
         if taken := [
             name
             for name in kept
@@ -110,18 +110,18 @@ def replace_report(new: Path, out: Path) -> None:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Relative names of all files and links in a folder, with "/"."""
+    """Return the relative names of all files and links in a folder, with "/"."""
     inside = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
     return sorted(p.relative_to(folder).as_posix() for p in inside)
 
 
-def _strangers(folder: Path) -> list[Path]:
-    """Names of the files and links in a folder that its report, if one stands there, does not list."""
+def _other_files(folder: Path) -> list[Path]:
+    """Return the files and links in a folder that its report, if there is one, does not list."""
     own = {*read_json(folder / RUN)["files"], RUN} if is_report(folder) else set()
     return [Path(name) for name in list_files(folder) if name not in own]
 
 
 def discard_failure(out: Path) -> None:
-    """Remove what an earlier failed run of this report left; a folder of that name without its page is not that."""
+    """Remove what an earlier failed run of this report left; a folder without its page is not touched."""
     if (failed_folder(out) / FAILED_PAGE).is_file():
         shutil.rmtree(failed_folder(out), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The primary metric of a report: the number that stands for it in the index and in comparisons."""
+"""Read and check the primary metric of a report: the number shown in the index and in comparisons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OLD_METRIC, _OLD_REFERENCE = "macro_auc", "ridge"  # of reports that were made 
 
 @dataclass(frozen=True)
 class Primary:
-    """What a report is about.
+    """The metric and the model that a report is about.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Primary:
 
     @property
     def title(self) -> str:
-        """The metric as people write it, with its direction where lower is better.
+        """Return the metric as people write it, with its direction where lower is better.
 
         >>> Primary("brier", "gmu", lower_is_better=True).title
         'Brier score (lower is better)'

@@ -1,4 +1,4 @@
-"""One report: a notebook run in a folder aside, which takes its place when it is complete, or never does."""
+"""Make one report: run a notebook in a draft folder that becomes the report only when it is complete."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def run_report(
 
 
 class _Run:
-    """One execution: the folder aside, and what becomes of it."""
+    """One execution of a notebook, from its draft folder to the report or the failed run."""
 
     def __init__(
         self, notebook: Path, known: Mapping[str, Parameter], given: dict[str, object], out: Path
@@ -176,7 +176,7 @@ class _Run:
         return notebook_html(nb, title=title, facts=facts, parameters=rows, failed=failed)
 
     def _set_aside(self, partial: Path, error: BaseException | None) -> None:
-        """Keep the failed notebook where nobody takes it for a report; on a full disk, keep what can be kept."""
+        """Move a failed run to a folder that is marked as failed; on a full disk, keep what can be kept."""
         discard_failure(self.out)
         failed = failed_folder(self.out)
         if failed.exists():  # something else, which stays
