@@ -16,7 +16,7 @@ from mmfusion.storage.atomic import atomic_folder
 from mmfusion.storage.hashing import hash_file
 
 FORMAT = 1
-# the only classes that a bundle may name, and their modules
+# the only classes that a bundle may name, and their modules; see `register_estimator`
 ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
 _SUMS = "checksums.json"
@@ -129,6 +129,27 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
         return body["estimator"], _join(body["state"], arrays), tensors
     except (*_DAMAGE, SafetensorError) as error:
         raise BundleError("cannot be read", file=folder, got=error, hint=_AGAIN) from error
+
+
+def register_estimator(name: str, module: str) -> None:
+    """Allow saved models of a class; `load` refuses all others, and imports nothing that a file names.
+
+    Parameters
+    ----------
+    name : str
+        Name of the class. It has a class method `from_bundle(state, tensors)` that returns the fitted model.
+    module : str
+        Importable module that the class is an attribute of.
+
+    Raises
+    ------
+    BundleError
+        If the name belongs to another module.
+    """
+    if ESTIMATORS.setdefault(name, module) != module:
+        raise BundleError(
+            f"two kinds of model are called {name}", expected=ESTIMATORS[name], got=module, hint="rename one"
+        )
 
 
 def load(folder: str | Path) -> object:

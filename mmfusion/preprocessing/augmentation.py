@@ -14,9 +14,11 @@ _AXES = ("z", "y", "x")
 class AugmentationParams:
     """What happens to a batch of b crops: `CropAugmentation.apply` with the same values gives the same batch.
 
+    Shapes are those of volumes, d = 3; images have d = 2, and axes y, x.
+
     Parameters
     ----------
-    theta : Tensor, shape (b, 3, 4)
+    theta : Tensor, shape (b, d, d + 1)
         Affine maps of `torch.nn.functional.affine_grid`: output to input, axes (x, y, z) in [-1, 1].
     gamma : Tensor, shape (b,)
         Exponents of the intensities.
@@ -24,7 +26,7 @@ class AugmentationParams:
         Standard deviations, in units of the window.
     noise_seed : int
         Seed of the noise field.
-    erase_low, erase_high : Tensor, shape (b, 3)
+    erase_low, erase_high : Tensor, shape (b, d)
         Half-open boxes (z, y, x) in [0, 1] that are filled with the crop's mean; empty where nothing is erased.
     """
 
@@ -45,7 +47,7 @@ class CropAugmentation:
     flip : str
         Axes to flip with probability 0.5 each, of "zyx". Leave "x" out if laterality is an input.
     rotate_deg : float
-        Largest rotation about each axis.
+        Largest rotation about each axis; of an image, in its plane.
     scale : float
         Largest relative change of size.
     shift : float
@@ -73,64 +75,104 @@ class CropAugmentation:
     erase: float = 0.1
     erase_side: float = 0.3
 
-    def sample(self, n: int, generator: torch.Generator) -> AugmentationParams:
-        """Draw the parameters of n crops."""
+    def sample(self, n: int, generator: torch.Generator, *, dims: int = 3) -> AugmentationParams:
+        """Draw the parameters of n crops of a volume (`dims` 3) or an image (2)."""
 
         def uniform(*shape: int) -> torch.Tensor:  # in [-1, 1)
             return 2 * torch.rand(*shape, generator=generator) - 1
 
-        sign = torch.where(uniform(n, 3) < 0, -1.0, 1.0)
-        sign = torch.where(torch.tensor([axis in self.flip for axis in _AXES[::-1]]), sign, 1.0)
-        matrix = _rotations(torch.deg2rad(self.rotate_deg * uniform(n, 3))) * (
-            1 + self.scale * uniform(n, 1, 1)
-        )
-        theta = torch.cat([matrix * sign[:, None, :], 2 * self.shift * uniform(n, 3, 1)], dim=-1)
+        sign = torch.where(uniform(n, dims) < 0, -1.0, 1.0)
+        sign = torch.where(torch.tensor([axis in self.flip for axis in _AXES[: -dims - 1 : -1]]), sign, 1.0)
+        turn = _rotations(torch.deg2rad(self.rotate_deg * uniform(n, 3 if dims == 3 else 1)))
+        matrix = turn * (1 + self.scale * uniform(n, 1, 1))
+        theta = torch.cat([matrix * sign[:, None, :], 2 * self.shift * uniform(n, dims, 1)], dim=-1)
         gamma = torch.tensor(self.gamma).log().mul(uniform(n)).exp()
         noise = self.noise * torch.rand(n, generator=generator)
         seed = int(torch.randint(2**31, (), generator=generator))
-        size = self.erase_side * torch.rand(n, 3, generator=generator)
-        low = torch.rand(n, 3, generator=generator) * (1 - size)
+        size = self.erase_side * torch.rand(n, dims, generator=generator)
+        low = torch.rand(n, dims, generator=generator) * (1 - size)
         happens = torch.rand(n, 1, generator=generator) < self.erase
         return AugmentationParams(theta, gamma, noise, seed, low, torch.where(happens, low + size, low))
 
     @staticmethod
     def apply(params: AugmentationParams, x: torch.Tensor) -> torch.Tensor:
-        """The augmented batch, shape (b, 1, S, S, S), in [0, 1]; `x` is left as it is."""
-        at = F.affine_grid(
-            torch.eye(3, 4)[None], [1, 1, *x.shape[2:]], align_corners=False
-        )  # once, not b times
-        grid = at.reshape(1, -1, 3) @ params.theta[:, :, :3].mT + params.theta[:, None, :, 3]
-        grid = grid.view(len(x), *at.shape[1:])
-        out = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        out = out.clamp_(0, 1).pow_(params.gamma.view(-1, 1, 1, 1, 1))
+        """Return the augmented batch, shape (b, c, *space), in [0, 1]; `x` is left as it is."""
+        each = (-1, *[1] * (x.ndim - 1))  # one value per crop
+        out = F.grid_sample(x, _grid(params, x), mode="bilinear", padding_mode="border", align_corners=False)
+        out = out.clamp_(0, 1).pow_(params.gamma.view(each))
         field = torch.randn(out.shape, generator=torch.Generator().manual_seed(params.noise_seed))
-        out = out.addcmul_(field, params.noise.view(-1, 1, 1, 1, 1))
+        out = out.addcmul_(field, params.noise.view(each))
         box = _boxes(params, x.shape[2:])
-        return torch.where(box, out.mean(dim=(2, 3, 4), keepdim=True), out).clamp_(0, 1)
+        mean = out.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
+        return torch.where(box, mean, out).clamp_(0, 1)
+
+    @staticmethod
+    def apply_mask(params: AugmentationParams, mask: torch.Tensor) -> torch.Tensor:
+        """Return masks moved as `apply` moves the images, shape (b, 1, *space); values are kept, none are mixed.
+
+        Intensities, noise and erasing do not touch a mask. Beyond the edge the outermost voxels go on, as in the image.
+        """
+        grid = _grid(params, mask)
+        moved = F.grid_sample(mask.float(), grid, mode="nearest", padding_mode="border", align_corners=False)
+        return moved.to(mask.dtype)
 
 
 def augment_batch(x: torch.Tensor, generator: torch.Generator, config: CropAugmentation) -> torch.Tensor:
-    """A batch of crops, shape (b, 1, S, S, S), changed at random; `x` is left as it is."""
-    return config.apply(config.sample(len(x), generator), x)
+    """Return a batch of crops, shape (b, c, *space), changed at random; `x` is left as it is."""
+    return config.apply(config.sample(len(x), generator, dims=x.ndim - 2), x)
+
+
+def augment_pair(
+    x: torch.Tensor, mask: torch.Tensor, generator: torch.Generator, config: CropAugmentation
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a batch of crops and their masks, moved together at random; both inputs are left as they are.
+
+    Parameters
+    ----------
+    x : Tensor, shape (b, c, *space)
+        Images or volumes, in [0, 1].
+    mask : Tensor, shape (b, 1, *space)
+        Their masks, of any dtype.
+    generator : torch.Generator
+        Draws the parameters.
+    config : CropAugmentation
+        Their ranges.
+    """
+    params = config.sample(len(x), generator, dims=x.ndim - 2)
+    return config.apply(params, x), config.apply_mask(params, mask)
+
+
+def _grid(params: AugmentationParams, x: torch.Tensor) -> torch.Tensor:
+    """Where each voxel of the result lies in `x`, for `grid_sample`: shape (b, *space, d)."""
+    space = x.shape[2:]
+    d = len(space)
+    at = F.affine_grid(torch.eye(d, d + 1)[None], [1, 1, *space], align_corners=False)  # once, not b times
+    matrix = params.theta[:, :, :d]
+    if len(set(space)) > 1:  # a rotation turns voxels, not shares of unequal sides
+        sides = torch.tensor(space[::-1], dtype=matrix.dtype)
+        matrix = matrix * sides / sides[:, None]
+    grid = at.reshape(1, -1, d) @ matrix.mT + params.theta[:, None, :, d]
+    return grid.view(len(x), *at.shape[1:])
 
 
 def _rotations(angles: torch.Tensor) -> torch.Tensor:
-    """Product of rotations about x, y and z, shape (n, 3, 3), of angles (n, 3) in radians."""
-    out = torch.eye(3).expand(len(angles), 3, 3)
-    for axis in range(3):
-        a, b = (axis + 1) % 3, (axis + 2) % 3
+    """Rotation matrices of angles in radians: of (n, 1) in the plane, (n, 2, 2); of (n, 3) about x, y, z, (n, 3, 3)."""
+    d = 3 if angles.shape[1] == 3 else 2
+    out = torch.eye(d).expand(len(angles), d, d)
+    for axis in range(angles.shape[1]):
+        a, b = ((axis + 1) % 3, (axis + 2) % 3) if d == 3 else (0, 1)
         c, s = angles[:, axis].cos(), angles[:, axis].sin()
-        turn = torch.eye(3).repeat(len(angles), 1, 1)
+        turn = torch.eye(d).repeat(len(angles), 1, 1)
         turn[:, a, a], turn[:, b, b], turn[:, a, b], turn[:, b, a] = c, c, -s, s
         out = out @ turn
     return out
 
 
 def _boxes(params: AugmentationParams, shape: torch.Size) -> torch.Tensor:
-    """Where something is erased: bool, shape (b, 1, S, S, S)."""
+    """Where something is erased: bool, shape (b, 1, *space)."""
     inside = torch.ones(1, dtype=torch.bool)
     for axis, n in enumerate(shape):
         at = (torch.arange(n) + 0.5) / n
         hit = (at >= params.erase_low[:, axis, None]) & (at < params.erase_high[:, axis, None])
-        inside = inside & hit.view(-1, 1, *[n if a == axis else 1 for a in range(3)])
+        inside = inside & hit.view(-1, 1, *[n if a == axis else 1 for a in range(len(shape))])
     return inside

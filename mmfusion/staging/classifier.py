@@ -7,19 +7,23 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.losses import make_loss
 from mmfusion.nn.net import FusionNet
-from mmfusion.nn.training import StreamDataset, reproducible, train
+from mmfusion.nn.training import (
+    StreamDataset,
+    TrainingPlan,
+    fit_network,
+    predict_in_batches,
+    reproducible,
+)
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
@@ -82,7 +86,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     allow_leaky : bool
         Accept inputs that give the label away. For demonstrations of leakage only; the model is stamped.
     device : str
-        torch device for training.
+        torch device for training and prediction; prediction uses the CPU where this machine lacks the device.
     random_state : int
         Seed of everything random in `fit`.
     verbose : bool
@@ -262,7 +266,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         self.background_ = class_quantiles(inputs, codes)
         members, self.history_ = [], []
         for member in range(self.n_members):
-            with reproducible(self.random_state + 1000 * member):
+            with reproducible(self.random_state + 1000 * member, self.device):
                 module, history = self._train_member(inputs, codes, self.random_state + 1000 * member)
             members.append(module)
             self.history_.append(history)
@@ -291,13 +295,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         return self.classes_[proba.argmax(axis=1)]
 
     def _proba(self, inputs: StreamInputs) -> np.ndarray:
-        out = []
-        with one_thread(), torch.inference_mode():
-            for start in range(0, len(inputs), 64):
-                batch = inputs.rows(slice(start, start + 64))
-                streams = {name: torch.as_tensor(array) for name, array in batch.arrays.items()}
-                out.append(self.module_(torch.as_tensor(batch.present), **streams).exp())
-        proba = torch.cat(out).double().numpy()
+        arrays = {"present": inputs.present, **inputs.arrays}
+        proba = predict_in_batches(self.module_, arrays, device=self.device).exp().double().numpy()
         if bad := [str(p) for p, row in zip(inputs.index, proba, strict=True) if not np.isfinite(row).all()]:
             hint = "look for values that are no numbers in the scan, or for a model that did not learn"
             raise DataError("the probabilities are not finite", patient=", ".join(bad[:5]), hint=hint)
@@ -343,20 +342,29 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             return StreamDataset(part.arrays, part.present, codes[rows], augment, volumes)
 
         counts = np.bincount(codes[train_rows], minlength=len(self.classes_))
-        return train(
+        return fit_network(
             self.build_module(self.transformer_.specs_, len(self.classes_)),
             make_loss(self.loss, counts, gamma=self.gamma, class_weight=self.class_weight),
             dataset(train_rows, augment),
             None if valid_rows is None else dataset(valid_rows),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size or int(np.clip(len(codes) // 10, 8, 32)),
-            max_epochs=self.max_epochs,
-            patience=self.patience,
-            schedule=self.schedule,
+            self._plan(len(codes)),
             device=self.device,
             progress=self.verbose,
         )
+
+    def _plan(self, n_rows: int) -> TrainingPlan:
+        """Return how the networks are trained; the batch is a share of all rows given to `fit`."""
+        names = (
+            "lr",
+            "weight_decay",
+            "batch_size",
+            "max_epochs",
+            "patience",
+            "schedule",
+            "validation_fraction",
+        )
+        plan = TrainingPlan(**{name: getattr(self, name) for name in names})
+        return plan.replace(batch_size=plan.rows_per_batch(n_rows))
 
 
 def _columns_read(X: pd.DataFrame, modalities: Sequence[str] | None) -> list[tuple[str, str]]:

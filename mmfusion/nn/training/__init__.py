@@ -1,5 +1,20 @@
 """Training of networks: one loop, made of skorch's parts, for every network of the library."""
 
-from mmfusion.nn.training.loop import StreamDataset, reproducible, train
+from mmfusion.nn.training.callbacks import ValidMetric
+from mmfusion.nn.training.datasets import StreamDataset
+from mmfusion.nn.training.labels import JointLoss, KnownOnly
+from mmfusion.nn.training.loop import fit_network
+from mmfusion.nn.training.plan import TrainingPlan
+from mmfusion.nn.training.predict import predict_in_batches
+from mmfusion.nn.training.random import reproducible
 
-__all__ = ["StreamDataset", "reproducible", "train"]
+__all__ = [
+    "JointLoss",
+    "KnownOnly",
+    "StreamDataset",
+    "TrainingPlan",
+    "ValidMetric",
+    "fit_network",
+    "predict_in_batches",
+    "reproducible",
+]

@@ -1,178 +1,107 @@
-"""The training loop is skorch's; here are the data set it reads and the callbacks it is given."""
+"""The one training loop, skorch's, for every network of the library."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
+from skorch.callbacks import Callback, GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
-from tqdm.auto import tqdm
+from torch.utils.data import Dataset
 
-from mmfusion.compute import one_thread
-from mmfusion.errors import DataError
+from mmfusion.nn.training.callbacks import BestEpoch, EpochBar, FiniteLoss, Freeze
+from mmfusion.nn.training.checkpoint import Checkpoint
+from mmfusion.nn.training.devices import check_device
+from mmfusion.nn.training.plan import TrainingPlan
+from mmfusion.nn.training.schedule import Schedule
+from mmfusion.nn.training.steps import TrainingNet
+
+_INTERNAL = ("dur", "train_batch_count", "valid_batch_count", "train_loss_best", "valid_loss_best")
 
 
-class StreamDataset(torch.utils.data.Dataset):
-    """Rows of every stream, as tensors, read a whole batch at a time.
+def fit_network(
+    module: nn.Module,
+    criterion: nn.Module,
+    train_set: Dataset,
+    valid_set: Dataset | None,
+    plan: TrainingPlan,
+    *,
+    device: str = "cpu",
+    callbacks: Sequence[Callback | tuple[str, Callback]] = (),
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Train `module` in place, as the plan says.
+
+    Random numbers come from the global generators of torch: run this within `reproducible(seed, device)`.
 
     Parameters
     ----------
-    arrays : mapping of str to ndarray
-        One array per stream, first axis patients.
-    present : ndarray of bool, shape (n, m)
-        Which patient has which stream.
-    y : ndarray of int, shape (n,)
-        Class codes.
-    augment : callable, optional
-        `augment(x, generator) -> x`, applied to batches of the volume streams.
-    volumes : sequence of str
-        Names of the volume streams.
-    """
-
-    def __init__(
-        self,
-        arrays: Mapping[str, np.ndarray],
-        present: np.ndarray,
-        y: np.ndarray,
-        augment: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None,
-        volumes: Sequence[str] = (),
-    ) -> None:
-        self.arrays = {name: torch.as_tensor(array) for name, array in arrays.items()}
-        self.present, self.y = torch.as_tensor(present), torch.as_tensor(y)
-        self.augment, self.volumes = augment, tuple(volumes)
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def __getitems__(self, rows: list[int]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        index = torch.as_tensor(rows)
-        batch = {name: array[index] for name, array in self.arrays.items()}
-        if self.augment:
-            generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-            for name in self.volumes:
-                batch[name] = self.augment(batch[name], generator)
-        return {"present": self.present[index], **batch}, self.y[index]
-
-    def __getitem__(self, row: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        batch, y = self.__getitems__([row])
-        return {name: value[0] for name, value in batch.items()}, y[0]
-
-
-@contextmanager
-def reproducible(seed: int) -> Iterator[None]:
-    """Seeded torch, one thread; the caller's random state is as it was afterwards."""
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
-def _as_is(batch: object) -> object:
-    return batch
-
-
-class FiniteLoss(Callback):
-    """Stop with a clear error when the loss is not a number, instead of training on."""
-
-    def on_batch_end(self, net: NeuralNet, training: bool = False, loss=None, **kwargs) -> None:  # noqa: FBT001, FBT002
-        """Check the batch's loss."""
-        if training and loss is not None and not torch.isfinite(loss).all():
-            raise DataError(
-                f"the training loss became {loss.item()} in epoch {len(net.history)}",
-                hint="lower lr, or look for extreme values among the inputs with `mmfusion validate`",
-            )
-
-
-class EpochBar(Callback):
-    """A progress bar over epochs, with the loss."""
-
-    def on_train_begin(self, net: NeuralNet, **kwargs) -> None:
-        """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, desc="epochs", leave=False)
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
-        """Advance it."""
-        row = net.history[-1]
-        self.bar_.set_postfix({k: f"{row[k]:.3f}" for k in ("train_loss", "valid_loss") if k in row})
-        self.bar_.update()
-
-    def on_train_end(self, net: NeuralNet, **kwargs) -> None:
-        """Close it."""
-        self.bar_.close()
-
-    def __getstate__(self) -> dict:
-        return {}
-
-
-def _schedule(name: str, max_epochs: int, watched: str) -> list[tuple[str, Callback]]:
-    if name == "cosine":
-        return [("schedule", LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=max_epochs))]
-    if name == "plateau":
-        plateau = LRScheduler(torch.optim.lr_scheduler.ReduceLROnPlateau, monitor=watched, patience=5)
-        return [("schedule", plateau)]
-    if name == "constant":
-        return []
-    raise DataError("unknown learning-rate schedule", got=name, expected="cosine, plateau or constant")
-
-
-def train(
-    module: nn.Module,
-    criterion: nn.Module,
-    train_set: StreamDataset,
-    valid_set: StreamDataset | None,
-    *,
-    lr: float,
-    weight_decay: float,
-    batch_size: int,
-    max_epochs: int,
-    patience: int,
-    schedule: str,
-    device: str,
-    progress: bool,
-) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Train `module` in place with AdamW; with a `valid_set`, stop early on it and keep the best epoch's weights.
+    module : nn.Module
+        Called with the inputs of a batch: by name if they are a dict, else as one argument.
+    criterion : nn.Module
+        `criterion(output, labels)` gives the loss, the mean over the rows of a batch, as a scalar.
+    train_set, valid_set : Dataset
+        Give `(inputs, labels)`, a whole batch at a time (`__getitems__`); see `StreamDataset` and `PatchDataset`.
+        `valid_set` may be None.
+    plan : TrainingPlan
+        Optimiser, schedule, number of epochs, early stopping.
+    device : str
+        torch device.
+    callbacks : sequence of skorch Callback, or pairs of name and Callback
+        Called in this order, before the schedule and early stopping, which can watch what they record.
+    progress : bool
+        Show a bar on stderr.
+    checkpoint : path, optional
+        Folder. After each epoch the state of the fit is written there, whole or not at all. A fit that finds such a
+        state goes on from there, and gives the same weights, to the bit, as one that was never interrupted.
 
     Returns
     -------
     module : nn.Module
-        In evaluation mode, on the CPU.
+        In evaluation mode, on the CPU; with early stopping, with the weights of the best epoch.
     history : list of dict
-        Per epoch: `epoch`, `train_loss`, `lr`, and `valid_loss` where there is a `valid_set`.
+        Per epoch: `epoch`, `train_loss`, `lr`, `valid_loss` where there is a `valid_set`, and what callbacks recorded.
 
     Raises
     ------
     DataError
-        If the loss is not finite, or the schedule is unknown.
+        If the loss is not finite, a key of `lr_groups` or `freeze` fits no parameter, `monitor` is not recorded, the
+        device is not there, or the checkpoint is of another fit.
     KeyboardInterrupt
-        If the user interrupts: training never ends early in silence.
+        If the user interrupts.
     """
-    stopper = (
-        EarlyStopping(patience=patience, load_best=True, sink=_silent) if valid_set is not None else None
-    )
-    watched = "train_loss" if stopper is None else "valid_loss"
-    net = NeuralNet(
+    check_device(device)
+    stopper = _stopper(plan, valid_set)
+    monitor = plan.monitor if valid_set is not None or plan.monitor != "valid_loss" else "train_loss"
+    rows = plan.rows_per_batch(len(train_set))
+    resume = Checkpoint(checkpoint, plan, device, (train_set, valid_set)) if checkpoint is not None else None
+    net = TrainingNet(
         module,
         criterion=criterion,
-        optimizer=torch.optim.AdamW,
-        lr=lr,
-        optimizer__weight_decay=weight_decay,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
+        plan=plan,
+        optimizer=_OPTIMIZERS[plan.optimizer],
+        lr=plan.lr,
+        optimizer__weight_decay=plan.weight_decay,
+        **_optimizer_options(plan),
+        max_epochs=plan.max_epochs,
+        batch_size=rows,
         iterator_train__shuffle=True,
         iterator_train__collate_fn=_as_is,
         iterator_valid__collate_fn=_as_is,
-        iterator_valid__batch_size=256,
+        iterator_valid__batch_size=getattr(valid_set, "valid_batch_size", rows),
         train_split=None if valid_set is None else predefined_split(valid_set),
         callbacks=[
             ("finite", FiniteLoss()),
-            ("clip", GradientNormClipping(1.0)),
-            *_schedule(schedule, max_epochs, watched),
+            *([("freeze", Freeze(plan.freeze))] if plan.freeze else []),
+            *([("clip", GradientNormClipping(plan.clip_norm))] if plan.clip_norm else []),
+            *callbacks,
+            ("schedule", Schedule(plan, monitor)),
             *([("stop", stopper)] if stopper else []),
             *([("bar", EpochBar())] if progress else []),
+            *([("checkpoint", resume)] if resume else []),
         ],
         callbacks__print_log=None,
         device=device,
@@ -181,11 +110,40 @@ def train(
     )
     net.fit(train_set, y=None)
     # skorch treats Ctrl-C like an early stop; only the stopper may end training early
-    if len(net.history) < max_epochs and (stopper is None or stopper.misses_ < patience):
+    if len(net.history) < plan.max_epochs and (stopper is None or stopper.misses_ < plan.patience):
         raise KeyboardInterrupt
-    kept = {"epoch": "epoch", "train_loss": "train_loss", "valid_loss": "valid_loss", "event_lr": "lr"}
-    history = [{name: float(row[key]) for key, name in kept.items() if key in row} for row in net.history]
-    return net.module_.to("cpu").eval(), history
+    return net.module_.to("cpu").eval(), [_row(row) for row in net.history]
+
+
+_OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+
+
+def _optimizer_options(plan: TrainingPlan) -> dict[str, object]:
+    if plan.optimizer == "sgd":
+        return {"optimizer__momentum": plan.momentum, "optimizer__nesterov": plan.momentum > 0}
+    return {}
+
+
+def _stopper(plan: TrainingPlan, valid_set: Dataset | None) -> BestEpoch | None:
+    if plan.patience is None or (valid_set is None and plan.monitor == "valid_loss"):
+        return None
+    return BestEpoch(
+        monitor=plan.monitor,
+        lower_is_better=plan.direction == "min",
+        patience=plan.patience,
+        load_best=True,
+        sink=_silent,
+    )
+
+
+def _row(row: dict[str, object]) -> dict[str, float]:
+    first = {name: row[name] for name in ("epoch", "train_loss", "valid_loss", "lr") if name in row}
+    others = {k: v for k, v in row.items() if k not in (*first, *_INTERNAL) and isinstance(v, int | float)}
+    return {name: float(value) for name, value in (first | others).items()}
+
+
+def _as_is(batch: object) -> object:
+    return batch
 
 
 def _silent(_: str) -> None:

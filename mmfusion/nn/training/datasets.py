@@ -1,0 +1,87 @@
+"""A data set of arrays: rows of every stream with their labels, read a whole batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from xxhash import xxh3_128
+
+Labels = torch.Tensor | dict[str, torch.Tensor]
+
+
+class StreamDataset(torch.utils.data.Dataset):
+    """Rows of every stream and their labels, as tensors, read a whole batch at a time.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        One array per stream, first axis patients.
+    present : ndarray of bool, shape (n, m)
+        Which patient has which stream.
+    y : ndarray, or mapping of str to ndarray, first axis patients
+        Labels: class codes, vectors or masks, of which some may be missing (see `mmfusion.nn.training.labels`).
+    augment : callable, optional
+        `augment(x, generator) -> x`, applied to batches of the volume streams.
+    volumes : sequence of str
+        Names of the volume streams.
+    """
+
+    valid_batch_size = 256  # the rows are in memory already
+
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        present: np.ndarray,
+        y: np.ndarray | Mapping[str, np.ndarray],
+        augment: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None,
+        volumes: Sequence[str] = (),
+    ) -> None:
+        self.arrays = {name: torch.as_tensor(array) for name, array in arrays.items()}
+        self.present, self.y = torch.as_tensor(present), as_labels(y)
+        self.augment, self.volumes = augment, tuple(volumes)
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def __getitems__(self, rows: list[int]) -> tuple[dict[str, torch.Tensor], Labels]:
+        index = torch.as_tensor(rows)
+        batch = {name: array[index] for name, array in self.arrays.items()}
+        if self.augment:
+            generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+            for name in self.volumes:
+                batch[name] = self.augment(batch[name], generator)
+        return {"present": self.present[index], **batch}, labels_of(self.y, index)
+
+    def __getitem__(self, row: int) -> tuple[dict[str, torch.Tensor], Labels]:
+        batch, y = self.__getitems__([row])
+        return {name: value[0] for name, value in batch.items()}, labels_of(y, 0)
+
+    def fingerprint(self) -> str:
+        """Return a checksum of all rows and labels."""
+        labels = self.y if isinstance(self.y, dict) else {"": self.y}
+        return checksum([*self.arrays.values(), self.present, *labels.values()])
+
+
+def as_labels(y: np.ndarray | Mapping[str, np.ndarray]) -> Labels:
+    """Return labels as tensors; float labels as float32."""
+    if isinstance(y, Mapping):
+        return {name: as_labels(one) for name, one in y.items()}
+    y = torch.as_tensor(y)
+    return y.float() if y.is_floating_point() else y
+
+
+def labels_of(y: Labels, index: torch.Tensor | int) -> Labels:
+    """Return the labels of some rows."""
+    return {name: one[index] for name, one in y.items()} if isinstance(y, dict) else y[index]
+
+
+def checksum(tensors: Sequence[torch.Tensor | np.ndarray]) -> str:
+    """Return the XXH3-128 checksum of tensors or arrays, with their shapes and dtypes."""
+    digest = xxh3_128()
+    for one in tensors:
+        array = np.ascontiguousarray(one)
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

@@ -1,0 +1,50 @@
+"""Names of parameters: which of them a key of `TrainingPlan.lr_groups` or `TrainingPlan.freeze` means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from mmfusion.errors import DataError
+
+
+def pattern(key: str) -> str:
+    """Return a pattern for full names: the key itself if it has wildcards, else all parameters of that part."""
+    return key if set(key) & set("*?[") else f"{key}.*"
+
+
+def matching(names: Sequence[str], key: str) -> list[str]:
+    """Return the names that a key means: those of the part, the parameter of just this name, or what a pattern fits.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+
+    Examples
+    --------
+    >>> matching(["encoder.0.weight", "encoder.0.bias", "head.weight"], "encoder")
+    ['encoder.0.weight', 'encoder.0.bias']
+    >>> matching(["encoder.0.weight", "head.weight"], "*.weight")
+    ['encoder.0.weight', 'head.weight']
+    """
+    found = [name for name in names if name == key or fnmatchcase(name, pattern(key))]
+    if not found:
+        known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+        raise DataError("no parameter of the network has this name", expected=known, got=key)
+    return found
+
+
+def parts(module: nn.Module, key: str) -> list[nn.Module]:
+    """Return the modules of which a key means every parameter; those within them are left out."""
+    own = {name for name, _ in module.named_parameters()}
+    meant = {name for name in own if name == key or fnmatchcase(name, pattern(key))}
+    found: list[str] = []
+    for name, part in module.named_modules():
+        inside = {f"{name}.{p}" if name else p for p, _ in part.named_parameters()}
+        within = any(name == other or name.startswith(f"{other}.") for other in found)
+        if inside and inside <= meant and not within:
+            found.append(name)
+    return [module.get_submodule(name) for name in found]

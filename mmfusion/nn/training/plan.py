@@ -1,0 +1,228 @@
+"""TrainingPlan: how a network is trained, as one frozen object."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from dataclasses import replace as _replace
+
+import numpy as np
+
+from mmfusion.errors import DataError
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("constant", "cosine", "plateau", "poly")
+PRECISIONS = ("32", "bf16", "16")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How a network is trained: optimiser, schedule, length, precision, early stopping.
+
+    A plan never changes: `replace` returns a new one. It can be a parameter of a scikit-learn estimator, whose
+    `get_params` then lists `training__lr` and so on.
+
+    Parameters
+    ----------
+    optimizer : {"adamw", "adam", "sgd"}
+        AdamW (Loshchilov & Hutter 2019, ICLR), Adam, or stochastic gradient descent with Nesterov momentum.
+    lr : float > 0
+        Learning rate.
+    weight_decay : float >= 0
+        Weight decay of the optimiser.
+    momentum : float in [0, 1)
+        Momentum of "sgd"; the other optimisers ignore it.
+    lr_groups : mapping of str to float > 0
+        Factors of the learning rate for some parameters, as `{"backbone": 0.1}`. A key is the name of a part of the
+        network, or a pattern with `*` or `?` for the full names of parameters. The first key that fits counts.
+    schedule : {"cosine", "constant", "plateau", "poly"}
+        Once per epoch: from `lr` to `min_lr` along half a cosine; no change; a tenth of the learning rate whenever 5
+        epochs bring no better `monitor`; or `lr * (1 - epoch / max_epochs) ** 0.9`.
+    min_lr : float >= 0
+        Lowest learning rate of "cosine" and "plateau".
+    warmup_epochs : int >= 0
+        The learning rate rises to `lr` in equal steps, batch by batch, during these epochs. The schedule follows.
+    max_epochs : int >= 1
+        Number of passes through the training set.
+    batch_size : int >= 1, optional
+        By default a tenth of the training rows, but at least 8 and at most 32, so that small cohorts get as many steps
+        as large ones.
+    clip_norm : float > 0, optional
+        Largest norm of the gradient of all parameters together; None for no limit.
+    accumulate : int >= 1
+        Number of batches whose mean gradient makes one step of the optimiser.
+    precision : {"32", "bf16", "16"}
+        Number format of the forward pass. "16" scales the loss (`torch.amp.GradScaler`). Weights and losses always have
+        32 bits.
+    patience : int >= 1, optional
+        Early stopping: stop after this many epochs without a better `monitor`, and return the best epoch's weights.
+        It needs validation rows, unless `monitor` is computed without. None: never stop early.
+    monitor : str
+        What early stopping and "plateau" watch: "valid_loss", "train_loss", or the name of any metric that a
+        callback records.
+    direction : {"min", "max"}
+        Whether a low or a high `monitor` is good.
+    freeze : mapping of str to int or None
+        Parts that are not trained in the first epochs, as `{"encoder": 5}`; None for all epochs. Keys as in
+        `lr_groups`. A frozen part runs in evaluation mode: its running statistics stay too, and its dropout is off.
+    validation_fraction : float in [0, 1)
+        Share of the rows given to `fit` that early stopping watches. Read by the estimator, which splits the rows.
+    loss : str, optional
+        Name of the loss. Read by the estimator, which makes the loss; None is the estimator's own choice.
+    loss_options : mapping
+        Options of that loss.
+
+    Raises
+    ------
+    DataError
+        If a value is out of range; the error names the parameter.
+
+    Examples
+    --------
+    >>> plan = TrainingPlan(lr=3e-4, freeze={"encoder": 5})
+    >>> plan.replace(max_epochs=60).max_epochs
+    60
+    >>> plan.rows_per_batch(200)
+    20
+    """
+
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    momentum: float = 0.9
+    lr_groups: Mapping[str, float] = field(default_factory=dict)
+    schedule: str = "cosine"
+    min_lr: float = 0.0
+    warmup_epochs: int = 0
+    max_epochs: int = 20
+    batch_size: int | None = None
+    clip_norm: float | None = 1.0
+    accumulate: int = 1
+    precision: str = "32"
+    patience: int | None = 12
+    monitor: str = "valid_loss"
+    direction: str = "min"
+    freeze: Mapping[str, int | None] = field(default_factory=dict)
+    validation_fraction: float = 0.0
+    loss: str | None = None
+    loss_options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, (check, expected) in _RULES.items():
+            value = _plain(getattr(self, name))
+            if not check(value):
+                raise DataError("a training plan cannot have this", column=name, expected=expected, got=value)
+            object.__setattr__(self, name, value)
+        lowest = self.lr * min([1.0, *self.lr_groups.values()])
+        if self.min_lr > lowest:
+            raise DataError("the lowest learning rate is above the first one", column="min_lr",
+                            expected=f"at most {lowest:g}", got=self.min_lr)  # fmt: skip
+        if self.warmup_epochs >= self.max_epochs:
+            raise DataError("the warm-up takes all epochs", column="warmup_epochs",
+                            expected=f"fewer than max_epochs = {self.max_epochs}", got=self.warmup_epochs)  # fmt: skip
+
+    def rows_per_batch(self, n_rows: int) -> int:
+        """Return `batch_size`, or the default for a training set of `n_rows` rows."""
+        return self.batch_size or int(np.clip(n_rows // 10, 8, 32))
+
+    def replace(self, **changes: object) -> TrainingPlan:
+        """Return a plan with some values changed.
+
+        Raises
+        ------
+        DataError
+            If a name is not a parameter, or a value is out of range.
+        """
+        _check_names(changes)
+        return _replace(self, **changes)
+
+    def get_params(self, *, deep: bool = True) -> dict[str, object]:
+        """Return the parameters by name, as scikit-learn asks for them."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __sklearn_clone__(self) -> TrainingPlan:
+        """Return the plan itself, which never changes."""
+        return self
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the parameters as values that JSON can hold."""
+        return {name: dict(v) if isinstance(v, Mapping) else v for name, v in self.get_params().items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> TrainingPlan:
+        """Return the plan that `to_dict` described; parameters that are not named have their defaults.
+
+        Raises
+        ------
+        DataError
+            If a name is not a parameter, or a value is out of range.
+        """
+        _check_names(values)
+        return cls(**values)
+
+
+def _check_names(values: Mapping[str, object]) -> None:
+    known = [f.name for f in fields(TrainingPlan)]
+    if unknown := sorted(set(values) - set(known)):
+        raise DataError(
+            "not a parameter of a training plan", got=", ".join(unknown), expected=", ".join(known)
+        )
+
+
+def _plain(value: object) -> object:
+    """Return numpy scalars as Python's, and a copy of a mapping."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _number(low: float, *, above: bool = False, below: float = math.inf) -> Callable[[object], bool]:
+    def check(value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return (value > low if above else value >= low) and value < below
+
+    return check
+
+
+def _whole(low: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and value >= low
+
+
+def _or_none(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _mapping(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: (
+        isinstance(value, dict) and all(isinstance(k, str) and k and check(v) for k, v in value.items())
+    )
+
+
+def _one_of(names: tuple[str, ...]) -> tuple[Callable[[object], bool], str]:
+    return (lambda value: isinstance(value, str) and value in names), ", ".join(names)
+
+
+_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
+    "optimizer": _one_of(OPTIMIZERS),
+    "lr": (_number(0, above=True), "a number above 0"),
+    "weight_decay": (_number(0), "a number, 0 or above"),
+    "momentum": (_number(0, below=1), "a number in [0, 1)"),
+    "lr_groups": (_mapping(_number(0, above=True)), "a mapping of names to numbers above 0"),
+    "schedule": _one_of(SCHEDULES),
+    "min_lr": (_number(0), "a number, 0 or above"),
+    "warmup_epochs": (_whole(0), "a whole number, 0 or above"),
+    "max_epochs": (_whole(1), "a whole number, 1 or above"),
+    "batch_size": (_or_none(_whole(1)), "a whole number, 1 or above, or None"),
+    "clip_norm": (_or_none(_number(0, above=True)), "a number above 0, or None"),
+    "accumulate": (_whole(1), "a whole number, 1 or above"),
+    "precision": _one_of(PRECISIONS),
+    "patience": (_or_none(_whole(1)), "a whole number, 1 or above, or None"),
+    "monitor": (lambda value: isinstance(value, str) and bool(value), "the name of a metric"),
+    "direction": _one_of(("min", "max")),
+    "freeze": (_mapping(_or_none(_whole(1))), "a mapping of names to numbers of epochs, or None for all"),
+    "validation_fraction": (_number(0, below=1), "a number in [0, 1)"),
+    "loss": (_or_none(lambda value: isinstance(value, str)), "the name of a loss, or None"),
+    "loss_options": (_mapping(lambda _: True), "a mapping of names to values"),
+}

@@ -1,0 +1,37 @@
+"""Prediction in batches of rows, on any torch device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from mmfusion.nn.training.devices import on_device
+
+
+def predict_in_batches(
+    module: nn.Module, inputs: Mapping[str, np.ndarray], *, batch_size: int = 64, device: str = "cpu"
+) -> torch.Tensor:
+    """Return what the network gives for each row, on the CPU, shape (n, ...).
+
+    Parameters
+    ----------
+    module : nn.Module
+        Called with the inputs of a batch by name. It is on the CPU afterwards.
+    inputs : mapping of str to ndarray
+        First axis rows.
+    batch_size : int
+        Rows at a time.
+    device : str
+        torch device; the CPU where this machine lacks it.
+    """
+    n_rows = len(next(iter(inputs.values())))
+    out = []
+    with on_device(module, device) as target:
+        for start in range(0, n_rows, batch_size):
+            rows = slice(start, start + batch_size)
+            batch = {name: torch.as_tensor(array[rows]).to(target) for name, array in inputs.items()}
+            out.append(module(**batch).cpu())
+        return torch.cat(out)
