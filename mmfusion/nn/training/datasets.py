@@ -68,7 +68,7 @@ def as_labels(y: np.ndarray | Mapping[str, np.ndarray]) -> Labels:
     """Return labels as tensors; float labels as float32."""
     if isinstance(y, Mapping):
         return {name: as_labels(one) for name, one in y.items()}
-    y = torch.as_tensor(y)
+    y = torch.as_tensor(np.require(y, requirements="W") if isinstance(y, np.ndarray) else y)
     return y.float() if y.is_floating_point() else y
 
 

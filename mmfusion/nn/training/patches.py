@@ -39,7 +39,7 @@ class PatchDataset(torch.utils.data.Dataset):
     lesion_share : float in [0, 1]
         Share of the patches that are centred on a voxel of the lesion, where there is one; the others lie anywhere.
     jitter : int
-        Voxels by which such a centre is moved at random along each axis, at most.
+        Voxels by which such a centre is moved at random along each side of the patch, at most.
     centres : sequence of (z, y, x) or None, optional
         Centre of the lesion in voxels, for images without a mask.
     labels : mapping of str to ndarray, first axis images, optional
@@ -141,7 +141,9 @@ class PatchDataset(torch.utils.data.Dataset):
             return get_random_patch(shape, size, rng)
         if len(voxels):
             centre = np.unravel_index(voxels[rng.randint(len(voxels))], shape)
-        moved = [round(float(c)) + rng.randint(-self.jitter, self.jitter + 1) for c in centre]
+        moved = [round(float(c)) for c in centre]
+        for axis in range(len(moved) - len(self.size), len(moved)):  # a slice stays in the lesion
+            moved[axis] += rng.randint(-self.jitter, self.jitter + 1)
         middle = correct_crop_centers(moved, size, shape)
         return tuple(slice(m - n // 2, m - n // 2 + n) for m, n in zip(middle, size, strict=True))
 
