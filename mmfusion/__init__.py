@@ -20,6 +20,7 @@ _LAZY = {
     "list_encoders": "registry",
     "list_fusions": "registry",
     "list_restorers": "registry",
+    "list_targets": "data.targets",
     "MMFusionError": "errors",
 }
 _ROOMS = (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from mmfusion.bundle import load
     from mmfusion.data.cohort import Cohort
     from mmfusion.data.load import load_cohort
+    from mmfusion.data.targets import list_targets
     from mmfusion.errors import MMFusionError
     from mmfusion.evaluation import external_validation, nested_cv
     from mmfusion.features import FoundationEncoder

@@ -15,7 +15,8 @@ def tiny_cohort(
     rng = np.random.default_rng(seed)
     ids = pd.Index([f"P{1000 * seed + i:03d}" for i in range(n)], name="patient_id")
     score = rng.normal(size=n)
-    stage = pd.Series(np.array(["I", "II", "III"])[np.digitize(score, [-0.3, 0.5])], index=ids)
+    stage = np.array(["I", "II", "III"])[np.digitize(score, [-0.3, 0.5])]
+    outcomes = pd.DataFrame({"stage": stage}, index=ids)
     rna = rng.normal(6, 1, size=(n, genes))
     rna[:, :3] += signal * score[:, None] / 2
     columns = {("rna", f"GENE{j}"): rna[:, j] for j in range(genes)}
@@ -31,4 +32,6 @@ def tiny_cohort(
     for modality in ("rna", "ct"):
         absent = rng.random(n) < missing
         table.loc[absent, modality] = np.nan
-    return Cohort("tiny", table, stage, "stage3_ajcc7", units={"rna": "log"}, groups=table["meta"][["site"]])
+    return Cohort(
+        "tiny", table, outcomes, "stage3_ajcc7", units={"rna": "log"}, groups=table["meta"][["site"]]
+    )

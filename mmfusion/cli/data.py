@@ -89,19 +89,19 @@ def validate(arguments: Namespace) -> int:
         changed = rehash(arguments.manifest, arguments.root)
         lines = [*(f"changed: {path}" for path in changed), f"changed files accepted: {len(changed)}"]
         sys.stdout.write("\n".join(lines) + "\n")
-    cohort = load_cohort(arguments.manifest, root=arguments.root, target=arguments.target)
+    options = {} if arguments.edition is None else {"edition": arguments.edition}
+    cohort = load_cohort(arguments.manifest, root=arguments.root, target=arguments.target, **options)
     sys.stdout.write(f"{cohort}\n")
-    for note in cohort.provenance.get("notes", ()):
+    for note in cohort.notes:
         sys.stdout.write(f"note: {note}\n")
     if note := _without_seed(cohort):
         sys.stdout.write(f"note: {note}\n")
     problems = [] if arguments.no_scans else _unreadable(cohort)
     if not len(cohort):
-        why = (
-            "none of the stages has a class there"
-            if cohort.stage.notna().any()
-            else f"give a column {ACCEPTED}"
-        )
+        staged = "stage" in cohort.outcomes and cohort.outcomes["stage"].notna().any()
+        why = "none of the stages has a class there" if staged else f"give a column {ACCEPTED}"
+        if cohort.targets:
+            why += f"; there are labels for {', '.join(cohort.targets)}"
         problems.append(f"nobody has a label ({cohort.target}): {why}")
     else:
         try:

@@ -82,7 +82,13 @@ def _validate(commands) -> None:
     )  # fmt: skip
     p.add_argument("manifest", help="a manifest, or the name of a known cohort")
     p.add_argument("--root", type=Path, help="folder that its paths start from; default the manifest's own")
-    p.add_argument("--target", help="named target, such as stage3_ajcc7, stage2")
+    p.add_argument("--target", help="what is predicted, such as stage3_ajcc8, stage2, egfr")
+    p.add_argument(
+        "--edition",
+        type=int,
+        choices=(7, 8, 9),
+        help="AJCC edition of the labels' stages, or T, N and M (default 7)",
+    )
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
     p.add_argument(
         "--rehash", action="store_true", help="first accept changed files: rewrite their hashes, no more"

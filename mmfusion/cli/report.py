@@ -22,7 +22,7 @@ def report(arguments: Namespace) -> int:
         known = notebook_parameters(find_notebook(arguments.notebook))
         sys.stdout.write("".join(f"{p}\n" for name, p in known.items() if name not in RESERVED))
         if "target" in known:
-            from mmfusion.data.targets.stage import describe_targets
+            from mmfusion.data.targets.base import describe_targets
 
             sys.stdout.write(f"\ntargets:{describe_targets()}\n")
         return 0

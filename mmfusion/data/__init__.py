@@ -5,8 +5,9 @@ from mmfusion.lazy import lazy
 _HOME = {
     "Cohort": "cohort",
     "presence": "cohort",
-    "TARGETS": "targets.stage",
-    "stage_group": "targets.stage",
+    "get_target": "targets",
+    "list_targets": "targets",
+    "stage_group": "targets.ajcc",
     "target_labels": "targets.stage",
     "load_cohort": "load",
     "read_manifest": "manifest",

@@ -9,13 +9,16 @@ import pandas as pd
 from mmfusion.data.cohort import META, SEED, Cohort
 from mmfusion.data.manifest import SCAN_ROLES, resolve
 from mmfusion.data.persons import people
-from mmfusion.data.tables.cells import clean_cells, to_numbers
-from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
+from mmfusion.data.tables.cells import to_numbers
+from mmfusion.data.tables.files import header_key
+from mmfusion.data.tables.labels import read_outcomes
 from mmfusion.data.tables.readers import read_ehr_table, read_features, read_rna
-from mmfusion.data.tables.stage_headers import ACCEPTED, stage_columns
-from mmfusion.data.targets.stage import TARGETS, normalise_stage, stage_group
+from mmfusion.data.targets.base import registered_targets
+from mmfusion.data.targets.expression import PREFIX
+from mmfusion.data.targets.stage import target_labels
 from mmfusion.errors import DataError, ManifestError
 
+EXPRESSION_UNITS = {"log": "the logarithm that was recorded", "zscore": "the z-scores that were recorded"}
 SEED_HEADERS = {f"{head}{axis}": name for head in ("seed ", "coord") for axis, name in zip("xyz", SEED)}
 
 
@@ -36,9 +39,11 @@ def assemble(
     root : path
         Folder that their paths start from.
     target : str, optional
-        Named target; by default I < II < III < IV if any patient has stage IV, else I < II < III.
-    edition : {7, 8}
-        AJCC edition that turns T, N and M into a stage, where the labels have no stage.
+        Name of a target; by default I < II < III < IV if any patient has stage IV, else I < II < III, under the AJCC
+        edition. Where the labels have no column of stages, the first target that they have.
+    edition : {7, 8, 9}
+        AJCC edition of the stages, and of T, N and M, in the labels. It turns T, N and M into a stage where the
+        labels have no stage.
     allow_leaky : bool
         Keep T, N and M of the EHR table among the inputs.
 
@@ -63,17 +68,13 @@ def assemble(
     blocks = {
         m: pd.concat([p.reindex(patients) for p in parts], axis=1) for m, parts in reader.blocks().items()
     }
-    stage = reader.stage.reindex(patients)
-    if target is None:
-        target = (
-            "stage4_ajcc7" if (stage.map(TARGETS["stage4_ajcc7"].mapping) == "IV").any() else "stage3_ajcc7"
-        )
+    outcomes = reader.outcomes(patients)
     site = blocks.get(META, pd.DataFrame(index=patients)).reindex(columns=["site"])
     return Cohort(
         name=manifest["dataset"].iloc[0],
         table=pd.concat(blocks, axis=1),
-        stage=stage,
-        target=target,
+        outcomes=outcomes,
+        target=target or _usual_target(outcomes, edition),
         units=reader.units,
         groups=site.assign(patient=people(rows, patients)),
         provenance={
@@ -82,6 +83,7 @@ def assemble(
             "notes": tuple(reader.notes),
             "ajcc_edition": edition,
             "leaky": allow_leaky,
+            **reader.facts,
         },
     )
 
@@ -94,7 +96,8 @@ class _Reader:
         self.parts: dict[
             tuple[str, str], list[pd.DataFrame]
         ] = {}  # (modality, what): tables one below another
-        self.stage = pd.Series(dtype="str")
+        self.labels: list[pd.DataFrame] = []
+        self.facts: dict[str, str] = {}
         self.units: dict[str, str] = {}
         self.notes: list[str] = []
         self.sites: dict[str, str] = {}
@@ -108,14 +111,32 @@ class _Reader:
             cells = {row.role: str(path)} | ({f"{row.role}_part": row.part} if row.part else {})
             self._add(row.modality, row.role, pd.DataFrame(cells, index=[row.patient_id]))
         elif row.role == "labels":
-            self.stage = pd.concat([self.stage, _labels(path, self.edition)])
-            if self.stage.index.has_duplicates:
-                patient = self.stage.index[self.stage.index.duplicated()][0]
-                raise DataError("labelled twice", patient=patient, file=path)
+            self._labels(row, path)
         elif row.role == "seeds":
             self._add(row.modality, "seeds", _seeds(path, row.patient_id or None))
         elif row.role == "features":
             self._add(row.modality, "features", self._features(row, path))
+
+    def _labels(self, row, path: Path) -> None:
+        labels = read_outcomes(path, self.edition)
+        for before in self.labels:  # two tables may label a patient, but not with the same outcome
+            twice = before.index.intersection(labels.index)
+            if len(twice) and set(before) & set(labels):
+                raise DataError("labelled twice", patient=twice[0], file=path)
+        self.labels.append(labels)
+        if row.unit and any(c.startswith(PREFIX) for c in labels):
+            self.facts["expression_unit"] = EXPRESSION_UNITS.get(row.unit, row.unit)
+
+    def outcomes(self, patients: pd.Index) -> pd.DataFrame:
+        """Outcomes of all tables of labels; without any table, a stage that nobody has."""
+        columns = list(dict.fromkeys(c for labels in self.labels for c in labels))
+        if not columns:
+            return pd.DataFrame({"stage": pd.Series(index=patients, dtype="str")})
+        joined = {c: pd.concat([labels[c] for labels in self.labels if c in labels]) for c in columns}
+        return pd.DataFrame({c: values.reindex(patients) for c, values in joined.items()})
+
+    def _labelled(self) -> list[str]:
+        return list(dict.fromkeys(p for labels in self.labels for p in labels.index))
 
     def _features(self, row, path: Path) -> pd.DataFrame:
         patient = row.patient_id or None
@@ -125,7 +146,7 @@ class _Reader:
                 raise ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint)
             if self.units.setdefault("rna", row.unit) != row.unit:
                 raise ManifestError("RNA in two units", file=path, expected=self.units["rna"], got=row.unit)
-            return read_rna(path, patient, patients=list(self.stage.index), unit=row.unit)
+            return read_rna(path, patient, patients=self._labelled(), unit=row.unit)
         if row.modality == "ehr":
             table = read_ehr_table(path, patient, allow_leaky=self.allow_leaky)
             if table.left_out:
@@ -171,7 +192,7 @@ class _Reader:
         named = [r.patient_id for r in rows if r.patient_id and r.role not in SCAN_ROLES]
         known = pd.Index(
             pd.unique(
-                pd.Series([*self.stage.index, *(p for index in tables for p in index), *named], dtype="str")
+                pd.Series([*self._labelled(), *(p for index in tables for p in index), *named], dtype="str")
             )
         )
         strangers = scans.difference(known)
@@ -183,38 +204,11 @@ class _Reader:
         return (known if len(known) else scans.unique()).rename("patient_id")
 
 
-def _labels(path: Path, edition: int) -> pd.Series:
-    """Stage group of each patient of a table of labels."""
-    table = read_table(path)
-    ids = id_column(table)
-    if ids is None:
-        raise DataError(
-            "no column of patient ids", file=path, expected="patient_id", got=", ".join(table.columns[:5])
-        )
-    table = by_patient(table, ids, path)
-    columns = stage_columns(table)
-    if not columns:
-        raise DataError(
-            "no stage", file=path, expected=f"a column {ACCEPTED}", got=", ".join(table.columns[:5])
-        )
-    cells = table[columns].apply(clean_cells)
-    return cells.apply(lambda row: _stage(row, edition, path), axis=1).astype("str")
-
-
-def _stage(row: pd.Series, edition: int, path: Path) -> str | None:
-    if row.isna().any():
-        return None
-    if len(row) == 3:
-        try:
-            return stage_group(*row, edition=edition)
-        except DataError as error:
-            error.patient, error.file = row.name, path
-            raise
-    stage = normalise_stage(row.iloc[0])
-    if stage is None:
-        where = {"patient": row.name, "file": path, "column": row.index[0]}
-        raise DataError("not a stage group", **where, expected="0, IA, ..., IV", got=repr(row.iloc[0]))
-    return stage
+def _usual_target(outcomes: pd.DataFrame, edition: int) -> str:
+    if "stage" in outcomes:
+        four = f"stage4_ajcc{edition}"
+        return four if (target_labels(outcomes["stage"], four) == "IV").any() else f"stage3_ajcc{edition}"
+    return next((name for name in registered_targets() if name in outcomes), "expression")
 
 
 def _seeds(path: Path, patient: str | None) -> pd.DataFrame:

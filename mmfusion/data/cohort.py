@@ -1,4 +1,4 @@
-"""The cohort: patients, what is known of each, and the label, round plain pandas."""
+"""The cohort: patients, what is known of each, and what is predicted, around plain pandas."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from mmfusion.data.targets.stage import TARGETS, target_labels
+from mmfusion.data.checks import check_outcomes, check_table
+from mmfusion.data.targets.base import Target, get_target, is_labelled, label_counts, registered_targets
 from mmfusion.errors import DataError
 
 RNA_UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
@@ -28,36 +29,46 @@ class Cohort:
         Short name, used in reports.
     table : DataFrame, shape (n_patients, n_columns)
         Every patient, labelled or not. Index `patient_id`; column levels `(modality, feature)`.
-    stage : Series of str, shape (n_patients,)
-        AJCC stage group as recorded or derived ("0", "IA", "IB", ..., "IV", or coarse "I", "II", "III");
-        missing where unknown.
+    outcomes : DataFrame, shape (n_patients, n_outcomes)
+        What targets are read from, as recorded, missing where unknown; never inputs. `stage` is the AJCC stage group
+        ("0", "IA", "IB", ..., "IV", or coarse "I", "II", "III"); `t`, `n` and `m` its categories; `egfr` and `kras` a
+        mutation status; `expression_<gene>` expression. Any may be absent.
     target : str
-        Named target (`mmfusion.data.targets.stage.TARGETS`) that turns stage groups into classes.
+        Name of a target (`mmfusion.list_targets()`), which turns outcomes into labels.
     units : mapping
         Unit of a modality, `units["rna"]` one of counts, tpm, fpkm, log, zscore.
     groups : DataFrame, optional
         Per patient: `site`, and `patient` where several rows belong to one person. Defaults to the index.
     provenance : mapping
-        Where it came from: files, hashes, licences, AJCC edition, notes that a report must print.
+        Where it came from: files, hashes, licences, notes; `ajcc_edition`, the edition of stage, T, N and M.
 
     Raises
     ------
     DataError
-        On duplicate or missing patient ids, a wrong column index, an unknown target or unit.
+        On duplicate or missing patient ids, a wrong column index, an unknown target or unit, or a target that the
+        cohort has no outcome for; the message lists those it has.
+
+    Examples
+    --------
+    >>> ids = pd.Index(["p1", "p2", "p3"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0, 55.0]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB", None], "egfr": ["mutant", None, "WT"]}, index=ids)
+    >>> cohort = Cohort("example", table, outcomes, "stage2")
+    >>> cohort.y.tolist(), cohort.with_target("egfr").y.tolist()
+    (['I', 'II-IV'], ['mutant', 'wildtype'])
     """
 
     name: str
     table: pd.DataFrame
-    stage: pd.Series
+    outcomes: pd.DataFrame
     target: str
     units: Mapping[str, str] = field(default_factory=dict)
     groups: pd.DataFrame | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_table(self.table)
-        if self.target not in TARGETS:
-            raise DataError(f"no target called {self.target!r}", expected=", ".join(TARGETS))
+        check_table(self.table)
+        check_outcomes(self.outcomes)
         for modality, unit in self.units.items():
             if unit not in RNA_UNITS:
                 raise DataError("unknown unit", column=modality, expected=", ".join(RNA_UNITS), got=unit)
@@ -68,27 +79,80 @@ class Cohort:
         if "patient" not in groups:
             groups = groups.assign(patient=table.index)
         object.__setattr__(self, "table", table)
-        object.__setattr__(self, "stage", self.stage.reindex(table.index))
+        object.__setattr__(self, "outcomes", self.outcomes.reindex(table.index))
         object.__setattr__(self, "groups", groups)
+        spec = self.target_spec
+        if reason := spec.lacks(self):
+            hint = "an AJCC edition is said with load_cohort(..., edition=9)" if "AJCC" in reason else None
+            raise DataError(
+                f"the cohort cannot have the target {self.target!r}",
+                file=self.name,
+                expected=", ".join(self.targets) or "outcomes",
+                got=reason,
+                hint=hint,
+            )
+        withheld = tuple((m, f) for m, f in table.columns if m != META and spec.withholds(m, f))
+        object.__setattr__(self, "_withheld", withheld)  # once: an RNA table has 20,000 columns
+        _, facts = spec.collect(self)
+        object.__setattr__(self, "outcomes", spec.outcomes(self))
+        object.__setattr__(self, "provenance", {**self.provenance, **facts})
 
     @property
     def X(self) -> pd.DataFrame:
-        """Rows of `table` whose stage has a class under the target, shape (n, n_columns)."""
-        return self.table.loc[self._labels().notna()]
+        """Rows of `table` whose label is known, without what the target withholds, shape (n, n_columns)."""
+        known = is_labelled(self._labels())
+        withheld = self.withheld
+        if not withheld:
+            return self.table.loc[known]
+        X = self.table.loc[known, ~self.table.columns.isin(withheld)]
+        X.attrs = {"units": {m: u for m, u in self.units.items() if m in X.columns.unique(0)}}
+        return X
 
     @property
-    def y(self) -> pd.Series:
-        """Ordered categorical label of each row of `X`, shape (n,)."""
+    def y(self) -> pd.Series | pd.DataFrame:
+        """Label of each row of `X`.
+
+        Of classes a categorical Series, shape (n,), ordered for an ordinal target; of a vector a DataFrame of float64,
+        shape (n, n_values), in which single values may be missing; of a mask a Series of paths.
+        """
         labels = self._labels()
-        return labels[labels.notna()].rename(self.target)
+        labels = labels[is_labelled(labels)]
+        return labels if isinstance(labels, pd.DataFrame) else labels.rename(self.target)
+
+    @property
+    def target_spec(self) -> Target:
+        """The target as an object."""
+        return get_target(self.target)
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets that at least one patient has a label for."""
+        return [name for name, target in registered_targets().items() if _has_labels(self, target)]
 
     @property
     def modalities(self) -> list[str]:
-        """Modalities with at least one column, `meta` left out."""
-        return [m for m in self.table.columns.unique(0) if m != META]
+        """Modalities with at least one column that the target does not withhold, `meta` left out."""
+        columns = self.table.columns
+        return [m for m in columns[~columns.isin(self.withheld)].unique(0) if m != META]
+
+    @property
+    def withheld(self) -> list[tuple[str, str]]:
+        """Columns of `table` that are not in `X`, since they are the label or were found together with it."""
+        return list(self._withheld)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report must say: notes of the files, and of how the labels were made."""
+        return (*self.provenance.get("notes", ()), *self.target_spec.notes(self))
 
     def with_target(self, name: str) -> Cohort:
-        """The same cohort under another named target."""
+        """Return the same cohort under another target.
+
+        Raises
+        ------
+        DataError
+            If there is no such target, or the cohort has no outcome for it; the message lists those it has.
+        """
         return replace(self, target=name)
 
     def select(
@@ -179,14 +243,14 @@ class Cohort:
             )
         return pd.DataFrame(rows).set_index("modality")
 
-    def _labels(self) -> pd.Series:
-        return target_labels(self.stage, self.target)
+    def _labels(self) -> pd.Series | pd.DataFrame:
+        return self.target_spec.labels(self)
 
     def __len__(self) -> int:
-        return int(self._labels().notna().sum())
+        return int(is_labelled(self._labels()).sum())
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{k} {v}" for k, v in self.y.value_counts(sort=False).items())
+        counts = ", ".join(f"{k} {v}" for k, v in label_counts(self.y).items())
         lines = [
             f"Cohort {self.name!r}: {len(self.table)} patients, {len(self)} with a label ({self.target}: {counts})"
         ]
@@ -197,6 +261,9 @@ class Cohort:
                 f"  {modality}{unit}: {row.features} features{scans}, {row.patients} patients "
                 f"({row.share:.0%}), {row.missing_cells:.1%} of their cells missing"
             )
+        if withheld := self.withheld:
+            named = ", ".join(f"{m} {f}" for m, f in withheld[:5]) + (", ..." if len(withheld) > 5 else "")
+            lines.append(f"  not among the inputs of {self.target}: {len(withheld)} columns ({named})")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -223,23 +290,8 @@ def feature_names(block: pd.DataFrame, modality: str) -> list[str]:
     return [c for c in block.columns if not (modality in IMAGING and c in RESERVED)]
 
 
-def _check_table(table: pd.DataFrame) -> None:
-    if not isinstance(table.columns, pd.MultiIndex) or table.columns.nlevels != 2:
-        raise DataError(
-            "a cohort's columns have two levels", expected="(modality, feature)", got=repr(table.columns[:3])
-        )
-    ids = table.index
-    if ids.isna().any() or (ids.astype(str).str.strip() == "").any():
-        raise DataError("a row has no patient id", expected="a patient_id in every row")
-    if ids.has_duplicates:
-        twice = ids[ids.duplicated()].unique()
-        raise DataError(
-            "duplicate patient id",
-            patient=", ".join(map(str, twice[:5])),
-            hint="keep one row per patient before loading",
-        )
-    if table.columns.has_duplicates:
-        twice = table.columns[table.columns.duplicated()].unique()
-        raise DataError(
-            "duplicate column", column=", ".join(map(str, twice[:5])), hint="keep one column per feature"
-        )
+def _has_labels(cohort: Cohort, target: Target) -> bool:
+    try:
+        return not target.lacks(cohort) and bool(is_labelled(target.labels(cohort)).any())
+    except DataError:  # an outcome that cannot be read
+        return False

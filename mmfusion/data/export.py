@@ -9,6 +9,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import IMAGING, META, SEED, Cohort, feature_names
 from mmfusion.data.manifest import SCAN_ROLES, write_manifest
+from mmfusion.data.targets.expression import PREFIX
 from mmfusion.errors import DataError
 from mmfusion.storage.atomic import atomic_folder
 
@@ -20,7 +21,8 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
 
     `<modality>/<patient>/volume.*` and `mask.*`, copied as they are; `<modality>_seeds.csv` (LPS mm); `rna.csv`,
     `ehr.csv` and `<modality>_features.csv` (a row per patient who has any); `meta.csv` (site, scanner); `labels.csv`
-    (stage), and `labels/<patient>.csv` of who is the same person as another and has no scan; `manifest.csv`.
+    (stage and other outcomes), and `labels/<patient>.csv` of who is the same person as another and has no scan;
+    `manifest.csv`.
 
     Parameters
     ----------
@@ -61,18 +63,24 @@ class _Writer:
     def rows(self) -> pd.DataFrame:
         """Write everything."""
         table = self.cohort.table.rename(index=str)
-        stage = self.cohort.stage.rename("stage").to_frame().rename(index=str)
-        for modality in self.cohort.modalities:
-            self.block(modality, table[modality])
-        meta = table[META] if META in table.columns.unique(0) else pd.DataFrame(index=table.index)
+        blocks = list(table.columns.unique(0))
+        outcomes = self.cohort.outcomes.rename(index=str)
+        if "rna" in blocks:  # a panel's expression is read from there again
+            outcomes = outcomes[[c for c in outcomes if not str(c).startswith(PREFIX)]]
+        if outcomes.columns.empty:
+            outcomes = pd.DataFrame({"stage": pd.Series(index=outcomes.index, dtype="str")})
+        for modality in blocks:
+            if modality != META:
+                self.block(modality, table[modality])
+        meta = table[META] if META in blocks else pd.DataFrame(index=table.index)
         if "site" not in meta and self.site.ne("").any():
             meta = meta.assign(site=self.site)
         if meta.shape[1]:
             self.table(meta, "meta.csv", META, "features")
-        apart = stage.index.isin(set(self.same_as) - {row["patient_id"] for row in self.written})
-        self.table(stage[~apart], "labels.csv", "", "labels")
-        for patient in stage.index[apart]:  # only a row of one patient can say whose it is
-            self.table(stage.loc[[patient]], f"labels/{patient}.csv", "", "labels", patient)
+        apart = outcomes.index.isin(set(self.same_as) - {row["patient_id"] for row in self.written})
+        self.table(outcomes[~apart], "labels.csv", "", "labels")
+        for patient in outcomes.index[apart]:  # only a row of one patient can say whose it is
+            self.table(outcomes.loc[[patient]], f"labels/{patient}.csv", "", "labels", patient)
         return pd.DataFrame(self.written).fillna("")
 
     def block(self, modality: str, block: pd.DataFrame) -> None:
@@ -94,6 +102,8 @@ class _Writer:
         (self.root / name).parent.mkdir(exist_ok=True)
         frame.rename_axis("patient_id").to_csv(self.root / name, lineterminator="\n")
         unit = self.cohort.units.get(modality, "") if role == "features" else ""
+        if any(str(c).startswith(PREFIX) for c in frame):
+            unit = "zscore" if "z-scores" in str(self.cohort.provenance.get("expression_unit")) else "log"
         self.row(modality, role, name, patient, unit=unit)
 
     def scan(self, modality: str, patient: str, role: str, cells: pd.Series) -> None:

@@ -54,8 +54,9 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     facts = json.loads((home / "provenance.json").read_text(encoding="utf-8"))
     manifest = read_manifest(home / "files" / "manifest.csv")
     check_hashes(manifest, home / "files")
-    cohort = assemble(manifest, home / "files", target or facts["target"])
-    return replace(cohort, provenance={**cohort.provenance, **facts["provenance"]})
+    cohort = assemble(manifest, home / "files")
+    provenance = {**cohort.provenance, **facts["provenance"]}
+    return replace(cohort, target=target or facts["target"], provenance=provenance)
 
 
 def _generator(entry: str) -> tuple[Callable, object]:

@@ -30,10 +30,11 @@ def load_cohort(
         For a manifest, the folder that its paths start from, if it is not the manifest's own; for a known cohort, the
         folder of its files.
     target : str, optional
-        Named target (`mmfusion.data.targets.stage.TARGETS`) in place of the cohort's own.
+        Name of a target (`mmfusion.list_targets()`) in place of the cohort's own.
     **options
         Of a known cohort, see its reader in `mmfusion.data.sources`. Of a manifest: `dataset`, if it has several;
-        `edition` (AJCC, 7 or 8), `allow_leaky`, and `verify=False` to skip the check of hashes.
+        `edition` (AJCC edition of its stages, T, N and M: 7, 8 or 9; default 7), `allow_leaky`, and `verify=False` to
+        skip the check of hashes.
 
     Returns
     -------

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from mmfusion.data.targets.stage import TARGETS, describe_targets
+from mmfusion.data.targets.base import describe_targets, find_target, is_labelled
 from mmfusion.errors import DataError
 from mmfusion.storage.atomic import atomic_file
 from mmfusion.storage.hashing import hash_json
@@ -78,12 +78,13 @@ class Splits:
         n_repeats: int = 1,
         random_state: int = 0,
     ) -> Splits:
-        """Stratified folds in which the rows of one group stay together.
+        """Draw folds in which the rows of one group stay together; of classes, stratified folds.
 
         Parameters
         ----------
-        y : Series, shape (n,)
-            Class of each patient, no missing ones; index patient_id.
+        y : Series or DataFrame, n rows
+            Label of each patient, none missing; index patient_id. Folds of a DataFrame (a vector), and of a Series
+            named by a target that is a mask, are not stratified.
         groups : Series, shape (n,), optional
             Person that each row belongs to; every row its own by default.
         n_splits, n_repeats : int
@@ -94,19 +95,24 @@ class Splits:
         Raises
         ------
         DataError
-            If a class has fewer people than there are folds.
+            If a class has fewer people than there are folds, or there are fewer people than folds.
         """
         if n_splits < 2:
             raise DataError("too few folds", expected="2 or more", got=n_splits)
         y, groups = _aligned(y, groups)
-        _enough_people(y, groups, n_splits)
+        stratified = _is_stratified(y)
+        _enough_people(y if stratified else None, groups, n_splits)
         # plain stratification balances classes better, where no group needs keeping together
         grouped = groups.duplicated().any()
-        kind = StratifiedGroupKFold if grouped else StratifiedKFold
+        if stratified:
+            kind = StratifiedGroupKFold if grouped else StratifiedKFold
+        else:
+            kind = GroupKFold if grouped else KFold
+        classes = y.astype(str) if stratified else None
         test = []
         for seed in np.random.SeedSequence(random_state).generate_state(n_repeats):
             folds = kind(n_splits, shuffle=True, random_state=int(seed))
-            rows = folds.split(np.zeros(len(y)), y.astype(str), groups if grouped else None)
+            rows = folds.split(np.zeros(len(y)), classes, groups if grouped else None)
             test += [tuple(y.index[held_out]) for _, held_out in rows]
         return cls(tuple(test), n_splits, random_state, tuple(map(str, range(n_splits))), _versions())
 
@@ -267,11 +273,21 @@ class Splits:
         return self.test[number * self.n_splits : (number + 1) * self.n_splits]
 
 
-def _aligned(y: pd.Series, groups: pd.Series | None) -> tuple[pd.Series, pd.Series]:
+def _is_stratified(y: pd.Series | pd.DataFrame) -> bool:
+    if isinstance(y, pd.DataFrame):
+        return False
+    target = find_target(y.name)
+    return target is None or target.stratified
+
+
+def _aligned(
+    y: pd.Series | pd.DataFrame, groups: pd.Series | None
+) -> tuple[pd.Series | pd.DataFrame, pd.Series]:
     if y.index.has_duplicates:
         raise DataError("duplicate patient id", patient=y.index[y.index.duplicated()][0])
-    if y.isna().any():
-        raise DataError("no class", patient=y.index[y.isna()][0], hint="split labelled patients only")
+    known = is_labelled(y)
+    if not known.all():
+        raise DataError("no class", patient=y.index[~known][0], hint="split labelled patients only")
     own = pd.Series(y.index, index=y.index)
     groups = own if groups is None else groups.reindex(y.index)
     if groups.isna().any():
@@ -279,13 +295,20 @@ def _aligned(y: pd.Series, groups: pd.Series | None) -> tuple[pd.Series, pd.Seri
     return y, groups
 
 
-def _enough_people(y: pd.Series, groups: pd.Series, n_splits: int) -> None:
+def _enough_people(y: pd.Series | None, groups: pd.Series, n_splits: int) -> None:
+    if y is None:
+        if groups.nunique() < n_splits:
+            raise DataError(
+                "too few patients for the folds", expected=f"{n_splits} or more", got=groups.nunique()
+            )
+        return
     people = groups.groupby(y.astype(str).to_numpy()).nunique()
     if len(people) < 2:
         raise DataError("one class only", column=y.name, got=", ".join(people.index))
     if people.min() < n_splits:
         hint = "use fewer folds, or a target that merges the class with another"
-        hint += f":{describe_targets()}" if y.name in TARGETS else ""
+        target = find_target(y.name)
+        hint += f":{describe_targets(target.kind)}" if target and target.kind == "ordinal" else ""
         raise DataError(
             f"class {people.idxmin()} has {people.min()} patients, too few for {n_splits} folds",
             column=y.name,

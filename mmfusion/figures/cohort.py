@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import ReportError
 from mmfusion.figures.style import GREY, INK, LIGHT, ORANGE, SKY, View, class_colours, styled
 
@@ -48,8 +49,8 @@ def cohort_overview(cohort: Cohort, *, features: int = 12) -> Figure:
     return figure
 
 
-def _classes(ax: Axes, y: pd.Series) -> None:
-    counts = y.value_counts(sort=False)
+def _classes(ax: Axes, y: pd.Series | pd.DataFrame) -> None:
+    counts = label_counts(y)
     counts = counts[counts > 0]
     ax.bar(range(len(counts)), counts, color=list(class_colours(counts.index).values()), width=0.7)
     for i, n in enumerate(counts):

@@ -16,7 +16,7 @@ WIDTH = 7.2  # inches: a report's column
 GREY, LIGHT, INK = "#8c8c8c", "#e3e3e3", "#222222"
 CYCLE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 
-# the same on every page, under every target (`data.tnm.TARGETS`): part of a stage, or several, may share its colour
+# the same on every page, under every stage target: part of a stage, or several, may share its colour
 _STAGES = {"I": BLUE, "II": GREEN, "III": ORANGE, "IV": RED, "IIIA": ORANGE, "IIIB": PURPLE,
            "I-II": SKY, "II-IV": RED, "III-IV": RED}  # fmt: skip
 _RC = {

@@ -9,10 +9,10 @@ import pandas as pd
 
 from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.data.tables.cells import to_numbers
+from mmfusion.data.tables.gene_columns import WHOLE
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted
 
-WHOLE = 5000  # genes in a table, below which its sum is not the library's
 _MAX_ZEROS = 0.8  # share of zero or missing cells, above which a gene is dropped
 _COMPONENTS = 10
 _ENOUGH = 0.1  # share of the chosen genes that a patient must have

@@ -59,7 +59,7 @@ def phantom(
         Folder for the scans; by default one below `$MMFUSION_CACHE` or `~/.cache/mmfusion`, found again by its
         parameters.
     target : str
-        A named target that the stage groups I, II and III have a class under.
+        A stage target that the stage groups I, II and III have a class under.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def phantom(
     cohort = Cohort(
         name=f"phantom-{signal}-{seed}",
         table=pd.concat(table, axis=1, names=["modality", "feature"]),
-        stage=pd.Series(np.array(model.STAGES)[drawn.stage], index=ids, name="stage"),
+        outcomes=pd.DataFrame({"stage": np.array(model.STAGES)[drawn.stage]}, index=ids),
         target=target,
         units={"rna": "tpm"} if "rna" in modalities else {},
         groups=pd.DataFrame({"site": names[site]}, index=ids),
@@ -114,6 +114,7 @@ def phantom(
             "parameters": {"n": n, "seed": seed, "signal": signal, "missing": missing, "n_genes": n_genes,
                            "n_planted": n_planted, "modalities": list(modalities), "sites": sites, "target": target},
             "license": "CC0-1.0",
+            "ajcc_edition": "7, 8 and 9",  # I, II and III are drawn, by no edition's rules
             "planted_genes": programme.planted,
             "gene_sets": programme.gene_sets,
             "gene_network": [list(edge) for edge in gene_network(programme)],

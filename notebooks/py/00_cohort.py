@@ -7,7 +7,7 @@
 # %% tags=["parameters"]
 cohort: str = "demo"  # a manifest, or the name of a known cohort
 data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
-target: str = ""  # named target, such as stage3_ajcc7, stage2; empty for the cohort's own
+target: str = ""  # what is predicted, such as stage3_ajcc8, stage2, egfr; empty for the cohort's own
 n_scans: int = 2  # scans to show
 out_dir: str = ""  # filled in by the runner
 
@@ -19,6 +19,7 @@ import mmfusion as mf
 from mmfusion import figures, imaging, reports
 from mmfusion.data.cohort import META, presence
 from mmfusion.data.scans import open_scan
+from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import ScanError
 from mmfusion.staging.report.verdict import caveats, markdown_list
 
@@ -26,18 +27,24 @@ data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 data
 
 # %% [markdown]
-# ## Stages, modalities, missing cells
+# ## Labels, modalities, missing cells
 
 # %%
 reports.save_figure(figures.cohort_overview(data), out_dir, "overview")
 
 # %% [markdown]
-# The stage of each patient, as recorded or derived, and its class under the target. A patient without a class
+# The outcome of each patient, as recorded or derived, and the label under the target. A patient without a label
 # is left out of training and evaluation.
 
 # %%
-labels = pd.DataFrame({"stage": data.stage, "class": data.y.astype("str").reindex(data.table.index)})
-labels.fillna("-").value_counts().rename("patients").reset_index().sort_values("stage").set_index("stage")
+recorded = "stage" if data.target_spec.kind == "ordinal" else data.target
+if recorded in data.outcomes:
+    label = data.y.astype("str").reindex(data.table.index)
+    labels = pd.DataFrame({recorded: data.outcomes[recorded], "class": label}).fillna("-").value_counts()
+    labels = labels.rename("patients").reset_index().sort_values(recorded).set_index(recorded)
+else:
+    labels = label_counts(data.y).to_frame("patients")
+labels
 
 # %% [markdown]
 # ## Sites
@@ -47,9 +54,12 @@ labels.fillna("-").value_counts().rename("patients").reset_index().sort_values("
 
 # %%
 site = data.table[META].get("site") if META in data.table else None
-table = pd.DataFrame()
-if site is not None:
-    table = pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y).rename_axis(columns=None)
+if site is None:
+    table = pd.DataFrame()
+elif data.target_spec.stratified:
+    table = pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y)
+else:
+    table = site.loc[data.X.index].fillna("unknown").value_counts().to_frame("patients")
 display(table if len(table) else Markdown("No sites are recorded."))
 
 # %% [markdown]
@@ -80,7 +90,7 @@ best = "" if not optimum else f"; best possible macro-AUC {optimum['observed']:.
 display(Markdown(f"Licence: {data.provenance.get('license') or 'not recorded'}{best}"))
 
 # %%
-counts = data.y.value_counts(sort=False)
+counts = label_counts(data.y)
 metrics = {
     "cohort": data.name,
     "target": data.target,

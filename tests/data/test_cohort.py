@@ -24,12 +24,12 @@ def table():
 
 
 def cohort(**changes):
-    stage = pd.Series(["IA", "IIB", None, "IV"], index=IDS)
+    outcomes = pd.DataFrame({"stage": ["IA", "IIB", None, "IV"]}, index=IDS)
     return Cohort(
         **{
             "name": "t",
             "table": table(),
-            "stage": stage,
+            "outcomes": outcomes,
             "target": "stage3_ajcc7",
             "units": {"rna": "tpm"},
             **changes,
@@ -64,7 +64,7 @@ def test_units_travel_with_the_table():
 def test_select():
     got = cohort().select(["b"], ["rna"])
     assert got.table.columns.unique(0).tolist() == ["meta", "rna"]
-    assert list(got.stage.index) == list(got.groups.index) == ["b"]
+    assert list(got.outcomes.index) == list(got.groups.index) == ["b"]
     with pytest.raises(DataError, match="unknown patient"):
         cohort().select(["z"])
     with pytest.raises(DataError, match="unknown modality"):

@@ -35,7 +35,7 @@ def written(small, tmp_path_factory):
 def cohort_of(patients, **blocks):
     index = pd.Index(patients, name="patient_id")
     table = pd.concat({m: pd.DataFrame(cells, index=index) for m, cells in blocks.items()}, axis=1)
-    return Cohort("study", table, pd.Series("IA", index=index), "stage3_ajcc7")
+    return Cohort("study", table, pd.DataFrame({"stage": "IA"}, index=index), "stage3_ajcc7")
 
 
 def test_manifest_holds(small, written):
@@ -123,7 +123,7 @@ def test_who_is_the_same_person_stays_so(tmp_path):
         "d": "d",
     }
     assert got.groups["site"].to_dict() | {"d": None} == {n: "x" for n in names[:-1]} | {"d": None}
-    assert pd.isna(got.groups["site"]["d"]) and got.stage.notna().all()
+    assert pd.isna(got.groups["site"]["d"]) and got.outcomes["stage"].notna().all()
     rows = read_manifest(manifest).set_index("path")
     assert rows.loc["ct/a-again/volume.nii", ["derived_from", "site"]].tolist() == ["a", "x"]
 

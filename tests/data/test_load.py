@@ -49,7 +49,7 @@ def test_a_users_study(make, tmp_path):
     assert cohort.name == "study"
     assert list(cohort.table.index) == ["p1", "p2", "p3"]
     assert cohort.modalities == ["ct", "ehr", "rna"]
-    assert cohort.stage.dropna().to_dict() == {"p1": "IA", "p2": "IIIB"}
+    assert cohort.outcomes["stage"].dropna().to_dict() == {"p1": "IA", "p2": "IIIB"}
     assert cohort.target == "stage3_ajcc7"
     assert cohort.y.astype(str).to_dict() == {"p1": "I", "p2": "III"}
     assert cohort.table.loc["p2", ("rna", "EGFR")] == 5
@@ -73,8 +73,8 @@ def test_target(make):
 
 def test_stage_from_t_n_m(make):
     path = make({"labels.csv": "PatientID,T,N,M\np1,2a,0,0\np2,T2b,N1,M0\np3,,N0,M0\n"})
-    assert load_cohort(path).stage.dropna().to_dict() == {"p1": "IB", "p2": "IIB"}
-    assert load_cohort(path, edition=8).stage["p2"] == "IIB"
+    assert load_cohort(path).outcomes["stage"].dropna().to_dict() == {"p1": "IB", "p2": "IIB"}
+    assert load_cohort(path, edition=8).outcomes["stage"]["p2"] == "IIB"
     assert load_cohort(path, edition=8).provenance["ajcc_edition"] == 8
 
 
@@ -257,9 +257,9 @@ def generator(monkeypatch, tmp_path):
         calls.append((n, seed))
         ids = pd.Index([f"g{i}" for i in range(n)], name="patient_id")
         table = pd.concat({"ehr": pd.DataFrame({"age": 60.0 + seed}, index=ids)}, axis=1)
-        stage = pd.Series(["IA"] * (n - 1) + ["IIB"], index=ids)
+        outcomes = pd.DataFrame({"stage": ["IA"] * (n - 1) + ["IIB"]}, index=ids)
         provenance = {"version": 1, "planted_genes": ["TP53"], "license": "CC0"}
-        cohort = Cohort("fake", table, stage, "stage2", provenance=provenance)
+        cohort = Cohort("fake", table, outcomes, "stage2", provenance=provenance)
         return cohort, pd.DataFrame({"macro_auc": {"ehr": 0.7}})
 
     monkeypatch.setattr(mmfusion.synthetic, "phantom", phantom)
@@ -341,7 +341,10 @@ def test_a_phantom_survives_its_files(tmp_path, monkeypatch):
             read.table[column].loc[made.table.index], made.table[column], check_dtype=False, check_exact=True
         )
     pd.testing.assert_series_equal(
-        read.stage.loc[made.stage.index], made.stage, check_names=False, check_dtype=False
+        read.outcomes["stage"].loc[made.outcomes["stage"].index],
+        made.outcomes["stage"],
+        check_names=False,
+        check_dtype=False,
     )
     assert read.provenance["optimum"] == optimum["macro_auc"].to_dict()
     assert read.units == made.units

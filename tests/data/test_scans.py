@@ -89,7 +89,7 @@ def test_the_voxels_round_a_point_are_the_scans_own(tmp_path):
     row |= {("ct", f"seed_{a}"): v for a, v in zip("xyz", (10.0, 4.0, 12.0), strict=True)}
     table = pd.DataFrame([row], index=pd.Index(["A"], name="patient_id"))
     table.columns = pd.MultiIndex.from_tuples(table.columns)
-    opened = open_scan(mf.Cohort("one", table, pd.Series({"A": "IA"}), "stage3_ajcc7"), "A")
+    opened = open_scan(mf.Cohort("one", table, pd.DataFrame({"stage": {"A": "IA"}}), "stage3_ajcc7"), "A")
     assert opened.focus == "the seed"
     near = opened.around(6.0)
     np.testing.assert_array_equal(near.array, array[3:6, 1:8, 7:14])

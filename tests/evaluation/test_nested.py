@@ -145,8 +145,10 @@ def test_shuffled_labels_give_chance():
     rng = np.random.default_rng(0)
     aucs = []
     for seed in range(4):
-        stage = pd.Series(rng.permutation(cohort.stage.to_numpy()), index=cohort.stage.index)
-        null = mf.Cohort("null", cohort.table, stage, cohort.target, units=cohort.units, groups=cohort.groups)
+        outcomes = cohort.outcomes.assign(stage=rng.permutation(cohort.outcomes["stage"].to_numpy()))
+        null = mf.Cohort(
+            "null", cohort.table, outcomes, cohort.target, units=cohort.units, groups=cohort.groups
+        )
         result = mf.nested_cv(
             logistic(), null, outer=3, baselines=False, where="serial", random_state=seed, progress=False
         )
@@ -163,23 +165,21 @@ def test_patient_without_any_modality(cohort):
     table = cohort.table.copy()
     patient = cohort.X.index[4]
     table.loc[patient, cohort.modalities] = np.nan
-    bare = mf.Cohort("bare", table, cohort.stage, cohort.target, units=cohort.units)
+    bare = mf.Cohort("bare", table, cohort.outcomes, cohort.target, units=cohort.units)
     with pytest.raises(DataError, match=rf"patient {patient}.*no modality at all"):
         mf.nested_cv(logistic(), bare, progress=False)
 
 
 def test_no_label_in_the_target(cohort):
-    unknown = mf.Cohort(
-        "unknown", cohort.table, pd.Series(index=cohort.stage.index, dtype="str"), cohort.target
-    )
+    unknown = mf.Cohort("unknown", cohort.table, cohort.outcomes.assign(stage=None), cohort.target)
     with pytest.raises(DataError, match="no patient has a label"):
         mf.nested_cv(logistic(), unknown, progress=False)
 
 
 def test_label_among_the_inputs(cohort):
     table = cohort.table.copy()
-    table[("ehr", "note")] = cohort.stage.map({"I": 1.0, "II": 2.0, "III": 3.0})
-    leaky = mf.Cohort("leaky", table, cohort.stage, cohort.target, units=cohort.units)
+    table[("ehr", "note")] = cohort.outcomes["stage"].map({"I": 1.0, "II": 2.0, "III": 3.0})
+    leaky = mf.Cohort("leaky", table, cohort.outcomes, cohort.target, units=cohort.units)
     with pytest.raises(LeakageError, match="note"):
         mf.nested_cv(logistic(), leaky, progress=False)
 

@@ -29,8 +29,8 @@ def twice(cohort):
     groups = pd.DataFrame(
         {"patient": [str(i).removesuffix("-again") for i in table.index]}, index=table.index
     )
-    stage = pd.concat([cohort.stage, cohort.stage.rename(index="{}-again".format)])
-    return mf.Cohort("twice", table, stage, cohort.target, units=cohort.units, groups=groups)
+    outcomes = pd.concat([cohort.outcomes, cohort.outcomes.rename(index="{}-again".format)])
+    return mf.Cohort("twice", table, outcomes, cohort.target, units=cohort.units, groups=groups)
 
 
 def test_precision_is_that_of_people_not_of_rows(cohort):

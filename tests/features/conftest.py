@@ -83,4 +83,4 @@ def cohort(scans) -> Cohort:
     ct.loc["P4", ["seed_x", "seed_y", "seed_z"]] = np.nan
     ehr = pd.DataFrame({"age": [60.0, 61, 62, 63, 64]}, index=ids)
     table = pd.concat({"ct": ct, "ehr": ehr}, axis=1)
-    return Cohort("five", table, pd.Series("IA", index=ids), "stage3_ajcc7")
+    return Cohort("five", table, pd.DataFrame({"stage": "IA"}, index=ids), "stage3_ajcc7")

@@ -45,7 +45,7 @@ def test_a_bad_scan_is_named_and_passed_by(cohort, tmp_path):
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"not an image")
     table.loc[table.index[1], ("ct", "volume")] = str(broken)
-    changed = mf.Cohort("bad", table, cohort.stage, cohort.target, cohort.units)
+    changed = mf.Cohort("bad", table, cohort.outcomes, cohort.target, cohort.units)
     survey = survey_scans(changed, list(table.index[:3]))
     assert list(survey.table.index) == [table.index[0], table.index[2]]
     assert survey.failures.loc[table.index[1], "file"] == broken
@@ -71,7 +71,7 @@ def test_a_bad_mask_does_not_hide_its_scan(tmp_path):
     row = {("ct", "volume"): str(tmp_path / "scan.nii.gz"), ("ct", "mask"): str(tmp_path / "mask.nii.gz")}
     table = pd.DataFrame([row], index=pd.Index(["A"], name="patient_id"))
     table.columns = pd.MultiIndex.from_tuples(table.columns)
-    one = mf.Cohort("one", table, pd.Series({"A": "IA"}), "stage3_ajcc7")
+    one = mf.Cohort("one", table, pd.DataFrame({"stage": {"A": "IA"}}), "stage3_ajcc7")
     survey = survey_scans(one)
     assert survey.failures.loc["A", "file"] == tmp_path / "mask.nii.gz"
     assert np.isnan(survey.table.loc["A", "lesion_ml"]) and survey.table.loc["A", "slices"] == 6
@@ -100,7 +100,7 @@ def test_a_scan_that_cannot_be_read_does_not_end_the_comparison_of_sites(cohort,
     table = cohort.table.copy()
     (tmp_path / "broken.nii.gz").write_bytes(b"not an image")
     table.loc[table.index[0], ("ct", "volume")] = str(tmp_path / "broken.nii.gz")
-    changed = mf.Cohort("bad", table, cohort.stage, cohort.target, cohort.units)
+    changed = mf.Cohort("bad", table, cohort.outcomes, cohort.target, cohort.units)
     effect = site_effect(changed, list(table.index))
     assert effect is not None and table.index[0] not in effect.pca.index
 

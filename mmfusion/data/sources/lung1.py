@@ -31,7 +31,7 @@ def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False)
     Returns
     -------
     Cohort
-        `stage` is clinical, as recorded (I, II, IIIA, IIIB); "ct" has 74 radiomics features and seeds (LPS mm).
+        The stage is clinical, as recorded (I, II, IIIA, IIIB); "ct" has 74 radiomics features and seeds (LPS mm).
 
     Raises
     ------
@@ -59,15 +59,17 @@ def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False)
     return Cohort(
         name="lung1",
         table=pd.concat({m: b for m, b in blocks.items() if b is not None}, axis=1),
-        stage=stage.map(lambda text: None if text in {"NA", ""} else normalise_stage(text) or text).astype(
-            "str"
-        ),
+        outcomes=pd.DataFrame({"stage": stage.map(_stage).astype("str")}),
         target="stage4_lung1",
         groups=pd.DataFrame({"site": "MAASTRO"}, index=patients),
         provenance=folder.provenance(
             license="CC BY-NC 3.0 (TCIA)", stage_kind="clinical", leaky=allow_leaky, left_out=ehr.left_out
         ),
     )
+
+
+def _stage(text: str) -> str | None:
+    return None if text in {"NA", ""} else normalise_stage(text) or text
 
 
 def _radiomics(folder: Folder, names: list[str]) -> list[pd.DataFrame]:

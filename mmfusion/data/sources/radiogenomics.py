@@ -10,9 +10,11 @@ import pandas as pd
 from mmfusion.data.cohort import SEED, Cohort
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.data.tables.aim import feature_name, read_aim_folder
+from mmfusion.data.tables.cells import clean_cells
 from mmfusion.data.tables.files import by_patient, read_table
 from mmfusion.data.tables.readers import read_ehr_table, read_rna
-from mmfusion.data.targets.stage import stage_group
+from mmfusion.data.targets.ajcc import stage_group
+from mmfusion.data.targets.stage import TNM
 from mmfusion.errors import DataError
 
 SPREAD = ("nodules_in_non_lesion_lobe_same_lung", "nodules_in_contralateral_lung")
@@ -23,6 +25,7 @@ CORE = (
     "centrilobular_nodules_diffuse", "emphysema", "fibrosis", "anatomic_location", "lung_nodule",
 )  # fmt: skip
 _TNM = ["Pathological T stage", "Pathological N stage", "Pathological M stage"]
+_STATUS = {"EGFR mutation status": "egfr", "KRAS mutation status": "kras"}
 
 
 @register_source("radiogenomics", "nsclc_radiogenomics")
@@ -52,7 +55,9 @@ def radiogenomics(
     Returns
     -------
     Cohort
-        `stage` is pathological, AJCC 7th edition; "ct" has AIM categories, seeds (LPS mm) and scans.
+        Outcomes: the pathological stage by AJCC 7th edition with `t`, `n` and `m`, and the mutation status of EGFR
+        (known of 172 patients: 129 wild type, 43 mutant) and KRAS; RNA is the target `expression` too. "ct"
+        has AIM categories, seeds (LPS mm) and scans.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def radiogenomics(
     return Cohort(
         name="radiogenomics",
         table=table,
-        stage=_stage(by_patient(read_table(file), "Case ID", file)),
+        outcomes=_outcomes(by_patient(read_table(file), "Case ID", file)),
         target="stage3_ajcc7",
         units={"rna": "zscore" if rna == "zscore" else "fpkm"} if "rna" in table else {},
         groups=ehr.meta,
@@ -84,6 +89,13 @@ def radiogenomics(
             left_out=ehr.left_out,
         ),
     )
+
+
+def _outcomes(clinical: pd.DataFrame) -> pd.DataFrame:
+    """Stage, T, N and M, and the status of EGFR and KRAS, missing where it is unknown or was not collected."""
+    status = clinical[list(_STATUS)].apply(clean_cells).rename(columns=_STATUS)
+    tnm = clinical[_TNM].apply(clean_cells).set_axis(list(TNM), axis=1)
+    return pd.concat([_stage(clinical).rename("stage"), tnm, status], axis=1)
 
 
 def _stage(clinical: pd.DataFrame) -> pd.Series:

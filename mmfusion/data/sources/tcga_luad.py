@@ -37,7 +37,7 @@ def tcga_luad(root: str | Path, *, clip: float | None = 10.0) -> Cohort:
     Returns
     -------
     Cohort
-        `stage` is pathological as curated; AJCC 6th and 7th editions are mixed. Patients are those with a record.
+        The stage is pathological as curated; AJCC 6th and 7th editions are mixed. Patients are those with a record.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def tcga_luad(root: str | Path, *, clip: float | None = 10.0) -> Cohort:
     return Cohort(
         name="tcga_luad",
         table=pd.concat({"rna": rna.reindex(patients), "ehr": ehr.reindex(patients), "meta": site}, axis=1),
-        stage=stage.reindex(patients),
+        outcomes=pd.DataFrame({"stage": stage.reindex(patients)}),
         target="late_vs_early",
         units={"rna": "zscore"},
         groups=site,

@@ -51,6 +51,12 @@ def stage_columns(table: pd.DataFrame) -> list[str]:
     )
     if alike:  # pathological before clinical
         return [keys[alike[0]]]
+    return tnm_columns(table)
+
+
+def tnm_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of T, N and M; empty unless the table has all three."""
+    keys = {header_key(c): c for c in table.columns}
     found = [next((keys[h] for h in _TNM_HEADERS[letter] if h in keys), None) for letter in "tnm"]
     return [] if None in found else found
 

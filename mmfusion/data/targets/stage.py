@@ -1,72 +1,165 @@
-"""Stage of a lung tumour: AJCC stage groups from T, N and M, and the named targets made of them."""
+"""Stage targets: which stage groups make a class, and under which AJCC edition."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mmfusion.data.targets.ajcc import EDITIONS, possible_groups
+from mmfusion.data.targets.base import Target, find_target, register_target, registered_targets
+from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 
-# every stage group of the 7th and 8th editions, the coarse ones that registries record, and occult carcinoma (TX N0 M0)
+if TYPE_CHECKING:
+    from mmfusion.data.cohort import Cohort
+
+# every stage group of the 7th to 9th editions, the coarse ones that registries record, and occult carcinoma (TX N0 M0)
 _EARLY = ("occult", "0", "I", "IA", "IA1", "IA2", "IA3", "IB", "II", "IIA", "IIB")
 STAGE_GROUPS = (*_EARLY, "III", "IIIA", "IIIB", "IIIC", "IV", "IVA", "IVB")
+TNM = ("t", "n", "m")
 
 
-@dataclass(frozen=True)
-class Target:
-    """What is predicted: ordered classes, and which stage groups fall into each.
+@dataclass(frozen=True, kw_only=True)
+class StageTarget(Target):
+    """The stage of a lung cancer as ordered classes.
+
+    The label is read from the cohort's outcome `stage`. A target of one AJCC edition takes the stage as it is where it
+    was made under that edition. Where it was made under another one, the label is derived from the outcomes `t`, `n`
+    and `m`, for the patients whose class they leave no doubt of (`mmfusion.data.targets.ajcc.possible_groups`).
 
     Parameters
     ----------
-    classes : tuple of str
-        From early to late.
-    description : str
-        One line for reports.
     mapping : mapping
-        Stage group -> class; a group that is not a key has no class and its patients carry no label.
+        Stage group -> class; a group that is not a key has no class and its patients have no label.
+    edition : {7, 8, 9}, optional
+        AJCC edition; None takes the stage of any edition.
     """
 
-    classes: tuple[str, ...]
-    description: str
-    mapping: Mapping[str, str]
+    kind: str = "ordinal"
+    mapping: Mapping[str, str] = field(hash=False)
+    edition: int | None = None
+
+    def labels(self, cohort: Cohort) -> pd.Series:
+        """Return the class of each patient; missing where the stage is unknown, has no class, or is in doubt."""
+        if not self._from_tnm(cohort):
+            return target_labels(cohort.outcomes["stage"], self.name)
+        [assigned] = stated_editions(cohort)
+        classes = cohort.outcomes[list(TNM)].apply(lambda tnm: self._class_of(tnm, assigned), axis=1)
+        return pd.Series(pd.Categorical(classes, dtype=self.dtype), index=classes.index, name=self.name)
+
+    def lacks(self, cohort: Cohort) -> str:
+        """Return why the cohort has no such stage: none at all, or only one of another AJCC edition."""
+        if self._from_tnm(cohort):
+            if not set(TNM) <= set(cohort.outcomes):
+                of = " and ".join(map(str, stated_editions(cohort))) or "unknown edition"
+                return f"its stage is of AJCC {of}, and it has no T, N and M to derive that of AJCC {self.edition} from"
+            if len(stated_editions(cohort)) != 1:
+                return "nothing says of which AJCC edition its T, N and M are"
+            return ""
+        return "" if "stage" in cohort.outcomes else "no column stage among its outcomes"
+
+    def notes(self, cohort: Cohort) -> tuple[str, ...]:
+        """Name the patients whose class cannot be derived."""
+        if not self._from_tnm(cohort):
+            return ()
+        [assigned] = stated_editions(cohort)
+        known = cohort.outcomes[list(TNM)].dropna()
+        doubtful = [str(p) for p, tnm in known.iterrows() if len(self._classes_of(tnm, assigned)) > 1]
+        text = f"the stage of AJCC {self.edition} is derived from T, N and M of AJCC {assigned}"
+        if doubtful:
+            named = ", ".join(doubtful[:5]) + (", ..." if len(doubtful) > 5 else "")
+            text += f"; for {len(doubtful)} of {len(known)} patients they fit more than one class"
+            text += f", and these have no label: {named}"
+        return (text,)
+
+    def forbids(self, modality: str, feature: object) -> bool:
+        """Return whether a column tells T, N, M, the stage, grade or invasion, or follows the diagnosis."""
+        if modality in ("rna", "meta"):
+            return False
+        return gives_stage_away(feature) or super().forbids(modality, feature)
+
+    @property
+    def dtype(self) -> pd.CategoricalDtype:
+        """Ordered categories of the labels."""
+        return pd.CategoricalDtype(self.classes, ordered=True)
+
+    def _from_tnm(self, cohort: Cohort) -> bool:
+        """Whether the stage that the cohort has is not of this edition.
+
+        A stage without a stated edition counts as one of the 7th: the cohorts that state none are of its years.
+        """
+        return self.edition is not None and self.edition not in (stated_editions(cohort) or (7,))
+
+    def _class_of(self, tnm: pd.Series, assigned: int) -> str | None:
+        if tnm.isna().any():
+            return None
+        found = self._classes_of(tnm, assigned)
+        return found.pop() if len(found) == 1 else None
+
+    def _classes_of(self, tnm: pd.Series, assigned: int) -> set[str | None]:
+        try:
+            groups = possible_groups(*map(str, tnm), assigned, self.edition)
+        except DataError as error:
+            error.patient = tnm.name
+            raise
+        return {self.mapping.get(group) for group in groups}
 
 
-def _target(description: str, classes: Mapping[str, str]) -> Target:
-    """Build a target from class -> the stage groups in it, by prefix: "I" takes IA, IA1, ... but not II."""
-    mapping = {
-        group: name for name, prefixes in classes.items() for p in prefixes.split() for group in _within(p)
-    }
-    return Target(tuple(classes), description, MappingProxyType(mapping))
+def stated_editions(cohort: Cohort) -> tuple[int, ...]:
+    """Return the AJCC editions that a cohort's provenance states for its stage; empty if it states none."""
+    return tuple(map(int, re.findall(r"\d+", str(cohort.provenance.get("ajcc_edition") or ""))))
 
 
 def _within(prefix: str) -> list[str]:
+    """Stage groups by prefix: "I" takes IA, IA1, ... but not II."""
     return [g for g in STAGE_GROUPS if re.fullmatch(rf"{prefix}(?:[A-C]?[123]?)", g)]
 
 
-TARGETS: dict[str, Target] = {
-    "stage4_lung1": _target(
-        "I < II < IIIA < IIIB, as LUNG1 records it", {"I": "I", "II": "II", "IIIA": "IIIA", "IIIB": "IIIB"}
-    ),
-    "stage4_ajcc7": _target(
-        "I < II < III < IV; in situ dropped", {"I": "I", "II": "II", "III": "III", "IV": "IV"}
-    ),
-    "stage3_ajcc7": _target("I < II < III; in situ and IV dropped", {"I": "I", "II": "II", "III": "III"}),
-    "stage2": _target("I < II-IV; in situ dropped", {"I": "I", "II-IV": "II III IV"}),
-    "late_vs_early": _target("I-II < III-IV; in situ dropped", {"I-II": "I II", "III-IV": "III IV"}),
-}
+def _register(name: str, description: str, classes: Mapping[str, str], edition: int | None = None) -> None:
+    """Register a target from class -> the prefixes of the stage groups in it."""
+    mapping = {g: label for label, prefixes in classes.items() for p in prefixes.split() for g in _within(p)}
+    register_target(
+        StageTarget(
+            name=name,
+            description=description,
+            classes=tuple(classes),
+            mapping=mapping,
+            edition=edition,
+        )
+    )
 
 
-def describe_targets() -> str:
-    """The named targets, a line each."""
-    return "".join(f"\n  {name}: {target.description}" for name, target in TARGETS.items())
+_THREE = {"I": "I", "II": "II", "III": "III"}
+_register(
+    "stage4_lung1",
+    "I < II < IIIA < IIIB, as LUNG1 records it",
+    {"I": "I", "II": "II", "IIIA": "IIIA", "IIIB": "IIIB"},
+)
+for _edition in EDITIONS:
+    _by = "" if _edition == 7 else f", by AJCC {_edition}"
+    _register(
+        f"stage4_ajcc{_edition}",
+        f"I < II < III < IV; in situ dropped{_by}",
+        {**_THREE, "IV": "IV"},
+        _edition,
+    )
+    _register(f"stage3_ajcc{_edition}", f"I < II < III; in situ and IV dropped{_by}", _THREE, _edition)
+_register("stage2", "I < II-IV; in situ dropped", {"I": "I", "II-IV": "II III IV"})
+_register("late_vs_early", "I-II < III-IV; in situ dropped", {"I-II": "I II", "III-IV": "III IV"})
 
 
 def normalise_stage(text: object) -> str | None:
-    """Stage group as written here ("IIIA", "0"), from "Stage IIIa", "pIIIA", "3A"; None for what is no stage group."""
+    """Return the stage group as written here ("IIIA", "0"), or None for what is no stage group.
+
+    Examples
+    --------
+    >>> normalise_stage("Stage IIIa"), normalise_stage("3A"), normalise_stage("T2")
+    ('IIIA', 'IIIA', None)
+    """
     word = re.sub(r"^(?:stage)?\s*[pc]?", "", str(text).strip(), flags=re.IGNORECASE).strip().upper()
     if word in {"TIS", "IS"}:
         return "0"
@@ -78,14 +171,14 @@ def normalise_stage(text: object) -> str | None:
 
 
 def target_labels(stage: pd.Series, target: str) -> pd.Series:
-    """Classes of a named target.
+    """Return the classes of a stage target, of stage groups taken as they are.
 
     Parameters
     ----------
     stage : Series of str, shape (n,)
         Stage group of each patient ("IA", "Stage IIIb", coarse "III"); missing where unknown.
     target : str
-        A key of `TARGETS`.
+        Name of a stage target.
 
     Returns
     -------
@@ -96,12 +189,12 @@ def target_labels(stage: pd.Series, target: str) -> pd.Series:
     Raises
     ------
     DataError
-        If the target is unknown, or a value is no stage group at all.
+        If there is no such stage target, or a value is no stage group at all.
     """
-    if target not in TARGETS:
-        raise DataError(f"no target called {target!r}", expected=", ".join(TARGETS))
-    spec = TARGETS[target]
-    dtype = pd.CategoricalDtype(spec.classes, ordered=True)
+    spec = find_target(target)
+    if not isinstance(spec, StageTarget):
+        known = [n for n, t in registered_targets().items() if isinstance(t, StageTarget)]
+        raise DataError(f"no target of the stage called {target!r}", expected=", ".join(known))
     groups = {text: normalise_stage(text) for text in stage.dropna().unique()}
     for text, group in groups.items():
         if group is None:
@@ -116,100 +209,4 @@ def target_labels(stage: pd.Series, target: str) -> pd.Series:
                 hint=hint,
             )
     labels = [None if pd.isna(text) else spec.mapping.get(groups[text]) for text in stage]
-    return pd.Series(pd.Categorical(labels, dtype=dtype), index=stage.index, name=target)
-
-
-# --- T, N, M -> stage group -------------------------------------------------------------------------------------------
-
-_N = {"N0": 0, "N1": 1, "N2": 2, "N3": 3}
-# rows: T category; columns: N0 N1 N2 N3, all M0; "-" = the edition lists no group
-_TABLES: dict[int, dict[str, str]] = {
-    7: {
-        "TX": "occult - - IIIB",
-        "T0": "- - - IIIB",
-        "Tis": "0 - - -",
-        "T1": "IA IIA IIIA IIIB",
-        "T1a": "IA IIA IIIA IIIB",
-        "T1b": "IA IIA IIIA IIIB",
-        "T2": "IB IIA IIIA IIIB",  # "T2a ... if size cannot be determined"
-        "T2a": "IB IIA IIIA IIIB",
-        "T2b": "IIA IIB IIIA IIIB",
-        "T3": "IIB IIIA IIIA IIIB",
-        "T4": "IIIA IIIA IIIB IIIB",
-    },
-    8: {
-        "TX": "occult - - -",
-        "T0": "- - - -",
-        "Tis": "0 - - -",
-        "T1": "IA IIB IIIA IIIB",
-        "T1mi": "IA1 - - -",
-        "T1a": "IA1 IIB IIIA IIIB",
-        "T1b": "IA2 IIB IIIA IIIB",
-        "T1c": "IA3 IIB IIIA IIIB",
-        "T2": "IB IIB IIIA IIIB",  # "T2a ... if size cannot be determined"
-        "T2a": "IB IIB IIIA IIIB",
-        "T2b": "IIA IIB IIIA IIIB",
-        "T3": "IIB IIIA IIIB IIIC",
-        "T4": "IIIA IIIA IIIB IIIC",
-    },
-}
-_M1 = {7: {"M1": "IV", "M1a": "IV", "M1b": "IV"}, 8: {"M1": "IV", "M1a": "IVA", "M1b": "IVA", "M1c": "IVB"}}
-
-
-def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
-    """AJCC stage group of a lung cancer from its T, N and M categories.
-
-    Parameters
-    ----------
-    t, n, m : str or int
-        Categories, in any common spelling: "T2a", "pT2a", "2a", 2, "Tis", "T1a(mi)", "M1b".
-    edition : {7, 8}
-        Edition of the AJCC Cancer Staging Manual. T1 and T2 without a letter are read as the manuals do (T2 of
-        unknown size is T2a; T1 alone is IA).
-
-    Returns
-    -------
-    str
-        One of `STAGE_GROUPS`; "occult" for TX N0 M0.
-
-    Raises
-    ------
-    DataError
-        If a category is not one of the edition's, or the edition gives the combination no stage group.
-
-    References
-    ----------
-    AJCC Cancer Staging Manual, 7th ed. (2010), chapter 25; 8th ed. (2017), chapter 36.
-    """
-    if edition not in _TABLES:
-        raise DataError("no such AJCC edition here", expected="7 or 8", got=edition)
-    table, metastatic = _TABLES[edition], _M1[edition]
-    t = _category(t, "T", table, edition)
-    n = _category(n, "N", ["NX", *_N], edition)
-    m = _category(m, "M", ["M0", *metastatic], edition)
-    if m != "M0":
-        return metastatic[m]
-    group = "-" if n == "NX" else table[t].split()[_N[n]]
-    if group == "-":
-        raise DataError(
-            f"AJCC {edition} gives {t} {n} {m} no stage group", hint="leave the stage empty for this patient"
-        )
-    return group
-
-
-def _category(value: object, letter: str, known: Mapping | list[str], edition: int) -> str:
-    word = re.sub(r"[\s()]", "", str(value)).lower()
-    word = re.sub(r"\.0$", "", word)  # a column of numbers read as floats
-    word = re.sub(rf"^[pcyra]*{letter.lower()}", "", word)
-    word = {"1ami": "1mi", "isais": "is", "isscis": "is"}.get(word, word)
-    name = letter + (word.upper() if word == "x" else word)
-    if name not in known:
-        hint = "the editions know no MX: M0 is meant where no metastasis is known" if name == "MX" else None
-        raise DataError(
-            f"not a {letter} category of AJCC {edition}",
-            column=letter,
-            expected=", ".join(known),
-            got=repr(value),
-            hint=hint,
-        )
-    return name
+    return pd.Series(pd.Categorical(labels, dtype=spec.dtype), index=stage.index, name=target)

@@ -17,9 +17,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from mmfusion.data.cohort import META, feature_names
+from mmfusion.data.targets.base import Target
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.leakage.context import is_probed
 from mmfusion.evaluation.leakage.guards import HINT
+from mmfusion.evaluation.leakage.rules import register_rule, rule_for
 
 THRESHOLD = 0.9  # balanced accuracy
 _BINS = 16
@@ -29,6 +31,11 @@ _BEAM = 8  # best pairs, extended to triples
 _ALPHA = 1e-3  # chance of one false alarm in a table without any signal
 
 
+@register_rule(
+    "lookup",
+    score="balanced_accuracy",
+    limit=f"balanced accuracy of at most {THRESHOLD:.2f} from up to three columns",
+)
 def probe_leaks(X: pd.DataFrame, y: Sequence[object], random_state: int = 0) -> pd.DataFrame:
     """Columns, pairs and triples of columns, that determine the label.
 
@@ -61,7 +68,7 @@ def probe_leaks(X: pd.DataFrame, y: Sequence[object], random_state: int = 0) -> 
     if len(labels) != len(X):
         raise DataError("X and y differ in length", expected=f"{len(X)} labels", got=len(labels))
     known = labels >= 0
-    columns, labels = _features(X.loc[known]), labels[known]
+    columns, labels = features_read(X.loc[known]), labels[known]
     if len(classes) < 2 or not columns:
         return _table([])
     names = np.array(list(columns), dtype=object)
@@ -85,25 +92,44 @@ def probe_leaks(X: pd.DataFrame, y: Sequence[object], random_state: int = 0) -> 
 
 
 def assert_no_leak(
-    X: pd.DataFrame, y: Sequence[object], *, allow_leaky: bool = False, random_state: int = 0
+    X: pd.DataFrame,
+    y: Sequence[object] | pd.DataFrame,
+    target: Target | None = None,
+    *,
+    allow_leaky: bool = False,
+    random_state: int = 0,
 ) -> None:
     """Refuse inputs that determine the label, unless `allow_leaky` or inside `probed()`.
+
+    Parameters
+    ----------
+    X : DataFrame, shape (n, p)
+        As given to `fit`.
+    y : array-like of n labels
+        Classes, or a DataFrame of numbers.
+    target : Target, optional
+        Its `probe` names the rule; default that of the target that `y` is named by, see `rule_for`.
+    allow_leaky : bool
+        Do nothing.
+    random_state : int
+        Of the rule.
 
     Raises
     ------
     LeakageError
-        Naming the columns that `probe_leaks` finds, how well they predict, and the way out.
+        Naming the columns that the rule finds, how well they predict, and the way out.
     """
     if allow_leaky or is_probed():
         return
-    suspects = probe_leaks(X, y, random_state=random_state)
+    rule = rule_for(y, target)
+    suspects = rule.find(X, y, random_state=random_state)
     if len(suspects):
         first = suspects.head(5)
         raise LeakageError(
             "the label can be read off the inputs",
             column="; ".join(first["columns"]),
-            expected=f"balanced accuracy of at most {THRESHOLD:.2f} from up to three columns",
-            got=", ".join(f"{a:.2f}" for a in first["balanced_accuracy"]),
+            expected=rule.limit,
+            got=", ".join(f"{a:.2f}" for a in first[rule.score]),
             hint=HINT,
         )
 
@@ -140,8 +166,8 @@ def _table(found: list[tuple[str, str, float]]) -> pd.DataFrame:
     return table.sort_values("balanced_accuracy", ascending=False, kind="stable", ignore_index=True)
 
 
-def _features(X: pd.DataFrame) -> dict[str, pd.Series]:
-    """Columns that may be read, by name."""
+def features_read(X: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the columns that a model may read, by name."""
     if X.columns.nlevels == 1:
         return {str(c): X[c] for c in X.columns}
     blocks = {m: X[m] for m in X.columns.unique(0) if m != META}

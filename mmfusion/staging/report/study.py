@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from mmfusion.data.cohort import IMAGING, RESERVED, Cohort, feature_names, presence
 from mmfusion.data.load import load_cohort
-from mmfusion.data.targets.stage import STAGE_GROUPS, normalise_stage
+from mmfusion.data.targets.stage import STAGE_GROUPS, StageTarget, normalise_stage
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.registry import list_fusions
@@ -133,16 +133,19 @@ def left_out(cohort: Cohort) -> str:
 
     Such as "Left out by the target: IV 3; without a stage: 6.".
     """
-    table = cohort.table
-    unlabelled = cohort.stage[~table.index.isin(cohort.X.index)]
+    what = "stage" if isinstance(cohort.target_spec, StageTarget) else f"label ({cohort.target})"
+    known = (
+        cohort.outcomes["stage"] if "stage" in cohort.outcomes and what == "stage" else pd.Series(dtype="str")
+    )
+    unlabelled = known.reindex(cohort.table.index)[~cohort.table.index.isin(cohort.X.index)]
     groups = unlabelled.dropna().map(normalise_stage).value_counts()
     names = [group for group in STAGE_GROUPS if group in groups]
     parts = (
         [f"left out by the target: {', '.join(f'{name} {groups[name]}' for name in names)}"] if names else []
     )
     empty = int((~presence(cohort.X).any(axis=1)).sum())
-    counts = {"without a stage": int(unlabelled.isna().sum()), "with a stage, but nothing to read": empty}
-    parts += [f"{what}: {n}" for what, n in counts.items() if n]
+    counts = {f"without a {what}": int(unlabelled.isna().sum()), f"with a {what}, but nothing to read": empty}
+    parts += [f"{who}: {n}" for who, n in counts.items() if n]
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 

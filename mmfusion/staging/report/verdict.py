@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.targets.base import label_counts
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics.names import metric_title
 
@@ -53,8 +54,8 @@ def headline(result: NestedResult) -> str:
 
 def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
     """Return the limits of a cohort and a result: notes on the files, small classes, and columns that were left out."""
-    notes = [str(note) for note in cohort.provenance.get("notes", ())]
-    counts = cohort.y.value_counts(sort=False)
+    notes = [str(note) for note in cohort.notes]
+    counts = label_counts(cohort.y)
     notes += [
         f"class {name} has only {n} patients: results for it are uncertain"
         for name, n in counts.items()

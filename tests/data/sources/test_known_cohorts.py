@@ -48,24 +48,24 @@ def test_provenance(cohorts, name):
 def test_radiogenomics_counts(cohorts):
     cohort = cohorts["radiogenomics"]
     assert len(cohort.table) == 211
-    assert cohort.stage.notna().sum() == 162
-    assert cohort.stage[cohort.stage.notna()].value_counts().to_dict() == {
+    assert cohort.outcomes["stage"].notna().sum() == 162
+    assert cohort.outcomes["stage"][cohort.outcomes["stage"].notna()].value_counts().to_dict() == {
         "0": 6, "IA": 58, "IB": 35, "IIA": 16, "IIB": 18, "IIIA": 23, "IIIB": 1, "IV": 5,
     }  # fmt: skip
     assert counts(cohort.y) == {"I": 93, "II": 34, "III": 24}
     assert counts(cohort.with_target("stage4_ajcc7").y) == {"I": 93, "II": 34, "III": 24, "IV": 5}
-    assert cohort.stage[cohort.stage.index.str.startswith("AMC")].isna().all()
+    assert cohort.outcomes["stage"][cohort.outcomes["stage"].index.str.startswith("AMC")].isna().all()
     assert counts(cohort.complete().y) == {"I": 72, "II": 23, "III": 16}
 
 
 def test_radiogenomics_with_everything(cohorts):
     cohort = cohorts["radiogenomics"]
-    staged = cohort.stage.notna()
+    staged = cohort.outcomes["stage"].notna()
     has = presence(cohort.table.drop(columns=("ct", "volume")))
     assert (has["rna"] & has["ehr"] & staged).sum() == 130
     everything = has.all(axis=1) & staged
     assert everything.sum() == 120
-    assert cohort.stage[everything].str.rstrip("AB").value_counts().to_dict() == {
+    assert cohort.outcomes["stage"][everything].str.rstrip("AB").value_counts().to_dict() == {
         "I": 72,
         "II": 23,
         "III": 16,

@@ -47,11 +47,11 @@ def test_a_synthetic_cohort_is_studied_once(monkeypatch, synthetic):
 
 def test_who_is_left_out_is_said(monkeypatch):
     cohort = tiny_cohort()
-    stage = cohort.stage.astype(object).copy()
+    stage = cohort.outcomes["stage"].astype(object).copy()
     stage.iloc[:4] = ["IV", "Stage IV", "0", None]
     table = cohort.table.copy()
     table.iloc[5] = None
-    cohort = replace(cohort, stage=stage, table=table)
+    cohort = replace(cohort, outcomes=cohort.outcomes.assign(stage=stage), table=table)
     monkeypatch.setattr(study, "load_cohort", lambda *_, **__: cohort)
     _, everybody, left_out = study.load_study("tiny")
     assert (

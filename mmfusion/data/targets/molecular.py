@@ -1,0 +1,122 @@
+"""Molecular status of a tumour: EGFR and KRAS, wild type or mutant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mmfusion.data.tables.cells import clean_cells
+from mmfusion.data.tables.files import header_key
+from mmfusion.data.targets.base import Target, register_target
+from mmfusion.errors import DataError
+
+if TYPE_CHECKING:
+    from mmfusion.data.cohort import Cohort
+
+WILD_TYPE = ("wildtype", "wild type", "wild-type", "wt", "negative", "neg", "not detected", "no", "0", "0.0")
+MUTANT = ("mutant", "mutated", "mutation", "mut", "positive", "pos", "detected", "yes", "1", "1.0")
+# a named variant: "exon 19 deletion", "L858R", "G12C", "del19"
+_VARIANT = re.compile(r"(exon|ex) ?\d+.*|(del|ins) ?\d+.*|(p\.)?[a-z]\d{2,4}[a-z]", re.IGNORECASE)
+
+_DRIVERS = "egfr|kras|nras|hras|alk|ros1|braf|ret|erbb2|her2|met|ntrk[123]?|nrg1|map2k1"
+_FINDING = (
+    r"mut\w*|status|exon|ex ?\d+|wild ?type|wt|transloc\w*|rearr\w*|fusion|amplif\w*|variant|result|test\w*"
+    r"|positiv\w*|negativ\w*|detected"
+)
+_ALONE = re.compile(rf"({_DRIVERS})")
+_TOLD = re.compile(
+    rf"\b({_DRIVERS})\b.*\b({_FINDING})\b|\b({_FINDING})\b.*\b({_DRIVERS})\b"
+    r"|\bmutations?\b|\bmutated\b|\bmutant\b|\bmutational\b|\bwild ?type\b|\bgenotype\b|\bdriver (gene|alteration)s?\b"
+    r"|\bmolecular (test\w*|panel|profile|status|subtype|results?)\b|\bl858r\b|\bt790m\b|\bg12[a-z]\b"
+    # drugs that are given for one of these findings
+    r"|\btkis?\b|\w+tinib\b|\bsotorasib\b|\badagrasib\b"
+)
+
+
+def tells_molecular_status(modality: str, feature: object) -> bool:
+    """Return whether a column's header names the result of a molecular test, or a drug given for one.
+
+    A gene symbol alone is a status in a health record, and expression in an RNA table.
+
+    Examples
+    --------
+    >>> tells_molecular_status("ehr", "KRAS mutation status"), tells_molecular_status("ehr", "egfr")
+    (True, True)
+    >>> tells_molecular_status("rna", "EGFR")
+    False
+    """
+    if modality == "meta":
+        return False
+    key = header_key(feature)
+    return bool(_TOLD.search(key)) or (modality != "rna" and bool(_ALONE.fullmatch(key)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MolecularTarget(Target):
+    """Mutation status of one gene: "wildtype" or "mutant", the second being the positive class.
+
+    The status is read from the cohort's outcome of the gene's name, or else from the column of this name among its
+    health records.
+
+    Forbidden as inputs, and left out of `cohort.X`, is every result of a molecular test, not only that of the gene.
+    EGFR, KRAS and ALK are tested together and nearly exclude each other: a patient with a KRAS mutation hardly ever
+    has one of EGFR, so that the other results tell much of the label, and at prediction they are not known where the
+    label is not. Drugs against these mutations are forbidden too, since they are given after the test, and so are
+    treatments, outcomes and dates in general. Stage, grade and expression of genes are allowed: they neither are the
+    label nor follow from it.
+    """
+
+    kind: str = "binary"
+    classes: tuple[str, ...] = ("wildtype", "mutant")
+
+    def labels(self, cohort: Cohort) -> pd.Series:
+        """Return the status of each patient; missing where it was not tested or is not known."""
+        cells = self.outcomes(cohort)[self.name].astype("object")
+        cells = clean_cells(cells.where(cells.notna(), ""))
+        known = {text: _status(text) for text in cells.dropna().unique()}
+        for text, status in known.items():
+            if status is None:
+                raise DataError(
+                    "not a mutation status",
+                    patient=cells.index[(cells == text).to_numpy()][0],
+                    column=self.name,
+                    expected="wildtype or mutant",
+                    got=repr(text),
+                    hint="leave the cell empty where the status is unknown",
+                )
+        dtype = pd.CategoricalDtype(self.classes)
+        return pd.Series(pd.Categorical(cells.map(known), dtype=dtype), index=cells.index, name=self.name)
+
+    def lacks(self, cohort: Cohort) -> str:
+        """Return why the cohort has no status of the gene."""
+        found = self.name in cohort.outcomes or ("ehr", self.name) in cohort.table
+        return "" if found else f"no column {self.name} among its outcomes or health records"
+
+    def collect(self, cohort: Cohort) -> tuple[pd.DataFrame, Mapping[str, object]]:
+        """Return the status among the health records, if the outcomes have none."""
+        if self.name in cohort.outcomes:
+            return super().collect(cohort)
+        return cohort.table["ehr"][[self.name]], {}
+
+    def forbids(self, modality: str, feature: object) -> bool:
+        """Return whether a column tells a molecular status or follows the diagnosis."""
+        return tells_molecular_status(modality, feature) or super().forbids(modality, feature)
+
+    def withholds(self, modality: str, feature: object) -> bool:
+        """Return whether a column tells a molecular status."""
+        return tells_molecular_status(modality, feature)
+
+
+def _status(text: str) -> str | None:
+    word = text.lower().replace("_", " ")
+    if word in WILD_TYPE:
+        return "wildtype"
+    return "mutant" if word in MUTANT or _VARIANT.fullmatch(word) else None
+
+
+for _gene in ("egfr", "kras"):
+    register_target(MolecularTarget(name=_gene, description=f"{_gene.upper()} wild type or mutant"))
