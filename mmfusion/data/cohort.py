@@ -83,13 +83,13 @@ class Cohort:
         object.__setattr__(self, "groups", groups)
         spec = self.target_spec
         if reason := spec.lacks(self):
-            hint = "an AJCC edition is said with load_cohort(..., edition=9)" if "AJCC" in reason else None
+            of_labels = "of a manifest, load_cohort(..., edition=) says which AJCC edition its labels are of"
             raise DataError(
                 f"the cohort cannot have the target {self.target!r}",
                 file=self.name,
                 expected=", ".join(self.targets) or "outcomes",
                 got=reason,
-                hint=hint,
+                hint=of_labels if "AJCC" in reason else None,
             )
         withheld = tuple((m, f) for m, f in table.columns if m != META and spec.withholds(m, f))
         object.__setattr__(self, "_withheld", withheld)  # once: an RNA table has 20,000 columns

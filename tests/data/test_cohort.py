@@ -102,6 +102,9 @@ def test_inputs_stay_as_they_are():
     ("change", "message"),
     [
         ({"target": "stage9"}, "no target"),
+        ({"target": "egfr"}, "cannot have the target 'egfr'"),
+        ({"outcomes": pd.Series(["IA"] * 4, index=IDS)}, "not a table"),
+        ({"outcomes": pd.DataFrame([["IA"] * 2] * 4, index=IDS, columns=["stage"] * 2)}, "not a table"),
         ({"units": {"rna": "rpkm"}}, "unknown unit"),
         ({"table": table()["rna"]}, "two levels"),
         ({"table": table().set_axis(["a", "a", "c", "d"])}, "duplicate patient"),

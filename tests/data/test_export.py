@@ -136,3 +136,37 @@ def test_a_scan_in_two_files_is_refused(tmp_path):
 
 def test_it_has_its_place_in_the_library():
     assert mf.data.write_cohort is write_cohort
+
+
+def test_outcomes_are_read_back(tmp_path):
+    index = pd.Index(["a", "b", "c"], name="patient_id")
+    rna = {"EGFR": [1.0, 2.0, None], "TP53": [3.0, 4.0, None]}
+    blocks = {"rna": rna, "ehr": {"age": [60.0, 61.0, 62.0]}}
+    table = pd.concat({m: pd.DataFrame(cells, index=index) for m, cells in blocks.items()}, axis=1)
+    outcomes = pd.DataFrame(
+        {
+            "stage": ["IB", "IIIA", None],
+            "t": ["T2a", "T1a", "TX"],
+            "n": ["N0", "N2", None],
+            "m": ["M0", "M0", None],
+            "egfr": ["Mutant", None, "WT"],
+        },
+        index=index,
+    )
+    cohort = Cohort("study", table, outcomes, "stage3_ajcc7", units={"rna": "tpm"}).with_target("expression")
+    got = load_cohort(write_cohort(cohort, tmp_path / "whole"), target="expression")
+    pd.testing.assert_frame_equal(got.y, cohort.y)
+    kept = list(outcomes)
+    pd.testing.assert_frame_equal(got.outcomes[kept], outcomes[kept], check_dtype=False)
+    assert got.with_target("egfr").y.astype(str).to_dict() == {"a": "mutant", "c": "wildtype"}
+    without = cohort.select(modalities=["ehr"])  # the panel is all that is left of the RNA
+    got = load_cohort(write_cohort(without, tmp_path / "panel"), target="expression")
+    pd.testing.assert_frame_equal(got.y, cohort.y)
+    assert got.provenance["expression_unit"] == "the logarithm that was recorded"
+
+
+def test_a_cohort_without_outcomes(tmp_path):
+    bare = cohort_of(["a", "b"], ehr={"age": [60.0, 61.0]})
+    bare = Cohort("study", bare.table, pd.DataFrame({"egfr": ["wt", "wt"]}, index=bare.table.index), "egfr")
+    got = load_cohort(write_cohort(bare, tmp_path / "egfr"))
+    assert got.target == "egfr" and list(got.outcomes) == ["egfr"]

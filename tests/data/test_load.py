@@ -71,6 +71,70 @@ def test_target(make):
         load_cohort(path, target="stage5")
 
 
+def test_outcomes_of_a_table_of_labels(make):
+    labels = "patient_id,stage,T,N,M,EGFR mutation status,KRAS,note\np1,IA,1a,0,0,Mutant,WT,x\n"
+    labels += "p2,IIIB,T4,N2,M0,,mutant,y\np3,,,,,Unknown,,z\n"
+    cohort = load_cohort(make({"labels.csv": labels}))
+    assert list(cohort.outcomes) == ["stage", "t", "n", "m", "egfr", "kras"]
+    assert cohort.with_target("egfr").y.astype(str).to_dict() == {"p1": "mutant"}
+    assert cohort.with_target("kras").y.astype(str).to_dict() == {"p1": "wildtype", "p2": "mutant"}
+    assert cohort.with_target("stage4_ajcc8").y.astype(str).to_dict() == {"p1": "I", "p2": "III"}
+    assert [t for t in cohort.targets if not t.startswith("stage")] == [
+        "late_vs_early",
+        "egfr",
+        "kras",
+        "expression",
+    ]
+    assert not {f for m, f in cohort.table.columns if m == "ehr"} & {"egfr", "kras", "n"}
+
+
+def test_labels_without_a_stage(make):
+    cohort = load_cohort(make({"labels.csv": "patient_id,egfr\np1,wt\np2,mutant\np3,\n"}))
+    assert list(cohort.outcomes) == ["egfr"] and cohort.target == "egfr" and len(cohort) == 2
+    with pytest.raises(DataError, match="no column stage") as raised:
+        cohort.with_target("stage2")
+    assert raised.value.expected == "egfr, expression"
+
+
+def test_labels_in_two_tables(make):
+    more = {"modality": "", "role": "labels", "path": "molecular.csv"}
+    cohort = load_cohort(make({"molecular.csv": "patient_id,egfr\np2,mutant\np4,wt\n"}, extra=[more]))
+    assert list(cohort.table.index) == ["p1", "p2", "p3", "p4"]
+    assert cohort.target == "stage3_ajcc7"
+    assert cohort.with_target("egfr").y.astype(str).to_dict() == {"p2": "mutant", "p4": "wildtype"}
+    with pytest.raises(DataError, match="labelled twice") as raised:
+        load_cohort(make({"molecular.csv": "patient_id,stage\np2,IA\n"}, extra=[more]))
+    assert raised.value.patient == "p2"
+
+
+def test_two_columns_of_one_status(make):
+    labels = "patient_id,stage,EGFR,EGFR status\np1,IA,wt,mutant\n"
+    with pytest.raises(DataError, match="two columns of egfr"):
+        load_cohort(make({"labels.csv": labels}))
+
+
+def test_labels_of_the_9th_edition(make):
+    labels = "patient_id,T,N,M\np1,T1c,N2a,M0\np2,T3,N2,M0\np3,T2a,N0,M1c2\n"
+    path = make({"labels.csv": labels})
+    cohort = load_cohort(path, edition=9)
+    assert cohort.outcomes["stage"].to_dict() == {"p1": "IIB", "p2": "III", "p3": "IVB"}
+    assert cohort.target == "stage4_ajcc9" and cohort.provenance["ajcc_edition"] == 9
+    assert cohort.with_target("stage4_ajcc8").y.tolist() == ["III", "III", "IV"]
+    with pytest.raises(DataError, match="not a T category of AJCC 7"):
+        load_cohort(path)
+    with pytest.raises(DataError, match="AJCC 9 does not tell the stage of T1c N2 M0") as raised:
+        load_cohort(make({"labels.csv": labels.replace("N2a", "N2")}), edition=9)
+    assert raised.value.patient == "p1"
+
+
+def test_recorded_stages_are_of_the_edition_that_is_said(make):
+    assert load_cohort(make(), edition=8).target == "stage3_ajcc8"
+    with pytest.raises(DataError, match="its stage is of AJCC 7") as raised:
+        load_cohort(make(), target="stage3_ajcc8")
+    assert "edition=" in raised.value.hint
+    assert load_cohort(make(), target="stage3_ajcc8", edition=8).y.tolist() == ["I", "III"]
+
+
 def test_stage_from_t_n_m(make):
     path = make({"labels.csv": "PatientID,T,N,M\np1,2a,0,0\np2,T2b,N1,M0\np3,,N0,M0\n"})
     assert load_cohort(path).outcomes["stage"].dropna().to_dict() == {"p1": "IB", "p2": "IIB"}

@@ -146,3 +146,24 @@ def test_changed_or_foreign_file(tmp_path):
         path.write_text(text)
         with pytest.raises(DataError, match="not saved splits"):
             Splits.load(path)
+
+
+@pytest.mark.parametrize("kind", ["vector", "mask"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_folds_of_vectors_and_masks_are_not_stratified(kind, grouped):
+    index = [f"p{i:02d}" for i in range(20)]
+    vector = pd.DataFrame({"EGFR": np.arange(20.0), "MET": [np.nan, *range(19)]}, index=index)
+    y = vector if kind == "vector" else pd.Series([f"{p}.nii" for p in index], index=index, name="lesion")
+    groups = pd.Series([f"g{i // 2}" for i in range(20)], index=index) if grouped else None
+    splits = Splits.make(y, groups, n_splits=5, n_repeats=2, random_state=3)
+    assert splits == Splits.make(y, groups, n_splits=5, n_repeats=2, random_state=3)
+    assert splits.test[:5] != splits.test[5:]
+    for _, test in splits.split(index):
+        assert len(test) == 4
+        assert not grouped or all(i ^ 1 in test for i in test)  # pairs stay together
+
+
+def test_too_few_for_folds_without_classes():
+    y = pd.Series(["a.nii", "b.nii"], index=["a", "b"], name="lesion")
+    with pytest.raises(DataError, match="too few patients"):
+        Splits.make(y, n_splits=3)

@@ -199,6 +199,12 @@ def test_a_stage_has_one_colour_under_every_target():
     assert mixed["I"] == four["I"] and len(set(mixed.values())) == 3
 
 
+def test_a_cohort_with_a_vector_for_a_label():
+    cohort = tiny_cohort(20).with_target("expression:GENE1,GENE2")
+    axes = figures.cohort_overview(cohort).axes
+    assert [t.get_text() for t in axes[0].get_xticklabels()] == ["GENE1", "GENE2"]
+
+
 def test_left_over_panels_are_hidden():
     figure, axes = new_grid(4, columns=3, row=2.0, rest=0.5, panel=2.0)
     assert axes.shape == (2, 3) and [ax.get_visible() for ax in axes.flat] == [True] * 4 + [False] * 2

@@ -11,7 +11,8 @@ import pytest
 from mmfusion.data.cohort import META, RESERVED, presence
 from mmfusion.data.load import load_cohort
 from mmfusion.data.tables.readers import read_ehr, read_rna
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, LeakageError
+from mmfusion.evaluation.leakage.probe import assert_no_leak
 
 PLACES = {"radiogenomics": "nsclc_radiogenomics", "lung1": "lung1", "tcga_luad": "tcga"}
 FORBIDDEN = re.compile(
@@ -56,6 +57,55 @@ def test_radiogenomics_counts(cohorts):
     assert counts(cohort.with_target("stage4_ajcc7").y) == {"I": 93, "II": 34, "III": 24, "IV": 5}
     assert cohort.outcomes["stage"][cohort.outcomes["stage"].index.str.startswith("AMC")].isna().all()
     assert counts(cohort.complete().y) == {"I": 72, "II": 23, "III": 16}
+
+
+def test_radiogenomics_molecular_status(cohorts, shared_data):
+    """EGFR: 129 wild type and 43 mutant of 172; the 144 of the table of seeds have 94 and 23."""
+    cohort = cohorts["radiogenomics"]
+    egfr, kras = cohort.with_target("egfr"), cohort.with_target("kras")
+    assert counts(egfr.y) == {"wildtype": 129, "mutant": 43} and len(egfr) == 172
+    assert counts(kras.y) == {"wildtype": 133, "mutant": 38}
+    assert egfr.withheld == kras.withheld == [("ehr", "egfr"), ("ehr", "kras"), ("ehr", "alk")]
+    assert "EGFR" in egfr.X["rna"] and egfr.modalities == ["ct", "ehr", "rna"]
+    seeds = pd.read_csv(shared_data / PLACES["radiogenomics"] / "fmcib_seeds.csv", index_col=0).index
+    assert counts(egfr.y[egfr.y.index.isin(seeds)]) == {"wildtype": 94, "mutant": 23}
+    assert_no_leak(egfr.X, egfr.y)
+    leaky = egfr.X.copy()
+    leaky["ehr", "copy"] = egfr.y.astype(str)
+    with pytest.raises(LeakageError, match="ehr: copy"):
+        assert_no_leak(leaky, egfr.y)
+
+
+def test_radiogenomics_expression(cohorts):
+    cohort = cohorts["radiogenomics"].with_target("expression")
+    assert list(cohort.y) == ["EGFR", "ROS1", "MET"] and len(cohort) == 130
+    rna = cohorts["radiogenomics"].table["rna"]
+    np.testing.assert_array_equal(cohort.y["EGFR"], rna.loc[cohort.y.index, "EGFR"])
+    assert cohort.modalities == ["ct", "ehr"]
+    assert "the z-scores that the table has" in cohort.notes[-2]
+    assert cohort.notes[-1].startswith("13 of the panel's 16 genes are not in this cohort: KRAS, ALK, ERBB2,")
+    assert_no_leak(cohort.X, cohort.y)
+    with pytest.raises(DataError, match="none of the panel's genes"):
+        cohorts["lung1"].with_target("expression")
+
+
+def test_radiogenomics_of_another_edition(cohorts):
+    """From T, N and M of the 7th edition: where these leave the class of the 8th or 9th open, there is no label."""
+    cohort = cohorts["radiogenomics"]
+    table = pd.crosstab(cohort.outcomes["t"], cohort.outcomes["n"])
+    assert table.loc["T1a"].sum() + table.loc["T1b", "N0"] + table.loc["T2b", "N0"] > 0
+    for target, expected in {
+        "stage3_ajcc8": {"I": 58, "II": 16, "III": 23},
+        "stage4_ajcc8": {"I": 58, "II": 16, "III": 23, "IV": 5},
+        "stage4_ajcc9": {"I": 58, "II": 16, "III": 14, "IV": 5},
+    }.items():
+        assert counts(cohort.with_target(target).y) == expected
+    assert (
+        "for 54 of 162 patients they fit more than one class" in cohort.with_target("stage3_ajcc8").notes[-1]
+    )
+    for name in ("lung1", "tcga_luad"):
+        with pytest.raises(DataError, match="no T, N and M"):
+            cohorts[name].with_target("stage3_ajcc8")
 
 
 def test_radiogenomics_with_everything(cohorts):

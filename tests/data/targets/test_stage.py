@@ -1,111 +1,14 @@
-"""AJCC tables, cell by cell, typed here by stage group (the code holds them by T), and the named targets."""
+"""The named stage targets, and the AJCC edition that a cohort's stage is of."""
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfusion.data.targets.ajcc import stage_group
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.targets.base import get_target, registered_targets
 from mmfusion.data.targets.stage import STAGE_GROUPS, StageTarget, normalise_stage, target_labels
 from mmfusion.errors import DataError
-
-# AJCC Cancer Staging Manual, 7th ed., table 25.2: group -> the (T, N) pairs with M0
-AJCC7 = {
-    "occult": ["TX N0"],
-    "0": ["Tis N0"],
-    "IA": ["T1a N0", "T1b N0"],
-    "IB": ["T2a N0"],
-    "IIA": ["T2b N0", "T1a N1", "T1b N1", "T2a N1"],
-    "IIB": ["T2b N1", "T3 N0"],
-    "IIIA": ["T1a N2", "T1b N2", "T2a N2", "T2b N2", "T3 N1", "T3 N2", "T4 N0", "T4 N1"],
-    "IIIB": ["TX N3", "T0 N3", "T1a N3", "T1b N3", "T2a N3", "T2b N3", "T3 N3", "T4 N2", "T4 N3"],
-}
-# 8th ed., chapter 36
-AJCC8 = {
-    "occult": ["TX N0"],
-    "0": ["Tis N0"],
-    "IA1": ["T1mi N0", "T1a N0"],
-    "IA2": ["T1b N0"],
-    "IA3": ["T1c N0"],
-    "IB": ["T2a N0"],
-    "IIA": ["T2b N0"],
-    "IIB": ["T1a N1", "T1b N1", "T1c N1", "T2a N1", "T2b N1", "T3 N0"],
-    "IIIA": ["T1a N2", "T1b N2", "T1c N2", "T2a N2", "T2b N2", "T3 N1", "T4 N0", "T4 N1"],
-    "IIIB": ["T1a N3", "T1b N3", "T1c N3", "T2a N3", "T2b N3", "T3 N2", "T4 N2"],
-    "IIIC": ["T3 N3", "T4 N3"],
-}
-T = {
-    7: ["TX", "T0", "Tis", "T1a", "T1b", "T2a", "T2b", "T3", "T4"],
-    8: ["TX", "T0", "Tis", "T1mi", "T1a", "T1b", "T1c", "T2a", "T2b", "T3", "T4"],
-}
-GOLDEN = {
-    edition: {tuple(pair.split()): group for group, pairs in table.items() for pair in pairs}
-    for edition, table in {7: AJCC7, 8: AJCC8}.items()
-}
-CELLS = [(e, t, n) for e in (7, 8) for t in T[e] for n in ("N0", "N1", "N2", "N3")]
-
-
-@pytest.mark.parametrize(("edition", "t", "n"), CELLS)
-def test_every_cell_without_metastasis(edition, t, n):
-    expected = GOLDEN[edition].get((t, n))
-    if expected is None:
-        with pytest.raises(DataError, match="no stage group"):
-            stage_group(t, n, "M0", edition)
-    else:
-        assert stage_group(t, n, "M0", edition) == expected
-
-
-@pytest.mark.parametrize(("edition", "t", "n"), CELLS)
-def test_every_cell_with_metastasis(edition, t, n):
-    expected = {7: {"M1a": "IV", "M1b": "IV"}, 8: {"M1a": "IVA", "M1b": "IVA", "M1c": "IVB"}}[edition]
-    assert {m: stage_group(t, n, m, edition) for m in expected} == expected
-
-
-@pytest.mark.parametrize(
-    ("spelled", "group"),
-    [
-        (("T2a", "N0", "M0"), "IB"),
-        (("pT2a", "pN0", "cM0"), "IB"),
-        (("2a", "0", "0"), "IB"),
-        ((2, 0, 0), "IB"),  # of unknown size: T2a
-        ((2.0, 3.0, 0.0), "IIIB"),
-        ((" t1B ", "n1", "m0"), "IIA"),
-        (("Tis", "N0", "M0"), "0"),
-        (("T4", "NX", "M1b"), "IV"),
-    ],
-)
-def test_spellings(spelled, group):
-    assert stage_group(*spelled) == group
-
-
-def test_spellings_of_the_8th_edition():
-    assert stage_group("T1a(mi)", "N0", "M0", 8) == "IA1"
-    assert stage_group("Tis(AIS)", "N0", "M0", edition=8) == "0"
-    assert stage_group("T1", "N0", "M0", 8) == "IA"
-
-
-@pytest.mark.parametrize(
-    ("args", "column"),
-    [
-        (("5", "0", "0"), "T"),
-        (("T1c", "N0", "M0"), "T"),  # 8th edition only
-        (("T1a", "4", "0"), "N"),
-        (("T1a", "N0", "MX"), "M"),
-        (("T1a", "N0", "M1c"), "M"),
-        (("Not Collected", "N0", "M0"), "T"),
-    ],
-)
-def test_what_is_no_category(args, column):
-    with pytest.raises(DataError) as raised:
-        stage_group(*args)
-    assert raised.value.column == column
-    assert raised.value.expected
-
-
-def test_no_such_edition():
-    with pytest.raises(DataError, match="edition"):
-        stage_group("T1", "N0", "M0", edition=6)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +49,8 @@ def test_a_target_never_reorders(group, target):
     ("target", "expected"),
     [
         ("stage4_lung1", ["I", "I", "II", "IIIA", "IIIB", None, None, None, None, None]),
+        ("stage4_ajcc8", ["I", "I", "II", "III", "III", "III", "IV", None, "III", None]),
+        ("stage3_ajcc9", ["I", "I", "II", "III", "III", "III", None, None, "III", None]),
         ("stage4_ajcc7", ["I", "I", "II", "III", "III", "III", "IV", None, "III", None]),
         ("stage3_ajcc7", ["I", "I", "II", "III", "III", "III", None, None, "III", None]),
         ("stage2", ["I", "I", "II-IV", "II-IV", "II-IV", "II-IV", "II-IV", None, "II-IV", None]),
@@ -173,3 +78,59 @@ def test_what_is_no_stage_names_the_patient():
 def test_unknown_target():
     with pytest.raises(DataError, match="no target"):
         target_labels(pd.Series(["I"]), "stage9")
+
+
+IDS = pd.Index(["a", "b", "c", "d"], name="patient_id")
+
+
+def cohort(target, edition=None, **outcomes):
+    table = pd.DataFrame({("ehr", "age"): [60.0, 61, 62, 63]}, index=IDS)
+    provenance = {} if edition is None else {"ajcc_edition": edition}
+    return Cohort("t", table, pd.DataFrame(outcomes, index=IDS), target, provenance=provenance)
+
+
+TNM = {"t": ["T2a", "T2a", "T2b", None], "n": ["N0", "N1", "N2", "N0"], "m": ["M0", "M0", "M0", "M0"]}
+
+
+def test_a_stage_of_the_targets_edition_is_taken_as_it_is():
+    stage = ["IB", "IIB", "IIIB", None]
+    got = cohort("stage3_ajcc8", 8, stage=stage)
+    assert got.y.tolist() == ["I", "II", "III"] and got.notes == ()
+    assert got.y.name == "stage3_ajcc8"
+    assert cohort("stage3_ajcc9", "7, 8 and 9", stage=stage).y.tolist() == ["I", "II", "III"]
+
+
+def test_a_stage_of_another_edition_is_derived_from_t_n_m():
+    """Sizes between 3 and 5 cm with N0 are stage I or II in the 8th edition: no label, and the patient is named."""
+    got = cohort("stage3_ajcc8", 7, stage=["IB", "IIA", "IIIA", None], **TNM)
+    assert got.y.astype(str).to_dict() == {"b": "II", "c": "III"}
+    [note] = got.notes
+    assert "AJCC 8 is derived from T, N and M of AJCC 7" in note
+    assert "1 of 3 patients" in note and note.endswith("have no label: a")
+    assert got.with_target("stage3_ajcc7").y.astype(str).to_dict() == {"a": "I", "b": "II", "c": "III"}
+    assert got.with_target("stage3_ajcc7").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("edition", "target"), [(8, "stage3_ajcc7"), (7, "stage3_ajcc9"), (None, "stage3_ajcc8")]
+)
+def test_a_stage_of_another_edition_without_t_n_m(edition, target):
+    with pytest.raises(DataError, match=f"cannot have the target '{target}'") as raised:
+        cohort(target, edition, stage=["IB", "IIB", "IIIB", None])
+    assert "no T, N and M" in raised.value.got and "stage2" in raised.value.expected
+    assert raised.value.hint
+
+
+def test_t_n_m_of_an_unknown_edition():
+    with pytest.raises(DataError, match="of which AJCC edition"):
+        cohort("stage3_ajcc8", stage=["IB", "IIA", "IIIA", None], **TNM)
+
+
+def test_a_category_that_is_none_names_the_patient():
+    bad = cohort(
+        "stage3_ajcc7", 7, stage=["IB", "IIA", "IIIA", None], **{**TNM, "t": ["T2a", "T9", "T2b", None]}
+    )
+    assert "stage3_ajcc8" not in bad.targets and "stage3_ajcc7" in bad.targets
+    with pytest.raises(DataError, match="not a T category") as raised:
+        len(bad.with_target("stage3_ajcc8"))
+    assert raised.value.patient == "b"
