@@ -14,7 +14,8 @@ from mmfusion.data.cohort import META, Cohort, feature_names, presence
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.folds import Candidate
-from mmfusion.evaluation.leakage.guards import HINT
+from mmfusion.evaluation.leakage.guards import check_forbidden
+from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.runner import Runner, Variant
 from mmfusion.evaluation.store import FoldStore, setting_hash
@@ -103,9 +104,9 @@ def nested_cv(
     task = task_for(cohort)
     person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
     if not getattr(model, "allow_leaky", False):
-        _check_forbidden(cohort)
         one_each = ~person_ids.duplicated()  # two scans of one person tell each other's label
-        task.check_leaks(X[one_each], y[one_each])
+        check_forbidden(_read_columns(X), cohort.target_spec)
+        assert_no_leak(X[one_each], y[one_each], cohort.target_spec)
     if isinstance(outer, Splits):
         splits = outer
         _check_apart(splits, person_ids)
@@ -192,16 +193,9 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
         )
 
 
-def _check_forbidden(cohort: Cohort) -> None:
-    """Refuse columns that the cohort's target forbids as inputs."""
-    forbids = getattr(getattr(cohort, "target_spec", None), "forbids", None)
-    if forbids is None:
-        return
-    blocks = {m: cohort.X[m] for m in cohort.X.columns.unique(0) if m != META}
-    bad = [f"{m}: {f}" for m, b in blocks.items() for f in feature_names(b, m) if forbids(m, f)]
-    if bad:
-        column = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
-        raise LeakageError(f"the target {cohort.target} forbids this as an input", column=column, hint=HINT)
+def _read_columns(X: pd.DataFrame) -> list[tuple[str, object]]:
+    """Return the columns that a model may read: not `meta`, nor the reserved columns of scans."""
+    return [(m, f) for m in X.columns.unique(0) if m != META for f in feature_names(X[m], m)]
 
 
 def _check_apart(splits: Splits, person_ids: pd.Series) -> None:

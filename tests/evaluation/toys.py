@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.targets.base import Target
 from mmfusion.imaging import Volume, read, read_mask, write_nifti
 from tests.cohorts import tiny_cohort
 
 GENES = ("EGFR", "MET", "ROS1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenTarget(Target):
+    """A target whose labels stand in the cohort."""
+
+    def labels(self, cohort: Cohort) -> object:
+        return cohort.labels
+
+    def lacks(self, cohort: Cohort) -> str:
+        return ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,8 +37,9 @@ class ToyCohort(Cohort):
     kind: str = "vector"
 
     @property
-    def target_spec(self) -> SimpleNamespace:
-        return SimpleNamespace(name="toy", kind=self.kind)
+    def target_spec(self) -> GivenTarget:
+        probe = {"vector": "correlation", "mask": "none"}.get(self.kind, "lookup")
+        return GivenTarget(name="toy", kind=self.kind, description="Labels that are given.", probe=probe)
 
     @property
     def X(self) -> pd.DataFrame:

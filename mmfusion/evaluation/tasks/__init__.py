@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError
 from mmfusion.evaluation.tasks.base import Task
 from mmfusion.evaluation.tasks.classification import ClassificationTask
 from mmfusion.evaluation.tasks.regression import RegressionTask
@@ -22,14 +21,5 @@ __all__ = ["TASKS", "ClassificationTask", "RegressionTask", "SegmentationTask", 
 
 
 def task_for(cohort: Cohort) -> Task:
-    """Return the task of a cohort's target, by the target's kind; a cohort that names no kind has classes.
-
-    Raises
-    ------
-    DataError
-        If there is no task for the kind.
-    """
-    kind = getattr(getattr(cohort, "target_spec", None), "kind", "nominal")
-    if kind not in TASKS:
-        raise DataError("no task for this kind of target", got=kind, expected=", ".join(TASKS))
-    return TASKS[kind].of(cohort)
+    """Return the task of a cohort's target, by the target's kind."""
+    return TASKS[cohort.target_spec.kind].of(cohort)

@@ -99,16 +99,6 @@ class Task(ABC):
         """
         return self
 
-    @abstractmethod
-    def check_leaks(self, X: pd.DataFrame, y: Labels) -> None:
-        """Refuse inputs that determine the label.
-
-        Raises
-        ------
-        LeakageError
-            Naming the columns.
-        """
-
     def splits(
         self, y: Labels, person_ids: pd.Series, *, n_splits: int, n_repeats: int, random_state: int
     ) -> Splits:

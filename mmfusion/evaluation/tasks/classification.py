@@ -16,7 +16,6 @@ from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError
 from mmfusion.evaluation.baselines import PriorWhereAbsent, standard_baselines
 from mmfusion.evaluation.fold_result import Predictions
-from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.evaluation.scoring import macro_auc_scorer
 from mmfusion.evaluation.tasks.base import Task
 from mmfusion.metrics import minimum_detectable_difference, paired_table, score_table
@@ -90,10 +89,6 @@ class ClassificationTask(Task):
                 "the cohort has classes that the model does not know", got=unknown, expected=list(known)
             )
         return ClassificationTask(known)
-
-    def check_leaks(self, X: pd.DataFrame, y: pd.Series) -> None:
-        """Refuse inputs that determine the class (`mmfusion.evaluation.leakage.probe`)."""
-        assert_no_leak(X, y)
 
     def splits(
         self, y: pd.Series, person_ids: pd.Series, *, n_splits: int, n_repeats: int, random_state: int

@@ -87,9 +87,6 @@ class RegressionTask(Task):
         """Return the estimator, answering with the training mean for those who have none of `modalities`."""
         return MeanWhereAbsent(estimator, modalities)
 
-    def check_leaks(self, X: pd.DataFrame, y: Labels) -> None:
-        """Accept all: no probe of vectors is known: `Target.forbids` keeps what gives them away out."""
-
     def _values(self, model: object, X: pd.DataFrame) -> np.ndarray:
         values = np.asarray(model.predict(X), dtype=float)
         values = values[:, None] if values.ndim == 1 else values

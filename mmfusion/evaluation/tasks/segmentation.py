@@ -51,7 +51,7 @@ class SegmentationTask(Task):
     @classmethod
     def of(cls, cohort: Cohort) -> SegmentationTask:
         """Return the task of a cohort's masks; the target may name another modality than CT."""
-        return cls(getattr(getattr(cohort, "target_spec", None), "modality", None) or "ct")
+        return cls(getattr(cohort.target_spec, "modality", "ct"))
 
     def predict(self, model: object, X: pd.DataFrame, y: pd.Series) -> Predictions:
         """Return the scores of each patient's predicted mask."""
@@ -91,9 +91,6 @@ class SegmentationTask(Task):
     ) -> dict[str, BaseEstimator]:
         """Return no model: there is no simple one yet."""
         return {}
-
-    def check_leaks(self, X: pd.DataFrame, y: pd.Series) -> None:
-        """Accept all: masks are taken out of what a model reads."""
 
     def _pairs(self, model: object, X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[Volume, Volume]]:
         """Yield the true and the predicted mask of each patient, on one grid, one patient at a time."""

@@ -18,7 +18,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from mmfusion.errors import DataError
-from mmfusion.nn.training.datasets import checksum
+from mmfusion.nn.training.datasets import checksum_tensors
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.nn.training.random import random_states, set_random_states
 from mmfusion.storage.atomic import saved
@@ -49,7 +49,7 @@ class Checkpoint(Callback):
         """Go on from the checkpoint, if there is one."""
         self.identity_ = {
             "plan": self.plan.to_dict(),
-            "first weights": checksum([tensor.cpu() for tensor in net.module_.state_dict().values()]),
+            "first weights": checksum_tensors([tensor.cpu() for tensor in net.module_.state_dict().values()]),
             "rows": [None if data is None else len(data) for data in self.sets],
             "data": [data.fingerprint() if hasattr(data, "fingerprint") else None for data in self.sets],
         }

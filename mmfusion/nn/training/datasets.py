@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from xxhash import xxh3_128
+
+from mmfusion.storage.hashing import checksum
 
 Labels = torch.Tensor | dict[str, torch.Tensor]
 
@@ -77,11 +78,10 @@ def labels_of(y: Labels, index: torch.Tensor | int) -> Labels:
     return {name: one[index] for name, one in y.items()} if isinstance(y, dict) else y[index]
 
 
-def checksum(tensors: Sequence[torch.Tensor | np.ndarray]) -> str:
-    """Return the XXH3-128 checksum of tensors or arrays, with their shapes and dtypes."""
-    digest = xxh3_128()
+def checksum_tensors(tensors: Sequence[torch.Tensor | np.ndarray]) -> str:
+    """Return the checksum of tensors or arrays, with their shapes and dtypes."""
+    parts = []
     for one in tensors:
         array = np.ascontiguousarray(one)
-        digest.update(f"{array.shape} {array.dtype}".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+        parts += [f"{array.shape} {array.dtype}".encode(), array.reshape(-1).view(np.uint8).data]
+    return checksum(*parts).hex()

@@ -12,7 +12,7 @@ from monai.transforms.utils import correct_crop_centers
 from torch import nn
 
 from mmfusion.errors import DataError
-from mmfusion.nn.training.datasets import as_labels, checksum
+from mmfusion.nn.training.datasets import as_labels
 from mmfusion.nn.training.devices import on_device
 from mmfusion.nn.training.labels import NO_MASK
 
@@ -117,7 +117,7 @@ class PatchDataset(torch.utils.data.Dataset):
     def fingerprint(self) -> str:
         """Return a checksum of all images, masks and labels."""
         masks = [mask for mask in self.masks if mask is not None]
-        return checksum([*self.images, *masks, *self.labels.values()])
+        return checksum_tensors([*self.images, *masks, *self.labels.values()])
 
     def _patch(self, k: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         image, mask = self.images[k], self.masks[k]
