@@ -1,1 +1,1 @@
-"""Tables of expression and health records: files, headers, cells and units."""
+"""Reading of gene-expression and health-record tables: files, headers, cells and units."""

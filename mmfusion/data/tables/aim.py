@@ -1,4 +1,4 @@
-"""Radiologists' descriptions of a nodule, from AIM 4 XML."""
+"""Radiologists' descriptions of a nodule, read from AIM 4 XML files."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _LABELLED = ("ImagingPhysicalEntity", "ImagingObservationEntity", "ImagingObserv
 
 
 def read_aim(path: str | Path) -> tuple[str, dict[str, str]]:
-    """What one AIM 4 file says.
+    """Read the patient's id and the described features from one AIM 4 file.
 
     Parameters
     ----------
     path : path
-        An `ImageAnnotationCollection`.
+        An XML file whose root element is `ImageAnnotationCollection`.
 
     Returns
     -------
     str
         The patient's id.
     dict of str
-        Label ("Nodule Shape") -> value ("complex"); several values in alphabetical order, joined by "|".
+        Label ("Nodule Shape") -> value ("complex"). Several values of one label are sorted and joined by "|".
 
     Raises
     ------
     DataError
-        If it is no AIM file or names no patient.
+        If the file is not an AIM file, or if it names no patient.
 
     References
     ----------
@@ -40,7 +40,7 @@ def read_aim(path: str | Path) -> tuple[str, dict[str, str]]:
     path = Path(path)
     try:
         root = open_aim(path)
-    except ScanError as error:  # here it is a table's source
+    except ScanError as error:  # the file is a source of a table, so the error is about data
         raise DataError(error.problem, file=path, expected=error.expected, got=error.got) from error
     ids = [
         i.get("value")
@@ -63,22 +63,37 @@ def read_aim(path: str | Path) -> tuple[str, dict[str, str]]:
 
 
 def read_aim_folder(folder: str | Path) -> pd.DataFrame:
-    """Every AIM file of a folder: a row per patient, a column per label, missing where a label is not used.
+    """Read every AIM file of a folder into one table.
+
+    Parameters
+    ----------
+    folder : path
+        Folder with AIM 4 files (`*.xml`), one per patient.
+
+    Returns
+    -------
+    DataFrame of str, shape (n_patients, n_labels)
+        Index patient_id. A cell is missing where the patient's file does not use the label.
 
     Raises
     ------
     DataError
-        If two files describe one patient.
+        If two files describe the same patient, or if a file cannot be read.
     """
     rows: dict[str, dict[str, str]] = {}
     for file in sorted(Path(folder).glob("*.xml")):
         patient, values = read_aim(file)
         if patient in rows:
-            raise DataError("two annotations of one patient", patient=patient, file=file, hint="keep one")
+            problem = "two annotations of one patient"
+            raise DataError(problem, patient=patient, file=file, hint="keep one of the files")
         rows[patient] = values
     return pd.DataFrame.from_dict(rows, orient="index", dtype="str").rename_axis("patient_id")
 
 
 def feature_name(label: str) -> str:
-    """A label as a column name: "Nodules in ... (gretater than 4mm ...)" -> "nodules_in_..."."""
+    """Turn an AIM label into a column name: lower case, underscores, without text in round brackets.
+
+    >>> feature_name("Nodules in Contralateral Lung (gretater than 4mm noncalcified)")
+    'nodules_in_contralateral_lung'
+    """
     return re.sub(r"\W+", "_", re.sub(r"\(.*?\)", "", label).strip().lower()).strip("_")

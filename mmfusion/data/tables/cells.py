@@ -1,4 +1,4 @@
-"""The cells of a table of text: what is missing, what is a number."""
+"""Cells of a text table: missing values and numbers."""
 
 from __future__ import annotations
 
@@ -8,25 +8,52 @@ import pandas as pd
 from mmfusion.errors import DataError
 
 _MISSING = (
-    "|na|n/a|nan|null|.|-|?|unknown|not collected|not assessed|not recorded in database|not available|not evaluated"
-    "|not applicable|[not available]|[not evaluated]|[not applicable]|[unknown]|[discrepancy]|<na>"
+    "|na|n/a|nan|null|.|-|?|unknown|not collected|not assessed|not recorded in database|not available"
+    "|not evaluated|not applicable|[not available]|[not evaluated]|[not applicable]|[unknown]|[discrepancy]"
+    "|<na>"
 )
-MISSING = frozenset(_MISSING.split("|"))
+MISSING = frozenset(_MISSING.split("|"))  # compared in lower case
 
 
 def clean_cells(column: pd.Series) -> pd.Series:
-    """A column as stripped text, the markers in `MISSING` made missing."""
+    """Strip the cells of a column and turn the markers in `MISSING` into missing values.
+
+    >>> clean_cells(pd.Series([" adenocarcinoma", "N/A", "Not Collected"])).isna().tolist()
+    [False, True, True]
+    """
     text = column.astype("str").str.strip()
     return text.mask(text.str.lower().isin(MISSING))
 
 
 def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str | None = None) -> pd.Series:
-    """Float64 of a column of text; raises `DataError` with the first patient whose cell is no finite number."""
+    """Convert a column of text to float64.
+
+    Parameters
+    ----------
+    cells : Series of str, shape (n_patients,)
+        Index patient_id. Missing cells stay missing.
+    column : object
+        Header of the column, named in the error.
+    file : path, optional
+        File of the table, named in the error.
+    hint : str, optional
+        What the error tells the user to do.
+
+    Raises
+    ------
+    DataError
+        If a cell is not a finite number. The error names the first such patient.
+
+    Examples
+    --------
+    >>> to_numbers(pd.Series(["61", None]), "age").tolist()
+    [61.0, nan]
+    """
     numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
     bad = (numbers.isna() & cells.notna()) | np.isinf(numbers)
     if bad.any():
         if (commas := decimal_commas(cells)).any():
-            bad, hint = commas, "write points for decimal commas, or save the table with ; between its cells"
+            bad, hint = commas, "write points for decimal commas, or separate the cells of the table with ;"
         raise DataError(
             "not a number",
             patient=cells.index[bad.to_numpy()][0],
@@ -40,7 +67,13 @@ def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str 
 
 
 def decimal_commas(cells: pd.Series) -> pd.Series:
-    """Cells such as "2,60", bool, where most of what is no number is of this kind; else none."""
+    """Return a mask of the cells with a decimal comma, such as "2,60".
+
+    The mask is all False unless such cells are the majority of the cells that are not numbers.
+
+    >>> decimal_commas(pd.Series(["2,60", "3", "unknown"])).tolist()
+    [True, False, False]
+    """
     cells = clean_cells(cells)
     odd = pd.to_numeric(cells, errors="coerce").isna() & cells.notna()
     commas = cells.str.fullmatch(r"[+-]?\d+,\d+", na=False)
@@ -48,18 +81,34 @@ def decimal_commas(cells: pd.Series) -> pd.Series:
 
 
 def mostly_numbers(cells: pd.Series) -> bool:
-    """Whether most of the cells that are filled are numbers; of a column without any, True."""
+    """Return True if more than half of the filled cells are numbers, or if no cell is filled.
+
+    >>> mostly_numbers(pd.Series(["1", "2.5", "high", None]))
+    True
+    """
     numbers, filled = (int(c.notna().sum()) for c in (pd.to_numeric(cells, errors="coerce"), cells))
     return numbers > filled - numbers or not filled
 
 
 def guess_column(cells: pd.Series, column: object, file: object = None) -> pd.Series:
-    """A column without a known name, as `clean_cells` gives it: numbers if most of its cells are, else text.
+    """Convert a column with an unknown header to float64 if most cells are numbers, else keep the text.
+
+    Parameters
+    ----------
+    cells : Series of str, shape (n_patients,)
+        Output of `clean_cells`.
+    column, file : object
+        Header and file, named in the error.
 
     Raises
     ------
     DataError
-        On numbers with a decimal comma, and on anything else in a column of numbers.
+        If a column of numbers has a cell that is not a number, or if numbers have a decimal comma.
+
+    Examples
+    --------
+    >>> guess_column(pd.Series(["200", None, "310.5"]), "ldh").tolist()
+    [200.0, nan, 310.5]
     """
     numbers = mostly_numbers(cells) or decimal_commas(cells).any()
     return to_numbers(cells, column, file) if numbers else cells

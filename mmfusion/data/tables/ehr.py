@@ -1,4 +1,4 @@
-"""Health records under one set of names: headers recognised, units converted, what gives the stage away left out."""
+"""Health records with canonical column names and units, without the columns that reveal the stage."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from mmfusion.errors import DataError
 
 @dataclass(frozen=True)
 class EhrTable:
-    """A clinical table sorted into what may be learned from and what may not.
+    """Clinical table, sorted into features, metadata and forbidden columns.
 
     Parameters
     ----------
     features : DataFrame, shape (n_patients, n_features)
-        Canonical columns: floats, or strings with missing values.
+        Columns that a model may learn from, with canonical names. Each holds floats, or strings with missing
+        values.
     meta : DataFrame, shape (n_patients, 0 or 1)
-        `site`, where the table has it.
+        Column `site`, if the table has one.
     left_out : tuple of str
-        Columns of the table that tell the stage, or come after it.
+        Headers of the columns that reveal the stage or were recorded after staging.
     """
 
     features: pd.DataFrame
@@ -33,30 +34,42 @@ class EhrTable:
 
 
 def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: object = None) -> EhrTable:
-    """Sort and convert a clinical table.
+    """Give the columns of a clinical table canonical names and units.
 
-    The headers of the official tables of NSCLC-Radiogenomics and LUNG1, the canonical names themselves and other usual
-    ones (`mmfusion.data.tables.ehr_headers`) are recognised, in any case; other columns are kept under their own names.
+    Known headers are those of the official tables of NSCLC-Radiogenomics and LUNG1, the canonical names, and
+    other common ones (see `mmfusion.data.tables.ehr_headers`), in upper or lower case. A column with another
+    header keeps its header as its name.
 
     Parameters
     ----------
     table : DataFrame of str, shape (n_patients, n_columns)
-        Index patient_id; cells as in the file.
+        Index patient_id. Cells as in the file.
     allow_leaky : bool
-        Keep T, N and M as `t_stage`, `n_stage`, `m_stage`: for showing what the leak does, never for a result.
+        Keep T, N and M as `t_stage`, `n_stage`, `m_stage`. Use this to demonstrate leakage, never for a
+        result.
     file : path, optional
         Named in errors.
 
     Returns
     -------
     EhrTable
-        Missing markers ("Not Collected", "N/A", ...) are missing; weights are in kg; checkboxes are 0 and 1.
+        Markers such as "Not Collected" and "N/A" are missing values. Ages are in years, weights in kg, and
+        checkboxes are 0 or 1.
 
     Raises
     ------
     DataError
-        Naming patient, column and value where a number or a known category was expected; on two columns that mean
-        the same.
+        If a cell is not the expected number or category (the error names patient, column and value), or if
+        two columns have the same meaning.
+
+    Examples
+    --------
+    >>> cells = {"Weight (lbs)": ["180"], "Gender": ["Male"], "Pathological T stage": ["T1a"]}
+    >>> ehr = canonical_ehr(pd.DataFrame(cells, index=["p1"]))
+    >>> ehr.features.round(1).loc["p1"].to_dict()
+    {'weight': 81.6, 'sex': 'male'}
+    >>> ehr.left_out
+    ('Pathological T stage',)
     """
     features: dict[str, pd.Series] = {}
     meta: dict[str, pd.Series] = {}
@@ -65,9 +78,9 @@ def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: objec
 
     def put(block: dict[str, pd.Series], name: str, cells: pd.Series, column: object) -> None:
         if name in headers:
-            got = f"{headers[name]} and {column}"
-            raise DataError("two columns mean the same", file=file, column=column, expected=f"one column of {name}",
-                            got=got, hint="keep one")  # fmt: skip
+            expected, got = f"one column of {name}", f"{headers[name]} and {column}"
+            problem = "two columns mean the same"
+            raise DataError(problem, file=file, column=column, expected=expected, got=got, hint="keep one")
         headers[name], block[name] = column, cells
 
     keys = {column: header_key(column) for column in table.columns}

@@ -1,4 +1,4 @@
-"""Headers of health records that are known, and how the cells below each are converted."""
+"""Known headers of health records, and the conversion of their cells."""
 
 from __future__ import annotations
 
@@ -26,15 +26,36 @@ SITE_HEADERS = (
 
 
 def is_known_header(column: object) -> bool:
-    """Whether `canonical_ehr` gives a column a canonical name."""
+    """Return True if `canonical_ehr` gives the column a canonical name.
+
+    >>> is_known_header("Age (yrs)"), is_known_header("CRP (mg/l)")
+    (True, False)
+    """
     return known_column(column) is not None or header_key(column) == "quit smoking year"
 
 
 def known_column(column: object) -> tuple[str, Callable] | None:
-    """Canonical name of a column, and what converts `(cells, column, file)`; None if its header is not known.
+    """Return the canonical name of a column and the function that converts its cells.
 
-    What stands in brackets is a unit ("Age (yrs)") or a remark ("Gender (M/F)"); a unit that is not known is an error
-    when the cells are converted.
+    Text in brackets is a unit, as in "Age (yrs)", or a remark, as in "Gender (M/F)". An unknown unit is an
+    error, which the conversion raises.
+
+    Parameters
+    ----------
+    column : object
+        Header of the column.
+
+    Returns
+    -------
+    tuple of (str, callable), or None
+        Canonical name, and a function of `(cells, column, file)` that returns the converted Series. None if
+        the header is not known.
+
+    Examples
+    --------
+    >>> name, convert = known_column("Age [months]")
+    >>> name, convert(pd.Series(["732"]), "Age [months]", None).tolist()
+    ('age', [61.0])
     """
     if (key := header_key(column)) in RULES:
         return RULES[key]
@@ -56,7 +77,10 @@ def _unknown_unit(name: str) -> Callable[[pd.Series, object, object], pd.Series]
 def _measure(
     low: float, high: float, unit: str, *, factor: float = 1.0, hint: str | None = None
 ) -> Callable[[pd.Series, object, object], pd.Series]:
-    """Numbers in a plausible range, `low` to `high` in `unit`, after multiplying by `factor`."""
+    """Return a conversion that multiplies by `factor` and checks the result against `low` to `high`.
+
+    `unit` is the unit of the cells; the error gives the range in this unit.
+    """
 
     def convert(cells: pd.Series, column: object, file: object) -> pd.Series:
         numbers = to_numbers(cells, column, file, hint) * factor
@@ -91,11 +115,15 @@ def _choose(words: Mapping[str, object]) -> Callable[[pd.Series, object, object]
         known = cells.str.lower().map(words)
         bad = known.isna() & cells.notna()
         if bad.any():
-            patient, got = cells.index[bad.to_numpy()][0], repr(cells[bad].iloc[0])
             raise DataError(
-                "unknown category", patient=patient, file=file, column=column, expected=", ".join(words), got=got,
-                hint="write it so, or head the column otherwise: it is then taken as it is",
-            )  # fmt: skip
+                "unknown category",
+                patient=cells.index[bad.to_numpy()][0],
+                file=file,
+                column=column,
+                expected=", ".join(words),
+                got=repr(cells[bad].iloc[0]),
+                hint="use one of the expected words; or rename the column, and its cells are read unchanged",
+            )
         return known.astype("float64" if isinstance(next(iter(words.values())), float) else "str")
 
     return convert
@@ -119,7 +147,39 @@ def _histology(cells: pd.Series, column: object, file: object) -> pd.Series:
 def years_since_quit(
     cells: pd.Series, table: pd.DataFrame, keys: Mapping[object, str], column: object, file: object
 ) -> pd.Series:
-    """Years from quitting to the CT (dates are shifted alike); the year of the CT is all that is read of the date."""
+    """Return the years between quitting smoking and the CT.
+
+    Only the year of the CT date is read. The data set shifts both dates by the same amount, so the difference
+    holds.
+
+    Parameters
+    ----------
+    cells : Series of str, shape (n_patients,)
+        Years in which the patients quit.
+    table : DataFrame of str, shape (n_patients, n_columns)
+        Whole table, which may have a column "CT Date" (month/day/year).
+    keys : mapping
+        Column of `table` -> its `header_key`.
+    column, file : object
+        Named in errors.
+
+    Returns
+    -------
+    Series of float64, shape (n_patients,)
+        0 or more; all missing if the table has no CT date.
+
+    Raises
+    ------
+    DataError
+        If a year is not a number.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"Quit Smoking Year": ["1980"], "CT Date": ["1/2/1991"]}, ["p1"])
+    >>> keys = {c: header_key(c) for c in table}
+    >>> years_since_quit(table["Quit Smoking Year"], table, keys, "Quit Smoking Year", None).tolist()
+    [11.0]
+    """
     when = next((c for c, key in keys.items() if key == "ct date"), None)
     if when is None:
         return pd.Series(np.nan, index=cells.index)
@@ -137,7 +197,7 @@ _SEX = _choose({"male": "male", "female": "female", "m": "male", "f": "female"})
 _MUTATION = _choose({w: words[0] for words in (_NO, _YES) for w in words})
 _ALK = _choose({w: words[0] for words in (_NO, _REARRANGED) for w in words})
 
-# canonical name -> its units in a header -> the cells' factor; the first is that of the column without any
+# canonical name -> unit in the header -> factor for the cells; a header without a unit means the first unit
 UNITS = {
     "age": dict.fromkeys(("years", "year", "yrs", "yr", "y"), 1) | {"months": 1 / 12, "days": 1 / 365.25},
     "weight": dict.fromkeys(("kg", "kgs", "kilograms"), 1) | dict.fromkeys(("lbs", "lb", "pounds"), POUND),
@@ -145,11 +205,19 @@ UNITS = {
 }
 _RANGES = {"age": (0, 120), "weight": (10, 400), "pack_years": (0, 400)}
 _NUMBERS = {
-    "age": ("age", "age at diagnosis", "age at dx", "age at histological diagnosis", "age at surgery", "patient age",
-            "age at initial pathologic diagnosis", "age at initial diagnosis"),
+    "age": (
+        "age",
+        "age at diagnosis",
+        "age at dx",
+        "age at histological diagnosis",
+        "age at surgery",
+        "patient age",
+        "age at initial pathologic diagnosis",
+        "age at initial diagnosis",
+    ),
     "weight": ("weight", "body weight", "weight at diagnosis"),
     "pack_years": ("pack years", "packyears", "number pack years smoked", "smoking pack years"),
-}  # fmt: skip
+}
 _OTHERS: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "sex": (_SEX, ("sex", "gender")),
     "ethnicity": (_text, ("ethnicity", "race")),
@@ -184,10 +252,11 @@ def _how_to_head(name: str) -> str:
     title, first = name.replace("_", " ").capitalize(), {}
     for unit, factor in UNITS[name].items():
         first.setdefault(factor, unit)
-    return f"write plain numbers, and the unit in the header: {', '.join(f'{title} ({u})' for u in first.values())}"
+    headers = ", ".join(f"{title} ({unit})" for unit in first.values())
+    return f"write plain numbers, and the unit in the header: {headers}"
 
 
-RULES = _rules()  # by `header_key`
+RULES = _rules()  # `header_key` of a header -> canonical name, conversion
 TNM_HEADERS = {
     f"{kind} {letter} stage": f"{letter}_stage" for kind in ("pathological", "clinical") for letter in "tnm"
 }

@@ -1,4 +1,4 @@
-"""Delimited files as they come: CSV or TSV, plain or zipped, with the column of patient ids found."""
+"""Reading of delimited files: CSV or TSV, plain or zipped, and their column of patient ids."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ _NA = ["", "NA", "N/A", "NaN", "nan", "null"]
 
 
 def header_key(column: object) -> str:
-    """A header in lower case, words with spaces between: "clinical.T.Stage" -> "clinical t stage".
+    """Return a header in lower case, with single spaces for dots, underscores, hyphens and brackets.
 
-    Dots, underscores, hyphens and brackets are spaces: "Weight [lbs]" -> "weight lbs".
+    >>> header_key("clinical.T.Stage"), header_key("Weight [lbs]")
+    ('clinical t stage', 'weight lbs')
     """
     return re.sub(r"[\s._()\[\]-]+", " ", str(column)).strip().lower()
 
 
 def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
-    """A CSV or TSV, plain, gzipped, or alone in a ZIP, as it stands; but without a saved row number beside the ids.
+    """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP.
 
-    Cells are separated by tabs, commas or semicolons; with semicolons, 2,60 is read as 2.60.
+    Cells are separated by tabs, commas or semicolons. If they are separated by semicolons, 2,60 is read as
+    2.60. If the table has a column of ids, an unnamed first column that only numbers the rows is dropped.
 
     Parameters
     ----------
     path : path
-        Ends in .csv, .tsv or .txt, with .gz or .zip after it or alone.
+        File whose name ends in .csv, .tsv, .txt, .gz or .zip.
     numbers : bool
-        Let columns of numbers become numbers, but for the first and those of ids; otherwise every cell stays text and
-        empty cells are empty strings.
+        If True, columns of numbers become numbers, except the first column and columns of ids. If False,
+        every cell stays text and an empty cell is an empty string.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file is absent, is no table, or has two columns of one name.
+        If the file does not exist, is not a table, or has two columns with the same header.
     """
     path = Path(path)
     lines = [line for line in re.split("\r\n|\r|\n", _text_of(path)) if line.strip()]
@@ -65,7 +67,7 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
         header = ["", *header]
     no_duplicates(header, "column", path)
     table = io.StringIO("\n".join(lines[1:]))
-    names = [header[0], *(name for name in header if header_key(name) in ID_HEADERS)]  # 007 is no number
+    names = [header[0], *(name for name in header if header_key(name) in ID_HEADERS)]  # an id 007 stays text
     as_numbers = {"dtype": dict.fromkeys(names, str), "na_values": _NA}
     try:
         frame = pd.read_csv(
@@ -79,7 +81,7 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
         )
     except pd.errors.ParserError as error:
         raise DataError(
-            f"not a table ({str(error).strip()})", file=path, hint="save it as CSV, one row a line"
+            f"not a table ({str(error).strip()})", file=path, hint="save it as CSV with one row per line"
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):
         raise DataError("rows have more cells than the header", file=path, expected=f"{len(header)} columns")
@@ -90,7 +92,7 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
 
 
 def _decimal_points(frame: pd.DataFrame, columns: list[str], *, numbers: bool) -> None:
-    """Put points for decimal commas, in place."""
+    """Replace decimal commas by points, in place."""
     for column in columns:
         if not pd.api.types.is_numeric_dtype(frame[column]) and (odd := decimal_commas(frame[column])).any():
             points = frame[column].mask(odd, frame[column].astype("str").str.strip().str.replace(",", "."))
@@ -99,7 +101,13 @@ def _decimal_points(frame: pd.DataFrame, columns: list[str], *, numbers: bool) -
 
 
 def row_number(frame: pd.DataFrame) -> list[str]:
-    """The first column, if it is the row number that some programs save without a header."""
+    """Return the first column in a list if it only numbers the rows, else an empty list.
+
+    Some programs save such a column without a header.
+
+    >>> row_number(pd.DataFrame({"": ["0", "1"], "patient_id": ["a", "b"]}))
+    ['']
+    """
     first = frame.columns[0]
     if first not in {"", "Unnamed: 0"}:
         return []
@@ -137,7 +145,11 @@ def _text_of(path: Path) -> str:
 
 
 def id_column(table: pd.DataFrame) -> str | None:
-    """The column that holds patient ids, by its header; None if there is none."""
+    """Return the header of the column of patient ids, or None if there is no such column.
+
+    >>> id_column(pd.DataFrame({"Case-ID": ["a", "b"], "age": ["61", "70"]}))
+    'Case-ID'
+    """
     named = [c for c in table.columns if header_key(c) in ID_HEADERS]
     if not named and table.shape[1] > 2 and header_key(table.columns[0]) == "":  # a saved index has no header
         first = table.iloc[:, 0]
@@ -150,7 +162,18 @@ def id_column(table: pd.DataFrame) -> str | None:
 
 
 def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFrame:
-    """The table indexed by the ids in column `ids`; raises `DataError` on an empty or repeated id."""
+    """Return the table indexed by the patient ids in column `ids`, without this column.
+
+    Raises
+    ------
+    DataError
+        If an id is empty or occurs twice.
+
+    Examples
+    --------
+    >>> by_patient(pd.DataFrame({"id": [" a", "b"], "age": ["61", "70"]}), "id").index.tolist()
+    ['a', 'b']
+    """
     names = table[ids].astype("str").str.strip().fillna("")
     if (names == "").any():
         line = int(np.flatnonzero(names == "")[0]) + 2
@@ -160,7 +183,11 @@ def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFra
 
 
 def find_patient(patient: str, index: pd.Index, file: object = None) -> str:
-    """The id, if the table has it; else `DataError`."""
+    """Return `patient` if it is in the index, else raise a `DataError`.
+
+    >>> find_patient("a", pd.Index(["a", "b"]))
+    'a'
+    """
     if patient not in index:
         raise DataError(
             "patient not in the table",
@@ -172,7 +199,14 @@ def find_patient(patient: str, index: pd.Index, file: object = None) -> str:
 
 
 def no_duplicates(names: Iterable[str], what: str, file: object = None) -> None:
-    """Raise `DataError` if a patient or column comes twice; `what` says which of the two the names are."""
+    """Raise a `DataError` if a name occurs twice.
+
+    `what` is "patient" or "column" and says what the names are.
+
+    >>> no_duplicates(["a", "b", "a"], "patient")
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: patient a: duplicate patient -> keep one of each patient
+    """
     names = pd.Index(names)
     if names.has_duplicates:
         twice = ", ".join(map(str, names[names.duplicated()].unique()[:5]))

@@ -1,4 +1,4 @@
-"""Tables of genes and of health records, of one patient or of many, read with errors that say which cell is wrong."""
+"""Readers of gene-expression and health-record tables; an error names the cell that is wrong."""
 
 from __future__ import annotations
 
@@ -26,29 +26,36 @@ from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 
 _LOG = logging.getLogger(__name__)
-_DEEP = re.compile(r"(pred|random\d+)_\d+")  # columns of a foundation model's features
+_DEEP = re.compile(r"(pred|random\d+)_\d+")  # headers of a foundation model's features
 
 
 def read_ehr(source: str | Path | pd.DataFrame, patient: str | None = None) -> pd.DataFrame:
-    """Health records under canonical names, for one patient or many.
+    """Read health records of one patient or many, with canonical column names.
 
     Parameters
     ----------
     source : path or DataFrame
-        A table with a row per patient and an id column; or, for one patient, a single row without an id, or two
-        columns (name, value).
+        A table with a row per patient and a column of ids. For one patient, it may also be a single row
+        without an id, or two columns (name, value).
     patient : str, optional
-        Give this patient only; for a table without ids, the id to use.
+        Return this patient only. If the table has no ids, this is the patient's id.
 
     Returns
     -------
     DataFrame, shape (n_patients, n_features)
-        Index patient_id; what gives the stage away is left out (`mmfusion.data.targets.forbidden`).
+        Index patient_id. Columns that reveal the stage are left out (see `mmfusion.data.targets.forbidden`).
 
     Raises
     ------
     DataError
-        Naming file, patient, column and value; if the patient is not in the table.
+        If a cell cannot be read (the error names file, patient, column and value), or if the patient is not
+        in the table.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"patient_id": ["p1", "p2"], "Age (yrs)": ["61", "N/A"], "Gender": ["F", "M"]})
+    >>> read_ehr(table, "p1").loc["p1"].to_dict()
+    {'age': 61.0, 'sex': 'female'}
     """
     return read_ehr_table(source, patient).features
 
@@ -56,37 +63,41 @@ def read_ehr(source: str | Path | pd.DataFrame, patient: str | None = None) -> p
 def read_ehr_table(
     source: str | Path | pd.DataFrame, patient: str | None = None, *, allow_leaky: bool = False
 ) -> EhrTable:
-    """As `read_ehr`, with what was set aside: site, and the columns left out."""
+    """Read health records like `read_ehr`; return the site and the headers of dropped columns as well.
+
+    `allow_leaky` is passed to `canonical_ehr`.
+    """
     file = None if isinstance(source, pd.DataFrame) else source
     table = source if file is None else read_table(source)
     if table.index.name == "patient_id":
         table = table.reset_index()
-    table = table.drop(columns=deep_columns(table))  # which may stand in one file with the records
+    table = table.drop(columns=deep_columns(table))  # a file may hold them beside the records
     return canonical_ehr(_of_patients(table, patient, file), allow_leaky=allow_leaky, file=file)
 
 
 def read_features(source: str | Path, patient: str | None = None) -> pd.DataFrame:
-    """Any other table of features: a row per patient, columns of numbers or of categories, by what most cells hold.
+    """Read a table of imaging features or other features, with a row per patient.
 
-    Of a table with columns `pred_0`, `pred_1`, ... (features of a foundation model as fmcib writes them, beside paths,
-    seeds, stage and outcome) only these are read.
+    A column is numeric if most of its cells are numbers, otherwise it is categorical. If the table has
+    columns `pred_0`, `pred_1`, ... then only these are read. They are features of a foundation model, which
+    fmcib writes beside paths, seeds, stage and outcome.
 
     Parameters
     ----------
     source : path
-        A table with an id column; for one patient, also a single row without.
+        A table with a column of ids. For one patient, it may also be a single row without an id.
     patient : str, optional
-        As in `read_ehr`.
+        Return this patient only. If the table has no ids, this is the patient's id.
 
     Returns
     -------
     DataFrame, shape (n_patients, n_features)
-        Index patient_id; float64 or str columns.
+        Index patient_id. Columns are float64 or str.
 
     Raises
     ------
     DataError
-        Naming patient, column and value where a column of numbers holds something else.
+        If a cell of a numeric column is not a number. The error names patient, column and value.
     """
     table = _of_patients(read_table(source), patient, source)
     if deep := deep_columns(table):
@@ -96,7 +107,13 @@ def read_features(source: str | Path, patient: str | None = None) -> pd.DataFram
 
 
 def deep_columns(table: pd.DataFrame) -> list[str]:
-    """Columns that a foundation model made: `pred_0`, `pred_1`, ..., or of random weights `random7_0`, ..."""
+    """Return the columns with features of a foundation model: `pred_0`, `pred_1`, ...
+
+    Features of a model with random weights are named `random7_0`, `random7_1`, ... and are returned too.
+
+    >>> deep_columns(pd.DataFrame(columns=["path", "pred_0", "pred_1"]))
+    ['pred_0', 'pred_1']
+    """
     found = [c for c in table.columns if _DEEP.fullmatch(str(c))]
     return found if len(found) > 1 else []
 
@@ -109,29 +126,36 @@ def read_rna(
     genes: Collection[str] = (),
     unit: str | None = None,
 ) -> pd.DataFrame:
-    """Gene expression, patients by genes, whichever way round the file has it.
+    """Read gene expression into a table with patients in rows and genes in columns.
 
     Parameters
     ----------
     source : path or DataFrame
-        Patients x genes, genes x patients (ids in the first column or the index; of several columns about genes, the
-        symbol is read), or for one patient two columns (gene, value).
+        Patients x genes or genes x patients, with ids in the first column or the index. If there are several
+        columns about genes, the symbol is read. For one patient, it may also be two columns (gene, value).
     patient : str, optional
-        Give this patient only; for a table of one patient without an id, the id to use.
+        Return this patient only. If a table of one patient has no id, this is the patient's id.
     patients, genes : collections of str
-        Names known from elsewhere; they decide which axis is which.
+        Known ids and gene names. They decide which axis holds the genes.
     unit : {"counts", "tpm", "fpkm", "log", "zscore"}, optional
-        Negative values are an error in the first three.
+        A negative value is an error in counts, tpm and fpkm.
 
     Returns
     -------
     DataFrame of float64, shape (n_patients, n_genes)
-        Index patient_id; missing where a cell is empty.
+        Index patient_id. A value is missing where the cell is empty.
 
     Raises
     ------
     DataError
-        If the axes cannot be told apart, a gene or patient comes twice, a cell is no number, or is negative.
+        If it is not clear which axis holds the genes, if a gene or patient occurs twice, or if a cell is not
+        a number or is negative.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"p1": [1.0, 2.5], "p2": [4.0, 5.0]}, index=["TP53", "EGFR"])
+    >>> read_rna(table).loc["p1"].to_dict()
+    {'TP53': 1.0, 'EGFR': 2.5}
     """
     file = None if isinstance(source, pd.DataFrame) else source
     table = source if file is None else one_gene_column(read_table(source, numbers=True))
@@ -157,11 +181,10 @@ def read_rna(
 
 
 def _gene_value(table: pd.DataFrame, patient: str | None) -> pd.DataFrame:
-    """Two columns without patient ids: gene and value, the header itself being a gene where the file has none."""
+    """Turn two columns (gene, value) into a table with genes in rows and one column for the patient."""
     name, value = table.columns
-    if (
-        name and pd.to_numeric(pd.Series([value]), errors="coerce").notna().all()
-    ):  # no header: its cells are the first gene
+    # if the file has no header, its first line is a gene and was read as the header
+    if name and pd.to_numeric(pd.Series([value]), errors="coerce").notna().all():
         first = pd.DataFrame([[name, float(value)]], columns=table.columns)
         table, value = pd.concat([first, table]), "value"
     generic = {"value", "expression", "count", "counts", "tpm", "fpkm", "zscore", "log", "x", "0", ""}
@@ -172,7 +195,7 @@ def _gene_value(table: pd.DataFrame, patient: str | None) -> pd.DataFrame:
 
 
 def _genes_are_rows(table: pd.DataFrame, patients: set[str], genes: set[str], file: object) -> bool:
-    """Whether rows are genes; known names decide, then the header of the first column, then common symbols."""
+    """Return True if rows are genes: known names decide, then the first header, then common gene symbols."""
     rows, columns = {str(v).strip() for v in table.index}, {str(v).strip() for v in table.columns}
     as_is = len(rows & patients) + len(columns & genes)
     turned = len(columns & patients) + len(rows & genes)
@@ -187,19 +210,19 @@ def _genes_are_rows(table: pd.DataFrame, patients: set[str], genes: set[str], fi
             file=file,
             expected="patients x genes, or genes x patients",
             got=f"rows {', '.join(sorted(rows)[:3])}..., columns {', '.join(sorted(columns)[:3])}...",
-            hint="head the first column patient_id or gene",
+            hint="name the first column patient_id or gene",
         )
     return turned > 0
 
 
 def _genes_only(table: pd.DataFrame, file: object) -> pd.DataFrame:
-    """Without columns of outcomes that travel with some published tables; symbols, in capitals, are left alone."""
-    strays = [c for c in table.columns if gives_stage_away(c) and str(c) != str(c).upper()]
-    if strays:
+    """Drop the outcome columns of some published tables; names in capitals are gene symbols and stay."""
+    outcomes = [c for c in table.columns if gives_stage_away(c) and str(c) != str(c).upper()]
+    if outcomes:
         _LOG.warning(
-            "%s: no genes, and they tell the stage or follow it, left out: %s", file, ", ".join(strays)
+            "%s: left out columns that are not genes and reveal the stage: %s", file, ", ".join(outcomes)
         )
-    return table.drop(columns=strays)
+    return table.drop(columns=outcomes)
 
 
 def _expression(table: pd.DataFrame, file: object, unit: str | None) -> pd.DataFrame:
@@ -213,7 +236,7 @@ def _expression(table: pd.DataFrame, file: object, unit: str | None) -> pd.DataF
         bad, problem, expected = (
             values < 0,
             f"a negative value in {unit}",
-            "0 or more; name the unit log or zscore if it is that",
+            "0 or more; set the unit to log or zscore if the values are logarithms or z-scores",
         )
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -244,7 +267,7 @@ def _single_row(table: pd.DataFrame, patient: str | None, file: object) -> pd.Da
         no_duplicates([name for name, _ in pairs], "column", file)
         table = pd.DataFrame([dict(pairs)])
     if len(table) != 1:
-        hint = "head the column with the patients' ids patient_id"
+        hint = "name the column of patient ids patient_id"
         raise DataError(
             "no column of patient ids",
             file=file,

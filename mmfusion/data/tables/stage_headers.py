@@ -1,4 +1,4 @@
-"""The columns of a table that hold the stage: its group, or T, N and M."""
+"""Columns of a table that hold the stage: the stage group, or T, N and M."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from mmfusion.data.tables.files import header_key
 
 # in order of preference
 STAGE_HEADERS = (
-    "stage", "stage group", "overall stage", "ajcc stage", "pathologic stage", "pathological stage",
-    "ajcc pathologic tumor stage", "ajcc pathologic stage", "clinical stage",
-)  # fmt: skip
+    "stage",
+    "stage group",
+    "overall stage",
+    "ajcc stage",
+    "pathologic stage",
+    "pathological stage",
+    "ajcc pathologic tumor stage",
+    "ajcc pathologic stage",
+    "clinical stage",
+)
 ACCEPTED = (
     "stage, pStage, cStage, stage group, overall stage, AJCC stage, pathologic stage, clinical stage, "
     "with an edition or 'at diagnosis' after it; or t, n and m"
@@ -41,7 +48,15 @@ _TNM_HEADERS = {
 
 
 def stage_columns(table: pd.DataFrame) -> list[str]:
-    """The column of stage groups, or the three of T, N and M; empty if the table has neither."""
+    """Return the column of stage groups in a list, or the three columns of T, N and M, or an empty list.
+
+    Pathological columns are preferred to clinical ones.
+
+    >>> stage_columns(pd.DataFrame(columns=["age", "cT", "cN", "cM"]))
+    ['cT', 'cN', 'cM']
+    >>> stage_columns(pd.DataFrame(columns=["age", "cStage", "pStage"]))
+    ['pStage']
+    """
     keys = {header_key(c): c for c in table.columns}
     for header in STAGE_HEADERS:
         if header in keys:
@@ -62,7 +77,13 @@ def tnm_columns(table: pd.DataFrame) -> list[str]:
 
 
 def closest_stage_header(columns: Iterable[object]) -> str:
-    """The header that most looks as if it meant the stage, of a table without any that is known; "" if none does."""
+    """Return the header that most resembles a stage header, or "" if none does.
+
+    Used for a hint if `stage_columns` finds nothing.
+
+    >>> closest_stage_header(["age", "Tumour staging (UICC)"])
+    'Tumour staging (UICC)'
+    """
     keys = {header_key(c): str(c) for c in columns}
     alike = [k for k in keys if "stag" in k] or [
         k for k in keys if get_close_matches(k, STAGE_HEADERS, 1, 0.8)
