@@ -1,4 +1,4 @@
-"""Figures of the reports: each function returns a matplotlib figure, and leaves no trace in global state."""
+"""Figures of the reports. Each function returns a matplotlib figure and does not change global state."""
 
 from mmfusion.figures.attribution import gene_bars, gene_beeswarm, gene_null, modality_contributions
 from mmfusion.figures.cohort import cohort_overview

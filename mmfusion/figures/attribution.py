@@ -1,4 +1,4 @@
-"""Figures of what a model leans on: genes and modalities. Candidate associations, and labelled so."""
+"""Figures of the importance of genes and modalities, labelled as candidate associations."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:  # they load torch
 
 @styled
 def gene_bars(sizes: pd.DataFrame, *, n: int = 20, highlight: Collection[str] = ()) -> Figure:
-    """The n genes with the largest mean |SHAP value|, by class.
+    """Bar chart of the n genes with the largest mean |SHAP value|, by class.
 
     Parameters
     ----------
-    sizes : DataFrame
-        Index gene, largest first; a column a class (`GeneAttribution.table()["mean_abs"]`, or a mean over folds).
+    sizes : DataFrame, shape (n_genes, n_classes)
+        Mean |SHAP value| (probability), from `GeneAttribution.table()["mean_abs"]` or a mean over folds.
+        Index gene, largest first; one column per class.
     n : int
-        Genes to show.
+        Number of genes to show.
     highlight : collection of str
         Genes to mark, such as those planted in a phantom.
 
@@ -34,6 +35,13 @@ def gene_bars(sizes: pd.DataFrame, *, n: int = 20, highlight: Collection[str] = 
     ------
     ReportError
         If there are no genes.
+
+    Examples
+    --------
+    >>> sizes = pd.DataFrame({"early": [0.1, 0.02], "late": [0.1, 0.01]}, index=["EGFR", "KRAS"])
+    >>> figure = gene_bars(sizes, highlight=["EGFR"])
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['KRAS', 'EGFR']
     """
     if sizes.empty:
         raise ReportError("no genes to show")
@@ -55,7 +63,18 @@ def gene_bars(sizes: pd.DataFrame, *, n: int = 20, highlight: Collection[str] = 
 def gene_beeswarm(
     attribution: GeneAttribution, class_: str, *, n: int = 15, highlight: Collection[str] = ()
 ) -> Figure:
-    """Each patient's SHAP value of the leading genes for one class, coloured by the gene's expression.
+    """SHAP values of the leading genes for one class, one dot per patient, coloured by expression.
+
+    Parameters
+    ----------
+    attribution : GeneAttribution
+        From `explain.gene_attribution`.
+    class_ : str
+        Class whose probability is explained.
+    n : int
+        Number of genes to show.
+    highlight : collection of str
+        Genes to mark, such as those planted in a phantom.
 
     Raises
     ------
@@ -81,24 +100,28 @@ def gene_beeswarm(
 
 @styled
 def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
-    """Importance of the leading genes against models fitted to permuted labels.
+    """Importance of the leading genes, compared with models fitted to permuted labels.
 
     Parameters
     ----------
     table : DataFrame
-        From `explain.stability.null_attribution`.
+        From `explain.stability.null_attribution`. Index gene; columns observed, null_mean, null_sd
+        (mean |SHAP value|, probability) and fdr.
     n : int
-        Genes to show.
+        Number of genes to show.
     fdr : float
-        Genes at or below it are filled.
+        False discovery rate, 0 to 1. The dots of genes at or below it are filled.
+
+    Examples
+    --------
+    >>> row = {"observed": 0.1, "null_mean": 0.02, "null_sd": 0.01, "fdr": 0.01}
+    >>> figure = gene_null(pd.DataFrame([row], index=["EGFR"]))
     """
     top = table.iloc[:n][::-1]
     y = np.arange(len(top))
     figure, ax = new_figure(0.9 + 0.2 * len(top), width=5.6)
-    ax.barh(
-        y, 4 * top["null_sd"], left=top["null_mean"] - 2 * top["null_sd"], color=LIGHT, height=0.7,
-        label="permuted labels, mean ± 2 SD",
-    )  # fmt: skip
+    left, label = top["null_mean"] - 2 * top["null_sd"], "permuted labels, mean ± 2 SD"
+    ax.barh(y, 4 * top["null_sd"], left=left, color=LIGHT, height=0.7, label=label)
     ax.plot(top["null_mean"], y, "|", color=GREY, ms=8)
     found = (top["fdr"] <= fdr).to_numpy()
     ax.scatter(top["observed"][found], y[found], color=BLUE, s=26, zorder=3, label=f"FDR ≤ {fdr:g}")
@@ -124,6 +147,11 @@ def modality_contributions(attribution: ModalityAttribution) -> Figure:
     """Mean |Shapley value| of each modality for each class's probability, and its spread over patients.
 
     Patients who lack a modality are left out of its column.
+
+    Parameters
+    ----------
+    attribution : ModalityAttribution
+        From `explain.modalities`.
     """
     size = attribution.mean_abs()
     figure, (left, right) = new_figure(2.7, 1, 2, width_ratios=[1, 1.25])
@@ -161,7 +189,7 @@ def _gene_labels(ax: object, genes: Collection[str], highlight: Collection[str])
 
 
 def _swarm(values: np.ndarray, bins: int = 60, width: float = 0.38) -> np.ndarray:
-    """Offsets that spread points which lie close together; the same for the same values."""
+    """Return offsets that separate points with similar values; equal values give equal offsets."""
     span = np.ptp(values)
     cell = (
         np.zeros(len(values), int)

@@ -1,4 +1,4 @@
-"""A cohort at a glance: stages, who has which modality, what is missing."""
+"""Overview figure of a cohort: classes, modalities per patient, missing cells."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import ReportError
 from mmfusion.figures.style import GREY, INK, LIGHT, ORANGE, SKY, View, class_colours, styled
 
-_MANY = 40  # features above which a modality is one row of the heat map
+_MANY = 40  # a modality with more features is one row of the heat map
 
 
 @styled
 def cohort_overview(cohort: Cohort, *, features: int = 12) -> Figure:
-    """Patients by class, by combination of modalities, and which cells are missing.
+    """Number of patients by class and by combination of modalities, and a heat map of missing cells.
 
     Parameters
     ----------
     cohort : Cohort
-        Its labelled patients are shown.
+        Cohort whose labelled patients are shown.
     features : int
-        Features of a modality to show in the heat map, those with most missing cells; a modality with more than
-        40 features is one row, coloured by the share that is there.
+        Number of features of each modality in the heat map; those with the most missing cells are shown. A
+        modality with more than 40 features is one row, coloured by the share of values that are known.
 
     Raises
     ------
@@ -62,7 +62,10 @@ def _classes(ax: Axes, y: pd.Series | pd.DataFrame) -> None:
 
 
 def _combinations(bars: Axes, dots: Axes, has: pd.DataFrame) -> None:
-    """An UpSet plot: how many patients have exactly this combination of modalities (Lex et al. 2014, IEEE TVCG)."""
+    """Draw an UpSet plot of the number of patients with each combination of modalities.
+
+    Lex et al. 2014, IEEE Transactions on Visualization and Computer Graphics 20(12).
+    """
     counts = has.value_counts()
     modalities = list(has.columns)[::-1]
     bars.bar(range(len(counts)), counts, color=INK, width=0.6)
@@ -91,7 +94,10 @@ def _combinations(bars: Axes, dots: Axes, has: pd.DataFrame) -> None:
 
 
 def _cells(cohort: Cohort, X: pd.DataFrame, features: int) -> tuple[list[str], np.ndarray]:
-    """Names of the heat map's rows, and per cell: 0 modality absent, else 1 plus the share of it that is there."""
+    """Return the names of the heat map's rows, and its cells, shape (n_rows, n_patients).
+
+    A cell is 0 if the patient lacks the modality, otherwise 1 plus the share of known values.
+    """
     has, names, cells = presence(X), [], []
     for modality in cohort.modalities:
         block = X[modality][feature_names(X[modality], modality)].notna()
@@ -121,6 +127,6 @@ def _heat_map(figure: object, ax: Axes, names: list[str], cells: np.ndarray, has
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.hlines(np.arange(0.5, len(names) - 1), -0.5, len(has) - 0.5, color="white", lw=1)
-    labels = ("modality absent", "missing", "there")
+    labels = ("modality absent", "value missing", "value known")
     handles = [Patch(facecolor=c, label=label) for c, label in zip((LIGHT, ORANGE, SKY), labels, strict=True)]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)

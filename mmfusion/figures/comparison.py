@@ -1,4 +1,4 @@
-"""Figures that set models side by side, always with their intervals."""
+"""Figures that compare models, always with intervals."""
 
 from __future__ import annotations
 
@@ -40,18 +40,25 @@ def model_comparison(
     Parameters
     ----------
     scores : DataFrame
-        From `metrics.score_table`.
+        From `metrics.score_table`. Index model; columns (metric, mean | lo | hi).
     metric : str
-        Its first column level.
+        Name in the first column level of `scores`.
     main : str, optional
-        The model to be told apart by colour.
+        Model that has a colour of its own.
     references : mapping of str to float, optional
-        Lines: "chance", "majority", "optimum" have colours of their own. Default chance at 0.5 for an AUC.
+        Vertical lines by name. "chance", "majority" and "optimum" have fixed colours. Default: chance at 0.5
+        if the metric is an AUC.
 
     Raises
     ------
     ReportError
         If the metric is not in `scores`.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({("macro_auc", k): [0.7, 0.8] for k in ("mean", "lo", "hi")}, ["ridge", "gmu"])
+    >>> model_comparison(scores, main="gmu").axes[0].get_yticklabels()[0].get_text()
+    'gmu'
     """
     if metric not in scores.columns.unique(0):
         raise ReportError(f"no metric {metric!r} to show", expected=", ".join(scores.columns.unique(0)))
@@ -78,23 +85,33 @@ def paired_differences(
     main: str | None = None,
     detectable: float | None = None,
 ) -> Figure:
-    """Every model minus the reference: bootstrap over patients (thick), corrected for overlapping training sets (thin).
+    """Difference of every model to the reference, with two intervals.
+
+    The thick line is the interval of the bootstrap over patients. The thin line is the interval of the t-test
+    over folds, which is corrected for overlapping training sets.
 
     Parameters
     ----------
     paired : DataFrame
         From `metrics.paired_table`.
     reference : str
-        Its reference, for the label.
+        Reference model of `paired`, for the label.
     main : str, optional
-        The model to be told apart by colour.
+        Model that has a colour of its own.
     detectable : float, optional
-        Smallest difference that this n could show (`metrics.minimum_detectable_difference`): shaded.
+        Smallest difference that this number of patients can show (`metrics.minimum_detectable_difference`).
+        Smaller differences are shaded.
 
     Raises
     ------
     ReportError
-        If there is nothing to compare.
+        If there is no model beside the reference.
+
+    Examples
+    --------
+    >>> columns = ["diff", "lo", "hi", "corrected_lo", "corrected_hi", "p_holm"]
+    >>> table = pd.DataFrame([[0.05, 0.01, 0.09, -0.01, 0.11, 0.04]], ["crossmodal"], columns)
+    >>> figure = paired_differences(table, detectable=0.06)
     """
     if paired.empty:
         raise ReportError("no model beside the reference", expected="two models or more")
@@ -102,7 +119,7 @@ def paired_differences(
     figure, ax = new_figure(1.0 + 0.27 * len(table))
     if detectable:
         ax.axvspan(
-            -detectable, detectable, color=LIGHT, alpha=0.6, lw=0, label="below what this n could detect"
+            -detectable, detectable, color=LIGHT, alpha=0.6, lw=0, label="too small to detect at this n"
         )
     ax.axvline(0, color=GREY, lw=1)
     y = np.arange(len(table))[::-1]
@@ -115,7 +132,7 @@ def paired_differences(
     label_rows(ax, list(table.index))
     reach = 1.8 * max(np.nanmax(np.abs(table[["lo", "hi"]].to_numpy())), detectable or 0.0)
     low, high = ax.get_xlim()
-    ax.set_xlim(max(low, -reach), min(high, reach))  # few folds: thin lines may run out of the picture
+    ax.set_xlim(max(low, -reach), min(high, reach))  # with few folds, thin lines may be cut off
     texts = [
         f"{d:+.3f}  p {p:.2f}" if p >= 0.01 else f"{d:+.3f}  p<.01"
         for d, p in zip(table["diff"], table["p_holm"], strict=True)
@@ -128,14 +145,20 @@ def paired_differences(
 
 @styled
 def modality_ablation(table: pd.DataFrame, *, optimum: Mapping[str, float] | None = None) -> Figure:
-    """Macro-AUC by which modalities the model was given, next to what is possible with them where that is known.
+    """Macro-AUC for each set of modalities given to the model, beside the best possible value if it is known.
 
     Parameters
     ----------
     table : DataFrame
-        Index: what was given, in the order to show; columns mean, lo, hi (rows of `scores["macro_auc"]`).
+        Rows of `scores["macro_auc"]`. Index: the modalities given, in the order to show; columns mean, lo,
+        hi.
     optimum : mapping of str to float, optional
-        Best possible value of a row.
+        Best possible macro-AUC of a row.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"mean": [0.8, 0.7], "lo": [0.7, 0.6], "hi": [0.9, 0.8]}, ["rna + ehr", "ehr"])
+    >>> figure = modality_ablation(table, optimum={"ehr": 0.75})
     """
     figure, ax = new_figure(1.0 + 0.32 * len(table))
     ax.axvline(0.5, color=GREY, lw=1, ls="--")
@@ -161,19 +184,25 @@ def modality_ablation(table: pd.DataFrame, *, optimum: Mapping[str, float] | Non
 
 @styled
 def by_presence(table: pd.DataFrame, *, smallest: int = 10) -> Figure:
-    """A metric within groups of patients, such as those who have the same modalities.
+    """Metric within groups of patients, such as patients with the same modalities.
 
     Parameters
     ----------
     table : DataFrame
         From `metrics.scores_by_group`: columns model, group, n, mean, lo, hi.
     smallest : int
-        Groups of fewer patients are named, not plotted: their numbers would say nothing.
+        Smallest group that is plotted. Smaller groups are listed without a value, because the value would be
+        unreliable.
 
     Raises
     ------
     ReportError
         If there are no groups.
+
+    Examples
+    --------
+    >>> row = {"model": "ridge", "group": "site A", "n": 40, "mean": 0.7, "lo": 0.6, "hi": 0.8}
+    >>> figure = by_presence(pd.DataFrame([row, row | {"group": "site B", "n": 4}]))
     """
     if table.empty:
         raise ReportError("no groups to show")
@@ -199,7 +228,7 @@ def by_presence(table: pd.DataFrame, *, smallest: int = 10) -> Figure:
             label=model,
         )
         for at_y in at[~shown] if m == 0 else ():
-            ax.text(0.5, at_y, " too few to say", color=GREY, fontsize=8, va="center")
+            ax.text(0.5, at_y, " too few patients", color=GREY, fontsize=8, va="center")
     label_rows(ax, [f"{g}  (n={n})" for g, n in groups.itertuples(index=False)])
     ax.set_ylim(-0.6, len(groups) - 0.4)
     ax.spines["left"].set_visible(False)
@@ -212,19 +241,24 @@ def by_presence(table: pd.DataFrame, *, smallest: int = 10) -> Figure:
 
 @styled
 def learning_curve(table: pd.DataFrame, *, references: Mapping[str, float] | None = None) -> Figure:
-    """Macro-AUC by the number of training patients: whether more of them would help.
+    """Macro-AUC by number of training patients, which shows if more patients would help.
 
     Parameters
     ----------
     table : DataFrame
-        Columns model, n_train, mean, lo, hi (`NestedResult.learning_curve()`).
+        From `NestedResult.learning_curve()`: columns model, n_train, mean, lo, hi.
     references : mapping of str to float, optional
-        Lines, as in `model_comparison`.
+        Horizontal lines by name, as in `model_comparison`. Default: chance at 0.5.
 
     Raises
     ------
     ReportError
-        If the curve was not asked for.
+        If the table is empty because no learning curve was computed.
+
+    Examples
+    --------
+    >>> row = {"model": "ridge", "n_train": 50, "mean": 0.7, "lo": 0.6, "hi": 0.8}
+    >>> figure = learning_curve(pd.DataFrame([row, row | {"n_train": 100, "mean": 0.75}]))
     """
     if table.empty:
         raise ReportError("no learning curve to show", hint="nested_cv(..., learning_curve=[0.25, 0.5])")
@@ -252,15 +286,14 @@ def learning_curve(table: pd.DataFrame, *, references: Mapping[str, float] | Non
 def _lines(ax: object, references: Mapping[str, float]) -> None:
     for name, value in references.items():
         colour = _LINES.get(name, GREY)
+        place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        look = {"ha": "center", "va": "bottom", "fontsize": 8, "color": colour}
         ax.axvline(value, color=colour, lw=1.1, ls="--", zorder=0)
-        ax.annotate(
-            f"{name} {value:.2f}", (value, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
-            ha="center", va="bottom", fontsize=8, color=colour,
-        )  # fmt: skip
+        ax.annotate(f"{name} {value:.2f}", (value, 1), (0, 2), **place, **look)
 
 
 def _write(ax: object, table: pd.DataFrame, texts: list[str] | None = None) -> None:
-    """Numbers at the right edge, a row each."""
+    """Write one text per row at the right edge; default the mean with its interval."""
     texts = texts or [f"{r['mean']:.3f} [{r['lo']:.3f}, {r['hi']:.3f}]" for _, r in table.iterrows()]
     for y, text in zip(np.arange(len(table))[::-1], texts, strict=True):
         ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)

@@ -1,4 +1,4 @@
-"""Figures of probabilities: ROC by class, and reliability."""
+"""Figures of predicted probabilities: ROC curves and reliability diagrams."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ from mmfusion.metrics.curves import reliability as reliability_bins
 
 @styled
 def roc(predictions: pd.DataFrame, classes: Sequence[object], model: str, *, random_state: int = 0) -> Figure:
-    """One-vs-rest ROC curve of each class, mean over folds, with 95 % bands over patients (`metrics.curves.mean_roc`).
+    """One-vs-rest ROC curve of each class, mean over folds, with 95 % bands over patients.
+
+    Computed by `metrics.curves.mean_roc`.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+    classes : sequence
+        Classes in order of severity; one panel per class.
+    model : str
+        Model to show.
+    random_state : int
+        Seed of the bootstrap.
 
     Raises
     ------
     DataError
-        If there are no such predictions, or they are malformed.
+        If the model has no predictions, or they are malformed.
     """
     curves, aucs = mean_roc(predictions, classes, model, random_state=random_state)
     figure, axes = new_figure(
@@ -31,7 +44,7 @@ def roc(predictions: pd.DataFrame, classes: Sequence[object], model: str, *, ran
         ax.fill_between(curve["fpr"], curve["lo"], curve["hi"], color=colours[name], alpha=0.2, lw=0)
         ax.plot(curve["fpr"], curve["tpr"], color=colours[name])
         area = aucs.loc[name]
-        ax.set_title(f"{name} against the rest")
+        ax.set_title(f"{name} versus rest")
         text = f"AUC {area['mean']:.2f}\n[{area['lo']:.2f}, {area['hi']:.2f}]"
         ax.text(0.97, 0.04, text, ha="right", transform=ax.transAxes, fontsize=8.5)
         ax.set_xlabel("false positive rate")
@@ -45,12 +58,25 @@ def roc(predictions: pd.DataFrame, classes: Sequence[object], model: str, *, ran
 def reliability(
     predictions: pd.DataFrame, classes: Sequence[object], models: Sequence[str], *, bins: int = 8
 ) -> Figure:
-    """Share of correct predictions by the probability of the predicted class, in bins of equal mass, a panel a model.
+    """Reliability diagrams: share of correct predictions by probability of the predicted class.
+
+    One panel per model. Each bin holds the same number of predictions.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+    classes : sequence
+        Classes in order of severity.
+    models : sequence of str
+        Models to show.
+    bins : int
+        Number of bins.
 
     Raises
     ------
     DataError
-        If there are no such predictions, or they are malformed.
+        If a model has no predictions, or they are malformed.
     """
     figure, axes = new_grid(
         len(models), columns=3, row=2.7, rest=0.1, panel=WIDTH / 3, sharex=True, sharey=True
@@ -63,8 +89,8 @@ def reliability(
         ax.plot(table["confidence"], table["accuracy"], "o-", color=BLUE, ms=4.5, mec="white", lw=1.2)
         ax.set_title(model)
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
-        ax.text(0.96, 0.06, "too sure", ha="right", color=GREY, fontsize=8)
-        ax.set_xlabel("probability given")
+        ax.text(0.96, 0.06, "overconfident", ha="right", color=GREY, fontsize=8)
+        ax.set_xlabel("predicted probability")
     for ax in axes[:, 0]:
         ax.set_ylabel("share correct")
     return figure

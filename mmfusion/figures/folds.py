@@ -1,4 +1,4 @@
-"""Figures of a cross-validation, fold by fold."""
+"""Figures of a cross-validation, by fold."""
 
 from __future__ import annotations
 
@@ -27,20 +27,26 @@ from mmfusion.metrics.names import metric_title
 
 @styled
 def hyperparameters(params: pd.DataFrame) -> Figure:
-    """What the inner folds of each outer fold chose: a row a fold, the values written.
+    """Hyperparameters that the inner folds chose, one row per outer fold.
 
-    Colour goes from the column's smallest to its largest value; choices that have no size are coloured in the order of
-    their names, and a column in which all folds agree is pale.
+    Each cell shows its value. Colour runs from the smallest to the largest value of the column. Choices that
+    are not numbers are coloured in the order of their names. A column in which all folds agree is pale.
 
     Parameters
     ----------
-    params : DataFrame
-        A row a fold, a column a parameter (`NestedResult.params()`).
+    params : DataFrame, shape (n_folds, n_parameters)
+        From `NestedResult.params()`.
 
     Raises
     ------
     ReportError
-        If nothing was searched.
+        If the table is empty because no parameter was searched.
+
+    Examples
+    --------
+    >>> figure = hyperparameters(pd.DataFrame({"lr": [0.001, 0.003], "fusion": ["gmu", "concat"]}))
+    >>> figure.axes[0].images[0].get_array().tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
     """
     if params.empty:
         raise ReportError("no parameters to show", hint="nothing was searched")
@@ -65,13 +71,22 @@ def hyperparameters(params: pd.DataFrame) -> Figure:
 def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str) -> Figure:
     """Confusion matrices of each outer fold of the first repeat, and of all patients together.
 
-    Rows are the true classes; colour is the share of the row, the number of patients is written (of all repeats: the
-    mean).
+    Rows are the true classes. Colour is the share of the row. The number in a cell is the number of patients;
+    for all patients together, it is the mean over repeats.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+    classes : sequence
+        Classes in order of severity.
+    model : str
+        Model to show.
 
     Raises
     ------
     DataError
-        If there are no such predictions, or they are malformed.
+        If the model has no predictions, or they are malformed.
     """
     judged = one_model(predictions, classes, model)
     counts = _confusions(judged, len(classes))
@@ -102,19 +117,26 @@ def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str)
 
 @styled
 def learning_curves(histories: pd.DataFrame) -> Figure:
-    """Training and validation loss by epoch, a panel a fold; the epoch of the least validation loss is marked.
+    """Training and validation loss by epoch, one panel per fold.
+
+    The epoch with the smallest validation loss is marked. The first repeat is shown, and the first network of
+    an ensemble.
 
     Parameters
     ----------
     histories : DataFrame
-        Columns repeat, fold, member, epoch, train_loss, valid_loss
-        (`staging.report.watched.watched_histories`). The first
-        repeat is shown, and the first network of an ensemble.
+        From `staging.report.watched.watched_histories`: columns repeat, fold, member, epoch, train_loss,
+        valid_loss.
 
     Raises
     ------
     ReportError
-        If nothing was trained by epochs.
+        If the table is empty because the model was not trained by epochs.
+
+    Examples
+    --------
+    >>> row = {"repeat": 0, "fold": 0, "member": 0, "epoch": 1, "train_loss": 1.0, "valid_loss": 1.1}
+    >>> figure = learning_curves(pd.DataFrame([row, row | {"epoch": 2, "train_loss": 0.8}]))
     """
     if histories.empty:
         raise ReportError("no learning curves to show", hint="the model was not trained by epochs")
@@ -137,17 +159,24 @@ def learning_curves(histories: pd.DataFrame) -> Figure:
 
 @styled
 def cv_vs_external(table: pd.DataFrame) -> Figure:
-    """Each fold's model on its own outer fold and on the external cohort: on the diagonal, both agree.
+    """Metric of each fold's model on its own outer fold and on the external cohort.
+
+    A point on the diagonal has the same value on both.
 
     Parameters
     ----------
     table : DataFrame
-        Columns fold, metric, cv, external; a row for each fold's model and metric.
+        Columns fold, metric, cv, external; a row per fold and metric.
 
     Raises
     ------
     ReportError
         If columns are missing or there are no rows.
+
+    Examples
+    --------
+    >>> rows = {"fold": [1, 2], "metric": "macro_auc", "cv": [0.8, 0.75], "external": [0.7, 0.72]}
+    >>> figure = cv_vs_external(pd.DataFrame(rows))
     """
     absent = {"fold", "metric", "cv", "external"} - set(table)
     if absent or table.empty:
@@ -186,12 +215,21 @@ def cv_vs_external(table: pd.DataFrame) -> Figure:
 
 @styled
 def class_probabilities(predictions: pd.DataFrame, classes: Sequence[object], model: str) -> Figure:
-    """Out-of-fold probability of each class, by true class: how far apart the model holds them.
+    """Box plots of the out-of-fold probability of each class, by true class.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+    classes : sequence
+        Classes in order of severity; one panel per class.
+    model : str
+        Model to show.
 
     Raises
     ------
     DataError
-        If there are no such predictions, or they are malformed.
+        If the model has no predictions, or they are malformed.
     """
     judged = one_model(predictions, classes, model)
     true = judged.codes[judged.rows["patient"]]

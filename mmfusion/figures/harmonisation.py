@@ -1,4 +1,4 @@
-"""Figure of the sites: patients in the plane of the features before and after harmonisation, and what is left."""
+"""Figure of site effects before and after harmonisation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @styled
 def site_effects(found: SiteSeparability) -> Figure:
-    """Principal components by site before and after, and the share of each feature's variance between sites.
+    """Principal components by site, and the share of each feature's variance between sites, before and after.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One patient's prediction as a picture."""
+"""Figure of one patient's prediction."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from mmfusion.figures.style import GREY, INK, class_colours, new_figure, styled
 def patient_probabilities(
     probabilities: Mapping[str, float], *, prior: Mapping[str, float] | None = None, title: str = ""
 ) -> Figure:
-    """Probability of each class of one patient; a tick marks the class's share in training.
+    """Bar chart of the class probabilities of one patient; a tick marks the class's share in training.
 
     Parameters
     ----------
     probabilities : mapping of str to float
-        In order of severity (`StagePrediction.probabilities`).
+        Class -> probability, in order of severity (`StagePrediction.probabilities`).
     prior : mapping of str to float, optional
-        Share of each class among training patients.
+        Class -> share of the training patients.
     title : str
-        Patient, say.
+        Title, such as the patient's id.
+
+    Examples
+    --------
+    >>> figure = patient_probabilities({"I-II": 0.7, "III-IV": 0.3}, prior={"I-II": 0.6, "III-IV": 0.4})
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['70%', '30%']
     """
     names = list(probabilities)
     figure, ax = new_figure(0.75 + 0.3 * len(names), width=4.6)

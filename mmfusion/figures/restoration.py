@@ -1,4 +1,4 @@
-"""Figure of the restorers: before, after and the difference, with what was measured."""
+"""Figure that compares restorers: slices before and after, their difference, and measurements."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mmfusion.quality import RestorerComparison
 
 _CAUTION = (
-    "SSIM and PSNR against the input measure how much was changed, not how good the result is: the identity has the "
-    "best.\nA difference that shows anatomy is anatomy that was altered."
+    "SSIM and PSNR to the input measure how much was changed, not how good the result is: an unchanged scan "
+    "scores best.\nIf the difference shows anatomy, the restorer has altered anatomy."
 )
 
 
@@ -29,18 +29,19 @@ def restoration_panel(
     delta_hu: float = 100.0,
     zoom_mm: float | None = None,
 ) -> Figure:
-    """One row per restorer: the slice before, after, the difference, and what was measured.
+    """Slice before and after, difference and measurements, one row per restorer.
 
     Parameters
     ----------
     comparison : RestorerComparison
         From `quality.compare_restorers`.
-    window : (low, high)
-        HU shown from black to white.
+    window : (float, float)
+        HU shown as black and as white.
     delta_hu : float
-        Difference at which the colours end.
+        Largest absolute difference in HU on the colour scale.
     zoom_mm : float, optional
-        Show a square of this size round the lesion (round the middle, if there is none).
+        Show a square of this size (mm) around the lesion, or around the middle of the slice if there is no
+        lesion. Default: the whole slice.
 
     Raises
     ------

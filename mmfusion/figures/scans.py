@@ -1,4 +1,4 @@
-"""Figures of scans: three orthogonal slices through a point, with a map, a mask and the seed laid over."""
+"""Figures of scans: three orthogonal slices through a point, overlaid with a map, a mask and the seed."""
 
 from __future__ import annotations
 
@@ -33,22 +33,28 @@ def scan_slices(
     Parameters
     ----------
     crop : ndarray, shape (Z, Y, X)
-        Grey values; shown from their smallest to their largest.
-    overlay : ndarray, same shape, optional
-        Non-negative map, such as Grad-CAM, in colour.
-    mask : ndarray, same shape, optional
-        Drawn as a contour.
-    at : (z, y, x), optional
-        Voxel that the slices go through, marked by a cross; default the middle, unmarked.
-    spacing : float or (z, y, x)
-        Millimetres a voxel.
+        Grey values. The smallest is black and the largest is white.
+    overlay : ndarray, shape (Z, Y, X), optional
+        Non-negative map, such as Grad-CAM, drawn in colour.
+    mask : ndarray, shape (Z, Y, X), optional
+        Mask, drawn as a contour.
+    at : (int, int, int), optional
+        Voxel (z, y, x) that the slices go through, marked by a cross. Default: the middle, without a cross.
+    spacing : float or (float, float, float)
+        Voxel size in mm, (z, y, x).
     title : str
-        Above the first slice.
+        Title of the first slice.
 
     Raises
     ------
     ReportError
         If `crop` is not a volume, shapes differ or the voxel lies outside.
+
+    Examples
+    --------
+    >>> figure = scan_slices(np.zeros((4, 5, 6)), at=(1, 2, 3), spacing=(3, 1, 1))
+    >>> [ax.images[0].get_array().shape for ax in figure.axes]
+    [(5, 6), (4, 6), (4, 5)]
     """
     _check(crop, overlay, mask, at)
     figure, axes = new_figure(2.75, 1, 3)
@@ -66,18 +72,20 @@ def gradcam_montage(
     patients: Sequence[str] | None = None,
     spacing: Sequence[float] | float = 1.0,
 ) -> Figure:
-    """Grad-CAM over the crops of several patients, a row each, through the middle of the mask or of the crop.
+    """Grad-CAM maps over the crops of several patients, one row per patient.
+
+    The slices go through the middle of the mask, or through the middle of the crop if there is no mask.
 
     Parameters
     ----------
     attribution : ScanAttribution
         From `explain.scans.scan_gradcam`.
     masks : ndarray, shape (n, Z, Y, X), optional
-        Tumours on the same crops.
+        Masks of the tumours on the same crops.
     patients : sequence of str, optional
-        Whom to show; default the first four.
-    spacing : float or (z, y, x)
-        Millimetres a voxel.
+        Ids of the patients to show. Default: the first four.
+    spacing : float or (float, float, float)
+        Voxel size in mm, (z, y, x).
 
     Raises
     ------
@@ -122,7 +130,7 @@ def _three(
     peak = float(overlay.max()) if overlay is not None and overlay.max() > 0 else 1.0
     for axis, ax in enumerate(axes):
         down, across = [a for a in range(3) if a != axis]
-        origin = "upper" if axis == 0 else "lower"  # z points to the head: up
+        origin = "upper" if axis == 0 else "lower"  # z points to the head, which is drawn at the top
         options = {"origin": origin, "aspect": spacing[down] / spacing[across], "interpolation": "nearest"}
         ax.imshow(
             crop.take(where[axis], axis),

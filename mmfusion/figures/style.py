@@ -1,4 +1,4 @@
-"""One look for all figures: sizes, colours that colour-blind readers tell apart, and no global state."""
+"""Common style of all figures: sizes, and colours that colour-blind readers can distinguish."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ from matplotlib.axes import Axes
 from mmfusion.imaging.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from mmfusion.imaging.views.scene import View
 
-WIDTH = 7.2  # inches: a report's column
+WIDTH = 7.2  # inches, the width of a report's column
 GREY, LIGHT, INK = "#8c8c8c", "#e3e3e3", "#222222"
 CYCLE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 
-# the same on every page, under every stage target: part of a stage, or several, may share its colour
-_STAGES = {"I": BLUE, "II": GREEN, "III": ORANGE, "IV": RED, "IIIA": ORANGE, "IIIB": PURPLE,
-           "I-II": SKY, "II-IV": RED, "III-IV": RED}  # fmt: skip
+# a stage has the same colour for every target; a part or a union of stages may share a colour
+_STAGES = {
+    "I": BLUE,
+    "II": GREEN,
+    "III": ORANGE,
+    "IV": RED,
+    "IIIA": ORANGE,
+    "IIIB": PURPLE,
+    "I-II": SKY,
+    "II-IV": RED,
+    "III-IV": RED,
+}
 _RC = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -44,13 +53,29 @@ _RC = {
     "figure.titleweight": "bold",
 }
 
-styled = rc_context(_RC)  # decorates every function that makes a figure; settings are as they were afterwards
+styled = rc_context(_RC)  # decorator of every function that makes a figure; it restores the settings
 
 
 def new_figure(
     height: float, n_rows: int = 1, n_cols: int = 1, *, width: float = WIDTH, **options: object
 ) -> tuple[View, object]:
-    """An empty figure and its axes, as `Figure.subplots` returns them."""
+    """Return an empty figure and its axes.
+
+    Parameters
+    ----------
+    height, width : float
+        Size in inches.
+    n_rows, n_cols : int
+        Grid of panels.
+    **options
+        Passed to `Figure.subplots`.
+
+    Examples
+    --------
+    >>> figure, axes = new_figure(2.0, 1, 3)
+    >>> axes.shape
+    (3,)
+    """
     figure = View(figsize=(width, height), layout="compressed")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     return figure, figure.subplots(n_rows, n_cols, **options)
@@ -59,19 +84,31 @@ def new_figure(
 def new_grid(
     n: int, *, columns: int, row: float, rest: float, panel: float | None = None, **options: object
 ) -> tuple[View, np.ndarray]:
-    """A figure of `n` panels, at most `columns` side by side; those left over in the last row are hidden.
+    """Return a figure with a grid of panels; unused panels of the last row are hidden.
 
     Parameters
     ----------
+    n : int
+        Number of panels.
+    columns : int
+        Largest number of panels in a row.
     row, rest : float
-        Height of a row of panels, and of what stands above and below them, inches.
+        Height in inches of a row of panels, and of the space above and below the grid.
     panel : float, optional
-        Width of a panel; default an equal share of the report's column.
+        Width of a panel in inches. Default: an equal share of the report's column.
+    **options
+        Passed to `Figure.subplots`.
 
     Returns
     -------
     figure : View
     axes : ndarray of Axes, shape (rows, columns)
+
+    Examples
+    --------
+    >>> figure, axes = new_grid(4, columns=3, row=2.0, rest=0.5)
+    >>> axes.shape, [ax.get_visible() for ax in axes.flat].count(False)
+    ((2, 3), 2)
     """
     columns = min(columns, n)
     rows = -(-n // columns)
@@ -83,7 +120,11 @@ def new_grid(
 
 
 def class_colours(classes: Sequence[object]) -> dict[str, str]:
-    """A colour for each class: that of its stage, of other names by their order."""
+    """Return a colour for each class: the colour of the stage, or for other names a colour by their order.
+
+    >>> class_colours(["I", "IV"])["I"] == class_colours(["I", "II", "III", "IV"])["I"]
+    True
+    """
     names = [str(c) for c in classes]
     free = [c for c in CYCLE if c not in {_STAGES.get(name) for name in names}] or CYCLE
     by_order = dict(zip([name for name in names if name not in _STAGES], cycle(free)))
@@ -93,7 +134,10 @@ def class_colours(classes: Sequence[object]) -> dict[str, str]:
 def forest(
     ax: Axes, mean: Sequence[float], lo: Sequence[float], hi: Sequence[float], **style: object
 ) -> None:
-    """Points with intervals, the first on top."""
+    """Draw points with horizontal intervals, the first on top.
+
+    `mean`, `lo` and `hi` have shape (n,). `style` may hold `colours`, one per point.
+    """
     y = np.arange(len(mean))[::-1]
     colours = style.pop("colours", [BLUE] * len(mean))
     for i in range(len(mean)):
@@ -105,12 +149,24 @@ def forest(
 
 
 def label_rows(ax: Axes, labels: Sequence[str]) -> None:
-    """Names of the rows of a forest plot, the first on top."""
+    """Write the names of the rows of a forest plot, the first on top."""
     ax.set_yticks(np.arange(len(labels))[::-1], labels)
 
 
 def annotate_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], dark: float = 0.55) -> None:
-    """Write texts into the cells of an image of values in [0, 1]; white where the cell is dark."""
+    """Write texts into the cells of an image, in white where the cell is dark.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes with the image.
+    values : ndarray, shape (rows, columns)
+        Values of the image, 0 to 1.
+    texts : sequence of sequences of str, shape (rows, columns)
+        Text of each cell.
+    dark : float
+        Value above which a cell is dark, 0 to 1.
+    """
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
             colour = "white" if values[i, j] > dark else INK
@@ -118,7 +174,7 @@ def annotate_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]],
 
 
 def bare(ax: Axes) -> None:
-    """No frame, no ticks."""
+    """Remove the frame and the ticks of an axes."""
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():

@@ -1,4 +1,4 @@
-"""A survey of scans as a picture: spacing, grey values, volumes."""
+"""Figure of a survey of scans: spacing, grey values, volumes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from mmfusion.figures.style import BLUE, GREY, ORANGE, new_figure, styled
 
 @styled
 def scan_survey(table: pd.DataFrame) -> Figure:
-    """Spacing, grey values and volumes of scans, a mark each.
+    """Spacing, grey values and volumes of scans, one mark per scan.
 
     Parameters
     ----------
     table : DataFrame
-        `mmfusion.quality.survey.ScanSurvey.table`.
+        `mmfusion.quality.survey.ScanSurvey.table`: columns x_mm, z_mm (mm), p1, p50, p99 (HU or SUVbw),
+        lungs_ml, lesion_ml (mL).
 
     Raises
     ------
     ReportError
         If there is no scan.
+
+    Examples
+    --------
+    >>> row = {"x_mm": 0.7, "z_mm": 3, "p1": -900, "p50": -100, "p99": 300, "lungs_ml": 4000, "lesion_ml": 8}
+    >>> figure = scan_survey(pd.DataFrame([row, row]))
     """
     if not len(table):
         raise ReportError("no scans to draw", expected="at least one that was read")
@@ -58,8 +64,9 @@ def _volumes(ax: Axes, table: pd.DataFrame) -> None:
         volumes = np.sort(table[name].dropna())
         volumes = volumes[volumes > 0]
         if len(volumes):
-            ax.step(volumes, (np.arange(len(volumes)) + 1) / len(volumes), where="post", color=colour,
-                    label=name.split("_")[0], marker="o", ms=3, lw=1)  # fmt: skip
+            share = (np.arange(len(volumes)) + 1) / len(volumes)
+            look = {"color": colour, "label": name.split("_")[0], "marker": "o", "ms": 3, "lw": 1}
+            ax.step(volumes, share, where="post", **look)
     ax.set_xscale("log")
     ax.set_ylim(0, 1.05)
     ax.set_title("volumes")

@@ -65,7 +65,7 @@ def test_hyperparameters_are_coloured_by_column():
         figures.hyperparameters(pd.DataFrame())
 
 
-def test_confusions_count_every_patient_once_a_repeat():
+def test_confusions_count_every_patient_once_per_repeat():
     table = predictions("m", n=60, repeats=3)
     figure = figures.confusions(table, CLASSES, "m")
     pooled = figure.axes[5]
@@ -105,7 +105,7 @@ def test_small_groups_are_named_not_plotted():
         }
     )
     figure = figures.by_presence(table)
-    assert " too few to say" in texts(figure)
+    assert " too few patients" in texts(figure)
     assert len(figure.axes[0].collections[-1].get_offsets()) == 1
 
 
@@ -146,7 +146,7 @@ def test_restorers_are_shown_with_what_was_measured(gallery):
         figures.restoration_panel(compare_restorers(Volume(np.zeros((2, 8, 8), np.float32), np.eye(4)), []))
 
 
-def test_site_effects_say_how_well_the_site_is_told(gallery):
+def test_site_effects_show_the_auc_of_the_site(gallery):
     figure = gallery["site_effects"]
     said = [ax.get_title(loc="left") for ax in figure.axes]
     assert said[0].startswith("before: site AUC") and said[1].startswith("after: site AUC")

@@ -62,7 +62,7 @@ class StreamDataset(torch.utils.data.Dataset):
     def fingerprint(self) -> str:
         """Return a checksum of all rows and labels."""
         labels = self.y if isinstance(self.y, dict) else {"": self.y}
-        return checksum([*self.arrays.values(), self.present, *labels.values()])
+        return checksum_tensors([*self.arrays.values(), self.present, *labels.values()])
 
 
 def as_labels(y: np.ndarray | Mapping[str, np.ndarray]) -> Labels:
