@@ -1,4 +1,4 @@
-"""Metrics, intervals and paired tests: one implementation, used by every system."""
+"""Metrics, intervals and paired tests, implemented once for all systems."""
 
 from mmfusion.metrics.classification import classification_metrics, macro_auc
 from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group

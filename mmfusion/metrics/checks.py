@@ -1,4 +1,4 @@
-"""Predictions are checked once, here; everything that judges them relies on it."""
+"""Checks of predictions; all metrics rely on them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,24 @@ KEYS = ("model", "repeat", "fold", "patient_id")
 
 
 def encode_labels(y_true: Sequence[object], classes: Sequence[object]) -> np.ndarray:
-    """Position of each label among `classes`, shape (n,).
+    """Return the position of each label in `classes`, shape (n,).
+
+    Parameters
+    ----------
+    y_true : sequence, shape (n,)
+        Labels.
+    classes : sequence, shape (K,)
+        All classes.
 
     Raises
     ------
     DataError
-        On a repeated class, a missing label, or one that is not a class.
+        If a class is repeated, or if a label is missing or is not a class.
+
+    Examples
+    --------
+    >>> encode_labels(["II", "I"], ["I", "II", "III"]).tolist()
+    [1, 0]
     """
     index = pd.Index(list(classes))
     if index.has_duplicates:
@@ -33,12 +45,18 @@ def encode_labels(y_true: Sequence[object], classes: Sequence[object]) -> np.nda
 
 
 def check_probabilities(proba: object, n: int, n_classes: int) -> np.ndarray:
-    """`proba` as float64, shape (n, n_classes).
+    """Return `proba` as float64, shape (n, n_classes), after checking it.
 
     Raises
     ------
     DataError
-        On another shape, values outside [0, 1] or missing, or rows that do not sum to 1 (to 1e-4).
+        If the shape differs, if there are no rows, if a value is missing or outside [0, 1], or if the sum of
+        a row differs from 1 by more than 1e-4.
+
+    Examples
+    --------
+    >>> check_probabilities([[0.2, 0.8]], 1, 2).shape
+    (1, 2)
     """
     proba = np.asarray(proba, dtype=float)
     if proba.shape != (n, n_classes):
@@ -55,20 +73,20 @@ def check_probabilities(proba: object, n: int, n_classes: int) -> np.ndarray:
 
 
 def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> pd.DataFrame:
-    """The columns that metrics read, of a tidy table of predictions.
+    """Check a tidy table of predictions and return the columns that metrics read.
 
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>` for each class; `person`, if several
-        rows of a cohort are of one.
+        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>` for each class. The optional
+        column `person` says which patient ids belong to the same person.
     classes : sequence
         Classes in order of severity.
 
     Raises
     ------
     DataError
-        On missing columns, a patient judged twice in a repeat, or labels of one patient that differ.
+        If a column is missing, if a patient has two predictions in a repeat, or if a patient has two labels.
     """
     wanted = [*KEYS, "y_true", *(f"p_{c}" for c in classes)]
     check_table(predictions, wanted[len(KEYS) :])

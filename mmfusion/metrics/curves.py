@@ -1,4 +1,4 @@
-"""Curves of out-of-fold predictions, with bands over patients: ROC by class, and reliability."""
+"""ROC and reliability curves of out-of-fold predictions, with bands over patients."""
 
 from __future__ import annotations
 
@@ -21,19 +21,39 @@ def mean_roc(
     level: float = 0.95,
     random_state: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One-vs-rest ROC curve of each class, averaged vertically over folds and repeats, with a band over patients.
+    """Compute the one-vs-rest ROC curve of each class, with a band over patients.
+
+    True positive rates are averaged over folds and repeats at each false positive rate.
+
+    Parameters
+    ----------
+    predictions, classes
+        As for `score_table`.
+    model : str
+        Model to judge.
+    n_boot, level, random_state
+        Number of resamples, level of the band (0 to 1), seed.
 
     Returns
     -------
     curves : DataFrame
-        Columns class, fpr, tpr, lo, hi; 101 points a class. The band is pointwise.
+        Columns class, fpr, tpr, lo, hi; 101 points per class. The band is pointwise.
     aucs : DataFrame
-        Index class; mean, lo, hi. Means of the folds' areas, as the headline macro-AUC is.
+        Index class; columns mean, lo, hi. The mean is the mean of the folds' areas, like the headline
+        macro-AUC.
 
     Raises
     ------
     DataError
-        If there are no such predictions, or they are malformed.
+        If the model has no predictions, or they are malformed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.2], p_II=[0.1, 0.8])
+    >>> curves, aucs = mean_roc(table, ["I", "II"], "m", n_boot=10)
+    >>> aucs["mean"].tolist()
+    [1.0, 1.0]
     """
     judged = one_model(predictions, classes, model)
     sets = judged.sets("macro_auc", judged.weights(n_boot, random_state)).values()
@@ -60,18 +80,37 @@ def reliability(
     level: float = 0.95,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Share of correct predictions by how sure the model was, folds and repeats pooled, bins of equal mass.
+    """Compute the share of correct predictions by confidence, with folds and repeats pooled.
+
+    Parameters
+    ----------
+    predictions, classes
+        As for `score_table`.
+    model : str
+        Model to judge.
+    bins : int
+        Number of bins. Each holds the same number of predictions.
+    n_boot, level, random_state
+        Number of resamples, level of the interval (0 to 1), seed.
 
     Returns
     -------
     DataFrame
-        A row a bin: confidence (mean probability of the predicted class), accuracy, lo, hi (over patients), n
-        (predictions).
+        One row per bin: confidence (mean probability of the predicted class), accuracy, its interval lo, hi
+        over patients, and n (number of predictions).
 
     Raises
     ------
     DataError
-        If there are no such predictions, or they are malformed.
+        If the model has no predictions, or they are malformed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.2], p_II=[0.1, 0.8])
+    >>> found = reliability(table, ["I", "II"], "m", bins=2, n_boot=10)
+    >>> found[["confidence", "accuracy", "n"]].to_numpy().tolist()
+    [[0.8, 1.0, 1.0], [0.9, 1.0, 1.0]]
     """
     judged: ModelPredictions = one_model(predictions, classes, model)
     weights = judged.weights(n_boot, random_state)[judged.rows["patient"]]
@@ -97,7 +136,10 @@ def reliability(
 
 
 def _roc(s: Weighted, k: int, grid: np.ndarray) -> np.ndarray:
-    """True positive rate at each false positive rate of `grid`, shape (len(grid), B); NaN where a side is empty."""
+    """Return the true positive rate at each false positive rate of `grid`, shape (len(grid), B).
+
+    NaN where there are no positives or no negatives.
+    """
     order = np.argsort(-s.proba[:, k], kind="stable")
     last_of_ties = np.r_[np.diff(s.proba[order, k]) != 0, True]
     positive = (s.codes == k)[order, None]

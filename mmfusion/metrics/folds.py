@@ -61,19 +61,25 @@ class ModelPredictions(Judged):
 
 
 def by_model(predictions: pd.DataFrame, classes: Sequence[object]) -> dict[str, ModelPredictions]:
-    """The models of a table of predictions, in order of appearance.
+    """Split a table of predictions by model, in order of appearance.
 
     Raises
     ------
     DataError
-        On malformed predictions (`check_predictions`), or rows that are not distributions.
+        If the predictions are malformed (see `check_predictions`), or if a row is not a distribution.
     """
     table = check_predictions(predictions, classes)
     return {str(m): ModelPredictions.of(rows, classes) for m, rows in table.groupby("model", sort=False)}
 
 
 def one_model(predictions: pd.DataFrame, classes: Sequence[object], model: str) -> ModelPredictions:
-    """The predictions of `model`; raises `DataError` that lists the models there are."""
+    """Return the predictions of one model.
+
+    Raises
+    ------
+    DataError
+        If there are no predictions of the model (the error lists the models), or if they are malformed.
+    """
     names = list(predictions["model"].unique())
     if model not in names:
         raise DataError(f"no predictions of {model!r}", expected=", ".join(map(str, names)))
@@ -89,28 +95,38 @@ def score_table(
     level: float = 0.95,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Metrics of every model with intervals over patients.
+    """Compute the metrics of every model, with intervals over patients.
 
     Parameters
     ----------
     predictions : DataFrame
         A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
     classes : sequence
-        In order of severity.
+        Classes in order of severity.
     metrics : sequence of str
-        Out of `METRICS`: mean over folds and repeats; with the suffix "_pooled": folds of a repeat pooled.
+        Names in `METRICS`. A metric is averaged over folds and repeats. With the suffix "_pooled", the folds
+        of a repeat are pooled before the metric is computed.
     n_boot, level, random_state
-        Resamples, level of the intervals, seed.
+        Number of resamples, level of the intervals (0 to 1), seed.
 
     Returns
     -------
     DataFrame
-        Index model; columns (metric, mean | lo | hi). A class that a fold lacks is left out of that fold's averages.
+        Index model; columns (metric, mean | lo | hi). If a fold has no patients of a class, the class is left
+        out of the averages of that fold.
 
     Raises
     ------
     DataError
-        On malformed predictions or unknown metrics.
+        If the predictions are malformed or a metric is unknown.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> scores = score_table(table, ["I", "II"], metrics=["accuracy"], n_boot=10)
+    >>> float(scores.loc["m", ("accuracy", "mean")])
+    0.5
     """
     models = by_model(predictions, classes)
     return table_of_scores(models, metrics, n_boot=n_boot, level=level, random_state=random_state)
@@ -119,12 +135,31 @@ def score_table(
 def fold_scores(
     predictions: pd.DataFrame, classes: Sequence[object], metric: str = "macro_auc"
 ) -> pd.DataFrame:
-    """The metric in every fold: index (repeat, fold), a column a model.
+    """Compute a metric in every fold.
+
+    Parameters
+    ----------
+    predictions, classes
+        As for `score_table`.
+    metric : str
+        Name in `METRICS`.
+
+    Returns
+    -------
+    DataFrame, shape (n_folds, n_models)
+        Index (repeat, fold); one column per model.
 
     Raises
     ------
     DataError
-        On malformed predictions or an unknown metric.
+        If the predictions are malformed or the metric is unknown.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> fold_scores(table, ["I", "II"], "accuracy")["m"].to_dict()
+    {(0, 0): 0.5}
     """
     columns = {}
     for name, model in by_model(predictions, classes).items():
@@ -143,22 +178,38 @@ def scores_by_group(
     level: float = 0.95,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """The metric of every model within groups of patients (a site, the modalities they have).
+    """Compute a metric of every model within groups of patients, such as sites.
 
     Parameters
     ----------
+    predictions, classes
+        As for `score_table`.
     groups : Series
-        Group of each patient; index patient_id.
+        Group of each patient. Index patient_id.
+    metric : str
+        Name in `METRICS`; with the suffix "_pooled", the folds of a repeat are pooled.
+    n_boot, level, random_state
+        Number of resamples, level of the intervals (0 to 1), seed.
 
     Returns
     -------
     DataFrame
-        Columns model, group, n, mean, lo, hi; groups by size. NaN where a group has one class only.
+        Columns model, group, n (patients), mean, lo, hi. The largest group comes first. An AUC is NaN if a
+        group has only one class.
 
     Raises
     ------
     DataError
-        On malformed predictions, or a patient without a group.
+        If the predictions are malformed, or if a patient has no group.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> sites = pd.Series({"a": "north", "b": "south"})
+    >>> found = scores_by_group(table, ["I", "II"], sites, metric="accuracy_pooled", n_boot=10)
+    >>> found.set_index("group")["mean"].to_dict()
+    {'north': 1.0, 'south': 0.0}
     """
     rows = []
     group = predictions["patient_id"].map(groups)

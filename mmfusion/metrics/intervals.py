@@ -1,4 +1,4 @@
-"""Bootstrap over patients: stratified by class, percentile intervals, all resamples at once."""
+"""Bootstrap over patients, stratified by class, with percentile intervals; all resamples at once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,26 @@ from mmfusion.metrics.weighted import METRICS, Weighted
 
 
 def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int = 0) -> np.ndarray:
-    """How often each patient is drawn in each resample, shape (n, 1 + n_boot).
-
-    Column 0 is all ones: the sample itself. Every class keeps its size, so none ever vanishes.
+    """Count how often each patient is drawn in each resample.
 
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        Class of each patient.
+        Class of each patient. Every class keeps its size in each resample, so no class is lost.
     n_boot : int
-        Resamples.
+        Number of resamples.
     random_state : int
-        Seed; equal codes and seed give equal weights, which is what pairs two models.
+        Seed. Equal codes and an equal seed give equal weights. Two models are compared on equal weights.
+
+    Returns
+    -------
+    ndarray, shape (n, 1 + n_boot)
+        Column 0 is all ones, which is the sample itself.
+
+    Examples
+    --------
+    >>> bootstrap_weights(np.array([0, 0, 1]), n_boot=4).sum(axis=0).tolist()
+    [3.0, 3.0, 3.0, 3.0, 3.0]
     """
     rng = np.random.default_rng(random_state)
     weights = np.ones((len(codes), 1 + n_boot))
@@ -38,7 +46,30 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of bootstrap draws, those without a value left out; NaN if there are none."""
+    """Return the percentile interval of bootstrap draws; draws that are not finite are left out.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (n_boot,)
+        Values of a statistic in the resamples.
+    level : float
+        Level of the interval, between 0 and 1.
+
+    Returns
+    -------
+    lo, hi : float
+        NaN if no draw is finite.
+
+    Raises
+    ------
+    DataError
+        If the level is not between 0 and 1.
+
+    Examples
+    --------
+    >>> interval(np.arange(101.0), level=0.5)
+    (25.0, 75.0)
+    """
     if not 0 < level < 1:
         raise DataError("a level is a share", expected="between 0 and 1", got=level)
     finite = draws[np.isfinite(draws)]
@@ -49,7 +80,13 @@ def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def bootstrap_p(draws: np.ndarray, null: float = 0.0) -> float:
-    """Two-sided p-value that a statistic is `null`: twice the smaller share of draws beyond it, at most 1."""
+    """Return the two-sided p-value of the hypothesis that a statistic equals `null`.
+
+    It is twice the smaller share of bootstrap draws on one side of `null`, and at most 1.
+
+    >>> bootstrap_p(np.arange(1.0, 100.0))
+    0.02
+    """
     finite = draws[np.isfinite(draws)]
     beyond = min((finite <= null).sum(), (finite >= null).sum())
     return float(min(1.0, 2 * (1 + beyond) / (1 + len(finite))))
@@ -65,27 +102,33 @@ def bootstrap_metrics(
     level: float = 0.95,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Metrics of one test set with percentile intervals over its patients.
+    """Compute the metrics of one test set with percentile intervals over its patients.
 
     Parameters
     ----------
     y_true, proba, classes
-        As for `classification_metrics`; one row a patient.
+        As for `classification_metrics`; one row per patient.
     metrics : sequence of str
-        Names out of `METRICS`.
+        Names in `METRICS`.
     n_boot, level, random_state
-        Resamples, level of the interval, seed.
+        Number of resamples, level of the interval (0 to 1), seed.
 
     Returns
     -------
     DataFrame
-        Index metric; columns mean (the metric itself), lo, hi. The interval is that of *this model* on other
-        patients: it knows nothing of how another training set would have changed the model.
+        Index metric; columns mean (the metric itself), lo, hi. The interval is for *this model* on other
+        patients. It does not include the variation from other training sets.
 
     Raises
     ------
     DataError
-        On labels that are not classes, rows of `proba` that are not distributions, an unknown metric.
+        If a label is not a class, a row of `proba` is not a distribution, or a metric is unknown.
+
+    Examples
+    --------
+    >>> table = bootstrap_metrics(["I", "II"], [[0.9, 0.1], [0.2, 0.8]], ["I", "II"], metrics=["accuracy"])
+    >>> table.loc["accuracy"].tolist()
+    [1.0, 1.0, 1.0]
     """
     s = judge(y_true, proba, classes)
     s = Weighted(s.codes, s.proba, bootstrap_weights(s.codes, n_boot, random_state))
@@ -97,7 +140,18 @@ def bootstrap_metrics(
 
 
 def metric_named(name: str) -> Callable[[Weighted], np.ndarray]:
-    """The function of `METRICS` called `name`; raises `DataError` that lists them."""
+    """Return the function of `METRICS` with this name.
+
+    Raises
+    ------
+    DataError
+        If there is no such metric. The error lists all names.
+
+    Examples
+    --------
+    >>> metric_named("brier").__name__
+    'brier'
+    """
     if name not in METRICS:
         raise DataError(f"no metric called {name!r}", expected=", ".join(METRICS))
     return METRICS[name]

@@ -1,4 +1,4 @@
-"""Two models on the same patients: paired bootstrap, corrected intervals, Holm, and what this n could have shown."""
+"""Comparison of models on the same patients: paired bootstrap, corrected t-test, Holm's adjustment, power."""
 
 from __future__ import annotations
 
@@ -27,32 +27,42 @@ def paired_table(
     level: float = 0.95,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Every model minus `reference`, on the same resamples of the same patients.
+    """Compare every model with a reference, on the same resamples of the same patients.
 
     Parameters
     ----------
     predictions, classes
         As for `score_table`.
     reference : str
-        The model that the others are compared with.
+        Model that the others are compared with.
     metric : str
-        Out of `METRICS`; "_pooled" pools the folds of a repeat.
+        Name in `METRICS`; with the suffix "_pooled", the folds of a repeat are pooled.
     intersect : bool
-        Compare on the patients that all models predicted, where they differ.
+        If models predicted different patients, compare them on the patients that all of them predicted.
     n_boot, level, random_state
-        Resamples, level of the intervals, seed.
+        Number of resamples, level of the intervals (0 to 1), seed.
 
     Returns
     -------
     DataFrame
-        Index model; diff, lo, hi, p (bootstrap over patients, the fitted models held), p_holm (over the rows);
-        corrected_lo, corrected_hi, corrected_p (Nadeau and Bengio's t-test over folds, which allows for
-        the training sets; NaN where there are no folds to speak of).
+        Index model. `diff` is model minus reference. `lo`, `hi` and `p` come from the bootstrap over
+        patients, with the fitted models fixed. `p_holm` is adjusted over the rows. `corrected_lo`,
+        `corrected_hi` and `corrected_p` come from the t-test over folds of Nadeau and Bengio, which accounts
+        for overlapping training sets; NaN if there are fewer than two folds.
 
     Raises
     ------
     DataError
-        If there is no such model, or the patients or folds differ and `intersect` is not set.
+        If there is no such model, or if the patients or folds differ and `intersect` is False.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"], "y_true": ["I", "II"]})
+    >>> good = table.assign(model="good", p_I=[0.9, 0.2], p_II=[0.1, 0.8])
+    >>> poor = table.assign(model="ridge", p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> found = paired_table(pd.concat([good, poor]), ["I", "II"], metric="accuracy", n_boot=10)
+    >>> float(found.loc["good", "diff"])
+    0.5
     """
     models = _same_patients(predictions, classes, intersect=intersect)
     return table_of_differences(
@@ -98,7 +108,7 @@ def table_of_differences(
 def paired_difference(
     predictions: pd.DataFrame, classes: Sequence[object], model: str, reference: str, **options: object
 ) -> pd.Series:
-    """The row of `paired_table` that compares `model` with `reference`; options are its options."""
+    """Return the row of `paired_table` that compares `model` with `reference`; options are passed to it."""
     table = paired_table(
         predictions[predictions["model"].isin([model, reference])], classes, reference, **options
     )
@@ -119,9 +129,21 @@ def minimum_detectable_difference(
     n_boot: int = 2000,
     random_state: int = 0,
 ) -> float:
-    """Smallest true paired difference that this many patients would show with 80 % power (two-sided, 5 %).
+    """Return the smallest true difference that these patients can show with 80 % power (two-sided, 5 %).
 
-    2.8 standard errors of the paired bootstrap difference. It holds the fitted models, as the bootstrap does.
+    It is 2.8 standard errors of the paired bootstrap difference. The fitted models are fixed, as in the
+    bootstrap.
+
+    Parameters
+    ----------
+    predictions, classes
+        As for `score_table`.
+    model, reference : str
+        Models to compare.
+    metric : str
+        Name in `METRICS`; with the suffix "_pooled", the folds of a repeat are pooled.
+    n_boot, random_state
+        Number of resamples, seed.
 
     Raises
     ------
@@ -163,27 +185,30 @@ def holm_intervals(
     level: float = 0.95,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Intervals that all hold at once: no model of a family without signal is found, with probability `level`.
+    """Compute simultaneous intervals for a family of models.
 
-    The j-th smallest of m p-values has an interval of level 1 - alpha / (m - j + 1); from the first that covers the
-    null on, the level stays, so that intervals exclude it where Holm's test rejects. The claim is about ways of
-    learning, not about fitted models, so the bootstrap is widened for training sets that overlap between folds.
+    If no model has signal, then with probability `level` no interval excludes the null value.
+
+    The j-th smallest of m p-values has an interval of level 1 - alpha / (m - j + 1). From the first interval
+    that covers the null value on, the level stays the same. An interval therefore excludes the null value
+    exactly if Holm's test rejects. The claim is about methods of learning, not about fitted models. The
+    bootstrap is therefore widened, because the training sets of the folds overlap.
 
     Parameters
     ----------
     predictions, classes
         As for `score_table`.
     reference : str, optional
-        Intervals of differences to this model; default of the metric itself.
+        Compute intervals of differences to this model. Default: intervals of the metric itself.
     null : float, optional
-        Value under no signal; default 0 for differences, else 0.5 (a macro-AUC's).
+        Value of the statistic without signal. Default: 0 for differences, else 0.5 (macro-AUC).
     metric, n_boot, level, random_state
         As for `paired_table`.
 
     Returns
     -------
     DataFrame
-        Index model; mean, lo, hi, p, p_holm, level (the interval's own).
+        Index model; columns mean, lo, hi, p, p_holm, level (level of this interval).
 
     Raises
     ------
@@ -192,8 +217,9 @@ def holm_intervals(
 
     References
     ----------
-    Holm 1979, Scandinavian Journal of Statistics 6(2); Nadeau and Bengio 2003, Machine Learning 52(3): a correlation
-    of 1/k between k folds makes the variance of their mean 1 + k / (k - 1) times that of independent ones.
+    Holm 1979, Scandinavian Journal of Statistics 6(2).
+    Nadeau and Bengio 2003, Machine Learning 52(3): with a correlation of 1/k between k folds, the variance of
+    their mean is 1 + k / (k - 1) times the variance for independent folds.
     """
     models = (
         by_model(predictions, classes)

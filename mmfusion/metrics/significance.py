@@ -1,4 +1,4 @@
-"""Tests of differences: corrected resampled t-test, DeLong, Wilcoxon, and Holm's adjustment."""
+"""Significance tests of differences: corrected resampled t-test, DeLong, Wilcoxon, and Holm's adjustment."""
 
 from __future__ import annotations
 
@@ -12,11 +12,29 @@ from mmfusion.errors import DataError
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Holm's adjusted p-values, shape (m,): reject those at or below alpha, and the family-wise error is alpha.
+    """Return Holm's adjusted p-values.
+
+    If hypotheses with an adjusted p-value of at most alpha are rejected, the family-wise error rate is at
+    most alpha.
+
+    Parameters
+    ----------
+    p_values : sequence, shape (m,)
+        Unadjusted p-values, 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        Adjusted p-values, 0 to 1, in the same order.
 
     References
     ----------
     Holm 1979, Scandinavian Journal of Statistics 6(2).
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
@@ -29,30 +47,36 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def corrected_t_test(
     differences: Sequence[float], test_share: float, level: float = 0.95
 ) -> dict[str, float]:
-    """Corrected resampled t-test of the mean of per-fold differences, which allows for training sets that overlap.
+    """Test the mean of per-fold differences with a t-test corrected for overlapping training sets.
 
     Parameters
     ----------
     differences : sequence, shape (J,)
         Difference of two models in each of J folds (all repeats).
     test_share : float
-        n_test / n_train of a fold; 1 / (k - 1) for k folds.
+        n_test / n_train of a fold, which is 1 / (k - 1) for k folds.
     level : float
-        Level of the interval.
+        Level of the interval, 0 to 1.
 
     Returns
     -------
     dict
-        diff, lo, hi, t, p. With no variation between folds: p 1 if the difference is 0, else 0.
+        diff, lo, hi, t, p. If the folds do not vary, p is 1 if the difference is 0, else 0.
 
     Raises
     ------
     DataError
-        With fewer than two folds.
+        If there are fewer than two folds.
 
     References
     ----------
     Nadeau and Bengio 2003, Machine Learning 52(3), equation 9; variance (1/J + n_test/n_train) S^2.
+
+    Examples
+    --------
+    >>> test = corrected_t_test([0.05, 0.02, 0.08, 0.01, 0.04], test_share=1 / 4)
+    >>> round(test["diff"], 3), round(test["p"], 3)
+    (0.04, 0.095)
     """
     d = np.asarray(differences, dtype=float)
     d = d[np.isfinite(d)]
@@ -79,23 +103,23 @@ def delong(
     positive: object = 1,
     level: float = 0.95,
 ) -> dict[str, float]:
-    """DeLong's test of two AUCs on the same patients.
+    """Compare two AUCs on the same patients with DeLong's test.
 
     Parameters
     ----------
     y_true : sequence, shape (n,)
-        Labels; those equal to `positive` are the positives.
+        Labels.
     a, b : sequence of float, shape (n,)
-        Scores of two models; higher speaks for the positive class.
+        Scores of two models. A higher score makes the positive class more likely.
     positive : object
-        The positive label.
+        Label of the positive class.
     level : float
-        Level of the interval of the difference.
+        Level of the interval of the difference, 0 to 1.
 
     Returns
     -------
     dict
-        auc_a, auc_b, diff (a minus b), lo, hi, z, p. With no variation: p 1 if the difference is 0, else 0.
+        auc_a, auc_b, diff (a minus b), lo, hi, z, p. With no variance, p is 1 if the difference is 0, else 0.
 
     Raises
     ------
@@ -104,7 +128,14 @@ def delong(
 
     References
     ----------
-    DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44(3); mid-ranks as in Sun and Xu 2014, IEEE SPL 21(11).
+    DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44(3).
+    Mid-ranks as in Sun and Xu 2014, IEEE Signal Processing Letters 21(11).
+
+    Examples
+    --------
+    >>> test = delong([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], [0.1, 0.2, 0.3, 0.9])
+    >>> test["auc_a"], test["auc_b"]
+    (0.75, 1.0)
     """
     is_positive = np.asarray([label == positive for label in y_true])
     scores = np.asarray([a, b], dtype=float)
@@ -123,28 +154,39 @@ def delong(
     z = diff / se if se > 0 else np.sign(diff) * (np.inf if diff else 0.0)
     half = stats.norm.ppf((1 + level) / 2) * se
     return {
-        "auc_a": float(auc[0]), "auc_b": float(auc[1]), "diff": float(diff),
-        "lo": float(diff - half), "hi": float(diff + half), "z": float(z), "p": float(2 * stats.norm.sf(abs(z))),
-    }  # fmt: skip
+        "auc_a": float(auc[0]),
+        "auc_b": float(auc[1]),
+        "diff": float(diff),
+        "lo": float(diff - half),
+        "hi": float(diff + half),
+        "z": float(z),
+        "p": float(2 * stats.norm.sf(abs(z))),
+    }
 
 
 def wilcoxon(a: pd.Series, b: pd.Series) -> dict[str, float]:
-    """Wilcoxon's signed-rank test of a per-patient value (Dice, say) of two methods.
+    """Compare a per-patient value, such as Dice, of two methods with Wilcoxon's signed-rank test.
 
     Parameters
     ----------
-    a, b : Series
-        Index patient_id, the same patients in any order.
+    a, b : Series, shape (n,)
+        Values of the two methods. Index patient_id, the same patients in any order.
 
     Returns
     -------
     dict
-        median_diff (a minus b), n, p; p is 1 where no patient differs.
+        median_diff (a minus b), n, p. p is 1 if the two methods have equal values for every patient.
 
     Raises
     ------
     DataError
         If the patients differ, or a value is missing.
+
+    Examples
+    --------
+    >>> ids = list("abcdef")
+    >>> wilcoxon(pd.Series([6, 7, 8, 9, 8, 9], ids), pd.Series([5, 5, 5, 5, 3, 3], ids))
+    {'median_diff': 3.5, 'n': 6, 'p': 0.03125}
     """
     if not a.index.sort_values().equals(b.index.sort_values()):
         odd = a.index.symmetric_difference(b.index)

@@ -1,4 +1,8 @@
-"""Every metric, for many weightings of the same patients at once: weights of one are the metric, counts a bootstrap."""
+"""All metrics, for many weightings of the same patients at once.
+
+If all weights are 1, the result is the metric. If the weights are counts of draws, it is a bootstrap
+replicate.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,18 @@ import numpy as np
 
 
 def mean_available(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Mean over the finite values along `axis`; NaN where there are none."""
+    """Return the mean of the finite values along `axis`; NaN if there are none.
+
+    >>> mean_available(np.array([1.0, np.nan, 3.0])).item()
+    2.0
+    """
     finite = np.isfinite(values)
     return _ratio(np.where(finite, values, 0.0).sum(axis), finite.sum(axis).astype(float))
 
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """Predictions of one test set, under B weightings of its patients.
+    """Predictions of one test set, with B weightings of its patients.
 
     Parameters
     ----------
@@ -26,7 +34,7 @@ class Weighted:
     proba : ndarray, shape (n, K)
         Predicted probabilities.
     weights : ndarray, shape (n, B)
-        Patients down, weightings across. A column of ones gives the plain metric.
+        One row per patient, one column per weighting. A column of ones gives the plain metric.
     """
 
     codes: np.ndarray
@@ -47,25 +55,33 @@ class Weighted:
 
     @cached_property
     def present(self) -> np.ndarray:
-        """Which classes have weight, shape (K, B)."""
+        """Mask of the classes whose patients have a weight above 0, shape (K, B)."""
         return self.confusion.sum(axis=1) > 0
 
     def mean(self, loss: np.ndarray) -> np.ndarray:
-        """Weighted mean of a value per patient, shape (B,)."""
+        """Return the weighted mean of a value per patient, shape (B,)."""
         return _ratio(loss @ self.weights, self.total)
 
 
 def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve, ties counting one half, shape (B,); NaN where a side is empty.
+    """Return the area under the ROC curve, shape (B,), in which a tie counts one half.
+
+    NaN where there are no positives or no negatives.
 
     Parameters
     ----------
     scores : ndarray, shape (n,)
-        Higher speaks for the positive class.
+        A higher score makes the positive class more likely.
     positive : ndarray of bool, shape (n,)
-        Who is positive.
+        True for positive patients.
     weights : ndarray, shape (n, B)
-        Weightings.
+        Weightings of the patients.
+
+    Examples
+    --------
+    >>> positive = np.array([False, False, True, True])
+    >>> auc(np.array([0.1, 0.4, 0.35, 0.8]), positive, np.ones((4, 1))).tolist()
+    [0.75]
     """
     negative = np.flatnonzero(~positive)
     negative = negative[np.argsort(scores[negative], kind="stable")]
@@ -79,49 +95,56 @@ def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def class_aucs(s: Weighted) -> np.ndarray:
-    """One-vs-rest AUC of each class, shape (K, B); NaN for a class without patients, or the only one."""
+    """Return the one-vs-rest AUC of each class, shape (K, B); NaN if it has no patients or all of them."""
     return np.stack([auc(s.proba[:, k], s.codes == k, s.weights) for k in range(s.proba.shape[1])])
 
 
 def macro_auc(s: Weighted) -> np.ndarray:
-    """Mean one-vs-rest AUC over the classes that have patients."""
+    """Return the mean one-vs-rest AUC over the classes that have patients, shape (B,), 0 to 1."""
     return mean_available(class_aucs(s))
 
 
 def accuracy(s: Weighted) -> np.ndarray:
-    """Share of patients whose most probable class is theirs."""
+    """Return the share of patients whose most probable class is the true class, shape (B,), 0 to 1.
+
+    >>> accuracy(Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))).tolist()
+    [0.5]
+    """
     return _ratio(np.trace(s.confusion), s.total)
 
 
 def recalls(s: Weighted) -> np.ndarray:
-    """Recall of each class, shape (K, B); NaN for a class without patients."""
+    """Return the recall of each class, shape (K, B); NaN for a class without patients."""
     return _ratio(_diagonal(s.confusion), s.confusion.sum(axis=1))
 
 
 def precisions(s: Weighted) -> np.ndarray:
-    """Precision of each class, shape (K, B); 0 for a class that nobody was given, as in scikit-learn."""
+    """Return the precision of each class, shape (K, B); 0 if it is never predicted, as in scikit-learn."""
     predicted = s.confusion.sum(axis=0)
     return np.where(predicted > 0, _ratio(_diagonal(s.confusion), predicted), 0.0)
 
 
 def f1s(s: Weighted) -> np.ndarray:
-    """F1 of each class, shape (K, B); NaN for a class without patients."""
+    """Return the F1 of each class, shape (K, B); NaN for a class without patients."""
     both = s.confusion.sum(axis=0) + s.confusion.sum(axis=1)
     return np.where(s.present, _ratio(2 * _diagonal(s.confusion), both), np.nan)
 
 
 def balanced_accuracy(s: Weighted) -> np.ndarray:
-    """Mean recall over the classes that have patients."""
+    """Return the mean recall over the classes that have patients, shape (B,), 0 to 1."""
     return mean_available(recalls(s))
 
 
 def macro_f1(s: Weighted) -> np.ndarray:
-    """Mean F1 over the classes that have patients."""
+    """Return the mean F1 over the classes that have patients, shape (B,), 0 to 1."""
     return mean_available(f1s(s))
 
 
 def quadratic_kappa(s: Weighted) -> np.ndarray:
-    """Cohen's kappa with quadratic weights: classes count as equally spaced; NaN if all are in one cell."""
+    """Return Cohen's kappa with quadratic weights, shape (B,), -1 to 1.
+
+    The classes are treated as equally spaced. NaN if all patients are in one cell of the confusion matrix.
+    """
     k = len(s.confusion)
     cost = (np.subtract.outer(np.arange(k), np.arange(k)) ** 2)[:, :, None]
     chance = s.confusion.sum(axis=1)[:, None] * s.confusion.sum(axis=0)[None]
@@ -130,19 +153,29 @@ def quadratic_kappa(s: Weighted) -> np.ndarray:
 
 
 def brier(s: Weighted) -> np.ndarray:
-    """Multiclass Brier score, the squared error summed over classes: 0 is best, 2 worst (Brier 1950)."""
+    """Return the multiclass Brier score, shape (B,).
+
+    It is the squared error summed over classes: 0 is best, 2 is worst (Brier 1950, Monthly Weather Review
+    78(1)).
+
+    >>> brier(Weighted(np.array([0]), np.array([[0.5, 0.5]]), np.ones((1, 1)))).tolist()
+    [0.5]
+    """
     truth = np.eye(s.proba.shape[1])[s.codes]
     return s.mean(((s.proba - truth) ** 2).sum(axis=1))
 
 
 def log_loss(s: Weighted) -> np.ndarray:
-    """Cross-entropy in nats; probabilities are kept above the smallest relative float64."""
+    """Return the cross-entropy in nats, shape (B,); probabilities are clipped to [eps, 1 - eps]."""
     eps = np.finfo(float).eps
     return s.mean(-np.log(np.clip(s.proba[np.arange(len(s.codes)), s.codes], eps, 1 - eps)))
 
 
 def ece(s: Weighted, bins: int = 10) -> np.ndarray:
-    """Expected calibration error of the most probable class, in bins of equal mass (Nixon 2019); 0 to 1."""
+    """Return the expected calibration error of the most probable class, shape (B,), 0 to 1.
+
+    Each bin holds the same number of predictions (Nixon et al. 2019, CVPR Workshops).
+    """
     confidence, correct = s.proba.max(axis=1), s.proba.argmax(axis=1) == s.codes
     member = np.eye(bins)[confidence_bins(confidence, bins)]
     gap = member.T @ (s.weights * (correct - confidence)[:, None])
@@ -150,7 +183,11 @@ def ece(s: Weighted, bins: int = 10) -> np.ndarray:
 
 
 def confidence_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """Bin of each value, shape (n,): bins of equal mass, equal values in the same one."""
+    """Return the bin of each value, shape (n,); bins hold equal numbers, and equal values share a bin.
+
+    >>> confidence_bins(np.array([0.5, 0.6, 0.9, 0.9]), 2).tolist()
+    [0, 0, 1, 1]
+    """
     edges = np.quantile(confidence, np.arange(1, bins) / bins)
     return np.searchsorted(edges, confidence, side="left")
 
