@@ -1,1 +1,1 @@
-"""The fold-fitted transformers: every statistic is learned inside `fit`, on the rows it is given."""
+"""Fold-fitted transformers: every statistic is learned inside `fit`, on the training rows."""

@@ -1,4 +1,4 @@
-"""The one kind of transformer there is: fitted inside the fold, on the rows it is given."""
+"""Base classes of the transformers, which are fitted inside a fold on its training rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mmfusion.storage.hashing import hash_ids
 
 
 class Stateful(BaseEstimator):
-    """An estimator whose fitted state is JSON values and numpy arrays, nested as you like."""
+    """Estimator whose fitted state consists of JSON values and numpy arrays, nested in any way."""
 
-    _unsaved: tuple[str, ...] = ()  # parameters that `state` leaves out, being needed by `fit` only
+    _unsaved: tuple[str, ...] = ()  # parameters that only `fit` needs, so `state` leaves them out
     _classes: dict[str, type[Stateful]] = {}  # by name, so that a state can hold others
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -25,14 +25,16 @@ class Stateful(BaseEstimator):
         Stateful._classes[cls.__name__] = cls
 
     def state(self) -> dict[str, object]:
-        """Parameters and fitted attributes (those that end in "_"), copied; `from_state` is its inverse.
+        """Return a copy of the parameters and the fitted attributes (names that end in "_").
+
+        `from_state` is the inverse.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the estimator is not fitted.
         TypeError
-            If an attribute has no JSON form and is no array.
+            If an attribute has no JSON form and is not an array.
         """
         check_is_fitted(self)
         params = {k: None if k in self._unsaved else _pack(v) for k, v in self.get_params(deep=False).items()}
@@ -43,18 +45,23 @@ class Stateful(BaseEstimator):
 
     @classmethod
     def from_state(cls, state: Mapping[str, object]) -> Stateful:
-        """The fitted estimator that `state()` described.
+        """Return a fitted estimator with this state.
+
+        Parameters
+        ----------
+        state : mapping
+            Output of `state`.
 
         Raises
         ------
         DataError
-            If the state is of another class.
+            If the state belongs to another class.
         """
         if state["class"] != cls.__name__:
             raise DataError("state of another transformer", expected=cls.__name__, got=state["class"])
         new = cls(**{k: _unpack(v) for k, v in state["params"].items()})
         for name, value in state["fitted"].items():
-            names = name == "feature_names_in_"  # saved as a tuple: an array of objects would need pickle
+            names = name == "feature_names_in_"  # saved as a tuple because an array of objects needs pickle
             setattr(new, name, np.array(value, dtype=object) if names else _unpack(value))
         return new
 
@@ -84,48 +91,48 @@ def _unpack(value: object) -> object:
 
 
 class FoldFitted(TransformerMixin, Stateful):
-    """Base of the fold-fitted transformers of one modality's frame.
+    """Base class of the fold-fitted transformers of one modality's frame.
 
-    A subclass writes `_fit(frame)` and `_transform(frame)`. Both get the rows that have the modality, never a
-    row that is missing throughout; `_fit` gets them ordered by patient id, so that what is fitted does not depend
-    on the order of rows. `_transform` returns an array whose first axis is the frame's rows (0 rows included).
-    A subclass may narrow `_has(frame)`, which says who has the modality.
+    A subclass writes `_fit(frame)` and `_transform(frame)`. Both get only the rows of patients who have the
+    modality. `_fit` gets them ordered by patient id, so that the fitted state does not depend on the order of
+    rows. `_transform` returns an array whose first axis is the rows of the frame; the frame may have 0 rows.
+    A subclass may override `_has(frame)`, which returns the mask of patients who have the modality.
 
     Attributes
     ----------
     feature_names_in_ : ndarray of str objects, shape (n_columns,)
-        Columns seen in `fit`.
+        Columns in `fit`.
     n_features_in_ : int
-        How many.
+        Number of columns in `fit`.
     n_fitted_ : int
-        Patients who had the modality in `fit`.
+        Number of patients who had the modality in `fit`.
     fitted_ids_hash_ : str
-        SHA-256 of their sorted ids: whom this transformer saw.
+        SHA-256 hash of the sorted ids of these patients.
     """
 
     def fit(self, frame: pd.DataFrame, y: object = None) -> FoldFitted:
-        """Learn from the rows given, and from no other.
+        """Fit the transformer to the training rows.
 
         Parameters
         ----------
         frame : DataFrame, shape (n, n_columns)
-            One modality's block: single-level columns, index patient_id. A row that is missing throughout is a
-            patient who lacks the modality, and is ignored.
+            Training rows of one modality: single-level columns, index patient_id. A patient who lacks the
+            modality has a row of missing cells, which is ignored.
         y : ignored
 
         Raises
         ------
         DataError
-            If it is no such frame, or no patient has the modality.
+            If the frame is malformed, or if no patient has the modality.
         """
         check_frame(frame)
         rows = frame.loc[self._has(frame)]
         if rows.empty:
             raise DataError(
-                "no patient has this modality", expected="at least one row that is not missing throughout"
+                "no patient has this modality", expected="at least one row with a cell that is not missing"
             )
         rows = rows.iloc[np.argsort(rows.index.astype(str), kind="stable")]
-        vars(self).pop("fitted_ids_hash_", None)  # not fitted, should `_fit` fail
+        vars(self).pop("fitted_ids_hash_", None)  # if `_fit` fails, the transformer is not fitted
         self._fit(rows)
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
         self.n_features_in_ = frame.shape[1]
@@ -134,14 +141,16 @@ class FoldFitted(TransformerMixin, Stateful):
         return self
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
-        """Array of float32 whose first axis is the rows of `frame`; zeros where the modality is missing.
+        """Return a float32 array whose first axis is the rows of `frame`.
+
+        The values of a patient who lacks the modality are zeros.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the transformer is not fitted.
         DataError
-            If it is no frame of one modality, or holds values that cannot be read.
+            If the frame is malformed, or holds a value that cannot be read.
         """
         has = self.present(frame)
         values = self._transform(frame.loc[has])
@@ -152,13 +161,16 @@ class FoldFitted(TransformerMixin, Stateful):
         return out
 
     def present(self, frame: pd.DataFrame) -> np.ndarray:
-        """Who has the modality, going by the columns seen in `fit`: bool, shape (n,); raises as `transform` does."""
+        """Return the mask of patients who have the modality, bool, shape (n,).
+
+        Only columns that were in `fit` count. Errors are those of `transform`.
+        """
         check_is_fitted(self, "fitted_ids_hash_")
         check_frame(frame)
         return self._has(frame[frame.columns.intersection(self.feature_names_in_, sort=False)])
 
     def _has(self, frame: pd.DataFrame) -> np.ndarray:
-        """Who has the modality: bool, shape (n,)."""
+        """Return the mask of rows with a cell that is not missing, bool, shape (n,)."""
         return frame.notna().any(axis=1).to_numpy()
 
     def _fit(self, frame: pd.DataFrame) -> None:
@@ -169,7 +181,13 @@ class FoldFitted(TransformerMixin, Stateful):
 
 
 def check_frame(frame: pd.DataFrame) -> None:
-    """Raise `DataError` unless this is one modality's frame: one column level, unique ids and columns."""
+    """Raise a `DataError` unless this is one modality's frame: one column level, unique ids and columns.
+
+    >>> check_frame(pd.DataFrame({"age": [61]}, index=["p1"]))
+    >>> check_frame(pd.DataFrame({"age": [61, 70]}, index=["p1", "p1"]))
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: patient p1: duplicate patient id -> keep one row per patient
+    """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(
             "not one modality's frame", expected="a DataFrame indexed by patient_id", got=type(frame).__name__
@@ -179,10 +197,10 @@ def check_frame(frame: pd.DataFrame) -> None:
         raise DataError("columns have several levels", expected="one modality's frame, such as X['rna']")
     if not frame.shape[1]:
         raise DataError("a frame without columns", expected="at least one feature")
-    alien = [c for c in frame.columns if not isinstance(c, str)]
-    if alien:
+    other = [c for c in frame.columns if not isinstance(c, str)]
+    if other:
         raise DataError(
-            "a column's name is not a string", column=alien[0], expected="str", got=type(alien[0]).__name__
+            "a column's name is not a string", column=other[0], expected="str", got=type(other[0]).__name__
         )
     if frame.columns.has_duplicates:
         raise DataError("duplicate column", column=frame.columns[frame.columns.duplicated()][0])
@@ -192,7 +210,7 @@ def check_frame(frame: pd.DataFrame) -> None:
 
 
 def check_ids(index: pd.Index) -> None:
-    """Raise `DataError` unless every row has a patient id of its own."""
+    """Raise a `DataError` if a patient id is missing or occurs twice."""
     if index.isna().any():
         raise DataError("a row has no patient id", expected="a patient_id in every row")
     if index.has_duplicates:

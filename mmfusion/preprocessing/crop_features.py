@@ -1,4 +1,4 @@
-"""Some twenty numbers that describe a crop, so that ridge and forest can read scans too."""
+"""Interpretable features of scan crops, for models that read tables (ridge, forest)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mmfusion.imaging.hu import CT_WINDOW
 _SHELLS_MM = (0, 4, 8, 12, 16, 22, 30, 42)
 _SOFT_HU, _TISSUE_HU, _LUNG_HU = -150.0, -400.0, -850.0
 _BALLS_MM = (6, 10, 15, 20)
-_REACH_MM = 30.0  # the lesion is looked for within this radius of the crop's centre
-_NEAR_MM = 9.0  # and has to come this close to it
+_REACH_MM = 30.0  # the lesion is searched within this radius of the crop's centre
+_NEAR_MM = 9.0  # and its nearest voxel must be this close to the centre
 _PIECE = (
     "ml",
     "diameter_mm",
@@ -38,32 +38,41 @@ def crop_features(
     window: tuple[float, float] = CT_WINDOW,
     index: Sequence[object] | None = None,
 ) -> pd.DataFrame:
-    """Interpretable descriptors of tumour crops.
+    """Compute interpretable features of tumour crops.
 
-    Density by distance from the centre, soft tissue within balls, and the piece of tissue at the centre (above -400
-    HU, within 30 mm): size, shape, density, texture and sharpness. Sphericity, elongation and flatness are those of
-    the Image Biomarker Standardisation Initiative (Zwanenburg et al. 2020, Radiology): 1 for a ball, less for others.
+    The features are the density by distance from the centre, the share of soft tissue within balls, and size,
+    shape, density, texture and sharpness of the piece of tissue at the centre (above -400 HU, within 30 mm).
+    Sphericity, elongation and flatness follow the Image Biomarker Standardisation Initiative (Zwanenburg et
+    al. 2020, Radiology 295(2)): 1 for a ball, less for other shapes.
 
     Parameters
     ----------
     crops : ndarray, shape (n, 1, S, S, S)
-        As `ScanTransformer` makes them: `window` HU mapped to [0, 1]. All zeros: no scan.
+        Output of `ScanTransformer`: HU in `window`, mapped to [0, 1]. A crop of zeros means that there is no
+        scan.
     spacing : float
-        mm a voxel.
-    window : (low, high)
-        HU at 0 and 1.
+        Voxel size in mm.
+    window : (float, float)
+        HU at 0 and at 1.
     index : sequence, optional
-        Patient ids, index of the result.
+        Patient ids, the index of the result.
 
     Returns
     -------
     DataFrame of float64, shape (n, 24)
-        HU, mL, mm or shares, as the names say; a row without a scan is missing.
+        HU, mL, mm or shares, as the names say. The row of a patient without a scan is missing.
 
     Raises
     ------
     DataError
         If the crops have another shape.
+
+    Examples
+    --------
+    >>> crops = np.full((1, 1, 16, 16, 16), 0.1)
+    >>> crops[:, :, 6:10, 6:10, 6:10] = 0.8
+    >>> crop_features(crops, index=["p1"]).loc["p1", ["piece_ml", "soft_share_6mm"]].round(2).tolist()
+    [0.86, 1.0]
     """
     if crops.ndim != 5 or crops.shape[1] != 1 or len(set(crops.shape[2:])) != 1:
         raise DataError("not crops", expected="shape (n, 1, S, S, S)", got=crops.shape)
@@ -94,9 +103,10 @@ def _describe(hu: np.ndarray, radius: np.ndarray, spacing: float) -> dict[str, f
 
 
 def _central_piece(hu: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """The piece of tissue nearest to the centre: bool, empty if none is near.
+    """Return the mask of the piece of tissue nearest to the centre; all False if no tissue is near.
 
-    Bridges to vessels or pleura that an erosion by one voxel cuts are cut, unless it takes the whole lesion.
+    An erosion by one voxel cuts thin bridges to vessels or pleura. It is skipped if it removes the whole
+    lesion.
     """
     tissue = (hu > _TISSUE_HU) & (radius < _REACH_MM)
     core = _nearest(ndimage.binary_erosion(tissue), radius)
@@ -115,19 +125,19 @@ def _nearest(tissue: np.ndarray, radius: np.ndarray) -> np.ndarray:
 
 
 def _piece(piece: np.ndarray, hu: np.ndarray, edge: np.ndarray, spacing: float) -> dict[str, float]:
-    """Size and shape of the piece at the centre; zeros where there is none."""
+    """Return size, shape and density of the piece of tissue at the centre; zeros if there is none."""
     if not piece.any():
         return {f"piece_{name}": 0.0 for name in _PIECE}
     points = np.argwhere(piece) * spacing
     volume = len(points) * spacing**3
-    # its surface lies between voxels, as their partial volume says; where other tissue was cut off, halfway
+    # partial volume sets the position of the surface between voxels; it is halfway where tissue was cut off
     alone = np.where(piece | (hu <= _TISSUE_HU), hu, _LUNG_HU)
     padded = np.pad(alone, 1, constant_values=_LUNG_HU)
     vertices, faces, _, _ = marching_cubes(padded, _TISSUE_HU, spacing=(spacing,) * 3)
     a, b, c = np.moveaxis(vertices[faces], 1, 0)
-    enclosed = abs(np.sum(a * np.cross(b, c))) / 6  # of the tetrahedra from the origin to every face
+    enclosed = abs(np.sum(a * np.cross(b, c))) / 6  # sum over the tetrahedra from the origin to each face
     centred = points - points.mean(axis=0)
-    # the spread of a voxel itself, so that a piece of one is a ball
+    # the variance within a voxel is added, so that a piece of one voxel is a ball
     least, minor, major = np.sqrt(np.linalg.eigvalsh(centred.T @ centred / len(points)) + spacing**2 / 12)
     core = ndimage.binary_erosion(piece)
     rim = piece & ~core

@@ -1,4 +1,4 @@
-"""Every stream as one flat table of numbers, for ridge and forest."""
+"""All streams as one flat table of numbers, for ridge and forest."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from mmfusion.streams import StreamInputs
 
 
 class FlatTransformer(TransformerMixin, Stateful):
-    """Columns for models that know no modalities: what the networks read, side by side.
+    """Flat table of all streams, for models that do not handle modalities.
 
-    Genes and tables as `CohortTransformer` makes them (z-scored, imputed, one-hot), scans as the z-scored descriptors
-    of `crop_features`. A stream that a patient lacks is 0, the mean; a column per stream that somebody lacked in
-    `fit` says who has it.
+    Genes and tables are encoded by `CohortTransformer` (z-scored, imputed, one-hot). Scans are described by
+    the z-scored features of `crop_features`. If a patient lacks a stream, its columns are 0, the mean. If a
+    patient in `fit` lacked a stream, a further column says which patients have it.
 
     Parameters
     ----------
     modalities, n_genes, crop_side, crop_spacing, crop_mode, restore, harmonise, clip
-        As of `CohortTransformer`.
+        As for `CohortTransformer`.
 
     Attributes
     ----------
     streams_ : CohortTransformer
+        Transformer of the streams.
     scans_ : dict of str to TableTransformer
-        Scales the descriptors, by stream of scans.
+        Stream of scans -> transformer that scales its features.
     indicated_ : tuple of str
-        Streams with a column that says who has them.
+        Streams with a column that says which patients have them.
     """
 
     def __init__(
@@ -59,18 +60,21 @@ class FlatTransformer(TransformerMixin, Stateful):
         self.clip = clip
 
     def fit(self, X: pd.DataFrame, y: object = None) -> FlatTransformer:
-        """Learn from rows of `Cohort.X`; raises as `CohortTransformer` does."""
+        """Fit to training rows of `Cohort.X`; errors are those of `CohortTransformer`."""
         self._fit(X)
         return self
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Table of float64, shape (n, p), columns "<stream>: <feature>" and "<stream>: present", no cell missing."""
+        """Return a float64 table without missing cells, shape (n, p).
+
+        The columns are "<stream>: <feature>" and "<stream>: present".
+        """
         check_is_fitted(self, "streams_")
         inputs = self.streams_.transform(X)
         return self._flatten(inputs, {name: self._describe(inputs, name) for name in self.scans_})
 
     def fit_transform(self, X: pd.DataFrame, y: object = None) -> pd.DataFrame:
-        """`fit(X).transform(X)`, with scans read once."""
+        """Return `fit(X).transform(X)`, but read each scan only once."""
         return self._flatten(*self._fit(X))
 
     def _fit(self, X: pd.DataFrame) -> tuple[StreamInputs, dict[str, pd.DataFrame]]:

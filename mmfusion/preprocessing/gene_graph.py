@@ -1,4 +1,4 @@
-"""A graph over the chosen genes, built from the rows of the fold: co-expression, prior knowledge, random, or none."""
+"""Graph over the chosen genes, built from the training rows: co-expression, prior, random, or no edges."""
 
 from __future__ import annotations
 
@@ -21,27 +21,34 @@ class GeneGraph(Stateful):
     Parameters
     ----------
     kind : {"coexpression", "prior", "random", "none"}
-        `coexpression`: each gene receives from the `k` genes with the highest |Spearman correlation|. `prior`: the
-        given list, in both directions, restricted to the chosen genes; some may be isolated. `random`: a control, the
-        co-expression graph with every source replaced by a random other gene, in-degrees and weights kept.
-        `none`: no edges.
+        `coexpression`: each gene receives edges from the `k` genes with the highest |Spearman correlation|.
+        `prior`: the given edges, in both directions, between chosen genes; some genes may be isolated.
+        `random`: a control; the co-expression graph with every source replaced by another random gene.
+        In-degrees and weights stay the same. `none`: no edges.
     k : int, default 10
-        Genes that each gene receives from (fewer if there are not so many).
+        Number of genes from which each gene receives edges, at most G - 1.
     edges : DataFrame, path or sequence of pairs, optional
-        For `prior`: two columns of gene symbols, and optionally a third of positive weights. A file has no header
-        and is separated by tabs, commas or blanks.
+        Edges of the kind `prior`: two columns of gene symbols, and optionally a third column of positive
+        weights. A file has no header and is separated by tabs, commas or blanks.
     random_state : int
-        Seed of `random`.
+        Seed of the kind `random`.
 
     Attributes
     ----------
     edge_index_ : ndarray of int64, shape (2, E)
-        Row 0 source, row 1 destination; sorted by destination. Co-expression and random: E = G k, so that it
-        reshapes to (2, G, k).
+        Row 0 is the source, row 1 is the destination; sorted by destination. For co-expression and random, E
+        = G k, so that the array can be reshaped to (2, G, k).
     edge_weight_ : ndarray of float32, shape (E,)
-        |rho|, or the prior's weight over its largest; in (0, 1].
+        |rho|, or the prior's weight divided by its largest weight; in (0, 1].
     isolated_ : tuple of str
         Genes without an edge.
+
+    Examples
+    --------
+    >>> expression = np.array([[1.0, 2.0, 5.0], [2.0, 3.0, 1.0], [3.0, 4.0, 4.0]])
+    >>> graph = GeneGraph(k=1).fit(expression, ["EGFR", "ERBB2", "TP53"])
+    >>> graph.edge_index_.tolist()
+    [[1, 0, 0], [0, 1, 2]]
     """
 
     _unsaved = ("edges",)
@@ -60,15 +67,15 @@ class GeneGraph(Stateful):
         Parameters
         ----------
         Z : ndarray, shape (n, G)
-            Expression of the fold's patients who have it.
+            Expression of the training patients who have RNA-seq.
         genes : sequence of str, length G
             Symbols of the columns.
 
         Raises
         ------
         DataError
-            On an unknown kind, k below 1, fewer than 3 patients or 2 genes for correlations, or an edge list that
-            is absent, malformed, or shares no gene with `genes`.
+            If the kind is unknown, if k is below 1, if there are fewer than 3 patients or 2 genes for
+            correlations, or if the edge list is absent, malformed, or shares no gene with `genes`.
         """
         if self.kind not in KINDS:
             raise DataError("no such gene graph", expected=", ".join(KINDS), got=self.kind)
@@ -109,12 +116,12 @@ class GeneGraph(Stateful):
 
 
 def _spearman(Z: np.ndarray) -> np.ndarray:
-    """|Spearman correlation| between columns, shape (G, G); 0 with a constant column."""
+    """Return |Spearman correlation| between columns, shape (G, G); 0 for a constant column."""
     ranks = rankdata(Z, axis=0)
     ranks -= ranks.mean(axis=0)
     norm = np.linalg.norm(ranks, axis=0)
     ranks = ranks / np.where(norm > 0, norm, 1.0)
-    return np.round(np.abs(ranks.T @ ranks), 12)  # equal correlations stay equal, whatever the order of sums
+    return np.round(np.abs(ranks.T @ ranks), 12)  # equal correlations stay equal in any order of summation
 
 
 def _prior(edges: object, genes: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +133,7 @@ def _prior(edges: object, genes: list[str]) -> tuple[np.ndarray, np.ndarray]:
             "the edge list shares no gene with the table",
             expected=", ".join(genes[:3]),
             got=", ".join(map(str, table.iloc[:3, 0])),
-            hint="name genes in both by the same symbols",
+            hint="use the same gene symbols in both",
         )
     inside = (a.notna() & b.notna() & (a != b)).to_numpy()
     weight = (
@@ -152,7 +159,7 @@ def _edge_table(edges: object) -> pd.DataFrame:
     if isinstance(edges, str | Path):
         path = Path(edges)
         if not path.is_file():
-            raise DataError("no such edge list", file=path, expected="a file of gene symbols, two a line")
+            raise DataError("no such edge list", file=path, expected="a file with two gene symbols per line")
         with path.open() as lines:
             first = lines.readline()
         sep = next((s for s in "\t,;" if s in first), r"\s+")

@@ -1,4 +1,4 @@
-"""Gene expression in any of five units: normalised, ranked, chosen and z-scored in the fold."""
+"""Gene expression in any of five units: normalise, choose genes and compute z-scores on the training rows."""
 
 from __future__ import annotations
 
@@ -13,50 +13,61 @@ from mmfusion.data.tables.gene_columns import WHOLE
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted
 
-_MAX_ZEROS = 0.8  # share of zero or missing cells, above which a gene is dropped
+_MAX_ZEROS = 0.8  # a gene with a larger share of zero or missing cells is dropped
 _COMPONENTS = 10
 _ENOUGH = 0.1  # share of the chosen genes that a patient must have
 
 
 class AbsentGenesWarning(UserWarning):
-    """Genes that were chosen in `fit` are not in the table; they are taken at their mean."""
+    """Genes that were chosen in `fit` are not in the table; their mean is used."""
 
 
 class OutOfRangeWarning(UserWarning):
-    """Much of a patient's expression lies far outside what was seen in `fit`, as in another unit or platform."""
+    """Many values of a patient are far outside the range in `fit`, as with another unit or platform."""
 
 
 class GeneTransformer(FoldFitted):
-    """Choose genes and z-score them, with statistics of the fold.
+    """Choose genes and compute their z-scores, with statistics of the training rows.
 
-    counts -> CPM; FPKM -> TPM = FPKM / sum * 1e6 (whole transcriptomes only); then log2(x + 1); units "log" and
-    "zscore" are taken as they are. Genes with more than 80 % zeros are dropped. The rest are ranked by
-    variance-stabilised dispersion: log variance less its trend over the mean; z-scores, whose variance says nothing,
-    by communality, the share of a gene's variance in the leading 10 principal components. The first `n_genes` are
-    z-scored, clipped, and missing cells set to 0, the mean.
+    Steps:
+
+    1. Counts become CPM, and FPKM become TPM = FPKM / sum * 1e6 (only for whole transcriptomes). 2. CPM and
+    TPM become log2(x + 1). The units "log" and "zscore" are used as they are. 3. Genes with more than 80 %
+    zeros are dropped. 4. Genes are ranked by variance-stabilised dispersion, which is the log variance minus
+    its trend over the mean. The
+       variance of z-scores carries no information, so they are ranked by communality, which is the share of a
+       gene's variance in the first 10 principal components.
+    5. The first `n_genes` genes are z-scored and clipped. Missing cells become 0, the mean.
 
     Parameters
     ----------
     unit : {"auto", "counts", "tpm", "fpkm", "log", "zscore"}
-        "auto" reads `frame.attrs["units"]["rna"]`.
+        Unit of the table. "auto" reads `frame.attrs["units"]["rna"]`.
     n_genes : int or None, default 200
-        Genes kept; None keeps all that vary.
+        Number of genes to keep. None keeps all genes that vary.
     clip : float, default 5.0
-        Bound of the z-scores, in SD. Values beyond it weigh as the bound in means and SDs too.
+        Bound of the z-scores, in SD. Values beyond the bound are set to the bound in means and SDs as well.
 
     Attributes
     ----------
     genes_ : tuple of str, length G
         Chosen genes, best first.
     mean_, std_ : ndarray of float64, shape (G,)
-        On the log scale (z-scores: on theirs).
+        Mean and SD of the chosen genes on the log scale, or on the scale of the z-scores.
     library_ : dict of str to float
-        Share of each gene in the total expression of a patient, where a total is used: a table without some of the
-        genes is scaled by those that it has.
+        Share of each gene in the total expression of a patient, if a total is used. A table that lacks some
+        genes is scaled by the genes that it has.
     unit_ : str
         Unit of the table in `fit`.
     notes_ : tuple of str
-        Steps that were skipped, and why.
+        Steps that were skipped, with the reason.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"EGFR": [1.0, 3.0], "ACTB": [5.0, 5.0]}, index=["p1", "p2"])
+    >>> genes = GeneTransformer(unit="log").fit(frame)
+    >>> genes.genes_, genes.transform(frame).tolist()
+    (('EGFR',), [[-1.0], [1.0]])
     """
 
     def __init__(self, unit: str = "auto", *, n_genes: int | None = 200, clip: float = 5.0) -> None:
@@ -89,7 +100,7 @@ class GeneTransformer(FoldFitted):
         self.mean_, self.std_ = mean[best], std[best]
 
     def _transform(self, frame: pd.DataFrame) -> np.ndarray:
-        """z-scores, shape (n, G)."""
+        """Return z-scores, shape (n, G)."""
         unit = _unit_of(frame)
         if unit is not None and unit != self.unit_:
             raise DataError(
@@ -123,25 +134,25 @@ class GeneTransformer(FoldFitted):
         if self.unit != "auto" and given not in (None, self.unit):
             raise DataError("the table is in another unit", column="rna", expected=self.unit, got=given)
         if self.unit == "auto" and given is None:
-            text = "the unit of expression is not known (attrs['units'] is empty): taken as log"
+            text = "the unit of expression is not known (attrs['units'] is empty), so log is assumed"
             warnings.warn(text, UserWarning, stacklevel=4)
         self.unit_ = given or (self.unit if self.unit != "auto" else "log")
 
     def _library(self, names: np.ndarray, values: np.ndarray) -> dict[str, float]:
-        """Mean share of each gene in a patient's total; empty where no total is used."""
+        """Return the mean share of each gene in a patient's total; empty if no total is used."""
         if self.unit_ not in ("counts", "fpkm"):
             return {}
         if len(names) < WHOLE:
             if self.unit_ == "fpkm":
-                self.notes_ += (f"{len(names)} genes are no transcriptome: log2(FPKM + 1), not TPM",)
+                self.notes_ += (f"{len(names)} genes are not a whole transcriptome: log2(FPKM + 1), not TPM",)
                 return {}
-            self.notes_ += (f"counts per million of the {len(names)} genes there are, not of the library",)
+            self.notes_ += (f"counts per million of the {len(names)} genes in the table, not of the library",)
         total = np.nansum(values, axis=1, keepdims=True)
         share = np.nansum(values / np.where(total > 0, total, 1), axis=0)
         return dict(zip(map(str, names), map(float, share / max(share.sum(), 1e-12))))
 
     def _log(self, columns: pd.Index, values: np.ndarray) -> np.ndarray:
-        if self.unit_ == "zscore":  # values beyond the bound are no measurements
+        if self.unit_ == "zscore":  # values beyond the bound are not measurements
             return np.clip(values, -self.clip, self.clip)
         if self.unit_ == "log":
             return values
@@ -158,8 +169,8 @@ class GeneTransformer(FoldFitted):
         z = (values - mean) / std
         if patients is not None:
             for i in np.flatnonzero((np.abs(z) > self.clip).sum(axis=1) > max(0.2 * z.shape[1], 10)):
-                text = f"patient {patients[i]}: over 20 % of genes beyond {self.clip:g} SD: another unit or platform?"
-                warnings.warn(text, OutOfRangeWarning, stacklevel=4)
+                text = f"patient {patients[i]}: over 20 % of genes beyond {self.clip:g} SD"
+                warnings.warn(f"{text}: another unit or platform?", OutOfRangeWarning, stacklevel=4)
         return np.clip(z, -self.clip, self.clip)
 
     def _report(self, frame: pd.DataFrame, chosen: np.ndarray, at: np.ndarray, n_used: int) -> None:
@@ -172,10 +183,10 @@ class GeneTransformer(FoldFitted):
                 column="rna",
                 expected=f"at least {_ENOUGH:.0%} of {n_genes} ({', '.join(self.genes_[:3])}, ...)",
                 got=int((~np.isnan(chosen[few[0]])).sum()),
-                hint="give genes by the symbols used in fit, or leave RNA out",
+                hint="use the gene symbols of the table in fit, or leave RNA out",
             )
         if absent and len(frame):
-            text = f"{absent} of {n_genes} genes absent, taken at their mean"
+            text = f"{absent} of {n_genes} genes absent, their mean is used"
             if self.library_ and frame.shape[1] < n_used:
                 text += f"; total expression estimated from {frame.shape[1]} of {n_used} genes"
             warnings.warn(text, AbsentGenesWarning, stacklevel=4)
@@ -186,10 +197,14 @@ def _unit_of(frame: pd.DataFrame) -> str | None:
 
 
 def _matrix(frame: pd.DataFrame, unit: str) -> np.ndarray:
-    """Float64 of the table, shape (n, G); `DataError` at the first cell that is no number, infinite, or below 0."""
+    """Return the table as float64, shape (n, G).
+
+    The first cell that is not a number, is infinite, or is negative in a unit without negative values raises
+    a `DataError`.
+    """
     for name in frame.columns[[not pd.api.types.is_numeric_dtype(t) for t in frame.dtypes]]:
         frame = frame.assign(**{name: to_numbers(frame[name], name)})
-    # contiguous, so that sums run in one order and are the same to the bit however the table came to be
+    # contiguous, so that sums have a fixed order and are equal to the bit for every memory layout
     values = np.ascontiguousarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
     bad = np.isinf(values) if unit in ("log", "zscore") else np.isinf(values) | (values < 0)
     if bad.any():
@@ -200,13 +215,13 @@ def _matrix(frame: pd.DataFrame, unit: str) -> np.ndarray:
             column=frame.columns[column],
             expected="a finite number" if unit in ("log", "zscore") else "a finite number, 0 or more",
             got=values[row, column],
-            hint="name the unit that the table is in: " + ", ".join(RNA_UNITS),
+            hint="set the unit of the table: " + ", ".join(RNA_UNITS),
         )
     return values
 
 
 def _clipped_moments(values: np.ndarray, clip: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and SD (ddof 0) per column with values beyond `clip` SD set to the bound, ten times over."""
+    """Return mean and SD (ddof 0) per column, with values beyond `clip` SD set to the bound (up to 10 rounds)."""
     mean, std = _moments(values)
     for _ in range(10):
         beyond = np.flatnonzero((np.abs(values - mean) > clip * std).any(axis=0) & (std > 0))
@@ -225,7 +240,7 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _dispersion(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Log variance less its running median over the mean; the plain log variance of fewer than 200 genes."""
+    """Return log variance minus its running median over the mean; for under 200 genes, the log variance."""
     log_variance = 2 * np.log(std)
     if len(mean) < 200:
         return log_variance
@@ -237,10 +252,10 @@ def _dispersion(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
 
 
 def _communality(z: np.ndarray) -> np.ndarray:
-    """Share of each column's variance in the leading principal components, shape (G,)."""
+    """Return the share of each column's variance in the first principal components, shape (G,)."""
     z = np.nan_to_num(z, nan=0.0)
     z = z - z.mean(axis=0)
-    eigenvalues, vectors = np.linalg.eigh(z @ z.T)  # n x n: patients are fewer than genes
+    eigenvalues, vectors = np.linalg.eigh(z @ z.T)  # n x n, because there are fewer patients than genes
     lead = vectors[:, np.argsort(eigenvalues)[::-1][:_COMPONENTS]]
     share = ((lead.T @ z) ** 2).sum(axis=0) / np.maximum((z**2).sum(axis=0), 1e-12)
     return np.round(share, 10)  # the same ranking on any number of threads

@@ -1,6 +1,7 @@
-"""ComBat: what differs between sites is learned from the training rows, and taken out of tables of features.
+"""ComBat: learn the differences between sites from the training rows and remove them from tables of features.
 
-It cannot tell a site's scanner from a site's patients: where sites differ in who is treated there, that goes too.
+ComBat cannot distinguish effects of a site's scanner from effects of a site's patients. If sites treat
+different patients, it removes that difference too.
 """
 
 from __future__ import annotations
@@ -14,44 +15,54 @@ import pandas as pd
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.base import FoldFitted
 
-_FEW = 3  # patients of a site; fewer have no location and scale of their own
-_ROUNDS, _CLOSE = 500, 1e-6  # of the iteration of Johnson et al., and when it stops
-SITE = "meta: site"  # the column of `encoded_frame`
+_FEW = 3  # a site with fewer patients has no location and scale of its own
+_ROUNDS, _CLOSE = 500, 1e-6  # maximum and tolerance of the iteration of Johnson et al.
+SITE = "meta: site"  # column of `encoded_frame`
 
 
 class SiteWarning(UserWarning):
-    """A patient whose site was not there in `fit`, or is not given."""
+    """A patient's site was not in `fit`, or is not given."""
 
 
 class ComBat(FoldFitted):
-    """Location and scale of every feature, per site, shrunk over the features by empirical Bayes.
+    """ComBat harmonisation: location and scale of every feature per site, shrunk by empirical Bayes.
 
-    The parametric model of Johnson et al. 2007 (Biostatistics 8:118, section 3), with each feature's own count of
-    observed cells. Missing cells stay missing. A site that had fewer than three patients with a feature keeps the
-    pooled scale for it, and its location is shrunk all the way, to the mean over the site's features: so few say
-    little, and their values would be found in a saved model. Rows without a site, or of a site not seen in `fit`, are
-    left as they are, and one `SiteWarning` counts them. With fewer than two features there is nothing to shrink over.
+    This is the parametric model of Johnson et al. 2007 (Biostatistics 8:118, section 3). Each feature has its
+    own number of observed cells, and missing cells stay missing. If a site has fewer than three patients with
+    a feature, it gets the pooled scale, and its location is the mean over the site's features. So few
+    patients give little information, and a saved model would reveal their values. Rows without a site, or
+    with a site that was not in `fit`, are not changed; a `SiteWarning` counts them. With fewer than two
+    features, nothing is shrunk.
 
     Parameters
     ----------
     site : str
-        The column of the frame that names the site.
+        Column of the frame with the site.
     covariates : sequence of str
-        Numeric columns whose linear effect is kept (age, ...); complete, and in the frame at prediction too. Never
-        the target.
+        Numeric columns whose linear effect is kept, such as age. They must be complete, also at prediction.
+        Never use the target.
 
     Attributes
     ----------
     features_ : tuple of str
-        The columns that are harmonised, in the order of the output.
+        Columns that are harmonised, in the order of the output.
     sites_ : tuple of str
-        Sites seen in `fit`.
+        Sites in `fit`.
     mean_, sd_ : ndarray, shape (d,)
-        Pooled location (the mean of sites, weighted by size) and residual SD; SD 0 marks a feature left alone.
+        Pooled location (mean of sites, weighted by size) and residual SD. A feature with SD 0 is not changed.
     slope_ : ndarray, shape (n_covariates, d)
-        Effects of covariates.
+        Effects of the covariates.
     location_, scale_ : ndarray, shape (n_sites, d)
-        A site's shift and factor, in units of `sd_`.
+        Shift and factor of each site, in units of `sd_`.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).normal(size=(40, 3))
+    >>> values[20:] += 5
+    >>> frame = pd.DataFrame(values, columns=["a", "b", "c"]).assign(site=["north"] * 20 + ["south"] * 20)
+    >>> clean = ComBat().fit(frame).transform(frame)
+    >>> bool(abs(clean[:20].mean() - clean[20:].mean()) < 0.1)
+    True
     """
 
     def __init__(self, *, site: str = "site", covariates: Sequence[str] = ()) -> None:
@@ -68,9 +79,7 @@ class ComBat(FoldFitted):
         self.features_ = tuple(c for c in frame.columns if c not in (self.site, *self.covariates))
         frame, site = frame[site.notna()], site[site.notna()]
         if frame.empty:
-            raise DataError(
-                "nobody's site is known", column=self.site, expected="the site of at least one patient"
-            )
+            raise DataError("no site is known", column=self.site, expected="the site of at least one patient")
         self.sites_ = tuple(sorted(site.unique()))
         values, covariates = self._values(frame), self._covariates(frame)
         batch = (site.to_numpy()[:, None] == np.array(self.sites_)).astype(float)
@@ -96,7 +105,7 @@ class ComBat(FoldFitted):
     def _standardise(
         self, j: int, y: np.ndarray, batch: np.ndarray, covariates: np.ndarray, raw: dict
     ) -> None:
-        """Pooled mean, SD and slopes of feature j, and what each site has of it, in units of that SD."""
+        """Set mean, SD and slopes of feature j, and its raw location and scale per site (in SD)."""
         counts = batch.sum(axis=0)
         raw["n"][:, j] = counts
         there = counts > 0
@@ -116,7 +125,7 @@ class ComBat(FoldFitted):
         raw["scale"][several, j] = squares[several] / (counts[several] - 1)
 
     def _transform(self, frame: pd.DataFrame) -> np.ndarray:
-        """Harmonised features, shape (n, d), missing where they were."""
+        """Return harmonised features, shape (n, d); missing cells stay missing."""
         site = self._sites(frame)
         values = self._values(frame)
         code = site.map({name: i for i, name in enumerate(self.sites_)}).to_numpy(
@@ -151,14 +160,12 @@ class ComBat(FoldFitted):
     def _values(self, frame: pd.DataFrame) -> np.ndarray:
         absent = [name for name in self.features_ if name not in frame]
         if absent:
-            raise DataError("a feature that was there in fit", column=absent[0], got="no such column")
+            raise DataError("a feature of fit is absent", column=absent[0], got="no such column")
         values = _numbers(frame[list(self.features_)])
         if np.isinf(values).any():
             row, column = np.argwhere(np.isinf(values))[0]
             where = {"patient": frame.index[row], "column": self.features_[column]}
-            raise DataError(
-                "a value without end", **where, expected="a finite number", got=values[row, column]
-            )
+            raise DataError("an infinite value", **where, expected="a finite number", got=values[row, column])
         return values
 
     def _covariates(self, frame: pd.DataFrame) -> np.ndarray:
@@ -182,9 +189,10 @@ def _numbers(frame: pd.DataFrame) -> np.ndarray:
 def _shrink(
     z: np.ndarray, location: np.ndarray, variance: np.ndarray, n: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior location and variance of one site's features: Johnson et al. 2007, equations 3.1 and section 3.2.
+    """Return the posterior location and variance of one site's features, shape (d,).
 
-    Priors are a normal and an inverse gamma distribution whose moments are those of the features' estimates.
+    Johnson et al. 2007, equations 3.1 and section 3.2. The priors are a normal and an inverse gamma
+    distribution, with the moments of the features' estimates.
     """
     there, several = n > 0, n >= _FEW
     if there.sum() < 2:
@@ -210,18 +218,23 @@ def _shrink(
 def encoded_frame(
     transformer: FoldFitted, encoded: np.ndarray, present: np.ndarray, site: pd.Series
 ) -> pd.DataFrame:
-    """The numeric columns of a table or genes as `transformer` encoded them, missing where not observed, with `SITE`.
+    """Return the numeric columns that a transformer encoded as a frame, with the site in column `SITE`.
 
     Parameters
     ----------
     transformer : TableTransformer or GeneTransformer
-        Fitted.
+        Fitted transformer.
     encoded : ndarray, shape (n, 2, d) or (n, G)
-        What it made.
+        Output of the transformer.
     present : ndarray of bool, shape (n,)
-        Who has the modality.
+        Mask of patients who have the modality.
     site : Series, shape (n,)
-        Index patient_id.
+        Site of each patient. Index patient_id.
+
+    Returns
+    -------
+    DataFrame, shape (n, n_numeric + 1)
+        Index patient_id. A cell that was not observed is missing.
     """
     values = encoded if encoded.ndim == 2 else np.where(encoded[:, 1] > 0, encoded[:, 0], np.nan)
     names, columns = numeric_columns(transformer)
@@ -233,7 +246,11 @@ def encoded_frame(
 def harmonised(
     combat: ComBat, transformer: FoldFitted, encoded: np.ndarray, present: np.ndarray, site: pd.Series
 ) -> np.ndarray:
-    """What `transformer` encoded, with the observed numeric cells harmonised; other arguments as `encoded_frame`."""
+    """Return the encoded array with its observed numeric cells harmonised by a fitted `ComBat`.
+
+    The other arguments are those of `encoded_frame`. The result has the shape of `encoded`, which is not
+    changed.
+    """
     frame = encoded_frame(transformer, encoded, present, site)
     values = combat.transform(frame)
     seen = frame[list(combat.features_)].notna().to_numpy()
@@ -245,7 +262,13 @@ def harmonised(
 
 
 def numeric_columns(transformer: FoldFitted) -> tuple[list[str], list[int]]:
-    """Names of the encoded columns that are numbers, and where they are."""
+    """Return names and positions of the encoded columns that are numbers.
+
+    >>> from mmfusion.preprocessing.tables import TableTransformer
+    >>> frame = pd.DataFrame({"sex": ["f", "m", "f", "m"], "age": [60, 70, 65, 72]}, index=list("abcd"))
+    >>> numeric_columns(TableTransformer().fit(frame))
+    (['age'], [4])
+    """
     if hasattr(transformer, "genes_"):
         return list(transformer.genes_), list(range(len(transformer.genes_)))
     found = [

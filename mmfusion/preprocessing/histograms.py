@@ -1,4 +1,4 @@
-"""Histogram matching: the grey values of scans, whatever the scanner, made like those of the training scans."""
+"""Histogram matching: map the grey values of scans to the distribution in the training scans."""
 
 from __future__ import annotations
 
@@ -14,30 +14,51 @@ _LEVELS = np.linspace(0.02, 0.98, 25)
 
 
 class HistogramMatching(Stateful):
-    """Grey values of scans changed so that air-like and tissue-like voxels are distributed as in the training scans.
+    """Transformer that matches the histograms of scans to those of the training scans.
 
-    A map per scan, rising, from its own quantiles to the mean quantiles of the training scans, learned from voxels
-    within the window. Voxels below and above `split` are matched apart: were the whole histogram matched, a scan with
-    more tissue in it, such as a larger tumour, would be darkened for it.
+    Each scan gets an increasing map from its own quantiles to the mean quantiles of the training scans,
+    learned from voxels within the window. Voxels below `split` (air) and above it (tissue) are matched
+    separately. If the whole histogram were matched, a scan with more tissue, such as a larger tumour, would
+    become darker.
 
     Parameters
     ----------
     split : float or None
-        In [0, 1], the crop's window; None matches the whole histogram.
+        Boundary between air and tissue on the crop's scale, in (0, 1). None matches the whole histogram.
 
     Attributes
     ----------
     reference_ : ndarray, shape (n_bands, 25)
-        Mean quantiles at levels 0.02 to 0.98; not numbers where no training scan has such voxels.
+        Mean quantiles at levels 0.02 to 0.98. NaN where no training scan has enough voxels in the band.
+
+    Examples
+    --------
+    >>> crops = np.random.default_rng(0).uniform(size=(3, 1, 12, 12, 12))
+    >>> crops[2] *= 0.8
+    >>> matching = HistogramMatching(split=None).fit(crops[:2])
+    >>> round(float(np.median(crops[2])), 1), round(float(np.median(matching.transform(crops)[2])), 1)
+    (0.4, 0.5)
     """
 
-    _least = 200  # voxels of a band, for its quantiles to mean something
+    _least = 200  # number of voxels in a band below which its quantiles are unreliable
 
     def __init__(self, *, split: float | None = 0.36) -> None:
         self.split = split
 
     def fit(self, crops: np.ndarray, y: object = None) -> HistogramMatching:
-        """Learn from crops, shape (n, ...), in [0, 1], of the training patients who have a scan."""
+        """Learn the mean quantiles of the training scans.
+
+        Parameters
+        ----------
+        crops : ndarray, shape (n, ...)
+            Crops in [0, 1] of the training patients who have a scan.
+        y : ignored
+
+        Raises
+        ------
+        DataError
+            If `split` is not between 0 and 1.
+        """
         if self.split is not None and not 0 < self.split < 1:
             raise DataError("split out of range", expected="between 0 and 1", got=self.split)
         bands = self._bands()
@@ -49,7 +70,7 @@ class HistogramMatching(Stateful):
         return self
 
     def transform(self, crops: np.ndarray) -> np.ndarray:
-        """The crops, each by its own map: float32, same shape, 0 and 1 as they were."""
+        """Return the matched crops, float32 of the same shape; the values 0 and 1 stay as they are."""
         out = np.array(crops, dtype=np.float32)
         for crop in out:
             source, target = [0.0], [0.0]

@@ -1,4 +1,4 @@
-"""Tables of numbers and categories (health records, features of scans): imputed, scaled, one-hot, with a mask."""
+"""Tables of numbers and categories, such as health records: imputed, scaled, one-hot, with a mask."""
 
 from __future__ import annotations
 
@@ -14,50 +14,59 @@ from mmfusion.preprocessing.base import FoldFitted
 from mmfusion.storage.hashing import hash_ids
 
 MISSING, UNKNOWN = "<missing>", "<unk>"
-_FEW, _MANY, _PER = 2, 5, 50  # a level stands for n / 50 patients, but at least 2; 5 are enough in any cohort
+_FEW, _MANY, _PER = 2, 5, 50  # a level needs n / 50 patients, but at least 2 and at most 5
 
 
 class MissingColumnsWarning(UserWarning):
-    """Columns that the transformer was fitted on are not there; they are treated as missing for everybody."""
+    """Columns of `fit` are absent from the table; they are treated as missing for every patient."""
 
 
 class NewCategoryWarning(UserWarning):
-    """A category that no patient had in `fit`, or too few; it is read as unknown."""
+    """A category that no patient or too few patients had in `fit`; it is read as unknown."""
 
 
 class FreeTextWarning(UserWarning):
-    """A column of text that tells patients apart (an identifier, a note) is left out."""
+    """A text column with a different value for most patients (an identifier, a note) is left out."""
 
 
 class TableTransformer(FoldFitted):
-    """Encode a table of mixed columns as values and a mask of what was observed.
+    """Encode a table of mixed columns as values and a mask of observed cells.
 
-    Numeric columns: missing cells get the median, then (x - mean) / SD of the observed cells, clipped. Categories,
-    text and booleans: one-hot over the levels kept in `fit`, then `<unk>` for any other level and `<missing>`. Text in
-    which most cells are numbers is numeric. A column keeps its kind: a category given as numbers later (1.0) is read
-    as the level of that value ("1"), a number given as text is parsed.
+    Numeric columns: missing cells get the median, then values become (x - mean) / SD of the observed cells,
+    clipped. Categories, text and booleans: one-hot over the levels kept in `fit`, then `<unk>` for any other
+    level, then `<missing>`. A text column in which most cells are numbers is numeric. A column keeps its kind
+    after `fit`. If a category is given as a number later (1.0), it is read as the level of that value ("1").
+    If a number is given as text, it is parsed.
 
-    Nothing that is one patient's is kept. A level stands for at least 2 patients, one more for every 50 in `fit` from
-    150 on, 5 at most; rarer ones are read as `<unk>`, in `fit` too. Text of which most cells are unlike all others
-    (an identifier, a note) is left out, with a warning; so are columns with fewer than two distinct values.
+    No value of a single patient is kept. A level needs at least 2 patients in `fit`; with 150 or more
+    patients it needs one for every 50 patients, at most 5. Rarer levels are read as `<unk>`, in `fit` as
+    well. A text column in which most cells are unique (an identifier, a note) is left out with a warning.
+    Columns with fewer than two distinct values are left out too.
 
     Parameters
     ----------
     clip : float or None, default 5.0
-        Bound of the z-scores, in SD.
+        Bound of the z-scores, in SD. None does not clip.
 
     Attributes
     ----------
     kinds_ : dict of str to {"number", "category"}
         Kind of each column that is used.
-    moments_ : dict of str to (median, mean, SD)
-        Of the numeric columns.
+    moments_ : dict of str to (float, float, float)
+        Median, mean and SD of each numeric column.
     levels_ : dict of str to tuple of str
-        Kept of the categorical columns.
+        Levels that are kept of each categorical column.
     dropped_ : dict of str to str
-        Columns left out, and why.
+        Column that is left out -> reason.
     feature_names_out_ : tuple of str, length d
-        "age", "sex=female", "sex=male", "sex=<unk>", "sex=<missing>".
+        Such as "age", "sex=female", "sex=male", "sex=<unk>", "sex=<missing>".
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"age": [60.0, 70.0, None]}, index=["p1", "p2", "p3"])
+    >>> table = TableTransformer().fit(frame)
+    >>> table.transform(frame)[:, :, 0].tolist()  # value, observed
+    [[-1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
     """
 
     def __init__(self, *, clip: float | None = 5.0) -> None:
@@ -78,7 +87,7 @@ class TableTransformer(FoldFitted):
                 self.levels_[name] = levels
             else:
                 self.dropped_[name] = "mostly unique"
-                text = f"{name}: patients hardly share a value (an identifier, a note?), left out"
+                text = f"{name}: most patients have a value of their own (an identifier, a note?), left out"
                 warnings.warn(text, FreeTextWarning, stacklevel=4)
                 continue
             self.kinds_[name] = kind
@@ -94,7 +103,7 @@ class TableTransformer(FoldFitted):
         )
 
     def _transform(self, frame: pd.DataFrame) -> np.ndarray:
-        """Values and observed mask, shape (n, 2, d)."""
+        """Return values and mask of observed cells, shape (n, 2, d)."""
         absent = [name for name in self.kinds_ if name not in frame]
         if absent and len(frame):
             shown = ", ".join(absent[:5]) + (" ..." if len(absent) > 5 else "")
@@ -123,18 +132,18 @@ class TableTransformer(FoldFitted):
         new = sorted(cells[code == len(levels)].astype("str").unique())
         if new and hash_ids(cells.index) != self.fitted_ids_hash_:  # those of fit have rare ones, as expected
             known = ", ".join(levels[:5])
-            text = f"{name}: not seen in fit, or too rarely, read as unknown: {', '.join(new[:5])} (known: {known})"
-            warnings.warn(text, NewCategoryWarning, stacklevel=4)
+            text = f"{name}: not seen in fit, or too rarely, read as unknown: {', '.join(new[:5])}"
+            warnings.warn(f"{text} (known: {known})", NewCategoryWarning, stacklevel=4)
         return np.eye(len(levels) + 2, dtype=np.float32)[code]
 
 
 def _cells(column: pd.Series) -> pd.Series:
-    """Numbers as they are; anything else as stripped text, markers of missing values ("N/A") made missing."""
+    """Return numbers unchanged, and other cells as stripped text with markers such as "N/A" made missing."""
     if types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype):
         return column
     if types.is_datetime64_any_dtype(column.dtype):
         raise DataError(
-            "a date is no feature", column=column.name, hint="leave it out, or give years as a number"
+            "a date is not a feature", column=column.name, hint="leave it out, or give years as a number"
         )
     text = clean_cells(column.astype(object))
     return text.astype("category") if isinstance(column.dtype, pd.CategoricalDtype) else text
@@ -147,7 +156,7 @@ def _kind(cells: pd.Series) -> str:
 
 
 def _shared_levels(seen: pd.Series, n_patients: int) -> tuple[str, ...]:
-    """Levels that enough patients share, sorted; none where most patients' own is unlike all others."""
+    """Return the levels that enough patients share, sorted; none if most patients have their own value."""
     counts = seen.value_counts()
     if 2 * int((counts == 1).sum()) > len(seen):
         return ()
@@ -156,7 +165,10 @@ def _shared_levels(seen: pd.Series, n_patients: int) -> tuple[str, ...]:
 
 
 def _level_codes(cells: pd.Series, levels: tuple[str, ...]) -> np.ndarray:
-    """Position of each cell's level, by its text or else by its value; `len(levels)` unknown, one more missing."""
+    """Return the position of each cell's level, found by its text or else by its numeric value.
+
+    An unknown level is `len(levels)`, a missing cell is `len(levels) + 1`.
+    """
     by_text = {level: i for i, level in enumerate(levels)}
     values = pd.to_numeric(pd.Series(levels), errors="coerce")
     by_value = {value: i for i, value in reversed(list(enumerate(values))) if not np.isnan(value)}
@@ -166,5 +178,5 @@ def _level_codes(cells: pd.Series, levels: tuple[str, ...]) -> np.ndarray:
 
 
 def _spread(seen: pd.Series) -> bool:
-    """Whether a column varies by more than rounding."""
+    """Return True if a column varies by more than rounding errors."""
     return bool(seen.std(ddof=0) > 1e-9 * max(1.0, float(seen.abs().max())))

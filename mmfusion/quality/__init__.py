@@ -1,4 +1,4 @@
-"""Quality of scans: a survey of a cohort, a comparison of restorers, and how far sites can be told apart."""
+"""Quality of scans: survey of a cohort, comparison of restorers, and separability of sites."""
 
 from mmfusion.lazy import lazy
 

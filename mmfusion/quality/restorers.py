@@ -1,4 +1,4 @@
-"""What restorers do to one scan, side by side: how much they change, what becomes of the lesion and of a prediction."""
+"""Comparison of restorers on one scan: size of the change, lesion contrast, noise, effect on a prediction."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ from mmfusion.imaging.sampling import filled_box
 from mmfusion.imaging.volume import Volume
 from mmfusion.registry import RESTORERS, list_restorers
 
-_RING_MM = (2.0, 8.0)  # of surroundings, from the lesion's edge
-_BALL_MM = 5.0  # radius round a point that stands for a lesion
-_FLAT = 7  # pixels: side of the squares in which noise is measured
-_FLAT_HU = {"tissue": (-50.0, 120.0), "air": (-1023.0, -940.0)}  # in which they lie
+_RING_MM = (2.0, 8.0)  # distance of the surrounding ring from the lesion's edge
+_BALL_MM = 5.0  # radius of the ball that is used as the lesion if only a point is given
+_FLAT = 7  # side in pixels of the squares in which noise is measured
+_FLAT_HU = {"tissue": (-50.0, 120.0), "air": (-1023.0, -940.0)}  # range of the smoothed HU in a square
 
 
 @dataclass(frozen=True, eq=False)
 class RestorerComparison:
-    """Restorers side by side.
+    """Measurements and images of several restorers on one scan.
 
     Parameters
     ----------
     table : DataFrame
-        A row per restorer, "input" first; of one name several times, its label has the options that differ. `ssim` and
-        `psnr_db` against the input (they measure change, not quality) and, if there is one, against the reference
-        (`ssim_reference`, `psnr_reference_db`); `contrast_hu` (mean of the lesion less that of the ring round it, 2 to
-        8 mm from its edge) and `cnr` (the same over the ring's SD); `noise_tissue_hu`, `noise_air_hu` (median SD over
-        flat squares of 7 pixels); `mean_abs_delta_hu`; `seconds`; and, of a prediction, `p(<class>)` and `shift`
-        (largest change of a probability).
+        A row per restorer, "input" first. If a name occurs several times, its label has the options that
+        differ. `ssim`, `psnr_db`: similarity to the input; they measure change, not quality.
+        `ssim_reference`, `psnr_reference_db`: similarity to the reference, if there is one. `contrast_hu`:
+        mean of the lesion minus mean of the surrounding ring, 2 to 8 mm from the lesion's edge. `cnr`: the
+        contrast divided by the SD of the ring. `noise_tissue_hu`, `noise_air_hu`: median SD over flat squares
+        of 7 pixels. `mean_abs_delta_hu`: mean absolute change. `seconds`: run time. `p(<class>)`, `shift`:
+        probabilities of a prediction, and the largest change of a probability.
     images, deltas : dict of str to ndarray of float32, shape (y, x)
-        HU of one axial slice by restorer ("input" among the images), and what each restorer added.
+        HU of one axial slice by restorer, with "input" among the images; and the HU that each restorer added.
     contour : ndarray of bool, shape (y, x), or None
-        The lesion in that slice.
+        Lesion in this slice.
     spacing : tuple of float
-        (y, x) of the slice, mm.
+        Pixel size (y, x) of the slice in mm.
     slice_index : int
-        Which one.
+        Index of the slice along z.
     """
 
     table: pd.DataFrame
@@ -63,29 +64,37 @@ def compare_restorers(
     reference: Volume | None = None,
     predict: Callable[[Volume], Mapping[str, float]] | None = None,
 ) -> RestorerComparison:
-    """Run several restorers on one scan, and measure what they do.
+    """Run several restorers on one scan and measure their effects.
 
     Parameters
     ----------
     volume : Volume
-        In HU; a crop round the lesion is enough, and much faster than a whole scan.
+        Scan in HU. A crop around the lesion is enough, and much faster than a whole scan.
     restorers : sequence, optional
-        Names, mappings of "name" and options, or restorers; default all but those that need weights.
+        Names, mappings of "name" and options, or restorers. Default: all restorers that need no weights.
     mask : Volume, optional
-        The lesion; it is brought to the scan's grid.
-    point : (x, y, z), optional
-        LPS mm; where there is no mask, a ball of 5 mm round it stands for the lesion.
+        Mask of the lesion. It is resampled to the scan's grid.
+    point : (float, float, float), optional
+        Point (x, y, z) in LPS mm. If there is no mask, a ball of radius 5 mm around it is used as the lesion.
     reference : Volume, optional
-        The same scan with less noise, on the same grid, where it is known (a phantom).
+        The same scan with less noise, on the same grid. It is known for a phantom.
     predict : callable, optional
-        Gives a volume's probabilities by class: `lambda v: model.predict_patient(ct=...).probabilities`.
+        Function of a volume that returns probabilities by class:
+        `lambda v: model.predict_patient(ct=...).probabilities`.
 
     Raises
     ------
     ScanError
         If volumes are on different grids, or the lesion lies outside the scan.
     MMFusionError
-        If there is no such restorer, or its weights or package are not there.
+        If there is no such restorer, or its weights or package are not installed.
+
+    Examples
+    --------
+    >>> scan = Volume(np.zeros((2, 12, 12), np.float32), np.eye(4))
+    >>> found = compare_restorers(scan, ["identity"])
+    >>> list(found.table.index), float(found.table.loc["identity", "mean_abs_delta_hu"])
+    (['input', 'identity'], 0.0)
     """
     named = _named(_without_weights() if restorers is None else restorers)
     lesion = _lesion(volume, mask, point)
@@ -125,7 +134,7 @@ def _without_weights() -> list[str]:
 
 
 def _named(chosen: Sequence[str | Mapping[str, object] | Restorer]) -> dict[str, Restorer]:
-    """Restorers by label; those of one label also by the options in which they differ, or else numbered."""
+    """Return the restorers by label; equal labels are extended by the options that differ, or numbered."""
     labels, made = [_label(r) for r in chosen], [make_restorer(r) for r in chosen]
     named: dict[str, Restorer] = {}
     for label, restorer in zip(labels, made, strict=True):
@@ -172,7 +181,10 @@ def _contrast(volume: Volume, lesion: np.ndarray | None) -> dict[str, float]:
 
 
 def _flat(volume: Volume, limits: tuple[float, float]) -> np.ndarray:
-    """Voxels whose square of pixels lies, smoothed, within the limits: bool, shape (z, y, x)."""
+    """Return the mask of voxels with a flat neighbourhood, bool, shape (z, y, x).
+
+    In the square of 7 pixels around such a voxel, all smoothed values are within the limits.
+    """
     smooth = ndimage.gaussian_filter(volume.array.astype(np.float32), (0, 1.5, 1.5))
     within = (smooth >= limits[0]) & (smooth <= limits[1])
     return ndimage.minimum_filter(within, (1, _FLAT, _FLAT), mode="constant")
@@ -189,10 +201,10 @@ def _noise(volume: Volume, where: np.ndarray) -> float:
 
 
 def _similarity(one: Volume, other: Volume, suffix: str) -> dict[str, float]:
-    """SSIM (mean over the axial slices) and PSNR in the window, where the scan is not padding."""
+    """Return SSIM (mean over the axial slices) and PSNR within the window; PSNR leaves out padding."""
     from skimage.metrics import structural_similarity
 
-    difference(one, other)  # on one grid, or an error
+    difference(one, other)  # raises an error if the grids differ
     low, high = CT_WINDOW
     a, b = ((np.clip(v.array.astype(np.float64), low, high) - low) / (high - low) for v in (one, other))
     known = one.array > PADDING_HU

@@ -1,4 +1,4 @@
-"""How well the site can be told from the features, before and after harmonisation."""
+"""Separability of sites: prediction of the site from features, before and after harmonisation."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ Harmonise = Callable[[np.ndarray, np.ndarray], pd.DataFrame]
 
 @dataclass(frozen=True, eq=False)
 class SiteSeparability:
-    """The site in the features, before and after harmonisation.
+    """Effect of the site on the features, before and after harmonisation.
 
     Parameters
     ----------
     table : DataFrame
-        Rows "before" and "after": `auc` of telling the site by ridge in cross-validation (macro one-vs-rest; 0.5 is
-        chance), the harmoniser fitted on the training folds; medians and maxima over the features of `eta2` (share of
-        the variance between sites, ANOVA) and `epsilon2` (the same of the ranks, Kruskal and Wallis; 0 to 1), which
-        are in-sample: of the harmoniser fitted on everybody.
+        Rows "before" and "after". `auc`: macro one-vs-rest AUC of the site, predicted by ridge in
+        cross-validation; 0.5 is chance. The harmoniser is fitted on the training folds. `eta2_median`,
+        `eta2_max`, `epsilon2_median`, `epsilon2_max`: median and maximum over the features of the share of
+        the variance between sites (eta2, ANOVA) and of the same share of the ranks (epsilon2, Kruskal and
+        Wallis), 0 to 1. They are in-sample: the harmoniser is fitted on all patients.
     features : DataFrame
-        By feature: `eta2_before`, `eta2_after`, `epsilon2_before`, `epsilon2_after`.
+        Index feature; columns `eta2_before`, `eta2_after`, `epsilon2_before`, `epsilon2_after`.
     pca : DataFrame
-        By patient: `site`, the first two principal components of the z-scored features before and after, on axes of
-        their own (`pc1_before`, ...).
+        Index patient_id; column `site`, and the first two principal components of the z-scored features
+        before and after harmonisation (`pc1_before`, ...). Before and after have different axes.
     """
 
     table: pd.DataFrame
@@ -55,35 +56,47 @@ def site_separability(
     repeats: int = 3,
     random_state: int = 0,
 ) -> SiteSeparability:
-    """Tell the site from the features, before and after harmonisation fitted in the fold.
+    """Predict the site from the features, before and after harmonisation that is fitted inside the fold.
 
     Parameters
     ----------
     features : DataFrame, shape (n, d)
-        Numeric; cells may be missing.
+        Numeric features. Cells may be missing.
     site : Series, shape (n,)
-        Indexed alike. Patients without a site, and sites with fewer patients than folds, are left out.
-    groups : sequence, optional
-        Rows of one group stay together (patients, where rows are scans).
+        Site of each row, with the index of `features`. Patients without a site, and sites with fewer patients
+        than folds, are left out.
+    groups : sequence, shape (n,), optional
+        Rows of one group stay in the same fold, such as the scans of a patient.
     harmonise : "combat" or callable
-        `callable(train, rows)` gives the harmonised features of `rows`, learned from `train`: positions in `features`.
+        `callable(train, rows)` is fitted on `train` and returns the harmonised features of `rows`. Both are
+        arrays of positions in `features`.
     folds, repeats, random_state
-        Of the cross-validation.
+        Number of folds, number of repeats and seed of the cross-validation.
 
     Raises
     ------
     DataError
-        If the two are not about the same patients, or fewer than two sites are left.
+        If `features` and `site` have different indices, or fewer than two sites are left.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).normal(size=(40, 2))
+    >>> values[20:] += 5
+    >>> site = pd.Series(["north"] * 20 + ["south"] * 20)
+    >>> found = site_separability(pd.DataFrame(values, columns=["a", "b"]), site, folds=2, repeats=1)
+    >>> float(found.table.loc["before", "auc"])
+    1.0
     """
     if not features.index.equals(site.index):
-        raise DataError("features and site are not about the same patients", hint="index them alike")
+        hint = "give both the same index"
+        raise DataError("features and site are not about the same patients", hint=hint)
     counts = site.value_counts()
     keep = site.isin(counts.index[counts >= folds]).to_numpy()
     where = np.flatnonzero(keep)
     labels = site.to_numpy(dtype=object)[keep].astype(str)
     if len(np.unique(labels)) < 2:
         raise DataError(
-            "fewer than two sites to tell apart", expected=f"{folds} patients or more each", got=len(where)
+            "fewer than two sites", expected=f"two sites with {folds} patients or more", got=len(where)
         )
     change = _combat(features, site) if harmonise == "combat" else harmonise
     everybody = {"before": features.iloc[where], "after": change(where, where)}
@@ -139,7 +152,7 @@ def _auc(run: Harmonise, where: np.ndarray, labels: np.ndarray, splits: object) 
 
 
 def _effects(frame: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-    """Share of the variance, and of that of the ranks, that lies between sites: 0 to 1, by feature."""
+    """Return the share of the variance, and of the ranks' variance, between sites, 0 to 1, by feature."""
     rows = {}
     for name, column in frame.items():
         seen = column.notna().to_numpy()

@@ -21,31 +21,44 @@ from mmfusion.quality.separability import SiteSeparability, site_separability
 
 _COARSE_MM = 3.0
 _FOLDS = 5
-_DETAILS = ("file", "expected", "got", "hint")  # of an error
-_MEASURED = ("series", "slices", "z_mm", "y_mm", "x_mm", "height_mm", "width_mm", "p1", "p50", "p99", "lungs_ml",
-             "lesion_ml", "warnings")  # fmt: skip
+_DETAILS = ("file", "expected", "got", "hint")  # fields of an error
+_MEASURED = (
+    "series",
+    "slices",
+    "z_mm",
+    "y_mm",
+    "x_mm",
+    "height_mm",
+    "width_mm",
+    "p1",
+    "p50",
+    "p99",
+    "lungs_ml",
+    "lesion_ml",
+    "warnings",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class ScanSurvey:
-    """What was found.
+    """Findings of a survey of scans.
 
     Parameters
     ----------
     table : DataFrame, index patient_id
-        A row per scan that was read: `series`, `slices`, `z_mm`, `y_mm`, `x_mm` (spacing), `height_mm`, `width_mm`
-        (field of view along the head-foot axis, and across), `p1`, `p50`, `p99` (of its values), `lungs_ml`,
-        `lesion_ml`, `warnings`.
+        A row per scan that was read: `series` (UID), `slices`, `z_mm`, `y_mm`, `x_mm` (spacing), `height_mm`
+        and `width_mm` (field of view along and across the head-foot axis), `p1`, `p50`, `p99` (percentiles of
+        the values, HU or SUVbw), `lungs_ml`, `lesion_ml`, `warnings`.
     failures : DataFrame, index patient_id
-        A row per scan or mask that could not be read: `problem`, `file`, `expected`, `got`, `hint`. A patient whose
-        mask is bad is in both.
+        A row per scan or mask that could not be read: `problem`, `file`, `expected`, `got`, `hint`. A patient
+        with a readable scan and a bad mask is in both tables.
     """
 
     table: pd.DataFrame
     failures: pd.DataFrame
 
     def headline(self) -> str:
-        """One line: how many were read, how many failed."""
+        """Return one line with the numbers of scans that were read and that failed."""
         bad = len(self.failures.index.intersection(self.table.index))
         failed = f"; {len(self.failures) - bad} failed" if len(self.failures) > bad else ""
         return f"{len(self.table)} of {self._looked} scans read{failed}" + (
@@ -69,8 +82,8 @@ class ScanSurvey:
         if not len(table):
             return text
         z = table["z_mm"]
-        text.append(f"Slices are {z.min():.2g} to {z.max():.2g} mm apart, pixels {table['x_mm'].min():.2g} to "
-                    f"{table['x_mm'].max():.2g} mm.")  # fmt: skip
+        pixels = f"pixels {table['x_mm'].min():.2g} to {table['x_mm'].max():.2g} mm"
+        text.append(f"Slices are {z.min():.2g} to {z.max():.2g} mm apart, {pixels}.")
         if (coarse := int((z > _COARSE_MM).sum())) > 0:
             text.append(
                 f"{coarse} with slices more than {_COARSE_MM:g} mm apart: small lesions are blurred along z."
@@ -85,15 +98,16 @@ class ScanSurvey:
 def survey_scans(
     cohort: Cohort, patients: Sequence[str] | None = None, *, modality: str = "ct", progress: bool = False
 ) -> ScanSurvey:
-    """Read scans one after the other; those that cannot be read are listed, and passed by.
+    """Read scans one after the other and describe them; a scan that cannot be read is listed as a failure.
 
     Parameters
     ----------
     cohort : Cohort
-        With column `volume` in the modality's block.
+        Cohort with the column `volume` in the modality's block.
     patients : sequence of str, optional
-        Whose; default all that have one.
+        Ids of the patients. Default: all patients with a scan.
     modality : {"ct", "pet"}
+        Modality of the scans.
     progress : bool
         Show a progress bar.
     """
@@ -103,7 +117,7 @@ def survey_scans(
     for patient in tqdm(chosen, desc="scans", unit="scan", disable=not progress, leave=False):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            for marked in (True, False):  # a scan whose mask is bad is described without it
+            for marked in (True, False):  # if the mask is bad, the scan is described without it
                 try:
                     rows[patient] = _describe(open_scan(cohort, patient, modality, marked=marked))
                     break
@@ -140,19 +154,25 @@ def _describe(scan: PatientScan) -> dict[str, object]:
 
 
 def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
-    """All series of DICOM at these paths, and which of them was read; empty where there is none.
+    """List all DICOM series at these paths and mark the series that was read.
 
     Parameters
     ----------
     paths : Series of str, index patient_id
-        Where scans are.
+        Paths of the scans.
     chosen : Series of str, index patient_id
-        The SeriesInstanceUID that was read, "" for a scan that is no DICOM; without those that could not be read.
+        SeriesInstanceUID of the series that was read; "" for a scan that is not DICOM. Scans that could not
+        be read have no entry.
+
+    Returns
+    -------
+    DataFrame, index patient_id
+        Columns read, modality, description, n_slices, z_mm, x_mm, problem, uid. Empty if no path has DICOM.
     """
     parts = {}
     for patient, path in paths.items():
         if chosen.get(patient) != "":
-            with contextlib.suppress(MMFusionError):  # the survey names it
+            with contextlib.suppress(MMFusionError):  # the survey lists it as a failure
                 parts[patient] = list_series(path)
     if not parts:
         return pd.DataFrame()
@@ -166,14 +186,22 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
 
 
 def site_effect(cohort: Cohort, patients: Sequence[str]) -> SiteSeparability | None:
-    """How well the site shows in simple features of these patients' crops; None with too few of two sites.
+    """Compute the separability of sites in simple features of the patients' crops.
 
-    Patients whose scan cannot be read are passed by.
+    Patients with a scan that cannot be read are left out. The result is None if fewer than two sites have at
+    least five patients.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Cohort with CT scans.
+    patients : sequence of str
+        Ids of the patients.
     """
     site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
     reader, crops = ScanTransformer(), {}
     for patient in site.index:
-        with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey names them
+        with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey lists failures
             warnings.simplefilter("ignore", SeedWarning)
             crops[patient] = reader.fit_transform(cohort.table.loc[[patient], "ct"])[0]
     site = site[list(crops)]

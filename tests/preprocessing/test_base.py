@@ -34,7 +34,7 @@ def test_absent_rows_are_ignored_by_fit_and_zero_after(frame):
     np.testing.assert_array_equal(centre.present(frame), [True, True, False, True])
 
 
-def test_remembers_whom_it_saw(frame):
+def test_keeps_a_hash_of_the_ids_in_fit(frame):
     centre = Centre().fit(frame)
     assert (
         centre.n_fitted_ == 3 and list(centre.feature_names_in_) == ["x", "y"] and centre.n_features_in_ == 2

@@ -59,7 +59,7 @@ def test_fpkm_of_few_genes_is_not_called_tpm():
     rng = np.random.default_rng(1)
     fpkm = frame(rng.gamma(2, 5, (20, 30)), "fpkm")
     fitted = GeneTransformer().fit(fpkm)
-    assert fitted.notes_ == ("30 genes are no transcriptome: log2(FPKM + 1), not TPM",)
+    assert fitted.notes_ == ("30 genes are not a whole transcriptome: log2(FPKM + 1), not TPM",)
     np.testing.assert_array_equal(
         fitted.transform(fpkm), GeneTransformer().fit(as_unit(fpkm, "tpm")).transform(as_unit(fpkm, "tpm"))
     )
@@ -237,5 +237,5 @@ def test_real_fpkm(shared_data):
         warnings.simplefilter("error")
         fitted = GeneTransformer().fit(rna)
         out = fitted.transform(rna)
-    assert "no transcriptome" in fitted.notes_[0] and fitted.unit_ == "fpkm"
+    assert "not a whole transcriptome" in fitted.notes_[0] and fitted.unit_ == "fpkm"
     assert len(fitted.genes_) > 100 and out[fitted.present(rna)].std() == pytest.approx(1, abs=0.05)

@@ -1,4 +1,4 @@
-"""A survey of scans: all that can be read is described, what cannot is named, and nothing stops it."""
+"""A survey of scans describes every readable scan, lists the others, and does not stop."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_scan_is_described(cohort):
     scan_survey(survey.table)
 
 
-def test_a_bad_scan_is_named_and_passed_by(cohort, tmp_path):
+def test_a_bad_scan_is_listed_and_the_survey_goes_on(cohort, tmp_path):
     table = cohort.table.copy()
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"not an image")
@@ -53,7 +53,7 @@ def test_a_bad_scan_is_named_and_passed_by(cohort, tmp_path):
     assert survey.headline() == "2 of 3 scans read; 1 failed"
 
 
-def test_the_voxels_round_a_lesion_are_the_scans_own(cohort):
+def test_the_crop_around_a_lesion_has_the_scans_own_voxels(cohort):
     scan = open_scan(cohort, cohort.table.index[0])
     around = scan.around(60.0)
     inside = scan.volume.mm_to_voxel(around.voxel_to_mm([0, 0, 0])).round().astype(int)[::-1]
