@@ -1,1 +1,1 @@
-"""Networks: encoders of the streams, fusions, heads, and their training."""
+"""Neural networks: encoders of the streams, fusions, heads, and training."""

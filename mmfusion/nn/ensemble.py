@@ -1,4 +1,4 @@
-"""Several networks as one: the mean of their probabilities."""
+"""Ensemble of networks: the mean of their probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from mmfusion.nn.net import FusionNet
 
 
 class Ensemble(nn.Module):
-    """Mean probability of several networks, as a log-probability, shape (n, K)."""
+    """Ensemble of networks in evaluation mode; its output is the log of their mean probability.
+
+    Parameters
+    ----------
+    members : sequence of FusionNet
+        Networks with the same streams and classes.
+    """
 
     def __init__(self, members: Sequence[FusionNet]) -> None:
         super().__init__()
@@ -19,6 +25,6 @@ class Ensemble(nn.Module):
         self.eval()
 
     def forward(self, present: torch.Tensor, **streams: torch.Tensor) -> torch.Tensor:
-        """Log of the members' mean probability; clamped, so that its gradient is finite."""
+        """Return the log of the members' mean probability, shape (n, K); clamped to keep gradients finite."""
         proba = torch.stack([member(present, **streams).softmax(-1) for member in self.members]).mean(0)
         return proba.clamp_min(1e-12).log()

@@ -1,4 +1,4 @@
-"""The trunk of the foundation model of Pai et al. 2024 (fmcib), and how its published weights get into it."""
+"""Network of the foundation model of Pai et al. 2024 (fmcib), and loading of its published weights."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from torch import nn
 
 from mmfusion.errors import WeightsUnavailable
 
-SIDE = 50  # voxels of 1 mm along an edge of what it reads
+SIDE = 50  # side of the input cube in voxels of 1 mm
 N_FEATURES = 4096
-_HINT = "copy or download it again; expected is fmcib's model_weights.torch"
+_HINT = "copy or download it again; the expected file is fmcib's model_weights.torch"
 _WRAPPED = re.compile(r"^(module\.|model\.|trunk\.)+")
 _HEADS = re.compile(r"^(module\.|model\.)*(heads?|fc)\.")
 
 
 def foundation_trunk(widen_factor: int = 2) -> nn.Module:
-    """A 3-D ResNet-50, twice as wide: crops `(b, 1, 50, 50, 50)` to features `(b, 4096)`.
+    """Build a 3D ResNet-50 of double width, which maps crops (b, 1, 50, 50, 50) to features (b, 4096).
 
-    Values are (HU + 1024) / 3072. 184.5 million parameters, drawn at random; see `load_foundation_weights`.
+    The input is (HU + 1024) / 3072 at 1 mm per voxel. The network has 184.5 million parameters, with random
+    values; see `pretrained_trunk` for the published weights.
 
     Parameters
     ----------
     widen_factor : int
-        2 as published; 1 is narrower, for tests. The last layer has 2048 times as many channels.
+        Factor of the width: 2 as published, 1 for tests. The last layer has 2048 times as many channels.
 
     References
     ----------
@@ -45,29 +46,44 @@ def foundation_trunk(widen_factor: int = 2) -> nn.Module:
 
 
 def random_trunk(seed: int, widen_factor: int = 2) -> nn.Module:
-    """The trunk with weights drawn from `seed`: what features are worth without training. In evaluation mode."""
+    """Return the network with random weights in evaluation mode, a control without training.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the weights. The global random state is not changed.
+    widen_factor : int
+        As for `foundation_trunk`.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return foundation_trunk(widen_factor).eval()
 
 
 def pretrained_trunk(path: str | Path, widen_factor: int = 2) -> nn.Module:
-    """The trunk with weights from a file, in evaluation mode, on the CPU.
+    """Return the network with weights from a file, in evaluation mode, on the CPU.
 
-    Reads the published checkpoint (`trunk_state_dict`), one of fine-tuning (`state_dict`, with heads, which are left
-    out), or a bare state dict. Nothing but tensors is unpickled. Processes share the file's memory where its format
-    allows.
+    The file is the published checkpoint (`trunk_state_dict`), a fine-tuned checkpoint (`state_dict`, of which
+    the heads are left out), or a plain state dict. Only tensors are unpickled. Processes share the memory of
+    the file if its format allows this.
+
+    Parameters
+    ----------
+    path : path
+        File with the weights.
+    widen_factor : int
+        As for `foundation_trunk`.
 
     Raises
     ------
     WeightsUnavailable
-        If the file cannot be read, or does not hold every weight of this network and no other.
+        If the file cannot be read, or if its weights are not exactly those of this network.
     """
-    with torch.device("meta"):  # neither memory nor time for weights that are replaced at once
+    with torch.device("meta"):  # no memory and time for initial weights, which are replaced below
         trunk = foundation_trunk(widen_factor)
     state = _state_dict(Path(path))
     expected = trunk.state_dict()
-    for name in expected:  # counts of batches: not in every file, and without meaning here
+    for name in expected:  # counters of batches are not in every file and have no effect here
         if name.endswith("num_batches_tracked"):
             state.setdefault(name, torch.zeros((), dtype=torch.long))
     _check(state, expected, path)

@@ -1,4 +1,4 @@
-"""Heads: the fused vector to classes; softmax of what they return is the distribution over classes."""
+"""Heads map the fused vector to classes; the softmax of their output is the distribution over classes."""
 
 from __future__ import annotations
 
@@ -9,39 +9,49 @@ from mmfusion.errors import MMFusionError
 
 
 class SoftmaxHead(nn.Linear):
-    """One logit for each class: (b, f) to (b, K)."""
+    """Linear head with one logit per class: (b, f) to (b, K)."""
 
 
 class OrdinalHead(nn.Module):
-    """Ordered classes: one score, and K - 1 thresholds in increasing order (McCullagh 1980, JRSS B 42(2)).
+    """Head for ordered classes: one score and K - 1 increasing thresholds.
 
-    The proportional-odds model P(y > k) = sigmoid(s - theta_k); as in CORAL (Cao et al. 2020) all thresholds share
-    the weights, and here they are also kept in order, so that no class has a negative probability.
+    This is the proportional-odds model P(y > k) = sigmoid(s - theta_k). As in CORAL, all thresholds share the
+    weights. Here the thresholds are also kept in order, so that no class has a negative probability.
 
     Parameters
     ----------
     in_features : int
         Width of the fused vector.
     n_classes : int
-        Classes, K, at least 2, in order of severity.
+        Number of classes, K, at least 2. The classes are in order of severity.
+
+    References
+    ----------
+    McCullagh 1980, Journal of the Royal Statistical Society B 42(2); CORAL: Cao et al. 2020, Pattern
+    Recognition Letters 140.
+
+    Examples
+    --------
+    >>> OrdinalHead(4, 3)(torch.zeros(1, 4)).exp().round(decimals=3).tolist()  # equal classes if the score is 0
+    [[0.333, 0.333, 0.333]]
     """
 
     def __init__(self, in_features: int, n_classes: int) -> None:
         super().__init__()
         self.score = nn.Linear(in_features, 1, bias=False)
-        even = torch.logit(torch.arange(1, n_classes) / n_classes)  # equal classes where the score is 0
+        even = torch.logit(torch.arange(1, n_classes) / n_classes)  # equal classes if the score is 0
         self.first = nn.Parameter(even[:1].clone())
-        self.steps = nn.Parameter(torch.log(torch.expm1(even.diff())))  # softplus undoes it
+        self.steps = nn.Parameter(torch.log(torch.expm1(even.diff())))  # inverse of softplus
 
     def thresholds(self) -> torch.Tensor:
-        """The thresholds theta, in increasing order, shape (K - 1,)."""
+        """Return the thresholds theta in increasing order, shape (K - 1,)."""
         return torch.cat([self.first, self.first + (nn.functional.softplus(self.steps) + 1e-3).cumsum(0)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities, (b, f) to (b, K)."""
-        margin = self.score(x) - self.thresholds()  # of P(y > k), falling in k
+        """Return log-probabilities of the classes: (b, f) to (b, K)."""
+        margin = self.score(x) - self.thresholds()  # logit of P(y > k), which falls with k
         above, below = nn.functional.logsigmoid(margin), nn.functional.logsigmoid(-margin)
-        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)): no cancellation far from the thresholds
+        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)) avoids cancellation far from thresholds
         between = above[:, :-1] + below[:, 1:] + torch.log(-torch.expm1(-self.thresholds().diff()))
         return torch.cat([below[:, :1], between, above[:, -1:]], dim=1)
 
@@ -50,15 +60,29 @@ HEADS: dict[str, type[nn.Module]] = {"softmax": SoftmaxHead, "ordinal": OrdinalH
 
 
 def make_head(name: str, in_features: int, n_classes: int) -> nn.Module:
-    """The head called `name`.
+    """Return a new head.
+
+    Parameters
+    ----------
+    name : {"softmax", "ordinal"}
+        Name of the head.
+    in_features : int
+        Width of the fused vector.
+    n_classes : int
+        Number of classes, at least 2.
 
     Raises
     ------
     MMFusionError
-        If there is none of that name, or there are fewer than two classes.
+        If there is no head with this name, or there are fewer than two classes.
+
+    Examples
+    --------
+    >>> make_head("softmax", 8, 3)(torch.zeros(2, 8)).shape
+    torch.Size([2, 3])
     """
     if name not in HEADS:
         raise MMFusionError(f"no head called {name!r}", expected=", ".join(HEADS))
     if n_classes < 2:
-        raise MMFusionError("a head needs classes to tell apart", expected="2 or more", got=n_classes)
+        raise MMFusionError("too few classes for a head", expected="2 or more", got=n_classes)
     return HEADS[name](in_features, n_classes)

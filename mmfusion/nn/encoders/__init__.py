@@ -1,4 +1,4 @@
-"""Encoders: one stream each, to tokens (b, t, d). Importing this package registers them."""
+"""Encoders map one stream each to tokens (b, t, d). Importing this package registers them."""
 
 from mmfusion.nn.encoders import ct_resnet, ft_transformer, gene_gat, gene_mlp, table_mlp, table_values
 from mmfusion.nn.encoders.base import Encoder

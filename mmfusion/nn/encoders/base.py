@@ -1,4 +1,4 @@
-"""What every encoder is: one stream's tensor in, tokens out."""
+"""Base class of the encoders, which map the tensor of one stream to tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Encoder(nn.Module):
     Parameters
     ----------
     spec : StreamSpec
-        The stream to be read.
+        Stream to be read.
     d : int
         Width of a token.
     dropout : float
@@ -28,7 +28,7 @@ class Encoder(nn.Module):
     kind : {"volume", "table", "genes"}
         The streams it can read.
     n_tokens : int
-        Tokens a patient, t.
+        Number of tokens per patient, t.
 
     Raises
     ------
@@ -50,5 +50,5 @@ class Encoder(nn.Module):
         self.spec, self.d, self.dropout = spec, d, dropout
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Tokens of the stream, shape (b, t, d)."""
+        """Return the tokens of the stream, shape (b, t, d)."""
         raise NotImplementedError

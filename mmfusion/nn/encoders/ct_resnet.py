@@ -1,4 +1,4 @@
-"""Scans: a small 3D ResNet, whose last map becomes eight tokens, one an octant."""
+"""Encoder of scans: a small 3D ResNet with one token per octant of the crop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mmfusion.nn.encoders.base import Encoder
 from mmfusion.registry import ENCODERS
 from mmfusion.streams import StreamSpec
 
-_OCTANTS = 2  # a side; 2 x 2 x 2 = 8 tokens
-# batch statistics would make a patient's output depend on the others
+_OCTANTS = 2  # per axis; 2 x 2 x 2 = 8 tokens
+# group norm, because batch statistics would make a patient's output depend on the other patients
 _NORM = ("group", {"num_groups": 8})
 
 
 class _Trunk(ResNet):
-    """MONAI's ResNet, whose argument `norm` reaches its first layer only (1.6.1), with that norm everywhere."""
+    """MONAI's ResNet with group normalisation in all layers; its argument `norm` sets only the first (1.6.1)."""
 
     def _make_layer(self, *args: object, **kwargs: object) -> nn.Sequential:
         return super()._make_layer(*args, **{**kwargs, "norm": _NORM})
@@ -27,22 +27,22 @@ class _Trunk(ResNet):
 
 @ENCODERS.register("ct_resnet", modality="ct, pet", paper="He et al. 2016, CVPR; MONAI ResNet")
 class CTResNet(Encoder):
-    """3D ResNet with group normalisation; eight tokens, one for each octant of the crop.
+    """3D ResNet with group normalisation and eight tokens, one per octant of the crop.
 
     Parameters
     ----------
     spec : StreamSpec
         Of kind "volume", side S.
     d, dropout
-        Width of tokens; dropout on them.
+        Width of the tokens; dropout rate of the tokens.
     widths : sequence of int
-        Channels of the stages, each a multiple of 8.
+        Number of channels of each stage, a multiple of 8.
     layers : sequence of int
-        Residual blocks a stage.
+        Number of residual blocks of each stage.
     conv1 : int
-        Kernel of the first convolution, which has stride 2.
+        Kernel size of the first convolution, which has stride 2.
     max_pool : bool
-        Pool after the first convolution, as the original does: for large crops.
+        Pool after the first convolution, as the original network does. Use it for large crops.
 
     Notes
     -----
@@ -90,9 +90,9 @@ class CTResNet(Encoder):
         return getattr(self.trunk, f"layer{stage}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Tokens of the crops, shape (b, 8, d)."""
+        """Return the tokens of the crops, shape (b, 8, d)."""
         net = self.trunk
-        # channels last: the backward pass of convolutions this narrow is twice as fast
+        # channels last makes the backward pass of such narrow convolutions twice as fast
         x = net.act(net.bn1(net.conv1(x).contiguous(memory_format=torch.channels_last_3d)))
         x = x if net.no_max_pool else net.maxpool(x)
         x = net.layer4(net.layer3(net.layer2(net.layer1(x))))

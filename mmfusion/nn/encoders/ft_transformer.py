@@ -1,4 +1,4 @@
-"""Tables: a token for every feature, with a learned one in place of what is missing."""
+"""Encoder of tables: a transformer with a token per feature, and a learned token for a missing value."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from mmfusion.streams import StreamSpec
     "table_transformer", modality="ehr, ct features", paper="Gorishniy et al. 2021, NeurIPS (FT-Transformer)"
 )
 class FTTransformer(Encoder):
-    """FT-Transformer with one block: feature tokens, a learned token for each missing value, a CLS token out.
+    """FT-Transformer with one block; the output is the CLS token.
+
+    Every feature is a token. A missing value has a learned token per feature.
 
     Parameters
     ----------
     spec : StreamSpec
         Of kind "table", n encoded columns.
     d, dropout
-        Width of tokens, a multiple of `heads`; dropout in the block.
+        Width of the tokens, a multiple of `heads`; dropout rate of the block.
     heads : int
-        Attention heads.
+        Number of attention heads.
 
     Notes
     -----
-    Input (b, 2, n) float32, values and observed mask; output (b, 1, d). A missing value's imputed number is not read.
+    Input (b, 2, n) float32: values and mask of observed cells; output (b, 1, d). The imputed number of a
+    missing value is not read.
     """
 
     kind = "table"
@@ -43,7 +46,7 @@ class FTTransformer(Encoder):
         self.norm = nn.LayerNorm(d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The CLS token of each row, shape (b, 1, d)."""
+        """Return the CLS token of each row, shape (b, 1, d)."""
         values, observed = x[:, 0, :, None], x[:, 1, :, None] > 0.5
         tokens = torch.where(observed, values * self.weight + self.bias, self.missing)
         tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], dim=1)

@@ -1,4 +1,4 @@
-"""Genes: graph attention over the gene graph, beside a linear reader of genes."""
+"""Encoder of genes: graph attention over the gene graph, plus a linear layer on all genes."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from mmfusion.streams import StreamSpec
     paper="Brody et al. 2022, ICLR (GATv2); Xu et al. 2018, ICML (jumping knowledge)",
 )
 class GeneGAT(Encoder):
-    """Two GATv2 layers over the gene graph, pooled into tokens by learned queries, plus a linear reader of genes.
+    """Two GATv2 layers over the gene graph, pooled into tokens by learned queries, plus a linear layer.
 
-    A node is a gene: its z-score and a learned embedding. The weights of graph attention are shared by all genes,
-    and tell them apart by a few numbers of embedding only: with some hundred patients that is learned late, and
-    less well than by ridge regression. The linear reader (one weight a gene and channel, as the wide part of Cheng
-    et al. 2016, "Wide & Deep") learns from the first epoch what single genes say, so that the graph has to find
-    only what they don't. It starts at zero, and sees genes through dropout of its own, which acts as a ridge
-    penalty (Wager et al. 2013, NeurIPS).
+    A node is a gene, with its z-score and a learned embedding as features. All genes share the weights of
+    graph attention, so that only the few numbers of the embedding distinguish them. With some hundred
+    patients this is learned late, and less well than by ridge regression. The linear layer has one weight per
+    gene and channel, as the wide part of Cheng et al. 2016 ("Wide & Deep"). It learns the effects of single
+    genes from the first epoch, so that the graph only has to learn the rest. Its weights start at zero. Its
+    inputs have a dropout of their own, which acts as a ridge penalty (Wager et al. 2013, NeurIPS).
 
     Parameters
     ----------
     spec : StreamSpec
         Of kind "genes", G genes, with the graph's edges; without, every gene is mapped alone (DeepSets).
     d, dropout
-        Width of tokens; dropout between the layers of attention.
+        Width of the tokens; dropout rate between the two attention layers.
     tokens : int
-        Tokens a patient, t: one for each learned query.
+        Number of tokens per patient, t, one per learned query.
     embedding, width, heads : int
-        Width of a gene's embedding and of a head; attention heads.
+        Width of a gene's embedding; width of a head; number of attention heads.
     gene_dropout : float
-        Dropout of genes before the linear reader.
+        Dropout rate of the genes before the linear layer.
 
     Notes
     -----
-    Input (b, G) float32, z-scores; output (b, t, d). Numbering genes differently changes nothing but the order of
+    Input (b, G) float32, z-scores; output (b, t, d). Another order of the genes changes only the order of the
     per-gene parameters.
     """
 
@@ -67,7 +67,7 @@ class GeneGAT(Encoder):
         graph = (spec.edge_index, spec.edge_weight, genes)
         self.layer1 = graph_attention(*graph, 1 + embedding, width, heads)
         self.layer2 = graph_attention(*graph, heads * width, width, heads)
-        features = 1 + embedding + 2 * heads * width  # all that is known of a gene after two layers
+        features = 1 + embedding + 2 * heads * width  # input, layer 1 and layer 2 of a gene
         self.queries = nn.Linear(features, tokens, bias=False)
         self.project = nn.Linear(3 * features, d)
         self.drop = nn.Dropout(dropout)

@@ -1,4 +1,4 @@
-"""Genes: a plain perceptron, the graph network's control."""
+"""Encoder of genes: a plain perceptron, the control of the graph network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mmfusion.streams import StreamSpec
 
 @ENCODERS.register("gene_mlp", modality="rna", paper="this project (a plain two-layer perceptron)")
 class GeneMLP(Encoder):
-    """Genes through one hidden layer, without a graph; one token.
+    """Perceptron with one hidden layer on all genes, without a graph; one token.
 
     Parameters
     ----------
     spec : StreamSpec
         Of kind "genes", G genes.
     d, dropout
-        Width of the token; dropout of genes and of the hidden layer.
+        Width of the token; dropout rate of the genes and of the hidden layer.
     hidden : int
         Width of the hidden layer.
 
@@ -42,5 +42,5 @@ class GeneMLP(Encoder):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The token of each row, shape (b, 1, d)."""
+        """Return the token of each row, shape (b, 1, d)."""
         return self.layers(x)[:, None]

@@ -1,4 +1,4 @@
-"""Tables: values and their missing mask through one hidden layer."""
+"""Encoder of tables: a perceptron on the values and the mask of observed cells."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mmfusion.streams import StreamSpec
     "table_mlp", modality="ehr, ct features", paper="this project (a plain two-layer perceptron)"
 )
 class TableMLP(Encoder):
-    """Values and observed-mask, concatenated, through one hidden layer with layer norm; one token.
+    """Perceptron with one hidden layer on the concatenated values and mask of observed cells; one token.
 
     Parameters
     ----------
     spec : StreamSpec
         Of kind "table", n encoded columns.
     d, dropout
-        Width of the token; dropout after the hidden layer.
+        Width of the token; dropout rate after the hidden layer.
     hidden : int
         Width of the hidden layer.
 
     Notes
     -----
-    Input (b, 2, n) float32, values and observed mask; output (b, 1, d).
+    Input (b, 2, n) float32: values and mask of observed cells; output (b, 1, d).
     """
 
     kind = "table"
@@ -44,5 +44,5 @@ class TableMLP(Encoder):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The token of each row, shape (b, 1, d)."""
+        """Return the token of each row, shape (b, 1, d)."""
         return self.layers(rearrange(x, "b two n -> b 1 (two n)"))

@@ -1,4 +1,4 @@
-"""Tables, as they are: for models that read raw features."""
+"""Encoder of tables without parameters, for models that read raw features."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mmfusion.streams import StreamSpec
 
 @ENCODERS.register("table_values", modality="ehr, ct features", paper="this project (no parameters)")
 class TableValues(Encoder):
-    """The table's values, unchanged and without their mask, cut into tokens of width d.
+    """Values of the table, unchanged and without their mask, cut into tokens of width d.
 
     Parameters
     ----------
     spec : StreamSpec
         Of kind "table", n encoded columns.
     d : int
-        Width of a token; the last is filled up with zeros.
+        Width of a token. The last token is padded with zeros.
     dropout : float
-        Not used: there is nothing to learn.
+        Not used, because there are no parameters.
 
     Notes
     -----
@@ -36,6 +36,6 @@ class TableValues(Encoder):
         self.n_tokens = -(-spec.n_features // d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The values in rows of d, shape (b, t, d)."""
+        """Return the values as tokens of width d, shape (b, t, d)."""
         values = nn.functional.pad(x[:, 0], (0, self.n_tokens * self.d - self.spec.n_features))
         return rearrange(values, "b (t d) -> b t d", d=self.d)

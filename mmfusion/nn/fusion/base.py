@@ -1,4 +1,4 @@
-"""What every fusion is: tokens of any number of streams and who has which, to one vector a patient."""
+"""Base class of the fusions, which map the tokens of any number of streams to one vector per patient."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from mmfusion.streams import StreamSpec
 
 
 class Fusion(nn.Module):
-    """Joins the tokens of the streams that a patient has; a subclass writes `forward`.
+    """Base class of the fusions; a subclass writes `forward`, which joins the tokens of a patient's streams.
 
     Parameters
     ----------
     streams : sequence of StreamSpec
-        The streams, in the order of `present`'s columns.
+        The m streams, in the order of the columns of `present`.
     n_tokens : mapping of str to int
-        Tokens of each stream.
+        Stream -> number of tokens.
     d : int
-        Width of tokens.
+        Width of the tokens.
     hidden : int
-        Width of the hidden layer, which every fusion has: heads are linear.
+        Width of the hidden layer. Every fusion has one, because heads are linear.
     dropout : float
-        Dropout of the hidden layer.
+        Dropout rate of the hidden layer.
 
     Attributes
     ----------
     out_features : int
-        Width of what `forward(tokens, present)` returns.
+        Width of the output of `forward(tokens, present)`.
     """
 
     out_features: int
@@ -45,14 +45,14 @@ class Fusion(nn.Module):
         self.out_features = hidden
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """Fuse.
+        """Return the fused vector of each patient.
 
         Parameters
         ----------
         tokens : mapping of str to Tensor, shape (b, t, d)
-            By stream name; those of an absent stream are not read.
+            Tokens by stream name. Tokens of an absent stream are not read.
         present : Tensor of bool, shape (b, m)
-            Which patient has which stream, in the order of `streams`.
+            True where a patient (row) has a stream (column, in the order of `streams`).
 
         Returns
         -------
@@ -65,14 +65,21 @@ class Fusion(nn.Module):
 
 
 class TokenMean(nn.Module):
-    """One vector for each stream: the mean of its tokens, with learned weights, the same for every patient.
+    """Mean of the tokens of each stream, with learned weights that are the same for every patient.
 
     Parameters
     ----------
     names : sequence of str
-        The streams, in the order of `present`'s columns.
+        Names of the streams, in the order of the columns of `present`.
     n_tokens : mapping of str to int
-        Tokens of each stream.
+        Stream -> number of tokens.
+
+    Examples
+    --------
+    >>> tokens = {"rna": torch.ones(2, 3, 4), "ehr": torch.ones(2, 1, 4)}
+    >>> present = torch.tensor([[True, True], [True, False]])
+    >>> TokenMean(["rna", "ehr"], {"rna": 3, "ehr": 1})(tokens, present)[:, :, 0].tolist()
+    [[1.0, 1.0], [1.0, 0.0]]
     """
 
     def __init__(self, names: Sequence[str], n_tokens: Mapping[str, int]) -> None:
@@ -82,7 +89,7 @@ class TokenMean(nn.Module):
         self.weights = nn.ParameterDict(several)
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """Vectors, shape (b, m, d); zeros, whatever the tokens say, where a stream is absent."""
+        """Return the vectors, shape (b, m, d); an absent stream gives zeros whatever its tokens contain."""
         there = [
             torch.where(p[:, None, None], tokens[name], 0.0) for name, p in zip(self.names, present.unbind(1))
         ]

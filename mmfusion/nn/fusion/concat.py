@@ -1,4 +1,4 @@
-"""Concatenation, with and without making up for what is missing."""
+"""Concatenation fusions, with and without scaling by the number of streams present."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmfusion.streams import StreamSpec
 
 @FUSIONS.register("concat", modality="any", paper="Ngiam et al. 2011, ICML (joint representation)")
 class Concat(Fusion):
-    """One hidden layer over the streams' vectors side by side; zeros stand for a missing one."""
+    """Concatenation of the streams' vectors and one hidden layer; the vector of an absent stream is zero."""
 
     def __init__(
         self, streams: Sequence[StreamSpec], n_tokens: Mapping[str, int], d: int, hidden: int, dropout: float
@@ -24,19 +24,22 @@ class Concat(Fusion):
         self.layer = self._hidden_layer(len(self.names) * d)
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """The hidden layer, shape (b, hidden)."""
+        """Return the hidden layer, shape (b, hidden)."""
         vectors = self.scale(present)[:, :, None] * self.mean(tokens, present)
         return self.layer(rearrange(vectors, "b m d -> b (m d)"))
 
     def scale(self, present: torch.Tensor) -> torch.Tensor:
-        """Factor of each stream's vector, shape (b, m)."""
+        """Return the factor of each stream's vector, shape (b, m)."""
         return torch.ones_like(present, dtype=torch.get_default_dtype())
 
 
 @FUSIONS.register("simple", modality="any", paper="the stage paper's `simple`: equal contributions")
 class Simple(Concat):
-    """Concatenation of vectors divided by the root of how many are there, so that its length does not tell."""
+    """Concatenation of vectors, divided by the square root of the number of streams present.
+
+    The length of the concatenated vector then does not depend on the number of streams.
+    """
 
     def scale(self, present: torch.Tensor) -> torch.Tensor:
-        """One over the root of the number of streams present, shape (b, m)."""
+        """Return one over the square root of the number of streams present, shape (b, m)."""
         return present.sum(1, keepdim=True).clamp_min(1).rsqrt().expand_as(present)

@@ -1,4 +1,4 @@
-"""Cross-modal attention between tokens."""
+"""Fusion by cross-modal attention between tokens."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from mmfusion.streams import StreamSpec
     "crossmodal", modality="any", paper="Tsai et al. 2019, ACL (MulT); token design of this project"
 )
 class CrossModal(Fusion):
-    """Tokens of each stream look at those of the other streams, never at their own; a CLS token looks at all.
+    """Cross-modal attention: tokens attend to the tokens of other streams, and a CLS token attends to all.
 
-    A stream is the CLS token's neighbour like any other, so that the tokens of a patient's only stream have
-    something to look at; what is absent is nobody's neighbour. Blocks are shared by the streams, which an
-    embedding tells apart.
+    Tokens never attend to their own stream. They may attend to the CLS token, so that the tokens of a
+    patient's only stream have a token to attend to. No token attends to an absent stream. All streams share
+    the blocks; a learned embedding per stream distinguishes them.
 
     Parameters
     ----------
     streams, n_tokens, d, hidden, dropout
-        As in `Fusion`; `d` a multiple of `heads`.
+        As in `Fusion`; `d` is a multiple of `heads`.
     blocks : int
-        Rounds of attention.
+        Number of attention blocks.
     heads : int
-        Attention heads.
+        Number of attention heads.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class CrossModal(Fusion):
         counts = [1, *(n_tokens[name] for name in self.names)]
         owner = torch.tensor([i for i, count in enumerate(counts) for _ in range(count)])  # 0 is CLS
         may_look = owner[:, None] != owner[None, :]
-        may_look[0, 0] = True  # a row of the mask is never empty, whatever is absent
+        may_look[0, 0] = True  # so that a row of the mask is never empty, even if all streams are absent
         self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("may_look", may_look, persistent=False)
         self.cls = nn.Parameter(torch.randn(1, 1, d) * d**-0.5)
@@ -60,7 +60,7 @@ class CrossModal(Fusion):
         self.layer = self._hidden_layer((1 + len(self.names)) * d)
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """The hidden layer over the CLS token, shape (b, hidden)."""
+        """Return the hidden layer over the CLS token and the streams' mean vectors, shape (b, hidden)."""
         streams = [tokens[name] + embedding for name, embedding in zip(self.names, self.modality)]
         x = torch.cat([self.cls.expand(len(present), -1, -1), *streams], dim=1)
         there = torch.cat([torch.ones_like(present[:, :1]), present], dim=1)[:, self.owner]

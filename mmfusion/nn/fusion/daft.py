@@ -1,4 +1,4 @@
-"""Records and genes that scale and shift the scan's features."""
+"""Fusion that scales and shifts the scan's features by the other streams (DAFT)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from mmfusion.streams import StreamSpec
 
 @FUSIONS.register("daft", modality="ct + any", paper="Wolf et al. 2022, NeuroImage 260 (DAFT)")
 class DAFT(Fusion):
-    """Scale and shift of every channel of the scan's features, from the patient's other streams.
+    """DAFT: scale and shift every channel of the scan's features by the patient's other streams.
 
-    The published layer acts on a residual block's map; here on the tokens pooled from the last map, which is the
-    same, because an affine map of a channel and an average commute. A patient without a scan, or without anything
-    else, keeps the features as they are; without any scan stream this is concatenation.
+    The published layer acts on the map of a residual block. Here it acts on the tokens pooled from the last
+    map. The result is the same, because an affine map of a channel and an average commute. The features of a
+    patient without a scan, or with nothing but a scan, are not changed. Without any scan stream this is
+    concatenation.
 
     Parameters
     ----------
     streams, n_tokens, d, hidden, dropout
         As in `Fusion`; streams of kind "volume" are modulated by all others.
     reduction : int
-        Width of the bottleneck: its inputs divided by this.
+        Number by which the width of the inputs is divided to give the width of the bottleneck.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class DAFT(Fusion):
         self.film = nn.ModuleDict()
         for i in self.scans if self.others else []:
             last = nn.Linear(max(width // reduction, 1), 2 * d, bias=False)
-            nn.init.normal_(last.weight, std=0.02)  # near identity at first
+            nn.init.normal_(last.weight, std=0.02)  # starts near the identity
             self.film[self.names[i]] = nn.Sequential(
                 nn.Linear(width, last.in_features, bias=False), nn.ReLU(), last
             )
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """The hidden layer over modulated and other vectors, shape (b, hidden)."""
+        """Return the hidden layer over modulated and other vectors, shape (b, hidden)."""
         vectors = self.mean(tokens, present)
         out = list(vectors.unbind(1))
         for i in self.scans if self.others else []:

@@ -1,4 +1,4 @@
-"""Gated multimodal unit."""
+"""Fusion by a gated multimodal unit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from mmfusion.streams import StreamSpec
 
 @FUSIONS.register("gmu", modality="any", paper="Arevalo et al. 2017, ICLR workshop (arXiv 1702.01992)")
 class GatedMultimodalUnit(Fusion):
-    """Each hidden unit decides from all streams which of them to listen to.
+    """Gated multimodal unit: a gate per hidden unit weights the streams and is computed from all of them.
 
-    The paper's two tied gates, z and 1 - z, are a softmax over two streams; here it is one over those present.
+    The two tied gates of the paper, z and 1 - z, are a softmax over two streams. Here the softmax runs over
+    the streams that are present.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class GatedMultimodalUnit(Fusion):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """Gated sum of the streams' contents, shape (b, hidden)."""
+        """Return the gated sum of the streams' contents, shape (b, hidden)."""
         vectors = self.mean(tokens, present)
         content = torch.stack([layer(v) for layer, v in zip(self.content, vectors.unbind(1))], dim=1).tanh()
         gates = rearrange(

@@ -1,4 +1,4 @@
-"""Late fusion: the baseline without which no other can be believed."""
+"""Late fusion, the baseline of all other fusions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from mmfusion.streams import StreamSpec
 
 @FUSIONS.register("late", modality="any", paper="Kittler et al. 1998, IEEE TPAMI 20(3) (mean rule)")
 class Late(Fusion):
-    """Average of one-stream models over the streams present; no interaction between modalities.
+    """Late fusion: average of one-stream models over the streams present, without interaction.
 
-    Each stream has its own hidden layer, in its own columns of the output, divided by how many streams are there:
-    a linear head on that is the average of the logits of one-stream models, each with weights of its own.
+    Each stream has its own hidden layer in its own columns of the output, divided by the number of streams
+    present. A linear head on this output is the average of the logits of one-stream models with separate
+    weights.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Late(Fusion):
         self.out_features = hidden * len(self.names)
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """Hidden layers of the streams side by side, shape (b, m * hidden)."""
+        """Return the concatenated hidden layers of the streams, shape (b, m * hidden)."""
         vectors = self.mean(tokens, present).unbind(1)
         hidden = torch.stack([layer(v) for layer, v in zip(self.layers, vectors)], dim=1)
         share = present / present.sum(1, keepdim=True).clamp_min(1)

@@ -1,4 +1,4 @@
-"""All tokens, flat, into a perceptron: the radiomics baseline."""
+"""Fusion by a perceptron over all tokens, the radiomics baseline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmfusion.streams import StreamSpec
 
 
 class _BatchNorm(nn.BatchNorm1d):
-    """Batch norm that takes a training batch of one patient, by its running statistics."""
+    """Batch norm that uses running statistics if a training batch has only one patient."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if len(x) > 1 or not self.training:
@@ -27,17 +27,18 @@ class _BatchNorm(nn.BatchNorm1d):
 
 @FUSIONS.register("mlp", modality="any", paper="the stage paper's baseline: 4114 -> 512 -> 128 -> classes")
 class Perceptron(Fusion):
-    """Flattened tokens through hidden layers with batch norm; zeros stand for what is missing.
+    """Perceptron over the flattened tokens, with batch norm; tokens of absent streams are zero.
 
-    With `table_values` encoders (and a `d` that divides the numbers of features) its inputs are the raw features.
-    The one fusion with batch statistics, as published: they are used in training only, predictions have none.
+    With `table_values` encoders (and a `d` that divides the numbers of features) its inputs are the raw
+    features. It is the only fusion with batch statistics, as published. They are used in training only, not
+    in predictions.
 
     Parameters
     ----------
     streams, n_tokens, d, hidden, dropout
         As in `Fusion`; `hidden` is the width of the first layer.
     widths : sequence of int
-        Widths of further layers.
+        Widths of the further layers.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Perceptron(Fusion):
         self.out_features = sizes[-1]
 
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """The last hidden layer, shape (b, widths[-1])."""
+        """Return the last hidden layer, shape (b, widths[-1])."""
         there = [
             torch.where(p[:, None, None], tokens[name], 0.0) for name, p in zip(self.names, present.unbind(1))
         ]

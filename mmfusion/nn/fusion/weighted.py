@@ -1,4 +1,4 @@
-"""Concatenation with a weight for each modality."""
+"""Concatenation fusion with a weight per stream."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mmfusion.streams import StreamSpec
     "mod_weighted", modality="any", paper="the stage paper's `mod_weighted`: weights that sum to one"
 )
 class ModalityWeighted(Concat):
-    """Concatenation of vectors times weights that sum to one over the streams present, given or learned.
+    """Concatenation of weighted vectors; the weights are given or learned and sum to one over the present streams.
 
     Parameters
     ----------
     streams, n_tokens, d, hidden, dropout
         As in `Fusion`.
     weights : mapping of str to float, optional
-        Positive weight of each stream, by stream or by modality name; default learned, equal at first.
+        Stream or modality -> positive weight. Default: learned weights that start equal.
 
     Raises
     ------
@@ -57,6 +57,6 @@ class ModalityWeighted(Concat):
             self.register_buffer("log_weights", torch.tensor(chosen).log())
 
     def scale(self, present: torch.Tensor) -> torch.Tensor:
-        """Weights, shape (b, m): on the simplex, zero for absent streams."""
+        """Return the weights, shape (b, m): 0 to 1, sum 1, zero for absent streams."""
         masked = torch.where(present, self.log_weights, -torch.inf)
         return torch.where(present.any(1, keepdim=True), masked, 0.0).softmax(1)

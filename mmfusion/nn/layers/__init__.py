@@ -1,1 +1,1 @@
-"""Layers that encoders and fusions share."""
+"""Layers shared by encoders and fusions."""

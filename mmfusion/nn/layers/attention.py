@@ -1,4 +1,4 @@
-"""A pre-norm transformer block, in einops: the batch axis is never an attention axis."""
+"""Attention and a pre-norm transformer block, written with einops; attention never runs across patients."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ class Attention(nn.Module):
     Parameters
     ----------
     d : int
-        Width of tokens, a multiple of `heads`.
+        Width of the tokens, a multiple of `heads`.
     heads : int
-        Attention heads.
+        Number of attention heads.
 
     Raises
     ------
     MMFusionError
         If `d` is not a multiple of `heads`.
+
+    References
+    ----------
+    Vaswani et al. 2017, "Attention is all you need", NeurIPS.
+
+    Examples
+    --------
+    >>> Attention(8, heads=2)(torch.zeros(3, 5, 8)).shape
+    torch.Size([3, 5, 8])
     """
 
     def __init__(self, d: int, heads: int) -> None:
@@ -36,14 +45,14 @@ class Attention(nn.Module):
         self.out = nn.Linear(d, d)
 
     def forward(self, x: torch.Tensor, allowed: torch.Tensor | None = None) -> torch.Tensor:
-        """Attend.
+        """Return the tokens after attention, shape (b, t, d).
 
         Parameters
         ----------
         x : Tensor, shape (b, t, d)
-            Tokens: patients first, always.
+            Tokens. The first axis is always the patients.
         allowed : Tensor of bool, shape (b, t, t), optional
-            Which token (row) may look at which (column); every row needs at least one.
+            True where a token (row) may attend to another token (column). Every row needs at least one True.
         """
         q, k, v = rearrange(self.qkv(x), "b t (three h c) -> three b h t c", three=3, h=self.heads)
         mask = None if allowed is None else allowed[:, None]
@@ -52,16 +61,27 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a feed-forward layer, each after a layer norm, each added to its input (Xiong et al. 2020).
+    """Pre-norm transformer block: attention and a feed-forward layer with residual connections.
+
+    A layer norm precedes each of the two.
 
     Parameters
     ----------
     d, heads : int
-        Width of tokens; attention heads.
+        Width of the tokens; number of attention heads.
     dropout : float
-        Dropout on both branches.
+        Dropout rate of both branches.
     expansion : int
         Width of the feed-forward layer, in multiples of `d`.
+
+    References
+    ----------
+    Xiong et al. 2020, "On layer normalization in the transformer architecture", ICML.
+
+    Examples
+    --------
+    >>> Block(8, heads=2, dropout=0.1)(torch.zeros(3, 5, 8)).shape
+    torch.Size([3, 5, 8])
     """
 
     def __init__(self, d: int, heads: int, dropout: float, *, expansion: int = 2) -> None:
@@ -74,6 +94,6 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor, allowed: torch.Tensor | None = None) -> torch.Tensor:
-        """Tokens, shape (b, t, d), after one round of attention; `allowed` as in `Attention`."""
+        """Return the tokens after the block, shape (b, t, d); `allowed` is as in `Attention`."""
         x = x + self.drop(self.attention(self.norm1(x), allowed))
         return x + self.drop(self.feed_forward(self.norm2(x)))

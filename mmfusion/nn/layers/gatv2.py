@@ -1,4 +1,4 @@
-"""Graph attention (GATv2) for a batch of patients who share one graph."""
+"""Graph attention layers (GATv2) for a batch of patients that share one graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch_geometric.nn import GATv2Conv
 
 from mmfusion.nn.layers.neighbour_attention import NeighbourAttention, transpose_lists
 
-_SLOPE = 0.2  # of the leaky ReLU, as in the paper
+_SLOPE = 0.2  # negative slope of the leaky ReLU, as in the paper
 
 
 def graph_attention(
@@ -20,23 +20,30 @@ def graph_attention(
     out_features: int,
     heads: int,
 ) -> nn.Module:
-    """The GATv2 layer that suits a graph: maps (b, G, in_features) to (b, G, heads * out_features).
+    """Build a GATv2 layer for a graph, which maps (b, G, in_features) to (b, G, heads * out_features).
 
     Parameters
     ----------
     edge_index : ndarray of int64, shape (2, E), or None
-        Row 0 source, row 1 destination. None: every node is its own only neighbour, so that each is mapped alone.
+        Row 0 is the source, row 1 is the destination. None makes every node its own only neighbour, so that
+        each node is mapped separately.
     edge_weight : ndarray, shape (E,), optional
-        Enters the attention.
+        Weights of the edges, an input of the attention.
     n_nodes : int
-        Nodes, G.
+        Number of nodes, G.
     in_features, out_features, heads : int
-        Widths, and attention heads.
+        Width of the input, width of each head's output, number of attention heads.
 
     Returns
     -------
     nn.Module
-        `RegularGATv2` where every node has as many in-neighbours, else `UnionGATv2`.
+        `RegularGATv2` if all nodes have the same number of in-neighbours, else `UnionGATv2`.
+
+    Examples
+    --------
+    >>> layer = graph_attention(np.array([[1, 0], [0, 1]]), None, 2, in_features=3, out_features=4, heads=2)
+    >>> type(layer).__name__, layer(torch.zeros(5, 2, 3)).shape
+    ('RegularGATv2', torch.Size([5, 2, 8]))
     """
     if edge_index is None:
         edge_index, edge_weight = np.tile(np.arange(n_nodes), (2, 1)), None
@@ -47,19 +54,24 @@ def graph_attention(
 
 
 class RegularGATv2(nn.Module):
-    """GATv2 on a graph in which every node has k in-neighbours; equal to PyG's, several times as fast.
+    """GATv2 layer for a graph in which every node has k in-neighbours.
 
-    No self-loops are added; heads are concatenated. Parameters have the names and shapes of PyG's `GATv2Conv`
-    (Brody et al. 2022, ICLR), so state dicts can be exchanged.
+    The result equals that of PyG's layer, and the layer is several times faster. No self-loops are added.
+    Heads are concatenated. The parameters have the names and shapes of PyG's `GATv2Conv`, so that state dicts
+    can be exchanged.
 
     Parameters
     ----------
     edge_index : ndarray of int64, shape (2, E)
-        Row 0 source, row 1 destination.
+        Row 0 is the source, row 1 is the destination.
     edge_weight : ndarray, shape (E,), optional
-        One feature of each edge (PyG's `edge_dim=1`).
+        One feature per edge (`edge_dim=1` in PyG).
     n_nodes, in_features, out_features, heads : int
-        Nodes, G; widths; attention heads.
+        Number of nodes, G; width of the input; width of each head's output; number of attention heads.
+
+    References
+    ----------
+    Brody et al. 2022, "How attentive are graph attention networks?", ICLR.
     """
 
     def __init__(
@@ -88,7 +100,7 @@ class RegularGATv2(nn.Module):
         self.register_buffer("edge_weight", weight, persistent=False)
 
     def reset_parameters(self) -> None:
-        """Glorot weights and zero biases, as PyG's layer."""
+        """Set Glorot weights and zero biases, as PyG's layer does."""
         for linear in filter(None, (self.lin_l, self.lin_r, self.lin_edge)):
             nn.init.xavier_uniform_(linear.weight)
             if linear.bias is not None:
@@ -106,7 +118,9 @@ class RegularGATv2(nn.Module):
 
 
 class UnionGATv2(nn.Module):
-    """PyG's GATv2 on any graph, on the disjoint union of the batch, whose edges are built once.
+    """GATv2 layer for any graph: PyG's layer on the disjoint union of the patients' graphs.
+
+    The edges of the union are built once and kept.
 
     Parameters
     ----------
@@ -142,7 +156,7 @@ class UnionGATv2(nn.Module):
         return self.conv(x.flatten(0, 1), edges, weight).unflatten(0, (b, self.n_nodes))
 
     def _edges(self, b: int) -> torch.Tensor:
-        """Edges of b copies of the graph: the first of the most copies that were ever asked for."""
+        """Return the edges of b copies of the graph; the largest union so far is kept."""
         if self.union.shape[1] < b * self.n_edges:
             offsets = torch.arange(b, device=self.union.device).repeat_interleave(self.n_edges) * self.n_nodes
             self.union = self.union[:, : self.n_edges].repeat(1, b) + offsets

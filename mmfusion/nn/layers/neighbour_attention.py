@@ -1,10 +1,11 @@
-"""The arithmetic of GATv2 on a graph with k in-neighbours a node, forward and backward.
+"""Arithmetic of GATv2 on a graph with k in-neighbours per node, forward and backward.
 
-Materialising all (patients, nodes, k, channels) messages is bound by memory. Here the batch is walked in chunks
-that fit the processor's cache, and a chunk one neighbour at a time: gather rows, add, leaky ReLU, and a product with
-a thin matrix for the dot products. Weighted sums over neighbours are `embedding_bag`, which gathers, scales and adds
-without storing. The backward pass recomputes messages instead of reading them back, and reads the graph transposed,
-so that it adds up rows instead of scattering them.
+If all messages (patients, nodes, k, channels) were stored, memory bandwidth would limit the speed. Therefore
+the batch is processed in chunks that fit the processor's cache, and each chunk one neighbour at a time:
+gather rows, add, leaky ReLU, and a product with a thin matrix for the dot products. Weighted sums over
+neighbours use `embedding_bag`, which gathers, scales and adds without storing. The backward pass recomputes
+the messages instead of reading them from memory. It uses the transposed graph, so that it adds rows instead
+of scattering them.
 """
 
 from __future__ import annotations
@@ -12,36 +13,39 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-_CHUNK = 2**16  # numbers in a chunk's node features: a few such arrays stay in a core's cache
+_CHUNK = 2**16  # numbers in the node features of a chunk; a few such arrays fit into a core's cache
 
 
 class NeighbourAttention(torch.autograd.Function):
-    """Attention of each node over its k in-neighbours; first derivatives only.
+    """Attention of each node over its k in-neighbours, with first derivatives only.
 
-    `apply(source, target, edge, att, slope, neighbours, back, back_ptr)` returns, shape (b, G, H * C),
-    sum_j alpha_j source[n_j] with alpha = softmax over j of att . leaky_relu(source[n_j] + target + edge_j).
+    `apply(source, target, edge, att, slope, neighbours, back, back_ptr)` returns a tensor of shape (b, G, H *
+    C): sum_j alpha_j source[n_j], with alpha = softmax over j of att . leaky_relu(source[n_j] + target +
+    edge_j).
 
     Parameters
     ----------
     source, target : Tensor, shape (b, G, H * C)
-        What nodes show to others, and what they look with.
+        Projected features of a node as a neighbour of others, and as the node that attends.
     edge : Tensor, shape (k, G, H * C), or None
-        Of the edge from the j-th neighbour, the same for all patients.
+        Projected features of the edge from the j-th neighbour, the same for all patients.
     att : Tensor, shape (H, C)
         Attention vector of each head.
     slope : float
-        Of the leaky ReLU.
+        Negative slope of the leaky ReLU.
     neighbours : Tensor of int64, shape (k, G)
-        The j-th in-neighbour of each node.
+        Index of the j-th in-neighbour of each node.
     back, back_ptr : Tensor of int64, shapes (2, k * G * H) and (G * H,)
-        From `transpose_lists`.
+        Transposed graph, from `transpose_lists`.
     """
 
     @staticmethod
     def forward(ctx, source, target, edge, att, slope, neighbours, back, back_ptr):  # noqa: D102
         source, target = source.contiguous(), target.contiguous()
         (heads, channels), (k, nodes) = att.shape, neighbours.shape
-        dot = torch.block_diag(*att).T.contiguous()  # (H * C, H): a head's dot products, as one thin product
+        dot = torch.block_diag(
+            *att
+        ).T.contiguous()  # (H * C, H): the dot products of all heads in one product
         chunks, lists = _chunks(source), {}
         out, alphas = torch.empty_like(source), []
         work = source[chunks[0]].flatten(0, 1).clone()
@@ -63,7 +67,7 @@ class NeighbourAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):  # noqa: D102
-        if torch.is_grad_enabled():  # else second derivatives would be wrong without a word
+        if torch.is_grad_enabled():  # an error, because second derivatives would be wrong
             raise NotImplementedError("second derivatives of graph attention are not implemented")
         source, target, edge, att, out, neighbours, back, back_ptr, *alphas = ctx.saved_tensors
         (heads, channels), (k, nodes) = att.shape, neighbours.shape
@@ -88,14 +92,10 @@ class NeighbourAttention(torch.autograd.Function):
                 )
             index, edges, destinations, ptr = lists[n]
             buffers = work[: (k + 2) * src.numel()].view(k + 2, *src.shape)
-            message, product, slopes = (
-                buffers[0],
-                buffers[1],
-                buffers[2:],
-            )  # slopes: d_logit leaky_relu'(message): the gradient of each message over att
-            mean = torch.mm(
-                torch.mul(g, out[rows].flatten(0, 1), out=product), collect
-            )  # sum_j alpha_j d_alpha_j
+            # slopes: d_logit leaky_relu'(message), which is the gradient of each message divided by att
+            message, product, slopes = buffers[0], buffers[1], buffers[2:]
+            # mean: sum_j alpha_j d_alpha_j
+            mean = torch.mm(torch.mul(g, out[rows].flatten(0, 1), out=product), collect)
             for j in range(k):
                 torch.index_select(src, 0, index[j], out=message)
                 d_logit = torch.mm(torch.mul(message, g, out=product), collect).sub_(mean).mul_(alpha[j])
@@ -118,21 +118,28 @@ class NeighbourAttention(torch.autograd.Function):
 
 
 def transpose_lists(neighbours: np.ndarray, heads: int) -> tuple[np.ndarray, np.ndarray]:
-    """The edges that leave each node, once a head: what `NeighbourAttention` reads backwards.
+    """List the edges that leave each node, once per head, for the backward pass of `NeighbourAttention`.
 
     Parameters
     ----------
     neighbours : ndarray of int, shape (k, G)
-        The j-th in-neighbour of each node.
+        Index of the j-th in-neighbour of each node.
     heads : int
-        Attention heads, H.
+        Number of attention heads, H.
 
     Returns
     -------
     back : ndarray of int64, shape (2, k * G * H)
-        Ordered by (source, head): which neighbour j the edge's source is, and destination * H + head.
+        Edges sorted by (source, head). Row 0 is the position j of the source among the in-neighbours of the
+        destination, row 1 is destination * H + head.
     back_ptr : ndarray of int64, shape (G * H,)
-        Where the edges of each (source, head) begin.
+        Position of the first edge of each (source, head).
+
+    Examples
+    --------
+    >>> back, back_ptr = transpose_lists(np.array([[1, 0, 0]]), heads=1)
+    >>> back.tolist(), back_ptr.tolist()
+    ([[0, 0, 0], [1, 2, 0]], [0, 2, 3])
     """
     nodes = neighbours.shape[1]
     key = (neighbours[:, :, None] * heads + np.arange(heads)).ravel()
@@ -146,13 +153,17 @@ _leaky_relu_backward = torch.ops.aten.leaky_relu_backward.grad_input
 
 
 def _chunks(x: torch.Tensor) -> list[slice]:
-    """Patients, a few at a time; the first chunk is the largest."""
+    """Return slices of a few patients each; the first slice is the largest."""
     step = max(_CHUNK // (x.shape[1] * x.shape[2]), 1)
     return [slice(start, min(start + step, len(x))) for start in range(0, len(x), step)]
 
 
 def _incoming(neighbours: torch.Tensor, copies: int, heads: int) -> tuple[torch.Tensor, ...]:
-    """For several patients' nodes, as rows: j-th neighbours (k, n); lists of (row, head) for `_sums`; their starts."""
+    """Return the in-neighbours of the nodes of several patients, which are stacked as n rows.
+
+    The result is the row of each j-th neighbour, shape (k, n); lists of (row, head) for `_sums`; and their
+    starts.
+    """
     k, nodes = neighbours.shape
     copy, head = (torch.arange(n, device=neighbours.device) for n in (copies, heads))
     index = (neighbours[:, None] + copy[:, None] * nodes).flatten(1)
@@ -161,7 +172,7 @@ def _incoming(neighbours: torch.Tensor, copies: int, heads: int) -> tuple[torch.
 
 
 def _outgoing(back: torch.Tensor, ptr: torch.Tensor, copies: int, k: int) -> tuple[torch.Tensor, ...]:
-    """Lists, by source (row, head), of edges as (j, row, head) and of destinations (row, head); their starts."""
+    """Return lists by source (row, head): edges as (j, row, head), destinations as (row, head), and starts."""
     copy = torch.arange(copies, device=back.device)[:, None]
     size = back.shape[1] // k
     destinations = (back[1] + copy * size).flatten()
@@ -178,5 +189,5 @@ def _add(message: torch.Tensor, target: torch.Tensor, edge: torch.Tensor | None,
 def _sums(
     rows: torch.Tensor, lists: torch.Tensor, ptr: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Sums of (weighted) rows, one for each list; an empty list gives zeros."""
+    """Return the sum of (weighted) rows for each list; an empty list gives zeros."""
     return torch.embedding_bag(rows, lists, ptr, False, 0, False, weights)[0]  # noqa: FBT003
