@@ -1,8 +1,8 @@
-"""What the cache saves: a crop from the cache against one from the scan, and entries against a raw memory map.
+"""Time saved by the cache: crops compared with reading the scan; entries compared with a raw memory map.
 
     python benchmarks/cache.py [folder with the real data, default ../shared/data]
 
-Everything is in the page cache of the operating system in both cases: what is compared is work, not the disk.
+All files are in the page cache of the operating system, so that the speed of the disk plays no part.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from mmfusion.imaging import cache
 from mmfusion.preprocessing.scans import standard_crop
 
-SEED = (-95.69377779916789, -144.98459803983542, -66.12100036778227)  # of R01-001, as fmcib publishes it
+SEED = (-95.69377779916789, -144.98459803983542, -66.12100036778227)  # seed of R01-001, published by fmcib
 N, SIDE = 1000, 64
 
 
@@ -40,11 +40,11 @@ def rss_mib() -> float:
 
 
 def crops(scan: Path, scratch: Path) -> None:
-    """R01-001 to 96 mm at 1 mm, from a ZIP and from a folder."""
+    """Time the 96 mm crop of R01-001 at 1 mm, from a ZIP and from a folder."""
     folder = scratch / "R01-001"
     with zipfile.ZipFile(scan) as archive:
         archive.extractall(folder)
-    time.sleep(0.1)  # younger files are not trusted to stay as they are
+    time.sleep(0.1)  # the cache does not trust very new files, because they may still change
     print(f"{'crop of 96^3 at 1 mm':24} {'cold, ms':>10} {'warm, ms':>10} {'ratio':>8}")
     for name, path in (
         ("ZIP", scan),
@@ -66,7 +66,7 @@ def crops(scan: Path, scratch: Path) -> None:
 
 
 def stream(scratch: Path) -> None:
-    """1,000 volumes of 64^3, summed one after another."""
+    """Time the sums of 1,000 volumes of 64^3, read one after the other."""
     os.environ["MMFUSION_CACHE"] = str(scratch / "stream")
     shape = (SIDE, SIDE, SIDE)
     rng = np.random.default_rng(0)
@@ -111,12 +111,12 @@ def stream(scratch: Path) -> None:
         peak = max(peak, rss_mib() - before)
     assert sums["raw"] == sums["ours"]
     print(f"\n{N} volumes of {SIDE}^3 ({N * base.nbytes / 2**20:.0f} MiB), filled in {fill:.1f} s")
-    print(f"{'read by':24} {'ms a volume':>12} {'GB/s':>8} {'speed / raw':>12}")
+    print(f"{'read by':24} {'ms per volume':>13} {'GB/s':>8} {'speed / raw':>12}")
     reference = statistics.median(times["raw memory map"])
     for name, measured in times.items():
         t = statistics.median(measured)
-        print(f"{name:24} {t / N * 1e3:12.3f} {N * base.nbytes / t / 1e9:8.2f} {reference / t:12.2f}")
-    print(f"resident memory grew by {peak:.1f} MiB at most while {N} volumes went by")
+        print(f"{name:24} {t / N * 1e3:13.3f} {N * base.nbytes / t / 1e9:8.2f} {reference / t:12.2f}")
+    print(f"resident memory grew by at most {peak:.1f} MiB while {N} volumes were read")
 
 
 def main() -> None:
@@ -127,7 +127,7 @@ def main() -> None:
         if scan.is_file():
             crops(scan, Path(scratch))
         else:
-            print(f"no {scan}: the crop is left out")
+            print(f"{scan} does not exist, so the crop is left out")
         stream(Path(scratch))
 
 

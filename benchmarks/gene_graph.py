@@ -1,9 +1,9 @@
-"""Our GATv2 layer against PyG's, on the disjoint union of the batch: forward and backward, one thread.
+"""Time of our GATv2 layer and of PyG's on the disjoint union of the batch: forward and backward, one thread.
 
     python benchmarks/gene_graph.py
 
-Prints, for each case, both medians of interleaved runs, their ratio, and the largest absolute difference of outputs
-and gradients in float64. PyG's union of edges is built beforehand and not timed.
+For each case, the script prints the medians of interleaved runs, their ratio, and the largest absolute
+difference of outputs and gradients in float64. PyG's union of edges is built beforehand and not timed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUNS = 9
 
 
 def pair(genes: int, patients: int, *, weighted: bool, dtype: torch.dtype) -> tuple[Callable, Callable]:
-    """Steps of PyG's layer and of ours, with the same weights: each gives the output and all gradients."""
+    """Return steps of PyG's layer and of ours with equal weights; each returns output and gradients."""
     rng = np.random.default_rng(0)
     sources = np.stack([rng.choice(np.delete(np.arange(genes), i), K, replace=False) for i in range(genes)])
     edges = np.stack([sources.ravel(), np.repeat(np.arange(genes), K)])

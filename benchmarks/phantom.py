@@ -1,8 +1,8 @@
-"""How much of the possible is reached on the planted phantom, and that nothing is found on the null one.
+"""Macro-AUC on the phantom compared with its optimum, and a check that nothing is found without signal.
 
-python benchmarks/phantom.py planted   # share of the optimum, margin over the best single modality, SHAP genes
+python benchmarks/phantom.py planted   # share of the optimum, gain over the best single modality, SHAP genes
 python benchmarks/phantom.py null      # Holm-adjusted intervals of every model cover 0.5
-python benchmarks/phantom.py missing   # what is lost when half of the patients miss a modality
+python benchmarks/phantom.py missing   # loss of AUC if half of the patients lack a modality
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from mmfusion.metrics import holm_intervals
 def evaluate(
     cohort: mf.Cohort, model: mf.StageClassifier, folder: Path, **options: object
 ) -> mf.evaluation.NestedResult:
-    """Five outer folds at one setting: nothing is searched, so nothing is chosen on the reported folds."""
+    """Run five outer folds without a search, so that nothing is chosen on the reported folds."""
     return mf.nested_cv(model, cohort, outer=5, out=folder, **options)
 
 
 def top_genes(
     result: mf.evaluation.NestedResult, cohort: mf.Cohort, n: int = 10, patients: int = 10
 ) -> pd.Series:
-    """Mean |SHAP| of held-out patients, each explained by the model of the fold that left them out."""
+    """Return the genes with the largest mean |SHAP| of held-out patients, by the models of their folds."""
     sizes = []
     for (repeat, fold), bundle in result.bundles().items():
         rows = result.predictions.set_index(["model", "repeat", "fold"]).loc[[(result.main, repeat, fold)]]
@@ -40,7 +40,7 @@ def top_genes(
 
 
 def beyond_the_optimum(result: mf.evaluation.NestedResult, optimum: pd.Series) -> list[str]:
-    """Models whose interval lies above the optimum of what they read."""
+    """Return the models with an interval above the optimum of their inputs."""
     inputs = {
         m: "+".join(i for i in ("ct", "rna", "ehr") if i in read) for m, read in result.inputs().items()
     }

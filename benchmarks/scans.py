@@ -1,10 +1,11 @@
-"""A crop round a seed, and a whole volume at 1 mm, from DICOM: ours, against MONAI's transforms in fmcib's order.
+"""Time to read a crop around a seed, and a whole volume at 1 mm, from DICOM: ours and MONAI's as in fmcib.
 
     python benchmarks/scans.py ../shared/data/nsclc_radiogenomics/ct/R01-001.zip --seed -95.69 -144.98 -66.12
 
-The scan is read from the ZIP and from the same files unpacked. MONAI's `LoadImage` does not read a ZIP of DICOM, so
-there it is unpacked first, as a user would. Prints medians of interleaved runs, their ratio, how far the results are
-apart, and the peak of memory that reading takes over what it decodes.
+The scan is read from the ZIP and from the same files unpacked. MONAI's `LoadImage` cannot read a ZIP of
+DICOM. For MONAI the ZIP is therefore unpacked first, as a user would do. The script prints medians of
+interleaved runs, their ratio, the difference of the results, and the peak memory of reading divided by the
+decoded size.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SIDE, LOW, HIGH = 96, -1000.0, 400.0
 
 
 def monai_whole(path: Path):
-    """The volume at 1 mm, LPS; (1, x, y, z) with its affine in RAS mm."""
+    """Return the volume at 1 mm in LPS order, shape (1, x, y, z), with its affine in RAS mm."""
     with tempfile.TemporaryDirectory() as scratch:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
@@ -51,8 +52,8 @@ def our_crop(path: Path, seed: np.ndarray) -> np.ndarray:
     return np.clip((crop.array - LOW) / (HIGH - LOW), 0, 1, dtype=np.float32)
 
 
-def apart(image, scan: Volume, seed: np.ndarray) -> str:
-    """Differences in HU where MONAI's samples lie: ours are averaged over the voxels that a millimetre covers."""
+def difference(image, scan: Volume, seed: np.ndarray) -> str:
+    """Describe the difference in HU at MONAI's samples; our samples are averages over 1 mm."""
     ras_to_lps = np.diag([-1, -1, 1, 1])
     theirs = image[0].numpy().transpose(2, 1, 0)
     ours = scan.on_grid(ras_to_lps @ image.affine.numpy(), theirs.shape).array
@@ -60,14 +61,15 @@ def apart(image, scan: Volume, seed: np.ndarray) -> str:
     box = tuple(slice(max(c - SIDE // 2, 0), c + SIDE // 2) for c in (z, y, x))
     a, b = theirs[box], ours[box]
     smooth = [gaussian_filter(v, 2.0) for v in (a, b)]
+    correlation = np.corrcoef(smooth[0].ravel(), smooth[1].ravel())[0, 1]
     return (
-        f"{np.abs(a - b).mean():.1f} HU as they are, {np.abs(smooth[0] - smooth[1]).mean():.2f} HU (correlation "
-        f"{np.corrcoef(smooth[0].ravel(), smooth[1].ravel())[0, 1]:.6f}) both smoothed by 2 mm"
+        f"{np.abs(a - b).mean():.1f} HU; after smoothing by 2 mm {np.abs(smooth[0] - smooth[1]).mean():.2f} HU "
+        f"(correlation {correlation:.6f})"
     )
 
 
 def peak(step: Callable) -> int:
-    """Bytes that numpy and Python held at most during a step."""
+    """Return the peak number of bytes held by numpy and Python during a step."""
     tracemalloc.start()
     step()
     held = tracemalloc.get_traced_memory()[1]
@@ -90,9 +92,8 @@ def main() -> None:
     seed = np.array(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(arguments.archive) as archive:
         archive.extractall(scratch)
-        print(
-            "| from | result | MONAI, s | ours, s | ratio | our peak memory / decoded |\n|---|---|---|---|---|---|"
-        )
+        print("| from | result | MONAI, s | ours, s | ratio | our peak memory / decoded |")
+        print("|---|---|---|---|---|---|")
         for path in (Path(scratch), arguments.archive):
             steps = {
                 f"{SIDE} mm crop": (lambda p=path: monai_crop(p, seed), lambda p=path: our_crop(p, seed)),
@@ -109,7 +110,7 @@ def main() -> None:
                     f"| {kind} | {name} | {a:.2f} | {b:.3f} | {a / b:.1f} | {held / decoded:.2f} |",
                     flush=True,
                 )
-        print(f"apart: {apart(monai_whole(arguments.archive), read(arguments.archive), seed)}")
+        print(f"difference: {difference(monai_whole(arguments.archive), read(arguments.archive), seed)}")
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ class OrdinalHead(nn.Module):
 
     Examples
     --------
-    >>> OrdinalHead(4, 3)(torch.zeros(1, 4)).exp().round(decimals=3).tolist()  # equal classes if the score is 0
-    [[0.333, 0.333, 0.333]]
+    >>> proba = OrdinalHead(4, 3)(torch.zeros(1, 4)).exp()  # the score is 0, so classes are equal
+    >>> [round(p, 2) for p in proba[0].tolist()]
+    [0.33, 0.33, 0.33]
     """
 
     def __init__(self, in_features: int, n_classes: int) -> None:
@@ -51,7 +52,7 @@ class OrdinalHead(nn.Module):
         """Return log-probabilities of the classes: (b, f) to (b, K)."""
         margin = self.score(x) - self.thresholds()  # logit of P(y > k), which falls with k
         above, below = nn.functional.logsigmoid(margin), nn.functional.logsigmoid(-margin)
-        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)) avoids cancellation far from thresholds
+        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)) avoids cancellation
         between = above[:, :-1] + below[:, 1:] + torch.log(-torch.expm1(-self.thresholds().diff()))
         return torch.cat([below[:, :1], between, above[:, -1:]], dim=1)
 

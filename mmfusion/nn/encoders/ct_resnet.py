@@ -19,7 +19,7 @@ _NORM = ("group", {"num_groups": 8})
 
 
 class _Trunk(ResNet):
-    """MONAI's ResNet with group normalisation in all layers; its argument `norm` sets only the first (1.6.1)."""
+    """MONAI's ResNet with group norm in all layers; its argument `norm` sets only the first (1.6.1)."""
 
     def _make_layer(self, *args: object, **kwargs: object) -> nn.Sequential:
         return super()._make_layer(*args, **{**kwargs, "norm": _NORM})

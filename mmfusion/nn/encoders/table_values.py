@@ -36,6 +36,6 @@ class TableValues(Encoder):
         self.n_tokens = -(-spec.n_features // d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the values as tokens of width d, shape (b, t, d)."""
+        """The values in rows of d, shape (b, t, d)."""
         values = nn.functional.pad(x[:, 0], (0, self.n_tokens * self.d - self.spec.n_features))
         return rearrange(values, "b (t d) -> b t d", d=self.d)

@@ -17,7 +17,7 @@ from mmfusion.streams import StreamSpec
     "mod_weighted", modality="any", paper="the stage paper's `mod_weighted`: weights that sum to one"
 )
 class ModalityWeighted(Concat):
-    """Concatenation of weighted vectors; the weights are given or learned and sum to one over the present streams.
+    """Concatenation of vectors times weights, given or learned, that sum to one over the streams present.
 
     Parameters
     ----------

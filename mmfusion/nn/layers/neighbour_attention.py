@@ -172,7 +172,7 @@ def _incoming(neighbours: torch.Tensor, copies: int, heads: int) -> tuple[torch.
 
 
 def _outgoing(back: torch.Tensor, ptr: torch.Tensor, copies: int, k: int) -> tuple[torch.Tensor, ...]:
-    """Return lists by source (row, head): edges as (j, row, head), destinations as (row, head), and starts."""
+    """Return lists by source (row, head): edges (j, row, head), destinations (row, head), and starts."""
     copy = torch.arange(copies, device=back.device)[:, None]
     size = back.shape[1] // k
     destinations = (back[1] + copy * size).flatten()
