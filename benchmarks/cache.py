@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfusion.imaging import cache
 from mmfusion.preprocessing.scans import standard_crop
+from mmfusion.storage import cache
 
 SEED = (-95.69377779916789, -144.98459803983542, -66.12100036778227)  # seed of R01-001, published by fmcib
 N, SIDE = 1000, 64
