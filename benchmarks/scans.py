@@ -62,10 +62,9 @@ def difference(image, scan: Volume, seed: np.ndarray) -> str:
     a, b = theirs[box], ours[box]
     smooth = [gaussian_filter(v, 2.0) for v in (a, b)]
     correlation = np.corrcoef(smooth[0].ravel(), smooth[1].ravel())[0, 1]
-    return (
-        f"{np.abs(a - b).mean():.1f} HU; after smoothing by 2 mm {np.abs(smooth[0] - smooth[1]).mean():.2f} HU "
-        f"(correlation {correlation:.6f})"
-    )
+    left = np.abs(smooth[0] - smooth[1]).mean()
+    text = f"after smoothing by 2 mm {left:.2f} HU (correlation {correlation:.6f})"
+    return f"{np.abs(a - b).mean():.1f} HU; {text}"
 
 
 def peak(step: Callable) -> int:
