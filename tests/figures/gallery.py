@@ -1,4 +1,4 @@
-"""Every figure with made-up but plausible contents: what the tests draw, and what a person can look at."""
+"""Every figure with simulated, plausible contents, for the tests and for a look by eye."""
 
 import numpy as np
 import pandas as pd

@@ -93,7 +93,7 @@ def test_models_are_ordered_and_numbers_written():
         figures.model_comparison(scores, metric="dice")
 
 
-def test_small_groups_are_named_not_plotted():
+def test_small_groups_are_listed_but_not_plotted():
     table = pd.DataFrame(
         {
             "model": "m",
@@ -133,7 +133,7 @@ def test_slices_go_through_the_point():
     assert figure.axes[1].images[0].origin == "lower"  # the head is up
 
 
-def test_restorers_are_shown_with_what_was_measured(gallery):
+def test_restorers_are_shown_with_their_measurements(gallery):
     figure = gallery["restoration_panel"]
     images = [np.asarray(image.get_array()) for ax in figure.axes for image in ax.images]
     assert len(images) >= 12 and all(image.shape == (40, 40) for image in images[:12])
@@ -168,7 +168,7 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.cv_vs_external(pd.DataFrame({"cv": [0.5]})), "nothing to compare"),
     ],
 )
-def test_nothing_to_show_is_said(call, message):
+def test_nothing_to_show_is_an_error(call, message):
     with pytest.raises(ReportError, match=message):
         call()
 

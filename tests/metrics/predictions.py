@@ -1,4 +1,4 @@
-"""Out-of-fold predictions with a known amount of signal, for tests of what reads them."""
+"""Simulated out-of-fold predictions with a known amount of signal."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ CLASSES = ("I", "II", "III")
 
 
 def predictions(model="ridge", *, n=90, signal=1.0, repeats=1, folds=5, seed=0, patients=0, classes=CLASSES):
-    """Softmax of noise plus `signal` at the true class; the patients and their labels depend on `patients` alone."""
+    """Softmax of noise plus `signal` at the true class; patients and labels depend only on `patients`."""
     y = np.random.default_rng(patients).choice(
         len(classes), n, p=np.arange(len(classes), 0, -1) / sum(range(len(classes) + 1))
     )

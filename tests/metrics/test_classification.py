@@ -77,7 +77,7 @@ def test_majority_model_is_at_chance():
     assert out["quadratic_kappa"] == 0.0
 
 
-def test_absent_class_is_left_out_and_said():
+def test_absent_class_is_left_out_and_listed():
     y, proba = sample()
     keep = y != "II"
     out = classification_metrics(y[keep], proba[keep], CLASSES)

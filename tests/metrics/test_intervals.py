@@ -47,7 +47,7 @@ def test_estimate_lies_in_its_interval_and_the_seed_decides():
 
 
 def test_intervals_cover_the_truth():
-    # binormal: AUC = Phi(1 / sqrt(2)); 200 samples, so a 95 % interval covers 176 to 200 times but for 1 in 1000
+    # binormal: AUC = Phi(1 / sqrt(2)); of 200 intervals (95 %) at least 176 cover it, except 1 time in 1000
     truth, covered = norm.cdf(1 / np.sqrt(2)), 0
     for seed in range(200):
         rng = np.random.default_rng(seed)

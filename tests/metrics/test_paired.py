@@ -122,4 +122,4 @@ def test_a_family_without_signal_is_rarely_found():
         models = [predictions(f"m{i}", n=120, signal=0, seed=100 * seed + i, patients=seed) for i in range(5)]
         out = holm_intervals(pd.concat(models), CLASSES, n_boot=1000)
         found += ((out["lo"] > 0.5) | (out["hi"] < 0.5)).any()
-    assert found <= 22  # 5 % of 200 is 10; more than 22 but for 1 in 2000
+    assert found <= 22  # 5 % of 200 is 10; more than 22 happens less than 1 time in 2000

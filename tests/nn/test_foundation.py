@@ -1,4 +1,4 @@
-"""The foundation trunk: fmcib's, to the bit, and only from a file that holds all of it."""
+"""The foundation network equals fmcib's to the bit, and loads only files with all of its weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def one_thread():
 
 
 class Small(nn.Module):
-    """As the trunk in what matters to loading: names, a batch norm, a head that is no part of it."""
+    """Small network with the properties that matter for loading: names, a batch norm, a separate head."""
 
     def __init__(self, *, heads: bool = False):
         super().__init__()
@@ -98,7 +98,7 @@ def test_reads_every_form_of_the_checkpoint(small, tmp_path, form, legacy):
     assert net.conv1.weight.dtype == torch.float32
 
 
-class Hostile:
+class Malicious:
     def __reduce__(self):
         return (print, ("run",))
 
@@ -115,12 +115,12 @@ def without(state, name):
         (lambda s, p: torch.save({**s, "conv1.bias": torch.ones(9)}, p), r"another shape.*conv1\.bias"),
         (lambda s, p: torch.save({**s, "conv1.bias": "text"}, p), r"another shape.*conv1\.bias"),
         (lambda s, p: torch.save([1, 2], p), "not a state dict"),
-        (lambda s, p: torch.save({"trunk_state_dict": s, "x": Hostile()}, p), "cannot be read"),
-        (lambda s, p: p.write_bytes(pickle.dumps(Hostile(), protocol=2)), "cannot be read"),
+        (lambda s, p: torch.save({"trunk_state_dict": s, "x": Malicious()}, p), "cannot be read"),
+        (lambda s, p: p.write_bytes(pickle.dumps(Malicious(), protocol=2)), "cannot be read"),
         (lambda s, p: p.write_bytes(b""), "cannot be read"),
         (lambda s, p: (torch.save(s, p), p.write_bytes(p.read_bytes()[:500])), "cannot be read"),
     ],
-    ids=["missing", "strange", "shape", "no tensor", "list", "hostile", "pickle", "empty", "truncated"],
+    ids=["missing", "strange", "shape", "no tensor", "list", "malicious", "pickle", "empty", "truncated"],
 )
 def test_any_other_file_is_refused(small, tmp_path, spoil, problem, capsys):
     path = tmp_path / "model_weights.torch"

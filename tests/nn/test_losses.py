@@ -18,7 +18,7 @@ def test_balanced_weights_are_scikit_learns():
 
 
 def test_effective_number_weights():
-    """By hand from Cui et al. 2019, equation 5."""
+    """Values computed by hand from Cui et al. 2019, equation 5."""
     raw = np.array([(1 - 0.999) / (1 - 0.999**n) for n in COUNTS])
     np.testing.assert_allclose(effective_number_weights(COUNTS), raw / raw.mean(), rtol=1e-6)
     assert effective_number_weights(COUNTS).mean() == pytest.approx(1)
@@ -50,7 +50,7 @@ def test_log_probabilities_are_logits_too(name):
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal"])
-def test_a_class_without_patients_is_no_infinity(name):
+def test_a_class_without_patients_has_a_finite_weight(name):
     assert torch.isfinite(make_loss(name, [5, 0, 3, 2])(LOGITS, Y))
 
 

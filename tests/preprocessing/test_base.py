@@ -51,7 +51,7 @@ def test_refuses_transform_before_fit(frame):
         Centre().state()
 
 
-def test_a_fit_that_failed_leaves_nothing_that_looks_fitted(frame):
+def test_a_failed_fit_leaves_the_transformer_unfitted(frame):
     centre = Centre().fit(frame)
     with pytest.raises(ValueError, match="could not convert"):
         centre.fit(frame.astype(object).fillna("?"))
@@ -59,7 +59,7 @@ def test_a_fit_that_failed_leaves_nothing_that_looks_fitted(frame):
         centre.transform(frame)
 
 
-def test_clone_drops_what_was_fitted(frame):
+def test_clone_drops_the_fitted_state(frame):
     copy = clone(Centre(factor=2.0).fit(frame))
     assert copy.factor == 2.0 and not hasattr(copy, "mean_")
 
@@ -85,7 +85,7 @@ class Other(Stateful):
         return self
 
 
-def test_what_cannot_be_saved_is_said_at_once():
+def test_state_that_cannot_be_saved_is_an_error():
     with pytest.raises(TypeError, match="object has no JSON form"):
         Other().fit().state()
 

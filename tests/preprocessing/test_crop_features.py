@@ -33,7 +33,7 @@ def test_a_ball_is_measured(diameter):
     assert got["density_30_42mm"] == pytest.approx(-850, abs=1)
 
 
-def test_what_the_numbers_mean():
+def test_meaning_of_the_features():
     solid, faint = row(with_ball(24)), row(with_ball(24, hu=-300))
     assert solid["piece_density"] > faint["piece_density"] + 200
     assert solid["piece_rim_edge"] > faint["piece_rim_edge"]

@@ -15,7 +15,7 @@ def cohort():
     return tiny_cohort(90, signal=3.0)
 
 
-def test_what_the_networks_read_side_by_side(cohort):
+def test_columns_are_the_streams_of_the_networks(cohort):
     flat = FlatTransformer().fit(cohort.X)
     table = flat.transform(cohort.X)
     inputs = flat.streams_.transform(cohort.X)
@@ -32,7 +32,7 @@ def test_what_the_networks_read_side_by_side(cohort):
     assert "ehr: present" not in table  # everybody has it
 
 
-def test_columns_do_not_depend_on_who_is_predicted(cohort):
+def test_columns_do_not_depend_on_the_predicted_patients(cohort):
     flat = FlatTransformer().fit(cohort.X)
     complete = cohort.complete().X
     assert list(flat.transform(complete).columns) == list(flat.transform(cohort.X).columns)

@@ -55,7 +55,7 @@ def test_golden_counts_per_million():
     )  # depth does not matter
 
 
-def test_fpkm_of_few_genes_is_not_called_tpm():
+def test_fpkm_of_few_genes_is_not_tpm():
     rng = np.random.default_rng(1)
     fpkm = frame(rng.gamma(2, 5, (20, 30)), "fpkm")
     fitted = GeneTransformer().fit(fpkm)
@@ -114,7 +114,7 @@ def test_ranks_by_dispersion_above_the_trend():
     assert hits >= 38 and by_variance == 0
 
 
-def test_z_scores_are_ranked_by_what_genes_share():
+def test_z_scores_are_ranked_by_communality():
     rng = np.random.default_rng(5)
     values = rng.normal(size=(80, 300))
     values[:, :30] += 2 * rng.normal(size=(80, 1))
@@ -188,7 +188,7 @@ def test_unit_of_the_table(log):
         assert GeneTransformer().fit(frame(log, None)).unit_ == "log"
 
 
-def test_another_platform_is_said(log):
+def test_another_platform_gives_a_warning(log):
     fitted = GeneTransformer().fit(log)
     shifted = log.copy()
     shifted.loc["p001"] += 40

@@ -67,7 +67,7 @@ def test_golden_numbers_of_neurocombat():
         np.testing.assert_allclose(out[[0, 5, 11]], expected, atol=1e-4)
 
 
-def test_location_and_scale_go_and_the_signal_stays():
+def test_location_and_scale_are_removed_and_the_signal_stays():
     frame, signal = shifted()
     out = ComBat().fit(frame).transform(frame)
     means = pd.DataFrame(out).groupby(frame["site"].to_numpy()).mean()
@@ -92,7 +92,7 @@ def test_covariates_are_kept():
     assert spared[b].mean() - spared[~b].mean() > 3 > taken[b].mean() - taken[~b].mean()
 
 
-def test_missing_cells_stay_missing_and_say_nothing():
+def test_missing_cells_stay_missing_and_have_no_influence():
     frame, _ = shifted()
     holes = frame.mask(np.random.default_rng(1).random(frame.shape) < 0.2)
     holes["site"] = frame["site"]
@@ -129,8 +129,8 @@ def test_rows_without_a_site_do_not_count_in_fit():
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_a_site_of_few_patients_shrinks_all_the_way(n):
-    """Its patients' values could be found in a saved model otherwise."""
+def test_a_site_of_few_patients_gets_the_mean_location(n):
+    """Otherwise a saved model would reveal the values of its patients."""
     frame, _ = shifted()
     frame["site"] = frame["site"].astype(object)
     frame.iloc[:n, -1] = "lonely"
@@ -147,7 +147,7 @@ def test_one_site_is_left_as_it_is():
     np.testing.assert_allclose(ComBat().fit(alone).transform(alone), alone.drop(columns="site"), rtol=1e-6)
 
 
-def test_features_that_say_nothing():
+def test_constant_features_are_not_changed():
     frame, _ = shifted()
     frame["flat"], frame["empty"] = 7.0, np.nan
     out = ComBat().fit(frame[[*frame.columns.drop("site"), "site"]]).transform(frame)
@@ -186,7 +186,7 @@ def test_bad_frames(change, message):
         ComBat(covariates=["age"]).fit(change(worked_example()))
 
 
-def test_a_feature_that_is_gone():
+def test_an_absent_feature_is_an_error():
     frame = worked_example().drop(columns="age")
     with pytest.raises(DataError, match="column f2: a feature of fit is absent"):
         ComBat().fit(frame).transform(frame.drop(columns="f2"))
@@ -196,7 +196,7 @@ def test_a_feature_that_is_gone():
 
 
 def crop(seed, tissue=0.3, offset=0.0, gain=1.0, noise=0.03):
-    """Two kinds of voxels, as lung (0.1) and tissue (0.75) are, as some scanner sees them."""
+    """Crop with two kinds of voxels, such as lung (0.1) and tissue (0.75), with the effects of a scanner."""
     rng = np.random.default_rng(seed)
     values = np.where(rng.random((16, 16, 16)) < tissue, 0.75, 0.12) + noise * rng.normal(size=(16, 16, 16))
     values = np.clip((values - 0.12) * gain + 0.12 + offset, 0, 1)
@@ -204,7 +204,7 @@ def crop(seed, tissue=0.3, offset=0.0, gain=1.0, noise=0.03):
     return values.astype(np.float32)
 
 
-def test_scanner_shift_goes():
+def test_scanner_shift_is_removed():
     train = np.stack([crop(i) for i in range(6)])
     odd = np.stack([crop(10, offset=0.04), crop(11, gain=1.15), crop(12, noise=0.06)])
     fitted = HistogramMatching().fit(train)
@@ -221,8 +221,8 @@ def test_scanner_shift_goes():
     assert not out[:, 0].any() and (odd.max() < 1 or (out[odd == 1] == 1).all())
 
 
-def test_a_larger_tumour_is_not_darkened_for_it():
-    """Nothing but the share of tissue differs: matching the whole histogram would change the grey of tissue."""
+def test_a_larger_tumour_does_not_become_darker():
+    """Only the share of tissue differs; matching the whole histogram would change the grey value of tissue."""
     train, large = np.stack([crop(i) for i in range(6)]), crop(20, tissue=0.6)[None]
     apart, whole = (HistogramMatching(split=s).fit(train).transform(large)[0] for s in (0.36, None))
     tissue = large[0] > 0.5
@@ -230,7 +230,7 @@ def test_a_larger_tumour_is_not_darkened_for_it():
     assert np.abs(whole - large[0])[tissue].mean() > 0.15
 
 
-def test_kinds_of_voxel_that_are_hardly_there_are_left_alone():
+def test_bands_with_few_voxels_are_not_changed():
     train = np.stack([crop(i) for i in range(4)])
     only_lung = crop(30, tissue=0.0)[None]
     out = HistogramMatching().fit(train).transform(only_lung)
@@ -249,7 +249,7 @@ def test_split_out_of_range():
 
 @pytest.fixture(scope="module")
 def X():
-    """The tiny cohort, in which site B measures CT and RNA otherwise, and treats older patients."""
+    """Tiny cohort in which site B measures CT and RNA in another way and treats older patients."""
     X = tiny_cohort(90).X.copy()
     b = X[("meta", "site")] == "B"
     X.loc[b, [("rna", f"GENE{j}") for j in range(24)]] += 3.0
@@ -310,14 +310,14 @@ def test_tables_of_categories_only_have_nothing_to_harmonise(X):
     assert list(fitted.harmonisers_) == ["rna"]
 
 
-def test_baselines_read_what_the_networks_read(X):
+def test_baselines_get_harmonised_features_too(X):
     plain, flat = (FlatTransformer(n_genes=12, harmonise=h).fit_transform(X) for h in (None, "combat"))
     has = X["rna"].notna().any(axis=1).to_numpy()
     columns = [c for c in flat if c.startswith("rna: GENE")]
     assert gap(X, flat[columns].to_numpy(), has) < 0.2 < gap(X, plain[columns].to_numpy(), has)
 
 
-def test_unknown_way(X):
+def test_unknown_harmonisation(X):
     with pytest.raises(DataError, match=r"unknown way to harmonise.*got magic"):
         CohortTransformer(harmonise="magic").fit(X)
 
@@ -352,7 +352,7 @@ def test_separability_falls_with_combat():
 
 
 def test_eta_and_epsilon_squared_golden():
-    """By hand: three groups of three; scipy.stats.f_oneway gives F = 27, so eta2 = 2 * 27 / (2 * 27 + 6) = 0.9."""
+    """Three groups of three: scipy.stats.f_oneway gives F = 27, so eta2 = 2 * 27 / (2 * 27 + 6) = 0.9."""
     frame = pd.DataFrame({"x": [1.0, 2, 3, 4, 5, 6, 7, 8, 9], "y": np.arange(9.0)[::-1]}, index=ids(9))
     site = pd.Series(list("aaabbbccc"), index=frame.index)
     found = site_separability(frame, site, harmonise=lambda train, rows: frame.iloc[rows], folds=3, repeats=1)
@@ -404,7 +404,7 @@ def test_sites_that_are_too_small_are_left_out():
 
 
 @pytest.mark.slow
-def test_phantom_scanners_are_told_apart_less_and_the_stage_no_worse(tmp_path, monkeypatch):
+def test_phantom_scanners_are_less_separable_and_the_stage_no_worse(tmp_path, monkeypatch):
     monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path / "cache"))
     cohort, _ = phantom(120, seed=11, sites=4, modalities=("ct",), missing=0, root=tmp_path / "p")
     X, site = cohort.X["ct"], cohort.X[("meta", "site")]
@@ -430,8 +430,8 @@ def test_phantom_scanners_are_told_apart_less_and_the_stage_no_worse(tmp_path, m
 
 
 @pytest.mark.parametrize("when", ["fit", "transform"])
-def test_a_value_without_end(when):
-    """It would make numbers of no other patient's of the site, too."""
+def test_an_infinite_value_is_an_error(when):
+    """An infinite value would also make the values of all other patients of the site not finite."""
     frame = shifted()[0]
     feature = next(c for c in frame if c != "site")
     bad = frame.copy()

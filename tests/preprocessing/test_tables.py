@@ -58,14 +58,14 @@ def test_clip(frame, fitted):
     assert TableTransformer(clip=None).fit(frame).transform(old)[0, 0, AGE] > 1e6
 
 
-def test_new_category_is_unknown_and_said(frame, fitted):
+def test_new_category_is_unknown_with_a_warning(frame, fitted):
     with pytest.warns(NewCategoryWarning, match="sex: not seen in fit.*diverse"):
         out = fitted.transform(frame.iloc[[0]].assign(sex="diverse"))
     np.testing.assert_array_equal(out[0, 0, FEMALE:], [0, 0, 1, 0])
     np.testing.assert_array_equal(out[0, 1], 1)
 
 
-def test_absent_column_is_missing_and_said(frame, fitted):
+def test_absent_column_is_missing_with_a_warning(frame, fitted):
     with pytest.warns(MissingColumnsWarning, match="1 of 2 columns absent.*sex"):
         out = fitted.transform(frame.iloc[[0]][["age"]])
     np.testing.assert_array_equal(out[0, :, FEMALE:], [[0, 0, 0, 1], [0, 0, 0, 0]])
@@ -167,7 +167,7 @@ def test_a_category_read_as_a_number_is_its_level(numbers):
     assert fitted.feature_names_out_[int(out.argmax())] == "ward=1" and out.sum() == 1
 
 
-def test_a_number_that_is_no_level_is_unknown_and_said():
+def test_a_number_that_is_no_level_is_unknown_with_a_warning():
     packs = ["0", "1-10", ">10", ">10"]
     fitted = TableTransformer().fit(pd.DataFrame({"packs": 2 * packs}, index=[f"p{i}" for i in range(8)]))
     assert fitted.transform(pd.DataFrame({"packs": [0.0]}, index=["q"]))[0, 0, 0] == 1

@@ -44,7 +44,7 @@ def test_comparison_shows_the_slice_through_the_lesion():
     np.testing.assert_array_equal(found.deltas["wavelet"], found.images["wavelet"] - found.images["input"])
 
 
-def test_a_point_stands_for_a_lesion():
+def test_a_ball_around_a_point_is_used_as_the_lesion():
     clean, _ = truth()
     found = compare_restorers(clean, ["identity"], point=(0, 0, 0))
     assert found.table.loc["input", "contrast_hu"] == pytest.approx(
@@ -56,7 +56,7 @@ def test_a_point_stands_for_a_lesion():
         compare_restorers(clean, ["identity"], point=(1000, 0, 0))
 
 
-def test_a_change_of_the_prediction_is_seen():
+def test_a_change_of_the_prediction_is_measured():
     clean, _ = truth()
     found = compare_restorers(
         noisy(clean), ["identity", "nlm"], predict=lambda v: {"I": float(v.array.std()), "II": 0.0}
@@ -64,7 +64,7 @@ def test_a_change_of_the_prediction_is_seen():
     assert found.table.loc["identity", "shift"] == 0 < found.table.loc["nlm", "shift"]
 
 
-def test_restorers_of_one_name_are_told_apart():
+def test_restorers_with_equal_names_get_different_labels():
     clean, _ = truth((4, 24, 28))
     chosen = [
         {"name": "nlm", "strength": 0.5},

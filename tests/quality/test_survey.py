@@ -90,7 +90,7 @@ def test_the_series_that_was_read(shared_data: Path):
     assert unread["read"].tolist() == [False]  # a scan that failed is listed, but for one that offers nothing
 
 
-def test_sites_show_until_they_are_harmonised(cohort):
+def test_sites_are_separable_until_harmonised(cohort):
     effect = site_effect(cohort, list(cohort.table.index))
     assert effect is not None and set(effect.table.index) == {"before", "after"}
     assert site_effect(cohort, list(cohort.table.index[:4])) is None

@@ -24,14 +24,14 @@ def test_names():
 
 
 @pytest.mark.parametrize("text", ["<a>", "<a/>", '<ImageAnnotationCollection xmlns="x"/>'])
-def test_what_is_no_annotation(tmp_path, text):
+def test_other_xml_is_an_error(tmp_path, text):
     (tmp_path / "a.xml").write_text(text)
     with pytest.raises(DataError, match="AIM") as raised:
         read_aim(tmp_path / "a.xml")
     assert raised.value.file == tmp_path / "a.xml"
 
 
-def test_one_annotation_a_patient(tmp_path):
+def test_two_annotations_of_one_patient_are_an_error(tmp_path):
     text = (
         '<ImageAnnotationCollection xmlns="x"><person><id value="p1"/></person></ImageAnnotationCollection>'
     )

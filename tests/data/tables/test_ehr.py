@@ -250,7 +250,7 @@ LEAKS = [
 
 
 @pytest.mark.parametrize("column", LEAKS)
-def test_what_gives_the_stage_away_is_left_out(column):
+def test_columns_that_reveal_the_stage_are_left_out(column):
     got = canonical_ehr(table(**{column: ["1"], "age": ["60"]}))
     assert list(got.features) == ["age"]
     assert got.left_out == (column,)
@@ -262,7 +262,7 @@ def test_what_gives_the_stage_away_is_left_out(column):
      "Tumor location", "Tumor size (mm)", "node of origin", "AV nodal block", "nodule shape", "Bone T score", "MET",
      "MET status", "T cell count", "M protein", "deadlift (kg)", "fungal disease"],
 )  # fmt: skip
-def test_what_does_not_is_kept(column):
+def test_other_columns_are_kept(column):
     values = ["never"] if column == "smoking_status" else ["1"]
     assert list(canonical_ehr(table(**{column: values})).features) == [column]
 

@@ -28,7 +28,7 @@ EXPECTED = pd.DataFrame(
 @pytest.mark.parametrize(
     "text", [WIDE, LONG, LONG.replace(",", "\t"), LONG.replace(",", ";"), LONG.replace("\n", "\r\n")]
 )
-def test_rna_either_way_round(tmp_path, text):
+def test_rna_with_genes_in_rows_or_columns(tmp_path, text):
     pd.testing.assert_frame_equal(read_rna(write(tmp_path, text)), EXPECTED)
 
 
@@ -91,7 +91,7 @@ def test_one_row_of_genes_is_one_patient(tmp_path):
         (LONG.replace("p2", "p1"), {"column": "p1"}),
     ],
 )
-def test_bad_rna_says_where(tmp_path, text, where):
+def test_errors_name_the_cell_of_bad_rna(tmp_path, text, where):
     path = write(tmp_path, text)
     with pytest.raises(DataError) as raised:
         read_rna(path, unit="tpm")
@@ -126,7 +126,7 @@ def test_patient_not_there(tmp_path):
         (b"a,b\n1,2,3,4,5\n", "more cells than the header"),
     ],
 )
-def test_what_is_no_table(tmp_path, content, message):
+def test_files_that_are_not_tables_are_errors(tmp_path, content, message):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_table(tmp_path / "t.csv")
@@ -139,7 +139,7 @@ def test_absent_table(tmp_path):
 
 @pytest.mark.parametrize("first", ["", "Unnamed: 0"])
 def test_ids_beside_a_row_number(tmp_path, first):
-    """As pandas saves a table with its index: 007 stays as it is, and the row number is no gene."""
+    """A table that pandas saved with its index: the id 007 stays text, and the row number is not a gene."""
     path = write(tmp_path, f"{first},patient_id,EGFR,TP53,KRAS\n0,007,1,2,3\n1,012,4,5,6\n")
     table = read_rna(path)
     assert table.index.tolist() == ["007", "012"]
@@ -152,7 +152,7 @@ def test_an_unnamed_column_of_values_stays(tmp_path):
 
 
 def test_decimal_commas(tmp_path):
-    """Read where cells are parted by semicolons; elsewhere an error, never a category."""
+    """Decimal commas are read if semicolons separate the cells; otherwise they are an error."""
     text = "patient_id;age;crp\n007;61,5;2,60\n008;70;Unknown\n009;;-1,5\n"
     table = read_ehr(write(tmp_path, text))
     assert table["crp"].dropna().to_dict() == {"007": 2.6, "009": -1.5}
@@ -232,8 +232,8 @@ def test_features_keep_numbers_and_categories(tmp_path):
     assert table.loc["p2"].isna().all()
 
 
-def test_of_deep_features_nothing_else_is_read(tmp_path):
-    """As fmcib publishes them: beside paths, seeds, stage and survival."""
+def test_beside_deep_features_nothing_else_is_read(tmp_path):
+    """Features published by fmcib stand beside paths, seeds, stage and survival."""
     text = ",PatientID,Overall.Stage,Survival.time,coordX,image_path,pred_0,pred_1\n0,p1,IIIb,9,1.5,/x,0.1,-2e-3\n"
     table = read_features(write(tmp_path, text + "1,p2,I,8,2.5,/y,3,\n"))
     assert list(table.columns) == ["pred_0", "pred_1"]

@@ -34,7 +34,7 @@ def test_any_side(side):
 @pytest.mark.parametrize(
     ("side", "options", "stage"), [(32, {}, 2), (96, {}, 3), (96, {"max_pool": True}, 2), (16, {}, 1)]
 )
-def test_gradcam_looks_where_the_map_is_fine_enough(side, options, stage):
+def test_gradcam_layer_has_a_fine_enough_map(side, options, stage):
     net = build(lambda: CTResNet(crop(side), 8, 0.0, **options))
     assert net.gradcam_layer is getattr(net.trunk, f"layer{stage}")
     maps = []

@@ -26,7 +26,7 @@ def tokens(b=3, seed=0):
     return {name: torch.randn(b, t, D, generator=generator) for name, t in TOKENS.items()}
 
 
-def test_given_weights_are_shared_out_among_what_is_there():
+def test_given_weights_are_normalised_over_present_streams():
     weights = make(ModalityWeighted, weights={"ct": 0.4, "rna": 0.3, "ehr": 0.3}).scale(PRESENT)
     expected = torch.tensor([[0.4, 0.3, 0.3], [4 / 7, 0, 3 / 7], [0, 0, 1]])
     torch.testing.assert_close(weights, expected)
@@ -70,7 +70,7 @@ def test_gates_sum_to_one_and_a_single_stream_passes():
     assert out.abs().max() <= 1
 
 
-def test_crossmodal_tokens_do_not_look_at_their_own_stream():
+def test_crossmodal_tokens_do_not_attend_to_their_own_stream():
     mask = make(CrossModal).may_look
     owner = make(CrossModal).owner
     assert mask.shape == (13, 13) and mask[0].all()  # CLS, 8 ct, 3 rna, 1 ehr
@@ -83,7 +83,7 @@ def test_crossmodal_without_anything_is_finite():
     assert torch.isfinite(make(CrossModal)(tokens(1), torch.zeros(1, 3, dtype=torch.bool))).all()
 
 
-def test_daft_leaves_a_lonely_scan_as_it_is():
+def test_daft_does_not_change_the_only_stream():
     net, x = make(DAFT), tokens()
     alone = torch.tensor([[1, 0, 0]] * 3, dtype=torch.bool)
     before = net(x, alone)
@@ -95,7 +95,7 @@ def test_daft_leaves_a_lonely_scan_as_it_is():
 
 
 def test_daft_scales_and_shifts_before_or_after_pooling_alike():
-    """Why it may act on tokens: mean(scale * map + shift) = scale * mean(map) + shift."""
+    """It may act on tokens because mean(scale * map + shift) = scale * mean(map) + shift."""
     x, scale, shift = (
         torch.randn(3, 8, D, generator=torch.Generator().manual_seed(0)),
         torch.rand(D),

@@ -28,7 +28,7 @@ def test_attention_stays_within_the_patient():
     assert x.grad[0].any() and not x.grad[1:].any()
 
 
-def test_a_token_that_may_not_be_looked_at():
+def test_a_masked_token_has_no_influence():
     block = build(lambda: Block(8, 2, 0.0))
     x = torch.randn(1, 3, 8, generator=torch.Generator().manual_seed(0))
     allowed = torch.tensor([[[True, True, False]] * 2 + [[True] * 3]])

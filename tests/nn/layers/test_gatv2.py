@@ -58,7 +58,7 @@ def test_gradients_are_those_of_finite_differences(weighted):
     assert torch.autograd.gradcheck(ours, x, fast_mode=False)
 
 
-def test_second_derivatives_are_refused_not_wrong():
+def test_second_derivatives_are_an_error():
     _, ours, _, _ = layers(6, 3, weighted=False)
     x = torch.randn(
         2, 6, F_IN, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
@@ -67,7 +67,7 @@ def test_second_derivatives_are_refused_not_wrong():
         torch.autograd.grad(ours(x).sum(), x, create_graph=True)
 
 
-def test_a_gene_that_nobody_looks_at():
+def test_a_gene_that_is_no_neighbour_of_another():
     edges = np.array([[1, 2, 1, 2, 1, 2], [0, 0, 2, 1, 1, 2]])  # gene 0 is nobody's neighbour
     layer = build(lambda: RegularGATv2(edges, None, 3, F_IN, CHANNELS, HEADS))
     x = torch.randn(2, 3, F_IN, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -87,7 +87,7 @@ def test_the_layer_suits_the_graph():
     assert isinstance(graph_attention(np.empty((2, 0), dtype=np.int64), None, 6, 3, 4, 2), UnionGATv2)
 
 
-def test_any_graph_batched_is_each_patient_alone():
+def test_a_batch_gives_the_same_as_single_patients():
     edges = np.array([[0, 1, 2, 3, 2], [1, 2, 0, 0, 1]])
     weight = np.array([0.1, 0.9, 0.4, 0.7, 0.2], dtype=np.float32)
     layer = build(lambda: UnionGATv2(edges, weight, 4, F_IN, CHANNELS, HEADS))
@@ -98,7 +98,7 @@ def test_any_graph_batched_is_each_patient_alone():
     assert layer.state_dict().keys() == {f"conv.{name}" for name in layer.conv.state_dict()}
 
 
-def test_without_a_graph_a_gene_is_mapped_alone():
+def test_without_a_graph_each_gene_is_mapped_separately():
     layer = build(lambda: graph_attention(None, None, 4, F_IN, CHANNELS, HEADS))
     x = torch.randn(2, 4, F_IN, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(layer(x), layer.lin_l(x) + layer.bias)
