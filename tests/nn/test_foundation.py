@@ -133,7 +133,7 @@ def test_any_other_file_is_refused(small, tmp_path, spoil, problem, capsys):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_equal_to_fmcib(tmp_path, monkeypatch):
-    """The same file through fmcib's own loader gives the same features, to the bit (a narrower trunk: 46 M weights)."""
+    """fmcib's own loader gives the same features from the same file, to the bit (46 M weights)."""
     loader = fmcib_module("models/load_model.py", monkeypatch).LoadModel
     path = tmp_path / "model_weights.torch"
     torch.save({"trunk_state_dict": random_trunk(0, widen_factor=1).state_dict()}, path)

@@ -45,7 +45,7 @@ def shifted(n=150, d=20, seed=0, sizes=(0.5, 0.3, 0.2)):
     return pd.DataFrame(values, columns=[f"f{k}" for k in range(d)], index=ids(n)).assign(site=site), signal
 
 
-# --- ComBat -------------------------------------------------------------------------------------------------------
+# --- ComBat -----
 
 
 def test_golden_numbers_of_neurocombat():
@@ -192,7 +192,7 @@ def test_an_absent_feature_is_an_error():
         ComBat().fit(frame).transform(frame.drop(columns="f2"))
 
 
-# --- histogram matching -------------------------------------------------------------------------------------------
+# --- histogram matching -----
 
 
 def crop(seed, tissue=0.3, offset=0.0, gain=1.0, noise=0.03):
@@ -222,7 +222,7 @@ def test_scanner_shift_is_removed():
 
 
 def test_a_larger_tumour_does_not_become_darker():
-    """Only the share of tissue differs; matching the whole histogram would change the grey value of tissue."""
+    """Only the share of tissue differs; matching the whole histogram would change the values of tissue."""
     train, large = np.stack([crop(i) for i in range(6)]), crop(20, tissue=0.6)[None]
     apart, whole = (HistogramMatching(split=s).fit(train).transform(large)[0] for s in (0.36, None))
     tissue = large[0] > 0.5
@@ -244,7 +244,7 @@ def test_split_out_of_range():
         HistogramMatching(split=1.5).fit(crop(0)[None])
 
 
-# --- in the streams -----------------------------------------------------------------------------------------------
+# --- in the streams -----
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +338,7 @@ def test_histograms_are_learned_from_training_scans(scans, no_cache):
         ScanTransformer(harmonise="combat").fit(scans["ct"])
 
 
-# --- separability of sites ----------------------------------------------------------------------------------------
+# --- separability of sites -----
 
 
 def test_separability_falls_with_combat():

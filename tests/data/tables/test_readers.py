@@ -234,7 +234,8 @@ def test_features_keep_numbers_and_categories(tmp_path):
 
 def test_beside_deep_features_nothing_else_is_read(tmp_path):
     """Features published by fmcib stand beside paths, seeds, stage and survival."""
-    text = ",PatientID,Overall.Stage,Survival.time,coordX,image_path,pred_0,pred_1\n0,p1,IIIb,9,1.5,/x,0.1,-2e-3\n"
+    head = ",PatientID,Overall.Stage,Survival.time,coordX,image_path,pred_0,pred_1\n"
+    text = head + "0,p1,IIIb,9,1.5,/x,0.1,-2e-3\n"
     table = read_features(write(tmp_path, text + "1,p2,I,8,2.5,/y,3,\n"))
     assert list(table.columns) == ["pred_0", "pred_1"]
     assert table.index.tolist() == ["p1", "p2"]
