@@ -134,7 +134,7 @@ class GeneTransformer(FoldFitted):
         if self.unit != "auto" and given not in (None, self.unit):
             raise DataError("the table is in another unit", column="rna", expected=self.unit, got=given)
         if self.unit == "auto" and given is None:
-            text = "the unit of expression is not known (attrs['units'] is empty), so log is assumed"
+            text = "the unit of expression is not known (attrs['units'] is empty): taken as log"
             warnings.warn(text, UserWarning, stacklevel=4)
         self.unit_ = given or (self.unit if self.unit != "auto" else "log")
 
@@ -221,7 +221,7 @@ def _matrix(frame: pd.DataFrame, unit: str) -> np.ndarray:
 
 
 def _clipped_moments(values: np.ndarray, clip: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and SD (ddof 0) per column, with values beyond `clip` SD set to the bound (up to 10 rounds)."""
+    """Return mean and SD (ddof 0) per column; values beyond `clip` SD are clipped, in up to 10 rounds."""
     mean, std = _moments(values)
     for _ in range(10):
         beyond = np.flatnonzero((np.abs(values - mean) > clip * std).any(axis=0) & (std > 0))

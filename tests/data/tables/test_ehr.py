@@ -257,9 +257,9 @@ def test_columns_that_reveal_the_stage_are_left_out(column):
 
 
 KEPT = (
-    "residence, smoking_status, hypertension, fev1, cea, tsh, n_children, diabetes, Notes, T3, T4, Tumor location, "
-    "Tumor size (mm), node of origin, AV nodal block, nodule shape, Bone T score, MET, MET status, T cell count, "
-    "M protein, deadlift (kg), fungal disease"
+    "residence, smoking_status, hypertension, fev1, cea, tsh, n_children, diabetes, Notes, T3, T4, "
+    "Tumor location, Tumor size (mm), node of origin, AV nodal block, nodule shape, Bone T score, "
+    "MET, MET status, T cell count, M protein, deadlift (kg), fungal disease"
 )
 
 
