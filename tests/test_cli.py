@@ -214,6 +214,14 @@ def test_validate_tells_of_scans_without_seeds_and_of_labels(demo, tmp_path, cap
     )
 
 
+def test_validate_takes_the_edition_of_the_labels(demo, capsys):
+    arguments = ["validate", str(demo / "manifest.csv"), "--no-scans", "--target", "stage3_ajcc9"]
+    assert main(arguments) == 2
+    assert "its stage is of AJCC 7" in capsys.readouterr().err
+    assert main([*arguments, "--edition", "9"]) == 0
+    assert "with a label (stage3_ajcc9: I " in capsys.readouterr().out
+
+
 def test_validate_names_a_patient_once(demo, tmp_path, capsys):
     import shutil
 
