@@ -63,5 +63,5 @@ def test_what_has_no_place(tmp_path):
     (tmp_path / "b.xml").write_text("<a")
     with pytest.raises(ScanError, match="not an AIM file"):
         read_aim_points(tmp_path / "b.xml", folder)
-    with pytest.raises(ScanError, match=r"unknown format of mask .*read_aim_points"):
+    with pytest.raises(ScanError, match=r"unknown mask format .*read_aim_points"):
         read_mask(tmp_path / "b.xml")

@@ -203,7 +203,7 @@ def test_a_mask_stays_a_mask():
         ({"array": np.zeros((2, 2, 2))}, "unknown dtype.*float64"),
         ({"unit": "hu"}, "unknown unit.*HU"),
         ({"affine": np.zeros((4, 4))}, "not an affine"),
-        ({"affine": np.diag([1.0, 0, 1, 1])}, "without extent"),
+        ({"affine": np.diag([1.0, 0, 1, 1])}, "voxel of size 0"),
         ({"affine": np.array([[1, 0, 0, 0], [0, 1, 0.3, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])}, "right angles"),
     ],
 )
