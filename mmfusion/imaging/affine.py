@@ -126,7 +126,8 @@ def stacked(row: np.ndarray, column: np.ndarray, spacing: Sequence[float], first
 def corners(low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the eight corners of a box as columns, shape (3, 8).
 
-    `low` and `high` are the ends of the box along its three axes. The coordinates keep the order of these axes.
+    `low` and `high` are the ends of the box along its three axes. The coordinates keep the order of these
+    axes.
 
     Examples
     --------

@@ -70,7 +70,7 @@ def airways(hu: np.ndarray, air: np.ndarray, spacing: tuple[float, float, float]
 
 
 def _start(labels: np.ndarray, area: np.ndarray, boxes: list[list[float]], hu: np.ndarray) -> list[int]:
-    """Return the label of the section that can be a trachea and is nearest to the midline, or an empty list."""
+    """Return the label of the possible trachea that is nearest to the midline, or an empty list."""
     columns = np.flatnonzero((hu > -300).any(axis=0))
     if not columns.size:
         return []

@@ -59,7 +59,8 @@ def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
 def _states_spacing(path: Path) -> bool:
     """Return True if the header states the voxel size.
 
-    Both headers are text. An NRRD header ends with an empty line, a MetaImage header with the name of the data.
+    Both headers are text. An NRRD header ends with an empty line, a MetaImage header with the name of the
+    data.
     """
     with path.open("rb") as file:
         text = re.split(rb"\r?\n\r?\n|elementdatafile", file.read(2**16).lower())[0]

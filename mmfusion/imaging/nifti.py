@@ -49,8 +49,8 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     ScanError
-        If the file is incomplete or its checksum is wrong; if it does not have three dimensions and one number
-        per voxel; if its sform and qform state two positions more than half a voxel apart.
+        If the file is incomplete or its checksum is wrong; if it does not have three dimensions and one
+        number per voxel; if its sform and qform state two positions more than half a voxel apart.
 
     Warns
     -----

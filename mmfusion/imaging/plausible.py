@@ -49,11 +49,12 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
 
     - all voxels have the same value
     - all values lie between 0 and 255 (grey values or a mask)
-    - more than 10 % lie above 700 HU and less than 1 % below -300 HU (stored values that were not rescaled, or
-      an inverted scan)
+    - more than 10 % lie above 700 HU and less than 1 % below -300 HU (stored values that were not rescaled,
+      or an inverted scan)
     - more than 1 % lie above 4000 HU
 
-    Values cannot be SUVbw if none is above 0.01, or the mean is above 50. Values must be finite in both units.
+    Values cannot be SUVbw if none is above 0.01, or the mean is above 50. Values must be finite in both
+    units.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Find the lungs with R231 (Hofmanninger et al. 2020, doi:10.1186/s41747-020-00173-2), by package lungmask."""
+"""Find the lungs with R231 of the package lungmask (Hofmanninger 2020, doi:10.1186/s41747-020-00173-2)."""
 
 from __future__ import annotations
 

@@ -75,8 +75,8 @@ def fullest(occupancy: np.ndarray) -> np.ndarray:
     """Turn a sampled mask into a mask of 0 and 1 with the same volume, by choosing its fullest voxels.
 
     Taking the nearest voxel, or a threshold of one half, changes the volume: if two grids are nearly equal,
-    whole slices fall between samples. The volume of a ball with a radius of eight voxels then changes by up to
-    10 % (nearest voxel) or 4 % (threshold).
+    whole slices fall between samples. The volume of a ball with a radius of eight voxels then changes by up
+    to 10 % (nearest voxel) or 4 % (threshold).
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def sample_mask(
 ) -> np.ndarray:
     """Sample a mask on another grid and return a mask of 0 and 1 with the same volume.
 
-    Only the part of the grid that the mask reaches is computed. Parameters as in `sample`; outside the field of
-    view the result is 0.
+    Only the part of the grid that the mask reaches is computed. Parameters as in `sample`; outside the field
+    of view the result is 0.
 
     Returns
     -------
@@ -175,9 +175,9 @@ def cut(array: np.ndarray, low: np.ndarray, high: np.ndarray, fill: float) -> np
 def _needed(
     array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, tuple[tuple[float, float], ...]]:
-    """Return the block of voxels that the samples need, the offset in it, and the field of view in its indices.
+    """Return the block of voxels that the samples need, the offset in it, and the field of view.
 
-    The field of view is half-open: one pair (first, last) per axis.
+    The field of view is one pair (start, end) per axis in indices of the block, half-open.
     """
     reach = matrix @ corners([0] * 3, np.array(shape) - 1) + offset[:, None]
     margin = np.maximum(np.abs(matrix).max(axis=1), 1.0) * 2 + 1

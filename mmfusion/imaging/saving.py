@@ -26,7 +26,8 @@ def saved(path: Path, sources: Collection[Path] = ()) -> Iterator[Path]:
     Raises
     ------
     ScanError
-        If the file cannot be written, or would overwrite one of `sources`. An existing file then stays as it was.
+        If the file cannot be written, or would overwrite one of `sources`. An existing file then stays as it
+        was.
 
     Examples
     --------

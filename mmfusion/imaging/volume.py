@@ -85,7 +85,7 @@ class Volume(Grid):
             raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=self.unit)
 
     def to_lps(self) -> Volume:
-        """Return the same voxels with axes ordered and flipped so that x, y, z run (nearly) along +L, +P, +S."""
+        """Return the same voxels with axes transposed and flipped to run (nearly) along +L, +P and +S."""
         order, flip, affine = lps_axes(self.affine, self.shape)
         if order == [0, 1, 2] and not any(flip):
             return self
@@ -206,8 +206,9 @@ class Volume(Grid):
         Parameters
         ----------
         box : three slices
-            In voxels, as `bounding_box` returns them. Negative numbers do not count from the end: a start below
-            0 or a stop beyond the last voxel lies outside the field of view, which is filled with `fill`.
+            In voxels, as `bounding_box` returns them. Negative numbers do not count from the end: a start
+            below 0 or a stop beyond the last voxel lies outside the field of view, which is filled with
+            `fill`.
         margin_mm : float or (z, y, x)
             Added on both sides in mm, rounded up to whole voxels.
         fill : float, optional
@@ -230,7 +231,7 @@ class Volume(Grid):
         return replace(self, array=cut(self.array, low, high, fill), affine=affine)
 
     def pad(self, margin_mm: float | Sequence[float], *, fill: float | None = None) -> Volume:
-        """Return the volume with a margin in mm (z, y, x) on every side, rounded up to voxels; see `crop_box`."""
+        """Return the volume with a margin in mm (z, y, x) on every side, in whole voxels; see `crop_box`."""
         return self.crop_box(tuple(slice(0, n) for n in self.shape), margin_mm, fill=fill)
 
     def volume_ml(self) -> float:

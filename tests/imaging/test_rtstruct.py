@@ -156,7 +156,7 @@ A = {"a": [square(10, 10, 30, 30, 8)]}
 @pytest.mark.parametrize(
     ("make", "reference", "roi", "message"),
     [
-        ({}, None, None, r"no grid of their own .*reference=read"),
+        ({}, None, None, r"contours have no grid .*reference=read"),
         ({}, grid(), "b", r"column roi: no such region .*1 'a'; got b"),
         ({}, grid(), [], "no region chosen"),
         ({"frame": "1.2.3"}, grid(), None, r"another frame of reference .*1.2.3"),
@@ -166,7 +166,7 @@ A = {"a": [square(10, 10, 30, 30, 8)]}
             None,
             r"another series .*1.2.4; got 1.2.3.*like\(this_one\)",
         ),
-        ({"rois": {}}, grid(), None, "no region in it"),
+        ({"rois": {}}, grid(), None, "the file has no region"),
         ({"rois": {"a": []}}, grid(), None, "column a: an empty region .*no contour"),
         ({"rois": {"a": [[(1, 1, 8), (2, 2, 8)]]}}, grid(), None, "column a: an empty region"),
         ({"rois": {"a": [[(5, 5, 8)] * 4]}}, grid(), None, "no area"),
@@ -215,7 +215,7 @@ def test_what_cannot_be_written(tmp_path):
     bare, _ = scan(tmp_path / "bare", frame=None)
     with pytest.raises(ScanError, match=r"nothing to write .*empty mask"):
         write_rtstruct(ball(ct, 0), folder, tmp_path / "r.dcm")
-    with pytest.raises(ScanError, match=r"nothing to write .*mL elsewhere"):
+    with pytest.raises(ScanError, match=r"nothing to write .*mL outside of them"):
         away = Volume(ball(ct, 8).array, ct.affine + _shift(500), unit="mask")
         write_rtstruct(away, folder, tmp_path / "r.dcm")
     with pytest.raises(ScanError, match="without frame of reference"):
@@ -250,7 +250,7 @@ def test_a_contour_drawn_twice_does_not_cancel_itself(tmp_path):
 def test_empty_regions_beside_others(tmp_path, caplog):
     path = rtstruct(tmp_path / "r.dcm", {**A, "b": [], "c": []})
     assert read_mask(path, grid(), "*").volume_ml() == pytest.approx(0.8)
-    assert "r.dcm: left out, as empty: b, c" in caplog.text
+    assert "r.dcm: empty regions are left out: b, c" in caplog.text
     for asked in ("b", ["a", "b"], [1, 2], ["[bc]"]):
         with pytest.raises(ScanError, match="column b: an empty region"):
             read_mask(path, grid(), asked)

@@ -90,7 +90,7 @@ def test_labels_are_chosen_by_value(tmp_path):
     coarse = Volume(labels, affine).resample(2)
     assert read_mask(path, coarse, 7).shape == coarse.shape
     assert read_mask(path, coarse, 7).volume_ml() == pytest.approx(42 * 6 / 1000, abs=0.1)
-    with pytest.raises(ScanError, match="no region in it"):
+    with pytest.raises(ScanError, match="the file has no region"):
         read_mask(write_nifti(Volume(labels * 0, affine), tmp_path / "e.nii"))
     with pytest.raises(ScanError, match=r"not a mask .*whole numbers.*got -1000 to 900"):
         read_mask(write_nifti(Volume(np.linspace(-1000, 900, 210, dtype=np.float32).reshape(5, 6, 7), affine),
