@@ -70,7 +70,7 @@ def test_bad_input(encoder, tiny, tmp_path, monkeypatch):
         encoder.encode(tmp_path / "absent.nii.gz", SEED)
     with pytest.raises(DataError, match=r"not crops.*\(50, 50, 50\)"):
         encoder.encode_crops(np.zeros((50, 50, 50), np.float32))
-    with pytest.raises(DataError, match="or random ones"):
+    with pytest.raises(DataError, match="random weights, not both"):
         FoundationEncoder(path, random_weights=0)
     with pytest.raises(DataError, match=r"no such device.*abacus"):
         FoundationEncoder(random_weights=0, device="abacus")
