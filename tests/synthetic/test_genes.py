@@ -92,7 +92,7 @@ def test_network_joins_mates_mostly():
 
 @pytest.mark.parametrize(("n_genes", "n_planted"), [(20, 11), (20, 0), (5000, 20)])
 def test_impossible_programmes_are_refused(n_genes, n_planted):
-    with pytest.raises(DataError, match="no such gene programme"):
+    with pytest.raises(DataError, match="number of genes out of range"):
         gene_programme(n_genes, n_planted)
 
 
