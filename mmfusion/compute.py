@@ -1,4 +1,4 @@
-"""Run tasks in this process, on all cores (loky) or on a Dask cluster; the numbers are the same everywhere."""
+"""Run tasks in this process, on all cores (loky) or on a Dask cluster, with the same results everywhere."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def run(
         except TerminatedWorkerError as error:
             raise MMFusionError(
                 "a worker process died: it was killed or ran out of memory",
-                hint="finished results are kept; run the same call again, with fewer workers if memory is short",
+                hint="finished results are kept; run it again, with fewer workers if memory is short",
             ) from error
         finally:
             bar.close()

@@ -61,7 +61,7 @@ class Registry:
         """
 
         def add(cls: type) -> type:
-            if self._classes.get(name, cls).__qualname__ != cls.__qualname__:  # a reloaded class may replace itself
+            if self._classes.get(name, cls).__qualname__ != cls.__qualname__:  # else: the class was reloaded
                 raise MMFusionError(f"two {self.kind}s are called {name!r}", hint="rename one of them")
             summary = (cls.__doc__ or "").strip().splitlines()[0]
             self._classes[name] = cls
