@@ -75,7 +75,7 @@ def rows_with(inputs: StreamInputs, stream: int, what: str) -> np.ndarray:
 
 
 @contextmanager
-def quiet_model(model: FittedModel) -> Iterator[list[nn.Module]]:
+def evaluation_mode(model: FittedModel) -> Iterator[list[nn.Module]]:
     """Give the model's networks in evaluation mode, on one thread.
 
     The modes of the networks and the random state are restored at the end.

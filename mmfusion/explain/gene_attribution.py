@@ -19,8 +19,8 @@ from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
+    evaluation_mode,
     find_stream,
-    quiet_model,
     rows_with,
 )
 from mmfusion.streams import StreamInputs
@@ -79,7 +79,7 @@ def gene_shap(
 
     case = _Case(model, X, background, conditioning, classes)
     values, base = [], []
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         for function, x in case.functions(members):
             explainer = GradientExplainer(function, case.background)
             phi = explainer.shap_values(torch.as_tensor(x), nsamples=n_samples, rseed=random_state)
@@ -125,7 +125,7 @@ def integrated_gradients(
 
     case = _Case(model, X, background, conditioning, classes)
     start = case.background.mean(0, keepdim=True)
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         function = _Pick(case.function(members), case.columns)
         x, rows = torch.as_tensor(case.x).requires_grad_(), torch.arange(len(case.x))
         ig = IntegratedGradients(function)

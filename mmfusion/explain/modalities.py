@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import DataError
-from mmfusion.explain.conditional import FittedModel, as_inputs, presence_function, quiet_model
+from mmfusion.explain.conditional import FittedModel, as_inputs, evaluation_mode, presence_function
 from mmfusion.metrics.classification import macro_auc
 from mmfusion.streams import StreamInputs
 
@@ -107,7 +107,7 @@ def modality_shapley(model: FittedModel, X: object) -> ModalityAttribution:
     inputs = as_inputs(model, X)
     names, membership = _modalities(model)
     has = np.stack([inputs.present[:, columns].any(axis=1) for columns in membership.values()], axis=1)
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         base = _base(model, members)
         value = _coalitions(presence_function(members, inputs), inputs, membership, base)
     M = len(names)
@@ -160,7 +160,7 @@ def leave_one_modality_out(model: FittedModel, X: object, y: Sequence[object]) -
     classes = [str(c) for c in model.classes_]
     _, membership = _modalities(model)
     rows = {}
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         proba = presence_function(members, inputs)
         for modality, columns in membership.items():
             hidden = inputs.present.copy()
@@ -191,8 +191,8 @@ def _modalities(model: FittedModel) -> tuple[tuple[str, ...], dict[str, list[int
 def _base(model: FittedModel, members: Sequence[object]) -> np.ndarray:
     if getattr(model, "prior_", None) is not None:
         return np.asarray(model.prior_, dtype=float)
-    everyone = np.arange(len(model.background_.present))
-    return presence_function(members, model.background_)(model.background_.present, everyone).mean(axis=0)
+    rows = np.arange(len(model.background_.present))
+    return presence_function(members, model.background_)(model.background_.present, rows).mean(axis=0)
 
 
 def _coalitions(

@@ -14,8 +14,8 @@ from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
+    evaluation_mode,
     find_stream,
-    quiet_model,
     rows_with,
 )
 from mmfusion.metrics.classification import judge
@@ -58,7 +58,7 @@ def gene_permutation(
     rows = rows_with(inputs, position, "genes")
     labels = np.asarray(y)[rows]
     some = inputs.rows(rows)
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         scorer = _LogLoss(OneStream(members, spec.name, some), model.classes_)
         found = permutation_importance(
             scorer, some.arrays[spec.name], labels, n_repeats=n_repeats, random_state=random_state, n_jobs=1

@@ -15,8 +15,8 @@ from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
+    evaluation_mode,
     find_stream,
-    quiet_model,
     rows_with,
 )
 from mmfusion.streams import StreamInputs
@@ -104,7 +104,7 @@ def scan_gradcam(
 
 
 def _predicted(model: FittedModel, inputs: StreamInputs, stream: str) -> np.ndarray:
-    with quiet_model(model) as members, torch.no_grad():
+    with evaluation_mode(model) as members, torch.no_grad():
         function = OneStream(members, stream, inputs)
         batches = torch.arange(len(inputs.index)).split(_BATCH)
         crops = torch.as_tensor(inputs.arrays[stream])
@@ -119,7 +119,7 @@ def _maps(model: FittedModel, inputs: StreamInputs, stream: str, targets: np.nda
     from captum.attr import LayerAttribution, LayerGradCam
 
     crops, total = torch.as_tensor(inputs.arrays[stream]), []
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         for rows in torch.arange(len(targets)).split(_BATCH):
             cams = []
             for member in members:

@@ -154,16 +154,16 @@ def null_attribution(
         keys=range(n_permutations),
     )
     own = null.reindex(observed.index).fillna(0.0)  # not selected in a refit: importance 0
-    everyone = np.sort(null.to_numpy().ravel()[~np.isnan(null.to_numpy().ravel())])
+    pooled = np.sort(null.to_numpy().ravel()[~np.isnan(null.to_numpy().ravel())])
     values = observed.to_numpy()
-    beaten = len(everyone) - np.searchsorted(everyone, values, side="left")
+    beaten = len(pooled) - np.searchsorted(pooled, values, side="left")
     out = pd.DataFrame(
         {
             "observed": observed,
             "null_mean": own.mean(axis=1),
             "null_sd": own.std(axis=1),
             "p": (1 + (own.to_numpy() >= values[:, None]).sum(axis=1)) / (1 + n_permutations),
-            "p_pooled": (1 + beaten) / (1 + len(everyone)),
+            "p_pooled": (1 + beaten) / (1 + len(pooled)),
             "p_max": (1 + (null.max().to_numpy() >= values[:, None]).sum(axis=1)) / (1 + n_permutations),
         }
     )

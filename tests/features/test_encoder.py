@@ -48,7 +48,7 @@ def test_a_file_of_weights_is_known_by_its_content(tiny, tmp_path):
     assert len(tiny) == 2
 
 
-def test_crops_do_not_depend_on_their_company(encoder, tiny):
+def test_crops_do_not_depend_on_the_rest_of_the_batch(encoder, tiny):
     many = np.random.default_rng(0).random((5, 50, 50, 50), dtype=np.float32)
     alone = np.concatenate([encoder.encode_crops(many[k : k + 1]) for k in range(5)])
     np.testing.assert_array_equal(encoder.encode_crops(many), alone)

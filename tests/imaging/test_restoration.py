@@ -48,7 +48,7 @@ def test_noise_is_measured():
 
 
 @pytest.mark.parametrize(("name", "together"), [("nlm", False), ("bilateral", False), ("wavelet", True)])
-def test_thick_slices_are_independent_but_for_wavelets(name, together):
+def test_thick_slices_are_independent_except_for_wavelets(name, together):
     scan = noisy(truth(spacing=(5.0, 1.0, 1.0))[0])
     other = scan.array.copy()
     other[0] = -other[0][::-1]

@@ -54,7 +54,7 @@ def test_a_hole_is_a_contour_within_a_contour_or_a_keyhole(tmp_path):
         np.testing.assert_array_equal(read_mask(path, grid(), other).array, xor.array)
 
 
-def test_planes_between_slices_stand_for_their_slab(tmp_path):
+def test_planes_between_slices_represent_their_slab(tmp_path):
     contours = [
         square(10.5, 10.5, 40.5, 30.5, z) for z in (5, 8, 11, 17)
     ]  # every 3 mm, one absent; slices at 2 mm
@@ -205,9 +205,8 @@ def test_damaged_ones(tmp_path):
 def test_a_pet_may_take_the_contours_of_its_ct(tmp_path):
     path = rtstruct(tmp_path / "r.dcm", A, series="1.2.3")
     assert read_mask(path, grid(series_uid="1.2.4", modality="PT")).volume_ml() == pytest.approx(0.8)
-    assert read_mask(path, Volume(grid().array, grid().affine)).volume_ml() == pytest.approx(
-        0.8
-    )  # silent: a NIfTI
+    unstated = Volume(grid().array, grid().affine)  # such as a NIfTI, which does not state its series
+    assert read_mask(path, unstated).volume_ml() == pytest.approx(0.8)
 
 
 def test_what_cannot_be_written(tmp_path):
