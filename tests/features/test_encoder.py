@@ -74,7 +74,7 @@ def test_bad_input(encoder, tiny, tmp_path, monkeypatch):
         FoundationEncoder(path, random_weights=0)
     with pytest.raises(DataError, match=r"no such device.*abacus"):
         FoundationEncoder(random_weights=0, device="abacus")
-    with pytest.raises(MMFusionError, match="not numbers"):
+    with pytest.raises(MMFusionError, match="not finite numbers"):
         encoder.encode_crops(np.full((1, 50, 50, 50), np.nan, np.float32))
     with pytest.raises(WeightsUnavailable, match=r"model_weights\.torch.*zenodo"):
         FoundationEncoder()

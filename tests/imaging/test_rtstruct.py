@@ -224,7 +224,7 @@ def test_what_cannot_be_written(tmp_path):
                        tmp_path / "r.dcm")  # fmt: skip
     with pytest.raises(ScanError, match="not a mask"):
         write_rtstruct(ct, folder, tmp_path / "r.dcm")
-    with pytest.raises(ScanError, match="not a name"):
+    with pytest.raises(ScanError, match="not a valid region name"):
         write_rtstruct({"x" * 65: ball(ct, 8)}, folder, tmp_path / "r.dcm")
     with pytest.raises(ScanError, match="no such file"):
         write_rtstruct(ball(ct, 8), tmp_path / "none", tmp_path / "r.dcm")

@@ -25,11 +25,8 @@ from mmfusion.weights import KNOWN, find, sha256
 MODES = tuple(name for name, known in KNOWN.items() if known.url.startswith("https://www.cellpose.org/"))
 _LOGGERS = tuple(f"cellpose.{name}" for name in ("core", "denoise", "models", "transforms", "utils"))
 _SLICES = 16  # slices per batch
-_OPTIONAL = (
-    "diam_mean",
-    "diam_labels",
-    "num_batches_tracked",
-)  # entries of a state dict that restoration does not use
+# entries of a state dict that restoration does not use
+_OPTIONAL = ("diam_mean", "diam_labels", "num_batches_tracked")
 
 
 @RESTORERS.register(
@@ -134,9 +131,8 @@ def _by_planes(model: object, planes: np.ndarray, factors: tuple[float, float]) 
     out = np.empty(planes.shape, dtype=np.float32)
     for start in range(0, len(planes), _SLICES):
         part = planes[start : start + _SLICES]
-        work = (
-            np.concatenate([part, part]) if len(part) == 1 else part
-        )  # cellpose would read a single plane as a channel
+        # cellpose would read a single plane as a channel
+        work = np.concatenate([part, part]) if len(part) == 1 else part
         if scaled != shape:
             work = resize_image(work, *scaled, no_channels=True)
         work = model.eval(work, z_axis=0, normalize={"normalize": False})[..., 0]

@@ -14,9 +14,7 @@ from mmfusion.imaging.affine import stacked
 from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose_rois
 from mmfusion.imaging.volume import Volume
 
-HALF = (
-    0.5  # share of MaximumFractionalValue; a voxel with at least this value belongs to a fractional segment
-)
+HALF = 0.5  # share of MaximumFractionalValue from which on a voxel belongs to a fractional segment
 LABELMAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 _KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
 
