@@ -41,7 +41,9 @@ def top_genes(
 
 def beyond_the_optimum(result: mf.evaluation.NestedResult, optimum: pd.Series) -> list[str]:
     """Models whose interval lies above the optimum of what they read."""
-    inputs = {f["model"]: "+".join(m for m in ("ct", "rna", "ehr") if m in f["inputs"]) for f in result.folds}
+    inputs = {
+        m: "+".join(i for i in ("ct", "rna", "ehr") if i in read) for m, read in result.inputs().items()
+    }
     auc = result.scores["macro_auc"]
     return [m for m in result.models if inputs[m] and auc.loc[m, "lo"] > optimum[inputs[m]]]
 

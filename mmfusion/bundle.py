@@ -1,8 +1,7 @@
-"""A saved model on disk: a folder of JSON, safetensors and npz; nothing in it is executed on loading."""
+"""A saved model on disk: a folder of JSON, safetensors and npz files. Loading it executes no code from it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 import zlib
@@ -14,22 +13,16 @@ import numpy as np
 
 from mmfusion.errors import BundleError
 from mmfusion.storage.atomic import atomic_folder
+from mmfusion.storage.hashing import hash_file
 
 FORMAT = 1
-# the only classes that a bundle may name
+# the only classes that a bundle may name, and their modules
 ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
 _SUMS = "checksums.json"
 _AGAIN = "save the model again"
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OSError,
-)  # said by readers
+# what numpy and safetensors raise on damaged files
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, OSError)
 
 
 def write_bundle(
@@ -40,27 +33,34 @@ def write_bundle(
     tensors: Mapping[str, object],
     card: str,
 ) -> Path:
-    """Write a bundle, whole or not at all; a bundle already there is replaced once the new one is complete.
+    """Write a bundle, complete or not at all.
 
-    What is replaced is a folder of this library's making that holds a bundle's files and no others.
+    An existing bundle is replaced once the new one is complete. A folder that holds any other file is never
+    replaced.
 
     Parameters
     ----------
     folder : path
-        Where it will stand.
+        The folder to write.
     estimator : str
-        Name in `ESTIMATORS`.
+        Name of the estimator's class, one of `ESTIMATORS`.
     config : mapping
-        JSON values and numpy arrays, nested as you like; arrays go to `arrays.npz`.
+        JSON values and numpy arrays, nested to any depth. Arrays are written to `arrays.npz`.
     tensors : mapping of str to Tensor
         The network's state.
     card : str
-        The model card, Markdown.
+        The model card, in Markdown.
+
+    Returns
+    -------
+    Path
+        `folder`.
 
     Raises
     ------
     BundleError
-        If `folder` exists and is not a bundle, or holds anything else too, or the disk is full.
+        If `folder` exists and is not a bundle or holds other files too, if a value has no JSON form, or if
+        the disk is full.
     """
     from safetensors.torch import save_file
 
@@ -71,7 +71,7 @@ def write_bundle(
     body = {"format": FORMAT, "estimator": estimator, "state": _split(config, arrays)}
     weights = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     try:
-        with atomic_folder(folder.resolve(), replace=True) as draft:  # a link goes on pointing to it
+        with atomic_folder(folder.resolve(), replace=True) as draft:  # a link keeps pointing to it
             (draft / "config.json").write_text(json.dumps(body, indent=1, sort_keys=True))
             save_file(weights, draft / "weights.safetensors")
             np.savez_compressed(draft / "arrays.npz", **arrays)
@@ -86,12 +86,21 @@ def write_bundle(
 
 
 def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, object]]:
-    """Read what `write_bundle` wrote: estimator's name, config with its arrays, tensors.
+    """Read a bundle that `write_bundle` wrote.
+
+    Returns
+    -------
+    estimator : str
+        Name of the estimator's class.
+    config : dict
+        The configuration, arrays included.
+    tensors : dict of str to Tensor
+        The network's state.
 
     Raises
     ------
     BundleError
-        If it is no bundle, was edited or damaged, or comes from a newer release.
+        If the folder is not a bundle, was edited or damaged, or comes from a newer release.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -102,7 +111,7 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
             "no saved model here", file=folder, expected=f"a folder with config.json and {_SUMS}"
         )
     body = _read_json(folder / "config.json")
-    if _format(body) > FORMAT:  # whose files need not be those of this release
+    if _format(body) > FORMAT:  # its files may be others than those of this release
         raise BundleError(
             "saved by a newer release",
             file=folder,
@@ -123,12 +132,17 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
 
 
 def load(folder: str | Path) -> object:
-    """The fitted model saved in `folder`; it gives the probabilities it gave when saved.
+    """Load a fitted model. It gives the same probabilities as when it was saved.
+
+    Parameters
+    ----------
+    folder : path
+        A folder that a fitted estimator's `save` wrote.
 
     Raises
     ------
     BundleError
-        If it is no bundle, was edited or damaged, or comes from a newer release.
+        If the folder is not a bundle, was edited or damaged, or comes from a newer release.
     """
     estimator, state, tensors = read_bundle(folder)
     if estimator not in tuple(ESTIMATORS):
@@ -139,7 +153,7 @@ def load(folder: str | Path) -> object:
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Raise `BundleError` unless all that would be lost is a bundle."""
+    """Raise `BundleError` unless the folder holds the files of a bundle and no others."""
     if not _is_bundle(folder):
         raise BundleError("this exists and is not a saved model", file=folder, hint="choose another name")
     if others := sorted({path.name for path in folder.iterdir()} - {*_FILES, _SUMS}):
@@ -148,7 +162,7 @@ def _check_replaceable(folder: Path) -> None:
 
 
 def _is_bundle(folder: Path) -> bool:
-    """Whether this library made the folder, going by its config."""
+    """Return whether the config says that this library wrote the folder."""
     if not (folder / "config.json").is_file() or not (folder / _SUMS).is_file():
         return False
     try:
@@ -163,8 +177,8 @@ def _check_sums(folder: Path) -> None:
     sums = _read_json(folder / _SUMS)
     if set(sums) != set(_FILES):
         expected = ", ".join(_FILES)
-        raise BundleError("does not list the bundle's files: edited or damaged", file=folder / _SUMS, expected=expected,
-                          got=", ".join(sums) or "none", hint=_AGAIN)  # fmt: skip
+        problem, got = "does not list the bundle's files: edited or damaged", ", ".join(sums) or "none"
+        raise BundleError(problem, file=folder / _SUMS, expected=expected, got=got, hint=_AGAIN)
     for name in _FILES:
         path = folder / name
         if not path.is_file() or _sha256(path) != sums[name]:
@@ -172,7 +186,7 @@ def _check_sums(folder: Path) -> None:
 
 
 def _format(body: Mapping[str, object]) -> int:
-    """The format that a bundle names, 1 or above; 0 if it names none."""
+    """Return the format version that a bundle names, 1 or above; 0 if it names none."""
     value = body.get("format")
     return value if type(value) is int and value > 0 else 0
 
@@ -191,13 +205,13 @@ def _read_json(path: Path) -> dict[str, object]:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hash_file(path)
     except OSError as error:
         raise BundleError("cannot be read", file=path, got=error.strerror or error) from error
 
 
 def _split(value: object, arrays: dict[str, np.ndarray]) -> object:
-    """JSON with arrays put aside; tuples and numpy scalars keep their kind."""
+    """Return a value as JSON: arrays are moved to `arrays`, tuples marked, numpy scalars made numbers."""
     if isinstance(value, np.ndarray):
         key = f"a{len(arrays)}"
         arrays[key] = value.astype(str) if value.dtype == object else value

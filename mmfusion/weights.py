@@ -1,29 +1,28 @@
-"""Pretrained weights: where each file comes from, whether it is here, and whether it is the one that was published."""
+"""Pretrained weights: find a file on this machine, download it if it is absent, and check its hash."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import urljoin, urlsplit
 
 from mmfusion.errors import WeightsUnavailable
 from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.hashing import hash_file, hash_file_once
 
 if TYPE_CHECKING:
     import pandas as pd
+    from requests import Response
 
 _log = logging.getLogger(__name__)
 _SCHEMES = ("https",)
 _TIMEOUT_S, _CHUNK = 30, 1 << 20
+_HEADERS = {"User-Agent": "mmfusion", "Accept-Encoding": "identity"}  # compressed, it would have another size
 _JOBS = ("denoise", "deblur", "upsample", "oneclick")  # of Cellpose 3
 _CELLPOSE = ("$CELLPOSE_LOCAL_MODELS_PATH", "~/.cellpose/models")
 _TORCH_HUB = ("$TORCH_HOME/hub/checkpoints", "~/.cache/torch/hub/checkpoints")
@@ -36,16 +35,16 @@ class WeightFile:
     Parameters
     ----------
     file : str
-        Its name on disk.
+        Name on disk.
     url : str
-        Where it is downloaded from.
+        Address that it is downloaded from.
     paper, license : str
-        What to cite, and the terms.
+        What to cite, and the terms of use.
     sha256 : str, optional
-        The published hash, or its first digits; None where the publisher gives none: then the hash of the first
-        file seen is recorded beside it, and a later change is an error.
+        The published hash, or its first digits. None if the publisher gives none: the hash of the first file
+        seen is then recorded beside it, and a later change is an error.
     places : tuple of str
-        Folders where the file's own package keeps it; `$NAME` is an environment variable.
+        Folders in which the file's own package keeps it. `$NAME` is an environment variable.
     """
 
     file: str
@@ -85,7 +84,7 @@ def _known() -> dict[str, WeightFile]:
         url="https://github.com/JoHof/lungmask/releases/download/v0.0/unet_r231-d5d2fc3d.pth",
         paper="Hofmanninger et al. 2020, doi:10.1186/s41747-020-00173-2",
         license="Apache-2.0",
-        sha256="d5d2fc3d",  # in the file's name, as torch.hub has it
+        sha256="d5d2fc3d",  # part of the file's name, as torch.hub does it
         places=_TORCH_HUB,
     )
     return {"fmcib": fmcib, "r231": r231, **cellpose}
@@ -97,28 +96,33 @@ KNOWN: Mapping[str, WeightFile] = MappingProxyType(_known())
 def find(
     name: str | Path, path: str | Path | None = None, *, download: bool = True, progress: bool = True
 ) -> Path:
-    """The file of weights called `name`, on this machine.
+    """Return the path of a file of weights on this machine; download the file if it is absent.
 
-    Looked for, in this order: `path`; the folder $MMFUSION_WEIGHTS; where the file's own package keeps it; the folder
-    `weights` of the cache. If it is nowhere, it is downloaded, over https, whole or not at all, into
-    $MMFUSION_WEIGHTS or else the cache.
+    The file is searched in this order: `path`; the folder $MMFUSION_WEIGHTS; the folders in which its own
+    package keeps it; the folder `weights` of the cache. A download goes to $MMFUSION_WEIGHTS, or else to the
+    cache. It uses https only, and leaves a complete file or none.
 
     Parameters
     ----------
     name : str or path
-        One of `list_weights`, or a file of one's own.
+        A name from `list_weights`, or the path of the user's own file.
     path : path, optional
-        A file to take in place of the published one; its hash is not checked.
+        A file to use in place of the published one. Its hash is not checked.
     download : bool
-        Fetch it if it is not there, unless $MMFUSION_OFFLINE is set.
+        Whether to download an absent file. If $MMFUSION_OFFLINE is set, nothing is downloaded.
     progress : bool
-        Show a bar on stderr.
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
     WeightsUnavailable
-        If it is not there and cannot be fetched, or is not what was published: names the file, where it comes from
-        and where to put it.
+        If the file is absent and cannot be downloaded, or is not the published one. The error names the file,
+        where it comes from and where to put it.
     """
     if path is not None or (str(name) not in KNOWN and Path(name).is_file()):
         return _given(Path(path if path is not None else name))
@@ -138,7 +142,19 @@ def find(
 
 
 def list_weights() -> pd.DataFrame:
-    """Known files of weights, indexed by name: file, where it lies on this machine (or ""), url, paper, license."""
+    """List the known files of weights.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by name. Columns: `file`, `found` (its path on this machine, or ""), `url`, `paper`,
+        `license`.
+
+    Examples
+    --------
+    >>> list_weights().loc["r231", "file"]
+    'unet_r231-d5d2fc3d.pth'
+    """
     import pandas as pd
 
     rows = {
@@ -152,18 +168,6 @@ def list_weights() -> pd.DataFrame:
         for name, known in KNOWN.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
-
-
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; a process works it out once, until the file changes."""
-    state = Path(path).stat()
-    return _sha256(str(path), state.st_ino, state.st_size, state.st_ctime_ns)
-
-
-@lru_cache
-def _sha256(path: str, *_state: int) -> str:
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _home() -> Path:
@@ -192,32 +196,36 @@ def _unavailable(known: WeightFile, reason: object = None) -> WeightsUnavailable
 
 
 def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
+    """Download a file, complete or not at all.
+
+    Raises
+    ------
+    WeightsUnavailable
+        If it cannot be downloaded over https, or is not the complete published file.
+    """
+    from pooch import HTTPDownloader
     from tqdm.auto import tqdm
+
+    sizes: list[int] = []
+
+    def check(response: Response, **_: object) -> None:  # called for every answer, also for redirects
+        location = response.headers.get("Location")
+        _check_scheme(known, urljoin(response.url, location) if location else response.url)
+        sizes.append(int(response.headers.get("Content-Length") or 0))
 
     _log.info("downloading %s from %s", known.file, known.url)
     _check_scheme(known, known.url)
+    # pooch sets the total later, but first asks for the truth value of the bar, which needs a total
+    bar = tqdm(total=1, desc=known.file, unit="B", unit_scale=True, leave=False, disable=not progress)
     try:
-        request = Request(known.url, headers={"User-Agent": "mmfusion"})
-        with urlopen(request, timeout=_TIMEOUT_S) as answer, atomic_file(target) as draft:
-            _check_scheme(known, answer.url)  # it may have been sent on
-            size = int(answer.headers.get("Content-Length") or 0)
-            bar = tqdm(
-                total=size or None,
-                desc=known.file,
-                unit="B",
-                unit_scale=True,
-                disable=not progress,
-                leave=False,
-            )
-            with draft.open("wb") as out, bar:
-                while block := answer.read(_CHUNK):
-                    out.write(block)
-                    bar.update(len(block))
-            if size and (got := draft.stat().st_size) != size:
+        with bar, atomic_file(target) as draft:
+            get = HTTPDownloader(bar, _CHUNK, headers=_HEADERS, timeout=_TIMEOUT_S, hooks={"response": check})
+            get(known.url, str(draft), None)
+            if (size := sizes[-1]) and (got := draft.stat().st_size) != size:
                 raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
-            if not sha256(draft).startswith(known.sha256 or ""):
+            if not hash_file(draft).startswith(known.sha256 or ""):
                 raise _unavailable(known, "the download is not the published file: its hash differs")
-    except (OSError, HTTPException) as error:
+    except OSError as error:  # includes the errors of requests
         raise _unavailable(known, error) from error
 
 
@@ -227,10 +235,16 @@ def _check_scheme(known: WeightFile, url: str) -> None:
 
 
 def _verify(known: WeightFile, path: Path) -> None:
-    """Raise if the file is not the published one, or, where no hash is published, not the one first seen here."""
+    """Raise if the file is not the published one; if no hash is published, not the first one seen here.
+
+    Raises
+    ------
+    WeightsUnavailable
+        With the expected and the found hash.
+    """
     record = path.with_name(f"{path.name}.sha256")
     ours = path.parent in (_home(), cache_folder() / "weights")
-    got = sha256(path)
+    got = hash_file_once(path)
     if known.sha256:
         expected, hint = known.sha256, "delete it, and it is downloaded again"
     elif record.is_file():
@@ -247,7 +261,7 @@ def _verify(known: WeightFile, path: Path) -> None:
 
 
 def _remember(record: Path, line: str) -> None:
-    """Write the hash of a file first seen, as `sha256sum -c` reads it."""
+    """Record the hash of a new file, in the format that `sha256sum -c` reads."""
     try:
         with atomic_file(record) as draft:
             draft.write_text(line, encoding="utf-8")

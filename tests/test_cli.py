@@ -12,7 +12,7 @@ from mmfusion import __version__
 from mmfusion.cli import main
 from tests.reports.conftest import METRICS, make_notebook  # noqa: F401 - a fixture
 
-COMMANDS = ("demo", "init", "validate", "features", "report", "predict", "compare", "doctor")
+COMMANDS = ("demo", "init", "validate", "features", "report", "notebooks", "predict", "compare", "doctor")
 
 
 @pytest.fixture
@@ -80,6 +80,19 @@ def test_report_lists_notebooks_and_parameters(make_notebook, capsys):  # noqa: 
     make_notebook("20_staged", METRICS, parameters='target: str = ""  # which')
     assert main(["report", "staged", "--parameters"]) == 0
     assert "targets:\n  stage4_lung1: I < II" in capsys.readouterr().out
+
+
+def test_notebooks_are_copied_and_what_was_written_is_said(here, capsys):
+    assert main(["notebooks", "mine"]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "written: mine/20_stage_fusion.ipynb\n" in text
+        and "next: mmfusion report mine/00_cohort.ipynb\n" in text
+    )
+    assert main(["report", "mine/20_stage_fusion.ipynb", "--parameters"]) == 0
+    (here / "mine" / "00_cohort.ipynb").write_text("edited")
+    assert main(["notebooks", "mine"]) == 2
+    assert "error: file mine: these notebooks were edited" in capsys.readouterr().err
 
 
 def test_the_rule_for_empty_cells_is_in_the_help(capsys):
@@ -238,11 +251,13 @@ def test_a_seed_that_is_no_point_is_a_usage_error(capsys):
 
 def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
     from mmfusion.data.load import load_cohort
+    from mmfusion.evaluation.leakage import probed
     from mmfusion.staging import StageClassifier
 
     cohort = load_cohort(demo / "manifest.csv", target="stage2")
-    model = StageClassifier("concat", modalities=["rna", "ehr"], max_epochs=1, n_genes=20, leak_probe=False)
-    model.fit(cohort.X, cohort.y).save(tmp_path / "model")
+    model = StageClassifier("concat", modalities=["rna", "ehr"], max_epochs=1, n_genes=20)
+    with probed():
+        model.fit(cohort.X, cohort.y).save(tmp_path / "model")
     capsys.readouterr()
 
     new = demo / "new_patient"

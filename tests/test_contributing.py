@@ -11,7 +11,7 @@ import nbformat
 
 import mmfusion as mf
 from mmfusion.registry import ENCODERS
-from mmfusion.reports.notebooks import notebook_parameters
+from mmfusion.reports.parameters import notebook_parameters
 from tests.cohorts import tiny_cohort
 from tests.contracts import test_encoders as contract
 from tests.staging.test_classifier import QUICK

@@ -181,3 +181,111 @@ def test_what_is_known():
     assert (table["found"] == "").all()
     assert (table[["paper", "license"]] != "").all(axis=None)
     assert KNOWN["fmcib"].file == "model_weights.torch"
+
+
+def _answer(send):
+    """A server's way to answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            send(self)
+
+        def log_message(self, *args):
+            pass
+
+    return Handler
+
+
+@pytest.mark.parametrize(
+    "place", ["https://127.0.0.1:1/tiny.pt", "file:///etc/hostname", "//127.0.0.1:1/tiny.pt"]
+)
+def test_a_redirect_is_held_to_the_same_rule(machine, know, serve, place):
+    asked = []
+
+    def send(handler):
+        asked.append(handler.path)
+        handler.send_response(302)
+        handler.send_header("Location", place)
+        handler.end_headers()
+
+    know(url=serve(_answer(send)))
+    reason = "refused" if place.startswith("//") else rf"not over http: {place}"
+    with pytest.raises(WeightsUnavailable, match=rf"{reason}.*put it at"):
+        find("tiny", progress=False)
+    assert asked == ["/tiny.pt"]
+    assert list((machine / "cache" / "weights").iterdir()) == []
+
+
+def test_a_redirect_over_the_same_scheme_is_followed(know, serve):
+    def send(handler):
+        moved = handler.path == "/tiny.pt"
+        handler.send_response(302 if moved else 200)
+        handler.send_header(*(("Location", "/moved.pt") if moved else ("Content-Length", str(len(BODY)))))
+        handler.end_headers()
+        handler.wfile.write(b"" if moved else BODY)
+
+    know(url=serve(_answer(send)))
+    assert find("tiny", progress=False).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("code", [404, 403, 500])
+def test_a_server_that_refuses(machine, know, serve, code):
+    know(url=serve(_answer(lambda handler: handler.send_error(code))))
+    with pytest.raises(WeightsUnavailable, match=rf"{code}.*put it at"):
+        find("tiny", progress=False)
+    assert list((machine / "cache" / "weights").iterdir()) == []
+
+
+def test_the_size_is_checked_whatever_the_client_does(machine, know, serve, monkeypatch):
+    import pooch
+
+    def short(self, url, output_file, pooch, check_only=False):
+        whole(self, url, output_file, pooch)
+        with open(output_file, "r+b") as file:  # noqa: PTH123 - pooch gives a str
+            file.truncate(100)
+
+    whole = pooch.HTTPDownloader.__call__
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", short)
+    know(url=serve())
+    with pytest.raises(WeightsUnavailable, match="ended after 100 of 7,000 bytes"):
+        find("tiny", progress=False)
+    assert list((machine / "cache" / "weights").iterdir()) == []
+
+
+def test_without_a_size(know, serve):
+    def send(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(BODY)
+
+    know(url=serve(_answer(send)))
+    assert find("tiny", progress=True).read_bytes() == BODY
+
+
+def test_the_bar(know, serve, capsys):
+    know(url=serve())
+    find("tiny", progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "tiny.pt" in err
+
+
+def test_nothing_is_printed_without_the_bar(know, serve, capsys):
+    know(url=serve())
+    find("tiny", progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_others_may_read_it(know, serve):
+    know(url=serve())
+    path = find("tiny", progress=False)
+    (other := path.with_name("other")).touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
+def test_a_folder_that_cannot_be_written(machine, know, serve, monkeypatch):
+    (machine / "file").write_text("not a folder")
+    monkeypatch.setenv("MMFUSION_WEIGHTS", str(machine / "file" / "weights"))
+    know(url=serve())
+    with pytest.raises(WeightsUnavailable, match=r"tiny.pt.*put it at"):
+        find("tiny", progress=False)

@@ -1,4 +1,4 @@
-"""The command line: `mmfusion demo | init | validate | features | report | predict | compare | doctor`."""
+"""The command line: `mmfusion demo | init | validate | features | report | notebooks | predict | compare | doctor`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ OK, NOTE, BAD = "ok", "--", "!!"
 def doctor(_arguments: Namespace) -> int:
     """Print a line per finding; 1 if something is broken."""
     broken = 0
-    for check in (_versions, _machine, _folders, _data, _kernel):
+    for check in (_versions, _machine, _folders, _data, _notebooks, _kernel):
         for state, text in check():
             broken += state == BAD
             sys.stdout.write(f"{state}  {text}\n")
@@ -67,6 +67,14 @@ def _data() -> Iterator[tuple[str, str]]:
     yield NOTE, f"MMFUSION_DATA: {place or 'not set; only tests on real data need it'}"
     if place and not Path(place).is_dir():
         yield BAD, f"MMFUSION_DATA is no folder: {place}"
+
+
+def _notebooks() -> Iterator[tuple[str, str]]:
+    from mmfusion.reports.notebooks import list_notebooks
+
+    found = list_notebooks()
+    folders = ", ".join(dict.fromkeys(str(path.parent) for path in found))
+    yield (OK, f"{len(found)} notebooks: {folders}") if found else (BAD, "no notebooks are found")
 
 
 def _kernel() -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mmfusion {mmfusion.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_demo, _init, _validate, _features, _report, _predict, _compare, _doctor):
+    for add in (_demo, _init, _validate, _features, _report, _notebooks, _predict, _compare, _doctor):
         add(commands)
     return parser
 
@@ -134,6 +134,16 @@ def _report(commands) -> None:
     p.add_argument(
         "--parameters", action="store_true", help="list the notebook's parameters, and the named targets"
     )
+
+
+def _notebooks(commands) -> None:
+    p = _command(
+        commands, "notebooks", "report:notebooks", "copy the notebooks into a folder, to be edited there",
+        "  mmfusion notebooks my_notebooks\n"
+        "  mmfusion report my_notebooks/20_stage_fusion.ipynb -p cohort=my_data/data_manifest.csv\n\n"
+        "A notebook that was edited there is never overwritten. `mmfusion report` runs a copy by its path.",
+    )  # fmt: skip
+    p.add_argument("folder", type=Path, help="where to; made if absent")
 
 
 def _predict(commands) -> None:

@@ -1,7 +1,8 @@
-"""`mmfusion report` and `mmfusion compare`."""
+"""`mmfusion report`, `mmfusion notebooks` and `mmfusion compare`."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -12,7 +13,8 @@ from mmfusion.storage.atomic import saved
 
 def report(arguments: Namespace) -> int:
     """Execute a notebook, or one per row of a table; list notebooks or parameters."""
-    from mmfusion.reports.notebooks import RESERVED, find_notebook, notebook_parameters
+    from mmfusion.reports.notebooks import find_notebook
+    from mmfusion.reports.parameters import RESERVED, notebook_parameters
 
     if arguments.notebook is None:
         return _list_notebooks()
@@ -44,13 +46,27 @@ def compare(arguments: Namespace) -> int:
     return 0
 
 
+def notebooks(arguments: Namespace) -> int:
+    """Copy the notebooks into a folder, and say which were written."""
+    from mmfusion.reports.notebooks import copy_notebooks
+
+    written, unchanged = copy_notebooks(arguments.folder)
+    sys.stdout.writelines(f"written: {_short(path)}\n" for path in written)
+    sys.stdout.writelines(f"there already: {_short(path)}\n" for path in unchanged)
+    sys.stdout.write(f"next: mmfusion report {shlex.quote(str(_short([*written, *unchanged][0])))}\n")
+    return 0
+
+
 def _list_notebooks() -> int:
     from mmfusion.reports.html import title_of
-    from mmfusion.reports.notebooks import list_notebooks, read_notebook
+    from mmfusion.reports.notebooks import list_notebooks, notebook_folders, read_notebook
 
     notebooks = list_notebooks()
     if not notebooks:
-        raise ReportError("no notebooks found", hint="set MMFUSION_NOTEBOOKS to their folder")
+        places = ", ".join(map(str, notebook_folders())) or "no folder"
+        raise ReportError(
+            "no notebooks found", file=places, hint="unset MMFUSION_NOTEBOOKS, or set it to their folder"
+        )
     width = max(len(p.stem) for p in notebooks)
     lines = [f"{p.stem:<{width}}  {title_of(read_notebook(p), '')}" for p in notebooks]
     sys.stdout.write(

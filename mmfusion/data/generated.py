@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +13,9 @@ from mmfusion.data.assemble import assemble
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.export import write_cohort
 from mmfusion.data.manifest import check_hashes, read_manifest
-from mmfusion.errors import ManifestError
+from mmfusion.errors import DataError, ManifestError
 from mmfusion.storage.atomic import atomic_folder
+from mmfusion.storage.hashing import hash_json
 
 
 def generate(entry: str, parameters: dict, folder: Path, target: str | None = None) -> Cohort:
@@ -37,12 +37,20 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     ------
     ManifestError
         If there is no such generator, or it refuses a parameter.
+    DataError
+        If its files cannot be written.
     """
     make, version = _generator(entry)
-    recipe = json.dumps([__version__, version, entry, parameters], sort_keys=True)
-    home = folder / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    home = folder / hash_json([__version__, version, entry, parameters])[:12]
     if not home.exists():
-        _write_generated(make, parameters, home)
+        try:
+            _write_generated(make, parameters, home)
+        except OSError as error:
+            hint = "free some space, or set MMFUSION_CACHE to a folder that can be written"
+            got = error.strerror or error
+            raise DataError(
+                "a generated cohort cannot be written", file=folder, got=got, hint=hint
+            ) from error
     facts = json.loads((home / "provenance.json").read_text(encoding="utf-8"))
     manifest = read_manifest(home / "files" / "manifest.csv")
     check_hashes(manifest, home / "files")

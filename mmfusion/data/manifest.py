@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from pandera.errors import SchemaErrors
 from mmfusion.data.cohort import IMAGING, RNA_UNITS
 from mmfusion.errors import ManifestError
 from mmfusion.storage.atomic import atomic_file
+from mmfusion.storage.hashing import hash_path
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
 ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator")
@@ -206,17 +206,6 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
                 got=got,
                 hint=hint,
             )
-
-
-def hash_path(path: str | Path) -> str:
-    """SHA-256 of a file; of a folder, over the relative names and hashes of its files, in order of name."""
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file())
-        text = "".join(f"{p.relative_to(path).as_posix()}\0{hash_path(p)}\n" for p in files)
-        return hashlib.sha256(text.encode()).hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = False) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 from mmfusion.data.targets.stage import TARGETS, describe_targets
 from mmfusion.errors import DataError
 from mmfusion.storage.atomic import atomic_file
+from mmfusion.storage.hashing import hash_json
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -59,11 +60,7 @@ class Splits:
             )
         for repeat in range(self.n_repeats):
             held_out = [p for fold in self._repeat(repeat) for p in fold]
-            twice = (
-                sorted({p for p in held_out if held_out.count(p) > 1})
-                if len(set(held_out)) < len(held_out)
-                else []
-            )
+            twice = sorted(p for p, n in Counter(held_out).items() if n > 1)
             if twice:
                 raise DataError(f"held out twice in repeat {repeat}", patient=", ".join(twice[:5]))
             if set(held_out) != set(self.patients):
@@ -111,6 +108,41 @@ class Splits:
             folds = kind(n_splits, shuffle=True, random_state=int(seed))
             rows = folds.split(np.zeros(len(y)), y.astype(str), groups if grouped else None)
             test += [tuple(y.index[held_out]) for _, held_out in rows]
+        return cls(tuple(test), n_splits, random_state, tuple(map(str, range(n_splits))), _versions())
+
+    @classmethod
+    def plain(
+        cls,
+        ids: pd.Index,
+        groups: pd.Series | None = None,
+        *,
+        n_splits: int = 5,
+        n_repeats: int = 1,
+        random_state: int = 0,
+    ) -> Splits:
+        """Return folds of about equal size, without classes to balance; the rows of one group stay together.
+
+        Parameters
+        ----------
+        ids : Index, shape (n,)
+            The patients.
+        groups, n_splits, n_repeats, random_state
+            As of `make`.
+
+        Raises
+        ------
+        DataError
+            If there are fewer groups than folds.
+        """
+        if n_splits < 2:
+            raise DataError("too few folds", expected="2 or more", got=n_splits)
+        y, groups = _aligned(pd.Series(0, index=ids), groups)
+        if groups.nunique() < n_splits:
+            raise DataError("fewer patients than folds", expected=f"{n_splits} or more", got=groups.nunique())
+        test = []
+        for seed in np.random.SeedSequence(random_state).generate_state(n_repeats):
+            folds = GroupKFold(n_splits, shuffle=True, random_state=int(seed))
+            test += [tuple(y.index[held_out]) for _, held_out in folds.split(y, groups=groups.astype(str))]
         return cls(tuple(test), n_splits, random_state, tuple(map(str, range(n_splits))), _versions())
 
     @classmethod
@@ -164,7 +196,7 @@ class Splits:
     @property
     def hash(self) -> str:
         """SHA-256 of who is held out with whom."""
-        return hashlib.sha256(json.dumps([sorted(fold) for fold in self.test]).encode()).hexdigest()
+        return hash_json([sorted(fold) for fold in self.test])
 
     def split(self, ids: Sequence[str] | pd.Index) -> Iterator[Fold]:
         """Positions in `ids` of (train, test), fold by fold.

@@ -1,15 +1,17 @@
 """Evaluation that cannot leak: nested cross-validation, baselines, external validation."""
 
-from mmfusion.evaluation.baselines import forest, ridge, standard_baselines
-from mmfusion.evaluation.external import external_validation
-from mmfusion.evaluation.nested import nested_cv
-from mmfusion.evaluation.result import NestedResult
+from mmfusion.lazy import lazy
 
-__all__ = [
-    "NestedResult",
-    "external_validation",
-    "forest",
-    "nested_cv",
-    "ridge",
-    "standard_baselines",
-]
+_HOME = {
+    "FoldResult": "fold_result",
+    "NestedResult": "result",
+    "external_validation": "external",
+    "forest": "baselines",
+    "nested_cv": "nested",
+    "probed": "leakage",
+    "ridge": "baselines",
+    "standard_baselines": "baselines",
+    "task_for": "tasks",
+}
+__all__ = list(_HOME)
+__getattr__, __dir__ = lazy(__name__, _HOME)

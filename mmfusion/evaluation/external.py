@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError, LeakageError
+from mmfusion.errors import LeakageError
 from mmfusion.evaluation.store import write_json
-from mmfusion.metrics import score_table
-from mmfusion.preprocessing.base import id_hashes
+from mmfusion.evaluation.tasks import task_for
+from mmfusion.storage.hashing import hash_each_id
 
 
 def external_validation(
@@ -43,7 +43,7 @@ def external_validation(
     LeakageError
         If the model was fitted on one of the cohort's patients, or at the second look, without `again`.
     DataError
-        If the cohort's classes are not the model's.
+        If the cohort's classes are not the model's, or the model's predictions do not fit the target.
     """
     from mmfusion.bundle import load
 
@@ -57,33 +57,37 @@ def external_validation(
             got=f"first look {looks[0]['when']}",
             hint="report that look; a second one (again=True) is logged",
         )
-    _check_strangers(model, cohort)
-    unknown = sorted(set(y.astype(str)) - set(model.classes_))
-    if unknown:
-        raise DataError(
-            "the cohort has classes that the model does not know", got=unknown, expected=list(model.classes_)
-        )
-    proba = pd.DataFrame(model.predict_proba(X), columns=[f"p_{c}" for c in model.classes_])
-    people = cohort.groups.loc[X.index, "patient"].astype(str)
-    keys = {"model": "external", "repeat": 0, "fold": 0, "patient_id": list(X.index), "person": list(people)}
-    predictions = proba.assign(**keys, y_true=list(y.astype(str)))
-    scores = score_table(predictions, tuple(model.classes_))
-    looks.append({"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "n": len(X),
-                  "macro_auc": float(scores.loc["external", ("macro_auc", "mean")])})  # fmt: skip
+    _check_unseen(model, cohort)
+    task = task_for(cohort).for_model(model, y)
+    predicted = task.frame(task.predict(model, X, y))
+    person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
+    keys = {
+        "model": "external",
+        "repeat": 0,
+        "fold": 0,
+        "patient_id": list(X.index),
+        "person": list(person_ids),
+    }
+    predictions = pd.concat([pd.DataFrame(keys), predicted], axis=1)
+    scores = task.scores(predictions)
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    looks.append(
+        {"when": when, "n": len(X), task.primary: float(scores.loc["external", (task.primary, "mean")])}
+    )
     write_json(file, looks)
     return predictions, scores
 
 
 def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list[object]:
-    """Those of a cohort's patients who, or whom their row is derived from, were among the training patients."""
-    people = cohort.groups["patient"].loc[list(patients)].astype(str)
+    """Return the patients who were trained on, or whose row is of a person who was."""
+    person_ids = cohort.groups["patient"].loc[list(patients)].astype(str)
     trained_on = set(model.patients_)
-    pairs = zip(id_hashes(people.index), id_hashes(people))
-    return [p for p, pair in zip(people.index, pairs) if not trained_on.isdisjoint(pair)]
+    pairs = zip(hash_each_id(person_ids.index), hash_each_id(person_ids))
+    return [p for p, pair in zip(person_ids.index, pairs) if not trained_on.isdisjoint(pair)]
 
 
-def _check_strangers(model: object, cohort: Cohort) -> None:
-    """Nobody in the cohort, nor anybody whom a row of it is derived from, was among the training patients."""
+def _check_unseen(model: object, cohort: Cohort) -> None:
+    """Refuse a cohort of which a patient, or the person whom a row is derived from, was among the training patients."""
     known = fitted_on(model, cohort, cohort.X.index)
     if known:
         raise LeakageError(

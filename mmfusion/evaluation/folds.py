@@ -15,11 +15,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import TPESampler
 from optuna_integration import OptunaSearchCV
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_score
+from sklearn.model_selection import cross_val_score
 
 import mmfusion.nn.training  # noqa: F401 - loky takes a library loaded after a worker's first task for a memory leak
 from mmfusion.errors import DataError
-from mmfusion.evaluation.scoring import macro_auc_scorer
+from mmfusion.evaluation.fold_result import FoldResult
+from mmfusion.evaluation.leakage import probed
+from mmfusion.evaluation.tasks.base import Labels, Task
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Candidate:
     ----------
     name : str
         As the report calls it.
-    estimator : classifier
+    estimator : estimator
         Cloned for every fit.
     inputs : tuple of str
         Modalities that it reads.
@@ -39,9 +41,9 @@ class Candidate:
     n_trials, inner : int
         Trials and inner folds of the search.
     train_fraction : float
-        Share of the training rows used (stratified), for learning curves.
+        Share of the training rows used, for learning curves.
     one_row_a_person : bool
-        Learn from the first row of each person only: for a model whose own inner folds know nothing of people.
+        Learn from the first row of each person only: for a model whose own inner folds know nothing of persons.
     """
 
     name: str
@@ -59,67 +61,88 @@ class Candidate:
         return self.name if self.train_fraction == 1 else f"{self.name} @{self.train_fraction:g}"
 
 
-@dataclass
-class FoldTask:
-    """Where in the cross-validation a candidate is fitted and judged; `people` are those of all rows, shape (n,)."""
+@dataclass(frozen=True, eq=False)
+class FoldPlace:
+    """Where in the cross-validation a candidate is fitted and judged.
+
+    Parameters
+    ----------
+    repeat, fold : int
+        Which fold.
+    train, test : ndarray of int
+        Positions of its rows.
+    seed : int
+        Of everything random in it.
+    person_ids : ndarray, shape (n,)
+        Person of each row of the whole table.
+    bundle : Path, optional
+        Where to save the model.
+    """
 
     repeat: int
     fold: int
     train: np.ndarray
     test: np.ndarray
     seed: int
-    people: np.ndarray
+    person_ids: np.ndarray
     bundle: Path | None = None
 
 
-def evaluate_fold(candidate: Candidate, X: pd.DataFrame, y: pd.Series, task: FoldTask) -> dict[str, object]:
-    """Fit `candidate` on the training rows of one outer fold, and predict its test rows.
+def fold_seed(seed: int, repeat: int, fold: int) -> int:
+    """Return the seed of one outer fold.
 
-    Returns
-    -------
-    dict
-        JSON values: model, label, inputs, train_fraction, repeat, fold, patients, people, y_true, classes, proba
-        (n_test, K), params, trials, history, n_train, bundle, seconds, warnings.
+    Examples
+    --------
+    >>> fold_seed(7, 1, 3)
+    110
     """
+    return seed + 100 * repeat + fold
+
+
+def evaluate_fold(
+    task: Task, candidate: Candidate, X: pd.DataFrame, y: Labels, place: FoldPlace
+) -> FoldResult:
+    """Fit `candidate` on the training rows of one outer fold, and predict its test rows."""
     start = time.perf_counter()
-    rows = task.train
+    rows = place.train
     if candidate.one_row_a_person:
-        rows = rows[~pd.Index(task.people[rows]).duplicated()]
-    rows = _subsample(rows, y, candidate.train_fraction, task.seed)
+        rows = rows[~pd.Index(place.person_ids[rows]).duplicated()]
+    rows = task.subsample(rows, y, candidate.train_fraction, place.seed)
     X_train, y_train = X.iloc[rows], y.iloc[rows]
-    with warnings.catch_warnings(record=True) as caught:
+    # inside, nothing is probed for leaks again: the whole cohort was
+    with probed(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         if candidate.search:
-            model, params, trials = _search(candidate, X_train, y_train, task.people[rows], task.seed)
+            model, params, trials = _search(
+                task, candidate, X_train, y_train, place.person_ids[rows], place.seed
+            )
         else:
-            model, params, trials = _seeded(candidate.estimator, task.seed).fit(X_train, y_train), {}, []
-        proba = model.predict_proba(X.iloc[task.test])
-    if task.bundle is not None:
-        model.save(task.bundle)
-    return {
-        "model": candidate.name,
-        "label": candidate.label,
-        "inputs": list(candidate.inputs),
-        "train_fraction": candidate.train_fraction,
-        "repeat": task.repeat,
-        "fold": task.fold,
-        "patients": [str(p) for p in X.index[task.test]],
-        "people": [str(p) for p in task.people[task.test]],
-        "y_true": [str(v) for v in y.iloc[task.test]],
-        "classes": [str(c) for c in model.classes_],
-        "proba": np.round(proba, 12).tolist(),
-        "params": params,
-        "trials": trials,
-        "history": getattr(model, "history_", []),
-        "n_train": len(rows),
-        "bundle": str(task.bundle) if task.bundle else None,
-        "seconds": time.perf_counter() - start,
-        "warnings": sorted({f"{w.category.__name__}: {w.message}" for w in caught}),
-    }
+            model, params, trials = _seeded(candidate.estimator, place.seed).fit(X_train, y_train), {}, []
+        predictions = task.predict(model, X.iloc[place.test], y.iloc[place.test])
+    if place.bundle is not None:
+        model.save(place.bundle)
+    return FoldResult(
+        model=candidate.name,
+        label=candidate.label,
+        repeat=place.repeat,
+        fold=place.fold,
+        patients=tuple(str(p) for p in X.index[place.test]),
+        person_ids=tuple(str(p) for p in place.person_ids[place.test]),
+        predictions=predictions,
+        inputs=tuple(candidate.inputs),
+        train_fraction=candidate.train_fraction,
+        n_train=len(rows),
+        params=params,
+        trials=trials,
+        history=getattr(model, "history_", []),
+        bundle=str(place.bundle) if place.bundle else None,
+        seconds=time.perf_counter() - start,
+        warnings=tuple(sorted({f"{w.category.__name__}: {w.message}" for w in caught})),
+    )
 
 
 def _search(
-    candidate: Candidate, X: pd.DataFrame, y: pd.Series, people: np.ndarray, seed: int
+    task: Task, candidate: Candidate, X: pd.DataFrame, y: Labels, person_ids: np.ndarray, seed: int
 ) -> tuple[BaseEstimator, dict, list]:
     space = {
         name: CategoricalDistribution(values) if isinstance(values, list | tuple) else values
@@ -140,12 +163,9 @@ def _search(
             study.enqueue_trial(start)  # the default is one of the trials
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            grouped = pd.Index(people).has_duplicates
-            kind = StratifiedGroupKFold if grouped else StratifiedKFold
-            splitter = kind(candidate.inner, shuffle=True, random_state=seed)
-            folds = list(splitter.split(X, y, people if grouped else None))
+            folds = task.inner_folds(X, y, person_ids, candidate.inner, seed)
             search = OptunaSearchCV(
-                estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=macro_auc_scorer, study=study,
+                estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=task.score, study=study,
                 error_score="raise",
             )  # fmt: skip
             try:
@@ -154,7 +174,7 @@ def _search(
                 TypeError
             ):  # what is left of an error in an inner fold: the same trial again says what it was
                 failed = clone(estimator).set_params(**study.trials[-1].params)
-                cross_val_score(failed, X, y, cv=folds, scoring=macro_auc_scorer, error_score="raise")
+                cross_val_score(failed, X, y, cv=folds, scoring=task.score, error_score="raise")
                 raise
     finally:
         optuna.logging.set_verbosity(level)
@@ -173,15 +193,3 @@ def _seeded(estimator: BaseEstimator, seed: int) -> BaseEstimator:
     model = clone(estimator)
     names = [n for n in model.get_params() if n == "random_state" or n.endswith("__random_state")]
     return model.set_params(**dict.fromkeys(names, seed))
-
-
-def _subsample(rows: np.ndarray, y: pd.Series, fraction: float, seed: int) -> np.ndarray:
-    if fraction >= 1.0:
-        return rows
-    rng = np.random.default_rng(seed)
-    keep = []
-    for _, members in y.iloc[rows].groupby(y.iloc[rows], observed=True).groups.items():
-        of_class = rows[y.index[rows].isin(members)]
-        n = max(2, round(fraction * len(of_class)))
-        keep.append(rng.choice(of_class, size=min(n, len(of_class)), replace=False))
-    return np.sort(np.concatenate(keep))

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
-from mmfusion import compute
-from mmfusion.data.cohort import Cohort, presence
+from mmfusion.data.cohort import META, Cohort, feature_names, presence
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
-from mmfusion.evaluation.baselines import PriorWhereAbsent, standard_baselines
-from mmfusion.evaluation.folds import Candidate, FoldTask, evaluate_fold
-from mmfusion.evaluation.leakage.probe import assert_no_leak
+from mmfusion.evaluation.folds import Candidate
+from mmfusion.evaluation.leakage.guards import HINT
 from mmfusion.evaluation.result import NestedResult
+from mmfusion.evaluation.runner import Runner, Variant
 from mmfusion.evaluation.store import FoldStore, setting_hash
-
-log = logging.getLogger(__name__)
+from mmfusion.evaluation.tasks import Task, task_for
 
 
 def nested_cv(
@@ -33,8 +30,6 @@ def nested_cv(
     outer: int | Splits = 5,
     inner: int = 3,
     repeats: int = 1,
-    fusions: Sequence[str] = (),
-    singles: bool = False,
     baselines: bool | Mapping[str, BaseEstimator] = True,
     learning_curve: Sequence[float] = (),
     random_state: int = 0,
@@ -43,17 +38,23 @@ def nested_cv(
     out: str | Path | None = None,
     name: str | None = None,
     progress: bool = True,
+    **beside: object,
 ) -> NestedResult:
     """Judge `model`, and what stands beside it, on outer folds that nothing was chosen on.
 
     Per outer fold: Optuna searches `search` on inner folds of the training rows, the best setting is refitted on
-    all training rows, and the test rows are predicted once. The other fusions, the single modalities and the
-    learning curve use that fold's setting. Baselines have their own inner folds.
+    all training rows, and the test rows are predicted once. Variants of the model and the learning curve use that
+    fold's setting. Baselines have their own inner folds.
+
+    What a fold is judged by depends on the kind of the cohort's target (`mmfusion.evaluation.tasks`): classes by
+    macro-AUC, vectors by correlation, masks by overlap.
 
     Parameters
     ----------
-    model : classifier
-        A `StageClassifier`, or any classifier that reads `cohort.X`.
+    model : estimator
+        A `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It may have
+        more: `short_name`, what reports call it; `modalities`, what it reads; `save(folder)`; `history_`, losses by
+        member and epoch; `allow_leaky`, true to accept inputs that give the label away; and `variants`, see `beside`.
     cohort : Cohort
         Its labelled patients are split by patient.
     search : mapping, optional
@@ -64,24 +65,25 @@ def nested_cv(
         Outer folds, or splits made or loaded before.
     repeats : int
         Repeats of the outer folds, each with another shuffle.
-    fusions : sequence of str
-        Other fusions to judge at the fold's setting.
-    singles : bool
-        Judge the model on each modality alone too.
     baselines : bool or mapping
-        The standard baselines (`standard_baselines`), others by name, or none.
+        The standard baselines of the task (`standard_baselines` of classes), others by name, or none.
     learning_curve : sequence of float
-        Shares of the training rows on which the model and the ridge are fitted again.
+        Shares of the training rows on which the model and the baseline that it is compared with are fitted again.
     random_state : int
         Seed of splits and fits.
     where, n_jobs
         Where folds run (`mmfusion.compute.backend`); the numbers do not depend on it.
     out : path, optional
-        Folder that keeps finished folds: the same call resumes from them. The model of each outer fold is saved there.
+        Folder that keeps finished folds: the same call resumes from them, unless the data, the setting, a library or
+        code that can change them has changed (`mmfusion.evaluation.store`). Each fold's model is saved there.
     name : str, optional
-        What to call `model`; default its fusion, or its class.
+        What to call `model`; default its `short_name`, or its class.
     progress : bool
         Show a bar.
+    **beside
+        What to judge beside the model at each fold's setting: options of its method
+        `variants(modalities, **options) -> {name: (changed parameters, modalities read)}`. Of a `StageClassifier`:
+        `fusions=["concat"]`, other fusions, and `singles=True`, the model on each modality alone.
 
     Returns
     -------
@@ -91,56 +93,43 @@ def nested_cv(
     Raises
     ------
     DataError
-        If a class has fewer patients than folds, or a patient has no modality at all.
+        If a class has fewer patients than folds, a patient has no modality at all, or the model has no such variants.
     LeakageError
-        If an input determines the label, or `outer` parts the rows of one person.
+        If an input determines the label or is forbidden by the target, or `outer` parts the rows of one person.
     """
     start = time.perf_counter()
     X, y = cohort.X, cohort.y
     _check(X, cohort)
-    people = cohort.groups.loc[X.index, "patient"].astype(str)
+    task = task_for(cohort)
+    person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
     if not getattr(model, "allow_leaky", False):
-        one_each = ~people.duplicated()  # two scans of one person tell each other's label
-        assert_no_leak(X[one_each], y[one_each])
-    if model.get_params().get("leak_probe"):
-        model = clone(model).set_params(leak_probe=False)  # it ran once, on the whole cohort
+        _check_forbidden(cohort)
+        one_each = ~person_ids.duplicated()  # two scans of one person tell each other's label
+        task.check_leaks(X[one_each], y[one_each])
     if isinstance(outer, Splits):
         splits = outer
-        _check_apart(splits, people)
+        _check_apart(splits, person_ids)
     else:
-        splits = Splits.make(y, groups=people, n_splits=outer, n_repeats=repeats, random_state=random_state)
-    main = Candidate(
-        name or getattr(model, "fusion", type(model).__name__),
-        model,
-        tuple(cohort.modalities),
-        search,
-        n_trials,
-        inner,
-    )
-    simple = baselines if isinstance(baselines, Mapping) else {}
-    if baselines is True:
-        simple = standard_baselines(cohort.modalities, inner=inner, random_state=random_state)
-    variants = _variants(main, cohort, fusions, singles)
-    first = [
-        main,
-        *(Candidate(k, e, _inputs(e, cohort), one_row_a_person=True) for k, e in simple.items()),
-    ]
-    _check_names([c.name for c in first] + [name for name, *_ in variants])
-    setting = setting_hash(cohort, first, splits, random_state) if out else ""
-    store = FoldStore(Path(out) / "folds" if out else None, setting)
-    runner = _Runner(
-        X, y, people, splits, store, random_state, {"where": where, "n_jobs": n_jobs, "progress": progress}
-    )
+        splits = task.splits(y, person_ids, n_splits=outer, n_repeats=repeats, random_state=random_state)
+    own = name or getattr(model, "short_name", None) or type(model).__name__
+    main = Candidate(own, model, _inputs(model, cohort), search, n_trials, inner)
+    variants = [v for v in _variants(model, cohort, beside) if v.name != own]
+    simple = _baselines(task, cohort, wanted=baselines, inner=inner, random_state=random_state)
+    _check_names([own, *(c.name for c in simple), *(v.name for v in variants)])
+    folder = Path(out) / "folds" if out else None
+    store = FoldStore(folder, task, lambda: setting_hash(cohort, splits, random_state))
+    where = {"where": where, "n_jobs": n_jobs, "progress": progress}
+    runner = Runner(task, X, y, person_ids, splits, store, seed=random_state, where=where)
 
-    results = runner.run(first, "outer folds", keep=main.name)
-    params = {(r["repeat"], r["fold"]): r["params"] for r in results if r["model"] == main.name}
-    results += runner.run_at(main, params, variants, "fusions and modalities")
-    curve = [(main.name, {}, f) for f in learning_curve if f != 1]
-    results += runner.run_at(main, params, curve, "learning curve")
-    if "ridge" in simple:
-        whole = next(c for c in first if c.name == "ridge")
-        ridge = [replace(whole, train_fraction=f) for f in learning_curve if f != 1]
-        results += runner.run(ridge, "learning curve of the ridge")
+    results = runner.run([main, *simple], "outer folds", keep=own)
+    params = {(r.repeat, r.fold): r.params for r in results if r.model == own}
+    results += runner.run_at(main, params, variants, "variants")
+    shares = [share for share in learning_curve if share != 1]
+    results += runner.run_at(
+        main, params, [Variant(own, {}, main.inputs, f) for f in shares], "learning curve"
+    )
+    reference = [replace(c, train_fraction=f) for c in simple if c.name == task.reference for f in shares]
+    results += runner.run(reference, "learning curve of the baseline")
     settings = {
         "outer": splits.n_splits,
         "repeats": splits.n_repeats,
@@ -150,67 +139,47 @@ def nested_cv(
         "random_state": random_state,
         "model": {k: repr(v) for k, v in model.get_params(deep=False).items()},
     }
-    return NestedResult.from_folds(
-        results, cohort, main=main.name, settings=settings, seconds=time.perf_counter() - start
-    )
+    seconds = time.perf_counter() - start
+    return NestedResult.from_folds(results, cohort, task, main=own, settings=settings, seconds=seconds)
 
 
-class _Runner:
-    """Runs candidates over all outer folds, taking finished folds from the store."""
+def _variants(model: BaseEstimator, cohort: Cohort, options: Mapping[str, object]) -> list[Variant]:
+    """Return what the model offers to judge beside it."""
+    if not hasattr(model, "variants"):
+        if any(options.values()):
+            name = type(model).__name__
+            raise DataError(
+                f"{name} offers no variants",
+                got=", ".join(options),
+                hint="judge them as baselines={name: model}",
+            )
+        return []
+    try:
+        found = model.variants(list(cohort.modalities), **options)
+    except TypeError as error:
+        raise DataError(f"the model's variants do not take this: {error}", got=", ".join(options)) from error
+    return [Variant(name, changes, tuple(inputs)) for name, (changes, inputs) in found.items()]
 
-    def __init__(
-        self,
-        X: pd.DataFrame,
-        y: pd.Series,
-        people: pd.Series,
-        splits: Splits,
-        store: FoldStore,
-        seed: int,
-        where: dict,
-    ) -> None:
-        self.X, self.y, self.people, self.store, self.where = X, y, people.to_numpy(), store, where
-        self.folds = [
-            (i // splits.n_splits, i % splits.n_splits, train, test)
-            for i, (train, test) in enumerate(splits.split(X.index))
-        ]
-        self.seed = seed
 
-    def run(self, candidates: Sequence[Candidate], description: str, keep: str | None = None) -> list[dict]:
-        """Every candidate on every fold; the models of candidate `keep` are saved beside its results."""
-        return self._run([(c, *fold) for fold in self.folds for c in candidates], description, keep)
+def _baselines(
+    task: Task,
+    cohort: Cohort,
+    *,
+    wanted: bool | Mapping[str, BaseEstimator],
+    inner: int,
+    random_state: int,
+) -> list[Candidate]:
+    """Return the baselines asked for; their own inner folds know nothing of persons."""
+    models = wanted if isinstance(wanted, Mapping) else {}
+    if wanted is True:
+        models = task.baselines(cohort.modalities, inner=inner, random_state=random_state)
+    return [Candidate(name, e, _inputs(e, cohort), one_row_a_person=True) for name, e in models.items()]
 
-    def run_at(
-        self, main: Candidate, params: Mapping[tuple, dict], variants: Sequence[tuple], description: str
-    ) -> list[dict]:
-        """Variants of the main candidate at the setting that each fold chose."""
-        jobs = []
-        for repeat, fold, train, test in self.folds:
-            for name, changes, fraction in variants:
-                estimator = clone(main.estimator).set_params(**{**params[repeat, fold], **changes})
-                inputs = tuple(changes.get("modalities") or main.inputs)
-                if "modalities" in changes:
-                    estimator = PriorWhereAbsent(estimator, changes["modalities"])
-                candidate = Candidate(name, estimator, inputs, train_fraction=fraction)
-                jobs.append((candidate, repeat, fold, train, test))
-        return self._run(jobs, description, None)
 
-    def _run(self, jobs: list[tuple], description: str, keep: str | None) -> list[dict]:
-        done, tasks = {}, []
-        for candidate, repeat, fold, train, test in jobs:
-            stored = self.store.get(candidate.label, repeat, fold)
-            if stored is not None:
-                done[candidate.label, repeat, fold] = stored
-                continue
-            bundle = self.store.path(candidate.label, repeat, fold) if candidate.name == keep else None
-            bundle = bundle if bundle is not None and hasattr(candidate.estimator, "save") else None
-            task = FoldTask(repeat, fold, train, test, self.seed + 100 * repeat + fold, self.people, bundle)
-            tasks.append((candidate, self.X, self.y, task))
-        if done:
-            log.info("%d of %d folds were done before", len(done), len(jobs))
-        for result in compute.run(evaluate_fold, tasks, description=description, **self.where):
-            self.store.put(result)
-            done[result["label"], result["repeat"], result["fold"]] = result
-        return [done[candidate.label, repeat, fold] for candidate, repeat, fold, *_ in jobs]
+def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
+    """Return the modalities that an estimator reads: those it names, else all."""
+    named = getattr(estimator, "modalities", None)
+    return tuple(cohort.modalities if named is None else named)
 
 
 def _check(X: pd.DataFrame, cohort: Cohort) -> None:
@@ -223,10 +192,22 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
         )
 
 
-def _check_apart(splits: Splits, people: pd.Series) -> None:
-    """Nobody is learned from and judged on in one fold, by another row of the same person."""
-    for train, test in splits.split(people.index):
-        both = set(people.iloc[train]) & set(people.iloc[test])
+def _check_forbidden(cohort: Cohort) -> None:
+    """Refuse columns that the cohort's target forbids as inputs."""
+    forbids = getattr(getattr(cohort, "target_spec", None), "forbids", None)
+    if forbids is None:
+        return
+    blocks = {m: cohort.X[m] for m in cohort.X.columns.unique(0) if m != META}
+    bad = [f"{m}: {f}" for m, b in blocks.items() for f in feature_names(b, m) if forbids(m, f)]
+    if bad:
+        column = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+        raise LeakageError(f"the target {cohort.target} forbids this as an input", column=column, hint=HINT)
+
+
+def _check_apart(splits: Splits, person_ids: pd.Series) -> None:
+    """Refuse splits in which a person is learned from and judged on in one fold, by another row."""
+    for train, test in splits.split(person_ids.index):
+        both = set(person_ids.iloc[train]) & set(person_ids.iloc[test])
         if both:
             raise LeakageError(
                 "the splits part the rows of one person",
@@ -239,17 +220,3 @@ def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError("two models have one name", got=", ".join(twice), hint="nested_cv(..., name=...)")
-
-
-def _variants(main: Candidate, cohort: Cohort, fusions: Sequence[str], singles: bool) -> list[tuple]:  # noqa: FBT001
-    """(name, changed parameters, share of the training rows); a fusion's options mean nothing to another one."""
-    changed = {name: {"fusion": name} for name in fusions if name != main.name}
-    if singles:
-        changed |= {f"{m} only": {"fusion": "concat", "modalities": [m]} for m in cohort.modalities}
-    return [(name, {**changes, "fusion_options": None}, 1.0) for name, changes in changed.items()]
-
-
-def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
-    if type(estimator).__name__ == "DummyClassifier":
-        return ()
-    return tuple(getattr(estimator, "modalities", None) or cohort.modalities)

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
-from mmfusion.metrics import minimum_detectable_difference, paired_table, score_table
+from mmfusion.errors import DataError
+from mmfusion.evaluation.fold_result import FoldResult
+from mmfusion.evaluation.tasks import Task
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,12 +25,13 @@ class NestedResult:
     ----------
     cohort, target : str
         What was predicted, on whom.
-    classes : tuple of str
-        In order of severity.
+    task : Task
+        How it is scored and compared.
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id): `person`, `y_true`, and `p_<class>` for every class.
-    folds : list of dict
-        What every fold returned: chosen parameters, trials, learning curves, warnings, seconds.
+        A row per (model, repeat, fold, patient_id): `person`, and the columns of the task: of classes `y_true` and
+        `p_<class>` for every class, of vectors `true_<name>` and `pred_<name>`, of masks their scores.
+    folds : list of FoldResult
+        What every fold gave: chosen parameters, trials, learning curves, warnings, seconds.
     main : str
         The model that was searched.
     present : DataFrame of bool
@@ -43,9 +46,9 @@ class NestedResult:
 
     cohort: str
     target: str
-    classes: tuple[str, ...]
+    task: Task
     predictions: pd.DataFrame
-    folds: Sequence[Mapping[str, object]]
+    folds: Sequence[FoldResult]
     main: str
     present: pd.DataFrame
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -55,33 +58,23 @@ class NestedResult:
     @classmethod
     def from_folds(
         cls,
-        folds: Sequence[dict],
+        folds: Sequence[FoldResult],
         cohort: Cohort,
+        task: Task,
         *,
         main: str,
         settings: Mapping[str, object],
         seconds: float,
     ) -> NestedResult:
-        """Gather what the folds returned, in an order that does not depend on who was first."""
-        classes = tuple(str(c) for c in cohort.y.cat.remove_unused_categories().cat.categories)
-        order = list(dict.fromkeys(sorted((f["model"] for f in folds), key=lambda m: m != main)))
-        folds = sorted(folds, key=lambda f: (order.index(f["model"]), f["model"], f["repeat"], f["fold"]))
-        parts = []
-        for f in folds:
-            proba = pd.DataFrame(f["proba"], columns=[f"p_{c}" for c in f["classes"]])
-            proba = proba.reindex(columns=[f"p_{c}" for c in classes], fill_value=0.0)
-            keys = {name: f[name] for name in ("model", "repeat", "fold", "train_fraction")}
-            parts.append(
-                proba.assign(**keys, patient_id=f["patients"], person=f["people"], y_true=f["y_true"])
-            )
-        front = ["model", "repeat", "fold", "patient_id", "person", "y_true"]
-        everything = pd.concat(parts, ignore_index=True)
-        everything = everything[[*front, *everything.columns.difference(front, sort=False)]]
+        """Gather what the folds gave, in an order that does not depend on which was first."""
+        order = list(dict.fromkeys(sorted((f.model for f in folds), key=lambda m: m != main)))
+        folds = sorted(folds, key=lambda f: (order.index(f.model), f.model, f.repeat, f.fold))
+        everything = pd.concat([_rows(task, f) for f in folds], ignore_index=True)
         whole = everything["train_fraction"] == 1
         return cls(
             cohort=cohort.name,
             target=cohort.target,
-            classes=classes,
+            task=task,
             predictions=everything[whole].drop(columns="train_fraction").reset_index(drop=True),
             of_fewer=everything[~whole].reset_index(drop=True),
             folds=folds,
@@ -90,6 +83,11 @@ class NestedResult:
             settings=settings,
             seconds=seconds,
         )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in order of severity; empty where the target has none."""
+        return getattr(self.task, "classes", ())
 
     @property
     def models(self) -> list[str]:
@@ -104,11 +102,22 @@ class NestedResult:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """Metrics of every model with 95 % bootstrap intervals over patients; columns (metric, mean | lo | hi)."""
-        return score_table(self.of(self.models), self.classes)
+        return self.task.scores(self.of(self.models))
 
-    def paired(self, reference: str = "ridge") -> pd.DataFrame:
-        """Macro-AUC of every model minus that of `reference`, on the same resamples of patients."""
-        return paired_table(self.of(self.models), self.classes, reference=reference)
+    def paired(self, reference: str | None = None) -> pd.DataFrame:
+        """Primary metric of every model minus that of `reference`, on the same resamples of patients.
+
+        Parameters
+        ----------
+        reference : str, optional
+            A model; default the baseline that the task compares with.
+
+        Raises
+        ------
+        DataError
+            If there is no such model.
+        """
+        return self.task.differences(self.of(self.models), self._reference(reference))
 
     def of(self, models: Sequence[str]) -> pd.DataFrame:
         """Predictions of these models."""
@@ -117,18 +126,17 @@ class NestedResult:
     def params(self) -> pd.DataFrame:
         """The setting that the inner folds of each outer fold chose."""
         mine = self._of_main()
-        several = len({f["repeat"] for f in mine}) > 1
+        several = len({f.repeat for f in mine}) > 1
         names = [
-            f"repeat {f['repeat'] + 1}, fold {f['fold'] + 1}" if several else f"fold {f['fold'] + 1}"
-            for f in mine
+            f"repeat {f.repeat + 1}, fold {f.fold + 1}" if several else f"fold {f.fold + 1}" for f in mine
         ]
-        return pd.DataFrame([f["params"] for f in mine], index=names)
+        return pd.DataFrame([f.params for f in mine], index=names)
 
     def typical_params(self) -> dict[str, object]:
         """One setting to fit a final model at: of fractions the median of what the folds chose, else the mode."""
         typical = {}
         for name in self.params():
-            values = [f["params"][name] for f in self._of_main()]
+            values = [f.params[name] for f in self._of_main()]
             if all(isinstance(v, float) for v in values):
                 typical[name] = float(np.median(values))
             else:
@@ -137,76 +145,108 @@ class NestedResult:
         return typical
 
     def trials(self) -> pd.DataFrame:
-        """Every Optuna trial: fold, inner macro-AUC (`value`) and parameters."""
-        rows = [{"repeat": f["repeat"], "fold": f["fold"], **t} for f in self._of_main() for t in f["trials"]]
-        return pd.DataFrame(rows)
+        """Every Optuna trial: fold, inner score (`value`) and parameters."""
+        return pd.DataFrame(
+            [{"repeat": f.repeat, "fold": f.fold, **t} for f in self._of_main() for t in f.trials]
+        )
 
     def histories(self) -> pd.DataFrame:
         """Train and validation loss of the refitted model by fold, member and epoch."""
         rows = [
-            {"repeat": f["repeat"], "fold": f["fold"], "member": m, **epoch}
+            {"repeat": f.repeat, "fold": f.fold, "member": m, **epoch}
             for f in self._of_main()
-            for m, history in enumerate(f["history"])
+            for m, history in enumerate(f.history)
             for epoch in history
         ]
         return pd.DataFrame(rows)
 
     def bundles(self) -> dict[tuple[int, int], Path]:
         """Saved model of each outer fold, by (repeat, fold); empty unless `out` was given."""
-        return {(f["repeat"], f["fold"]): Path(f["bundle"]) for f in self._of_main() if f.get("bundle")}
+        return {(f.repeat, f.fold): Path(f.bundle) for f in self._of_main() if f.bundle}
 
     def learning_curve(self) -> pd.DataFrame:
-        """Macro-AUC with interval by model and number of training patients; empty unless it was asked for."""
+        """Primary metric with interval by model and number of training patients; empty unless it was asked for."""
         if self.of_fewer.empty:
             return pd.DataFrame(columns=["model", "n_train", "mean", "lo", "hi"])
         whole = self.of(self.of_fewer["model"].unique())
         parts = []
         for fraction, rows in [*self.of_fewer.groupby("train_fraction"), (1.0, whole)]:
-            auc = score_table(rows, self.classes)["macro_auc"].rename_axis("model").reset_index()
-            sizes = [(f["model"], f["n_train"]) for f in self.folds if f["train_fraction"] == fraction]
+            table = self.task.scores(rows)[self.task.primary].rename_axis("model").reset_index()
+            sizes = [(f.model, f.n_train) for f in self.folds if f.train_fraction == fraction]
             n_train = pd.DataFrame(sizes, columns=["model", "n"]).groupby("model")["n"].mean()
-            parts.append(auc.assign(n_train=auc["model"].map(n_train)))
+            parts.append(table.assign(n_train=table["model"].map(n_train)))
         return pd.concat(parts).sort_values(["model", "n_train"]).reset_index(drop=True)
 
     def warnings(self) -> pd.Series:
         """How often each warning was given in the folds."""
-        return pd.Series([w for f in self.folds for w in f["warnings"]], dtype=str).value_counts()
+        return pd.Series([w for f in self.folds for w in f.warnings], dtype=str).value_counts()
 
-    def detectable_difference(self, reference: str = "ridge") -> float:
-        """The smallest macro-AUC difference to `reference` that this n could show with 80 % power."""
-        return minimum_detectable_difference(
-            self.of([self.main, reference]), self.classes, self.main, reference
-        )
+    def inputs(self) -> dict[str, tuple[str, ...]]:
+        """Modalities that each model reads."""
+        return {f.model: f.inputs for f in self.folds}
+
+    def detectable_difference(self, reference: str | None = None) -> float:
+        """The smallest difference in the primary metric to `reference` that this n could show with 80 % power."""
+        reference = self._reference(reference)
+        return self.task.detectable(self.of([self.main, reference]), self.main, reference)
 
     def to_metrics(self) -> dict[str, object]:
-        """What `metrics.json` of a report holds."""
-        inputs = {f["model"]: f["inputs"] for f in self.folds}
+        """What `metrics.json` of a report holds: JSON values.
+
+        `primary` names the metric of the headline, the model, and the baseline that it is compared with (None where
+        that was not judged, or is the model itself). `paired_vs_ridge` stays for readers of older reports.
+        """
+        inputs, primary = self.inputs(), self.task.primary
         metrics = self.scores.columns.unique(0)
         models = {}
         for name, row in self.scores.iterrows():
             models[name] = {m: {"mean": row[m, "mean"], "ci": [row[m, "lo"], row[m, "hi"]]} for m in metrics}
-            models[name]["inputs"] = inputs[name]
+            models[name]["inputs"] = list(inputs[name])
+        reference = self.task.reference if self.task.reference in self.models else None
         paired = {}
-        if "ridge" in self.models:
-            table = self.paired("ridge")
-            paired = {m: {"macro_auc_diff": r["diff"], "ci": [r["lo"], r["hi"]]} for m, r in table.iterrows()}
+        if reference:
+            rows = self.paired(reference).iterrows()
+            paired = {m: {f"{primary}_diff": r["diff"], "ci": [r["lo"], r["hi"]]} for m, r in rows}
         return {
             "cohort": self.cohort,
             "target": self.target,
             "n": self.n,
             "main": self.main,
+            "primary": {
+                "metric": primary,
+                "model": self.main,
+                "reference": None if reference == self.main else reference,
+            },
             "models": models,
             "paired_vs_ridge": paired,
             "seconds": self.seconds,
         }
 
-    def _of_main(self) -> list[Mapping[str, object]]:
-        return [f for f in self.folds if f["model"] == self.main and f["train_fraction"] == 1]
+    def _reference(self, name: str | None) -> str:
+        name = name or self.task.reference
+        if name not in self.models:
+            raise DataError(f"no predictions of {name!r}", expected=", ".join(self.models))
+        return name
+
+    def _of_main(self) -> list[FoldResult]:
+        return [f for f in self.folds if f.model == self.main and f.train_fraction == 1]
 
     def __repr__(self) -> str:
-        auc = self.scores["macro_auc"]
+        primary = self.task.primary
+        label = "macro-AUC" if primary == "macro_auc" else primary
         lines = [
-            f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), macro-AUC [95 % interval]"
+            f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), {label} [95 % interval]"
         ]
-        lines += [f"  {m:<16} {r['mean']:.3f} [{r['lo']:.3f}, {r['hi']:.3f}]" for m, r in auc.iterrows()]
+        rows = self.scores[primary].iterrows()
+        lines += [f"  {m:<16} {r['mean']:.3f} [{r['lo']:.3f}, {r['hi']:.3f}]" for m, r in rows]
         return "\n".join(lines)
+
+
+def _rows(task: Task, fold: FoldResult) -> pd.DataFrame:
+    """A fold's predictions as rows of the table of all."""
+    keys = pd.DataFrame({"patient_id": fold.patients, "person": fold.person_ids})
+    keys.insert(0, "model", fold.model)
+    keys.insert(1, "repeat", fold.repeat)
+    keys.insert(2, "fold", fold.fold)
+    table = pd.concat([keys, task.frame(fold.predictions)], axis=1)
+    return table.assign(train_fraction=fold.train_fraction)

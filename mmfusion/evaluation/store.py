@@ -1,63 +1,83 @@
 """Results of finished folds on disk: written whole or not at all, so that a killed run resumes.
 
-Those of other data, settings or code are never taken for these: each setting has a folder of its own.
+Each candidate's folds lie in a folder that is named by all that they depend on: the data, the splits, the seed, the
+candidate with all its parameters, the versions of libraries, and the code that can be reached from the estimator and
+the task. What was computed of other data, at another setting or by other code is never taken. An edit of code that
+cannot be reached, of a comment or of a docstring keeps the folds (`mmfusion.storage.source`).
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import joblib
 import pandas as pd
 
-from mmfusion.data.cohort import IMAGING, Cohort
-from mmfusion.data.manifest import hash_path
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.splits import Splits
-from mmfusion.evaluation.folds import Candidate
+from mmfusion.evaluation.content import content
+from mmfusion.evaluation.fold_result import FoldResult
+from mmfusion.evaluation.folds import Candidate, evaluate_fold
+from mmfusion.evaluation.tasks.base import Task
+from mmfusion.imaging import Volume
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.fingerprint import fingerprint
-from mmfusion.storage.source import code_hash
+from mmfusion.storage.source import defining_modules, source_hash
 
 log = logging.getLogger(__name__)
 
 
 class FoldStore:
-    """One JSON file per (candidate, repeat, fold).
+    """One JSON file per candidate, repeat and fold.
 
     Parameters
     ----------
     folder : path or None
         Where the files are; None keeps nothing.
-    setting : str
-        `setting_hash`; the folder below `folder` that holds its files.
+    task : Task
+        What the folds are of.
+    setting : callable
+        Gives the hash of what all candidates depend on (`setting_hash`); called where something is kept.
     """
 
-    def __init__(self, folder: str | Path | None, setting: str) -> None:
-        self.folder = Path(folder) / setting[:16] if folder is not None else None
+    def __init__(self, folder: str | Path | None, task: Task, setting: Callable[[], str]) -> None:
+        self.folder = Path(folder) if folder is not None else None
+        self.task = task
+        self.setting = setting() if folder is not None else ""
+        self._code: dict[frozenset[str], str] = {}
 
-    def path(self, label: str, repeat: int, fold: int) -> Path | None:
-        """Stem of the files of one fold of a candidate; None where nothing is kept."""
+    def path(self, candidate: Candidate, repeat: int, fold: int) -> Path | None:
+        """Return the stem of the files of one fold of a candidate; None where nothing is kept."""
         if self.folder is None:
             return None
-        return self.folder / f"{re.sub(r'[^A-Za-z0-9.@-]+', '_', label)}-r{repeat}-f{fold}"
+        name = re.sub(r"[^A-Za-z0-9.@-]+", "_", candidate.label)
+        return self.folder / self.hash(candidate)[:16] / f"{name}-r{repeat}-f{fold}"
 
-    def get(self, label: str, repeat: int, fold: int) -> dict | None:
-        """A finished fold's result, or None."""
-        stem = self.path(label, repeat, fold)
+    def hash(self, candidate: Candidate) -> str:
+        """Return the hash of all that a candidate's folds depend on."""
+        roots = [candidate.estimator, dict(candidate.search or {}), self.task, evaluate_fold]
+        modules = frozenset(defining_modules(roots))
+        if modules not in self._code:
+            self._code[modules] = source_hash(roots)
+        return joblib.hash(repr((self.setting, self._code[modules], content(self.task), content(candidate))))
+
+    def get(self, stem: Path | None, label: str) -> FoldResult | None:
+        """Return a finished fold's result, or None."""
         if stem is None or not (file := stem.with_name(stem.name + ".json")).is_file():
             return None
         try:
-            result = json.loads(file.read_text())
+            result = FoldResult.from_json(json.loads(file.read_text()))
         except ValueError:
             log.warning("%s is damaged: its fold is computed again", file)
             return None
-        return result if result.get("label") == label else None
+        return result if result.label == label else None
 
-    def put(self, result: dict) -> None:
+    def put(self, stem: Path | None, result: FoldResult) -> None:
         """Keep a finished fold's result.
 
         Raises
@@ -65,47 +85,28 @@ class FoldStore:
         DataError
             If the folder cannot be written.
         """
-        stem = self.path(result["label"], result["repeat"], result["fold"])
-        if stem is None:
-            return
-        write_json(stem.with_name(stem.name + ".json"), result)
+        if stem is not None:
+            write_json(stem.with_name(stem.name + ".json"), result.to_json())
 
 
-def setting_hash(cohort: Cohort, candidates: Sequence[Candidate], splits: Splits, seed: int) -> str:
-    """Hash of all that a fold's result depends on: values, scans, units, people, splits, models, seed, code."""
-    X, y = cohort.X, cohort.y
-    scans = [str(p) for m in IMAGING if (m, "volume") in X for p in X[m, "volume"].dropna()]
-    models = [
-        (
-            c.label,
-            type(c.estimator).__name__,
-            _content(c.estimator.get_params()),
-            repr(c.search),
-            c.n_trials,
-            c.inner,
-        )
-        for c in candidates
-    ]
+def setting_hash(cohort: Cohort, splits: Splits, seed: int) -> str:
+    """Return the hash of what the folds of every candidate depend on: values, scans, masks, units, persons, splits."""
+    X, y = cohort.X, pd.DataFrame(cohort.y)
+    scans = [v for column in X.columns if column[1] in ("volume", "mask") for v in X[column].dropna()]
+    drawn = [v for v in y.to_numpy(dtype=object).ravel() if _is_file(v)]
+    tables = [pd.util.hash_pandas_object(t.astype(str), index=True).to_numpy() for t in (X, y)]
+    names = [list(map(str, table.columns)) for table in (X, y)]
+    person_ids = list(cohort.groups.loc[X.index, "patient"].astype(str))
     return joblib.hash((
-        code_hash(), pd.util.hash_pandas_object(X.astype(str), index=True).to_numpy(), list(map(str, X.columns)),
-        list(y.astype(str)), list(cohort.groups.loc[X.index, "patient"].astype(str)), sorted(cohort.units.items()),
-        [fingerprint(p) for p in scans], models, splits.hash, seed,
+        tables, names, person_ids, sorted(cohort.units.items()), str(cohort.target),
+        repr([fingerprint(v) if isinstance(v, str | Path) else content(v) for v in [*scans, *drawn]]),
+        splits.hash, seed,
     ))  # fmt: skip
 
 
-def _content(params: Mapping[str, object]) -> list[tuple[str, object]]:
-    """Parameters as what they hold: a table by its values, a file by its bytes, a model by its own parameters."""
-    out = []
-    for name, value in sorted(params.items()):
-        if hasattr(value, "get_params"):
-            out.append((name, type(value).__name__))  # its parameters are listed as name__parameter
-        elif isinstance(value, str | Path) and name.endswith("graph_edges"):
-            out.append((name, hash_path(Path(value))))
-        elif isinstance(value, pd.DataFrame):
-            out.append((name, joblib.hash(value)))
-        else:
-            out.append((name, repr(value)))
-    return out
+def _is_file(label: object) -> bool:
+    """Whether a label is a mask: a file's path, or a Volume."""
+    return isinstance(label, Path | Volume) or (isinstance(label, str) and os.sep in label)
 
 
 def write_json(file: Path, value: object) -> None:

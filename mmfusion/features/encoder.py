@@ -17,6 +17,7 @@ from mmfusion.imaging.files import read
 from mmfusion.imaging.volume import Volume
 from mmfusion.nn.foundation import N_FEATURES, pretrained_trunk, random_trunk
 from mmfusion.storage.cache import cached, fingerprint, lookup
+from mmfusion.storage.hashing import hash_file_once
 
 _KIND = "features"  # folder of the cache
 
@@ -61,7 +62,7 @@ class FoundationEncoder:
         self.device = _checked_device(device)
         self.random_weights = random_weights
         self.path = None if random_weights is not None else published.find("fmcib", weights).absolute()
-        self.weights_hash = f"random {random_weights}" if self.path is None else published.sha256(self.path)
+        self.weights_hash = f"random {random_weights}" if self.path is None else hash_file_once(self.path)
 
     @property
     def columns(self) -> list[str]:

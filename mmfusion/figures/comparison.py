@@ -20,9 +20,9 @@ from mmfusion.figures.style import (
     forest,
     label_rows,
     new_figure,
-    pretty,
     styled,
 )
+from mmfusion.metrics.names import metric_title
 
 _LINES = {"chance": GREY, "majority": ORANGE, "optimum": GREEN}
 
@@ -66,7 +66,7 @@ def model_comparison(
     _write(ax, table)
     for label in ax.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() == main else "normal")
-    ax.set_xlabel(f"{pretty(metric)}, 95 % interval over patients")
+    ax.set_xlabel(f"{metric_title(metric)}, 95 % interval over patients")
     return figure
 
 

@@ -19,10 +19,10 @@ from mmfusion.figures.style import (
     class_colours,
     new_figure,
     new_grid,
-    pretty,
     styled,
 )
 from mmfusion.metrics.folds import ModelPredictions, one_model
+from mmfusion.metrics.names import metric_title
 
 
 @styled
@@ -161,7 +161,12 @@ def cv_vs_external(table: pd.DataFrame) -> Figure:
     ax.plot([low - pad, high + pad], [low - pad, high + pad], color=GREY, lw=1, ls="--", zorder=0)
     for colour, (metric, rows) in zip(CYCLE * 3, table.groupby("metric", sort=False), strict=False):
         ax.scatter(
-            rows["cv"], rows["external"], s=42, color=colour, edgecolor="white", label=pretty(str(metric))
+            rows["cv"],
+            rows["external"],
+            s=42,
+            color=colour,
+            edgecolor="white",
+            label=metric_title(str(metric)),
         )
         for _, row in rows.iterrows():
             ax.annotate(

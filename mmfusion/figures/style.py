@@ -117,11 +117,6 @@ def annotate_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]],
             ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
 
 
-def pretty(metric: str) -> str:
-    """The name of a metric as people write it."""
-    return metric.replace("_", " ").replace("auc", "AUC").replace("f1", "F1").replace("ece", "ECE")
-
-
 def bare(ax: Axes) -> None:
     """No frame, no ticks."""
     ax.set_xticks([])

@@ -9,6 +9,8 @@ from mmfusion.metrics.paired import (
     paired_difference,
     paired_table,
 )
+from mmfusion.metrics.regression import regression_metrics, regression_table, target_table
+from mmfusion.metrics.segmentation import mask_scores, segmentation_table
 from mmfusion.metrics.significance import corrected_t_test, delong, holm, wilcoxon
 from mmfusion.metrics.weighted import LOWER_IS_BETTER, METRICS
 
@@ -23,10 +25,15 @@ __all__ = [
     "holm",
     "holm_intervals",
     "macro_auc",
+    "mask_scores",
     "minimum_detectable_difference",
     "paired_difference",
     "paired_table",
+    "regression_metrics",
+    "regression_table",
     "score_table",
     "scores_by_group",
+    "segmentation_table",
+    "target_table",
     "wilcoxon",
 ]

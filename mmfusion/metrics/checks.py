@@ -71,21 +71,23 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> p
         On missing columns, a patient judged twice in a repeat, or labels of one patient that differ.
     """
     wanted = [*KEYS, "y_true", *(f"p_{c}" for c in classes)]
-    absent = [c for c in wanted if c not in predictions]
-    if absent:
-        raise DataError(
-            "predictions lack a column",
-            column=", ".join(absent),
-            got=", ".join(map(str, predictions.columns)),
-        )
+    check_table(predictions, wanted[len(KEYS) :])
+    labels = predictions.drop_duplicates(["patient_id", "y_true"])
+    torn = labels["patient_id"].duplicated()
+    if torn.any():
+        raise DataError("a patient has two labels", patient=labels.loc[torn, "patient_id"].iloc[0])
+    return predictions[[*wanted, *(["person"] if "person" in predictions else [])]]
+
+
+def check_table(predictions: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise `DataError` unless a table of predictions has its keys and these columns, each patient once in a repeat."""
+    wanted = [*KEYS, *columns]
+    if absent := [c for c in wanted if c not in predictions]:
+        got = ", ".join(map(str, predictions.columns))
+        raise DataError("predictions lack a column", column=", ".join(absent), got=got)
     twice = predictions.duplicated(["model", "repeat", "patient_id"])
     if twice.any():
         row = predictions[twice].iloc[0]
         raise DataError(
             f"model {row['model']!r} has two predictions in repeat {row['repeat']}", patient=row["patient_id"]
         )
-    labels = predictions.drop_duplicates(["patient_id", "y_true"])
-    torn = labels["patient_id"].duplicated()
-    if torn.any():
-        raise DataError("a patient has two labels", patient=labels.loc[torn, "patient_id"].iloc[0])
-    return predictions[[*wanted, *(["person"] if "person" in predictions else [])]]

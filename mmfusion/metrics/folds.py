@@ -1,10 +1,4 @@
-"""Out-of-fold predictions of several models: metrics by fold, and with intervals over patients.
-
-The headline number is the mean over folds and repeats of the metric within a fold: the models of two folds are
-calibrated differently, and ranking patients of one against patients of the other judges that as well. Where a fold is
-too small for a metric (calibration), or that is what is wanted (subgroups), the folds of a repeat are pooled.
-Intervals resample people, not rows: who is drawn twice counts twice in every repeat, with every scan there is.
-"""
+"""Out-of-fold probabilities of several models: metrics by fold, and with intervals over patients (`metrics.judged`)."""
 
 from __future__ import annotations
 
@@ -16,72 +10,54 @@ import pandas as pd
 
 from mmfusion.errors import DataError
 from mmfusion.metrics.checks import check_predictions, check_probabilities, encode_labels
-from mmfusion.metrics.intervals import bootstrap_weights, interval, metric_named
-from mmfusion.metrics.weighted import METRICS, Weighted, mean_available
+from mmfusion.metrics.intervals import interval, metric_named
+from mmfusion.metrics.judged import Judged, rows_of, table_of_scores
+from mmfusion.metrics.weighted import METRICS, Weighted
 
-POOLED = "_pooled"  # suffix: folds of a repeat are pooled before the metric is taken
 SCORES = (*(m for m in METRICS if m != "ece"), "ece_pooled", "macro_auc_pooled")
 
 
 @dataclass(frozen=True, eq=False)
-class ModelPredictions:
-    """One model's out-of-fold predictions, coded.
+class ModelPredictions(Judged):
+    """One model's out-of-fold probabilities.
 
     Parameters
     ----------
-    patients : Index, shape (n,)
-        Sorted.
-    codes : ndarray of int, shape (n,)
-        Class of each patient.
-    people : ndarray of int, shape (n,)
-        Person that each patient id belongs to, 0 to their number less 1.
-    rows : DataFrame
-        Per prediction: `repeat`, `fold`, and `patient`, a position in `patients`.
+    patients, strata, person_ids, rows
+        As of `Judged`; the strata are the classes.
     proba : ndarray, shape (n_rows, K)
         Per prediction.
     """
 
-    patients: pd.Index
-    codes: np.ndarray
-    people: np.ndarray
-    rows: pd.DataFrame
     proba: np.ndarray
 
     @classmethod
     def of(cls, predictions: pd.DataFrame, classes: Sequence[object]) -> ModelPredictions:
         """From the rows of one model in a checked table."""
         proba = check_probabilities(predictions[[f"p_{c}" for c in classes]], len(predictions), len(classes))
-        first = predictions.drop_duplicates("patient_id").set_index("patient_id").sort_index()
-        people = pd.factorize(first.get("person", first.index))[0]
-        rows = predictions[["repeat", "fold"]].reset_index(drop=True)
-        rows["patient"] = first.index.get_indexer(predictions["patient_id"])
-        return cls(first.index, encode_labels(first["y_true"], classes), people, rows, proba)
+        first, person_ids, rows = rows_of(predictions)
+        return cls(first.index, encode_labels(first["y_true"], classes), person_ids, rows, proba)
 
-    def weights(self, n_boot: int, random_state: int) -> np.ndarray:
-        """Bootstrap weights of the patients, shape (n, 1 + n_boot); those of one person have the same."""
-        _, one_each = np.unique(self.people, return_index=True)
-        return bootstrap_weights(self.codes[one_each], n_boot, random_state)[self.people]
+    @property
+    def codes(self) -> np.ndarray:
+        """Class of each patient, shape (n,)."""
+        return self.strata
 
-    def draws(self, metric: str, weights: np.ndarray) -> np.ndarray:
-        """The metric, averaged over test sets, for each weighting of the patients, shape (B,)."""
-        return mean_available(np.stack(list(self.by_set(metric, weights).values())))
+    def of_set(self, metric: str, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return a metric of one test set, as `Judged` asks for."""
+        return metric_named(metric)(self.weighted(members, weights))
 
-    def by_set(self, metric: str, weights: np.ndarray) -> dict[tuple, np.ndarray]:
-        """The metric in each (repeat, fold), or each (repeat,) where it is pooled; shape (B,) each."""
-        return {
-            key: metric_named(metric.removesuffix(POOLED))(s) for key, s in self.sets(metric, weights).items()
-        }
+    def weighted(self, members: np.ndarray, weights: np.ndarray) -> Weighted:
+        """Return one test set under weightings of its patients."""
+        return Weighted(self.codes[self.rows["patient"].to_numpy()[members]], self.proba[members], weights)
 
     def sets(self, metric: str, weights: np.ndarray) -> dict[tuple, Weighted]:
-        """The test sets that `metric` is computed on."""
-        keys = ["repeat"] if metric.endswith(POOLED) else ["repeat", "fold"]
-        sets = {}
-        for key, members in self.rows.groupby(keys).indices.items():
-            patient = self.rows["patient"].to_numpy()[members]
-            sets[key if isinstance(key, tuple) else (key,)] = Weighted(
-                self.codes[patient], self.proba[members], weights[patient]
-            )
-        return sets
+        """Return the test sets that `metric` is computed on, under weightings of all patients."""
+        patient = self.rows["patient"].to_numpy()
+        return {
+            key: self.weighted(members, weights[patient[members]])
+            for key, members in self.members(metric).items()
+        }
 
 
 def by_model(predictions: pd.DataFrame, classes: Sequence[object]) -> dict[str, ModelPredictions]:
@@ -136,17 +112,8 @@ def score_table(
     DataError
         On malformed predictions or unknown metrics.
     """
-    rows = {}
-    for name, model in by_model(predictions, classes).items():
-        weights = model.weights(n_boot, random_state)
-        row = {}
-        for metric in metrics:
-            draws = model.draws(metric, weights)
-            lo, hi = interval(draws[1:], level)
-            row |= {(metric, "mean"): float(draws[0]), (metric, "lo"): lo, (metric, "hi"): hi}
-        rows[name] = row
-    columns = pd.MultiIndex.from_product([metrics, ["mean", "lo", "hi"]], names=["metric", None])
-    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)
+    models = by_model(predictions, classes)
+    return table_of_scores(models, metrics, n_boot=n_boot, level=level, random_state=random_state)
 
 
 def fold_scores(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from mmfusion.errors import DataError
 from mmfusion.metrics.folds import ModelPredictions, by_model
 from mmfusion.metrics.intervals import bootstrap_p, interval
+from mmfusion.metrics.judged import Judged
 from mmfusion.metrics.significance import corrected_t_test, holm
 
 POWER = 2.8  # standard errors: z(0.975) + z(0.80), for a two-sided test at 5 % with 80 % power
@@ -54,6 +55,35 @@ def paired_table(
         If there is no such model, or the patients or folds differ and `intersect` is not set.
     """
     models = _same_patients(predictions, classes, intersect=intersect)
+    return table_of_differences(
+        models, reference, metric, n_boot=n_boot, level=level, random_state=random_state
+    )
+
+
+def table_of_differences(
+    models: Mapping[str, Judged],
+    reference: str,
+    metric: str,
+    *,
+    n_boot: int = 2000,
+    level: float = 0.95,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Return every model minus `reference`, as `paired_table` does, of predictions of any kind.
+
+    Parameters
+    ----------
+    models : mapping of str to Judged
+        All of the same patients and folds (`same_rows`).
+    reference, metric, n_boot, level, random_state
+        As for `paired_table`.
+
+    Raises
+    ------
+    DataError
+        If there is no such model.
+    """
+    models = dict(models)
     if reference not in models:
         raise DataError(f"no predictions of {reference!r}", expected=", ".join(models))
     base = models.pop(reference)
@@ -101,6 +131,19 @@ def minimum_detectable_difference(
     models = _same_patients(
         predictions[predictions["model"].isin([model, reference])], classes, intersect=False
     )
+    return detectable(models, model, reference, metric, n_boot=n_boot, random_state=random_state)
+
+
+def detectable(
+    models: Mapping[str, Judged],
+    model: str,
+    reference: str,
+    metric: str,
+    *,
+    n_boot: int = 2000,
+    random_state: int = 0,
+) -> float:
+    """Return the smallest detectable difference, as `minimum_detectable_difference`, of predictions of any kind."""
     absent = [m for m in (model, reference) if m not in models]
     if absent:
         raise DataError(f"no predictions of {absent[0]!r}", expected=", ".join(models))
@@ -179,14 +222,14 @@ def holm_intervals(
     return table
 
 
-def _inflation(model: ModelPredictions) -> float:
+def _inflation(model: Judged) -> float:
     """How much wider than a bootstrap of fixed models an interval of the way of learning is (in standard errors)."""
     k = model.rows.groupby("repeat")["fold"].nunique().max()
     return float(np.sqrt(1 + k / (k - 1))) if k > 1 else 1.0
 
 
 def _compare(
-    model: ModelPredictions, base: ModelPredictions, metric: str, weights: np.ndarray, level: float
+    model: Judged, base: Judged, metric: str, weights: np.ndarray, level: float
 ) -> tuple[float, ...]:
     a, b = model.by_set(metric, weights), base.by_set(metric, weights)
     draws = model.draws(metric, weights) - base.draws(metric, weights)
@@ -203,6 +246,17 @@ def _compare(
 def _same_patients(
     predictions: pd.DataFrame, classes: Sequence[object], *, intersect: bool
 ) -> dict[str, ModelPredictions]:
+    return by_model(same_rows(predictions, intersect=intersect), classes)
+
+
+def same_rows(predictions: pd.DataFrame, *, intersect: bool = False) -> pd.DataFrame:
+    """Return the rows of patients and folds that all models share; an error where they differ, unless `intersect`.
+
+    Raises
+    ------
+    DataError
+        If models were judged on other patients or folds and `intersect` is not set, or share none.
+    """
     keys = {
         m: pd.MultiIndex.from_frame(r[["repeat", "fold", "patient_id"]])
         for m, r in predictions.groupby("model")
@@ -223,4 +277,4 @@ def _same_patients(
             raise DataError("models have no patient in common", got=", ".join(map(str, keys)))
         index = pd.MultiIndex.from_frame(predictions[["repeat", "fold", "patient_id"]])
         predictions = predictions[index.isin(common)]
-    return by_model(predictions, classes)
+    return predictions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.tables.files import ID_HEADERS, header_key
 from mmfusion.errors import DataError
+from mmfusion.storage.hashing import hash_ids
 
 
 class Stateful(BaseEstimator):
@@ -130,7 +130,7 @@ class FoldFitted(TransformerMixin, Stateful):
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
         self.n_features_in_ = frame.shape[1]
         self.n_fitted_ = len(rows)
-        self.fitted_ids_hash_ = ids_hash(rows.index)
+        self.fitted_ids_hash_ = hash_ids(rows.index)
         return self
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
@@ -200,13 +200,3 @@ def check_ids(index: pd.Index) -> None:
         raise DataError(
             "duplicate patient id", patient=", ".join(map(str, twice[:5])), hint="keep one row per patient"
         )
-
-
-def ids_hash(index: pd.Index) -> str:
-    """SHA-256 of a set of patient ids, whatever their order."""
-    return hashlib.sha256("\x1f".join(sorted(map(str, index))).encode()).hexdigest()
-
-
-def id_hashes(index: pd.Index) -> list[str]:
-    """SHA-256 of each patient's id, so that a model knows whom it has seen without naming them."""
-    return [hashlib.sha256(str(i).encode()).hexdigest() for i in index]

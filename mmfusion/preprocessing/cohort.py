@@ -12,12 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import IMAGING, META, RESERVED, feature_names
 from mmfusion.errors import DataError
-from mmfusion.preprocessing.base import FoldFitted, Stateful, check_ids, ids_hash
+from mmfusion.preprocessing.base import FoldFitted, Stateful, check_ids
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
 from mmfusion.preprocessing.harmonisation import SITE, ComBat, encoded_frame, harmonised, numeric_columns
 from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.preprocessing.tables import TableTransformer
+from mmfusion.storage.hashing import hash_ids
 from mmfusion.streams import StreamInputs, StreamSpec
 
 MODALITIES = ("ct", "pet", "rna", "ehr")  # in the order of streams
@@ -140,7 +141,7 @@ class CohortTransformer(TransformerMixin, Stateful):
         self.units_ = {name: transformers[name].unit_ for name in graphs}
         self.blocks_ = tuple(blocks)
         self.n_features_in_ = X.shape[1]
-        self.n_fitted_, self.fitted_ids_hash_ = len(X), ids_hash(X.index)
+        self.n_fitted_, self.fitted_ids_hash_ = len(X), hash_ids(X.index)
         return self
 
     def _combat(self, transformer: FoldFitted, block: pd.DataFrame, site: pd.Series) -> ComBat:

@@ -10,7 +10,8 @@ from pandas.api import types
 
 from mmfusion.data.tables.cells import clean_cells, mostly_numbers, to_numbers
 from mmfusion.errors import DataError
-from mmfusion.preprocessing.base import FoldFitted, ids_hash
+from mmfusion.preprocessing.base import FoldFitted
+from mmfusion.storage.hashing import hash_ids
 
 MISSING, UNKNOWN = "<missing>", "<unk>"
 _FEW, _MANY, _PER = 2, 5, 50  # a level stands for n / 50 patients, but at least 2; 5 are enough in any cohort
@@ -120,7 +121,7 @@ class TableTransformer(FoldFitted):
         levels = self.levels_[name]
         code = _level_codes(cells, levels)
         new = sorted(cells[code == len(levels)].astype("str").unique())
-        if new and ids_hash(cells.index) != self.fitted_ids_hash_:  # those of fit have rare ones, as expected
+        if new and hash_ids(cells.index) != self.fitted_ids_hash_:  # those of fit have rare ones, as expected
             known = ", ".join(levels[:5])
             text = f"{name}: not seen in fit, or too rarely, read as unknown: {', '.join(new[:5])} (known: {known})"
             warnings.warn(text, NewCategoryWarning, stacklevel=4)

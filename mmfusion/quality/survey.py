@@ -1,4 +1,4 @@
-"""Every scan of a cohort as an imaging scientist would check it: what was read, where it lies, what failed and why."""
+"""Check every scan of a cohort: which series was read, its geometry and grey values, and what failed and why."""
 
 from __future__ import annotations
 
@@ -57,16 +57,13 @@ class ScanSurvey:
         return len(self.table.index.union(self.failures.index))
 
     def account(self, total: int) -> str:
-        """One sentence: how many failed of those that were opened, and how many of `total` were not opened."""
-        bad = len(self.failures)
-        failed = f"{bad} failed" if bad else "Nothing failed"
-        rest = (
-            f"; {total - self._looked} were not opened: n_scans=0 reads all" if total > self._looked else ""
-        )
-        return f"{failed} among the {self._looked} read{rest}."
+        """Return one sentence: how many of the opened scans failed, and how many of `total` were not opened."""
+        skipped = total - self._looked
+        rest = f"; {skipped} others were not opened (n_scans=0 opens all)" if skipped > 0 else ""
+        return f"{len(self.failures) or 'None'} of the {self._looked} scans that were opened failed{rest}."
 
     def verdict(self, total: int) -> list[str]:
-        """What to know first, in plain words; `total` is the number of scans that the cohort has."""
+        """Return the main findings as sentences; `total` is the number of scans of the cohort."""
         table, looked = self.table, self._looked
         text = [f"**{self.headline()}**" + (f"; the cohort has {total}." if total > looked else ".")]
         if not len(table):
@@ -79,9 +76,9 @@ class ScanSurvey:
                 f"{coarse} with slices more than {_COARSE_MM:g} mm apart: small lesions are blurred along z."
             )
         if (lost := int((table["lungs_ml"] == 0).sum())) > 0:
-            text.append(f"No lung was found in {lost}: a crop, or another part of the body?")
+            text.append(f"No lung was found in {lost}: is it a crop, or another part of the body?")
         if (noted := int((table["warnings"] != "").sum())) > 0:
-            text.append(f"{noted} came with a warning; see the table.")
+            text.append(f"{noted} gave a warning; see the table.")
         return text
 
 

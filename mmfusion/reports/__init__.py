@@ -1,4 +1,4 @@
-"""Reports: notebooks executed by papermill, whole or not at all, with their HTML, metrics and an index."""
+"""Make reports from notebooks: run them, turn them into HTML, list and compare them."""
 
 from mmfusion.lazy import lazy
 
@@ -10,7 +10,7 @@ _HOME = {
     "build_index": "index",
     "find_notebook": "notebooks",
     "list_notebooks": "notebooks",
-    "notebook_parameters": "notebooks",
+    "notebook_parameters": "parameters",
     "file_name": "output",
     "save_figure": "output",
     "write_metrics": "output",

@@ -1,4 +1,4 @@
-"""Many reports from a table, one run a row: what fails is listed, what is complete is not run again."""
+"""Make one report per row of a table; failures are listed, and complete reports are not made again."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.manifest import hash_path
 from mmfusion.errors import MMFusionError, ReportError
 from mmfusion.reports.inputs import input_hashes
-from mmfusion.reports.notebooks import (
-    RESERVED,
-    check_known,
-    convert_parameters,
-    find_notebook,
-    notebook_parameters,
-    short_name,
-)
+from mmfusion.reports.notebooks import find_notebook, short_name
+from mmfusion.reports.parameters import RESERVED, check_known, convert_parameters, notebook_parameters
 from mmfusion.reports.provenance import versions
 from mmfusion.reports.record import FAILED, is_report, read_run
 from mmfusion.reports.runner import run_report
 from mmfusion.storage.atomic import saved
+from mmfusion.storage.hashing import hash_path
 from mmfusion.storage.source import code_hash
 
 log = logging.getLogger(__name__)
@@ -92,7 +86,7 @@ def _one(notebook: Path, given: Mapping[str, str], out: Path, *, progress: bool)
 
 
 def _is_complete(notebook: Path, given: Mapping[str, str], out: Path) -> bool:
-    """Whether the report that stands there is the one that would be made: same notebook, values, files, code."""
+    """Return whether `out` holds the report that would be made: same notebook, values, files and code."""
     if not is_report(out):
         return False
     known = notebook_parameters(notebook)

@@ -1,4 +1,4 @@
-"""What changed between two reports: the main models, parameters, versions, patients, metrics with their intervals."""
+"""Compare two reports: their primary metrics, parameters, versions, patients, and all other metrics."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.reports.index import headline, main_model
 from mmfusion.reports.pages import render
+from mmfusion.reports.primary import Primary, headline, read_primary
 from mmfusion.reports.record import read_run
 
 FACTS = ("cohort", "target", "n")
@@ -21,13 +21,12 @@ _SETTINGS = {
     "plan": "plan",
     "params": "chosen",
 }
-_FIRST = ("macro_auc", "macro_auc_diff")  # metrics to begin with
 _COLUMNS = ["metric", "a", "b", "difference"]
 
 _MAIN = "\0main"  # stands for the main model in a path
 
 Keys = tuple[str, ...]
-Mains = tuple[str | None, str | None]
+Pair = tuple[Primary | None, Primary | None]
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,12 +38,12 @@ class RunComparison:
     names, headlines : (str, str)
         Their folders, and what each found.
     main : str
-        Macro-AUC of the main models, whichever they are, in one line; "" where one run has none.
+        The primary metric of the two main models in one line; "" where a run has no model, or another primary metric.
     changed : DataFrame
         What is not equal: columns `kind` (cohort, plan, chosen, parameter, input, version, notebook), `what`, `a`, `b`.
     metrics : DataFrame
-        The main models' macro-AUC, then every number that both have and that differs, macro-AUC before the rest:
-        `metric`, `a`, `b` (with interval, where there is one), `difference` (b minus a).
+        The primary metric of the main models, then every number that both have and that differs, the primary metric
+        before the rest: `metric`, `a`, `b` (with interval, where there is one), `difference` (b minus a).
     n_equal : int
         Numbers that both have and that are equal to three decimals.
     only : (tuple of str, tuple of str)
@@ -63,7 +62,7 @@ class RunComparison:
     cautions: tuple[str, ...]
 
     def to_html(self) -> str:
-        """One page that needs no network."""
+        """Return the comparison as a page that needs no network."""
         tables = {"changed": self.changed.to_dict("records"), "metrics": self.metrics.to_dict("records")}
         title = f"{self.names[0]} and {self.names[1]}"
         runs = list(zip("ab", self.names, self.headlines, strict=True))
@@ -118,13 +117,13 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
         *_settings(*found),
         *(row for kind, pair in sections.items() for row in _differences(kind, *pair)),
     ]
-    mains = (main_model(found[0]), main_model(found[1]))
-    metrics, n_equal, has_main = _metrics(*found, mains)
-    models = [_others(m, main) for m, main in zip(found, mains, strict=True)]
+    pair = (read_primary(found[0]), read_primary(found[1]))
+    metrics, n_equal, has_main = _metrics(*found, pair)
+    models = [_others(m, primary) for m, primary in zip(found, pair, strict=True)]
     return RunComparison(
         names=(str(a), str(b)),
         headlines=(headline(found[0]), headline(found[1])),
-        main="{metric}: {a}, then {b}: {difference}".format(**metrics[0]) if has_main else "",
+        main=_main_line(metrics[0], pair[0]) if has_main else "",
         changed=pd.DataFrame(rows, columns=["kind", "what", "a", "b"]),
         metrics=pd.DataFrame(metrics, columns=_COLUMNS),
         n_equal=n_equal,
@@ -132,18 +131,20 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
             tuple(m for m in models[0] if m not in models[1]),
             tuple(m for m in models[1] if m not in models[0]),
         ),
-        cautions=tuple(_cautions(first, second, mains)),
+        cautions=tuple(_cautions(first, second, pair)),
     )
 
 
 def _metrics(
-    a: Mapping[str, object], b: Mapping[str, object], mains: Mains
+    a: Mapping[str, object], b: Mapping[str, object], pair: Pair
 ) -> tuple[list[dict[str, str]], int, bool]:
-    """Rows of what differs; how many numbers are equal; whether the first row is of the main models."""
+    """Return rows of what differs, how many numbers are equal, and whether the first row is the primary metric's."""
+    mains = tuple(primary and primary.model for primary in pair)
     before, after = (dict(_numbers(m, main)) for m, main in zip((a, b), mains, strict=True))
-    first = ("models", _MAIN, "macro_auc")
+    metric = pair[0].metric if None not in pair and pair[0].metric == pair[1].metric else None
+    first = ("models", _MAIN, metric)
     rows, n_equal = [], 0
-    for path in sorted((p for p in before if p in after), key=lambda p: (p != first, _rank(p))):
+    for path in sorted((p for p in before if p in after), key=lambda p: (p != first, _rank(p, metric))):
         difference = f"{after[path][0] - before[path][0]:+.3f}"
         if float(difference) == 0 and path != first:
             n_equal += 1
@@ -155,17 +156,24 @@ def _metrics(
     return rows, n_equal, first in before and first in after
 
 
-def _rank(path: Keys) -> int:
-    return _FIRST.index(path[-1]) if path[-1] in _FIRST else len(_FIRST)
+def _main_line(row: Mapping[str, str], primary: Primary) -> str:
+    direction = " (lower is better)" if primary.lower_is_better else ""
+    return "{metric}: {a}, then {b}: {difference}".format(**row) + direction
 
 
-def _words(path: Keys, mains: Mains) -> str:
+def _rank(path: Keys, metric: str | None) -> int:
+    """Sort the primary metric and its differences before the other numbers."""
+    order = (metric, f"{metric}_diff")
+    return order.index(path[-1]) if path[-1] in order else len(order)
+
+
+def _words(path: Keys, mains: tuple[str | None, ...]) -> str:
     main = mains[0] if mains[0] == mains[1] else "main model"
     return " ".join(main if part is _MAIN else part for part in path if part != "models")
 
 
-def _others(metrics: Mapping[str, object], main: str | None) -> list[str]:
-    return [model for model in metrics.get("models", ()) if model != main]
+def _others(metrics: Mapping[str, object], primary: Primary | None) -> list[str]:
+    return [model for model in metrics.get("models", ()) if primary is None or model != primary.model]
 
 
 def _settings(a: Mapping[str, object], b: Mapping[str, object]) -> Iterator[dict[str, str]]:
@@ -192,7 +200,7 @@ def _differences(kind: str, a: Mapping[str, object], b: Mapping[str, object]) ->
 
 
 def _leaves(value: object, path: Keys = ()) -> Iterator[tuple[Keys, object]]:
-    """What is no mapping, by its path."""
+    """Yield each value that is not a mapping, with its path."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _leaves(inner, (*path, str(name)))
@@ -203,9 +211,9 @@ def _leaves(value: object, path: Keys = ()) -> Iterator[tuple[Keys, object]]:
 def _numbers(
     metrics: Mapping[str, object], main: str | None
 ) -> Iterator[tuple[Keys, tuple[float, list | None]]]:
-    """Every number that says how well it went, by its path; a mean with a ci is one number with its interval.
+    """Yield every result that is a number, with its path; a mean and its ci are one number with its interval.
 
-    The main model goes by one name, so that it is held against the other run's, whatever that is.
+    The main model has the same name in both runs, so that the two main models are compared.
     """
     leaves = dict(_leaves(metrics))
     for path, value in leaves.items():
@@ -228,14 +236,16 @@ def _setting(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _cautions(a: Mapping, b: Mapping, mains: Mains) -> Iterator[str]:
+def _cautions(a: Mapping, b: Mapping, pair: Pair) -> Iterator[str]:
     if a["name"] != b["name"]:
         yield f"different notebooks: {a['name']} and {b['name']}"
     for fact in FACTS:
         if a["metrics"].get(fact) != b["metrics"].get(fact):
             yield f"different {fact}: {a['metrics'].get(fact)} and {b['metrics'].get(fact)}"
-    if mains[0] != mains[1]:
-        yield f"different main models: {mains[0]} and {mains[1]}"
+    for what, of in (("main models", "model"), ("primary metrics", "metric")):
+        both = [getattr(primary, of, None) for primary in pair]
+        if None not in both and both[0] != both[1]:
+            yield f"different {what}: {both[0]} and {both[1]}"
     yield "differences are between two runs, not paired over patients: a report's own paired table says which are real"
 
 

@@ -1,4 +1,4 @@
-"""A notebook run cell by cell by papermill, in the Python that runs this."""
+"""Execute a notebook with papermill, in the Python that runs this code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ENVIRONMENT = {
 
 
 def _this_python(log: BinaryIO) -> type[AsyncKernelManager]:
-    """A kernel of `sys.executable`, whatever the user has under that name; its stdout and stderr go to `log`."""
+    """Return a manager of kernels that run `sys.executable`, with stdout and stderr written to `log`."""
 
     class ThisPython(AsyncKernelManager):
         @property
@@ -91,7 +91,7 @@ def _last_line(log: Path) -> str | None:
 
 @contextmanager
 def _quiet_papermill() -> Iterator[None]:
-    """Warnings and worse only; the caller's log levels are put back."""
+    """Log errors only inside the block; afterwards the log levels are as they were."""
     loggers = [logging.getLogger(name) for name in ("papermill", "papermill.translators", "nbclient")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""An executed notebook as one HTML file that needs no network: prose and figures first, code folded away."""
+"""Turn an executed notebook into one HTML file that needs no network: prose and figures first, code folded away."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from mmfusion.reports.pages import TEMPLATES, render
+from mmfusion.reports.tables import tidy_tables
 
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>|<link\b[^>]*>", re.IGNORECASE | re.DOTALL)
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
@@ -19,7 +20,7 @@ _PICTURES = {"image/png", "image/jpeg"}
 
 
 def title_of(notebook: nbformat.NotebookNode, default: str) -> str:
-    """Its first top-level heading."""
+    """Return the first top-level heading of a notebook; `default` if it has none."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := _HEADING.search(cell.source)):
             return found[1].strip()
@@ -34,7 +35,7 @@ def notebook_html(
     parameters: Sequence[dict[str, object]] = (),
     failed: str | None = None,
 ) -> str:
-    """The page.
+    """Return the page of an executed notebook.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def notebook_html(
         exclude_anchor_links=True,
         embed_images=True,
     )
-    body, _ = exporter.from_notebook_node(_with_alternative_texts(notebook))
+    body, _ = exporter.from_notebook_node(_prepared(notebook))
     return render(
         "report.html.j2",
         title=title,
@@ -67,13 +68,16 @@ def notebook_html(
     )
 
 
-def _with_alternative_texts(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A copy in which every picture says of which section it is, for those who cannot see it."""
+def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a copy with tidy tables, in which each picture names its section, for those who cannot see it."""
     notebook, section = deepcopy(notebook), "report"
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := _ANY_HEADING.findall(cell.source)):
             section = found[-1].strip()
         for output in cell.get("outputs", ()):
-            for mime in _PICTURES & set(output.get("data", ())):
+            data = output.get("data", {})
+            for mime in _PICTURES & set(data):
                 output.metadata.setdefault(mime, {}).setdefault("alt", f"Figure: {section}")
+            if "text/html" in data:
+                data["text/html"] = tidy_tables(data["text/html"])
     return notebook

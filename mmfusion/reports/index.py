@@ -1,12 +1,12 @@
-"""One page that lists the reports of a folder, each with its headline."""
+"""Write the page that lists the reports of a folder, each with its headline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from mmfusion.errors import ReportError
 from mmfusion.reports.pages import render
+from mmfusion.reports.primary import headline
 from mmfusion.reports.record import FAILED_PAGE, PAGE, RUN, read_run
 from mmfusion.storage.atomic import saved
 
@@ -42,36 +42,13 @@ def build_index(root: str | Path = "reports") -> Path:
 
 
 def index_root(out: Path) -> Path:
-    """The folder whose index lists the report in `out`: the nearest one called reports, else its own parent."""
+    """Return the folder whose index lists the report in `out`: the nearest one called reports, else the parent.
+
+    >>> index_root("/work/reports/demo/r1").as_posix()
+    '/work/reports'
+    """
     out = Path(out).absolute()
     return next((p for p in out.parents if p.name == "reports"), out.parent)
-
-
-def headline(metrics: Mapping[str, object]) -> str:
-    """One line of what a report found: its own `headline`, or the macro-AUC of its main model beside the ridge."""
-    if text := metrics.get("headline"):
-        return str(text)
-    first = main_model(metrics)
-    if first is None:
-        return ""
-    models = metrics["models"]
-    names = [first, *(["ridge"] if "ridge" in models and first != "ridge" else [])]
-    parts = [f"{name} {_interval(models[name].get('macro_auc'))}" for name in names]
-    return f"macro-AUC: {', '.join(parts)}"
-
-
-def main_model(metrics: Mapping[str, object]) -> str | None:
-    """The model that a report is about: what it calls `main`, else its first; None without models."""
-    models = metrics.get("models")
-    return metrics.get("main", next(iter(models))) if isinstance(models, Mapping) and models else None
-
-
-def _interval(score: object) -> str:
-    if not isinstance(score, Mapping) or score.get("mean") is None:
-        return "not estimable"
-    low, high = score.get("ci") or (None, None)
-    interval = f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
-    return f"{score['mean']:.3f}{interval}"
 
 
 def _row(folder: Path, root: Path) -> dict[str, object]:

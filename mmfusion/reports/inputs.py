@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from mmfusion.data.manifest import hash_path, read_manifest, resolve
+from mmfusion.data.manifest import read_manifest, resolve
 from mmfusion.errors import ManifestError, ReportError
 from mmfusion.reports.place import WRITTEN
+from mmfusion.storage.hashing import hash_path, hash_text
 
 _FEW_BYTES = 1 << 28  # of files that are known by what is in them; beyond it, sizes and times must do
 _File = tuple[str, os.stat_result]  # path, state
@@ -99,4 +99,4 @@ def _state(files: list[_File], folder: Path) -> str:
         + (hash_path(path) if few and os.access(path, os.R_OK) else f"{state.st_size} {state.st_mtime_ns}")
         for path, state in files
     )
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+    return hash_text("\n".join(lines))

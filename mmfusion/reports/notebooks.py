@@ -1,87 +1,93 @@
-"""Which notebooks there are, and what their parameters cells say: names, types, defaults, comments."""
+"""Find the notebooks that reports are made of, and copy those that come with mmfusion."""
 
 from __future__ import annotations
 
-import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import nbformat
-import papermill
 
 from mmfusion.errors import ReportError
+from mmfusion.storage.atomic import saved
 
-RESERVED = ("out_dir", "work_dir")  # filled in by the runner
 _NUMBER = re.compile(r"^\d+_")
-_OPTIONAL = re.compile(r"^Optional\[(.*)\]$")
-_BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a notebook's parameters cell.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    kind : str
-        Its annotation ("int", "float", "bool", "str", "list[str]", ...), or the type of its default.
-    default : object
-        What it is if nobody says otherwise.
-    help : str
-        Its comment.
-    """
-
-    name: str
-    kind: str
-    default: object
-    help: str
-
-    def convert(self, value: object) -> object:
-        """`value` as this parameter's type; text is read as on a command line.
-
-        Raises
-        ------
-        ReportError
-            If it is not of the type.
-        """
-        kind, optional = self.kind, self.default is None
-        if inner := _OPTIONAL.match(kind):
-            kind, optional = inner[1], True
-        if optional and (value is None or (isinstance(value, str) and value in {"", "None"})):
-            return None
-        if isinstance(value, str | os.PathLike) and kind == "str":
-            return str(value)
-        try:
-            return _READERS.get(kind.split("[")[0], _as_literal)(value)
-        except (ValueError, TypeError, SyntaxError, KeyError) as error:
-            raise ReportError(
-                "a parameter of the wrong type",
-                column=self.name,
-                expected=kind,
-                got=repr(value),
-                hint=self.help,
-            ) from error
-
-    def __str__(self) -> str:
-        text = f"{self.name}: {self.kind} = {self.default!r}"
-        return f"{text}  # {self.help}" if self.help else text
 
 
 def notebook_folders() -> list[Path]:
-    """Where notebooks are looked for: `$MMFUSION_NOTEBOOKS` if it is set, else the checkout and the current folder."""
+    """Return the folders in which notebooks are looked for; the first folder that has a name wins.
+
+    `$MMFUSION_NOTEBOOKS`, if it is set, and nothing else. Otherwise: `notebooks/` of the checkout that this code runs
+    from, `notebooks/` of the current folder, the notebooks in the installed package.
+    """
     if chosen := os.environ.get("MMFUSION_NOTEBOOKS"):
         return [Path(chosen)]
-    places = (Path(__file__).parents[2] / "notebooks", Path.cwd() / "notebooks")
-    return list(dict.fromkeys(p.resolve() for p in places if p.is_dir()))
+    places = (_checkout(), Path.cwd() / "notebooks", _packaged())
+    return list(dict.fromkeys(p.resolve() for p in places if p is not None and p.is_dir()))
+
+
+def shipped_notebooks() -> list[Path]:
+    """Return the notebooks that come with this version of mmfusion, in order.
+
+    Raises
+    ------
+    ReportError
+        If the installation has none.
+    """
+    folder = _checkout() or _packaged()
+    found = sorted(folder.glob("*.ipynb"))
+    if not found:
+        raise ReportError("this installation has no notebooks", file=folder, hint="install mmfusion again")
+    return found
+
+
+def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
+    """Copy the notebooks that come with mmfusion into a folder, where they can be edited.
+
+    Parameters
+    ----------
+    folder : path
+        Made if absent.
+
+    Returns
+    -------
+    written, unchanged : list of Path
+        The copies made now, and those that were there already and are equal.
+
+    Raises
+    ------
+    ReportError
+        If a notebook there is not the one that comes with mmfusion, since it may have been edited; nothing is written
+        then. If a file cannot be written.
+    """
+    copies = {Path(folder) / source.name: source.read_bytes() for source in shipped_notebooks()}
+    written = [path for path in copies if not os.path.lexists(path)]
+    unchanged = [path for path in copies if path.is_file() and path.read_bytes() == copies[path]]
+    if edited := [path for path in copies if path not in written and path not in unchanged]:
+        names = ", ".join(path.name for path in edited)
+        hint = "choose another folder, or move these files away first"
+        raise ReportError(
+            "these notebooks were edited: nothing is overwritten", file=folder, got=names, hint=hint
+        )
+    for path in written:
+        with saved(path, ReportError) as draft:
+            draft.write_bytes(copies[path])
+    return written, unchanged
+
+
+def _checkout() -> Path | None:
+    """Return `notebooks/` of the checkout that this code runs from; None if the package is installed elsewhere."""
+    root = Path(__file__).parents[2]
+    return root / "notebooks" if (root / "pyproject.toml").is_file() else None
+
+
+def _packaged() -> Path:
+    return Path(str(files("mmfusion"))) / "notebooks"
 
 
 def list_notebooks() -> list[Path]:
-    """Every notebook that has a report's number, in order."""
+    """Return every notebook whose name begins with a number, in order."""
     found: dict[str, Path] = {}
     for folder in notebook_folders():
         for path in sorted(folder.glob("*.ipynb")):
@@ -91,7 +97,7 @@ def list_notebooks() -> list[Path]:
 
 
 def find_notebook(name: str | Path) -> Path:
-    """The notebook called `name`, with or without its number, or at that path.
+    """Return the path of the notebook called `name`, with or without its number, or at that path.
 
     Raises
     ------
@@ -114,113 +120,17 @@ def find_notebook(name: str | Path) -> Path:
 
 
 def short_name(notebook: Path) -> str:
-    """Its name without the number: notebooks/20_stage_fusion.ipynb is stage_fusion."""
+    """Return a notebook's name without its number.
+
+    >>> short_name(Path("notebooks/20_stage_fusion.ipynb"))
+    'stage_fusion'
+    """
     return _NUMBER.sub("", notebook.stem)
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
-    """The notebook in the current format; raises `ReportError` if the file is none."""
+    """Return the notebook in the current format; raises `ReportError` if the file is no notebook."""
     try:
         return nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError, UnicodeDecodeError) as error:
         raise ReportError("not a notebook", file=path, got=str(error).splitlines()[0][:100]) from error
-
-
-def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
-    """What the cell tagged `parameters` declares, by name."""
-    nb = read_notebook(notebook)
-    nb.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
-    found = {}
-    for name, p in papermill.inspect_notebook(nb).items():
-        try:
-            default = ast.literal_eval(p["default"])
-        except (ValueError, SyntaxError) as error:
-            raise ReportError(
-                "a default that is no literal", file=notebook, column=name, got=p["default"],
-                hint="write plain numbers, strings, lists in the parameters cell",
-            ) from error  # fmt: skip
-        kind = p["inferred_type_name"]
-        kind = type(default).__name__ if kind == "None" else kind.replace(" ", "")
-        found[name] = Parameter(name, kind, default, p["help"])
-    return found
-
-
-def check_known(names: Iterable[str], known: Mapping[str, Parameter], notebook: Path) -> None:
-    """Raise `ReportError`, which lists what is known, if a name is unknown or filled in by the runner."""
-    open_to_users = {name: p for name, p in known.items() if name not in RESERVED}
-    unknown = [name for name in names if name not in open_to_users]
-    if unknown:
-        listing = "".join(f"\n  {p}" for p in open_to_users.values()) or " none"
-        raise ReportError(
-            f"unknown parameter {', '.join(map(repr, unknown))}",
-            file=notebook.name,
-            hint=f"it knows:{listing}",
-        )
-
-
-def convert_parameters(
-    given: Mapping[str, object], known: Mapping[str, Parameter], notebook: Path
-) -> dict[str, object]:
-    """The given values in the notebook's types.
-
-    Raises
-    ------
-    ReportError
-        If one is unknown, or of the wrong type.
-    """
-    check_known(given, known, notebook)
-    return {name: known[name].convert(value) for name, value in given.items()}
-
-
-def _as_int(value: object) -> int:
-    if isinstance(value, bool) or (isinstance(value, float) and value != int(value)):
-        raise ValueError(value)
-    return int(value)
-
-
-def _as_float(value: object) -> float:
-    if isinstance(value, bool):
-        raise ValueError(value)
-    return float(value)
-
-
-def _as_bool(value: object) -> bool:
-    return value if isinstance(value, bool) else _BOOLS[str(value).strip().lower()]
-
-
-def _as_str(value: object) -> str:
-    raise ValueError(value)  # text was taken before
-
-
-def _as_list(value: object) -> list:
-    if not isinstance(value, str):
-        return list(value)
-    text = value.strip()
-    if text.startswith(("[", "(")):
-        return list(ast.literal_eval(text))
-    return [_guess(part.strip()) for part in text.split(",") if part.strip()]
-
-
-def _as_dict(value: object) -> dict:
-    return dict(ast.literal_eval(value) if isinstance(value, str) else value)
-
-
-def _as_literal(value: object) -> object:
-    return ast.literal_eval(value) if isinstance(value, str) else value
-
-
-def _guess(text: str) -> object:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-_READERS: dict[str, Callable[[object], object]] = {
-    "int": _as_int,
-    "float": _as_float,
-    "bool": _as_bool,
-    "str": _as_str,
-    "list": _as_list,
-    "dict": _as_dict,
-}

@@ -1,8 +1,7 @@
-"""What a notebook leaves beside its page: metrics and figures; nothing where it is run by hand, without `out_dir`."""
+"""Write what a notebook leaves beside its page: metrics and figures; nothing without `out_dir`, as in JupyterLab."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -12,23 +11,28 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mmfusion.reports.primary import check_primary
 from mmfusion.reports.record import METRICS
+from mmfusion.storage.hashing import hash_text
 
 _PLAIN = re.compile(r"\w[\w.+@=-]{0,59}")
 
 
 def file_name(name: str) -> str:
-    """`name`, a patient's id in it, as the stem of a file: another where it is too long or has "/", blanks or such.
+    """Return `name`, which may hold a patient's id, as a file's stem; two names give two stems.
 
-    Two names give two stems.
+    A name that is too long or has "/", blanks or such is rewritten, and a hash of it is added.
+
+    >>> file_name("scan_R01-001"), file_name("scan 2020/001")
+    ('scan_R01-001', 'scan_2020_001-f4bdbd61')
     """
     if _PLAIN.fullmatch(name):
         return name
-    return f"{re.sub(r'[^A-Za-z0-9.+@=-]+', '_', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{re.sub(r'[^A-Za-z0-9.+@=-]+', '_', name)[:60]}-{hash_text(name)[:8]}"
 
 
 def save_figure(figure: Figure, out_dir: str | Path, name: str) -> Figure:
-    """Write `out_dir/figures/<file_name(name)>.png`; gives the figure back, so that the cell shows it."""
+    """Write `out_dir/figures/<file_name(name)>.png`, and return the figure, so that the cell shows it."""
     if out_dir:
         folder = Path(out_dir) / "figures"
         folder.mkdir(exist_ok=True)
@@ -37,7 +41,23 @@ def save_figure(figure: Figure, out_dir: str | Path, name: str) -> Figure:
 
 
 def write_metrics(metrics: Mapping[str, object], out_dir: str | Path) -> None:
-    """Write `out_dir/metrics.json`, strict JSON; what could not be computed (NaN, infinite) is null."""
+    """Write `out_dir/metrics.json`, strict JSON; what could not be computed (NaN, infinite) is null.
+
+    Parameters
+    ----------
+    metrics : mapping
+        With `cohort`, `target`, `n`, and either `models` and `primary` or a one-line `headline`; anything more is kept.
+        `primary` is a mapping: `metric`, `model`, and where wanted `reference` (the model to compare with) and
+        `direction` ("higher" or "lower" is better; default as `mmfusion.metrics.LOWER_IS_BETTER` says).
+    out_dir : path
+        The report's folder; with "" the metrics are checked and nothing is written.
+
+    Raises
+    ------
+    ReportError
+        If `primary` names a model or metric that is not there, or nothing says what the report found.
+    """
+    check_primary(metrics)
     if out_dir:
         text = json.dumps(_plain(metrics), indent=1, allow_nan=False)
         (Path(out_dir) / METRICS).write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""HTML pages from templates: one style, nothing fetched from anywhere."""
+"""Fill the templates of HTML pages; a page has one style and needs no network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, *, title: str, style: str = "", **values: object) -> str:
-    """The page; values are escaped."""
+    """Return the page of a template; values are escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -22,12 +22,20 @@ def render(template: str, *, title: str, style: str = "", **values: object) -> s
 
 
 def format_number(value: object) -> str:
-    """Three decimals for a float, all digits for an integer."""
+    """Return a float with three decimals, and anything else as text.
+
+    >>> format_number(0.51249), format_number(12)
+    ('0.512', '12')
+    """
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def format_seconds(seconds: float | None) -> str:
-    """12 s, 3 min 5 s, 2 h 10 min."""
+    """Return a duration as people write it; "" for None.
+
+    >>> format_seconds(12.3), format_seconds(185), format_seconds(7800)
+    ('12 s', '3 min 5 s', '2 h 10 min')
+    """
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -38,5 +46,9 @@ def format_seconds(seconds: float | None) -> str:
 
 
 def format_day(stamp: str | None) -> str:
-    """2026-01-31 14:05, of an ISO time stamp."""
+    """Return day and time of an ISO time stamp; "" for None.
+
+    >>> format_day("2026-01-31T14:05:33+00:00")
+    '2026-01-31 14:05'
+    """
     return datetime.fromisoformat(stamp).strftime("%Y-%m-%d %H:%M") if stamp else ""

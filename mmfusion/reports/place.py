@@ -1,25 +1,22 @@
-"""The folder of a report: who may write there, and how a new report takes an old one's place and nothing else's."""
+"""Guard the folder of a report: one run at a time writes there, and a new report replaces the old one alone."""
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from mmfusion.errors import ReportError
 from mmfusion.reports.record import FAILED_PAGE, RUN, failed_folder, is_report, read_json
 from mmfusion.storage.atomic import draft_folder, take_place
+from mmfusion.storage.locks import locked
 
-_log = logging.getLogger(__name__)
 WRITTEN = "save_"  # so begin the names of parameters that say where a notebook is to write
 
 
 def check_place(out: Path, values: Mapping[str, object]) -> None:
-    """Refuse a folder that holds something else than a report, and parameters that would write into it.
+    """Refuse a folder that holds anything but a report, and parameters that would write into it.
 
     Parameters
     ----------
@@ -54,7 +51,7 @@ def check_place(out: Path, values: Mapping[str, object]) -> None:
 
 
 def work_folder(out: Path) -> Path:
-    """Where a run keeps what it has finished, until its report is complete."""
+    """Return the folder in which a run keeps finished parts until its report is complete."""
     return out.with_name(f".{out.name}.work")
 
 
@@ -70,21 +67,10 @@ def alone(out: Path) -> Iterator[None]:
         If the folder above cannot be written.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out.with_name(f".{out.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        hint = "wait until it has ended, or choose another folder with -o"
-        raise ReportError("another run is making this report now", file=out, hint=hint) from error
-    except (OSError, NotImplementedError) as error:
-        _log.info("not locked: %s: %s", out, error)
-    try:
+    hint = "wait until it has ended, or choose another folder with -o"
+    busy = ReportError("another run is making this report now", file=out, hint=hint)
+    with locked(out.with_name(f".{out.name}.lock"), wait_s=0, busy=busy):
         yield
-    finally:
-        if lock.is_locked:
-            with suppress(OSError):  # Windows removes no open file
-                Path(lock.lock_file).unlink()
-            lock.release()
 
 
 def replace_report(new: Path, out: Path) -> None:
@@ -103,7 +89,7 @@ def replace_report(new: Path, out: Path) -> None:
     old = draft_folder(out)
     take_place(out, old)
     try:
-        kept = _strangers(old)
+        kept = _other_files(old)
         if taken := [
             name
             for name in kept
@@ -124,18 +110,18 @@ def replace_report(new: Path, out: Path) -> None:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Relative names of all files and links in a folder, with "/"."""
+    """Return the relative names of all files and links in a folder, with "/"."""
     inside = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
     return sorted(p.relative_to(folder).as_posix() for p in inside)
 
 
-def _strangers(folder: Path) -> list[Path]:
-    """Names of the files and links in a folder that its report, if one stands there, does not list."""
+def _other_files(folder: Path) -> list[Path]:
+    """Return the files and links in a folder that its report, if there is one, does not list."""
     own = {*read_json(folder / RUN)["files"], RUN} if is_report(folder) else set()
     return [Path(name) for name in list_files(folder) if name not in own]
 
 
 def discard_failure(out: Path) -> None:
-    """Remove what an earlier failed run of this report left; a folder of that name without its page is not that."""
+    """Remove what an earlier failed run of this report left; a folder without its page is not touched."""
     if (failed_folder(out) / FAILED_PAGE).is_file():
         shutil.rmtree(failed_folder(out), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What made a report: versions, commit, machine."""
+"""Look up what a report was made with: versions, commit, machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of Python, mmfusion and what its numbers depend on; nothing is imported for it."""
+    """Return the versions of Python, mmfusion and the libraries that results depend on, without importing them."""
     found = {"python": platform.python_version(), "mmfusion": mmfusion.__version__}
     for name in PACKAGES:
         try:
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout that this package runs from, "+changes" where files differ; None outside one."""
+    """Return the commit of the checkout that runs, with "+changes" if files differ; None outside a checkout."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
@@ -41,7 +41,7 @@ def git_commit() -> str | None:
 
 
 def machine() -> dict[str, object]:
-    """System, processor and cores."""
+    """Return the system, the number of cores and the name of the Python program."""
     return {"system": platform.platform(), "cores": os.cpu_count(), "executable": Path(sys.executable).name}
 
 

@@ -1,4 +1,4 @@
-"""The files of a report's folder, and reading back what a complete one says of itself."""
+"""Name the files of a report's folder, and read the record of a complete report."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ FAILED_PAGE, FAILED = "FAILED.html", ".failed"
 
 
 def is_report(folder: Path) -> bool:
-    """Whether a complete report stands there."""
+    """Return whether a folder holds a complete report."""
     return (folder / RUN).is_file() and (folder / PAGE).is_file()
 
 
 def failed_folder(out: Path) -> Path:
-    """Where what a failed run left is kept."""
+    """Return the folder that keeps what a failed run left."""
     return out.with_name(out.name + FAILED)
 
 
 def read_run(folder: str | Path) -> dict[str, object]:
-    """What `run.json` and `metrics.json` of a complete report say: the run, with its metrics under `metrics`.
+    """Return the content of `run.json` of a complete report, with that of `metrics.json` under `metrics`.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def read_run(folder: str | Path) -> dict[str, object]:
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """A JSON object; raises `ReportError` if the file holds anything else, NaN and Infinity included."""
+    """Return the JSON object in a file; anything else, NaN and Infinity included, raises `ReportError`."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""One report: a notebook run in a folder aside, which takes its place when it is complete, or never does."""
+"""Make one report: run a notebook in a draft folder that becomes the report only when it is complete."""
 
 from __future__ import annotations
 
@@ -12,21 +12,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mmfusion.data.manifest import hash_path
 from mmfusion.errors import ReportError
 from mmfusion.reports.execute import execute
 from mmfusion.reports.html import notebook_html, title_of
 from mmfusion.reports.inputs import input_hashes
-from mmfusion.reports.notebooks import (
-    RESERVED,
-    Parameter,
-    convert_parameters,
-    find_notebook,
-    notebook_parameters,
-    read_notebook,
-    short_name,
-)  # fmt: skip
+from mmfusion.reports.notebooks import find_notebook, read_notebook, short_name
 from mmfusion.reports.pages import format_day, format_seconds
+from mmfusion.reports.parameters import RESERVED, Parameter, convert_parameters, notebook_parameters
 from mmfusion.reports.place import (
     alone,
     check_place,
@@ -47,6 +39,7 @@ from mmfusion.reports.record import (
     read_json,
 )
 from mmfusion.storage.atomic import draft_folder
+from mmfusion.storage.hashing import hash_path
 from mmfusion.storage.source import code_hash
 
 
@@ -98,7 +91,7 @@ def run_report(
 
 
 class _Run:
-    """One execution: the folder aside, and what becomes of it."""
+    """One execution of a notebook, from its draft folder to the report or the failed run."""
 
     def __init__(
         self, notebook: Path, known: Mapping[str, Parameter], given: dict[str, object], out: Path
@@ -183,7 +176,7 @@ class _Run:
         return notebook_html(nb, title=title, facts=facts, parameters=rows, failed=failed)
 
     def _set_aside(self, partial: Path, error: BaseException | None) -> None:
-        """Keep the failed notebook where nobody takes it for a report; on a full disk, keep what can be kept."""
+        """Move a failed run to a folder that is marked as failed; on a full disk, keep what can be kept."""
         discard_failure(self.out)
         failed = failed_folder(self.out)
         if failed.exists():  # something else, which stays

@@ -21,13 +21,13 @@ from mmfusion.nn.losses import make_loss
 from mmfusion.nn.net import FusionNet
 from mmfusion.nn.training import StreamDataset, reproducible, train
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
-from mmfusion.preprocessing.base import id_hashes
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.labels import encode_labels
 from mmfusion.staging.persistence import BundleMixin
 from mmfusion.staging.predict import PredictMixin
 from mmfusion.staging.presets import PRESETS
+from mmfusion.storage.hashing import hash_each_id
 from mmfusion.streams import StreamInputs
 
 
@@ -81,8 +81,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Extra arguments: by encoder name, and of the fusion.
     allow_leaky : bool
         Accept inputs that give the label away. For demonstrations of leakage only; the model is stamped.
-    leak_probe : bool
-        Refuse inputs that determine the label (`mmfusion.evaluation.leakage.probe`).
     device : str
         torch device for training.
     random_state : int
@@ -145,7 +143,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         encoder_options: Mapping[str, Mapping[str, object]] | None = None,
         fusion_options: Mapping[str, object] | None = None,
         allow_leaky: bool = False,
-        leak_probe: bool = True,
         device: str = "cpu",
         random_state: int = 0,
         verbose: bool = False,
@@ -182,7 +179,6 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         self.encoder_options = encoder_options
         self.fusion_options = fusion_options
         self.allow_leaky = allow_leaky
-        self.leak_probe = leak_probe
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -199,6 +195,44 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         if name not in PRESETS:
             raise DataError(f"no preset called {name!r}", expected=", ".join(PRESETS))
         return cls(**{**PRESETS[name], **changes})
+
+    @property
+    def short_name(self) -> str:
+        """What reports call it: its fusion."""
+        return self.fusion
+
+    def variants(
+        self, modalities: Sequence[str], *, fusions: Sequence[str] = (), singles: bool = False
+    ) -> dict[str, tuple[dict[str, object], tuple[str, ...]]]:
+        """Return what `nested_cv` judges beside the model: other fusions, and single modalities.
+
+        Parameters
+        ----------
+        modalities : sequence of str
+            The cohort's.
+        fusions : sequence of str
+            Registered fusions.
+        singles : bool
+            Whether to judge each modality alone, with the fusion "concat".
+
+        Returns
+        -------
+        dict
+            Name to the parameters that differ and the modalities read. The options of the model's own fusion mean
+            nothing to another, and are reset.
+
+        Examples
+        --------
+        >>> StageClassifier().variants(["ct", "rna"], singles=True)["ct only"]
+        ({'fusion': 'concat', 'modalities': ['ct'], 'fusion_options': None}, ('ct',))
+        """
+        every = tuple(modalities if self.modalities is None else self.modalities)
+        found = {name: ({"fusion": name, "fusion_options": None}, every) for name in fusions}
+        if singles:
+            for m in modalities:
+                changes = {"fusion": "concat", "modalities": [m], "fusion_options": None}
+                found[f"{m} only"] = (changes, (m,))
+        return found
 
     def fit(self, X: pd.DataFrame, y: Sequence[object]) -> StageClassifier:
         """Learn preprocessing and networks from these patients only.
@@ -221,8 +255,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         codes, self.classes_ = encode_labels(X, y)
         if not self.allow_leaky:
             check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
-            if self.leak_probe:
-                assert_no_leak(X, y)
+            assert_no_leak(X, y)
         self.transformer_ = self._transformer()
         inputs = self.transformer_.fit(X).transform(X)
         self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
@@ -234,7 +267,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             members.append(module)
             self.history_.append(history)
         self.module_ = Ensemble(members)
-        self.patients_ = sorted(id_hashes(X.index))
+        self.patients_ = sorted(hash_each_id(X.index))
         self.target_ = str(getattr(y, "name", None) or "")
         self.n_features_in_ = X.shape[1]
         self.feature_names_in_ = X.columns

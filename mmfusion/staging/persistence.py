@@ -15,6 +15,8 @@ from mmfusion.nn.ensemble import Ensemble
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.streams import StreamInputs
 
+_REMOVED = ("leak_probe",)  # parameters of older releases that no longer exist
+
 
 class BundleMixin:
     """`save` and `from_bundle` of an estimator that has a transformer, a module and a background."""
@@ -58,7 +60,7 @@ class BundleMixin:
     def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> BundleMixin:
         """The fitted estimator that `save` described."""
         try:
-            model = cls(**state["params"])
+            model = cls(**{k: v for k, v in state["params"].items() if k not in _REMOVED})
             model.classes_ = np.array(state["classes"])
             model.prior_, model.target_, model.patients_ = state["prior"], state["target"], state["patients"]
             model.transformer_ = CohortTransformer.from_state(state["transformer"])

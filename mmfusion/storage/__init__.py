@@ -1,1 +1,1 @@
-"""Files on disk: written whole, hashed, and cached as memory maps."""
+"""Storage of files: atomic writing, hashes, locks, fingerprints of scans, and a cache of arrays."""

@@ -1,4 +1,7 @@
-"""Files and folders written whole or not at all: drafted beside their place, moved there in one step when complete."""
+"""Atomic writing: a file or folder appears complete or not at all.
+
+It is written as a hidden draft in the same folder and moved to its place in one step.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,40 @@ from mmfusion.errors import DataError, MMFusionError
 
 
 def cache_folder() -> Path:
-    """Where the library keeps what it can make or fetch again: $MMFUSION_CACHE, or ~/.cache/mmfusion."""
+    """Return the folder for data that can be made or downloaded again: $MMFUSION_CACHE, or ~/.cache/mmfusion.
+
+    Examples
+    --------
+    >>> cache_folder().is_absolute()
+    True
+    """
     return Path(os.environ.get("MMFUSION_CACHE") or Path.home() / ".cache" / "mmfusion").absolute()
 
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """The name to write under; the file takes the place of `path` if the block ends well, and is gone if not.
+    """Write a file atomically: yield a draft's path, and move the draft to `path` at the end.
+
+    If the block raises an error, the draft is deleted and `path` stays as it was.
+
+    Parameters
+    ----------
+    path : path
+        The file to write. It is replaced if it exists; its folder is made if it is absent.
 
     Raises
     ------
     OSError
         If the disk is full or the folder cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with atomic_file(f"{folder}/notes.txt") as draft:
+    ...         _ = draft.write_text("complete")
+    ...     print(Path(folder, "notes.txt").read_text())
+    complete
     """
     draft = _beside(path)
     try:
@@ -36,7 +61,13 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def saved(path: str | Path, error: type[MMFusionError] = DataError) -> Iterator[Path]:
-    """As `atomic_file`, for a file that a person asked for: what stops it is raised as `error`, with a way out."""
+    """Write a file that the user asked for, as `atomic_file`; the error says what to do.
+
+    Raises
+    ------
+    error
+        If the file cannot be written.
+    """
     try:
         with atomic_file(path) as draft:
             yield draft
@@ -47,19 +78,31 @@ def saved(path: str | Path, error: type[MMFusionError] = DataError) -> Iterator[
 
 @contextmanager
 def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
-    """A new folder to fill; it takes the place of `path` if the block ends well, and is gone if not.
+    """Write a folder atomically: yield a draft folder, and move it to `path` at the end.
+
+    If the block raises an error, the draft is deleted and `path` stays as it was.
 
     Parameters
     ----------
     path : path
-        Nothing, or an empty folder.
+        The folder to write. It must be absent or empty, unless `replace` is True.
     replace : bool
-        Take the place of a folder that holds something.
+        Whether to replace a folder that holds files.
 
     Raises
     ------
     OSError
-        If the disk is full, the parent cannot be written, or `path` holds something and is not to be replaced.
+        If the disk is full, the parent folder cannot be written, or `path` holds files and `replace` is
+        False.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with atomic_folder(f"{folder}/model") as draft:
+    ...         (draft / "config.json").touch()
+    ...     print([file.name for file in Path(folder, "model").iterdir()])
+    ['config.json']
     """
     draft = draft_folder(path)
     try:
@@ -70,19 +113,25 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def draft_folder(path: str | Path) -> Path:
-    """A new folder beside `path`, hidden, to be filled and then moved there by `take_place`."""
+    """Make a hidden folder beside `path`. Fill it, then move it there with `take_place`."""
     draft = _beside(path)
     draft.mkdir()
     return draft
 
 
 def take_place(draft: Path, path: str | Path, *, replace: bool = False) -> None:
-    """Move a complete folder to where it belongs, as `atomic_folder` says."""
+    """Move a complete draft folder to `path`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be moved, or `path` holds files and `replace` is False. The old folder then stays.
+    """
     path = Path(path)
     if not path.exists():
         draft.rename(path)
     elif not replace:
-        path.rmdir()  # refuses a folder that holds something
+        path.rmdir()  # raises an error if the folder holds files
         draft.rename(path)
     else:
         old = _beside(path)
@@ -90,14 +139,14 @@ def take_place(draft: Path, path: str | Path, *, replace: bool = False) -> None:
         try:
             draft.rename(path)
         finally:
-            if draft.exists():  # nothing took the place: an interrupt, too, leaves the old one
+            if draft.exists():  # not moved, for example because of an interrupt: the old one stays
                 old.rename(path)
             else:
                 shutil.rmtree(old, ignore_errors=True)
 
 
 def _beside(path: str | Path) -> Path:
-    """A hidden name of its own, with the same suffix, in the folder of `path`, which is made if absent."""
+    """Return a hidden, unique path beside `path`, with the same suffix; make the folder if it is absent."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")

@@ -1,71 +1,75 @@
-"""Arrays kept on disk under the hash of what they were made from: memory-mapped, checked, shared by processes.
+"""A cache of arrays on disk: found by the hash of their inputs, memory-mapped, shared by processes.
 
-An entry is a file of its own, `<kind>/<2 digits>/<hash>.npy` below `cache_folder`, that numpy can read too. It is
-written beside its place and moved there whole, so that no interrupt leaves half of one; behind the array stands a hash
-of the file, so that a damaged one is found, and made again.
+An entry is one file, `<kind>/<2 digits>/<hash>.npy` in `cache_folder`, which numpy can read too. It is
+written atomically, so that an interrupt leaves no half of an entry. A checksum follows the array, so that a
+damaged entry is found and made again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import mmap
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from filelock import FileLock
-from xxhash import xxh3_128, xxh3_128_digest
 
 from mmfusion.storage.atomic import atomic_file, cache_folder
 from mmfusion.storage.fingerprint import fingerprint, settled
+from mmfusion.storage.hashing import CHECKSUM_SIZE, checksum, hash_json
+from mmfusion.storage.locks import locked
 
 __all__ = ["cache_folder", "cached", "fingerprint", "lookup", "prune"]
 
 _log = logging.getLogger(__name__)
-_HEADER = 4096  # bytes before the array, which then begins on a page of memory
-_DIGEST = 16  # bytes after it: XXH3-128 of all before
-_MAX_MAPS = 256  # each holds a file open, of which a process may have some 1000
-_PATIENCE_S = 3600  # for another process that makes the same entry; then it is made twice
+_HEADER = 4096  # bytes before the array, so that the array begins on a page of memory
+_MAX_MAPS = 256  # each keeps a file open; a process may have about 1000 open files
+_PATIENCE_S = 3600  # to wait for another process that makes the same entry; after that it is made twice
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+_State = tuple[int, int, int]  # inode number, size, time of the last change
 _seen: dict[
-    str, tuple[int, int, int]
-] = {}  # entries whose hash was checked by this process, and their state then
+    str, _State
+] = {}  # entries whose checksum this process has compared, and their state at that time
 
 
 def cached(kind: str, key: Mapping[str, object], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """The array that `make` gives, from the cache if it is there.
+    """Return an array from the cache, or make and store it.
 
-    Of several processes that need an entry, one makes it while the others wait. A damaged entry is made again. Where
-    the folder cannot be written, the array is made each time, and a warning logged.
+    If several processes need the same entry, one makes it and the others wait. A damaged entry is made again.
+    If the folder cannot be written, the array is made each time and a warning is logged.
 
     Parameters
     ----------
     kind : str
-        Subfolder.
+        Subfolder of the cache.
     key : mapping
-        All that the array depends on (JSON-able): the scan's `fingerprint`, parameters, version of the code.
+        Everything that the array depends on, as JSON values: the scan's `fingerprint`, the parameters, the
+        version of the code.
     make : callable
-        Makes it.
+        Makes the array. It takes no arguments.
 
     Returns
     -------
     ndarray
-        Read-only; a memory map, unless the process holds many of them.
+        Read-only. It is a memory map, or a copy if the process already holds many maps.
+
+    Raises
+    ------
+    TypeError
+        If the array holds objects or has named fields, or the key has no JSON form.
     """
     path = _path(kind, key)
     array = _load(path)
     if array is not None:
         return array
-    with _alone(path):
+    with locked(f"{path}.lock", wait_s=_PATIENCE_S):
         array = _load(path)
         if array is None:
             array = np.asarray(make(), order="C").view()
@@ -75,19 +79,29 @@ def cached(kind: str, key: Mapping[str, object], make: Callable[[], np.ndarray])
 
 
 def lookup(kind: str, key: Mapping[str, object]) -> np.ndarray | None:
-    """The array that is in the cache under this key, as `cached` would give it; None if none is."""
+    """Return the array that the cache holds for this key; None if there is none. See `cached`."""
     return _load(_path(kind, key))
 
 
 def prune(max_bytes: int) -> int:
-    """Delete the entries used longest ago until the rest take up `max_bytes` at most; gives the bytes freed.
+    """Delete the entries that were used longest ago until the rest take at most `max_bytes`.
 
-    When an entry was used is what its file's time of access says, which most file systems note once a day. Entries
-    that another process has mapped stay readable there. Abandoned drafts older than a day go too.
+    The file's time of access tells when an entry was used. Most file systems update it once a day. An entry
+    that another process has mapped stays readable for that process. Drafts older than a day are deleted too.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Size of the cache afterwards, in bytes, 0 or more.
+
+    Returns
+    -------
+    int
+        Bytes freed.
     """
     entries, freed = [], 0
     for path in cache_folder().glob("*/[0-9a-f][0-9a-f]/*"):
-        with contextlib.suppress(OSError):  # another process may be pruning
+        with contextlib.suppress(OSError):  # another process may prune at the same time
             state = path.stat()
             used = max(state.st_atime, state.st_mtime)
             if path.suffix == ".npy" and not path.name.startswith("."):
@@ -104,19 +118,19 @@ def prune(max_bytes: int) -> int:
 
 
 def _path(kind: str, key: Mapping[str, object]) -> str:
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    digest = hash_json(key)
     return f"{cache_folder()}/{kind}/{digest[:2]}/{digest}.npy"
 
 
 def _load(path: str) -> np.ndarray | None:
-    """The entry, mapped; None if there is none, or it is damaged."""
+    """Return the entry as a memory map; None if it is absent or damaged."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
         state = os.fstat(file)
-        if state.st_size < _HEADER + _DIGEST:
+        if state.st_size < _HEADER + CHECKSUM_SIZE:
             return _damaged(path)
         memory = mmap.mmap(file, state.st_size, access=mmap.ACCESS_READ)
     finally:
@@ -134,12 +148,12 @@ def _load(path: str) -> np.ndarray | None:
 
 
 def _whole(path: str, memory: mmap.mmap, state: os.stat_result) -> bool:
-    """Whether the file's hash is right; checked once by each process, and again if the file changes."""
+    """Return whether the checksum is right; compared once per process, and again if the file changes."""
     mark = (state.st_ino, state.st_size, state.st_ctime_ns)
     if _seen.get(path) == mark:
         return True
     view = memoryview(memory)
-    if xxh3_128_digest(view[:-_DIGEST]) != view[-_DIGEST:]:
+    if checksum(view[:-CHECKSUM_SIZE]) != view[-CHECKSUM_SIZE:]:
         return False
     if settled(state, time.time_ns()):
         _seen[path] = mark
@@ -147,7 +161,7 @@ def _whole(path: str, memory: mmap.mmap, state: os.stat_result) -> bool:
 
 
 def _damaged(path: str) -> None:
-    _log.warning("damaged cache entry %s: made again", path)
+    _log.warning("damaged cache entry %s: it is made again", path)
 
 
 @lru_cache(maxsize=256)
@@ -166,36 +180,17 @@ def _store(path: Path, array: np.ndarray) -> None:
     text = header.getvalue()[10:].rstrip(b"\n")
     head = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little") + text.ljust(_HEADER - 11) + b"\n"
     body = array.reshape(-1).view(np.uint8).data
-    digest = xxh3_128(head)
-    digest.update(body)
     try:
         with atomic_file(path) as draft, draft.open("wb") as file:
-            _write(file, head, body, digest.digest())
+            _write(file, head, body, checksum(head, body))
     except OSError as error:
         _log.warning("cannot write the cache %s: %s", path.parent, error)
 
 
 def _write(file: BinaryIO, *parts: bytes | memoryview) -> None:
-    """All parts at one go, where the system can: it then keeps the file in large pages, which are mapped faster."""
+    """Write all parts in one call if the system can: it then uses large pages, which map faster."""
     done = os.writev(file.fileno(), parts) if hasattr(os, "writev") else 0
-    for part in parts:  # what is left of them: a call writes some 2 GB at most
+    for part in parts:  # the rest: one call writes about 2 GB at most
         skipped = min(done, len(part))
         done -= skipped
         file.write(part[skipped:])
-
-
-@contextlib.contextmanager
-def _alone(path: str) -> Iterator[None]:
-    """Only one process at a time; where files cannot be locked, or another process never ends, without waiting."""
-    lock = FileLock(f"{path}.lock")
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE_S)
-    except (OSError, NotImplementedError) as error:
-        _log.info("not locked: %s: %s", path, error)
-    try:
-        yield
-    finally:
-        if lock.is_locked:
-            Path(lock.lock_file).unlink(missing_ok=True)  # those who wait for it see that it is gone
-            lock.release()

@@ -1,4 +1,4 @@
-"""What tells a scan from every other: a hash of its bytes, remembered for as long as its files do not change."""
+"""Fingerprints of scans: a fast hash of their content, remembered until their files change."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from xxhash import xxh3_128, xxh3_128_hexdigest
+from xxhash import xxh3_128
 
 from mmfusion.errors import ScanError
 from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.hashing import checksum
 
 _log = logging.getLogger(__name__)
 _CHUNK, _HEAD = 1 << 20, 1 << 16
@@ -23,21 +24,31 @@ _File = tuple[str, str, os.stat_result]  # name within the folder, path, state
 
 
 def fingerprint(path: str | Path) -> str:
-    """Hash of what is in a file, or in a folder's files: the same wherever it lies and whenever it was written.
+    """Return a hash of the content of a scan, a file or a folder. Its location and its dates do not matter.
 
-    For a folder, the names within it count too, for they decide what is read; hidden files do not. A header that
-    points to its data (`.mhd`, `.nhdr`) is taken with them. The hash is kept in the cache beside the files'
-    names, sizes and times of change, so that the next call costs a look at those.
+    In a folder, the names of files count too, because they decide what is read; hidden files do not count.
+    The data files of a header (`.mhd`, `.nhdr`) are included. The cache keeps the hash together with the
+    names, sizes and times of change of the files, so that the next call only compares these.
 
     Returns
     -------
     str
-        XXH3-128, 32 hexadecimal digits: it tells scans apart, but does not prove that nobody forged one.
+        XXH3-128, 32 hexadecimal digits. It tells scans apart, but it does not protect against forgery.
 
     Raises
     ------
     ScanError
-        If a file is not there, or may not be read.
+        If a file is absent or cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "scan.nii")
+    ...     _ = file.write_bytes(b"abc")
+    ...     before = fingerprint(file)
+    ...     print(len(before), fingerprint(file.rename(file.with_name("moved.nii"))) == before)
+    32 True
     """
     path = Path(path).absolute()
     try:
@@ -48,9 +59,9 @@ def fingerprint(path: str | Path) -> str:
 
 def _fingerprint(path: Path) -> str:
     files = list(_files(path))
-    note = cache_folder() / "fingerprints" / f"{xxh3_128_hexdigest(os.fsencode(path))}.json"
+    note = cache_folder() / "fingerprints" / f"{checksum(os.fsencode(path)).hex()}.json"
     states = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino] for name, _, s in files]
-    state = xxh3_128_hexdigest(json.dumps(states).encode())
+    state = checksum(json.dumps(states).encode()).hex()
     known = _remembered(note, state)
     if known is None:
         now = time.time_ns()
@@ -61,17 +72,24 @@ def _fingerprint(path: Path) -> str:
 
 
 def settled(state: os.stat_result, now_ns: int) -> bool:
-    """Whether a file that changes after `now_ns` is sure to show it.
+    """Return whether a change of the file after `now_ns` would certainly change its recorded time.
 
-    A file system's clock ticks every 10 ms at the slowest, an old or simple one's every second or two, which is seen by
-    its whole seconds: a file that changes twice within a tick shows the same time.
+    The clock of a file system advances in steps: of at most 10 ms, or of one or two seconds on old or simple
+    file systems, which record whole seconds. A file that changes twice within one step shows the same time.
+
+    Parameters
+    ----------
+    state : os.stat_result
+        The file's state.
+    now_ns : int
+        The current time, in nanoseconds since 1970.
     """
     changed = max(state.st_mtime_ns, state.st_ctime_ns)
     return now_ns - changed > (_TICK_NS if state.st_ctime_ns % _SECOND_NS else 2 * _SECOND_NS)
 
 
 def _files(path: Path) -> Iterator[_File]:
-    """Every file that counts, in order of its name within the folder."""
+    """Yield every file that counts, in order of its name within the folder."""
     if path.is_dir():
         yield from sorted(_walk(str(path), ""), key=lambda file: file[0])
     else:
@@ -93,7 +111,7 @@ def _walk(folder: str, prefix: str) -> Iterator[_File]:
 
 
 def _apart(path: Path) -> list[Path]:
-    """The files that a header points to; where it stands alone and they cannot be told, all beside it."""
+    """Return the data files of a header; all other files in its folder if it does not name them."""
     suffix = path.suffix.lower()
     if suffix not in (".mhd", ".nhdr", ".mha", ".nrrd"):
         return []
@@ -114,7 +132,7 @@ def _hash(files: list[_File]) -> str:
     whole = xxh3_128()
     for name, path, _ in files:
         content = xxh3_128()
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path for each slice takes longer
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - faster than a Path per slice
             while block := stream.read(_CHUNK):
                 content.update(block)
         whole.update(f"{name}\0".encode(errors="surrogateescape") + content.digest())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from mmfusion.data.cohort import SEED
 from mmfusion.errors import DataError
 from mmfusion.imaging import Volume, write_nifti
 from mmfusion.storage.atomic import atomic_folder, cache_folder
+from mmfusion.storage.hashing import hash_json
 from mmfusion.synthetic.anatomy import SCANNERS, render
 
 COMPLETE = "complete.json"  # written last; a folder without it is incomplete
@@ -48,7 +48,7 @@ def ensure_scans(
     DataError
         If `root` contains other files.
     """
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    digest = hash_json(key)
     folder = root or cache_folder() / "phantom" / digest[:16]
     occupied = folder.exists() and any(folder.iterdir())  # before the check: another process may finish now
     if not _is_complete(folder, digest):

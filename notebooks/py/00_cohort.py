@@ -1,7 +1,8 @@
 # %% [markdown]
 # # The cohort
 #
-# Who is in it, what is known of each, what is missing, and what a reader of later reports should be wary of.
+# The patients of a cohort, the data of each modality, what is missing, and the limits of what can be learned
+# from it.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # a manifest, or the name of a known cohort
@@ -31,8 +32,8 @@ data
 reports.save_figure(figures.cohort_overview(data), out_dir, "overview")
 
 # %% [markdown]
-# Stage groups as recorded or derived, and the class that each has under the target; without a class, a patient is
-# left out.
+# The stage of each patient, as recorded or derived, and its class under the target. A patient without a class
+# is left out of training and evaluation.
 
 # %%
 labels = pd.DataFrame({"stage": data.stage, "class": data.y.astype("str").reindex(data.table.index)})
@@ -41,11 +42,14 @@ labels.fillna("-").value_counts().rename("patients").reset_index().sort_values("
 # %% [markdown]
 # ## Sites
 #
-# If a class is found mostly at one site, a model can learn the scanner in place of the tumour.
+# If most patients of a class come from one site, a model can learn to recognise the scanner instead of the
+# tumour.
 
 # %%
 site = data.table[META].get("site") if META in data.table else None
-table = pd.DataFrame() if site is None else pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y)
+table = pd.DataFrame()
+if site is not None:
+    table = pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y).rename_axis(columns=None)
 display(table if len(table) else Markdown("No sites are recorded."))
 
 # %% [markdown]
@@ -61,11 +65,11 @@ for patient in has_scan.index[:n_scans]:
         continue
     figure = imaging.montage(scan.volume, point=scan.seed, n=6, columns=3, title=str(patient))
     display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
-every = "`mmfusion report scans -p n_scans=0` looks at every one."
+every = "`mmfusion report scans -p n_scans=0` checks every scan."
 display(Markdown(f"{len(has_scan)} of {len(data)} patients have a scan. {every}"))
 
 # %% [markdown]
-# ## What to be wary of
+# ## Limitations
 
 # %%
 display(Markdown(markdown_list(caveats(data)) or "Nothing was noted when the files were read."))

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # The scans
 #
-# What was read of each scan, where it lies, what is marked in it, what restoration would do to it, and what failed.
+# For each scan: which series was read, its geometry, its masks, what restoration would change, and what
+# failed.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # a manifest, or the name of a known cohort
@@ -38,7 +39,7 @@ table, failures = survey.table, survey.failures
 shown = list(table.index[:n_shown])
 
 # %% [markdown]
-# ## At a glance
+# ## Summary
 
 # %%
 display(Markdown(markdown_list(survey.verdict(len(paths)))))
@@ -46,7 +47,7 @@ display(Markdown(markdown_list(survey.verdict(len(paths)))))
 # %% [markdown]
 # ## What failed, and why
 #
-# One scan that cannot be read or trusted does not end the work; it is named here.
+# A scan that cannot be read does not stop the report. It is listed here.
 
 # %%
 display(Markdown(survey.account(len(paths))))
@@ -56,7 +57,8 @@ if len(failures):
 # %% [markdown]
 # ## Which series was read
 #
-# A folder or ZIP may hold several; two are never mixed. Every scan that offers more than one is listed.
+# A folder or ZIP may hold several series. Series are never mixed. Each scan with more than one series is
+# listed.
 
 # %%
 series = series_choices(paths.loc[chosen], table["series"])
@@ -65,7 +67,7 @@ n_single = series.index.nunique() - several.index.nunique()
 text = (
     f"{n_single} scans hold a single series."
     if len(series)
-    else "These scans are single volumes, not series of DICOM."
+    else "These scans are single volumes, not DICOM series."
 )
 display(Markdown(text))
 if len(several):
@@ -74,7 +76,7 @@ if len(several):
 # %% [markdown]
 # ## Geometry and grey values
 #
-# Spacing and field of view in millimetres, from the headers alone; percentiles of the values; volumes in mL.
+# Spacing and field of view in mm, percentiles of the grey values, and volumes in mL.
 
 # %%
 table.drop(columns=["series", "y_mm", "warnings"]).round(2)
@@ -87,10 +89,10 @@ if len(table):
     display(reports.save_figure(figures.scan_survey(table), out_dir, "survey"))
 
 # %% [markdown]
-# ## A look at them
+# ## Images
 #
-# In radiological convention, true in millimetres: the lung mask (classical), and the lesion where it is known. In
-# JupyterLab the slider moves.
+# In radiological convention and to scale, with the outlines of the lung mask (by thresholds) and of the
+# lesion where it is known. In JupyterLab the slider moves through the slices.
 
 # %%
 for patient in shown:
@@ -113,8 +115,9 @@ if shown:  # one whose tumour is known, if there is one
 # %% [markdown]
 # ## Restoration
 #
-# Before, after, and the difference, on the same scan. Similarity to the input says how much a restorer changes, not
-# how good it is: the identity would be best. Restoration is off unless a model is fitted with it.
+# The same scan before and after each restorer, and the difference. The similarity to the input shows how much
+# a restorer changes, not how good it is: no change at all would score best. A model uses restoration only if
+# it is fitted with it.
 
 # %%
 compared = None
@@ -140,13 +143,14 @@ if shown and modality == "ct" and words_or_none(restorers):
 # %% [markdown]
 # ## Sites
 #
-# Can the hospital be told from simple features of the crops that a model reads, before and after location and scale
-# are matched by site (ComBat, fitted in the fold)? 0.5 is chance.
+# Can the hospital be predicted from simple features of the crops that a model reads? The AUC is given before
+# and after ComBat, which matches the mean and spread of each site and is fitted on the training folds. An AUC
+# of 0.5 is chance.
 
 # %%
 effect = site_effect(data, paths.index[:n_compared]) if modality == "ct" else None
 if effect is None:
-    display(Markdown("Not enough scans of two sites or more."))
+    display(Markdown("There are not enough scans from two or more sites."))
 else:
     display(reports.save_figure(figures.site_effects(effect), out_dir, "sites"), effect.table.round(3))
 

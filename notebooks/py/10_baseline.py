@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Simple models
 #
-# What can be had without a fusion network: ridge on everything, on one modality, a forest, and the paper's baseline.
+# Results without a fusion network: ridge on all modalities, ridge on one modality, a random forest, and the
+# paper's baseline.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -42,12 +43,12 @@ data
 text = (
     ""
     if everybody is None
-    else f"These are the patients who have all modalities; {len(everybody) - len(data)} lack one. "
+    else f"These patients have all modalities; {len(everybody) - len(data)} others lack at least one. "
 )
 text += (
     ""
     if paper
-    else "The paper's baseline needs features of the CT and health records, and no scans: left out here."
+    else "The paper's baseline is left out: it reads CT features and health records, and no scans."
 )
 display(Markdown(f"{text} {left_out}"))
 
@@ -65,20 +66,20 @@ reports.save_figure(
 with_intervals(result.scores)
 
 # %% [markdown]
-# Every model minus the ridge on all inputs, patient by patient:
+# The difference of each model to the ridge on all inputs, on the same resamples of patients:
 
 # %%
 reports.save_figure(figures.paired_differences(result.paired("ridge")), out_dir, "differences")
 
 # %% [markdown]
-# ## Which classes are told apart
+# ## Which classes are confused
 
 # %%
 best = result.scores["macro_auc", "mean"].idxmax()
 reports.save_figure(figures.confusions(result.predictions, result.classes, best), out_dir, "confusion")
 
 # %% [markdown]
-# ## Can the probabilities be taken at their word?
+# ## Are the probabilities calibrated?
 
 # %%
 reports.save_figure(
@@ -86,7 +87,7 @@ reports.save_figure(
 )
 
 # %% [markdown]
-# ## What to be wary of
+# ## Limitations
 
 # %%
 display(Markdown(markdown_list(caveats(data, result))))
@@ -94,6 +95,7 @@ display(Markdown(markdown_list(caveats(data, result))))
 # %%
 auc = result.scores["macro_auc"].loc[best]
 found = result.to_metrics() | {
+    "primary": {"metric": "macro_auc", "model": "ridge"},
     "headline": f"best simple model: {best}, macro-AUC {auc['mean']:.3f} [{auc['lo']:.3f}, {auc['hi']:.3f}]",
     "classes": data.y.value_counts(sort=False).to_dict(),
     "optimum": study.optimum(data) or None,

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Stage from fused modalities
 #
-# Nested cross-validation of a fusion model beside simple ones, on the same patients: does fusing pay?
+# Does fusing modalities improve staging? Nested cross-validation of a fusion model and of simple models, on
+# the same patients.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -18,17 +19,11 @@ trials: int = 0  # trials of the search in each outer fold; 0: 3 or 6
 n_genes: int = 200  # genes kept in the fold; 0 for the preset's
 max_epochs: int = 15  # at most; 0 for the preset's
 learning_curve: str = "0.5"  # shares of the training patients to learn from as well, comma-separated; or none
-external: str = (
-    ""  # another cohort or manifest to judge the frozen models on, once; demo: the generator's next seed
-)
+external: str = ""  # another cohort or manifest for the frozen models; demo: the generator's next seed
 external_root: str = ""  # folder of its files
 n_explained: int = 8  # held-out patients a fold whose genes are explained
-n_null: int = (
-    0  # models fitted to permuted labels that genes are held against, 20 or more; 0: none, as each is a fit
-)
-save_model: str = (
-    ""  # folder to save a model to, fitted on all patients at the folds' typical setting; empty: none
-)
+n_null: int = 0  # models fitted to permuted labels to compare genes with, 20 or more; each takes a fit
+save_model: str = ""  # folder for a model of all patients, at the folds' typical setting; empty: none
 seed: int = 0  # of splits, fits and searches
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
 n_jobs: int = 2  # processes
@@ -47,17 +42,18 @@ import mmfusion as mf
 from mmfusion import evaluation, figures, metrics, reports
 from mmfusion.reports import provenance
 from mmfusion.staging.report import explained, study, watched
-from mmfusion.staging.report.verdict import caveats, headline, markdown_list, verdict, with_intervals
-from mmfusion.staging.report.warned import collected, warnings_given
+from mmfusion.staging.report.verdict import caveats, headline, verdict, with_intervals
 
 pd.set_option("display.max_colwidth", None)
 work = Path(work_dir or tempfile.mkdtemp())
 data, everybody, left_out = study.load_study(
-    cohort, data_root, target, modalities, n_patients=n_patients, seed=seed
+    cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
 )
 plan = study.make_plan(data, outer, inner, trials)
 possible = study.optimum(data)
 model = study.make_model(preset, fusion, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
+others = study.other_fusions(model, reports.words_or_none(fusions))
+fractions = [float(part) for part in reports.words_or_none(learning_curve)]
 options = dict(
     search=study.SEARCH,
     outer=plan.outer,
@@ -69,32 +65,38 @@ options = dict(
 )
 
 result = mf.nested_cv(
-    model, data, n_trials=plan.trials, fusions=study.other_fusions(model, fusions), singles=True, out=work / "headline",
-    learning_curve=[float(f) for f in study.words_or_none(learning_curve)], **options,
-)  # fmt: skip
+    model,
+    data,
+    n_trials=plan.trials,
+    fusions=others,
+    singles=True,
+    learning_curve=fractions,
+    out=work / "headline",
+    **options,
+)
 best_possible = possible.get("observed")
 references = {"chance": 0.5} | ({"optimum": best_possible} if best_possible else {})
 counts = data.y.value_counts(sort=False)
 
 # %% [markdown]
-# ## Verdict
+# ## Result
 
 # %%
-display(Markdown(markdown_list(verdict(result, best_possible))))
+display(Markdown(reports.markdown_list(verdict(result, best_possible))))
 
 # %%
-who = "patients with whatever they have of" if study.is_synthetic(data) else "patients who have all of"
+who = "patients with at least one of" if study.is_synthetic(data) else "patients who have all of"
 shares = ", ".join(f"{name} {n}" for name, n in counts.items())
 text = f"""{data.name}, target {data.target}: n = {len(data)} ({shares}), {who} {", ".join(data.modalities)}.
 Outer folds: {plan.outer}; in each of them, inner folds: {plan.inner}, trials: {plan.trials}."""
-text += "" if everybody is None else " Everybody, with whatever they have, stands further down."
+text += "" if everybody is None else " All patients, also those who lack a modality, are in a section below."
 display(Markdown(f"{text} {left_out}"))
 
 # %%
 curve = result.learning_curve()
 if len(curve):
     text = (
-        "The same models, learnt from fewer patients: where the curves still rise, more patients would help."
+        "The same models trained on fewer patients. A curve that still rises suggests that more would help."
     )
     figure = figures.learning_curve(curve, references=references)
     display(Markdown(text), reports.save_figure(figure, out_dir, "learning_curve"))
@@ -102,9 +104,10 @@ if len(curve):
 # %% [markdown]
 # ## All models, on the same patients and folds
 #
-# Mean over outer folds of the macro-averaged one-vs-rest AUC. "Ridge" is a logistic regression on all inputs, "clinical
-# ridge" on the health records alone; "... only" is the fusion model given one modality. Where a patient lacks what a
-# single-modality model reads, it answers with the shares of the classes.
+# Macro-averaged one-vs-rest AUC, mean over outer folds. "Ridge" is a logistic regression on all inputs,
+# "clinical ridge" one on the health records alone. "... only" is the fusion model with one modality. For a
+# patient who lacks that modality, a single-modality model predicts the class frequencies of its training
+# patients.
 
 # %%
 reports.save_figure(
@@ -115,8 +118,9 @@ reports.save_figure(
 with_intervals(result.scores)
 
 # %% [markdown]
-# Every model minus the ridge, patient by patient. Thick: the fitted models, other patients. Thin: allowing as well for
-# other training patients, of which folds share most. Shaded: differences too small for this n to show.
+# The difference of each model to the ridge. Thick line: 95 % interval over test patients, for the models as
+# fitted. Thin line: 95 % interval that also allows for other training patients (corrected, as folds share
+# most of theirs). Shaded: differences too small to be detected with this number of patients.
 
 # %%
 detectable = result.detectable_difference("ridge")
@@ -127,24 +131,25 @@ reports.save_figure(
 )
 
 # %% [markdown]
-# ## The search
+# ## Hyperparameters
 #
-# What the inner folds of each outer fold chose; the test patients of a fold had no say. Where folds disagree, the
-# setting hardly matters, or the inner folds are too small to tell.
+# The setting that the inner folds of each outer fold chose, without its test patients. Where folds disagree,
+# the setting matters little, or the inner folds are too small to decide.
 
 # %%
 reports.save_figure(figures.hyperparameters(result.params()), out_dir, "hyperparameters")
 
 # %% [markdown]
-# Loss by epoch at each fold's setting: one network, watched on a fifth of the fold's training patients that it does not
-# learn from. Where the validation loss turns up again while the training loss falls, the network learns by heart.
+# Loss by epoch at each fold's setting, of one network. The validation loss is measured on a fifth of the
+# fold's training patients, which this network is not trained on. If the validation loss rises while the
+# training loss falls, the network overfits.
 
 # %%
 losses = watched.watched_histories(result, model, data, where=where)
 reports.save_figure(figures.learning_curves(losses), out_dir, "loss")
 
 # %% [markdown]
-# ## Which classes are told apart
+# ## Which classes are confused
 
 # %%
 reports.save_figure(figures.confusions(result.predictions, result.classes, result.main), out_dir, "confusion")
@@ -155,7 +160,7 @@ reports.save_figure(
 )
 
 # %% [markdown]
-# Can the probabilities be taken at their word? Below the diagonal, the model is surer than it is right.
+# Calibration: below the diagonal, the model is too confident.
 
 # %%
 reports.save_figure(
@@ -165,8 +170,8 @@ reports.save_figure(
 # %% [markdown]
 # ## What each modality adds
 #
-# The model fitted anew on one modality at a time, next to all of them. Diamonds, on a synthetic cohort: the best
-# possible for patients who have what is named.
+# The model fitted on one modality at a time, and on all of them. Diamonds (synthetic cohorts only): the best
+# possible result for patients who have these modalities.
 
 # %%
 singles = [f"{m} only" for m in data.modalities]
@@ -176,8 +181,8 @@ figure = figures.modality_ablation(table, optimum={k: v for k, v in known.items(
 reports.save_figure(figure, out_dir, "modalities")
 
 # %% [markdown]
-# Each fold's model, asked about its own held-out patients with every subset of what they have: exact Shapley values,
-# and the macro-AUC that is lost when one modality is hidden. Nothing is refitted here.
+# Each fold's model predicts its held-out patients with every subset of their modalities. This gives exact
+# Shapley values, and the macro-AUC without one modality. No model is fitted again.
 
 # %%
 attribution = explained.fold_modalities(result, data)
@@ -186,12 +191,12 @@ if attribution is not None:
     display(attribution[1].round(3))
 
 # %% [markdown]
-# ## All patients with a class, with whatever they have
+# ## All patients with a class, including those who lack a modality
 
 # %%
 judged, on = result, data if everybody is None else everybody
 if everybody is None:
-    display(Markdown(f"These are the patients above. {left_out}"))
+    display(Markdown(f"These are the same patients as above. {left_out}"))
 else:
     simple = evaluation.standard_baselines(everybody.modalities, inner=plan.inner, random_state=seed)
     simple = {
@@ -200,13 +205,13 @@ else:
     judged = mf.nested_cv(
         model, everybody, n_trials=min(2, plan.trials), baselines=simple, out=work / "all", **options
     )
-    text = f"n = {judged.n}; {len(data)} of them are judged above. {left_out}"
-    display(Markdown(markdown_list([text, *verdict(judged)])))
+    text = f"n = {judged.n}; {len(data)} of them are in the results above. {left_out}"
+    display(Markdown(reports.markdown_list([text, *verdict(judged)])))
     figure = figures.model_comparison(judged.scores, main=judged.main)
     display(reports.save_figure(figure, out_dir, "models_all_patients"))
 
 # %% [markdown]
-# By what they have, the folds of a repeat pooled:
+# By the modalities that patients have; the folds of a repeat are pooled:
 
 # %%
 groups = study.presence_groups(on)
@@ -214,13 +219,13 @@ if groups.nunique() > 1:
     table = metrics.scores_by_group(judged.of([judged.main, "ridge"]), judged.classes, groups)
     display(reports.save_figure(figures.by_presence(table), out_dir, "by_presence"))
 else:
-    display(Markdown("Everybody has everything."))
+    display(Markdown("All patients have all modalities."))
 
 # %% [markdown]
 # ## External cohort
 #
-# The frozen models of the folds meet another cohort, once if it is to count. On the diagonal, cross-validation foretold
-# what they do.
+# The models of the folds, unchanged, predict another cohort. Only the first time counts as external
+# validation. On the diagonal, the external result equals that of cross-validation.
 
 # %%
 if external:
@@ -230,15 +235,15 @@ if external:
     auc = outside_scores.loc["external", "macro_auc"]
     interval = f"{auc['mean']:.3f} [{auc['lo']:.3f}, {auc['hi']:.3f}]"
     text = f"{other.name}, n = {len(other)}: macro-AUC of the folds' models together {interval}."
-    display(Markdown(markdown_list([text, *outside_warnings])))
+    display(Markdown(reports.markdown_list([text, *outside_warnings])))
 else:
-    display(Markdown("None was given."))
+    display(Markdown("No external cohort was given."))
 
 # %% [markdown]
-# ## Genes that the predictions lean on
+# ## Genes with the largest influence on the predictions
 #
-# Expected gradients (SHAP), each fold's model on its own held-out patients, other modalities as observed; the mean over
-# folds. Candidate associations of the model, not biomarkers.
+# Expected gradients (SHAP) of each fold's model on its held-out patients, with the other modalities as
+# observed; the mean over folds. These are candidate associations, not biomarkers.
 
 # %%
 genes = explained.fold_genes(result, data, n_patients=n_explained, random_state=seed)
@@ -250,13 +255,15 @@ else:
     top = list(genes.sizes.index[:20])
     text = f"{genes.n_patients} patients explained."
     text += (
-        f" {len(planted & set(top))} of the leading 20 are among the {len(planted)} planted genes (red)."
+        f" {len(planted & set(top))} of the first 20 are among the {len(planted)} planted genes (red)."
         if planted
         else ""
     )
     many = len(genes.stability) > 0  # genes enough, and folds
     text += (
-        " How far the leading k genes of the folds agree (Kuncheva: 0 by chance, 1 the same):" if many else ""
+        " How far the first k genes of the folds agree (Kuncheva index: 0 is chance, 1 is the same genes):"
+        if many
+        else ""
     )
     display(Markdown(text))
     if many:
@@ -267,51 +274,53 @@ if genes is not None and n_null:
     null = explained.genes_against_null(
         result, data, n_refits=n_null, n_patients=n_explained, random_state=seed
     )
-    display(Markdown(f"The first fold's model against {n_null} that were fitted to permuted labels:"))
+    display(
+        Markdown(f"The model of the first fold, compared with {n_null} models fitted to permuted labels:")
+    )
     display(reports.save_figure(figures.gene_null(null), out_dir, "genes_null"))
 
 # %% [markdown]
-# ## A model to take away
+# ## The saved model
 #
-# Fitted on all patients, at the setting that the folds chose most often (of fractions, the median). The numbers above
-# are those of models made in the same way from fewer patients; it has none of its own.
+# Fitted on all patients, at the setting that the folds chose most often (the median for fractions). It was
+# not tested itself: the results above are those of models made in the same way from fewer patients.
 
 # %%
 given = []
 if save_model:
-    with collected() as given:
+    with reports.collected() as given:
         clone(model).set_params(**result.typical_params()).fit(on.X, on.y).save(save_model)
     display(
         Markdown(f"`{save_model}`, fitted on {len(on)} patients: `mmfusion predict --model {save_model} ...`")
     )
 else:
-    display(Markdown("None was asked for."))
+    display(Markdown("No model was saved: `save_model` is empty."))
 
 # %% [markdown]
-# ## What the models read
+# ## Inputs of the models
 #
-# Two things were checked: no column bears a name that is known to stand for T, N, M, the stage itself, or something
-# learnt at or after the operation; and none determines the label by its content. A name that nobody foresaw passes the
-# first, and a column that only hints at the label the second: look through the list yourself.
+# Two checks were made. No column has a name that is known to stand for T, N, M, the stage, or a finding made
+# during or after surgery. No column determines the label by its content. A column with an unknown name, or
+# one that gives only a hint of the label, can pass both: please read the list.
 
 # %%
-display(Markdown(markdown_list(study.inputs_read(data))))
+display(Markdown(reports.markdown_list(study.inputs_read(data))))
 
 # %% [markdown]
-# ## What to be wary of
+# ## Limitations
 
 # %%
-display(Markdown(markdown_list(caveats(data, result))))
+display(Markdown(reports.markdown_list(caveats(data, result))))
 
 # %% [markdown]
-# Warnings about the data, each once over all models and folds:
+# Warnings about the data, each listed once for all models and folds:
 
 # %%
 judgements = [result] if everybody is None else [result, judged]
-display(Markdown(markdown_list(warnings_given(*judgements, also=given))))
+display(Markdown(reports.markdown_list(reports.warnings_given(*judgements, also=given))))
 
 # %% [markdown]
-# ## How it was made
+# ## Seed, versions and files
 
 # %%
 made = {"seed": seed, "commit": provenance.git_commit(), **provenance.versions()}
@@ -324,6 +333,7 @@ pd.Series(made, name="").to_frame()
 
 # %%
 found = result.to_metrics() | {
+    "primary": {"metric": "macro_auc", "model": result.main, "reference": "ridge"},
     "headline": headline(result),
     "verdict": verdict(result, best_possible),
     "classes": counts.to_dict(),

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Staging of patients
 #
-# One section a patient: stage, how probable each one is, where the model looks, and what to be wary of.
+# One section per patient: the predicted stage, the probability of each stage, what the model looks at, and
+# warnings.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # whom to stage: demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -25,8 +26,6 @@ from mmfusion import figures, reports
 from mmfusion.evaluation.external import fitted_on
 from mmfusion.staging.report import study
 from mmfusion.staging.report.patients import choose_patients, prediction_table, scan_figure, tally
-from mmfusion.staging.report.verdict import markdown_list
-from mmfusion.staging.report.warned import collected, warnings_given
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 patients, training = choose_patients(data, n_patients, fitted=bool(model), seed=seed)
@@ -36,7 +35,7 @@ if model:
 else:
     known = study.subset(training, n_training, seed)
     classifier = mf.StageClassifier.from_preset(preset, max_epochs=max_epochs, random_state=seed)
-    with collected() as given:
+    with reports.collected() as given:
         classifier.fit(known.X, known.y)
 results = dict(zip(patients.index, classifier.predict_each(patients), strict=True))
 predictions = {p: r for p, r in results.items() if not isinstance(r, mf.MMFusionError)}
@@ -49,15 +48,16 @@ origin = (
 seen = fitted_on(classifier, data, predictions)
 text = f"{len(predictions)} of {len(results)} patients staged by {origin}."
 if seen:
-    text += (
-        f" **It was fitted on {len(seen)} of them**, so that their stages show nothing of how well it does."
-    )
+    text += f" **It was fitted on {len(seen)} of them**, so that their results do not show how good it is."
 display(Markdown(text))
 if given:
-    display(Markdown("Warnings while it was fitted:"), Markdown(markdown_list(warnings_given(also=given))))
+    display(
+        Markdown("Warnings during fitting:"),
+        Markdown(reports.markdown_list(reports.warnings_given(also=given))),
+    )
 
 # %% [markdown]
-# ## At a glance
+# ## Summary
 
 # %%
 table = prediction_table(results, data)
@@ -73,10 +73,10 @@ for patient, prediction in predictions.items():
         display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
 
 # %% [markdown]
-# ## Who could not be staged
+# ## Patients who could not be staged
 
 # %%
-display(Markdown("\n".join(f"- {p}: {error}" for p, error in failures.items()) or "Nobody."))
+display(Markdown("\n".join(f"- {p}: {error}" for p, error in failures.items()) or "None."))
 
 # %%
 if out_dir:

@@ -295,6 +295,15 @@ def test_the_demo_by_name(tmp_path, generator, monkeypatch):
     assert (tmp_path / "demo").is_dir()
 
 
+def test_a_cache_that_cannot_be_written_is_one_error(tmp_path, generator, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path / "file"))
+    with pytest.raises(
+        DataError, match=r"file .*file/demo: a generated cohort cannot be written.*MMFUSION_CACHE"
+    ):
+        load_cohort("demo", n=5)
+
+
 def test_a_cohort_of_an_older_generator_is_not_found(tmp_path, generator, monkeypatch):
     path = generated(tmp_path, n=4)
     load_cohort(path)

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from optuna.distributions import FloatDistribution
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -15,10 +14,8 @@ import mmfusion as mf
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import folds as folds_module
-from mmfusion.evaluation import nested as nested_module
+from mmfusion.evaluation import runner as runner_module
 from mmfusion.evaluation.baselines import PriorWhereAbsent
-from mmfusion.evaluation.folds import Candidate
-from mmfusion.evaluation.store import setting_hash
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.staging.report import watched
 from mmfusion.staging.report.watched import watched_histories
@@ -88,6 +85,7 @@ def test_metrics_json_has_what_scripts_rely_on(result):
     metrics = json.loads(json.dumps(result.to_metrics()))
     assert {"cohort", "target", "n", "models", "paired_vs_ridge", "seconds"} <= set(metrics)
     assert metrics["main"] == "crossmodal"
+    assert metrics["primary"] == {"metric": "macro_auc", "model": "crossmodal", "reference": "ridge"}
     assert not any(
         "groups parameter" in text for text in result.warnings().index
     )  # sklearn's, of the inner folds
@@ -113,21 +111,21 @@ def test_same_numbers_wherever_it_runs(cohort, where):
 def test_a_killed_run_resumes(cohort, tmp_path, monkeypatch):
     calls = []
 
-    def counted(candidate, X, y, task):
+    def counted(task, candidate, X, y, place):
         if len(calls) == 2:
             raise KeyboardInterrupt
-        calls.append((candidate.name, task.fold))
-        return folds_module.evaluate_fold(candidate, X, y, task)
+        calls.append((candidate.name, place.fold))
+        return folds_module.evaluate_fold(task, candidate, X, y, place)
 
     settings = {"outer": 4, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
-    monkeypatch.setattr(nested_module, "evaluate_fold", counted)
+    monkeypatch.setattr(runner_module, "evaluate_fold", counted)
     with pytest.raises(KeyboardInterrupt):
         mf.nested_cv(logistic(), cohort, **settings)
     assert not list((tmp_path / "folds").rglob(".*"))  # nothing half written
     monkeypatch.setattr(
-        nested_module,
+        runner_module,
         "evaluate_fold",
-        lambda *task: calls.append("again") or folds_module.evaluate_fold(*task),
+        lambda *fold: calls.append("again") or folds_module.evaluate_fold(*fold),
     )
     resumed = mf.nested_cv(logistic(), cohort, **settings)
     assert calls.count("again") == 2
@@ -214,32 +212,6 @@ def test_one_fold_is_no_cross_validation(cohort):
         mf.nested_cv(logistic(), cohort, outer=1, baselines=False, progress=False)
 
 
-@pytest.mark.parametrize("change", ["seed", "unit", "edges", "scan", "code"])
-def test_what_a_fold_depends_on_is_never_resumed_from_another(cohort, tmp_path, monkeypatch, change):
-    splits = Splits.make(cohort.y, n_splits=2)
-    model, data, seed = mf.StageClassifier(graph_edges=pd.DataFrame({"a": range(100), "b": 1})), cohort, 0
-    scan = tmp_path / "scan.nii"
-    scan.write_text("one")
-    with_scan = cohort.table.copy()
-    with_scan["ct", "volume"] = pd.Series({cohort.table.index[0]: str(scan)}, dtype="str").reindex(
-        cohort.table.index
-    )
-    data = replace(cohort, table=with_scan)
-    before = setting_hash(data, [Candidate("m", model)], splits, seed)
-    assert before == setting_hash(data, [Candidate("m", clone(model))], splits, seed)
-    if change == "seed":
-        seed = 1
-    elif change == "unit":
-        data = replace(data, units={"rna": "tpm"})
-    elif change == "edges":
-        model.graph_edges.loc[50, "b"] = 2
-    elif change == "scan":
-        scan.write_text("two")
-    else:
-        monkeypatch.setattr("mmfusion.evaluation.store.code_hash", lambda: "another")
-    assert setting_hash(data, [Candidate("m", model)], splits, seed) != before
-
-
 def test_the_models_of_an_earlier_setting_stay_as_they_were(cohort, tmp_path):
     settings = {"outer": 2, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
     first = mf.nested_cv(mf.StageClassifier(**QUICK), cohort, **settings)
@@ -265,11 +237,13 @@ def test_two_models_of_one_name(cohort):
 
 
 def test_a_typical_setting_is_one_that_was_chosen(result):
-    folds = [dict(f) for f in result.folds]
     chosen = iter([None, None, 16])
-    for f in folds:
-        if f["model"] == result.main and f["train_fraction"] == 1:
-            f["params"] = {"batch_size": next(chosen), "lr": 1e-3}
+    folds = [
+        replace(f, params={"batch_size": next(chosen), "lr": 1e-3})
+        if f.model == result.main and f.train_fraction == 1
+        else f
+        for f in result.folds
+    ]
     assert replace(result, folds=folds).typical_params() == {"batch_size": None, "lr": 1e-3}
 
 

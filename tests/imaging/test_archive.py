@@ -2,6 +2,7 @@ import stat
 import zipfile
 import zlib
 
+import numpy as np
 import pytest
 
 from mmfusion.errors import ScanError
@@ -119,3 +120,88 @@ def test_hidden_files_of_a_zip_from_windows(tmp_path):
     names = ["scan\\.1.dcm", "__MACOSX\\scan\\1.dcm", "scan\\1.txt"]
     with members(zip_of(tmp_path / "s.zip", **dict.fromkeys(names, b"1"))) as found:
         assert [member.name for member in found] == [f"{tmp_path}/s.zip:scan\\1.txt"]
+
+
+@pytest.mark.parametrize("unpacker", ["isal", "zlib"])
+@pytest.mark.parametrize("size", [0, 1, 5_000, 200_000])
+def test_every_part_is_that_of_the_file(tmp_path, monkeypatch, unpacker, size):
+    if unpacker == "zlib":
+        monkeypatch.setattr(archive, "inflater", zlib)
+    rng = np.random.default_rng(size)
+    data = rng.integers(0, 9, size, dtype=np.uint8).tobytes() + bytes(size)
+    with members(zip_of(tmp_path / "s.zip", x=data, y=b"another")) as (member, _):
+        assert member.read() == data
+        for _ in range(30):
+            start, n = rng.integers(0, 2 * size + 10, 2)
+            assert member.read(start, n) == data[start : start + n]
+            assert member.read(start) == data[start:]
+
+
+def test_damage_behind_what_is_read_does_not_matter_until_it_is_read(tmp_path):
+    data = np.random.default_rng(0).integers(0, 200, 100_000, dtype=np.uint8).tobytes()
+    path = zip_of(tmp_path / "s.zip", x=data)
+    packed = bytearray(path.read_bytes())
+    packed[60_000] ^= 255
+    path.write_bytes(bytes(packed))
+    with members(path) as (member,):
+        assert member.read(0, 1000) == data[:1000]
+        with pytest.raises(ScanError, match=r"s.zip:x: cannot be read"):
+            member.read()
+        with pytest.raises(ScanError, match=r"s.zip:x: cannot be read"):
+            member.read(99_000, 1000)
+
+
+@pytest.mark.parametrize(
+    "kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_damage_is_our_error_whatever_the_compression(tmp_path, kind):
+    path, rng = tmp_path / "s.zip", np.random.default_rng(kind)
+    with zipfile.ZipFile(path, "w", kind) as file:
+        file.writestr("x", rng.integers(0, 4, 600, dtype=np.uint8).tobytes())
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(200):
+        data = bytearray(whole)
+        data[rng.integers(31, len(data))] ^= rng.integers(1, 256)
+        path.write_bytes(bytes(data))
+        try:
+            with members(path) as found:
+                for member in found:
+                    member.read()
+        except ScanError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_size_that_is_not_true(tmp_path):
+    """Members that say they are longer or shorter than they are."""
+    path = zip_of(tmp_path / "s.zip", x=b"0123456789" * 10)
+    for size in (99, 101):
+        data = bytearray(path.read_bytes())
+        at = data.index(b"PK\x01\x02") + 24
+        data[at : at + 4] = size.to_bytes(4, "little")
+        (tmp_path / "t.zip").write_bytes(bytes(data))
+        with members(tmp_path / "t.zip") as (member,):
+            assert member.size == size
+            with pytest.raises(ScanError, match=r"t.zip:x: cannot be read"):
+                member.read()
+
+
+def test_a_member_without_a_name(tmp_path):
+    path = zip_of(tmp_path / "s.zip", N=b"1")
+    path.write_bytes(path.read_bytes().replace(b"N", b"\0"))  # where Python ends a name
+    with pytest.raises(ScanError, match="has no name"):
+        read(path)
+
+
+def test_members_that_overlap(tmp_path, monkeypatch):
+    """One packed piece listed many times, as in the ZIP bombs of Fifield (2019)."""
+    data = np.random.default_rng(0).integers(0, 200, 5000, dtype=np.uint8).tobytes()
+    path = zip_of(tmp_path / "s.zip", x=data)
+    with zipfile.ZipFile(path, "a") as file:
+        file.filelist += file.filelist * 3
+        file.writestr("last", b"1")
+    with zipfile.ZipFile(path) as file:
+        assert [info.filename for info in file.infolist()] == ["x"] * 4 + ["last"]
+    with pytest.raises(ScanError, match=r"members of the ZIP overlap .*got \d+ bytes of members"):
+        read(path)

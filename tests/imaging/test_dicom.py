@@ -190,7 +190,7 @@ def test_tilted_gantry(tmp_path):
         ("RescaleSlope", -1, "cannot be HU"),
         ("RescaleType", "OD", "RescaleType: values that are not HU .*got OD"),
         ("BitsAllocated", 12, "BitsAllocated: a damaged header .*got 12"),
-        ("SamplesPerPixel", 3, "3 values a pixel"),
+        ("SamplesPerPixel", 3, "3 values per pixel"),
         ("NumberOfFrames", 3, "single-frame"),
     ],
 )

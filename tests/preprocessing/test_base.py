@@ -5,7 +5,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from mmfusion.errors import DataError
-from mmfusion.preprocessing.base import FoldFitted, Stateful, ids_hash
+from mmfusion.preprocessing.base import FoldFitted, Stateful
+from mmfusion.storage.hashing import hash_ids
 
 
 class Centre(FoldFitted):
@@ -38,7 +39,7 @@ def test_remembers_whom_it_saw(frame):
     assert (
         centre.n_fitted_ == 3 and list(centre.feature_names_in_) == ["x", "y"] and centre.n_features_in_ == 2
     )
-    assert centre.fitted_ids_hash_ == ids_hash(pd.Index(["b", "a", "c"])) != ids_hash(frame.index)
+    assert centre.fitted_ids_hash_ == hash_ids(pd.Index(["b", "a", "c"])) != hash_ids(frame.index)
     assert centre.order_ == ("a", "b", "c")  # whatever the order of rows
 
 

@@ -32,8 +32,10 @@ def test_a_scan_is_described(cohort):
     assert row["lesion_ml"] == pytest.approx(scan.lesion.volume_ml())
     assert row["height_mm"] == pytest.approx(scan.volume.shape[0] * scan.volume.spacing[0])
     assert survey.headline() == "3 of 3 scans read"
-    assert survey.account(24) == "Nothing failed among the 3 read; 21 were not opened: n_scans=0 reads all."
-    assert survey.account(3) == "Nothing failed among the 3 read."
+    assert survey.account(24) == (
+        "None of the 3 scans that were opened failed; 21 others were not opened (n_scans=0 opens all)."
+    )
+    assert survey.account(3) == "None of the 3 scans that were opened failed."
     assert "the cohort has 24" in survey.verdict(24)[0]
     scan_survey(survey.table)
 

@@ -8,7 +8,8 @@ import pytest
 
 from mmfusion.errors import ReportError
 from mmfusion.reports.compare import compare_runs
-from mmfusion.reports.index import build_index, headline, index_root
+from mmfusion.reports.index import build_index, index_root
+from mmfusion.reports.primary import Primary, headline, read_primary
 
 SCORE = {"mean": 0.612, "ci": [0.55, 0.67]}
 
@@ -60,10 +61,25 @@ def test_index_of_nothing(tmp_path):
          "macro-AUC: crossmodal 0.612 [0.550, 0.670], ridge 0.600"),
         ({"models": {"a": {"macro_auc": {"mean": None, "ci": [None, None]}}}}, "macro-AUC: a not estimable"),
         ({"n": 3}, ""),
+        ({"models": {"unet": {"dice": SCORE}, "ridge": {"dice": SCORE}},
+          "primary": {"metric": "dice", "model": "unet"}},
+         "dice: unet 0.612 [0.550, 0.670]"),
+        ({"models": {"a": {"brier": SCORE}, "b": {"brier": SCORE}},
+          "primary": {"metric": "brier", "model": "b", "reference": "a"}},
+         "Brier score (lower is better): b 0.612 [0.550, 0.670], a 0.612 [0.550, 0.670]"),
     ],
 )  # fmt: skip
 def test_headline(metrics, text):
     assert headline(metrics) == text
+
+
+def test_the_primary_metric_says_whether_lower_is_better():
+    models = {"unet": {"hd95_mm": SCORE, "brier": SCORE}}
+    stated = {"metric": "hd95_mm", "model": "unet", "reference": "unet", "direction": "lower"}
+    assert read_primary({"models": models, "primary": stated}) == Primary("hd95_mm", "unet", None, True)
+    stated = {"metric": "brier", "model": "unet", "direction": "higher"}
+    assert not read_primary({"models": models, "primary": stated}).lower_is_better
+    assert read_primary({"models": models, "primary": {"metric": "brier", "model": "unet"}}).lower_is_better
 
 
 def test_the_index_of_a_report_is_the_nearest_folder_called_reports(tmp_path):
@@ -138,6 +154,29 @@ def test_compare_holds_main_model_against_main_model_and_settings_are_no_metrics
     for text in (str(found), found.to_html()):
         assert "concat it is" in text and found.main in text and "2 more are equal." in text
         assert "Beside the main model, in b only: concat." in text
+
+
+def test_compare_of_segmentations_is_by_their_own_metric(tmp_path):
+    def run(name, model, mean, metric="hd95_mm"):
+        scores = {"hd95_mm": {"mean": mean, "ci": [1, 9]}, "dice": {"mean": 0.8, "ci": None}}
+        primary = {"metric": metric, "model": model, "direction": "lower"}
+        return write_run(
+            tmp_path / name, models={model: scores, "ridge": scores}, primary=primary, paired_vs_ridge={}
+        )
+
+    found = compare_runs(run("a", "unet", 4.0), run("b", "cspat", 3.0))
+    assert found.main == (
+        "main model hd95_mm: unet 4.000 [1.000, 9.000], then cspat 3.000 [1.000, 9.000]: -1.000 (lower is better)"
+    )
+    assert [row["metric"] for row in found.metrics.to_dict("records")] == [
+        "main model hd95_mm",
+        "ridge hd95_mm",
+    ]
+    assert found.only == ((), ()) and "different main models: unet and cspat" in found.cautions
+    other = compare_runs(tmp_path / "a", run("c", "unet", 3.0, metric="dice"))
+    assert other.main == "" and "different primary metrics: hd95_mm and dice" in other.cautions
+    headlines = write_run(tmp_path / "d", models={}, headline="40 scans", paired_vs_ridge={})
+    assert compare_runs(tmp_path / "a", headlines).main == ""
 
 
 def test_compare_of_a_report_with_itself(tmp_path):

@@ -1,56 +1,70 @@
-"""The repository's own notebooks: documented parameters, stripped, paired with their text."""
+"""Where notebooks are found, and copies of those that come with the package."""
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
-from mmfusion.reports.notebooks import RESERVED, Parameter, list_notebooks, notebook_parameters, read_notebook
-
-NOTEBOOKS = [pytest.param(path, id=path.stem) for path in list_notebooks()]
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS)
-def test_every_parameter_is_typed_and_explained(path):
-    cell = next(c for c in read_notebook(path).cells if "parameters" in c.metadata.get("tags", ()))
-    assigned = [node for node in ast.parse(cell.source).body if isinstance(node, ast.Assign | ast.AnnAssign)]
-    assert all(isinstance(node, ast.AnnAssign) for node in assigned)
-    known = notebook_parameters(path)
-    assert [node.target.id for node in assigned] == list(
-        known
-    )  # what papermill cannot parse, it would not offer
-    assert [name for name, p in known.items() if not p.help] == []
-    assert "out_dir" in known
+from mmfusion.errors import ReportError
+from mmfusion.reports import notebooks
+from mmfusion.reports.notebooks import copy_notebooks, find_notebook, list_notebooks, notebook_folders
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS)
-def test_every_default_is_of_its_type(path):
-    for name, p in notebook_parameters(path).items():
-        if name not in RESERVED:
-            assert p.convert(p.default) == p.default
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """As after `pip install`: two notebooks in the package, no checkout, an empty current folder."""
+    package, here = tmp_path / "site-packages" / "mmfusion" / "notebooks", tmp_path / "here"
+    package.mkdir(parents=True)
+    here.mkdir()
+    for name in ("00_cohort", "20_stage_fusion"):
+        (package / f"{name}.ipynb").write_text(name)
+    monkeypatch.delenv("MMFUSION_NOTEBOOKS", raising=False)
+    monkeypatch.setattr(notebooks, "_checkout", lambda: None)
+    monkeypatch.setattr(notebooks, "_packaged", lambda: package)
+    monkeypatch.chdir(here)
+    return package
 
 
-@pytest.mark.parametrize(
-    ("kind", "default", "text", "value"),
-    [
-        ("int", 1, "12", 12),
-        ("int", 1, 3.0, 3),
-        ("float", 1.0, "1e-3", 0.001),
-        ("float", 1.0, 2, 2.0),
-        ("bool", False, "True", True),
-        ("bool", True, "no", False),
-        ("str", "", "12", "12"),
-        ("list[str]", [], "ct, rna", ["ct", "rna"]),
-        ("list[float]", [], "[0.25, 1]", [0.25, 1]),
-        ("list", [], ("ct",), ["ct"]),
-        ("dict", {}, "{'a': 1}", {"a": 1}),
-        ("Optional[int]", None, "", None),
-        ("Optional[int]", None, "4", 4),
-        ("int", None, None, None),
-    ],
-)
-def test_text_is_read_as_the_annotated_type(kind, default, text, value):
-    converted = Parameter("p", kind, default, "").convert(text)
-    assert converted == value
-    assert type(converted) is type(value)
+def test_the_package_is_the_last_place(installed, tmp_path, monkeypatch):
+    assert find_notebook("stage_fusion") == installed / "20_stage_fusion.ipynb"
+    mine = tmp_path / "here" / "notebooks"
+    mine.mkdir()
+    (mine / "20_stage_fusion.ipynb").write_text("edited")
+    assert notebook_folders() == [mine, installed]
+    assert list_notebooks() == [installed / "00_cohort.ipynb", mine / "20_stage_fusion.ipynb"]
+    checkout = tmp_path / "checkout" / "notebooks"
+    checkout.mkdir(parents=True)
+    monkeypatch.setattr(notebooks, "_checkout", lambda: checkout)
+    assert notebook_folders() == [checkout, mine, installed]
+    monkeypatch.setenv("MMFUSION_NOTEBOOKS", str(mine))
+    assert notebook_folders() == [mine]
+
+
+def test_copies_are_made_once_and_an_edited_one_is_never_overwritten(installed, tmp_path):
+    copies = tmp_path / "a" / "b"
+    written, unchanged = copy_notebooks(copies)
+    assert [path.name for path in written] == ["00_cohort.ipynb", "20_stage_fusion.ipynb"] and not unchanged
+    assert (copies / "00_cohort.ipynb").read_text() == "00_cohort"
+    assert copy_notebooks(copies) == ([], written)
+    (copies / "00_cohort.ipynb").unlink()
+    (copies / "20_stage_fusion.ipynb").write_text("edited")
+    with pytest.raises(ReportError, match=r"were edited.*got 20_stage_fusion.ipynb"):
+        copy_notebooks(copies)
+    assert [path.name for path in copies.iterdir()] == ["20_stage_fusion.ipynb"]
+    assert (copies / "20_stage_fusion.ipynb").read_text() == "edited"
+
+
+def test_a_place_that_cannot_be_written_is_one_error(installed, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match="could not be written"):
+        copy_notebooks(tmp_path / "file" / "below")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "00_cohort.ipynb").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ReportError, match="were edited"):
+        copy_notebooks(tmp_path / "full")
+
+
+def test_an_installation_without_notebooks_says_so(installed, tmp_path):
+    for path in installed.iterdir():
+        path.unlink()
+    with pytest.raises(ReportError, match="has no notebooks"):
+        copy_notebooks(tmp_path / "copies")

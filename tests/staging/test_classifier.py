@@ -16,6 +16,7 @@ from sklearn.model_selection import cross_val_score
 import mmfusion as mf
 from mmfusion.bundle import FORMAT
 from mmfusion.errors import BundleError, DataError, LeakageError
+from mmfusion.evaluation.leakage import probed
 from mmfusion.staging.presets import PRESETS
 from tests.cohorts import tiny_cohort
 
@@ -214,8 +215,8 @@ def test_no_scan_and_no_note_leave_in_a_bundle(tmp_path):
     X[("ehr", "comment")] = [f"Mr {p}, phone 555-{i:04d}" for i, p in enumerate(X.index)]
     X[("ehr", "ward")] = ["north", "south", "north of Dr Who"] + ["north", "south"] * 10 + ["north"]
     X.attrs = dict(cohort.X.attrs)
-    model = mf.StageClassifier(**QUICK, n_members=1, leak_probe=False, crop_side=16, crop_spacing=6.0)
-    with pytest.warns(UserWarning, match="comment: patients hardly share a value"):
+    model = mf.StageClassifier(**QUICK, n_members=1, crop_side=16, crop_spacing=6.0)
+    with probed(), pytest.warns(UserWarning, match="comment: patients hardly share a value"):
         model.fit(X, cohort.y)
     model.save(tmp_path / "m")
     text = (tmp_path / "m" / "config.json").read_text()

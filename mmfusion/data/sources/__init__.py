@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.manifest import hash_path
 from mmfusion.errors import DataError
+from mmfusion.storage.hashing import hash_path
 
 _LOG = logging.getLogger(__name__)
 _READERS: dict[str, Callable[..., Cohort]] = {}

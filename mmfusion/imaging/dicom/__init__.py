@@ -1,1 +1,1 @@
-"""DICOM series of CT and PET: files, headers, which series, where slices lie, what pixels mean."""
+"""Read series of CT and PET from DICOM folders and ZIPs; write a CT as DICOM."""

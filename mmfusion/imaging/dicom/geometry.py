@@ -1,4 +1,4 @@
-"""Where the slices of a series lie: sorted, evenly spaced, at right angles, or refused."""
+"""The geometry of a series: slices sorted by position. Uneven spacing or a tilted gantry is refused."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ PLAUSIBLE_MM = (0.01, 100)  # sizes of a voxel
 
 
 def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], np.ndarray]:
-    """Order and affine of a series, from ImagePositionPatient, ImageOrientationPatient and PixelSpacing alone.
+    """Return the slices in order and the affine of a series.
+
+    Only ImagePositionPatient, ImageOrientationPatient and PixelSpacing are used.
 
     Parameters
     ----------
     slices : sequence of Header
         In any order.
     path : Path
-        Of the series, for messages.
+        Path of the series, for messages.
 
     Returns
     -------
     slices : list of Header
-        Along the slices' normal.
+        Sorted along the normal of the slices.
     affine : ndarray, shape (4, 4)
-        Voxel (x, y, z) to LPS mm.
+        From voxel (x, y, z) to LPS mm.
 
     Raises
     ------
     ScanError
-        On slices of different shape, orientation or pixel spacing; doubled, missing or unevenly spaced ones; a
-        tilted gantry; implausible values.
+        If slices differ in shape, orientation or pixel spacing, are doubled, missing or unevenly spaced, or
+        if the gantry was tilted, or values are implausible.
     """
     for header in slices:
         header.expect(_NEEDED)
@@ -72,7 +74,7 @@ def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], n
 
 
 def _orientation(header: Header, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors along rows and columns."""
+    """Return the unit vectors along rows and columns."""
     row, column = cosines.reshape(2, 3)
     if not np.allclose([row @ row, column @ column], 1, atol=1e-2) or abs(row @ column) > 1e-3:
         expected = "two unit vectors at right angles"
@@ -104,7 +106,7 @@ def _check_tilt(
 
 
 def _step(slices: list[Header], depth: np.ndarray) -> float:
-    """Distance of slices, mm; of a single one, its thickness."""
+    """Return the distance between slices in mm; for a single slice, its thickness."""
     if len(slices) == 1:
         thickness = slices[0].number("SpacingBetweenSlices") or slices[0].number("SliceThickness") or 0.0
         if not PLAUSIBLE_MM[0] <= abs(thickness) <= PLAUSIBLE_MM[1]:

@@ -1,41 +1,37 @@
-"""What a DICOM file says before its pixels: read from the file's beginning alone, every value checked."""
+"""The header of a DICOM file: read by pydicom from the beginning of the file, every value checked."""
 
 from __future__ import annotations
 
 import math
+import struct
+import warnings
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 
-from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.tag import Tag
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.archive import Member
-from mmfusion.imaging.dicom.elements import DAMAGED, looks_like_dicom, parse
+from mmfusion.imaging.dicom.tags import TEXTS, WANTED, WANTED_OF_TRACER, Wanted
 
-__all__ = ["DAMAGED", "GE_SCAN_TIME", "PHILIPS_BQML", "PHILIPS_SUV", "SUFFIXES", "Header", "looks_like_dicom",
-           "read_header", "unreadable"]  # fmt: skip
 SUFFIXES = (".dcm", ".ima", ".dicom")
-GE_SCAN_TIME, PHILIPS_SUV, PHILIPS_BQML = 0x0009100D, 0x70531000, 0x70531009
-_CREATORS = 0x00090010, 0x70530010
-_KEYWORDS = (
-    "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "ImageType",
-    "FrameOfReferenceUID", "Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-    "SliceThickness", "SpacingBetweenSlices", "GantryDetectorTilt", "SamplesPerPixel", "NumberOfFrames",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "RescaleSlope", "RescaleIntercept", "RescaleType", "PatientID",
-    "Units", "SUVType", "SeriesType", "CorrectedImage", "AttenuationCorrectionMethod", "DecayCorrection",
-    "PatientWeight", "SeriesDate", "SeriesTime", "AcquisitionDate", "AcquisitionTime", "FrameReferenceTime",
-    "ActualFrameDuration", "RadiopharmaceuticalInformationSequence",
-)  # fmt: skip
-_WANTED = {
-    **{Tag(keyword): dictionary_VR(keyword)[:2].encode() for keyword in _KEYWORDS},
-    **{Tag(tag): b"UN" for tag in (*_CREATORS, GE_SCAN_TIME, PHILIPS_SUV, PHILIPS_BQML)},
-}
+# what pydicom raises on a damaged header or value (TypeError: on a character set that is a number)
+_BROKEN = (InvalidDicomError, BytesLengthException, NotImplementedError, EOFError, OSError, ValueError,
+           ArithmeticError, TypeError, RecursionError, struct.error, zlib.error)  # fmt: skip
+# and on a damaged object that is read as a whole
+DAMAGED = (*_BROKEN, LookupError, AttributeError, AssertionError)
 _PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 _PIXELS = 0x7FE00010
-_BEYOND = (0x3006, 0x300A, 0x300C, 0x5200)  # groups of contours, plans, frames: long, and of no interest here
+_BEYOND = (0x3006, 0x300A, 0x300C, 0x5200)  # groups of contours, plans and frames: long, and not needed here
 _PREFIX = 16 * 2**10
 _UNDEFINED = 0xFFFFFFFF
 
@@ -49,14 +45,14 @@ class Header:
     member : Member
         The file.
     values : mapping
-        Keyword (of a private element, its tag) to value, of those elements that this package reads. An exception
-        stands for an element that could not be understood.
+        Keyword (for a private element, its tag) to value, for the elements that this package reads. The value
+        of a damaged element is the exception that it caused.
     syntax : str
         Transfer syntax UID.
     offset : int or None
-        Where plain (not compressed) pixels begin in the file; None where pixels are not plain.
+        Byte at which the pixels begin if they are not compressed; else None.
     length : int or None
-        Bytes of pixels; None where there are none.
+        Bytes of pixels; None if the file has none.
     """
 
     member: Member
@@ -67,16 +63,16 @@ class Header:
 
     @property
     def name(self) -> str:
-        """Of the file."""
+        """Name of the file."""
         return self.member.name
 
     def value(self, tag: str | int) -> object:
-        """The element's value; None where it is absent or empty.
+        """Return the value of an element; None if it is absent or empty.
 
         Raises
         ------
         ScanError
-            If it is not what its type says.
+            If the element is damaged.
         """
         value = self.values.get(tag)
         if isinstance(value, Exception):
@@ -84,7 +80,7 @@ class Header:
         return value
 
     def text(self, tag: str | int) -> str:
-        r"""The value as text, several joined by `\`; "" where it is absent."""
+        r"""Return the value as text, several values joined by `\`; "" if it is absent."""
         value = self.value(tag)
         return (
             ""
@@ -93,23 +89,23 @@ class Header:
         )
 
     def number(self, tag: str | int) -> float | None:
-        """The value as a finite number; None where it is absent.
+        """Return the value as a finite number; None if it is absent.
 
         Raises
         ------
         ScanError
-            If it is no finite number.
+            If it is not one finite number.
         """
         numbers = self.numbers(tag, 1)
         return None if numbers is None else numbers[0]
 
     def numbers(self, tag: str | int, count: int) -> tuple[float, ...] | None:
-        """The value as `count` finite numbers; None where it is absent.
+        """Return the value as `count` finite numbers; None if it is absent.
 
         Raises
         ------
         ScanError
-            If there are more or fewer, or they are no finite numbers.
+            If there are more or fewer numbers, or one is not finite.
         """
         value = self.value(tag)
         if value is None:
@@ -124,12 +120,12 @@ class Header:
         return numbers
 
     def error(self, problem: str, tag: str | int, **details: object) -> ScanError:
-        """What is wrong with one element of this file."""
+        """Make the error that says what is wrong with one element of this file."""
         column = tag if isinstance(tag, str) else f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
         return ScanError(problem, file=self.name, column=column, **details)
 
     def expect(self, tags: Iterable[str]) -> None:
-        """Raise a ScanError that names those of `tags` that are absent."""
+        """Raise a ScanError that names the absent ones of `tags`; nothing happens if none is absent."""
         missing = [tag for tag in tags if self.value(tag) is None]
         if missing:
             raise ScanError(
@@ -138,12 +134,19 @@ class Header:
 
 
 def read_header(member: Member) -> Header | None:
-    """The header of a file; None if it neither is nor claims to be DICOM, or is a DICOMDIR, which holds no image.
+    """Read the header of a file.
+
+    Only the beginning of the file is read, and more of it as long as the header does not end.
+
+    Returns
+    -------
+    Header or None
+        None if the file is not DICOM by its content or its suffix, or is a DICOMDIR, which holds no image.
 
     Raises
     ------
     ScanError
-        If it is truncated or damaged.
+        If the file is truncated or damaged.
     """
     size = _PREFIX
     while True:
@@ -165,34 +168,85 @@ def read_header(member: Member) -> Header | None:
 
 
 def unreadable(name: str, got: object = None) -> ScanError:
-    """The error for a file that breaks off, or makes no sense."""
+    """Make the error for a file that is truncated or damaged."""
     hint = "copy or download it again, or take it out if it is not part of the scan"
     return ScanError("truncated or damaged DICOM", file=name, got=got, hint=hint)
 
 
+def looks_like_dicom(head: bytes) -> bool:
+    """Return whether the first 132 bytes of a file end with the DICOM mark.
+
+    Examples
+    --------
+    >>> looks_like_dicom(bytes(128) + b"DICM")
+    True
+    """
+    return head[128:132] == b"DICM"
+
+
 def _parse(member: Member, head: bytes, *, whole: bool) -> Header | None:
-    """From the file's beginning; None if that is damaged, or ends before the header does."""
-    try:
-        parsed = parse(head, _WANTED, _stops)
-    except DAMAGED:
-        return None
-    if not parsed.stopped and not whole:
-        return None
-    values = _named(parsed.values)
-    values.setdefault("SOPClassUID", parsed.kind)
-    tag, length, offset = parsed.stopped or (None, None, None)
+    """Parse the beginning of a file; None if it is damaged or ends before the header does."""
+    stops: list[tuple[int, str | None, int]] = []
+
+    def stop(tag: int, vr: str | None, length: int) -> bool:
+        number = int(tag)  # compares faster
+        if ends := number == _PIXELS or number >> 16 in _BEYOND:
+            stops.append((number, vr, length))
+        return ends
+
+    file = BytesIO(head)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's remarks on values that are formally wrong but readable
+        try:
+            ds = read_partial(file, stop, specific_tags=list(WANTED), force=not looks_like_dicom(head))
+            kind = str(ds.file_meta.get("MediaStorageSOPClassUID") or "") or None
+            syntax = str(ds.file_meta.get("TransferSyntaxUID") or "")
+        except _BROKEN:
+            return None
+        if not stops and not whole:
+            return None
+        values = _values(ds, WANTED)
+    values.setdefault("SOPClassUID", kind)
+    implicit, little = ds.original_encoding
+    if not syntax and little:
+        syntax = str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
+    tag, vr, length = stops[-1] if stops else (None, None, None)
     if tag != _PIXELS:
-        return Header(member, values, parsed.syntax, None, None)
-    plain = parsed.syntax in _PLAIN and length != _UNDEFINED
-    return Header(member, values, parsed.syntax, offset if plain else None, length)
+        return Header(member, values, syntax, None, None)
+    # pydicom has gone back to the start of the element
+    offset = file.tell() + (12 if vr in EXPLICIT_VR_LENGTH_32 else 8)
+    plain = syntax in _PLAIN and length != _UNDEFINED
+    return Header(member, values, syntax, offset if plain else None, length)
 
 
-def _named(values: Mapping[int, object]) -> dict[str | int, object]:
-    return {
-        keyword_for_tag(tag) or int(tag): _named(value) if isinstance(value, dict) else value
-        for tag, value in values.items()
-    }
+def _values(ds: Dataset, wanted: Wanted) -> dict[str | int, object]:
+    """Return name to value of the wanted elements; those that are absent or empty are left out."""
+    found = {}
+    for tag, raw in list(ds.items()):  # `items` gives elements as they stand in the file
+        if tag in wanted:
+            name, vr = wanted[tag]
+            value = _value(ds, raw, vr)
+            if value is not None and value not in ("", []):
+                found[name] = value
+    return found
 
 
-def _stops(tag: int) -> bool:
-    return tag == _PIXELS or tag >> 16 in _BEYOND
+def _value(ds: Dataset, raw: RawDataElement | DataElement, vr: str | None) -> object:
+    """Return a number, text, a list, or the dict of a sequence's first item; an exception if damaged."""
+    if isinstance(raw, RawDataElement) and (raw.VR or vr) in TEXTS and (raw.value or b"").isascii():
+        # numbers in text stay text, so that `Header.number` can say what stands there if it is not a number
+        return _text(raw.value or b"")
+    try:
+        value = ds[raw.tag].value
+    except _BROKEN as error:
+        return error
+    if isinstance(value, Sequence):
+        return _values(value[0], WANTED_OF_TRACER) or None if len(value) else None
+    if isinstance(value, MultiValue):
+        return list(value)
+    return _text(value) if isinstance(value, bytes) else value  # bytes: a private element of unknown type
+
+
+def _text(data: bytes) -> str | list[str]:
+    text = data.decode("ascii", "replace").strip(" \0")
+    return [part.strip() for part in text.split("\\")] if "\\" in text else text

@@ -1,7 +1,7 @@
-"""From what a PET scanner stored to SUVbw: standardised uptake by body weight, g/mL.
+"""Conversion of stored PET values to SUVbw, the standardised uptake value by body weight, in g/mL.
 
-Follows the vendor-neutral pseudo-code of QIBA's FDG-PET/CT profile ("SUV calculation", happy path and vendors'
-variants), with DICOM PS3.3 C.8.9.1 for the terms of each element.
+Follows the vendor-neutral pseudo-code of QIBA's FDG-PET/CT profile ("SUV calculation", happy path and
+vendors' variants), with DICOM PS3.3 C.8.9.1 for the terms of each element.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.headers import GE_SCAN_TIME, PHILIPS_BQML, PHILIPS_SUV, Header
+from mmfusion.imaging.dicom.headers import Header
+from mmfusion.imaging.dicom.tags import GE_SCAN_TIME, PHILIPS_BQML, PHILIPS_SUV
 
 _DAY = 86400.0
 _WEIGHT_KG = (0.5, 500)
@@ -22,23 +23,25 @@ _SAME_TIME = 60.0  # s
 
 
 def suv_factors(slices: Sequence[Header]) -> list[float]:
-    """What each slice's rescaled values are multiplied by to become SUVbw.
+    """Return, for each slice, the factor that turns its rescaled values into SUVbw.
 
-    Units BQML needs weight, dose, and the time that the decay was corrected to: `DecayCorrection` START (the start of
-    the scan) or ADMIN (the injection); NONE is refused. CNTS is read through Philips's private elements, its SUV
-    factor (7053,1000) or else its activity factor (7053,1009); GML is SUVbw already, unless SUVType says otherwise.
+    Units BQML needs the weight, the dose, and the time to which the decay was corrected: `DecayCorrection`
+    START (start of the scan) or ADMIN (injection); NONE is refused. CNTS is read through private elements of
+    Philips: the SUV factor (7053,1000), or else the activity factor (7053,1009). GML is SUVbw already, unless
+    SUVType says otherwise.
 
-    The scan starts at SeriesDate and SeriesTime, unless these are later than an acquisition (the series was made
-    afterwards): then at GE's private scan time (0009,100d), else where FrameReferenceTime counts from, if all slices
-    agree on it, else at the first acquisition. The injection is RadiopharmaceuticalStartDateTime; if that is absent,
-    or does not go with the scan's date (as after de-identification), RadiopharmaceuticalStartTime or its time of day,
-    within the 24 hours before the scan.
+    The scan starts at SeriesDate and SeriesTime. If these are later than an acquisition (the series was made
+    afterwards), it starts at GE's private scan time (0009,100d); else at the time from which
+    FrameReferenceTime counts, if all slices agree on it; else at the first acquisition. The injection is
+    RadiopharmaceuticalStartDateTime. If that is absent, or does not fit the date of the scan (as after
+    de-identification), it is RadiopharmaceuticalStartTime, or the time of day of
+    RadiopharmaceuticalStartDateTime, within the 24 hours before the scan.
 
     Raises
     ------
     ScanError
-        If the header does not allow it: no or an implausible weight, dose, half-life or time; no correction for
-        attenuation or decay; units of another kind; an SUV normalised by something else than weight.
+        If weight, dose, half-life or time is absent or implausible; if attenuation or decay was not
+        corrected; if the units are of another kind; or if the SUV is not normalised by body weight.
     """
     first = slices[0]
     for header in slices:
@@ -75,7 +78,7 @@ def _check_attenuation(header: Header) -> None:
 
 
 def _per_count(slices: Sequence[Header]) -> list[float]:
-    """Philips: one factor to SUV; where that is 0 or absent, one to Bq/mL."""
+    """Return the factors of Philips: the one to SUV, or the one to Bq/mL if that is 0 or absent."""
     factors = [header.number(PHILIPS_SUV) or 0.0 for header in slices]
     if all(factor > 0 for factor in factors):
         return factors
@@ -92,7 +95,7 @@ def _per_count(slices: Sequence[Header]) -> list[float]:
 
 
 def _per_becquerel(slices: Sequence[Header]) -> float:
-    """Grams a becquerel: weight over what is left of the dose at the time that the decay was corrected to."""
+    """Return grams per becquerel: weight over the dose left at the time to which decay was corrected."""
     header = slices[0]
     weight = _within(header, "PatientWeight", _WEIGHT_KG, "kg")
     dose = _within(_tracer(header), "RadionuclideTotalDose", _DOSE_BQ, "Bq")
@@ -115,12 +118,12 @@ def _per_becquerel(slices: Sequence[Header]) -> float:
 
 
 def _tracer(header: Header) -> Header:
-    """The same file's RadiopharmaceuticalInformationSequence, as a header of its own."""
+    """Return the RadiopharmaceuticalInformationSequence of the file as a header."""
     tag = "RadiopharmaceuticalInformationSequence"
     item = header.value(tag)
     if not isinstance(item, dict) or not item:
         hint = "export the series with its radiopharmaceutical information"
-        raise header.error("SUV cannot be computed: nothing is said of the dose", tag, hint=hint)
+        raise header.error("SUV cannot be computed: no information on the dose", tag, hint=hint)
     return Header(header.member, item, header.syntax, None, None)
 
 
@@ -135,7 +138,7 @@ def _within(header: Header, tag: str, limits: tuple[float, float], unit: str) ->
 
 
 def _uptake_seconds(slices: Sequence[Header], half_life: float) -> float:
-    """From injection to the time that the decay was corrected to, s."""
+    """Return the time from injection to the start of the scan, in seconds."""
     scan = _scan_start(slices, half_life)
     tracer = _tracer(slices[0])
     stamp = _stamp(tracer, "RadiopharmaceuticalStartDateTime")
@@ -175,7 +178,7 @@ def _scan_start(slices: Sequence[Header], half_life: float) -> datetime:
 
 
 def _counted_from(header: Header, acquired: datetime | None, half_life: float) -> datetime | None:
-    """The time that FrameReferenceTime counts from: it is when a frame's activity had its mean."""
+    """Return the time from which FrameReferenceTime counts. It is when a frame's activity had its mean."""
     reference, duration = (
         header.number(tag) or 0.0 for tag in ("FrameReferenceTime", "ActualFrameDuration")
     )  # ms
@@ -195,7 +198,7 @@ def _moment(header: Header, what: str) -> datetime | None:
 
 
 def _stamp(header: Header, tag: str | int) -> datetime | None:
-    """A date and time (DT) without its zone, which a scan's other times lack as well."""
+    """Return a date and time (DT) without its time zone, which the other times of a scan lack as well."""
     text = header.text(tag).split("+")[0].split("-")[0]
     return (
         _date(header, tag, text[:8]) + timedelta(seconds=_clock(header, tag, text[8:]))
@@ -218,7 +221,7 @@ def _date(header: Header, tag: str | int, text: str) -> datetime:
 
 
 def _clock(header: Header, tag: str | int, text: str) -> float:
-    """Seconds of HHMMSS.FFFFFF, or its beginning (or HH:MM:SS, as of old)."""
+    """Return the seconds since midnight of HHMMSS.FFFFFF, of its beginning, or of the old form HH:MM:SS."""
     digits = text.replace(":", "")
     whole, _, fraction = digits.partition(".")
     if not digits.replace(".", "", 1).isdecimal() or len(whole) not in (2, 4, 6):

@@ -1,4 +1,4 @@
-"""The pixels of a series as an array that decodes what is asked of it, when it is asked."""
+"""The pixels of a series as an array that decodes only the part that is indexed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pydicom.uid import UID
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.headers import DAMAGED, Header, unreadable
 
-_THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding let go of the interpreter
+_THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """From stored values to HU or SUV: `stored * slope + intercept`.
+    """How stored values become HU or SUV: `stored * slope + intercept`.
 
     Parameters
     ----------
     slopes, intercepts : sequence of float
-        One a slice.
+        One per slice.
     lowest : float
-        What all lower values become.
+        Lower values are set to this one.
     padding : float
-        What padding (PixelPaddingValue) becomes.
+        Value of padded pixels (PixelPaddingValue).
     dtype : dtype
         int16 if every slope and intercept is a whole number, else float32.
     """
@@ -43,15 +43,15 @@ class Scaling:
 
 
 class SlicedArray:
-    """Like an array (z, y, x) in LPS orientation, of slices that stay in their files until they are indexed.
+    """An array (z, y, x) in LPS orientation whose slices stay in their files until they are indexed.
 
     Parameters
     ----------
     slices : sequence of Header
-        In the order of their places.
+        In the order of their positions.
     scaling : Scaling
-        Stored values to HU or SUV.
-    order, flip
+        How stored values become HU or SUV.
+    order, flip : sequence
         How the stored axes are turned; see `mmfusion.imaging.affine.lps_axes`.
     """
 
@@ -66,12 +66,12 @@ class SlicedArray:
         self.size, self.dtype = int(np.prod(self.shape)), scaling.dtype
 
     def __getitem__(self, box: tuple[slice, slice, slice]) -> np.ndarray:
-        """The values in a box of three slices of step 1.
+        """Return the values in a box, given as three slices of step 1.
 
         Raises
         ------
         ScanError
-            If pixels are damaged, or compressed in a way for which no decoder is installed.
+            If pixels are damaged, or no decoder for their compression is installed.
         """
         ranges = [s.indices(n)[:2] for s, n in zip(box, self.shape, strict=True)]
         out = np.empty([max(stop - start, 0) for start, stop in ranges], self.dtype)
@@ -88,7 +88,7 @@ class SlicedArray:
         return out
 
     def planes(self, numbers: Sequence[int]) -> np.ndarray:
-        """Some slices as they are stored, shape (n, rows, columns)."""
+        """Return some slices in their stored orientation, shape (n, rows, columns)."""
         out = np.empty((len(numbers), *stored_shape(self._slices)[1:]), self.dtype)
         self._decode(out, numbers, slice(0, out.shape[1]), slice(0, out.shape[2]))
         return out
@@ -120,16 +120,16 @@ class SlicedArray:
 
 
 def stored_shape(slices: Sequence[Header]) -> tuple[int, int, int]:
-    """(z, y, x) of slices as they are stored."""
+    """Return the stored shape of slices, (z, y, x)."""
     return (len(slices), int(slices[0].number("Rows")), int(slices[0].number("Columns")))
 
 
 def check_pixels(header: Header) -> None:
-    """Raise a ScanError unless the header describes one grey image that the file is long enough to hold."""
+    """Raise a ScanError unless the header describes one grey image and the file is long enough to hold it."""
     header.expect(("Rows", "Columns", "BitsAllocated", "PixelRepresentation"))
     frames, samples = header.number("NumberOfFrames") or 1, header.number("SamplesPerPixel") or 1
     if (frames, samples) != (1, 1):
-        got = f"{frames:g} frames, {samples:g} values a pixel"
+        got = f"{frames:g} frames, {samples:g} values per pixel"
         raise ScanError("not a grey single-frame slice", file=header.name, got=got)
     for tag, allowed in {"BitsAllocated": (8, 16, 32), "PixelRepresentation": (0, 1)}.items():
         if header.number(tag) not in allowed:
@@ -151,7 +151,7 @@ def _dtype(header: Header) -> np.dtype:
 
 
 def stored_values(header: Header, y: slice = slice(None), x: slice = slice(None)) -> np.ndarray:
-    """Values as they are in the file; of plain pixels, only the rows asked for are read."""
+    """Return values as they stand in the file. Of uncompressed pixels, only the wanted rows are read."""
     if header.offset is None:
         return _used_bits(header, _decompressed(header)[y, x])
     y = slice(*y.indices(int(header.number("Rows")))[:2])
@@ -164,7 +164,7 @@ def stored_values(header: Header, y: slice = slice(None), x: slice = slice(None)
 
 
 def _used_bits(header: Header, stored: np.ndarray) -> np.ndarray:
-    """The values without what old scanners put into unused bits (overlays), and with the sign where it belongs."""
+    """Return the values of the used bits, with sign. Old scanners stored overlays in unused bits."""
     allocated, used = 8 * stored.dtype.itemsize, int(header.number("BitsStored") or 0)
     if not 0 < used < allocated or header.number("HighBit") not in (None, used - 1):
         return stored
@@ -174,16 +174,17 @@ def _used_bits(header: Header, stored: np.ndarray) -> np.ndarray:
 
 
 def _decompressed(header: Header) -> np.ndarray:
+    data = BytesIO(header.member.read())
     try:
-        ds = pydicom.dcmread(BytesIO(header.member.read()), force=True)
-        stored = ds.pixel_array
+        stored = pydicom.dcmread(data, force=True).pixel_array
     except (
         RuntimeError,
         *DAMAGED,
-    ) as error:  # RuntimeError is what decoders raise, and pydicom where it has none
+    ) as error:  # decoders raise RuntimeError, and so does pydicom where it has none
         if "missing dependencies" in str(error):
             got = UID(header.syntax).name
-            hint = "pip install pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm, or export the scan uncompressed"
+            packages = "pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm"
+            hint = f"pip install {packages}, or export the scan uncompressed"
             raise ScanError(
                 "no decoder for this compression", file=header.name, got=got, hint=hint
             ) from error
@@ -197,7 +198,7 @@ def _decompressed(header: Header) -> np.ndarray:
 
 
 def _padding(header: Header, stored: np.ndarray) -> np.ndarray | None:
-    """Where pixels are padding; None if nowhere. PixelPaddingValue is written with the wrong sign now and then."""
+    """Return where pixels are padding; None if nowhere. Some PixelPaddingValues have the wrong sign."""
     value = header.number("PixelPaddingValue")
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""A CT or PET series of DICOM as a volume: whole, or a box of it that is decoded and resampled alone."""
+"""Read a CT or PET series of DICOM as a volume, whole or only a box of it."""
 
 from __future__ import annotations
 
@@ -46,19 +46,20 @@ def read_series_crop(
 
 
 def list_series(path: str | Path) -> pd.DataFrame:
-    """What a folder, ZIP or file of DICOM holds, from headers alone.
+    """List the DICOM series of a folder, ZIP or file. Only headers are read.
 
     Returns
     -------
     DataFrame
-        One row a series, in order of SeriesNumber: `uid`, `modality`, `description`, `number`, `n_slices` (files),
-        `shape` (slices, rows, columns; None where they cannot be stacked), `z_mm`, `y_mm`, `x_mm` (distance of slices
-        and spacing of pixels), `problem` (why `read` would refuse it, as far as headers tell; "" if it would not).
+        One row per series, in order of SeriesNumber. Columns: `uid`, `modality`, `description`, `number`,
+        `n_slices` (files), `shape` (slices, rows, columns; None if the slices cannot be stacked), `z_mm`,
+        `y_mm`, `x_mm` (distance between slices and spacing of pixels), `problem` (why `read` would refuse the
+        series, as far as headers tell; "" if it would not).
 
     Raises
     ------
     ScanError
-        If a file is damaged, or there is nothing at `path`.
+        If a file is damaged or `path` does not exist.
     """
     path = Path(path)
     if not path.exists():
@@ -84,7 +85,7 @@ def list_series(path: str | Path) -> pd.DataFrame:
 
 
 def _look(series: Series, path: Path) -> tuple[object, ...]:
-    """Shape, spacing and problem, as in `list_series`."""
+    """Return shape, spacing and problem of a series, for `list_series`."""
     shape, spacing, problem = None, (np.nan,) * 3, series.problem
     if not problem:
         try:
@@ -100,9 +101,9 @@ def _look(series: Series, path: Path) -> tuple[object, ...]:
 
 @contextmanager
 def open_series(path: str | Path, series: SeriesRules = None) -> Iterator[Volume]:
-    """A series whose pixels stay in their files until its array is indexed, in LPS orientation.
+    """Open a series as a volume in LPS orientation whose pixels are read when its array is indexed.
 
-    Headers of all slices are read and checked, and the values of three slices.
+    The headers of all slices are read and checked, and the values of three slices.
     """
     path = Path(path)
     with members(path) as found:
@@ -120,7 +121,7 @@ def open_series(path: str | Path, series: SeriesRules = None) -> Iterator[Volume
 
 
 def _hu(slices: Sequence[Header]) -> Scaling:
-    """int16 where slopes and intercepts are whole numbers."""
+    """Return how stored CT values become HU; int16 if slopes and intercepts are whole numbers."""
     slopes, intercepts = [], []
     for header in slices:
         header.expect(("RescaleSlope", "RescaleIntercept"))
@@ -132,7 +133,7 @@ def _hu(slices: Sequence[Header]) -> Scaling:
         if not -70_000 <= intercept <= 70_000:
             raise header.error("values that cannot be HU", "RescaleIntercept", got=intercept)
         if intercept > -500 and header.number("PixelRepresentation") == 0:
-            problem, expected = "values that cannot be HU: air would be above -500", "-1024 or so"
+            problem, expected = "values that cannot be HU: air would be above -500", "about -1024"
             raise header.error(
                 problem, "RescaleIntercept", expected=expected, got=intercept, hint="export it again"
             )
@@ -155,7 +156,7 @@ def _suv(slices: Sequence[Header]) -> Scaling:
         if not (0 < slope < 1000 and abs(intercept) < 1e4):
             got = f"{slope:.4g} x stored value + {intercept:.4g}"
             raise header.error(
-                "values that cannot be SUV", "RescaleSlope", expected="SUV of 0 to 1000 or so", got=got
+                "values that cannot be SUV", "RescaleSlope", expected="SUV of about 0 to 1000", got=got
             )
         slopes.append(slope)
         intercepts.append(intercept)

@@ -1,4 +1,4 @@
-"""The series of a folder or ZIP: found, listed, and one chosen; two are never mixed."""
+"""Find the series of a folder or ZIP and choose one. Two series are never mixed."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Series:
     uid, modality, description : str
         SeriesInstanceUID, Modality, SeriesDescription.
     number : float
-        SeriesNumber; infinite where absent.
+        SeriesNumber; infinite if it is absent or not a number.
     problem : str
-        Why it is no CT or PET that can be read; "" if it is one.
+        Why it cannot be read as CT or PET; "" if it can.
     slices : list of Header
         In any order.
     """
@@ -55,13 +55,13 @@ class Series:
     slices: list[Header] = field(repr=False)
 
     def placed(self, path: Path) -> tuple[list[Header], np.ndarray]:
-        """Slices in the order of their places, and the affine; see `series_affine`. Copies of a slice are left out."""
+        """Return the slices by position, without copies, and the affine; see `series_affine`."""
         for header in self.slices:
             check_pixels(header)
         return series_affine(without_copies(self.slices), path)
 
     def spacing(self, path: Path) -> tuple[float, float, float] | None:
-        """(z, y, x), mm; None where slices cannot be stacked."""
+        """Return the spacing (z, y, x) in mm; None if the slices cannot be stacked."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ScanWarning)
@@ -70,17 +70,17 @@ class Series:
             return None
 
     def line(self, path: Path) -> str:
-        """All that a person needs to choose it."""
+        """Return one line of text that describes the series, for messages."""
         spacing = self.spacing(path)
         mm = " x ".join(f"{v:.3g}" for v in spacing) + " mm" if spacing else "cannot be stacked"
         return f"{self.uid}  {self.modality}  {self.description!r}  {len(self.slices)} slices, {mm}"
 
 
 def find_series(found: Sequence[Member]) -> list[Series]:
-    """All series among files, in order of SeriesNumber.
+    """Find all series among files, in order of SeriesNumber.
 
-    What is not an image of CT or PET is a series with a problem, and localizers are apart from the series whose UID
-    they share.
+    A series that is not an image of CT or PET has a `problem`. Localizers are separated from the series whose
+    UID they share.
 
     Raises
     ------
@@ -100,12 +100,12 @@ def find_series(found: Sequence[Member]) -> list[Series]:
 
 
 def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> Series:
-    """The one series that `rules` leave.
+    """Choose one series by rules.
 
-    Each rule narrows what is left by the ones before it: "CT" or "PT"; a SeriesInstanceUID, or its beginning or end;
-    a part of the description, or a pattern such as "*LUNG*1.0*" (case does not matter). Then, if CT and PET are both
-    left, CT. Then "largest" (most slices), "thinnest" (smallest distance of slices; of equals, the most) or "first"
-    (lowest SeriesNumber) picks one.
+    Each rule narrows the choice of the rules before it: "CT" or "PT"; a SeriesInstanceUID, or its beginning
+    or end; a part of the description, or a pattern such as "*LUNG*1.0*" (upper or lower case). If CT and PET
+    are both left, CT is taken. Then "largest" (most slices), "thinnest" (smallest distance between slices;
+    then most slices) or "first" (lowest SeriesNumber) picks one.
 
     Raises
     ------
@@ -132,8 +132,8 @@ def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> S
     if not left:
         raise ScanError("no such series", file=path, expected=f"one of{listed}\n   ", got=" and ".join(rules))
     hint = (
-        "choose one: series= (in a manifest, column part) its UID (or the end of it), a part of its description, "
-        "'largest', 'thinnest' or 'first'"
+        "choose one: series= (in a manifest, column part) its UID (or the end of it), "
+        "a part of its description, 'largest', 'thinnest' or 'first'"
     )
     raise ScanError(f"{len(left)} series", file=path, expected="one", got=f"{listed}\n   ", hint=hint)
 
@@ -178,7 +178,7 @@ def _pick(left: list[Series], rule: str, path: Path) -> list[Series]:
 
 
 def without_copies(found: Sequence[Header]) -> list[Header]:
-    """One of each SOPInstanceUID, where files of the same say the same and have the same pixels."""
+    """Return one header per SOPInstanceUID if the files with it have the same values and pixels."""
     first: dict[str, Header] = {}
     kept, copies = [], []
     for header in found:
@@ -194,7 +194,7 @@ def without_copies(found: Sequence[Header]) -> list[Header]:
 
 
 def _alike(one: Header, other: Header) -> bool:
-    """Whether files are the same to the byte, or slices as far as this package reads them: exported anew, maybe."""
+    """Return whether files have the same bytes, or the same values and pixels (exported twice)."""
     if one.member.read() == other.member.read():
         return True
     if one.length is None or one.values != other.values or one.text("Modality") not in READ:

@@ -1,8 +1,7 @@
-"""A CT as a DICOM series in a ZIP, as a hospital hands it over."""
+"""Write a CT as a DICOM series in a ZIP, as hospitals deliver it."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from copy import deepcopy
@@ -15,6 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from mmfusion.errors import ScanError
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.volume import Volume
+from mmfusion.storage.hashing import hash_bytes
 
 _INTERCEPT = -1024
 _HIGHEST = 2**16 - 1 + _INTERCEPT  # HU that 16 bits hold
@@ -22,17 +22,17 @@ _ZIP_DATE = (2024, 1, 1, 0, 0, 0)  # of every member, so that the same scan give
 
 
 def write_dicom_zip(volume: Volume, path: str | Path, patient_id: str, *, description: str = "CT") -> Path:
-    """Write a CT as a DICOM series in a ZIP, one file a slice.
+    """Write a CT as a DICOM series in a ZIP, one file per slice.
 
     Parameters
     ----------
     volume : Volume
-        In HU, in any orientation, which is kept; values are rounded to whole numbers.
+        In HU, in any orientation, which is kept. Values are rounded to whole numbers.
     path : path
-        The ZIP to write; replaced if it is there.
+        The ZIP to write. It is replaced if it exists.
     patient_id : str
-        PatientID of the series; its other identifiers follow from it and from the scan, so that the same scan of the
-        same patient gives the same bytes.
+        PatientID of the series. The other identifiers are computed from it and from the scan, so that the
+        same scan of the same patient gives the same bytes.
     description : str
         SeriesDescription, at most 64 characters.
 
@@ -44,8 +44,8 @@ def write_dicom_zip(volume: Volume, path: str | Path, patient_id: str, *, descri
     Raises
     ------
     ScanError
-        If the volume is no CT, or leaves the range that 16 bits hold; if the name does not end in .zip, or the file
-        cannot be written.
+        If the volume is not a CT or exceeds the range of 16 bits, if the name does not end in .zip, or if the
+        file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".zip":
@@ -69,8 +69,8 @@ def write_dicom_zip(volume: Volume, path: str | Path, patient_id: str, *, descri
 
 
 def _header(volume: Volume, stored: np.ndarray, patient_id: str, description: str) -> Dataset:
-    """What all slices share."""
-    content = hashlib.sha256(stored.tobytes() + volume.affine.tobytes()).hexdigest()
+    """Return the elements that all slices share."""
+    content = hash_bytes(stored.tobytes() + volume.affine.tobytes())
     series, frame = (generate_uid(entropy_srcs=[patient_id, content, level]) for level in ("series", "frame"))
     z_mm, y_mm, x_mm = volume.spacing
     across, down = (volume.affine[:3, k] / mm for k, mm in enumerate((x_mm, y_mm)))
@@ -95,7 +95,7 @@ def _header(volume: Volume, stored: np.ndarray, patient_id: str, description: st
 
 
 def _slice_bytes(header: Dataset, volume: Volume, pixels: np.ndarray, k: int) -> bytes:
-    """One CT Image Storage instance."""
+    """Return one slice as the bytes of a CT Image Storage file."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = CTImageStorage, ExplicitVRLittleEndian
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[header.SeriesInstanceUID, str(k)])
@@ -110,5 +110,5 @@ def _slice_bytes(header: Dataset, volume: Volume, pixels: np.ndarray, k: int) ->
 
 
 def _ds(value: float) -> str:
-    """A decimal string of at most 16 characters, as DICOM wants."""
+    """Return a decimal string of at most 16 characters, as DICOM requires."""
     return f"{value:.9g}"

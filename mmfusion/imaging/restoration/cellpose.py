@@ -10,7 +10,6 @@ difference between input and result before using it.
 from __future__ import annotations
 
 import pickle
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,8 @@ from mmfusion.imaging.hu import CT_WINDOW
 from mmfusion.imaging.quantiles import match_histogram, quantiles
 from mmfusion.imaging.restoration.base import Restorer
 from mmfusion.registry import RESTORERS
-from mmfusion.weights import KNOWN, find, sha256
+from mmfusion.storage.hashing import hash_file_once
+from mmfusion.weights import KNOWN, find
 
 MODES = tuple(name for name, known in KNOWN.items() if known.url.startswith("https://www.cellpose.org/"))
 _LOGGERS = tuple(f"cellpose.{name}" for name in ("core", "denoise", "models", "transforms", "utils"))
@@ -97,7 +97,7 @@ class CellposeRestorer(Restorer):
         out = {
             **super().key(),
             "window": list(self.window),
-            "weights": _hash(str(path), path.stat().st_mtime_ns),
+            "weights": hash_file_once(path),
         }
         del out["device"]
         return out
@@ -170,8 +170,3 @@ def _model(path: Path, mode: str, device: str) -> object:
     model.net.load_state_dict(state, strict=False)
     model.pretrained_model = str(path)
     return model
-
-
-@lru_cache(maxsize=64)
-def _hash(path: str, changed: int) -> str:
-    return sha256(path)

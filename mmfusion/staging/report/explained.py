@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +15,14 @@ from sklearn.base import clone
 
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.manifest import hash_path
 from mmfusion.evaluation import NestedResult, external_validation
+from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
 from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
 from mmfusion.metrics import fold_scores, score_table
 from mmfusion.storage.atomic import cache_folder
+from mmfusion.storage.hashing import hash_path, hash_text
 from mmfusion.streams import StreamInputs
 
 
@@ -125,9 +125,9 @@ def genes_against_null(
 
     def refit(labels: np.ndarray, seed: int) -> pd.Series:
         permuted = pd.Series(pd.Categorical(labels, dtype=y.dtype), y.index, name=y.name)
-        return importance(
-            clone(model).set_params(random_state=seed, leak_probe=False).fit(cohort.X.loc[y.index], permuted)
-        )
+        with probed():
+            refitted = clone(model).set_params(random_state=seed).fit(cohort.X.loc[y.index], permuted)
+        return importance(refitted)
 
     return null_attribution(refit, y, importance(model), n_permutations=n_refits, random_state=random_state)
 
@@ -204,7 +204,7 @@ def fold_external(
 
 def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
     who = "\n".join(f"{patient}\t{stage}" for patient, stage in sorted(cohort.y.astype("str").items()))
-    key = hashlib.sha256(f"{hash_path(bundle / 'weights.safetensors')}\n{who}".encode()).hexdigest()
+    key = hash_text(f"{hash_path(bundle / 'weights.safetensors')}\n{who}")
     return cache_folder() / "external" / f"{key}.json"
 
 

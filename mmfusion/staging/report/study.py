@@ -218,5 +218,4 @@ def paper_baseline(cohort: Cohort, *, random_state: int = 0) -> StageClassifier 
         return None
     if not feature_names(cohort.table["ct"], "ct"):
         return None
-    # the inputs are probed for leaks once, by nested_cv
-    return StageClassifier.from_preset("paper_baseline", random_state=random_state, leak_probe=False)
+    return StageClassifier.from_preset("paper_baseline", random_state=random_state)

@@ -1,4 +1,4 @@
-"""What a nested cross-validation says, in plain words, and what a reader must bear in mind."""
+"""Say in plain words what a nested cross-validation found, and what its limits are."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.figures.style import pretty
+from mmfusion.metrics.names import metric_title
 
 SHOWN = ("macro_auc", "balanced_accuracy", "macro_f1", "brier")
 _SMALL = 20  # patients of a class below which a fold holds a handful of them
 
 
 def verdict(result: NestedResult, best_possible: float | None = None) -> list[str]:
-    """Sentences (Markdown) of the first screen: whether the fusion beats the ridge, and what this n could have shown.
+    """Return the sentences (Markdown) at the top of a report: whether the fusion beats the ridge, and how surely.
 
     "Beats" means that the paired 95 % interval over patients lies above 0; where the one corrected for overlapping
     training sets does not, the sentence says so.
@@ -26,22 +26,23 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     lines = [
         f"**{result.main} {_against(row)}.** Macro-AUC {_value(main)} against {_value(ridge)} of the ridge on all "
         f"inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
-        f"The smallest true difference that these {result.n} patients would show with 80 % power is "
+        f"The smallest true difference that {result.n} patients would show with 80 % power is "
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
     if main["lo"] <= 0.5:
-        lines.append(f"The interval of {result.main} includes 0.5: it is not shown to do better than chance.")
+        lines.append(f"The interval of {result.main} includes 0.5: it is not shown to be better than chance.")
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
         lines.append(
-            f"The best that anyone could do on this synthetic cohort is {best_possible:.3f}: of the way there from "
-            f"chance, {result.main} goes {_share(main, best_possible)}, the ridge {_share(ridge, best_possible)}."
+            f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. Of the distance from "
+            f"chance to it, {result.main} reaches {_share(main, best_possible)}, "
+            f"the ridge {_share(ridge, best_possible)}."
         )
     return lines
 
 
 def headline(result: NestedResult) -> str:
-    """One line for the index of reports."""
+    """Return one line for the index of reports."""
     auc = result.scores["macro_auc"]
     row = result.paired("ridge").loc[result.main]
     return (
@@ -51,21 +52,22 @@ def headline(result: NestedResult) -> str:
 
 
 def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
-    """What was noted when the files were read, small classes, and what was left out: each once."""
+    """Return the limits of a cohort and a result: notes on the files, small classes, and columns that were left out."""
     notes = [str(note) for note in cohort.provenance.get("notes", ())]
     counts = cohort.y.value_counts(sort=False)
     notes += [
-        f"class {name} has {n} patients: what is said of it is uncertain"
+        f"class {name} has only {n} patients: results for it are uncertain"
         for name, n in counts.items()
         if 0 < n < _SMALL
     ]
     if left_out := cohort.provenance.get("left_out"):
         names = left_out if isinstance(left_out, Mapping) else {str(name): "" for name in left_out}
         notes.append(
-            f"never inputs, since known only at or after staging, or identifying: {', '.join(map(str, names))}"
+            "not used as inputs, as they are known only at or after staging, or identify a patient: "
+            + ", ".join(map(str, names))
         )
     if result is not None and result.settings.get("repeats") == 1:
-        notes.append("one shuffle of the outer folds: another would move every number a little")
+        notes.append("the outer folds were drawn once: with other folds every number would differ a little")
     return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
 
 
@@ -86,26 +88,26 @@ def _corrected(row: pd.Series) -> str:
     lo, hi = row["corrected_lo"], row["corrected_hi"]
     if (row["lo"] > 0 or row["hi"] < 0) and lo <= 0 <= hi:
         return (
-            f" Allowing for overlapping training sets the interval is [{lo:+.3f}, {hi:+.3f}], which includes 0: it "
-            "may not hold for models learnt from other patients."
+            f" Corrected for overlapping training sets, the interval is [{lo:+.3f}, {hi:+.3f}] and includes 0: the "
+            "difference may not hold for models trained on other patients."
         )
     return ""
 
 
 def _single(result: NestedResult, auc: pd.DataFrame) -> list[str]:
-    inputs = {f["model"]: list(f["inputs"]) for f in result.folds}
+    inputs = result.inputs()
     singles = [m for m in auc.index if len(inputs[m]) == 1 and m != result.main]
     if not singles or len(inputs[result.main]) < 2:
         return []
     best = auc.loc[singles, "mean"].idxmax()
     row = result.paired(best).loc[result.main]
-    says = "more than" if row["lo"] > 0 else "less than" if row["hi"] < 0 else "not shown to be more than"
+    says = "better" if row["lo"] > 0 else "worse" if row["hi"] < 0 else "not shown to be better"
     which = (
-        f"The best of the {len(singles)} models of one modality"
+        f"The best of the {len(singles)} models that read one modality"
         if len(singles) > 1
-        else "The model of one modality"
+        else "The model that reads one modality"
     )
-    return [f"{which}, {best}, has {_value(auc.loc[best])}: {result.main} is {says} that ({_signed(row)})."]
+    return [f"{which}, {best}, has {_value(auc.loc[best])}: {result.main} is {says} ({_signed(row)})."]
 
 
 def _others(result: NestedResult, auc: pd.DataFrame) -> list[str]:
@@ -119,7 +121,8 @@ def _others(result: NestedResult, auc: pd.DataFrame) -> list[str]:
     )
     text = text.replace(" beat", " beats") if len(better) == 1 else text
     return [
-        f"{text} the ridge (Holm, 5 %); the highest of all, by whatever margin, is {best} with {_value(auc.loc[best])}."
+        f"{text} the ridge (5 % level, Holm-corrected). The highest macro-AUC of all is that of {best}, "
+        f"{_value(auc.loc[best])}; it need not differ significantly from the others."
     ]
 
 
@@ -147,6 +150,7 @@ def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.D
     """
     order = scores.sort_values(("macro_auc", "mean"), ascending=False, kind="stable")
     cells = {
-        pretty(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()] for m in metrics
+        metric_title(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()]
+        for m in metrics
     }
     return pd.DataFrame(cells, order.index)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from mmfusion.evaluation import nested_cv
+from mmfusion.evaluation.leakage import probed
 from mmfusion.staging import StageClassifier
 from mmfusion.staging.report import explained
 from tests.cohorts import tiny_cohort
@@ -18,9 +19,10 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def result(cohort, tmp_path_factory):
-    model = StageClassifier("concat", n_genes=15, d=8, hidden=8, max_epochs=2, leak_probe=False)
+    model = StageClassifier("concat", n_genes=15, d=8, hidden=8, max_epochs=2)
     out = tmp_path_factory.mktemp("work")
-    return nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=out, progress=False)
+    with probed():
+        return nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=out, progress=False)
 
 
 def test_every_held_out_patient_meets_the_model_that_never_saw_it(cohort, result):
@@ -72,7 +74,7 @@ def test_a_second_look_at_another_cohort_says_so(result, tmp_path, monkeypatch):
 
 def test_few_genes_are_explained_without_their_stability(tmp_path):
     cohort = tiny_cohort(genes=8)
-    model = StageClassifier("concat", n_genes=8, d=8, hidden=8, max_epochs=1, leak_probe=False)
+    model = StageClassifier("concat", n_genes=8, d=8, hidden=8, max_epochs=1)
     result = nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False)
     genes = explained.fold_genes(result, cohort, n_patients=2, n_samples=2)
     assert len(genes.sizes) <= 8 and genes.stability.empty

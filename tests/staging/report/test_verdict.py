@@ -3,7 +3,9 @@ import pandas as pd
 import pytest
 
 from mmfusion.data.cohort import presence
+from mmfusion.evaluation.fold_result import FoldResult, Predictions
 from mmfusion.evaluation.result import NestedResult
+from mmfusion.evaluation.tasks import ClassificationTask
 from mmfusion.staging.report import verdict as v
 from tests.cohorts import tiny_cohort
 
@@ -29,13 +31,13 @@ def a_result(strength: dict[str, float], n: int = 240) -> NestedResult:
         }
         parts.append(pd.DataFrame(rows | {f"p_{c}": p[:, k] for k, c in enumerate(CLASSES)}))
         inputs = ["ehr"] if name == "clinical ridge" else ["ct", "rna", "ehr"]
-        of_model = {"model": name, "repeat": 0, "inputs": inputs, "train_fraction": 1.0, "warnings": []}
-        folds += [{**of_model, "fold": f} for f in range(4)]
+        nothing = Predictions("probabilities", CLASSES, [])
+        folds += [FoldResult(name, name, 0, f, (), (), nothing, inputs=tuple(inputs)) for f in range(4)]
     predictions = pd.concat(parts, ignore_index=True)
     return NestedResult(
         "tiny",
         "stage3_ajcc7",
-        CLASSES,
+        ClassificationTask(CLASSES),
         predictions,
         folds,
         next(iter(strength)),
@@ -67,7 +69,7 @@ def test_says_plainly_who_wins(fusion, ridge, says):
 
 def test_chance_is_called_chance():
     lines = v.verdict(a_result({"gmu": 0.0, "ridge": 0.0}))
-    assert any("not shown to do better than chance" in line for line in lines)
+    assert any("not shown to be better than chance" in line for line in lines)
 
 
 def test_each_caveat_once_and_small_classes_named():
@@ -76,9 +78,9 @@ def test_each_caveat_once_and_small_classes_named():
     notes = v.caveats(cohort)
     assert notes.count("Same.") == 1 and any("T stage" in n for n in notes)
     small = cohort.y.value_counts()
-    assert sum("patients: what is said" in n for n in notes) == (small < 20).sum() > 0
+    assert sum("patients: results for it" in n for n in notes) == (small < 20).sum() > 0
 
 
 def test_scores_as_text_best_first():
     table = v.with_intervals(a_result({"gmu": 0.2, "ridge": 2.0}).scores)
-    assert list(table.index) == ["ridge", "gmu"] and "[" in table.loc["gmu", "macro AUC"]
+    assert list(table.index) == ["ridge", "gmu"] and "[" in table.loc["gmu", "macro-AUC"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 
@@ -14,8 +15,8 @@ from tests.staging.report.test_verdict import a_result
 
 def test_warnings_about_software_are_not_the_readers_business():
     result = a_result({"gmu": 1.0, "ridge": 1.0})
-    result.folds[0]["warnings"] = ["FutureWarning: soon gone", "ScanWarning: odd"]
-    result.folds[1]["warnings"] = ["ScanWarning: odd"]
+    result.folds[0] = replace(result.folds[0], warnings=("FutureWarning: soon gone", "ScanWarning: odd"))
+    result.folds[1] = replace(result.folds[1], warnings=("ScanWarning: odd",))
     assert warnings_given(result) == ["2 times: ScanWarning: odd"]
     more = ["ScanWarning: odd", "OddWarning: bad"]
     assert warnings_given(result, result, also=more) == ["5 times: ScanWarning: odd", "OddWarning: bad"]
@@ -25,9 +26,10 @@ def test_warnings_about_software_are_not_the_readers_business():
 def test_patients_whom_folds_name_apart_are_named_once_together(monkeypatch):
     monkeypatch.setattr("mmfusion.preprocessing.scans.standard_crop", lambda *_, **__: 0.0)
     result = a_result({"gmu": 1.0, "ridge": 1.0})
-    for fold, patients in zip(result.folds, (["A", "B"], ["B", "C"], ["A", "B"], ["D"]), strict=False):
-        with collected() as fold["warnings"]:
+    for i, patients in enumerate((["A", "B"], ["B", "C"], ["A", "B"], ["D"])):
+        with collected() as given:
             ScanTransformer().fit_transform(pd.DataFrame({"volume": "x.nii"}, index=patients))
+        result.folds[i] = replace(result.folds[i], warnings=tuple(given))
     assert warnings_given(result) == [
         "No seed in the scan of 4 patients, read at the lung field's centre (A, B, C, D)"
     ]

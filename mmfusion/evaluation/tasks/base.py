@@ -1,0 +1,134 @@
+"""The task: what cross-validation and external validation ask about a kind of target."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import GroupKFold, KFold
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.data.splits import Splits
+from mmfusion.evaluation.fold_result import Predictions
+
+Labels = pd.Series | pd.DataFrame
+
+
+class Task(ABC):
+    """How predictions of a kind of target are made, scored and compared.
+
+    A task is a small frozen dataclass: it goes to worker processes with every fold. Splits here know no classes; a
+    task that has some overrides them.
+
+    Attributes
+    ----------
+    primary : str
+        The metric of the headline, of the search on inner folds, and of comparisons.
+    higher_is_better : bool
+        Whether a larger value of `primary` is better. The inner folds maximise `score`, whatever this says.
+    reference : str or None
+        The baseline that models are compared with, where it is among them.
+    """
+
+    primary: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+    reference: ClassVar[str | None] = None
+
+    @classmethod
+    @abstractmethod
+    def of(cls, cohort: Cohort) -> Task:
+        """Return the task of a cohort's target."""
+
+    @abstractmethod
+    def predict(self, model: object, X: pd.DataFrame, y: Labels) -> Predictions:
+        """Return what a fitted model predicts for these rows; `y` is never shown to the model.
+
+        Raises
+        ------
+        DataError
+            If the model's predictions do not fit the target.
+        """
+
+    @abstractmethod
+    def score(self, model: object, X: pd.DataFrame, y: Labels) -> float:
+        """Return how good a fitted model is on these rows, higher is better: the scorer of inner folds."""
+
+    @abstractmethod
+    def frame(self, predictions: Predictions) -> pd.DataFrame:
+        """Return predictions as a table, a row per patient, in the columns that `scores` reads."""
+
+    @abstractmethod
+    def scores(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return metrics of every model with 95 % intervals over patients: columns (metric, mean | lo | hi).
+
+        Parameters
+        ----------
+        table : DataFrame
+            Columns model, repeat, fold, patient_id, person, and those of `frame`.
+        """
+
+    @abstractmethod
+    def differences(self, table: pd.DataFrame, reference: str) -> pd.DataFrame:
+        """Return `primary` of every model minus that of `reference`, on the same resamples of patients."""
+
+    @abstractmethod
+    def detectable(self, table: pd.DataFrame, model: str, reference: str) -> float:
+        """Return the smallest difference in `primary` that this n could show with 80 % power."""
+
+    @abstractmethod
+    def baselines(
+        self, modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
+    ) -> dict[str, BaseEstimator]:
+        """Return the simple models that stand beside every other, by name."""
+
+    def where_absent(self, estimator: BaseEstimator, modalities: Sequence[str]) -> BaseEstimator:
+        """Return the estimator made able to answer for patients who have none of the `modalities` that it reads."""
+        return estimator
+
+    def for_model(self, model: object, y: Labels) -> Task:
+        """Return the task as a model that was fitted elsewhere knows it.
+
+        Raises
+        ------
+        DataError
+            If the model cannot have learned these labels.
+        """
+        return self
+
+    @abstractmethod
+    def check_leaks(self, X: pd.DataFrame, y: Labels) -> None:
+        """Refuse inputs that determine the label.
+
+        Raises
+        ------
+        LeakageError
+            Naming the columns.
+        """
+
+    def splits(
+        self, y: Labels, person_ids: pd.Series, *, n_splits: int, n_repeats: int, random_state: int
+    ) -> Splits:
+        """Return outer folds in which the rows of one person stay together."""
+        return Splits.plain(
+            y.index, person_ids, n_splits=n_splits, n_repeats=n_repeats, random_state=random_state
+        )
+
+    def inner_folds(
+        self, X: pd.DataFrame, y: Labels, person_ids: np.ndarray, n_splits: int, seed: int
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return inner folds of training rows, as positions, in which the rows of one person stay together."""
+        grouped = pd.Index(person_ids).has_duplicates
+        kind = GroupKFold if grouped else KFold
+        splitter = kind(n_splits, shuffle=True, random_state=seed)
+        return list(splitter.split(X, None, person_ids if grouped else None))
+
+    def subsample(self, rows: np.ndarray, y: Labels, fraction: float, seed: int) -> np.ndarray:
+        """Return a share of the training rows, at least two, for a learning curve."""
+        if fraction >= 1.0:
+            return rows
+        n = min(len(rows), max(2, round(fraction * len(rows))))
+        return np.sort(np.random.default_rng(seed).choice(rows, size=n, replace=False))

@@ -1,0 +1,131 @@
+"""Masks: a Volume per patient, judged by overlap and distance in the scanner's space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.data.scans import scan_of
+from mmfusion.errors import DataError
+from mmfusion.evaluation.fold_result import Predictions, json_rows
+from mmfusion.evaluation.tasks.base import Task
+from mmfusion.imaging import Volume, read, read_mask
+from mmfusion.metrics.paired import detectable, same_rows
+from mmfusion.metrics.segmentation import (
+    MASK_SCORES,
+    mask_predictions,
+    mask_scores,
+    segmentation_differences,
+    segmentation_table,
+)
+
+_MASKS = ("mask", "mask_part")
+
+
+@dataclass(frozen=True)
+class SegmentationTask(Task):
+    """Predict the mask of a lesion.
+
+    `model.predict(X)` gives a Volume of unit "mask" per patient, in the order of X, as a sequence or one by one. The
+    masks of the patients asked for are taken out of X before: the model cannot read what it is judged by. A prediction
+    on another grid is brought to that of the true mask.
+
+    The true mask is the file that the label names, on the grid of the patient's scan, or a Volume itself. Of each mask
+    only scores are kept (`mmfusion.metrics.segmentation`, which also says what empty masks count for).
+
+    Parameters
+    ----------
+    modality : str
+        Of the scan that masks are drawn on.
+    """
+
+    modality: str = "ct"
+    primary: ClassVar[str] = "dice"
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> SegmentationTask:
+        """Return the task of a cohort's masks; the target may name another modality than CT."""
+        return cls(getattr(getattr(cohort, "target_spec", None), "modality", None) or "ct")
+
+    def predict(self, model: object, X: pd.DataFrame, y: pd.Series) -> Predictions:
+        """Return the scores of each patient's predicted mask."""
+        scores = [
+            mask_scores(true.array, mask.array, true.spacing) for true, mask in self._pairs(model, X, y)
+        ]
+        rows = np.array([[s[name] for name in MASK_SCORES] for s in scores]).reshape(-1, len(MASK_SCORES))
+        return Predictions("scores", MASK_SCORES, json_rows(np.round(rows, 12)))
+
+    def score(self, model: object, X: pd.DataFrame, y: pd.Series) -> float:
+        """Return the mean Dice coefficient over patients."""
+        dice = [
+            mask_scores(true.array, mask.array, true.spacing, distances=False)["dice"]
+            for true, mask in self._pairs(model, X, y)
+        ]
+        return float(np.mean(dice))
+
+    def frame(self, predictions: Predictions) -> pd.DataFrame:
+        """Return a column per score."""
+        return pd.DataFrame(predictions.array(), columns=list(predictions.names))
+
+    def scores(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return every metric with intervals (`mmfusion.metrics.segmentation.segmentation_table`)."""
+        return segmentation_table(table)
+
+    def differences(self, table: pd.DataFrame, reference: str) -> pd.DataFrame:
+        """Return differences in mean Dice."""
+        return segmentation_differences(table, reference, metric=self.primary)
+
+    def detectable(self, table: pd.DataFrame, model: str, reference: str) -> float:
+        """Return the smallest difference in mean Dice that this n could show."""
+        table = table[table["model"].isin([model, reference])]
+        return detectable(mask_predictions(same_rows(table)), model, reference, self.primary)
+
+    def baselines(
+        self, modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
+    ) -> dict[str, BaseEstimator]:
+        """Return no model: there is no simple one yet."""
+        return {}
+
+    def check_leaks(self, X: pd.DataFrame, y: pd.Series) -> None:
+        """Accept all: masks are taken out of what a model reads."""
+
+    def _pairs(self, model: object, X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[Volume, Volume]]:
+        """Yield the true and the predicted mask of each patient, on one grid, one patient at a time."""
+        predicted = iter(model.predict(without_masks(X)))
+        for patient in X.index:
+            mask = next(predicted, None)
+            if not isinstance(mask, Volume):
+                got = "nothing more" if mask is None else type(mask).__name__
+                raise DataError(
+                    "no predicted mask", patient=patient, expected="a Volume per patient", got=got
+                )
+            mask.expect("mask", str(patient))
+            true = self._true(X.loc[patient], y.loc[patient])
+            yield true, mask.like(true)
+        if next(predicted, None) is not None:
+            raise DataError("more masks than patients", expected=len(X))
+
+    def _true(self, row: pd.Series, label: object) -> Volume:
+        if isinstance(label, Volume):
+            return label
+        block = row[self.modality].rename(row.name)
+        part = block.get("mask_part")
+        reference = None
+        if not pd.isna(block.get("volume")):
+            path, series, _ = scan_of(block)
+            reference = path if isinstance(path, Volume) else read(path, series)
+        return read_mask(label, reference, None if pd.isna(part) else str(part))
+
+
+def without_masks(X: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of a cohort's table in which no patient has a mask; the columns stay."""
+    X = X.copy()
+    for column in [c for c in X.columns if c[1] in _MASKS]:
+        X[column] = pd.Series(np.nan, index=X.index, dtype=object)
+    return X

@@ -1,0 +1,255 @@
+"""Which source files a module can reach by import, found by reading them: nothing is run.
+
+Imports within functions count; those for type checkers only do not. What is imported by name at run time is found by
+two rules: the dotted name of a module that stands in a file as a string counts as an import of it (registries), and a
+name taken from a package that loads its names lazily leads to the module that its table gives. In doubt a file counts.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import sys
+import sysconfig
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from mmfusion.storage.hashing import hash_bytes, hash_text
+
+_PACKAGE = "mmfusion"
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z")
+
+
+@dataclass
+class Source:
+    """What one file says.
+
+    Parameters
+    ----------
+    hash : str
+        SHA-256 of its syntax tree without docstrings.
+    imports : list of (str, str or None, int)
+        Module, name taken from it ("*": all), and level of a relative import.
+    strings : set of str
+        Dotted names among its strings.
+    aliases : mapping of str to str
+        Local name to the dotted name of what it may stand for, if that may be a module.
+    used : mapping of str to set of str
+        Attributes read of each alias; "*" where the alias itself is passed on.
+    lazy : mapping of str to str
+        Of a package: name to the module below it that defines it, as its table for lazy loading says.
+    defined : set of str
+        Names bound at the top level.
+    """
+
+    hash: str
+    imports: list[tuple[str, str | None, int]] = field(default_factory=list)
+    strings: set[str] = field(default_factory=set)
+    aliases: dict[str, str] = field(default_factory=dict)
+    used: dict[str, set[str]] = field(default_factory=dict)
+    lazy: dict[str, str] = field(default_factory=dict)
+    defined: set[str] = field(default_factory=set)
+
+
+def reached(modules: Iterable[str]) -> dict[str, Path]:
+    """Return the source files that can be reached by import from these modules, themselves included, by module name.
+
+    Files of the standard library and of installed libraries are left out, and not followed.
+
+    Examples
+    --------
+    >>> "mmfusion.errors" in reached(["mmfusion.registry"])
+    True
+    """
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found or (file := module_file(name)) is None:
+            continue
+        found[name] = file
+        parents = [name.rsplit(".", k)[0] for k in range(1, name.count(".") + 1)]
+        waiting += [*parents, *_next(name, file)]
+    return found
+
+
+def is_installed(name: str) -> bool:
+    """Return whether a module belongs to Python or to an installed library other than this package."""
+    return _place(name.partition(".")[0])[1]
+
+
+def module_file(name: str) -> Path | None:
+    """Return the source file of a module that is neither Python's nor an installed library's; None without one."""
+    top, *rest = name.split(".")
+    place, installed = _place(top)
+    if place is None or installed:
+        return None
+    for part in rest:
+        place = place.parent / part if place.name == "__init__.py" else place / part
+        place = place / "__init__.py" if place.is_dir() else place.with_name(place.name + ".py")
+    return place if place.suffix == ".py" and place.is_file() else None
+
+
+def _next(name: str, file: Path) -> set[str]:
+    """Return the modules that one module imports."""
+    source, out = parsed(file), set()
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    for module, taken, level in source.imports:
+        base = _absolute(module, level, package)
+        out |= {base} if taken is None else _of_name(base, taken)
+    for alias, whole in source.aliases.items():
+        for attribute in source.used.get(alias, ()):
+            out |= _of_name(_absolute(whole, 0, package), attribute)
+    return out | source.strings
+
+
+def _absolute(module: str, level: int, package: str) -> str:
+    if not level:
+        return module
+    base = package.rsplit(".", level - 1)[0] if level > 1 else package
+    return f"{base}.{module}" if module else base
+
+
+def _of_name(module: str, name: str) -> set[str]:
+    """Return the modules that a name taken from a module may lead to."""
+    file = module_file(module)
+    if file is None:
+        return set()
+    source, out = parsed(file), {module}
+    if module_file(f"{module}.{name}"):
+        return out | {f"{module}.{name}"}
+    if name in source.lazy:
+        return out | {f"{module}.{source.lazy[name]}"}
+    if source.lazy and (name == "*" or name not in source.defined):
+        out |= {f"{module}.{home}" for home in source.lazy.values()}
+    return out
+
+
+def parsed(file: Path) -> Source:
+    """Return what a source file says; read again only once it has changed."""
+    state = file.stat()
+    return _parsed(file, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(file: Path, _changed_ns: int, _size: int) -> Source:
+    content = file.read_bytes()
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return Source(hash_bytes(content))
+    for node in ast.walk(tree):
+        _drop_docstring(node)
+    source = Source(hash_text(ast.dump(tree)))
+    _Reader(source).visit(tree)
+    for node in tree.body:
+        source.defined |= {
+            n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
+        source.defined |= {node.name} if hasattr(node, "name") else set()
+    return source
+
+
+def _drop_docstring(node: ast.AST) -> None:
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    first = node.body[0] if node.body else None
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
+        node.body = node.body[1:]
+
+
+class _Reader(ast.NodeVisitor):
+    """Collects imports, dotted strings and the use of modules; skips what only type checkers read."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def visit_If(self, node: ast.If) -> None:
+        if "TYPE_CHECKING" not in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
+            self.generic_visit(node)
+            return
+        for child in node.orelse:
+            self.visit(child)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.source.imports.append((alias.name, None, 0))
+            top = alias.name.partition(".")[0]
+            self.source.aliases[alias.asname or top] = alias.name if alias.asname else top
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            self.source.imports.append((node.module or "", alias.name, node.level))
+            if not node.level:
+                self.source.aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if isinstance(node.value, ast.Name):
+            self.source.used.setdefault(node.value.id, set()).add(node.attr)
+        else:
+            self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.source.used.setdefault(node.id, set()).add("*")
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str) and _DOTTED.match(node.value):
+            self.source.strings.add(node.value)
+
+    def visit_Dict(self, node: ast.Dict) -> None:
+        for key, value in zip(node.keys, node.values, strict=True):
+            if all(isinstance(part, ast.Constant) and isinstance(part.value, str) for part in (key, value)):
+                self.source.lazy[key.value] = value.value
+        self.generic_visit(node)
+
+
+def _place(top: str) -> tuple[Path | None, bool]:
+    """Return where a top-level module lies, and whether it is installed or Python's own."""
+    return _place_of(top, getattr(sys.modules.get(top), "__file__", None))
+
+
+@lru_cache(maxsize=1024)
+def _place_of(top: str, file: str | None) -> tuple[Path | None, bool]:
+    if top == _PACKAGE:
+        return Path(__file__).resolve().parents[1] / "__init__.py", False
+    if (
+        top == "__main__"
+    ):  # a script; what a notebook's kernel or a test runner calls so is not where a class stands
+        place = Path(file).resolve() if file else None
+        return (None if place is None or _in_library(place) else place), False
+    if top in sys.stdlib_module_names:
+        return None, True
+    place = Path(file).resolve() if file else _on_path(top)
+    return place, place is not None and _in_library(place)
+
+
+def _in_library(place: Path) -> bool:
+    return any(place.is_relative_to(folder) for folder in _library_folders())
+
+
+def _on_path(top: str) -> Path | None:
+    """Return the file or the namespace folder of a top-level module that is not imported yet."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.origin and spec.has_location:
+        return Path(spec.origin).resolve()
+    places = list(spec.submodule_search_locations or ())
+    return Path(places[0]).resolve() if places else None
+
+
+@lru_cache(maxsize=1)
+def _library_folders() -> tuple[Path, ...]:
+    names = ("purelib", "platlib", "stdlib", "platstdlib")
+    return tuple({Path(sysconfig.get_paths()[name]).resolve() for name in names})
