@@ -1,4 +1,4 @@
-"""Where work runs: in this process, on all cores (loky), or on a Dask cluster. The numbers do not depend on it."""
+"""Run tasks in this process, on all cores (loky) or on a Dask cluster, with the same results everywhere."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ from mmfusion.errors import MMFusionError
 def one_thread() -> Iterator[None]:
     """Run numerical code on one thread, then put the thread counts back.
 
-    Two threads change the order of sums, and beside other jobs are slower; every fit and every
-    prediction of the library runs inside this, so that a number does not depend on where it was computed.
+    The order of sums changes with the number of threads, and so do the last digits of a result. Several
+    threads are also slower if other jobs use the machine. Every fit and every prediction of the library runs
+    on one thread, so that a number does not depend on the machine's number of cores.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
     """
     from threadpoolctl import threadpool_limits
 
@@ -38,20 +46,32 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
-    """Choose where `run` sends its tasks; yields the number of workers.
+    """Choose where `run` sends its tasks, and yield the number of workers.
 
     Parameters
     ----------
     where : str
-        "serial"; "loky" (processes on this machine); "auto" (loky on more than one core); "dask"
-        (a local Dask cluster); an address such as "tcp://scheduler:8786"; or "slurm[:QUEUE]" (dask-jobqueue).
+        "serial": this process. "loky": processes on this machine. "auto": loky if there is more than one
+        core, else serial. "dask": a local Dask cluster. An address such as "tcp://scheduler:8786": a running
+        Dask cluster. "slurm" or "slurm:QUEUE": jobs of a Slurm cluster, through dask-jobqueue.
     n_jobs : int, optional
-        Workers; default all cores.
+        Number of workers. Default: number of cores.
+
+    Yields
+    ------
+    int
+        Number of workers.
 
     Raises
     ------
     MMFusionError
-        If `where` is none of these, or Dask is not installed.
+        If `where` is unknown, or Dask is needed and not installed.
+
+    Examples
+    --------
+    >>> with backend("serial") as workers:
+    ...     workers
+    1
     """
     n_jobs = cpu_count() if n_jobs is None else n_jobs
     if where == "auto":
@@ -70,7 +90,7 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
             yield sum(client.nthreads().values()) or n_jobs
     else:
         raise MMFusionError(
-            "unknown place to compute",
+            "unknown compute backend",
             got=where,
             expected="serial, loky, auto, dask, tcp://host:port or slurm[:QUEUE]",
         )
@@ -108,12 +128,12 @@ def run(
     description: str = "",
     progress: bool = True,
 ) -> Iterator[object]:
-    """Call `function(*task)` for each task, and yield results as they come.
+    """Call `function(*task)` for each task, and yield each result when it is ready.
 
     Parameters
     ----------
     function : callable
-        Importable by the workers; gets one task's elements as arguments.
+        Function to call. The workers must be able to import it.
     tasks : iterable of tuple
         One tuple of arguments per call.
     where, n_jobs
@@ -121,17 +141,24 @@ def run(
     description : str
         Label of the progress bar.
     progress : bool
-        Show a bar on stderr.
+        Show a progress bar on stderr if there are two tasks or more.
 
     Yields
     ------
     object
-        What `function` returned; in order of completion, except on one process, where it is the given order.
+        What `function` returned. The order is the order of completion; with one worker it is the order of
+        `tasks`.
 
     Raises
     ------
     MMFusionError
-        If a worker process died (killed, or out of memory). Errors of `function` itself come through as they are.
+        If a worker process died (it was killed or ran out of memory). Errors raised by `function` are passed
+        on unchanged.
+
+    Examples
+    --------
+    >>> list(run(pow, [(2, 3), (2, 4)], where="serial", progress=False))
+    [8, 16]
     """
     tasks = list(tasks)
     if not tasks:
@@ -144,16 +171,15 @@ def run(
         bar = tqdm(total=len(tasks), desc=description, disable=not progress or len(tasks) < 2, leave=False)
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", "A worker stopped", UserWarning
-                )  # loky replaces it; nothing is lost
+                # loky replaces the worker; no task is lost
+                warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
                 for result in parallel(calls):
                     bar.update()
                     yield result
         except TerminatedWorkerError as error:
             raise MMFusionError(
                 "a worker process died: it was killed or ran out of memory",
-                hint="what was finished is kept; run the same call again, with fewer workers if memory is short",
+                hint="finished results are kept; run it again, with fewer workers if memory is short",
             ) from error
         finally:
             bar.close()

@@ -1,21 +1,26 @@
-"""The one kind of error that bad input gets: who, where, what was expected, what came, what to do."""
+"""Errors and warnings for bad input: patient, file, column, expected value, actual value and a hint."""
 
 from __future__ import annotations
 
 
 class MMFusionError(ValueError):
-    """Input that cannot be used, said so that a person can put it right.
+    """Error for input that cannot be used; its message says what to correct, and where.
 
     Parameters
     ----------
     problem : str
-        What is wrong, in one clause.
+        What is wrong, in a few words.
     patient, file, column : str, optional
-        Where it is.
+        Where the problem is.
     expected, got : object, optional
-        What was expected there, and what came.
+        The value that was expected, and the value that was found.
     hint : str, optional
-        What to do next.
+        What the user can do next.
+
+    Examples
+    --------
+    >>> print(DataError("not a number", patient="P1", column="age", expected="years", got="old"))
+    patient P1, column age: not a number (expected years; got old)
     """
 
     def __init__(
@@ -44,7 +49,7 @@ class MMFusionError(ValueError):
             part for part in (text, f"({detail})" if detail else "", self.hint and f"-> {self.hint}") if part
         )
 
-    def __reduce__(self):  # keyword arguments survive the trip back from a worker process
+    def __reduce__(self):  # pickle keeps the keyword arguments: errors come back from worker processes
         return _rebuild, (type(self), self.problem, {k: v for k, v in vars(self).items() if k != "problem"})
 
 
@@ -53,32 +58,32 @@ def _rebuild(kind: type[MMFusionError], problem: str, state: dict) -> MMFusionEr
 
 
 class DataError(MMFusionError):
-    """A table, label or patient id that cannot be used."""
+    """Error for a table, label or patient id that cannot be used."""
 
 
 class ManifestError(MMFusionError):
-    """A manifest that does not describe the files it names."""
+    """Error for a manifest that does not match the files that it lists."""
 
 
 class ScanError(MMFusionError):
-    """A scan that cannot be read or trusted."""
+    """Error for a scan that cannot be read, or whose values or geometry are not plausible."""
 
 
 class ScanWarning(UserWarning):
-    """A scan was put right, or is odd but can be used."""
+    """Warning about a scan that was corrected, or that is unusual but can be used."""
 
 
 class LeakageError(MMFusionError):
-    """An input that gives the label away."""
+    """Error for an input that contains the label, or information that is only known after the label."""
 
 
 class BundleError(MMFusionError):
-    """A saved model that cannot be read."""
+    """Error for a saved model that cannot be read."""
 
 
 class ReportError(MMFusionError):
-    """A report that could not be completed."""
+    """Error for a report that could not be completed."""
 
 
 class WeightsUnavailable(MMFusionError):
-    """Pretrained weights that are not on this machine."""
+    """Error for pretrained weights that are not on this machine."""

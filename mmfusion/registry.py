@@ -1,4 +1,4 @@
-"""Registries of thirty lines: a part registers itself, a table lists what there is, tests iterate it."""
+"""Registries of encoders, fusions and restorers: each class registers itself under a name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,25 @@ from mmfusion.errors import MMFusionError
 
 
 class Registry:
-    """Named classes of one kind, found by importing one package.
+    """Table of named classes of one kind; importing one package fills it.
 
     Parameters
     ----------
     kind : str
-        What is registered, for messages: "encoder", "fusion".
+        What is registered, such as "encoder" or "fusion". Used in messages.
     package : str
-        Importing this package registers its members.
+        Package that defines the classes. Importing it registers them.
+
+    Examples
+    --------
+    >>> shapes = Registry("shape", "mmfusion.errors")
+    >>> @shapes.register("square", modality="ct", paper="none")
+    ... class Square:
+    ...     '''Square with four equal sides.'''
+    >>> shapes.get("square").__name__
+    'Square'
+    >>> shapes.frame().loc["square", "summary"]
+    'Square with four equal sides.'
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -27,10 +38,30 @@ class Registry:
         self._facts: dict[str, dict[str, str]] = {}
 
     def register(self, name: str, *, modality: str, paper: str) -> Callable[[type], type]:
-        """Class decorator: put the class under `name`; its docstring's first line describes it."""
+        """Return a class decorator that registers the class under `name`.
+
+        Parameters
+        ----------
+        name : str
+            Name under which `get` finds the class.
+        modality : str
+            Modality that the class works on.
+        paper : str
+            Source of the method.
+
+        Returns
+        -------
+        callable
+            Class decorator. The first line of the class's docstring becomes its summary in `frame`.
+
+        Raises
+        ------
+        MMFusionError
+            If another class already has this name.
+        """
 
         def add(cls: type) -> type:
-            if self._classes.get(name, cls).__qualname__ != cls.__qualname__:
+            if self._classes.get(name, cls).__qualname__ != cls.__qualname__:  # else: the class was reloaded
                 raise MMFusionError(f"two {self.kind}s are called {name!r}", hint="rename one of them")
             summary = (cls.__doc__ or "").strip().splitlines()[0]
             self._classes[name] = cls
@@ -41,14 +72,20 @@ class Registry:
         return add
 
     def get(self, name: str) -> type:
-        """The class called `name`; raises `MMFusionError` that lists the names there are."""
+        """Return the class called `name`.
+
+        Raises
+        ------
+        MMFusionError
+            If no class has this name. The message lists the registered names.
+        """
         import_module(self.package)
         if name not in self._classes:
             raise MMFusionError(f"no {self.kind} called {name!r}", expected=", ".join(sorted(self._classes)))
         return self._classes[name]
 
     def frame(self) -> pd.DataFrame:
-        """A row each: modality, paper, one line; indexed by name."""
+        """Return one row per class, indexed by name, with columns modality, paper and summary."""
         import_module(self.package)
         return pd.DataFrame.from_dict(self._facts, orient="index").rename_axis("name").sort_index()
 
@@ -59,15 +96,21 @@ RESTORERS = Registry("restorer", "mmfusion.imaging.restoration")
 
 
 def list_encoders() -> pd.DataFrame:
-    """Registered encoders: modality, paper and one line each, indexed by name."""
+    """Return the registered encoders: a table with modality, paper and summary, indexed by name."""
     return ENCODERS.frame()
 
 
 def list_fusions() -> pd.DataFrame:
-    """Registered fusions: modality, paper and one line each, indexed by name."""
+    """Return the registered fusions: a table with modality, paper and summary, indexed by name."""
     return FUSIONS.frame()
 
 
 def list_restorers() -> pd.DataFrame:
-    """Registered restorers of scans: modality, paper and one line each, indexed by name."""
+    """Return the registered restorers of scans: a table with modality, paper and summary, indexed by name.
+
+    Examples
+    --------
+    >>> "nlm" in list_restorers().index
+    True
+    """
     return RESTORERS.frame()

@@ -54,7 +54,7 @@ def test_error_of_a_task_arrives_whole(where):
 
 
 def test_killed_worker_says_what_to_do():
-    with pytest.raises(MMFusionError, match=r"worker process died.*is kept"):
+    with pytest.raises(MMFusionError, match=r"worker process died.*are kept"):
         list(compute.run(_die, [(i,) for i in range(4)], where="loky", n_jobs=2, progress=False))
 
 

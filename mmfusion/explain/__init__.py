@@ -1,9 +1,9 @@
-"""Explanations of any fitted model: genes, scans, modalities. What they find are candidate associations."""
+"""Explanations of a fitted model: genes, scans and modalities. The results are candidate associations."""
 
 from mmfusion.lazy import lazy
 
 _HOME = {
-    "GeneAttribution": "gene_attribution",
+    "GeneAttribution": "attributions",
     "gene_shap": "gene_attribution",
     "integrated_gradients": "gene_attribution",
     "gene_permutation": "permutation",

@@ -1,8 +1,8 @@
-"""A fitted model as a function of one stream, or of which streams are present, the rest held.
+"""A fitted model as a function of one stream, or of the presence of streams, with the other inputs fixed.
 
-Works on any model with `module_` (called as `module_(present, **streams)`; softmax of what it returns is the
-distribution over classes), `transformer_` (with `transform` and `specs_`), `classes_` and `background_`. Where the
-module, or each of its `members`, has `encode` and `fuse`, the streams that are held are encoded once.
+It works for any model with `module_`, `transformer_` (with `transform` and `specs_`), `classes_` and
+`background_`. The module is called as `module_(present, **streams)` and returns logits of the classes. If the
+module, or each of its `members`, has `encode` and `fuse`, fixed streams are encoded only once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
 from mmfusion.streams import StreamInputs
 
-_BATCH = 64  # rows at a time: a crop is 32^3 floats and its maps many times that
+_BATCH = 64  # rows per batch: a crop has 32^3 floats, and its feature maps many times as many
 
 
 class FittedModel(Protocol):
-    """What can be explained."""
+    """Model that can be explained: attributes that the functions of this package need."""
 
     module_: nn.Module
     transformer_: object
@@ -32,7 +32,7 @@ class FittedModel(Protocol):
 
 
 def as_inputs(model: FittedModel, X: object) -> StreamInputs:
-    """Stream inputs of `X`: rows of a cohort, or inputs already."""
+    """Return the stream inputs of `X`, which are rows of a cohort or stream inputs."""
     return X if isinstance(X, StreamInputs) else model.transformer_.transform(X)
 
 
@@ -52,7 +52,22 @@ def find_stream(model: FittedModel, kind: str, name: str | None = None) -> tuple
 
 
 def rows_with(inputs: StreamInputs, stream: int, what: str) -> np.ndarray:
-    """Positions of the patients who have the stream; raises `DataError` if nobody has."""
+    """Return the row numbers of the patients who have a stream.
+
+    Parameters
+    ----------
+    inputs : StreamInputs
+        Inputs of n patients.
+    stream : int
+        Position of the stream.
+    what : str
+        Name of the stream in the message.
+
+    Raises
+    ------
+    DataError
+        If no patient has the stream.
+    """
     rows = np.flatnonzero(inputs.present[:, stream])
     if not len(rows):
         raise DataError(f"no patient to explain has {what}", expected="at least one")
@@ -60,8 +75,11 @@ def rows_with(inputs: StreamInputs, stream: int, what: str) -> np.ndarray:
 
 
 @contextmanager
-def quiet_model(model: FittedModel) -> Iterator[list[nn.Module]]:
-    """Networks of the model in evaluation mode, one thread; modes and random state afterwards as they were."""
+def evaluation_mode(model: FittedModel) -> Iterator[list[nn.Module]]:
+    """Give the model's networks in evaluation mode, on one thread.
+
+    The modes of the networks and the random state are restored at the end.
+    """
     modes = [(m, m.training) for m in model.module_.modules()]
     state = np.random.get_state()  # noqa: NPY002 - shap seeds the global generator
     model.module_.eval()
@@ -80,18 +98,18 @@ def quiet_model(model: FittedModel) -> Iterator[list[nn.Module]]:
 
 
 class OneStream(nn.Module):
-    """Class probabilities as a function of one stream; the other streams of each row are held.
+    """Class probabilities as a function of one stream, with the other streams of each row fixed.
 
     Parameters
     ----------
     members : sequence of nn.Module
         Networks whose probabilities are averaged.
     stream : str
-        The stream that varies.
+        Name of the stream that varies.
     inputs : StreamInputs
-        Rows whose other streams are held.
+        Rows whose other streams are fixed.
     mean_of : StreamInputs, optional
-        Hold every row's other streams at the mean vectors of these rows instead, all present.
+        If given, the other streams of every row are the mean vectors of these rows, and all are present.
     """
 
     def __init__(
@@ -112,7 +130,15 @@ class OneStream(nn.Module):
             self.present = torch.ones(1, self.present.shape[1], dtype=torch.bool)
 
     def forward(self, x: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
-        """Probabilities, shape (b, K), where `rows` says whose other streams go with each of the b values of `x`."""
+        """Return the class probabilities, shape (b, K).
+
+        Parameters
+        ----------
+        x : Tensor, shape (b, ...)
+            Values of the stream that varies.
+        rows : Tensor of int, shape (b,), optional
+            Row number of the other streams for each value of `x`. Default: row 0.
+        """
         rows = torch.zeros(len(x), dtype=torch.long) if rows is None or self.single else rows
         present = self.present[rows]
         out = []
@@ -129,7 +155,21 @@ class OneStream(nn.Module):
 def presence_function(
     members: Sequence[nn.Module], inputs: StreamInputs
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Probabilities (n, K) of the rows as a function of who is said to have which stream, bool (n, m)."""
+    """Return a function that gives class probabilities for a table of presence.
+
+    Parameters
+    ----------
+    members : sequence of nn.Module
+        Networks whose probabilities are averaged.
+    inputs : StreamInputs
+        Inputs of n patients with m streams.
+
+    Returns
+    -------
+    callable
+        `proba(present, rows)`: `present` is bool of shape (n, m) and says which streams the networks may use;
+        `rows` are the r row numbers to predict. It returns probabilities of shape (r, K).
+    """
     tokens = [_encode(m, inputs) if hasattr(m, "fuse") else None for m in members]
     _, streams = _tensors(inputs)
 

@@ -1,98 +1,31 @@
-"""Which genes a prediction leans on: expected gradients (SHAP), integrated gradients, permutation.
+"""Attribution of predictions to genes: expected gradients (SHAP) and integrated gradients.
 
-What comes out are candidate associations of a fitted model, not biomarkers: read them with their stability over
-folds and against a null of permuted labels (`mmfusion.explain.stability`).
+The results are candidate associations of a fitted model, not biomarkers. Check their stability over folds,
+and compare them with models fitted to permuted labels (`mmfusion.explain.stability`).
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import torch
 
 from mmfusion.errors import DataError
+from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
+    evaluation_mode,
     find_stream,
-    quiet_model,
     rows_with,
 )
 from mmfusion.streams import StreamInputs
 
 CONDITIONING = ("observed", "mean")
-
-
-@dataclass(frozen=True, repr=False)
-class GeneAttribution:
-    """Signed contribution of each gene to each class's probability, for each patient.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n, G, K)
-        Contributions, in units of probability. Over genes they sum to about `output - base`.
-    expression : ndarray, shape (n, G)
-        What the model read, z-scores.
-    output, base : ndarray, shape (n, K)
-        Probability with the patient's own genes, and its mean over the background's genes.
-    patients, genes, classes : tuple of str
-        What the axes are. Patients without the modality are not among them.
-    """
-
-    values: np.ndarray
-    expression: np.ndarray
-    output: np.ndarray
-    base: np.ndarray
-    patients: tuple[str, ...]
-    genes: tuple[str, ...]
-    classes: tuple[str, ...]
-
-    def values_of(self, class_: str) -> pd.DataFrame:
-        """Contributions to one class: patients down, genes across."""
-        if class_ not in self.classes:
-            raise DataError(f"no attribution to class {class_!r}", expected=", ".join(self.classes))
-        k = self.classes.index(class_)
-        return pd.DataFrame(self.values[:, :, k], pd.Index(self.patients, name="patient_id"), self.genes)
-
-    def mean_abs(self, class_: str | None = None) -> pd.Series:
-        """Mean |contribution| over patients of each gene, to one class or averaged over classes; largest first."""
-        size = (
-            np.abs(self.values).mean(axis=0)
-            if class_ is None
-            else self.values_of(class_).abs().to_numpy().mean(axis=0)
-        )
-        size = size.mean(axis=1) if class_ is None else size
-        return pd.Series(size, index=pd.Index(self.genes, name="gene"), name="mean_abs").sort_values(
-            ascending=False, kind="stable"
-        )
-
-    def table(self) -> pd.DataFrame:
-        """Genes down, largest first; columns (mean_abs | direction, class).
-
-        `direction` is the correlation over patients of the gene's expression and its contribution: +1 where more
-        of it always speaks for the class, NaN where either does not vary.
-        """
-        size = pd.DataFrame(np.abs(self.values).mean(axis=0), self.genes, self.classes)
-        x = self.expression[:, :, None] - self.expression.mean(axis=0)[:, None]
-        v = self.values - self.values.mean(axis=0)
-        scale = np.sqrt((x**2).sum(axis=0) * (v**2).sum(axis=0))
-        r = np.divide((x * v).sum(axis=0), scale, out=np.full(scale.shape, np.nan), where=scale > 1e-12)
-        direction = pd.DataFrame(r, self.genes, self.classes)
-        both = pd.concat({"mean_abs": size, "direction": direction}, axis=1).rename_axis("gene")
-        return both.loc[self.mean_abs().index]
-
-    def gap(self) -> float:
-        """Largest |base + sum of contributions - output| over patients and classes: how exact the values are."""
-        return float(np.abs(self.base + self.values.sum(axis=1) - self.output).max())
-
-    def __repr__(self) -> str:
-        top = ", ".join(self.mean_abs().index[:5])
-        return f"GeneAttribution: {len(self.patients)} patients, {len(self.genes)} genes, led by {top}"
 
 
 def gene_shap(
@@ -105,42 +38,48 @@ def gene_shap(
     n_samples: int = 100,
     random_state: int = 0,
 ) -> GeneAttribution:
-    """Expected gradients of the class probabilities with respect to genes (`shap.GradientExplainer`).
+    """Return expected gradients of the class probabilities with respect to genes (`shap.GradientExplainer`).
 
     Parameters
     ----------
     model : fitted model
         See `mmfusion.explain.conditional`.
-    X : DataFrame or stream inputs
-        Patients to explain, rows of a cohort; those without the modality are left out.
-    background : stream inputs or ndarray, shape (b, G), optional
-        Genes to compare with; default the model's synthetic background, in which no patient stands.
+    X : DataFrame or StreamInputs
+        Patients to explain: rows of a cohort, or stream inputs. Patients without genes are left out.
+    background : StreamInputs or ndarray, shape (b, G), optional
+        Gene expression to compare with. Default: the model's synthetic background, which contains no patient.
     conditioning : {"observed", "mean"}
-        Other modalities as each patient has them, or all at the mean vector of the background: the latter is
-        no patient's, but the same for all.
+        "observed": the other modalities of each patient are used. "mean": the other modalities of all
+        patients are the mean vectors of the background; they are the same for all patients, but no patient
+        has them.
     classes : sequence of str, optional
-        Explain only these; time grows with their number.
+        Classes to explain. Default: all. The time grows with their number.
     n_samples : int
-        Gradients a patient and class.
+        Number of gradients per patient and class.
     random_state : int
         Seed.
+
+    Returns
+    -------
+    GeneAttribution
+        Contributions of n patients, G genes and K classes, in units of probability.
 
     Raises
     ------
     DataError
-        If the model reads no genes, nobody has them, or an argument is unknown.
+        If the model reads no genes, no patient has them, or an argument is unknown.
 
     References
     ----------
     Erion et al. 2021, Nature Machine Intelligence 3; Lundberg and Lee 2017, NeurIPS.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the package's own dependencies, at import
+        warnings.simplefilter("ignore")  # raised by shap's dependencies at import
         from shap import GradientExplainer
 
     case = _Case(model, X, background, conditioning, classes)
     values, base = [], []
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         for function, x in case.functions(members):
             explainer = GradientExplainer(function, case.background)
             phi = explainer.shap_values(torch.as_tensor(x), nsamples=n_samples, rseed=random_state)
@@ -161,9 +100,22 @@ def integrated_gradients(
     classes: Sequence[str] | None = None,
     n_steps: int = 50,
 ) -> GeneAttribution:
-    """Integrated gradients from the background's mean expression (`captum`): a cross-check that draws nothing.
+    """Return integrated gradients of the class probabilities with respect to genes (`captum`).
 
-    Parameters are those of `gene_shap`; `n_steps` points lie on the path. `base` is the probability at its start.
+    They start at the mean expression of the background. The method uses no random numbers, and is a check of
+    `gene_shap`. `base` of the result is the probability at the mean expression.
+
+    Parameters
+    ----------
+    model, X, background, conditioning, classes
+        As in `gene_shap`, which also lists the errors.
+    n_steps : int
+        Number of points on the path from the mean expression to the patient's expression.
+
+    Returns
+    -------
+    GeneAttribution
+        Contributions of n patients, G genes and K classes, in units of probability.
 
     References
     ----------
@@ -173,7 +125,7 @@ def integrated_gradients(
 
     case = _Case(model, X, background, conditioning, classes)
     start = case.background.mean(0, keepdim=True)
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         function = _Pick(case.function(members), case.columns)
         x, rows = torch.as_tensor(case.x).requires_grad_(), torch.arange(len(case.x))
         ig = IntegratedGradients(function)
@@ -190,7 +142,7 @@ def integrated_gradients(
 
 
 class _Case:
-    """Whom to explain, against what, with what held."""
+    """Checked arguments of one explanation: patients, background, fixed inputs and classes."""
 
     def __init__(
         self,
@@ -231,7 +183,7 @@ class _Case:
         return OneStream(members, self.spec.name, self.inputs, self.mean_of)
 
     def functions(self, members: Sequence[torch.nn.Module]) -> Iterator[tuple[torch.nn.Module, np.ndarray]]:
-        """Functions of genes alone, each with the patients that it is for."""
+        """Yield functions of genes only, each with the gene expression of the patients it explains."""
         if self.mean_of is not None:
             yield _Pick(self.function(members), self.columns), self.x
             return
@@ -252,7 +204,7 @@ class _Case:
 
 
 class _Pick(torch.nn.Module):
-    """Some of a function's outputs."""
+    """Function with only some of another function's outputs."""
 
     def __init__(self, function: torch.nn.Module, columns: Sequence[int]) -> None:
         super().__init__()

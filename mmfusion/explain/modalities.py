@@ -1,4 +1,4 @@
-"""What each modality contributes: exact Shapley values over modalities, and leaving one out."""
+"""Contribution of each modality: exact Shapley values, and the loss of accuracy without one modality."""
 
 from __future__ import annotations
 
@@ -11,27 +11,36 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import DataError
-from mmfusion.explain.conditional import FittedModel, as_inputs, presence_function, quiet_model
+from mmfusion.explain.conditional import FittedModel, as_inputs, evaluation_mode, presence_function
 from mmfusion.metrics.classification import macro_auc
 from mmfusion.streams import StreamInputs
 
 
 @dataclass(frozen=True, repr=False)
 class ModalityAttribution:
-    """Shapley value of each modality for each class's probability, for each patient.
+    """Shapley value of each modality for the probability of each class, per patient.
 
     Parameters
     ----------
     values : ndarray, shape (n, M, K)
-        Contributions, in units of probability; over modalities they sum to `output - base`. 0 where absent.
+        Contributions to the probability of n patients, M modalities and K classes. Their sum over modalities
+        is `output - base`. 0 if the patient does not have the modality.
     present : ndarray of bool, shape (n, M)
-        Who has which modality.
+        True if the patient has the modality.
     output : ndarray, shape (n, K)
-        Probabilities with all that the patient has.
+        Probabilities with all modalities of the patient.
     base : ndarray, shape (K,)
-        Probabilities knowing nothing.
+        Probabilities without any modality.
     patients, modalities, classes : tuple of str
-        What the axes are.
+        Names along the axes: n patients, M modalities, K classes.
+
+    Examples
+    --------
+    >>> values, present = np.array([[[0.2], [-0.1]]]), np.array([[True, True]])
+    >>> output, base = np.array([[0.6]]), np.array([0.5])
+    >>> found = ModalityAttribution(values, present, output, base, ("P1",), ("ct", "rna"), ("I",))
+    >>> found.mean_abs()["I"].to_dict()
+    {'ct': 0.2, 'rna': 0.1}
     """
 
     values: np.ndarray
@@ -43,14 +52,23 @@ class ModalityAttribution:
     classes: tuple[str, ...]
 
     def values_of(self, class_: str) -> pd.DataFrame:
-        """Contributions to one class: patients down, modalities across."""
+        """Return the contributions to one class: one row per patient, one column per modality.
+
+        Raises
+        ------
+        DataError
+            If there is no such class.
+        """
         if class_ not in self.classes:
             raise DataError(f"no attribution to class {class_!r}", expected=", ".join(self.classes))
         values = self.values[:, :, self.classes.index(class_)]
         return pd.DataFrame(values, pd.Index(self.patients, name="patient_id"), self.modalities)
 
     def mean_abs(self) -> pd.DataFrame:
-        """Mean |contribution| over the patients who have the modality: modalities down, classes across."""
+        """Return the mean absolute contribution: one row per modality, one column per class.
+
+        The mean is over the patients who have the modality.
+        """
         rows = {}
         for j, modality in enumerate(self.modalities):
             has = self.present[:, j]
@@ -65,26 +83,31 @@ class ModalityAttribution:
 
 
 def modality_shapley(model: FittedModel, X: object) -> ModalityAttribution:
-    """Exact Shapley values: the model is asked about every subset of the modalities that a patient has.
+    """Return exact Shapley values, from predictions for every subset of a patient's modalities.
 
-    Streams of one modality come and go together. Knowing nothing, the answer is the model's `prior_`, or, without one,
-    its mean prediction over the background.
+    Streams of one modality are always present or hidden together. Without any modality the prediction is the
+    model's `prior_`; if the model has none, it is the mean prediction over the background.
 
     Parameters
     ----------
     model : fitted model
         See `mmfusion.explain.conditional`.
-    X : DataFrame or stream inputs
+    X : DataFrame or StreamInputs
         Patients to explain.
+
+    Returns
+    -------
+    ModalityAttribution
+        Contributions of n patients, M modalities and K classes, in units of probability.
 
     References
     ----------
-    Shapley 1953; all 2^M coalitions are summed, so nothing is sampled.
+    Shapley 1953. All 2^M subsets are summed; nothing is sampled.
     """
     inputs = as_inputs(model, X)
     names, membership = _modalities(model)
     has = np.stack([inputs.present[:, columns].any(axis=1) for columns in membership.values()], axis=1)
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         base = _base(model, members)
         value = _coalitions(presence_function(members, inputs), inputs, membership, base)
     M = len(names)
@@ -108,33 +131,36 @@ def modality_shapley(model: FittedModel, X: object) -> ModalityAttribution:
 
 
 def leave_one_modality_out(model: FittedModel, X: object, y: Sequence[object]) -> pd.DataFrame:
-    """Macro-AUC of the fitted model with each modality hidden, on the patients who have it and another one.
+    """Return the macro-AUC of the fitted model with and without each modality.
+
+    For each modality, only patients who have it and at least one other modality are used. Nothing is fitted
+    again: a model trained without the modality could reach a higher AUC than the column `without`.
 
     Parameters
     ----------
     model : fitted model
         See `mmfusion.explain.conditional`.
-    X : DataFrame or stream inputs
-        Held-out patients.
+    X : DataFrame or StreamInputs
+        n held-out patients.
     y : sequence, shape (n,)
         Their labels.
 
     Returns
     -------
     DataFrame
-        Index modality; n, macro_auc, without, drop (their difference), changed (share of patients given another class).
-        Nothing is refitted: a model trained without the modality could do better than `without`.
+        One row per modality. Columns: `n` (patients); `macro_auc` (with the modality); `without` (macro-AUC
+        without it); `drop` (the difference); `changed` (share of patients whose predicted class changes).
 
     Raises
     ------
     DataError
-        On a label that is not one of the model's classes.
+        If a label is not one of the model's classes.
     """
     inputs, labels = as_inputs(model, X), np.asarray(y).astype(str)
     classes = [str(c) for c in model.classes_]
     _, membership = _modalities(model)
     rows = {}
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         proba = presence_function(members, inputs)
         for modality, columns in membership.items():
             hidden = inputs.present.copy()
@@ -155,7 +181,7 @@ def leave_one_modality_out(model: FittedModel, X: object, y: Sequence[object]) -
 
 
 def _modalities(model: FittedModel) -> tuple[tuple[str, ...], dict[str, list[int]]]:
-    """Modalities, and the positions of the streams of each."""
+    """Return the names of the modalities, and modality -> positions of its streams."""
     membership: dict[str, list[int]] = {}
     for i, spec in enumerate(model.transformer_.specs_):
         membership.setdefault(spec.modality, []).append(i)
@@ -165,14 +191,14 @@ def _modalities(model: FittedModel) -> tuple[tuple[str, ...], dict[str, list[int
 def _base(model: FittedModel, members: Sequence[object]) -> np.ndarray:
     if getattr(model, "prior_", None) is not None:
         return np.asarray(model.prior_, dtype=float)
-    everyone = np.arange(len(model.background_.present))
-    return presence_function(members, model.background_)(model.background_.present, everyone).mean(axis=0)
+    rows = np.arange(len(model.background_.present))
+    return presence_function(members, model.background_)(model.background_.present, rows).mean(axis=0)
 
 
 def _coalitions(
     proba: object, inputs: StreamInputs, membership: Mapping[str, Sequence[int]], base: np.ndarray
 ) -> dict[frozenset[int], np.ndarray]:
-    """Probabilities (n, K) for every subset of modalities; `base` for a patient who has none of it."""
+    """Return subset of modalities -> probabilities (n, K); `base` if a patient has none of the subset."""
     value = {}
     columns = list(membership.values())
     for size in range(len(columns) + 1):

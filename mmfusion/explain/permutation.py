@@ -1,4 +1,4 @@
-"""What is lost when a gene is shuffled between patients: an importance that needs no gradients."""
+"""Permutation importance of genes, which needs no gradients."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
+    evaluation_mode,
     find_stream,
-    quiet_model,
     rows_with,
 )
 from mmfusion.metrics.classification import judge
@@ -25,35 +25,40 @@ from mmfusion.metrics.weighted import log_loss
 def gene_permutation(
     model: FittedModel, X: object, y: Sequence[object], *, n_repeats: int = 10, random_state: int = 0
 ) -> pd.Series:
-    """Rise of the log-loss (nats) when a gene's values are shuffled between patients; other modalities as observed.
+    """Return the rise of the log-loss when the values of a gene are shuffled between patients.
+
+    The other genes and the other modalities stay as observed.
 
     Parameters
     ----------
     model : fitted model
         See `mmfusion.explain.conditional`.
-    X : DataFrame or stream inputs
-        Held-out patients; those without genes are left out.
+    X : DataFrame or StreamInputs
+        n held-out patients. Patients without genes are left out.
     y : sequence, shape (n,)
         Their labels.
-    n_repeats, random_state
-        Shuffles of each gene, seed.
+    n_repeats : int
+        Number of shuffles per gene.
+    random_state : int
+        Seed.
 
     Returns
     -------
     Series
-        Index gene, largest first; about 0 for a gene the model does not use, or shares with others.
+        Rise of the log-loss in nats per gene (index), largest first. It is about 0 if the model does not use
+        the gene, or if other genes carry the same information.
 
     Raises
     ------
     DataError
-        If the model reads no genes or nobody has them, or a label is not one of the model's classes.
+        If the model reads no genes, no patient has them, or a label is not one of the model's classes.
     """
     position, spec = find_stream(model, "genes")
     inputs = as_inputs(model, X)
     rows = rows_with(inputs, position, "genes")
     labels = np.asarray(y)[rows]
     some = inputs.rows(rows)
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         scorer = _LogLoss(OneStream(members, spec.name, some), model.classes_)
         found = permutation_importance(
             scorer, some.arrays[spec.name], labels, n_repeats=n_repeats, random_state=random_state, n_jobs=1
@@ -65,18 +70,18 @@ def gene_permutation(
 
 
 class _LogLoss(ClassifierMixin, BaseEstimator):
-    """A classifier of gene rows, for scikit-learn; its score is minus the log-loss."""
+    """Classifier of rows of genes for scikit-learn; its score is minus the log-loss."""
 
     def __init__(self, function: OneStream, classes: np.ndarray) -> None:
         self.function = function
         self.classes_ = classes
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> _LogLoss:
-        """Fitted already."""
+        """Do nothing: the model is already fitted."""
         return self
 
     def score(self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-        """Minus the log-loss; row i goes with the other modalities of patient i."""
+        """Return minus the log-loss; row i is combined with the other modalities of patient i."""
         with torch.no_grad():
             proba = self.function(torch.as_tensor(X), torch.arange(len(X))).double().numpy()
         return -float(log_loss(judge(y, proba, self.classes_))[0])

@@ -1,4 +1,4 @@
-"""Where in the scan a prediction looks: Grad-CAM, whether that is the tumour, and whether training made it so."""
+"""Grad-CAM maps of scans, their overlap with the tumour, and a check against shuffled weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
+    evaluation_mode,
     find_stream,
-    quiet_model,
     rows_with,
 )
 from mmfusion.streams import StreamInputs
@@ -31,11 +31,19 @@ class ScanAttribution:
     Parameters
     ----------
     maps : ndarray of float32, shape (n, S, S, S)
-        Non-negative, (z, y, x); the largest value of a patient is 1, or all are 0.
+        One map per patient, axes (z, y, x), values in [0, 1]. The largest value of a map is 1, or all are 0.
     crops : ndarray of float32, shape (n, S, S, S)
-        What the model read, in [0, 1].
-    patients, classes : tuple of str, length n
-        Who, and the class that the map speaks for.
+        Crops that the model read, values in [0, 1].
+    patients : tuple of str, length n
+        Ids of the patients.
+    classes : tuple of str, length n
+        For each patient, the class that the map explains.
+
+    Examples
+    --------
+    >>> maps = np.zeros((1, 4, 4, 4), dtype=np.float32)
+    >>> ScanAttribution(maps, maps, ("P1",), ("II",))
+    ScanAttribution: 1 patients, 4^3 voxels
     """
 
     maps: np.ndarray
@@ -51,27 +59,34 @@ class ScanAttribution:
 def scan_gradcam(
     model: FittedModel, X: object, *, class_: str | None = None, stream: str | None = None
 ) -> ScanAttribution:
-    """Grad-CAM of a class's probability at the scan encoder's `gradcam_layer`, other modalities as observed.
+    """Return Grad-CAM maps of a class's probability, at the `gradcam_layer` of the scan encoder.
+
+    The other modalities stay as observed. Maps are interpolated trilinearly to the size of the crop.
 
     Parameters
     ----------
     model : fitted model
-        See `mmfusion.explain.conditional`; its networks' scan encoder has `gradcam_layer`.
-    X : DataFrame or stream inputs
-        Patients to explain; those without a scan are left out.
+        See `mmfusion.explain.conditional`. The scan encoders of its networks must have `gradcam_layer`.
+    X : DataFrame or StreamInputs
+        Patients to explain. Patients without a scan are left out.
     class_ : str, optional
-        Class to explain; default each patient's most probable one.
+        Class to explain. Default: the most probable class of each patient.
     stream : str, optional
-        Volume stream; default the first.
+        Name of the scan stream. Default: the first.
+
+    Returns
+    -------
+    ScanAttribution
+        One map per patient with a scan.
 
     Raises
     ------
     DataError
-        If the model reads no scans, nobody has one, or the class is unknown.
+        If the model reads no scans, no patient has a scan, or the class is unknown.
 
     References
     ----------
-    Selvaraju et al. 2017, ICCV; maps are interpolated trilinearly to the crop.
+    Selvaraju et al. 2017, ICCV.
     """
     position, spec = find_stream(model, "volume", stream)
     inputs = as_inputs(model, X)
@@ -89,7 +104,7 @@ def scan_gradcam(
 
 
 def _predicted(model: FittedModel, inputs: StreamInputs, stream: str) -> np.ndarray:
-    with quiet_model(model) as members, torch.no_grad():
+    with evaluation_mode(model) as members, torch.no_grad():
         function = OneStream(members, stream, inputs)
         batches = torch.arange(len(inputs.index)).split(_BATCH)
         crops = torch.as_tensor(inputs.arrays[stream])
@@ -97,11 +112,14 @@ def _predicted(model: FittedModel, inputs: StreamInputs, stream: str) -> np.ndar
 
 
 def _maps(model: FittedModel, inputs: StreamInputs, stream: str, targets: np.ndarray) -> np.ndarray:
-    """Grad-CAM of each row's target class, the mean of the networks', scaled to a maximum of 1, (n, S, S, S)."""
+    """Return Grad-CAM maps of each row's target class, shape (n, S, S, S).
+
+    They are the mean over the networks, scaled to a maximum of 1.
+    """
     from captum.attr import LayerAttribution, LayerGradCam
 
     crops, total = torch.as_tensor(inputs.arrays[stream]), []
-    with quiet_model(model) as members:
+    with evaluation_mode(model) as members:
         for rows in torch.arange(len(targets)).split(_BATCH):
             cams = []
             for member in members:
@@ -118,25 +136,33 @@ def _maps(model: FittedModel, inputs: StreamInputs, stream: str, targets: np.nda
 
 
 def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
-    """How much of each map lies inside the tumour, next to what an even map would have there.
+    """Return the share of each map that lies inside the tumour, and the share of an even map.
 
     Parameters
     ----------
     maps : ndarray, shape (n, S, S, S)
-        Non-negative.
+        Maps with values of 0 or above.
     masks : ndarray, shape (n, S, S, S)
-        Tumour on the same crops, 0 or 1.
+        Masks of the tumour on the same crops, 0 or 1.
 
     Returns
     -------
     DataFrame
-        A row a patient: energy (0 to 1; NaN for a map of zeros), volume (the mask's share of the crop), and their
-        ratio, which is 1 where the map ignores the tumour.
+        One row per patient. Columns: `energy` (share of the map inside the tumour, 0 to 1; NaN for a map of
+        zeros), `volume` (share of the crop that the tumour fills), and their `ratio`. The ratio is 1 if the
+        map does not depend on the tumour.
 
     Raises
     ------
     DataError
-        If shapes differ or a map is negative somewhere.
+        If the shapes differ, or a map has negative values.
+
+    Examples
+    --------
+    >>> mask = np.zeros((1, 2, 2, 2))
+    >>> mask[0, 0, 0, 0] = 1
+    >>> energy_in_tumour(np.ones((1, 2, 2, 2)), mask).iloc[0].to_dict()
+    {'energy': 0.125, 'volume': 0.125, 'ratio': 1.0}
     """
     maps, inside = np.asarray(maps, dtype=float), np.asarray(masks) > 0
     if maps.shape != inside.shape or maps.ndim != 4:
@@ -151,10 +177,30 @@ def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
 
 
 def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0) -> pd.Series:
-    """Rank correlation, for each patient, of Grad-CAM with that of the same model with its weights shuffled.
+    """Return the rank correlation of Grad-CAM maps of the model and of the same model with shuffled weights.
 
-    Near 0 the map depends on what was learned; near 1 it is a picture of the scan and explains nothing. NaN where
-    either map is constant. The class explained is the one that the model as trained predicts.
+    Near 0, the map depends on the learned weights. Near 1, the map depends on the scan only and explains
+    nothing. The class that the trained model predicts is explained.
+
+    Parameters
+    ----------
+    model : fitted model
+        See `scan_gradcam`.
+    X : DataFrame or StreamInputs
+        Patients to explain. Patients without a scan are left out.
+    random_state : int
+        Seed of the shuffles.
+
+    Returns
+    -------
+    Series
+        Spearman's rank correlation per patient (index patient_id), in [-1, 1]; NaN if one of the maps is
+        constant.
+
+    Raises
+    ------
+    DataError
+        If the model reads no scans, or no patient has a scan.
 
     References
     ----------
@@ -172,7 +218,7 @@ def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0)
 
 
 def _shuffled(module: torch.nn.Module, seed: int) -> torch.nn.Module:
-    """A copy in which the entries of every weight are shuffled: same distribution, nothing learned."""
+    """Return a copy with the entries of every weight shuffled, which keeps their distribution."""
     twin, generator = copy.deepcopy(module), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in twin.parameters():

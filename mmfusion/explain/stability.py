@@ -1,4 +1,4 @@
-"""Whether the same genes would come out again, and whether they would come out of noise."""
+"""Stability of gene importances over folds, and their comparison with permuted labels."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ from mmfusion.errors import DataError
 
 
 def mean_over_folds(importances: Sequence[pd.Series]) -> pd.DataFrame:
-    """Mean importance of each gene over folds, largest first; a gene that a fold did not select counts 0 there.
+    """Return the mean importance of each gene over folds, largest first.
+
+    A gene that was not selected in a fold has importance 0 in this fold.
 
     Parameters
     ----------
     importances : sequence of Series
-        Of each fold, index gene (`GeneAttribution.mean_abs()`).
+        One Series of importances per fold, index gene (`GeneAttribution.mean_abs()`).
 
     Returns
     -------
     DataFrame
-        Index gene; mean, sd over folds, folds: in how many it was selected.
+        One row per gene. Columns: `mean` and `sd` over folds; `folds` (number of folds that selected the
+        gene).
+
+    Examples
+    --------
+    >>> mean_over_folds([pd.Series({"EGFR": 0.4, "KRAS": 0.1}), pd.Series({"EGFR": 0.2})])["mean"].to_dict()
+    {'EGFR': 0.30000000000000004, 'KRAS': 0.05}
     """
     wide = pd.concat(list(importances), axis=1, keys=range(len(importances)))
     filled = wide.fillna(0.0)
@@ -34,22 +42,36 @@ def mean_over_folds(importances: Sequence[pd.Series]) -> pd.DataFrame:
 
 
 def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20, 50)) -> pd.DataFrame:
-    """How far the k leading genes of folds agree, averaged over pairs of folds.
+    """Return the agreement of the k most important genes between folds, averaged over pairs of folds.
+
+    Parameters
+    ----------
+    importances : sequence of Series
+        One Series of importances per fold, index gene.
+    k : sequence of int
+        Numbers of genes. A k that is not smaller than the number of genes of every fold is left out.
 
     Returns
     -------
     DataFrame
-        Index k; jaccard (0 to 1), its expectation for random sets `jaccard_chance`, kuncheva (chance is 0, the
-        same genes 1). Numbers k as large as the number of genes are left out: with few genes, all of them.
+        One row per k. Columns: `jaccard` (0 to 1); `jaccard_chance` (its expectation for random sets of
+        genes); `kuncheva` (0 for random sets, 1 for equal sets). It has no rows if all k are left out.
 
     Raises
     ------
     DataError
-        With fewer than two folds.
+        If there are fewer than two folds.
 
     References
     ----------
-    Kuncheva 2007, Artificial Intelligence and Applications: (r n - k^2) / (k (n - k)), with r shared of n genes.
+    Kuncheva 2007, Artificial Intelligence and Applications: (r n - k^2) / (k (n - k)), where r of n genes are
+    shared.
+
+    Examples
+    --------
+    >>> fold = pd.Series({"EGFR": 0.4, "KRAS": 0.3, "TP53": 0.1})
+    >>> top_k_stability([fold, fold], k=(2,)).loc[2, "kuncheva"]
+    np.float64(1.0)
     """
     if len(importances) < 2:
         raise DataError("stability needs several folds", expected="2 or more", got=len(importances))
@@ -78,33 +100,49 @@ def null_attribution(
     n_permutations: int = 20,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Importance of genes against models fitted to permuted labels.
+    """Compare the importance of genes with models fitted to permuted labels.
 
     Parameters
     ----------
     refit : callable
         `refit(labels, seed)` fits the model to these labels and returns the importance of each gene.
     y : sequence, shape (n,)
-        The labels, to be permuted.
+        Labels, which are permuted.
     observed : Series
-        Importance under the labels as they are; index gene.
+        Importance with the true labels, index gene.
     n_permutations : int
-        Refits; 20 or more.
+        Number of refits; 20 or more are useful.
     random_state : int
         Seed.
 
     Returns
     -------
     DataFrame
-        Index gene, most important first: observed, null_mean, null_sd; p: share of refits in which the gene itself did
-        as well (no smaller than 1 / (1 + refits)); p_pooled: share of all genes of all refits that did as well,
-        which takes genes for exchangeable; fdr: Benjamini and Hochberg's, of p_pooled; p_max: share of
-        refits whose best gene did as well (family-wise).
+        One row per gene, most important first. In the columns, "as important" means at least the observed
+        importance of the gene:
+
+        - `observed`: importance with the true labels
+        - `null_mean`, `null_sd`: mean and standard deviation over refits; 0 if a refit did not select the
+          gene
+        - `p`: share of refits in which the same gene is as important, at least 1 / (1 + refits)
+        - `p_pooled`: share of all genes of all refits that are as important; it assumes that genes are
+          exchangeable
+        - `fdr`: false discovery rate of `p_pooled` (Benjamini and Hochberg)
+        - `p_max`: share of refits whose most important gene is as important (family-wise)
 
     Raises
     ------
     DataError
-        Without genes or refits.
+        If there are no genes or no refits.
+
+    Examples
+    --------
+    >>> def refit(labels, seed):
+    ...     return pd.Series(np.random.default_rng(seed).random(2), ["EGFR", "KRAS"])
+    >>> observed = pd.Series({"EGFR": 2.0, "KRAS": 0.5})
+    >>> found = null_attribution(refit, [0, 1, 0, 1], observed, n_permutations=19)
+    >>> found.loc["EGFR", "p"]
+    np.float64(0.05)
     """
     if not len(observed) or n_permutations < 1:
         raise DataError("nothing to compare", expected="genes, and one refit or more")
@@ -115,17 +153,17 @@ def null_attribution(
         axis=1,
         keys=range(n_permutations),
     )
-    own = null.reindex(observed.index).fillna(0.0)  # a gene that a refit did not select did nothing there
-    everyone = np.sort(null.to_numpy().ravel()[~np.isnan(null.to_numpy().ravel())])
+    own = null.reindex(observed.index).fillna(0.0)  # not selected in a refit: importance 0
+    pooled = np.sort(null.to_numpy().ravel()[~np.isnan(null.to_numpy().ravel())])
     values = observed.to_numpy()
-    beaten = len(everyone) - np.searchsorted(everyone, values, side="left")
+    beaten = len(pooled) - np.searchsorted(pooled, values, side="left")
     out = pd.DataFrame(
         {
             "observed": observed,
             "null_mean": own.mean(axis=1),
             "null_sd": own.std(axis=1),
             "p": (1 + (own.to_numpy() >= values[:, None]).sum(axis=1)) / (1 + n_permutations),
-            "p_pooled": (1 + beaten) / (1 + len(everyone)),
+            "p_pooled": (1 + beaten) / (1 + len(pooled)),
             "p_max": (1 + (null.max().to_numpy() >= values[:, None]).sum(axis=1)) / (1 + n_permutations),
         }
     )

@@ -1,4 +1,4 @@
-"""Features that a foundation model reads from scans: encoded once, kept under what they were made from."""
+"""Features of a foundation model for CT: computed once per scan and kept in the cache."""
 
 from mmfusion.features.encoder import FoundationEncoder
 from mmfusion.features.extraction import Extraction, extract

@@ -1,16 +1,17 @@
-"""The cube that fmcib reads of a scan, voxel for voxel as fmcib cuts it out.
+"""Crop a scan for the foundation model fmcib, with the same voxel values as fmcib's own crop.
 
-Its pipeline (MONAI's `Spacing`, `Orientation`, its own crop round the seed, `SpatialPad`) resamples the whole scan;
-here the same samples are computed for the crop alone. Four of its habits are kept, since the published weights and
-features were made with them, though `Volume.crop` does otherwise:
+The pipeline of fmcib (MONAI's `Spacing` and `Orientation`, a crop around the seed, `SpatialPad`) resamples
+the whole scan. Here the same samples are computed for the crop only. The published weights and features were
+made with this pipeline. Four of its properties are therefore kept, although `Volume.crop` works differently:
 
-- the 1 mm grid starts at a corner voxel of the scan, not at the seed, and the seed is rounded down to it: the cube's
-  centre is up to 1 mm from the seed along each axis, and covers 25 voxels before and 24 after it;
-- values are interpolated without anti-aliasing;
-- a cube that reaches out of the scan is cut off there, and what is left is put in the middle of the cube;
-- values are not clipped to a window: metal stays far above 1.
+- The 1 mm grid starts at a corner voxel of the scan, not at the seed. The seed is rounded down to this grid.
+  The centre of the cube is up to 1 mm from the seed along each axis. The cube covers 25 voxels before the
+  centre and 24 voxels after it.
+- Values are interpolated without anti-aliasing.
+- A cube that reaches beyond the scan is cut off there, and the rest is moved to the middle of the cube.
+- Values are not clipped to a window: metal stays far above 1.
 
-One is not: padding below -1024 HU is -1024 here (as everywhere in this package), where fmcib passes it on.
+There is one difference: padding below -1024 HU becomes -1024, as in the whole package. fmcib keeps it.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from mmfusion.imaging.affine import LPS_TO_RAS, corners
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.volume import Volume
 
-SIDE = 50  # voxels
-VERSION = 2  # of what a crop is: a new number makes stored features anew
+SIDE = 50  # voxels of 1 mm
+VERSION = 2  # version of the crop; with a new number all stored features are computed again
 RANGE_HU = 3072.0
-_NEAR_MM = 1e-3  # a spacing this close to 1 mm is left as it is
+_NEAR_MM = 1e-3  # a spacing this close to 1 mm is not changed
 
 
 def foundation_crop(scan: Volume, seed: Sequence[float], side: int = SIDE) -> np.ndarray:
-    """The cube of 50 mm round a point.
+    """Return the cube of 50 mm around a point, as fmcib crops it.
 
     Parameters
     ----------
@@ -40,24 +41,35 @@ def foundation_crop(scan: Volume, seed: Sequence[float], side: int = SIDE) -> np
     seed : (x, y, z)
         A point in the tumour, LPS mm.
     side : int
-        Voxels of 1 mm.
+        Side of the cube in voxels of 1 mm.
 
     Returns
     -------
     ndarray of float32, shape (side, side, side)
-        (z, y, x) along LPS; (HU + 1024) / 3072, 0 outside the scan.
+        Axes (z, y, x) along LPS. Values are (HU + 1024) / 3072, and 0 outside the scan.
 
     Raises
     ------
     ScanError
-        If the volume is not in HU, or the seed lies outside it.
+        If the volume is not in HU, or the seed lies outside of it.
+
+    References
+    ----------
+    Pai et al. 2024, Foundation model for cancer imaging biomarkers, Nature Machine Intelligence 6, 354-367.
+
+    Examples
+    --------
+    >>> scan = Volume(np.full((60, 60, 60), 512, dtype=np.int16), np.eye(4))
+    >>> cube = foundation_crop(scan, (30, 30, 30))
+    >>> cube.shape, cube.max()
+    ((50, 50, 50), np.float32(0.5))
     """
     scan.expect("HU")
     scan = scan.to_lps()
     point = scan.expect_inside(seed)
     grid, shape = _grid(scan)
     voxel = np.linalg.inv(grid) @ [-point[0], -point[1], point[2], 1.0]
-    center = voxel[:3].astype(int)  # towards zero, as int() does
+    center = voxel[:3].astype(int)  # rounded towards zero, as in fmcib
     first = np.maximum(center - side // 2, 0)
     size = np.minimum(center + side // 2, shape) - first
     patch = _sample(scan, grid, first, np.maximum(size, 0))
@@ -66,7 +78,10 @@ def foundation_crop(scan: Volume, seed: Sequence[float], side: int = SIDE) -> np
 
 
 def _grid(scan: Volume) -> tuple[np.ndarray, np.ndarray]:
-    """Affine (voxel x, y, z along LPS, to RAS mm) and shape (x, y, z) of the whole scan at 1 mm, as MONAI lays it."""
+    """Return affine and shape (x, y, z) of the 1 mm grid that MONAI makes for the whole scan.
+
+    The affine maps voxels (x, y, z) along LPS to RAS mm.
+    """
     source = LPS_TO_RAS @ scan.affine
     last = np.array(scan.shape[::-1]) - 1.0
     step = np.array(scan.spacing[::-1])
@@ -75,9 +90,8 @@ def _grid(scan: Volume) -> tuple[np.ndarray, np.ndarray]:
     extent = np.ptp(ends, axis=1) / step
     shape = np.round(extent + 1).astype(int)
     low = ends.min(axis=1)
-    if (
-        not np.isclose(ends, low[:, None], rtol=0, atol=1e-8).all(axis=0).any()
-    ):  # oblique: the centres coincide
+    parallel = np.isclose(ends, low[:, None], rtol=0, atol=1e-8).all(axis=0).any()
+    if not parallel:  # oblique axes: the centres of the two grids coincide
         low = source[:3, :3] @ ((last + 1) / 2) + source[:3, 3] - step * shape / 2
     flip = np.eye(4)
     flip[[0, 1], [0, 1]] = -1
@@ -88,7 +102,10 @@ def _grid(scan: Volume) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sample(scan: Volume, grid: np.ndarray, first: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Values at `size` voxels of the grid from `first` on (x, y, z), interpolated with 0 beyond the scan's voxels."""
+    """Return the values at `size` voxels of the grid, starting at voxel `first` (x, y, z).
+
+    Values are interpolated linearly, with 0 beyond the voxels of the scan.
+    """
     to_voxel = np.linalg.inv(LPS_TO_RAS @ scan.affine) @ grid
     matrix = to_voxel[2::-1, 2::-1]
     offset = matrix @ first[::-1] + to_voxel[2::-1, 3]

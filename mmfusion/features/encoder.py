@@ -1,4 +1,4 @@
-"""`FoundationEncoder`: 4096 features of the 50 mm round a tumour, as fmcib makes them."""
+"""`FoundationEncoder`: 4096 features of the cube of 50 mm around a tumour, as fmcib computes them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from mmfusion.nn.foundation import N_FEATURES, pretrained_trunk, random_trunk
 from mmfusion.storage.cache import cached, fingerprint, lookup
 from mmfusion.storage.hashing import hash_file_once
 
-_KIND = "features"  # of the cache
+_KIND = "features"  # folder of the cache
 
 
 class FoundationEncoder:
-    """A frozen network that turns a scan and a point in it into 4096 numbers.
+    """Fixed network that computes 4096 features from a scan and a point in it.
 
-    Features of a file are kept in the cache under the scan's content, the point, the crop and the weights, so that no
-    scan is encoded twice. The network is loaded when the first crop has to be encoded.
+    Features of a file are kept in the cache, so that no scan is encoded twice. The key of the cache contains
+    the scan's content, the point, the crop and the weights. The network is loaded when the first crop has to
+    be encoded.
 
     Parameters
     ----------
     weights : path, optional
-        Checkpoint; default the published `model_weights.torch`, see `mmfusion.weights.find`.
+        File with the weights. Default: the published `model_weights.torch`; see `mmfusion.weights.find`.
     random_weights : int, optional
-        In place of a checkpoint, weights drawn from this seed: a control, that shows what features are worth without
-        training. Its columns are named for it.
+        Seed for random weights, which are used instead of a file. This is a control: it shows how useful the
+        features of an untrained network are. The names of the columns contain the seed.
     device : str
-        Where the network runs. Features differ between devices by rounding.
+        Torch device of the network. Features of different devices differ by rounding.
 
     Raises
     ------
     WeightsUnavailable
-        If there are no weights on this machine and none can be had.
+        If the weights are not on this machine and cannot be downloaded.
     DataError
-        If both weights and random weights are asked for, or there is no such device.
+        If both `weights` and `random_weights` are given, or the device is unknown.
 
     References
     ----------
@@ -56,7 +57,8 @@ class FoundationEncoder:
         self, weights: str | Path | None = None, *, random_weights: int | None = None, device: str = "cpu"
     ) -> None:
         if weights is not None and random_weights is not None:
-            raise DataError("weights from a file, or random ones", got=f"{weights} and seed {random_weights}")
+            got = f"{weights} and seed {random_weights}"
+            raise DataError("give a file of weights or a seed for random weights, not both", got=got)
         self.device = _checked_device(device)
         self.random_weights = random_weights
         self.path = None if random_weights is not None else published.find("fmcib", weights).absolute()
@@ -64,13 +66,13 @@ class FoundationEncoder:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the features: `pred_0` and on, as fmcib has it; `random<seed>_0` and on for random weights."""
+        """Names of the features: `pred_0` ... as in fmcib, or `random<seed>_0` ... for random weights."""
         stem = "pred" if self.random_weights is None else f"random{self.random_weights}"
         return [f"{stem}_{k}" for k in range(self.n_features)]
 
     @property
     def provenance(self) -> dict[str, object]:
-        """What the features depend on beside the scan and the seed."""
+        """Everything except scan and seed that the features depend on: model, weights and crop."""
         return {
             "model": "fmcib ResNet-50x2"
             if self.random_weights is None
@@ -83,7 +85,7 @@ class FoundationEncoder:
         }
 
     def crop(self, scan: Volume | str | Path, seed: Sequence[float], series: str | None = None) -> np.ndarray:
-        """What the network reads: see `mmfusion.features.crop.foundation_crop`."""
+        """Return the network's input, shape (50, 50, 50); see `mmfusion.features.crop.foundation_crop`."""
         volume = scan if isinstance(scan, Volume) else read(scan, series)
         try:
             return crop.foundation_crop(volume, seed)
@@ -94,28 +96,28 @@ class FoundationEncoder:
     def encode(
         self, scan: Volume | str | Path, seed: Sequence[float], series: str | None = None
     ) -> np.ndarray:
-        """Features of the tumour at `seed`; those of a file come from the cache, if they are there.
+        """Return the features of the tumour at `seed`; for a file the cache is used.
 
         Parameters
         ----------
         scan : Volume or path
-            CT in HU; whatever `mmfusion.imaging.read` reads.
+            CT in HU, or the path of one; see `mmfusion.imaging.read`.
         seed : (x, y, z)
             A point in the tumour, LPS mm.
         series : str, optional
-            Which series of a file of several; as of `mmfusion.imaging.read`.
+            Rule that chooses a series if there are several; see `mmfusion.imaging.read`.
 
         Returns
         -------
         ndarray of float32, shape (4096,)
-            Read-only.
+            Features. The array is read-only.
 
         Raises
         ------
         ScanError
-            If the scan cannot be read or trusted, is not in HU, or the seed lies outside it.
+            If the scan cannot be read, is not plausible or not in HU, or the seed lies outside of it.
         WeightsUnavailable
-            If the file of weights is not one of this network's.
+            If the file of weights is not one of this network.
         """
         if isinstance(scan, Volume):
             return self.encode_crops(self.crop(scan, seed)[None])[0]
@@ -123,23 +125,31 @@ class FoundationEncoder:
         return cached(_KIND, key, lambda: self.encode_crops(self.crop(scan, seed, series)[None])[0])
 
     def known(self, path: str | Path, seed: Sequence[float], series: str | None = None) -> np.ndarray | None:
-        """What `encode` would give without work: the features in the cache, or None."""
+        """Return the features that the cache has for a scan and a seed, or None; nothing is computed."""
         return lookup(_KIND, self._key(path, seed, series))
 
     def encode_crops(self, crops: np.ndarray, batch_size: int = 1) -> np.ndarray:
-        """Features of crops.
+        """Return the features of crops.
 
         Parameters
         ----------
         crops : ndarray of float32, shape (n, 50, 50, 50)
-            As `crop` makes them.
+            Crops, as `crop` returns them.
         batch_size : int
-            Crops at a time. On a CPU one is as fast as several, and a crop's features do not then depend, in their
-            last digits, on its company.
+            Number of crops that the network reads at once. On a CPU a batch of one is as fast. With a batch
+            of one, the last digits of a crop's features do not depend on the other crops.
 
         Returns
         -------
         ndarray of float32, shape (n, 4096)
+            One row per crop.
+
+        Raises
+        ------
+        DataError
+            If `crops` does not have four dimensions.
+        MMFusionError
+            If a feature is not a finite number.
         """
         if crops.ndim != 4:
             raise DataError("not crops", expected="shape (n, z, y, x)", got=f"shape {crops.shape}")
@@ -152,7 +162,7 @@ class FoundationEncoder:
                 )
                 out[start : start + batch_size] = net(batch[:, None]).cpu().numpy()
         if not np.isfinite(out).all():
-            raise MMFusionError("features that are not numbers", hint="are these weights of this network?")
+            raise MMFusionError("features are not finite numbers", hint="are these weights of this network?")
         return out
 
     def _key(self, path: str | Path, seed: Sequence[float], series: str | None) -> Mapping[str, object]:
@@ -172,7 +182,7 @@ class FoundationEncoder:
 def _checked_device(device: str) -> str:
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # an assertion where torch was built without CUDA
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
         reason = str(error).splitlines()[0]
         raise DataError(
             "no such device", expected="cpu, or cuda with a GPU", got=f"{device} ({reason})"
@@ -182,6 +192,6 @@ def _checked_device(device: str) -> str:
 
 @lru_cache(maxsize=1)
 def _network(path: Path | None, _hash: str, seed: int | None, device: str) -> torch.nn.Module:
-    """One network in memory for a process, however many encoders name it."""
+    """Return the network; all encoders of a process share one copy."""
     net = random_trunk(seed) if path is None else pretrained_trunk(path)
     return net.to(device)

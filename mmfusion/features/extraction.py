@@ -1,4 +1,4 @@
-"""Features of many scans: with progress, resumed where it was left, and a scan that fails is reported and passed by."""
+"""Compute foundation features of many scans; an interrupted run continues, and failed scans are reported."""
 
 from __future__ import annotations
 
@@ -25,16 +25,23 @@ from mmfusion.storage.atomic import saved
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Extraction:
-    """What came of it.
+    """Features of many scans, and the scans that failed.
 
     Parameters
     ----------
     features : DataFrame of float32, shape (n_read, 4096)
-        Index patient_id; for `Cohort.with_features("ct", ...)`.
+        One row per patient whose scan could be read; index patient_id. Input of
+        `Cohort.with_features("ct", ...)`.
     failures : DataFrame, shape (n_failed, 3)
-        Index patient_id; columns `file`, `error`, `hint`.
+        One row per patient whose scan failed; index patient_id; columns `file`, `error`, `hint`.
     provenance : mapping
         Network, weights and crop.
+
+    Examples
+    --------
+    >>> nothing = pd.DataFrame(columns=["file", "error", "hint"]).rename_axis("patient_id")
+    >>> Extraction(pd.DataFrame([[0.5]], ["P1"], ["pred_0"]), nothing, {"model": "fmcib"})
+    Extraction(1 patients, 0 failures, fmcib)
     """
 
     features: pd.DataFrame
@@ -42,12 +49,22 @@ class Extraction:
     provenance: Mapping[str, object]
 
     def write(self, path: str | Path) -> Path:
-        """Write the features (`.csv`, `.csv.gz` or `.parquet`), and beside them a `.json` with where they come from.
+        """Write the features as `.csv`, `.csv.gz` or `.parquet`, and their provenance as `.json`.
+
+        Parameters
+        ----------
+        path : path
+            Name of the table. The second file has the same name with `.json` added.
+
+        Returns
+        -------
+        Path
+            `path`.
 
         Raises
         ------
         DataError
-            If the suffix is another, or the file cannot be written.
+            If the name has another ending, or the file cannot be written.
         """
         path = Path(path)
         facts = {
@@ -76,7 +93,8 @@ class Extraction:
         return path
 
     def __repr__(self) -> str:
-        return f"Extraction({len(self.features)} patients, {len(self.failures)} failures, {self.provenance['model']})"
+        counts = f"{len(self.features)} patients, {len(self.failures)} failures"
+        return f"Extraction({counts}, {self.provenance['model']})"
 
 
 def extract(
@@ -87,36 +105,41 @@ def extract(
     n_jobs: int | None = None,
     progress: bool = True,
 ) -> Extraction:
-    """Foundation features of every patient with a CT.
+    """Compute the foundation features of every patient with a CT.
 
-    What is in the cache is taken from there: an interrupted run goes on where it was left, and a cohort that has grown
-    costs only its new scans.
+    Features in the cache are used. An interrupted run therefore continues where it stopped, and for a cohort
+    that has grown only the new scans are computed.
 
     Parameters
     ----------
     source : Cohort, path or str
-        A cohort; a manifest or the name of a known cohort; or a table as fmcib takes it, with columns for the
-        patient's id, `image_path`, and `coordX`, `coordY`, `coordZ` in LPS mm.
+        A cohort, a manifest, or the name of a known cohort; or a table in fmcib's format, with columns for
+        the patient's id, `image_path`, and `coordX`, `coordY`, `coordZ` in LPS mm.
     encoder : FoundationEncoder, optional
-        Default the published one.
+        Default: the encoder with the published weights.
     root : path, optional
-        Folder that a manifest's or table's paths start from; default its own.
+        Folder that the paths in the manifest or table are relative to. Default: the folder of that file.
     n_jobs : int, optional
-        Processes, which share the weights' memory; default all cores, one on a GPU.
+        Number of processes; they share the memory of the weights. Default: number of cores, or one on a GPU.
     progress : bool
-        Show a bar on stderr.
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    Extraction
+        Features of the scans that could be read, and the failures.
 
     Raises
     ------
     DataError
-        If nobody has a scan, or a seed is not three numbers.
+        If no patient has a scan, or a seed is not three numbers.
     WeightsUnavailable
-        If there are no weights.
+        If the weights are not available.
     """
     encoder = FoundationEncoder() if encoder is None else encoder
     scans = _scans(source, root)
     if scans.empty:
-        raise DataError("nobody has a scan", file=None if isinstance(source, Cohort) else source)
+        raise DataError("no patient has a scan", file=None if isinstance(source, Cohort) else source)
     found: dict[str, np.ndarray] = {}
     failed: dict[str, dict[str, str]] = {}
     tasks = []
@@ -174,7 +197,7 @@ def _failure(error: ScanError, path: str) -> dict[str, str]:
 
 
 def _scans(source: Cohort | str | Path, root: str | Path | None) -> pd.DataFrame:
-    """The rows of patients with a CT, as `scan_of` reads them."""
+    """Return the rows of the patients with a CT, in the form that `scan_of` reads."""
     if not isinstance(source, Cohort):
         table = _fmcib_table(source, root)
         if table is not None:
@@ -187,7 +210,7 @@ def _scans(source: Cohort | str | Path, root: str | Path | None) -> pd.DataFrame
 
 
 def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | None:
-    """Scans and seeds of a table as fmcib takes it; None if it is something else."""
+    """Return scans and seeds of a table in fmcib's format; None if it is not such a table."""
     path = Path(path)
     if not path.is_file():
         return None
@@ -197,7 +220,7 @@ def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | No
         return None
     ids = id_column(table)
     if ids is None:
-        hint = "head the column with the patients' ids patient_id"
+        hint = "name the column with the patients' ids patient_id"
         raise DataError("no column of patient ids", file=path, expected="patient_id", hint=hint)
     table = by_patient(table, ids, path)
     out = pd.DataFrame({c: to_numbers(table[columns[c]].replace("", None), columns[c], path) for c in SEED})

@@ -1,4 +1,4 @@
-"""Scans: read, placed in the patient, sampled where needed."""
+"""Scans and masks: read, write, resample, crop, restore and show them, and find the lungs."""
 
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ __all__ = [
     "write_seg",
 ]
 
-# only those who draw load matplotlib
+# matplotlib is loaded only when a figure is drawn
 __getattr__, __dir__ = lazy(__name__, {"montage": "views", "slider": "views"})
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Affines: from voxel (x, y, z) to LPS mm. Points are (x, y, z); shapes and spacings are (z, y, x), like arrays."""
+"""Affines: 4 x 4 matrices from voxel (x, y, z) to LPS mm.
+
+Points are (x, y, z). Shapes and spacings are (z, y, x), like the axes of an array.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,21 @@ from scipy.optimize import linear_sum_assignment
 
 from mmfusion.errors import ScanError
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # and back
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse: also RAS to LPS
 
 
 def checked_affine(affine: np.ndarray) -> np.ndarray:
-    """The affine in float64, shape (4, 4), a copy.
+    """Return a checked copy of an affine in float64, shape (4, 4).
 
     Raises
     ------
     ScanError
-        If it is none, a voxel has no extent, or the axes are not at right angles.
+        If it is not an affine, a spacing is 0 mm, or the axes are not at right angles.
+
+    Examples
+    --------
+    >>> checked_affine(np.diag([1, 1, 2, 1])).dtype
+    dtype('float64')
     """
     affine = np.array(affine, dtype=np.float64)
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], [0, 0, 0, 1]):
@@ -27,20 +35,26 @@ def checked_affine(affine: np.ndarray) -> np.ndarray:
     spacing = spacing_of(affine)
     if not all(spacing):
         got = f"{np.array(spacing[::-1])} mm (x, y, z)"
-        raise ScanError("a voxel without extent", expected="spacing above 0 mm", got=got)
+        raise ScanError("a voxel of size 0", expected="spacing above 0 mm", got=got)
     axes = directions(affine)
     if np.abs(axes.T @ axes - np.eye(3)).max() > 5e-3:
-        raise ScanError("axes are not at right angles", hint="was the gantry tilted? resample the scan first")
+        raise ScanError("axes are not at right angles", hint="was the gantry tilted? Resample the scan first")
     return affine
 
 
 def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
-    """Size of a voxel (z, y, x), mm."""
+    """Return the voxel size (z, y, x) in mm.
+
+    Examples
+    --------
+    >>> spacing_of(np.diag([1.0, 1.0, 2.0, 1.0]))
+    (2.0, 1.0, 1.0)
+    """
     return tuple(float(mm) for mm in np.linalg.norm(affine[:3, :3], axis=0)[::-1])
 
 
 def directions(affine: np.ndarray) -> np.ndarray:
-    """Unit vectors along the voxel axes x, y and z: columns, shape (3, 3)."""
+    """Return the unit vectors along the voxel axes x, y and z as columns, shape (3, 3)."""
     return affine[:3, :3] / spacing_of(affine)[::-1]
 
 
@@ -50,7 +64,29 @@ def centered(
     spacing: Sequence[float] | np.ndarray,
     shape: Sequence[int] | np.ndarray,
 ) -> np.ndarray:
-    """Affine of a grid of `shape` and `spacing` (z, y, x) round a point in LPS mm, along `axes` as of `directions`."""
+    """Return the affine of a grid whose centre is a given point.
+
+    Parameters
+    ----------
+    axes : ndarray, shape (3, 3)
+        Unit vectors along the voxel axes x, y and z as columns, as `directions` returns them.
+    center : ndarray, shape (3,)
+        Centre of the grid (x, y, z), LPS mm.
+    spacing : (z, y, x)
+        Voxel size, mm.
+    shape : (z, y, x)
+        Number of voxels.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+        Voxel (x, y, z) to LPS mm.
+
+    Examples
+    --------
+    >>> centered(np.eye(3), np.zeros(3), spacing=(2, 1, 1), shape=(3, 3, 3))[:3, 3]
+    array([-1., -1., -2.])
+    """
     affine = np.eye(4)
     affine[:3, :3] = axes * np.asarray(spacing)[::-1]
     affine[:3, 3] = center - affine[:3, :3] @ ((np.asarray(shape)[::-1] - 1) / 2)
@@ -58,16 +94,27 @@ def centered(
 
 
 def stacked(row: np.ndarray, column: np.ndarray, spacing: Sequence[float], first: np.ndarray) -> np.ndarray:
-    """Affine of slices one above the other, along the normal of the first.
+    """Return the affine of a stack of slices along the normal of the first slice.
 
     Parameters
     ----------
     row, column : ndarray, shape (3,)
-        Unit vectors along a row and a column: ImageOrientationPatient.
+        Unit vectors along a row and a column (DICOM ImageOrientationPatient).
     spacing : (z, y, x)
-        Distance of slices, of rows and of columns, mm.
+        Distance between slices, between rows and between columns, mm.
     first : ndarray, shape (3,)
-        Centre of the first slice's first pixel, LPS mm: ImagePositionPatient.
+        Centre of the first pixel of the first slice, LPS mm (DICOM ImagePositionPatient).
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+        Voxel (x, y, z) to LPS mm.
+
+    Examples
+    --------
+    >>> x, y, _ = np.eye(3)
+    >>> spacing_of(stacked(x, y, (2.5, 0.7, 0.7), np.zeros(3)))
+    (2.5, 0.7, 0.7)
     """
     z_mm, y_mm, x_mm = spacing
     affine = np.eye(4)
@@ -77,26 +124,43 @@ def stacked(row: np.ndarray, column: np.ndarray, spacing: Sequence[float], first
 
 
 def corners(low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The eight corners of a box, one a column: shape (3, 8), coordinates in the order of the ends."""
+    """Return the eight corners of a box as columns, shape (3, 8).
+
+    `low` and `high` are the ends of the box along its three axes. The coordinates keep the order of these
+    axes.
+
+    Examples
+    --------
+    >>> corners([0, 0, 0], [1, 2, 3])[:, -1]
+    array([1, 2, 3])
+    """
     return np.array(np.meshgrid(*zip(low, high), indexing="ij")).reshape(3, -1)
 
 
 def lps_axes(affine: np.ndarray, shape: Sequence[int]) -> tuple[list[int], list[bool], np.ndarray]:
-    """How an array's axes are turned so that x, y and z run (nearly) along +L, +P and +S.
+    """Find the transposition and flips that turn an array's axes x, y and z to (nearly) +L, +P and +S.
 
     Parameters
     ----------
-    affine, shape
-        Of the array, as in a Volume.
+    affine : ndarray, shape (4, 4)
+        Affine of the array: voxel (x, y, z) to LPS mm.
+    shape : (z, y, x)
+        Shape of the array.
 
     Returns
     -------
     order : list of int
-        For `array.transpose`.
+        Argument for `array.transpose`.
     flip : list of bool
-        Which of the transposed axes to flip.
+        For each axis after the transposition: True if it has to be flipped.
     affine : ndarray, shape (4, 4)
-        Of the turned array.
+        Affine of the turned array.
+
+    Examples
+    --------
+    >>> order, flip, _ = lps_axes(LPS_TO_RAS, (2, 3, 4))  # an array in RAS orientation
+    >>> order, flip
+    ([0, 1, 2], [False, True, True])
     """
     axes = directions(affine)
     _, source = linear_sum_assignment(-np.abs(axes))  # world axis i is voxel axis source[i]

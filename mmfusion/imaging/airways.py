@@ -1,4 +1,7 @@
-"""The trachea and main bronchi, followed from the neck down: dark, round and in the middle, as no lung is."""
+"""Find the trachea and the main bronchi in a CT, slice by slice from the neck down.
+
+Their sections are darker, rounder and nearer to the middle of the body than the lungs.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,38 @@ import numpy as np
 from scipy import ndimage
 
 _DARK_HU = -900  # the lumen is near -1000, parenchyma near -850
-_START_MM2, _START_MM = (50.0, 700.0), 40.0  # area and longest side of a trachea's section
-_MOST_MM2, _MOST_MM = 900.0, 70.0  # of a section on the way down: the carina is wide
-_MIDDLE = 0.2  # of the body's half width
-_LEAST_MM = 20.0  # shortest run of slices accepted as a trachea
+_START_MM2, _START_MM = (50.0, 700.0), 40.0  # area and longest side of a section of the trachea
+_MOST_MM2, _MOST_MM = 900.0, 70.0  # the same, largest for a section further down: the carina is wide
+_MIDDLE = 0.2  # largest distance from the midline, as a share of half the body's width
+_LEAST_MM = 20.0  # shortest length that is accepted as a trachea
 
 
 def airways(hu: np.ndarray, air: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """Lumen of the trachea and of the bronchi that run on from it slice by slice, with 2 mm of its rim.
+    """Return a mask of the trachea and the main bronchi, with a rim of 2 mm.
+
+    The search starts at the highest section that can be a trachea. It continues downwards with the sections
+    that overlap the section above.
 
     Parameters
     ----------
     hu : ndarray, shape (z, y, x)
-        LPS, so that the head comes last; voxels of some 2 mm.
-    air : ndarray of bool, same shape
-        Gas within the body.
+        CT in HU, in LPS orientation (the last slice is nearest to the head), with voxels of about 2 mm.
+    air : ndarray of bool, shape (z, y, x)
+        True for gas within the body.
     spacing : tuple of float
-        (z, y, x), mm.
+        Voxel size (z, y, x), mm.
 
     Returns
     -------
-    ndarray of bool, same shape
-        Empty where there is no trachea.
+    ndarray of bool, shape (z, y, x)
+        All False if no trachea is found.
+
+    Examples
+    --------
+    >>> hu = np.full((20, 30, 40), 40)
+    >>> hu[:, 12:18, 17:23] = -1000  # a vertical tube of 12 mm x 12 mm
+    >>> airways(hu, hu < -400, (2.0, 2.0, 2.0)).any(axis=(1, 2)).sum()
+    np.int64(20)
     """
     dark = air & (hu < _DARK_HU)
     found = np.zeros(hu.shape, dtype=bool)
@@ -57,7 +70,7 @@ def airways(hu: np.ndarray, air: np.ndarray, spacing: tuple[float, float, float]
 
 
 def _start(labels: np.ndarray, area: np.ndarray, boxes: list[list[float]], hu: np.ndarray) -> list[int]:
-    """The section nearest to the body's middle that could be a trachea, if there is one."""
+    """Return the label of the possible trachea that is nearest to the midline, or an empty list."""
     columns = np.flatnonzero((hu > -300).any(axis=0))
     if not columns.size:
         return []

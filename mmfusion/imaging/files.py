@@ -1,4 +1,4 @@
-"""One door for every format: DICOM (folder, ZIP, file), NIfTI, NRRD, MetaImage."""
+"""Read a scan or a mask of any format: DICOM (folder, ZIP, file), NIfTI, NRRD or MetaImage."""
 
 from __future__ import annotations
 
@@ -27,39 +27,52 @@ IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = None) -> Volume:
-    """Read a CT in HU or a PET in SUVbw, LPS orientation.
+    """Read a CT in HU or a PET in SUVbw, in LPS orientation.
 
     Parameters
     ----------
     path : path
-        Folder or ZIP of DICOM (nested however; a folder may hold ZIPs), one DICOM file, or NIfTI, NRRD or MetaImage.
+        A folder or ZIP of DICOM files, one DICOM file, or a NIfTI, NRRD or MetaImage file. DICOM files may be
+        nested in any way, and a folder may contain ZIPs.
     series : str or sequence of str, optional
-        Which series of DICOM, if there are several; rules are applied one after the other, and one series must be
-        left. "CT" or "PT"; a SeriesInstanceUID, or its beginning or end; a part of the description, or a pattern such
-        as "*lung*1.0*" (case does not matter); "largest" (most slices), "thinnest" (smallest distance of slices) or
-        "first" (lowest SeriesNumber). Where CT and PET are both left, the CT is taken. `list_series` shows them all.
+        Rules that choose one series of DICOM if there are several. They are applied one after the other, and
+        exactly one series must remain. If a CT and a PET remain, the CT is read. `list_series` shows all
+        series. A rule is one of these:
+
+        - "CT" or "PT": the modality
+        - a SeriesInstanceUID, or its beginning or end
+        - a part of the description, or a pattern such as "*lung*1.0*"; upper and lower case are equal
+        - "largest": most slices
+        - "thinnest": smallest distance between slices
+        - "first": lowest SeriesNumber
     unit : {"HU", "SUVbw"}, optional
-        What is wanted of DICOM: the CT or the PET. Other files do not say what their values mean: default HU.
+        Unit of the result. For DICOM it chooses the CT ("HU") or the PET ("SUVbw"). Other files do not store
+        the unit: their values are taken as `unit`, default "HU".
 
     Returns
     -------
     Volume
-        A CT in int16, if its values are whole numbers, else float32; values below -1024 HU and padding
-        (PixelPaddingValue) are -1024. A PET in float32, in g/mL of body weight; see `mmfusion.imaging.dicom.pet`.
+        A CT is int16 if its values are whole numbers, else float32. Values below -1024 HU and padding
+        (PixelPaddingValue) become -1024. A PET is float32, SUVbw in g/mL; see `mmfusion.imaging.dicom.pet`.
 
     Raises
     ------
     ScanError
-        If it cannot be read, or not be trusted: no CT or PET, or several series and none chosen; a damaged file or a
-        ZIP bomb; slices missing, doubled, unevenly spaced, of different shapes or orientations, or sheared by a
-        tilted gantry; a header that does not allow an SUV; values that cannot be HU or SUV (see
-        `mmfusion.imaging.plausible`), or are not finite; a NIfTI whose sform and qform disagree.
+        If the scan cannot be read or is not plausible:
+
+        - there is no CT or PET, or there are several series and none is chosen
+        - a file is damaged, or a ZIP unpacks to too much data (ZIP bomb)
+        - slices are missing, doubled, unevenly spaced, of different shapes or orientations, or sheared by a
+          tilted gantry
+        - the header does not allow to compute an SUV
+        - values cannot be HU or SUV (see `mmfusion.imaging.plausible`), or are not finite
+        - sform and qform of a NIfTI disagree
 
     Warns
     -----
     ScanWarning
-        If a slice is there more than once, the same in header and pixels (exported twice): one is used.
-        If a NIfTI says nothing of where it lies, or an NRRD or MetaImage nothing of the size of its voxels.
+        If a slice is present more than once with equal header and pixels (exported twice); one copy is used.
+        If a NIfTI does not state its position, or an NRRD or MetaImage does not state its voxel size.
     """
     path, rules = _existing(path), _rules(series, unit)
     if _is_image(path):
@@ -85,22 +98,30 @@ def read_crop(
     unit: str | None = None,
     fill: float | None = None,
 ) -> Volume:
-    """Read the box of a scan round a point: `read(path, series).crop(center_mm, size_mm, spacing, fill)`, but sooner.
+    """Read a box around a point of a scan.
 
-    Of DICOM, the headers of the whole series are read and checked as `read` does, then only the slices and rows that
-    the box needs are read and decoded; so damage to pixels elsewhere is not seen.
+    The result equals `read(path, series).crop(center_mm, size_mm, spacing, fill)`, but it is faster. For
+    DICOM, all headers of the series are read and checked, as in `read`. Then only the slices and rows that
+    the box needs are read and decoded. Damaged pixels in other places are therefore not detected.
 
     Parameters
     ----------
     path, series, unit
         As in `read`.
-    center_mm, size_mm, spacing, fill
+    center_mm : (x, y, z)
+        Centre of the box, LPS mm.
+    size_mm, spacing, fill
         As in `Volume.crop`.
+
+    Returns
+    -------
+    Volume
+        The box, with axes along LPS.
 
     Raises
     ------
     ScanError
-        As `read` and `Volume.crop` do.
+        For the same reasons as `read` and `Volume.crop`.
     """
     path = _existing(path)
     try:
@@ -114,18 +135,18 @@ def read_crop(
 
 
 def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None) -> Volume:
-    """Read a mask: DICOM-SEG, RTSTRUCT, or a label image (NIfTI, NRRD, MetaImage), in LPS orientation.
+    """Read a mask in LPS orientation: DICOM-SEG, RTSTRUCT or a label image (NIfTI, NRRD, MetaImage).
 
     Parameters
     ----------
     path : path
-        The file; DICOM also as a folder or ZIP that holds one set of regions, whatever else is there.
+        The file. For DICOM also a folder or ZIP with exactly one file of regions; it may contain other files.
     reference : Volume, optional
-        The scan: the mask comes on its grid. Needed for RTSTRUCT, whose contours have none; otherwise the mask comes
-        on its own.
+        The scan. If given, the mask is resampled to the scan's grid. RTSTRUCT needs it, because contours have
+        no grid. Without it, other masks keep their own grid.
     roi : int, str or sequence of these, optional
-        Which region: its number (of a label image, its value), its name or a pattern such as ``"Tumor_*"``; several
-        are joined. Needed if there is more than one; ``"*"`` joins all.
+        The region: its number (in a label image: its value), its name, or a pattern such as ``"Tumor_*"``.
+        Several regions are joined into one mask; ``"*"`` joins all. Needed if there is more than one region.
 
     Returns
     -------
@@ -135,8 +156,8 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
     Raises
     ------
     ScanError
-        If it cannot be read; if the region is not there or empty, or several are and none is chosen; if it was drawn
-        on another scan than `reference`.
+        If the file cannot be read; if the region does not exist or is empty; if there are several regions and
+        none is chosen; if the mask was drawn on another scan than `reference`.
     """
     path = _existing(path)
     if _is_image(path):
@@ -149,17 +170,17 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
     else:
         expected = f"DICOM-SEG, RTSTRUCT, or {', '.join(IMAGE_SUFFIXES)}"
         hint = (
-            "an AIM annotation holds a mark, not a mask: read_aim_points"
+            "an AIM annotation contains a point, not a mask; use read_aim_points"
             if path.suffix.lower() == ".xml"
             else None
         )
-        raise ScanError("unknown format of mask", file=path, expected=expected, got=path.suffix, hint=hint)
+        raise ScanError("unknown mask format", file=path, expected=expected, got=path.suffix, hint=hint)
     if reference is None:
         return mask
     there = mask.like(reference)
     if not there.array.any():
-        expected, got = (f"round {np.round(v.center_mm, 1)} mm" for v in (reference, mask))
-        hint = "was it made for another scan, or with the signs of x and y turned (RAS)?"
+        expected, got = (f"centre at {np.round(v.center_mm, 1)} mm" for v in (reference, mask))
+        hint = "was it made for another scan, or with opposite signs of x and y (RAS)?"
         raise ScanError("the region lies outside the scan", file=path, expected=expected, got=got, hint=hint)
     return there
 
@@ -185,9 +206,7 @@ def _rules(series: SeriesRules, unit: str | None) -> list[str]:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        raise ScanError(
-            "unknown format of scan", file=path, expected=expected, got=path.suffix or "no suffix"
-        )
+        raise ScanError("unknown scan format", file=path, expected=expected, got=path.suffix or "no suffix")
 
 
 def _existing(path: str | Path) -> Path:
@@ -202,7 +221,7 @@ def _is_image(path: Path) -> bool:
 
 
 def may_be_dicom(path: Path) -> bool:
-    """Whether a path is a folder, a ZIP, or a file that claims to be DICOM by its name or its first bytes."""
+    """Return True for a folder, a ZIP, or a file whose name or first bytes are those of DICOM."""
     if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
         return True
     with path.open("rb") as file:
@@ -210,7 +229,7 @@ def may_be_dicom(path: Path) -> bool:
 
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Array (z, y, x) as int16 where it fits, else float32; and the affine, checked."""
+    """Return the array (z, y, x), int16 if the values fit, else float32, and the checked affine (4, 4)."""
     array, affine = (read_nifti if path.name.lower().endswith((".nii", ".nii.gz")) else read_itk)(path)
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:

@@ -1,4 +1,4 @@
-"""NRRD and MetaImage, by ITK."""
+"""Read NRRD and MetaImage files with ITK."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from mmfusion.imaging.plausible import check_size
 
 
 def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Array (z, y, x) and affine, voxel (x, y, z) -> LPS mm.
+    """Return the array (z, y, x) and the affine (4, 4), voxel (x, y, z) to LPS mm.
 
     Raises
     ------
     ScanError
-        If it is damaged, not one value a voxel in three dimensions, or larger than memory may be.
+        If the file is damaged, does not have three dimensions and one value per voxel, or is larger than
+        `mmfusion.imaging.plausible.MAX_BYTES`.
 
     Warns
     -----
     ScanWarning
-        If its header does not state the size of a voxel, which ITK then takes as 1 mm.
+        If the header does not state the voxel size; ITK then assumes 1 mm.
     """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -32,14 +33,14 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
         reader.ReadImageInformation()
         _check_kind(reader, path)
         image = reader.Execute()
-    except (RuntimeError, MemoryError) as error:  # ITK has no other
+    except (RuntimeError, MemoryError) as error:  # ITK raises no other errors
         reason = str(error).strip().splitlines()[-1]
         raise ScanError(
             "the scan cannot be read", file=path, got=reason, hint="copy or download it again"
         ) from error
     if not _states_spacing(path):
         warnings.warn(
-            f"{path.name}: says nothing of the size of its voxels: taken as 1 mm", ScanWarning, stacklevel=2
+            f"{path.name}: the voxel size is not stated: 1 mm is assumed", ScanWarning, stacklevel=2
         )
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
@@ -50,13 +51,17 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
     size, values = reader.GetSize(), reader.GetNumberOfComponents()
     if len(size) != 3 or values != 1:
-        got = f"{len(size)} dimensions, {values} values a voxel"
-        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 value a voxel", got=got)
+        got = f"{len(size)} dimensions, {values} values per voxel"
+        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 value per voxel", got=got)
     check_size(size[::-1], path)
 
 
 def _states_spacing(path: Path) -> bool:
-    """Headers of both formats are text, ended by an empty line (NRRD) or the name of the data (MetaImage)."""
+    """Return True if the header states the voxel size.
+
+    Both headers are text. An NRRD header ends with an empty line, a MetaImage header with the name of the
+    data.
+    """
     with path.open("rb") as file:
         text = re.split(rb"\r?\n\r?\n|elementdatafile", file.read(2**16).lower())[0]
     return (

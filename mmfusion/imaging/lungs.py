@@ -1,4 +1,7 @@
-"""Lungs by threshold and shape: good enough to find the lung field, and to say when there is none."""
+"""Find the lungs in a CT, by threshold and shape or with the R231 network.
+
+The threshold method is accurate enough to find the lung field, and to detect that a scan shows no lung.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,25 @@ from mmfusion.weights import find
 
 METHODS = ("classical", "r231", "auto")
 _WORK_MM = 2.0  # grid on which lungs are found
-_CLOSING_MM = 5.0  # takes in vessels and nodules
-_LEAST_ML = 100.0
-_SECOND = 0.1  # a component smaller than this share of the largest is no lung
-_GAS_HU = -950  # a component with a median below this is gas, as in the bowel
+_CLOSING_MM = 5.0  # radius of the closing, which adds vessels and nodules to the lung
+_LEAST_ML = 100.0  # a smaller total volume counts as no lung
+_SECOND = 0.1  # a component smaller than this share of the largest is not a lung
+_GAS_HU = -950  # a component with a median below this is gas, for example in the bowel
 
 
 @dataclass(frozen=True, eq=False)
 class LungField:
-    """A box in LPS axes: `center_mm` (x, y, z), `size_mm` (z, y, x); of the whole scan where `found` is False."""
+    """Box around the lungs, with axes along LPS.
+
+    Attributes
+    ----------
+    center_mm : ndarray, shape (3,)
+        Centre of the box (x, y, z), LPS mm.
+    size_mm : ndarray, shape (3,)
+        Size of the box (z, y, x), mm.
+    found : bool
+        False if no lung was found; the box is then the whole scan.
+    """
 
     center_mm: np.ndarray
     size_mm: np.ndarray
@@ -32,27 +45,43 @@ class LungField:
 
 
 def lung_mask(volume: Volume, method: str = "classical", *, weights: str | Path | None = None) -> Volume:
-    """Mask of both lungs on the volume's own grid; empty where no lung is found.
+    """Return a mask of both lungs on the grid of the scan; the mask is empty if no lung is found.
 
     Parameters
     ----------
     volume : Volume
-        In HU.
+        CT in HU.
     method : {"classical", "r231", "auto"}
-        "classical": below -400 HU within the body's outline (so not touching the sides of the field of view), without
-        the trachea and main bronchi, the two largest components, closed by 5 mm, holes filled. They may touch the top
-        and bottom slices: scans are often cut there. Consolidated lung and large tumours at the wall are left out: it
-        is meant for a field of view. "r231": the U-Net of Hofmanninger et al. 2020 (doi:10.1186/s41747-020-00173-2).
-        "auto": r231 if its weights are on this machine, else classical, so that the mask depends on the machine.
+        How the lungs are found:
+
+        - "classical": the two largest components below -400 HU within the outline of the body, without the
+          trachea and main bronchi, closed by 5 mm, with holes filled. A component that touches the sides of
+          the field of view is outside the body. A lung may touch the first and last slice, because scans are
+          often cut there. Consolidated lung and large tumours at the chest wall are left out: the mask is
+          made to find a field of view.
+        - "r231": the U-Net of Hofmanninger et al. 2020 (doi:10.1186/s41747-020-00173-2).
+        - "auto": r231 if its weights are on this machine, else classical. The mask then depends on the
+          machine.
     weights : path, optional
-        File of R231's weights; default `mmfusion.weights.find("r231")`.
+        File with the weights of R231. Default: `mmfusion.weights.find("r231")`.
+
+    Returns
+    -------
+    Volume
+        uint8 in {0, 1}, unit "mask".
 
     Raises
     ------
     ScanError
-        If the volume is not in HU, or there is no such method.
+        If the volume is not in HU, or the method is unknown.
     WeightsUnavailable
-        If R231's weights are not there, or are not R231's.
+        If the weights of R231 are not available, or the file does not contain them.
+
+    Examples
+    --------
+    >>> air = Volume(np.full((9, 9, 9), -1000, dtype=np.int16), np.diag([5.0, 5, 5, 1]))
+    >>> lung_mask(air).volume_ml()
+    0.0
     """
     return _find(volume, method, weights).on_grid(volume.affine, volume.shape)
 
@@ -60,9 +89,22 @@ def lung_mask(volume: Volume, method: str = "classical", *, weights: str | Path 
 def lung_field(
     volume: Volume, margin_mm: float = 0.0, *, method: str = "classical", weights: str | Path | None = None
 ) -> LungField:
-    """The box round the lungs with a margin; where no lung is found, the scan's field of view.
+    """Return the box around the lungs with a margin, or the scan's field of view if no lung is found.
 
-    Method, weights and errors as of `lung_mask`.
+    Parameters
+    ----------
+    volume : Volume
+        CT in HU.
+    margin_mm : float
+        Added on every side of the lungs, mm.
+    method, weights
+        As in `lung_mask`, which also lists the errors.
+
+    Examples
+    --------
+    >>> air = Volume(np.full((9, 9, 9), -1000, dtype=np.int16), np.diag([5.0, 5, 5, 1]))
+    >>> lung_field(air).found
+    False
     """
     mask = _find(volume, method, weights)
     found = bool(mask.array.any())
@@ -74,7 +116,7 @@ def lung_field(
 
 
 def _find(volume: Volume, method: str, weights: str | Path | None) -> Volume:
-    """A mask in LPS orientation, on a grid of the method's own."""
+    """Return a mask of the lungs in LPS orientation, on a grid chosen by the method."""
     volume.expect("HU")
     if method not in METHODS:
         raise ScanError("unknown way to find lungs", expected=", ".join(METHODS), got=method)
@@ -111,7 +153,10 @@ def _coarse_mask(volume: Volume) -> Volume:
 
 
 def _air_in_body(hu: np.ndarray) -> np.ndarray:
-    """Voxels below -400 HU within the body's outline: a table, however hollow, is not part of it."""
+    """Return a mask of the voxels below -400 HU within the outline of the body.
+
+    The body is the largest component, so that the patient table is not part of it, even if it is hollow.
+    """
     tissue = hu >= LUNG_THRESHOLD_HU
     labels, n = ndimage.label(ndimage.binary_erosion(tissue, iterations=2))
     if not n:
@@ -123,7 +168,7 @@ def _air_in_body(hu: np.ndarray) -> np.ndarray:
 
 
 def _closed(lungs: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """Closing by a ball in mm (two distance maps), then holes filled slice by slice."""
+    """Close a mask with a ball in mm (by two distance maps), then fill the holes slice by slice."""
     pad = [int(np.ceil(_CLOSING_MM / s)) + 1 for s in spacing]
     wide = np.pad(lungs, [(p, p) for p in pad])
     grown = ndimage.distance_transform_edt(~wide, sampling=spacing) <= _CLOSING_MM

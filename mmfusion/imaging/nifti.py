@@ -1,4 +1,7 @@
-"""NIfTI: read to the last byte, with one geometry or none; and written, for any other program."""
+"""Read and write NIfTI files.
+
+A file is read to its last byte, so that its checksum is tested. It must state one position, or none.
+"""
 
 from __future__ import annotations
 
@@ -22,30 +25,37 @@ from mmfusion.imaging.saving import saved
 from mmfusion.imaging.volume import Volume
 
 try:
-    from isal.igzip import IGzipFile as GzipFile  # several times as fast
-except ImportError:  # no wheel for this machine
+    from isal.igzip import IGzipFile as GzipFile  # several times faster than gzip
+except ImportError:  # not available on this machine
     from gzip import GzipFile
 
-_HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by its size, which is its first number
-_MM = {1: 1e3, 3: 1e-3}  # code of metres and micrometres
-_LATEST = 2**26  # byte at which voxels begin, after extensions
-_BROKEN = (OSError, EOFError, ValueError, OverflowError, zlib.error, inflater.error, struct.error,
-           HeaderDataError, WrapStructError)  # fmt: skip
+_HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # key: size of the header, its first number
+_MM = {1: 1e3, 3: 1e-3}  # code of the unit (1: metre, 3: micrometre) -> mm
+_LATEST = 2**26  # largest plausible byte at which the voxels begin, after extensions
+_OTHERS = (HeaderDataError, WrapStructError, inflater.error, struct.error, zlib.error)
+_BROKEN = (OSError, EOFError, ValueError, OverflowError, *_OTHERS)
 
 
 def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Array (z, y, x), rescaled, and affine (voxel (x, y, z) to LPS mm) of a NIfTI-1 or NIfTI-2 file.
+    """Read a NIfTI-1 or NIfTI-2 file: return the rescaled array and the affine.
+
+    Returns
+    -------
+    array : ndarray, shape (z, y, x)
+        Values, with slope and intercept of the header applied.
+    affine : ndarray, shape (4, 4)
+        Voxel (x, y, z) to LPS mm.
 
     Raises
     ------
     ScanError
-        If it breaks off or its checksum is wrong, is no volume of single numbers, or states two places (sform and
-        qform) more than half a voxel apart.
+        If the file is incomplete or its checksum is wrong; if it does not have three dimensions and one
+        number per voxel; if its sform and qform state two positions more than half a voxel apart.
 
     Warns
     -----
     ScanWarning
-        If it states no place at all: axes are then taken to run along +L, +P and +S.
+        If the file states no position. Its axes are then assumed to run along +L, +P and +S.
     """
     try:
         with path.open("rb") as plain:
@@ -88,13 +98,13 @@ def _read(file: BinaryIO, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _kind(header: nib.Nifti1Header, path: Path) -> tuple[int, int, int]:
-    """Shape (z, y, x)."""
+    """Return the shape (z, y, x), or raise a ScanError if the file is not a 3-D volume of numbers."""
     shape, dtype = list(header.get_data_shape()), header.get_data_dtype()
     while len(shape) > 3 and shape[-1] == 1:
         shape.pop()
     if len(shape) != 3 or dtype.kind not in "iuf" or min(shape) < 1:
         got = f"{' x '.join(map(str, shape))} voxels of {header.get_value_label('datatype')}"
-        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 number a voxel", got=got)
+        raise ScanError("not a volume", file=path, expected="3 dimensions, 1 number per voxel", got=got)
     shape = tuple(int(n) for n in shape[::-1])
     check_size(shape, path)
     return shape
@@ -107,8 +117,8 @@ def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -
         if affine is not None
     ]
     if not found:
-        text = f"{path}: says nothing of where it lies (sform and qform codes 0): its axes are taken for +L, +P, +S"
-        warnings.warn(text, ScanWarning, stacklevel=2)
+        reason = "the position is not stated (sform and qform codes are 0)"
+        warnings.warn(f"{path}: {reason}: its axes are taken as +L, +P, +S", ScanWarning, stacklevel=2)
         return np.diag([*(abs(float(mm)) for mm in header["pixdim"][1:4]), 1.0])
     if len(found) == 2:
         change = found[0] - found[1]
@@ -120,7 +130,7 @@ def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -
             )
             got = f"{apart:.1f} (in the file's unit) between them"
             raise ScanError(
-                "sform and qform put the scan in two places", file=path, expected="one", got=got, hint=hint
+                "sform and qform state two positions", file=path, expected="one", got=got, hint=hint
             )
     affine = LPS_TO_RAS @ found[0].astype(np.float64)
     affine[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
@@ -128,14 +138,16 @@ def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -
 
 
 def write_nifti(volume: Volume, path: str | Path) -> Path:
-    """Write a scan or a mask as NIfTI-1: the same values and dtype, the affine in RAS mm as the format asks.
+    """Write a scan or a mask as NIfTI-1.
+
+    Values and dtype stay the same. The affine is written in RAS mm, as the format requires.
 
     Parameters
     ----------
     volume : Volume
-        In any orientation, which is kept.
+        Scan or mask in any orientation; the orientation is kept.
     path : path
-        Ends in .nii or .nii.gz; replaced if it is there.
+        Name of the file, ending in .nii or .nii.gz. An existing file is replaced.
 
     Returns
     -------
@@ -145,16 +157,19 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     Raises
     ------
     ScanError
-        If the name ends otherwise, or the file cannot be written.
+        If the name has another ending, or the file cannot be written.
     """
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise ScanError(
-            "not a name for NIfTI", file=path, expected=".nii or .nii.gz", got=path.suffix or "no suffix"
+            "not a name of a NIfTI file",
+            file=path,
+            expected=".nii or .nii.gz",
+            got=path.suffix or "no suffix",
         )
     affine = LPS_TO_RAS @ volume.affine
     image = nib.Nifti1Image(volume.array.transpose(2, 1, 0), affine)
-    image.set_sform(affine, code=1)  # scanner coordinates, both ways: programs differ in which they read
+    image.set_sform(affine, code=1)  # both forms, in scanner coordinates: some programs read only one of them
     image.set_qform(affine, code=1)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = f"{volume.modality} {volume.unit}".encode()

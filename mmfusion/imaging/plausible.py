@@ -1,4 +1,4 @@
-"""What cannot be what it is said to be: HU that nobody scaled, an SUV of nothing, a scan that no memory holds."""
+"""Checks of a scan's values and size: HU that were not rescaled, SUV near 0, a scan too large for memory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import numpy as np
 
 from mmfusion.errors import ScanError
 
-MAX_BYTES = 8 * 2**30  # of a scan, unpacked; a thoracic CT has some 0.2 GiB
-_AIR, _BONE, _METAL = (
-    -300,
-    700,
-    4000,
-)  # HU; no lung, air or fat lies above the first, little of a body above the second
+MAX_BYTES = 8 * 2**30  # largest size of an unpacked scan; a thoracic CT has about 0.2 GiB
+_AIR = -300  # HU; lung and air lie below
+_BONE = 700  # HU; only a small part of a body lies above
+_METAL = 4000  # HU; hardly anything lies above
 
 
 def check_size(shape: Sequence[int], file: object) -> None:
     """Raise a ScanError if float32 voxels of this shape (z, y, x) need more than `MAX_BYTES`.
 
-    From a header alone: a hostile one promises more than there is memory.
+    The shape comes from the header, so that a scan is refused before memory is allocated. A damaged or
+    manipulated header can state a size that is larger than the memory.
+
+    Examples
+    --------
+    >>> check_size((512, 512, 512), "scan.nii")
     """
     if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
         got = f"{' x '.join(map(str, shape))} voxels (z, y, x)"
@@ -29,25 +32,50 @@ def check_size(shape: Sequence[int], file: object) -> None:
 
 
 def sampled_slices(n: int) -> list[int]:
-    """The slices of `n` whose values are checked."""
+    """Return the indices of the slices whose values are checked, in a scan of `n` slices.
+
+    Examples
+    --------
+    >>> sampled_slices(100)
+    [25, 50, 75]
+    """
     return sorted({n // 4, n // 2, (3 * n) // 4})
 
 
 def check_values(planes: np.ndarray, unit: str, file: object) -> None:
     """Raise a ScanError if values of a scan's slices cannot be HU or SUVbw.
 
-    For HU: one value throughout; grey values of 0 to 255, or 0 to 1; hardly anything below -300 HU beside a tenth
-    above 700 (stored values that nobody scaled, or inverted ones: air lies among bone); a hundredth above 4000. For
-    SUVbw: nothing above 0.01, or a mean above 50. Either: values that are not finite.
+    Values cannot be HU in these cases:
+
+    - all voxels have the same value
+    - all values lie between 0 and 255 (grey values or a mask)
+    - more than 10 % lie above 700 HU and less than 1 % below -300 HU (stored values that were not rescaled,
+      or an inverted scan)
+    - more than 1 % lie above 4000 HU
+
+    Values cannot be SUVbw if none is above 0.01, or the mean is above 50. Values must be finite in both
+    units.
 
     Parameters
     ----------
-    planes : ndarray
-        Slices of the scan, at least some.
+    planes : ndarray, shape (n, rows, columns)
+        Some or all slices of the scan.
     unit : {"HU", "SUVbw"}
-        What they are said to be.
+        Unit that the values should have.
     file : path
-        For the message.
+        File name for the message.
+
+    Raises
+    ------
+    ScanError
+        If the values cannot be in this unit.
+
+    Examples
+    --------
+    >>> check_values(np.array([[[-1000, 0], [40, 60]]]), "HU", "scan.nii")
+    >>> check_values(np.array([[[0, 0], [1, 1]]]), "HU", "scan.nii")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    mmfusion.errors.ScanError: file scan.nii: values that cannot be HU ...
     """
     if not np.isfinite(planes).all():
         got = f"{np.count_nonzero(~np.isfinite(planes))} voxels"
@@ -66,11 +94,15 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
     elif low >= 0 and high <= 255:
         problem = "values that cannot be HU"
         hint = (
-            "grey values or a mask? convert the scan again, without a window; a PET is read with unit='SUVbw'"
+            "are they grey values or a mask? Convert the scan again, without a window; "
+            "a PET is read with unit='SUVbw'"
         )
     elif _unscaled(planes):
         problem = "values that cannot be HU"
-        hint = "were they stored without rescale slope and intercept, or inverted? export or convert the scan again"
+        hint = (
+            "were they stored without rescale slope and intercept, or inverted? "
+            "Export or convert the scan again"
+        )
     if problem:
         raise ScanError(
             problem, file=file, got=f"{low:.4g} to {high:.4g}, median {np.median(planes):.4g}", hint=hint

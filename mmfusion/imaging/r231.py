@@ -1,4 +1,4 @@
-"""Lungs by R231 (Hofmanninger et al. 2020, doi:10.1186/s41747-020-00173-2), through the package lungmask."""
+"""Find the lungs with R231 of the package lungmask (Hofmanninger 2020, doi:10.1186/s41747-020-00173-2)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,26 @@ _NOT_WEIGHTS = (
 
 
 def segment(volume: Volume, weights: Path) -> Volume:
-    """Mask of both lungs on the grid of a volume in HU and LPS orientation.
+    """Return a mask of both lungs.
+
+    Parameters
+    ----------
+    volume : Volume
+        CT in HU, in LPS orientation.
+    weights : path
+        File with the weights of R231.
+
+    Returns
+    -------
+    Volume
+        uint8 in {0, 1} on the grid of `volume`, unit "mask".
 
     Raises
     ------
     MMFusionError
         If lungmask is not installed.
     WeightsUnavailable
-        If the file does not hold R231's weights.
+        If the file does not contain the weights of R231.
     """
     with undisturbed("lungmask"):
         try:
@@ -42,5 +54,5 @@ def segment(volume: Volume, weights: Path) -> Volume:
             network = LMInferer(modelpath=str(weights), force_cpu=True, batch_size=4, tqdm_disable=True)
         except _NOT_WEIGHTS as error:
             raise WeightsUnavailable("not the weights of R231", file=weights) from error
-        labels = network.apply(volume.array.astype(np.float32))  # 1 the right lung, 2 the left
+        labels = network.apply(volume.array.astype(np.float32))  # 1: right lung, 2: left lung
     return replace(volume, array=(labels > 0).astype(np.uint8), unit="mask")

@@ -1,4 +1,4 @@
-"""Writing a file in the place that a person named, or saying why it cannot be."""
+"""Write a file at a path that the user chose, without overwriting the files it is made from."""
 
 from __future__ import annotations
 
@@ -12,19 +12,35 @@ from mmfusion.storage import atomic
 
 @contextmanager
 def saved(path: Path, sources: Collection[Path] = ()) -> Iterator[Path]:
-    """As `mmfusion.storage.atomic.saved`, beside what it is made from.
+    """Give a draft path to write to, and move the complete file to `path`.
+
+    It works like `mmfusion.storage.atomic.saved`, and also protects `sources`.
+
+    Parameters
+    ----------
+    path : Path
+        Name of the new file. An existing file is replaced.
+    sources : collection of Path
+        Files that the new file is made from; `path` must not be one of them.
 
     Raises
     ------
     ScanError
-        If the file cannot be written, or would take the place of one of `sources`; what was there is untouched.
+        If the file cannot be written, or would overwrite one of `sources`. An existing file then stays as it
+        was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with saved(Path(folder) / "note.txt") as draft:
+    ...         size = draft.write_text("hello")
+    ...     (Path(folder) / "note.txt").read_text()
+    'hello'
     """
     if any(_same(path, source) for source in sources):
-        problem, hint = (
-            "what is to be written would take the place of what it is made from",
-            "choose another name",
-        )
-        raise ScanError(problem, file=path, hint=hint)
+        problem = "the new file would overwrite a file that it is made from"
+        raise ScanError(problem, file=path, hint="choose another name")
     with atomic.saved(path, ScanError) as draft:
         yield draft
 
@@ -32,5 +48,5 @@ def saved(path: Path, sources: Collection[Path] = ()) -> Iterator[Path]:
 def _same(path: Path, source: Path) -> bool:
     try:
         return path.samefile(source)
-    except OSError:  # one of them is not there
+    except OSError:  # one of the two files does not exist
         return False

@@ -1,4 +1,4 @@
-"""The volume: an array that knows where it lies in the patient, and what its numbers mean."""
+"""Volume: an array with its position in the patient, its modality and its unit."""
 
 from __future__ import annotations
 
@@ -8,42 +8,56 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.affine import centered, checked_affine, corners, directions, lps_axes, spacing_of
+from mmfusion.imaging.affine import centered, checked_affine, corners, directions, lps_axes
+from mmfusion.imaging.grid import Grid, three
 from mmfusion.imaging.hu import AIR_HU, PADDING_HU
 from mmfusion.imaging.sampling import cut, filled_box, sample, sample_mask
 
 UNITS = {"HU": AIR_HU, "SUVbw": 0.0, "mask": 0.0}  # unit -> value outside the field of view
 _FLOOR = {
     "HU": PADDING_HU
-}  # unit -> what anything lower counts as: -3024 and the like are air, and must not bleed
+}  # unit -> lowest value; lower values (such as -3024) are air and are replaced first
 _KINDS = {"HU": "a CT", "SUVbw": "a PET", "mask": "a mask"}
 _DTYPES = (np.float32, np.int16, np.uint8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Volume:
-    """A scan or a mask in space. Points are (x, y, z); shapes, spacings and sizes are (z, y, x), like the array.
+class Volume(Grid):
+    """Scan or mask with its position in the patient.
+
+    Points are (x, y, z). Shapes, spacings and sizes are (z, y, x), like the array.
 
     Parameters
     ----------
     array : ndarray, shape (z, y, x)
-        float32, int16 or uint8; a mask is uint8 in {0, 1}.
+        float32, int16 or uint8. A mask is uint8 in {0, 1}.
     affine : ndarray, shape (4, 4)
-        Voxel (x, y, z) to LPS mm (x to the patient's left, y to the back, z to the head); integer indices are
-        voxel centres, so voxel k covers [k - 0.5, k + 0.5).
+        Voxel (x, y, z) to LPS mm (x to the patient's left, y to the back, z to the head). Integer indices are
+        voxel centres: voxel k covers [k - 0.5, k + 0.5).
     modality : str
-        "CT", "PT".
+        "CT" or "PT".
     unit : {"HU", "SUVbw", "mask"}
-        What a value means.
+        Unit of the values.
     frame_of_reference : str, optional
-        DICOM's FrameOfReferenceUID: mm of two volumes can be compared if they share it. None where unknown.
+        DICOM FrameOfReferenceUID. Points in mm of two volumes can be compared if they share it. None if
+        unknown.
     series_uid : str, optional
-        SeriesInstanceUID that the values come from, or that a mask was drawn on.
+        SeriesInstanceUID of the scan, or of the scan that a mask was drawn on. None if unknown.
 
     Raises
     ------
     ScanError
         If the array is not 3-D, its dtype or unit is unknown, or the affine's axes are not at right angles.
+
+    Examples
+    --------
+    >>> scan = Volume(np.zeros((4, 6, 6), dtype=np.int16), np.diag([1.0, 1.0, 2.0, 1.0]))
+    >>> scan
+    Volume(CT in HU, 4 x 6 x 6 voxels of 2 x 1 x 1 mm (z, y, x))
+    >>> scan.resample(2).shape
+    (4, 3, 3)
+    >>> scan.crop(center_mm=(2.5, 2.5, 3.0), size_mm=4).array.max()
+    np.float32(0.0)
     """
 
     array: np.ndarray
@@ -64,59 +78,14 @@ class Volume:
             raise ScanError("unknown dtype", expected="float32, int16 or uint8", got=self.array.dtype)
         object.__setattr__(self, "affine", checked_affine(self.affine))
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(z, y, x), voxels."""
-        return self.array.shape
-
-    @property
-    def spacing(self) -> tuple[float, float, float]:
-        """Voxel size (z, y, x), mm."""
-        return spacing_of(self.affine)
-
-    @property
-    def center_mm(self) -> np.ndarray:
-        """Centre of the field of view, LPS mm, shape (3,)."""
-        return self.voxel_to_mm((np.array(self.shape[::-1]) - 1) / 2)
-
-    def voxel_to_mm(self, voxel: Sequence[float] | np.ndarray) -> np.ndarray:
-        """LPS mm of voxel coordinates (x, y, z), shape (..., 3)."""
-        return np.asarray(voxel, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3]
-
-    def mm_to_voxel(self, point: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Voxel coordinates (x, y, z) of points in LPS mm, shape (..., 3)."""
-        return (np.asarray(point, dtype=np.float64) - self.affine[:3, 3]) @ np.linalg.inv(
-            self.affine[:3, :3]
-        ).T
-
-    def contains(self, point: Sequence[float] | np.ndarray) -> bool:
-        """Whether a point in LPS mm lies in the field of view."""
-        voxel = self.mm_to_voxel(point)
-        return bool(((voxel >= -0.5) & (voxel < np.array(self.shape[::-1]) - 0.5)).all())
-
-    def expect_inside(self, point_mm: Sequence[float] | np.ndarray) -> np.ndarray:
-        """The point (x, y, z), LPS mm, in float64, shape (3,); a ScanError unless it lies in the field of view."""
-        point = np.asarray(point_mm, dtype=np.float64)
-        if point.shape != (3,) or not self.contains(point):
-            ends = self.voxel_to_mm(corners([-0.5] * 3, np.array(self.shape[::-1]) - 0.5).T)
-            field = zip("xyz", ends.min(axis=0), ends.max(axis=0))
-            raise ScanError(
-                "a point outside the scan",
-                expected=", ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in field) + " mm",
-                got=np.array2string(point, precision=1, separator=", "),
-                hint="points are (x, y, z) in LPS mm; a NIfTI tool's RAS point has the signs of x and y turned",
-            )
-        return point
-
     def expect(self, unit: str, name: str | None = None) -> None:
-        """Raise a ScanError, which says `name`, unless the values are in this unit."""
+        """Raise a ScanError that contains `name` if the values are not in this unit."""
         if self.unit != unit:
-            raise ScanError(
-                f"not {_KINDS[unit]}", column=name, expected=f"a Volume of unit {unit}", got=self.unit
-            )
+            expected = f"a Volume of unit {unit}"
+            raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=self.unit)
 
     def to_lps(self) -> Volume:
-        """The same voxels with axes ordered and turned so that x, y and z run (nearly) along +L, +P and +S."""
+        """Return the same voxels with axes transposed and flipped to run (nearly) along +L, +P and +S."""
         order, flip, affine = lps_axes(self.affine, self.shape)
         if order == [0, 1, 2] and not any(flip):
             return self
@@ -126,14 +95,17 @@ class Volume:
     def on_grid(
         self, affine: np.ndarray, shape: tuple[int, int, int], *, fill: float | None = None
     ) -> Volume:
-        """Sampled on another grid, linearly with anti-aliasing; HU below -1024 count as -1024.
+        """Return the volume sampled on another grid, linearly and with anti-aliasing.
 
-        A mask keeps the voxels that it fills most, as many as make up its volume.
+        HU below -1024 are first replaced by -1024. Of a mask, the voxels that it fills most are kept, so that
+        its volume stays the same; see `mmfusion.imaging.sampling.fullest`.
 
         Parameters
         ----------
-        affine, shape
-            Of the new grid, as in a Volume.
+        affine : ndarray, shape (4, 4)
+            Affine of the new grid.
+        shape : (z, y, x)
+            Number of voxels of the new grid.
         fill : float, optional
             Value outside the field of view; default -1000 for HU, else 0. Outside a mask it is always 0.
         """
@@ -149,24 +121,24 @@ class Volume:
         return replace(self, array=array, affine=affine)
 
     def like(self, reference: Volume, *, fill: float | None = None) -> Volume:
-        """Sampled on the grid of another volume; see `on_grid`."""
+        """Return the volume sampled on the grid of another volume; see `on_grid`."""
         return self.on_grid(reference.affine, reference.shape, fill=fill)
 
     def resample(self, spacing: float | Sequence[float]) -> Volume:
-        """The whole field of view at another spacing (z, y, x) in mm, in LPS orientation.
+        """Return the whole field of view with another spacing (z, y, x) in mm, in LPS orientation.
 
-        The centre stays where it is; the extent changes by less than half a new voxel on each side.
+        The centre stays the same. The extent changes by less than half a new voxel on each side.
         """
         source = self.to_lps()
-        new = _three(spacing, "spacing")
+        new = three(spacing, "spacing")
         shape = np.maximum(np.floor(np.array(source.shape) * source.spacing / new + 0.5), 1).astype(int)
         return source.on_grid(centered(directions(source.affine), source.center_mm, new, shape), shape)
 
     def resize(self, shape: int | Sequence[int]) -> Volume:
-        """The same field of view in another number of voxels (z, y, x), in LPS orientation.
+        """Return the same field of view with another number of voxels (z, y, x), in LPS orientation.
 
-        The extent in mm stays what it is, so the spacing changes, axis by axis: a cube of voxels is seldom one of mm.
-        The affine says so, and `like` brings back whatever was predicted on the new grid.
+        The extent in mm stays the same, so that the spacing changes, and differs between the axes. The affine
+        contains the new spacing. `like` brings a prediction on the new grid back to the old grid.
         """
         source = self.to_lps()
         new = np.broadcast_to(np.asarray(shape), 3)
@@ -182,16 +154,16 @@ class Volume:
         spacing: float | Sequence[float] | None = None,
         fill: float | None = None,
     ) -> Volume:
-        """A box round a point, with axes along LPS, sampled directly: nothing beyond it is resampled.
+        """Return a resampled box around a point, with axes along LPS; only the box is computed.
 
         Parameters
         ----------
         center_mm : (x, y, z)
-            LPS mm; the centre of the box.
+            Centre of the box, LPS mm.
         size_mm : float or (z, y, x)
-            Extent, rounded to whole voxels.
+            Size of the box in mm, rounded to whole voxels.
         spacing : float or (z, y, x), optional
-            New voxel size, mm; default the volume's own.
+            New voxel size, mm. Default: the volume's spacing.
         fill : float, optional
             Value outside the field of view; default -1000 for HU, else 0.
 
@@ -201,26 +173,26 @@ class Volume:
             If the point lies outside the field of view.
         """
         center = self.expect_inside(center_mm)
-        new = _three(self.to_lps().spacing if spacing is None else spacing, "spacing")
-        shape = np.maximum(np.floor(_three(size_mm, "size_mm") / new + 0.5), 1).astype(int)
+        new = three(self.to_lps().spacing if spacing is None else spacing, "spacing")
+        shape = np.maximum(np.floor(three(size_mm, "size_mm") / new + 0.5), 1).astype(int)
         return self.on_grid(centered(np.eye(3), center, new, shape), shape, fill=fill)
 
     def around(self, center_mm: Sequence[float], size_mm: float | Sequence[float]) -> Volume:
-        """The voxels in a box round a point, and those next to it, as they are: nothing is resampled.
+        """Return the voxels in a box around a point and the voxels next to it, without resampling.
 
         Parameters
         ----------
         center_mm : (x, y, z)
-            LPS mm.
+            Centre of the box, LPS mm.
         size_mm : float or (z, y, x)
-            Extent of the box along LPS; what of it lies beyond the field of view is left out.
+            Size of the box along LPS, mm. Parts beyond the field of view are left out.
 
         Raises
         ------
         ScanError
             If the point lies outside the field of view.
         """
-        center, half = self.expect_inside(center_mm), _three(size_mm, "size_mm", zero=True)[::-1] / 2
+        center, half = self.expect_inside(center_mm), three(size_mm, "size_mm", zero=True)[::-1] / 2
         voxels = self.mm_to_voxel(corners(-half, half).T + center)[:, ::-1]
         low = np.maximum(np.floor(voxels.min(axis=0)).astype(int), 0)
         high = np.minimum(np.ceil(voxels.max(axis=0)).astype(int) + 1, self.shape)
@@ -229,22 +201,23 @@ class Volume:
     def crop_box(
         self, box: Sequence[slice], margin_mm: float | Sequence[float] = 0.0, *, fill: float | None = None
     ) -> Volume:
-        """The voxels of a half-open box (z, y, x), as they are: nothing is resampled.
+        """Return the voxels of a half-open box (z, y, x), without resampling.
 
         Parameters
         ----------
         box : three slices
-            In voxels, such as `bounding_box` gives. Counted from voxel 0 throughout: a start below 0 or a stop beyond
-            the last voxel reaches out of the field of view, which is filled.
+            In voxels, as `bounding_box` returns them. Negative numbers do not count from the end: a start
+            below 0 or a stop beyond the last voxel lies outside the field of view, which is filled with
+            `fill`.
         margin_mm : float or (z, y, x)
-            Added on both sides, rounded up to whole voxels.
+            Added on both sides in mm, rounded up to whole voxels.
         fill : float, optional
             Value outside the field of view; default -1000 for HU, else 0.
 
         Raises
         ------
         ScanError
-            If the box is not three slices of step 1, or holds no voxel; if the margin is negative.
+            If the box is not three slices of step 1, or contains no voxel; if the margin is negative.
         """
         ends = [(s.start or 0, n if s.stop is None else s.stop, s.step) for s, n in zip(box, self.shape)]
         if len(ends) != 3 or any(stop <= start or step not in (None, 1) for start, stop, step in ends):
@@ -258,27 +231,27 @@ class Volume:
         return replace(self, array=cut(self.array, low, high, fill), affine=affine)
 
     def pad(self, margin_mm: float | Sequence[float], *, fill: float | None = None) -> Volume:
-        """With a margin in mm (z, y, x) on every side, rounded up to whole voxels; see `crop_box`."""
+        """Return the volume with a margin in mm (z, y, x) on every side, in whole voxels; see `crop_box`."""
         return self.crop_box(tuple(slice(0, n) for n in self.shape), margin_mm, fill=fill)
 
     def volume_ml(self) -> float:
-        """Volume of a mask, mL.
+        """Return the volume of a mask in mL.
 
         Raises
         ------
         ScanError
-            If this is no mask.
+            If the unit is not "mask".
         """
         self.expect("mask")
         return float(np.count_nonzero(self.array) * np.prod(self.spacing) / 1000)
 
     def bounding_box(self) -> tuple[slice, slice, slice]:
-        """Half-open (z, y, x) slices that hold all of a mask.
+        """Return the half-open slices (z, y, x) of the smallest box that contains a mask.
 
         Raises
         ------
         ScanError
-            If this is no mask, or it is empty.
+            If the unit is not "mask", or the mask is empty.
         """
         self.expect("mask")
         box = filled_box(self.array)
@@ -287,17 +260,8 @@ class Volume:
         return box
 
     def _voxels(self, margin_mm: float | Sequence[float]) -> np.ndarray:
-        return np.ceil(_three(margin_mm, "margin_mm", zero=True) / self.spacing - 1e-9).astype(int)
+        return np.ceil(three(margin_mm, "margin_mm", zero=True) / self.spacing - 1e-9).astype(int)
 
     def __repr__(self) -> str:
         size, mm = (" x ".join(f"{v:.4g}" for v in values) for values in (self.shape, self.spacing))
         return f"Volume({self.modality} in {self.unit}, {size} voxels of {mm} mm (z, y, x))"
-
-
-def _three(value: float | Sequence[float], name: str, *, zero: bool = False) -> np.ndarray:
-    out = np.broadcast_to(np.asarray(value, dtype=np.float64), 3)
-    if not (np.isfinite(out).all() and ((out >= 0) if zero else (out > 0)).all()):
-        raise ScanError(
-            f"{name} out of range", expected="mm, 0 or above" if zero else "mm above 0", got=value
-        )
-    return out

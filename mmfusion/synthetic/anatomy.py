@@ -1,7 +1,7 @@
-"""A small chest CT of the phantom: parenchyma, vessels, chest wall with ribs, a lesion, and the scanner that saw it.
+"""Render a small chest CT of the phantom: lung, vessels, chest wall with ribs, a lesion, and a scanner.
 
-Arrays are in (z, y, x), coordinates in LPS mm. Nothing here knows the stage: a scan is drawn from the lesion's
-appearance, the side of the chest, the scanner and a generator.
+Arrays are (z, y, x), coordinates are LPS mm. A scan does not depend on the stage. It depends on the
+appearance of the lesion, the side of the chest, the scanner and a random generator.
 """
 
 from __future__ import annotations
@@ -15,13 +15,29 @@ from scipy.ndimage import gaussian_filter
 from mmfusion.synthetic.lesions import SpikyBall
 
 LUNG_HU, VESSEL_HU, MUSCLE_HU, FAT_HU, BONE_HU = -850.0, 20.0, 45.0, -95.0, 420.0
-WALL_MM, MEDIASTINUM_MM = 50.0, 58.0  # from the centre of the field of view, to the outside and to the inside
+WALL_MM, MEDIASTINUM_MM = 50.0, 58.0  # distances from the centre of the field of view, outwards and inwards
 VESSELS, POINTS_PER_VOXEL = 9, 12
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """How a site images: grid (z, y, x), noise before the reconstruction kernel, the kernel's width, a HU offset."""
+    """Scanner of a site.
+
+    Attributes
+    ----------
+    name : str
+        Description.
+    shape : tuple of int
+        Number of voxels (z, y, x).
+    spacing : tuple of float
+        Voxel size (z, y, x), mm.
+    noise_hu : float
+        Standard deviation of the noise before the reconstruction kernel, HU.
+    blur_mm : float
+        Standard deviation of the Gaussian reconstruction kernel, mm.
+    offset_hu : float
+        Constant added to all values, HU.
+    """
 
     name: str
     shape: tuple[int, int, int]
@@ -41,7 +57,19 @@ SCANNERS = (
 
 @dataclass(frozen=True)
 class Scan:
-    """`hu` int16 and `mask` uint8, shape (z, y, x); `origin` (of voxel 0) and lesion `centre` in LPS mm, shape (3,)."""
+    """One rendered scan.
+
+    Attributes
+    ----------
+    hu : ndarray of int16, shape (z, y, x)
+        Values in HU.
+    mask : ndarray of uint8, shape (z, y, x)
+        Mask of the lesion, 0 or 1.
+    origin : ndarray, shape (3,)
+        Centre of voxel 0 (x, y, z), LPS mm.
+    centre : ndarray, shape (3,)
+        Centre of the lesion (x, y, z), LPS mm.
+    """
 
     hu: np.ndarray
     mask: np.ndarray
@@ -50,18 +78,30 @@ class Scan:
 
 
 def render(lesion: Mapping[str, float], scanner: Scanner, rng: np.random.Generator, *, right: bool) -> Scan:
-    """Draw one scan.
+    """Render one scan.
 
     Parameters
     ----------
     lesion : mapping
-        A row of `lesions.sample`.
+        Appearance of the lesion: a row of `lesions.sample`.
     scanner : Scanner
-        Grid, noise, kernel, offset.
+        Grid, noise, kernel and offset.
     rng : Generator
-        The scan's own.
+        Random generator of this scan.
     right : bool
-        Which lung: the chest wall lies at the patient's right (-x) or left.
+        True for the right lung: the chest wall then lies at the patient's right (-x), else at the left.
+
+    Returns
+    -------
+    Scan
+        Values, mask and positions.
+
+    Examples
+    --------
+    >>> from mmfusion.synthetic import lesions
+    >>> lesion = lesions.sample(np.zeros(1), np.random.default_rng(0)).iloc[0]
+    >>> render(lesion, SCANNERS[0], np.random.default_rng(0), right=True).hu.shape
+    (46, 46, 46)
     """
     axes = [
         (np.arange(n, dtype=np.float32) - (n - 1) / 2) * s for n, s in zip(scanner.shape, scanner.spacing)
@@ -98,19 +138,22 @@ def render(lesion: Mapping[str, float], scanner: Scanner, rng: np.random.Generat
 
 
 def _soft(depth: np.ndarray, voxel_mm: float) -> np.ndarray:
-    """Share of a voxel beyond a surface, from its depth behind it."""
+    """Return the share of a voxel that lies behind a surface, for its depth behind the surface in mm."""
     return np.clip(depth / voxel_mm + 0.5, 0.0, 1.0)
 
 
 def _wall_hu(depth: np.ndarray, y: np.ndarray, z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Muscle, ribs that run down to the front every 26 mm, and fat under the skin."""
+    """Return the HU of the chest wall: muscle, ribs every 26 mm that descend to the front, and fat."""
     rib = (z + 0.35 * y + rng.uniform(0, 26)) % 26 < 10
     tissue = np.where(depth > 18, FAT_HU, MUSCLE_HU).astype(np.float32)
     return np.where(rib & (depth > 3) & (depth < 12), BONE_HU, tissue)
 
 
 def _vessels(scanner: Scanner, rng: np.random.Generator, *, right: bool) -> np.ndarray:
-    """Share of each voxel in vessels that fan out from the hilum and taper: float32 in [0, 1], by throwing points."""
+    """Return the share of each voxel that lies in vessels, float32 in [0, 1].
+
+    The vessels start at the hilum, spread and become thinner. The share is estimated from random points.
+    """
     along = np.linspace(0, 1, 90, dtype=np.float32)[None, :, None]
     direction = rng.normal(0, 0.6, (VESSELS, 1, 3)) * [1, 1, 0] + [0, 0, -1 if right else 1]
     bend = rng.normal(0, 12, (VESSELS, 1, 3))
@@ -133,7 +176,7 @@ def _vessels(scanner: Scanner, rng: np.random.Generator, *, right: bool) -> np.n
 def _fill(
     ball: SpikyBall, centre: np.ndarray, axes: list[np.ndarray], voxel_mm: float
 ) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """The ball's share of each voxel, within the box of voxels that it can reach."""
+    """Return the share of each voxel that the ball fills, and the box of voxels that it can reach."""
     reach = ball.reach + voxel_mm
     limits = [np.searchsorted(axis, [c - reach, c + reach]) for axis, c in zip(axes, centre)]
     box = tuple(slice(*limit) for limit in limits)

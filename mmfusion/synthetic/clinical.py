@@ -1,7 +1,7 @@
-"""The phantom's health record: mixed columns, some of which depend on the clinical risk, with missing cells.
+"""Health records of the phantom: numbers and categories, some of which depend on the clinical risk.
 
-Given the risk `R` ~ N(0, 1) every column is independent, except that pack-years and years since quitting hang on the
-smoking status. Cells go missing completely at random, whatever they say.
+The columns are independent given the risk `R` ~ N(0, 1), with one exception: pack-years and years since
+quitting depend on the smoking status. Cells are missing completely at random, independent of their value.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ CATEGORIES = {
         "75 - < 100%": (-1.2, -1.1), "100%": (-1.8, -1.3),
     },
     "histology": {
-        "adenocarcinoma": (1.2, -0.5), "squamous cell": (0.1, 0.5), "large cell": (-1.6, 0.6), "nos": (-1.8, 0.2),
+        "adenocarcinoma": (1.2, -0.5), "squamous cell": (0.1, 0.5), "large cell": (-1.6, 0.6),
+        "nos": (-1.8, 0.2),
     },
     "egfr": {"wildtype": (0.6, 0.4), "mutant": (-0.6, -0.4)},
     "kras": {"wildtype": (0.6, -0.2), "mutant": (-0.6, 0.2)},
     "sex": {"male": (0.3, 0.0), "female": (-0.3, 0.0)},
     "ethnicity": {
-        "Caucasian": (1.5, 0.0), "Asian": (0.2, 0.0), "African-American": (-0.8, 0.0), "Hispanic/Latino": (-0.9, 0.0),
+        "Caucasian": (1.5, 0.0), "Asian": (0.2, 0.0), "African-American": (-0.8, 0.0),
+        "Hispanic/Latino": (-0.9, 0.0),
     },
     "alk": {"wildtype": (2.0, 0.0), "translocated": (-2.0, 0.0)},
 }  # fmt: skip
 SMOKING = {"never": (-0.5, -1.2), "former": (0.8, 0.1), "current": (-0.3, 1.1)}
 PACK_YEARS = (3.4, 0.5, 0.75)  # of smokers: mean and SD of the logarithm, correlation with the risk
-YEARS_SINCE_QUIT = (2.5, 0.6, -0.50)  # of former smokers, likewise
+YEARS_SINCE_QUIT = (2.5, 0.6, -0.50)  # the same for former smokers
 LOBES = {
     "rul": 0.32,
     "rml": 0.06,
@@ -51,7 +53,25 @@ COLUMNS = (
 
 
 def sample(risk: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-    """A record per risk, shape (n, 19), columns `COLUMNS`; cells missing at random."""
+    """Draw one health record per risk; some cells are missing at random.
+
+    Parameters
+    ----------
+    risk : ndarray, shape (n,)
+        Clinical risk of each patient, standard normal.
+    rng : Generator
+        Random generator.
+
+    Returns
+    -------
+    DataFrame, shape (n, 19)
+        Columns `COLUMNS`.
+
+    Examples
+    --------
+    >>> sample(np.zeros(3), np.random.default_rng(0)).shape
+    (3, 19)
+    """
     n = len(risk)
     out: dict[str, object] = {}
     for name, (mean, sd, c, logarithmic) in NUMBERS.items():
@@ -75,7 +95,25 @@ def sample(risk: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def log_likelihood(record: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
-    """Log p(observed cells | risk = grid) up to a constant, shape (n, n_grid); missing cells say nothing."""
+    """Return log p(observed cells | risk = grid) up to a constant; missing cells are ignored.
+
+    Parameters
+    ----------
+    record : DataFrame, shape (n, 19)
+        Health records, as `sample` returns them.
+    grid : ndarray, shape (n_grid,)
+        Values of the risk.
+
+    Returns
+    -------
+    ndarray, shape (n, n_grid)
+        Log-likelihoods.
+
+    Examples
+    --------
+    >>> log_likelihood(sample(np.zeros(3), np.random.default_rng(0)), np.linspace(-4, 4, 5)).shape
+    (3, 5)
+    """
     total = np.zeros((len(record), len(grid)))
     for name, (mean, sd, c, logarithmic) in NUMBERS.items():
         value = np.log(record[name]) if logarithmic else record[name]
@@ -86,7 +124,7 @@ def log_likelihood(record: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
 
 
 def _smoking_term(record: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
-    """Sum over the statuses that the three smoking cells allow."""
+    """Return the log-likelihood of the three smoking cells, summed over the statuses that they allow."""
     pack, quit_years = (record[c].to_numpy(dtype=float) for c in ("pack_years", "years_since_quit"))
     with np.errstate(divide="ignore"):
         smoked = _gaussian_term(np.where(pack > 0, np.log(pack), np.nan), *PACK_YEARS, grid)
@@ -130,7 +168,7 @@ def _log_probabilities(levels: dict[str, tuple[float, float]], latent: np.ndarra
 
 
 def _level_term(values: pd.Series, levels: dict[str, tuple[float, float]], grid: np.ndarray) -> np.ndarray:
-    table = np.vstack([_log_probabilities(levels, grid).T, np.zeros(len(grid))])  # the last row: missing
+    table = np.vstack([_log_probabilities(levels, grid).T, np.zeros(len(grid))])  # last row: missing cells
     codes = pd.Categorical(values, categories=list(levels)).codes
     return table[codes]
 

@@ -1,4 +1,4 @@
-"""The demo cohort: patients of the generative model as a `Cohort`, and the optimum that a model can reach on them."""
+"""Make phantom cohorts: patients of the generative model, and the best result that a model can reach."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from mmfusion.synthetic.anatomy import SCANNERS
 from mmfusion.synthetic.genes import gene_network, gene_programme
 from mmfusion.synthetic.scans import ensure_scans
 
-VERSION = 2  # of what is generated: raise it when the same parameters give other files
+VERSION = 2  # version of the generated files; increase it if the same parameters give other files
 RIGHT_LOBES = ("lobe_rul", "lobe_rml", "lobe_rll")
-LACKS_TWO = 0.25  # of the patients who lack a modality, those who lack two
+LACKS_TWO = 0.25  # share of patients without two modalities, among those who lack at least one
 
 
 def phantom(
@@ -34,47 +34,50 @@ def phantom(
     root: str | Path | None = None,
     target: str = "stage3_ajcc7",
 ) -> tuple[Cohort, pd.DataFrame]:
-    """A synthetic cohort with CT, RNA and EHR whose best possible macro-AUC is known.
+    """Make a synthetic cohort with CT, RNA and EHR whose best possible macro-AUC is known.
 
-    The generative model is the same for every seed: `phantom(seed=1)` is an external cohort for `phantom(seed=0)`.
-    A null cohort differs from the planted one of the same seed in its labels alone.
+    The generative model is the same for every seed: `phantom(seed=1)` is an external cohort for
+    `phantom(seed=0)`. A null cohort and a planted cohort of the same seed differ only in their labels.
 
     Parameters
     ----------
     n : int
-        Patients.
+        Number of patients.
     seed : int
-        Draws the patients, their scans and what is missing.
+        Seed for the patients, their scans and their missing modalities.
     signal : {"planted", "null"}
-        Whether the stage depends on the latents, or on nothing.
+        "planted": the stage depends on the latents. "null": the stage is random.
     missing : float
-        Probability that a patient lacks at least one modality, completely at random; no patient lacks all.
+        Probability that a patient lacks at least one modality, completely at random. Every patient has at
+        least one.
     n_genes, n_planted : int
-        Genes, and those of them that carry the programme.
+        Number of genes, and number of genes that carry the gene programme.
     modalities : sequence of str
-        Some of ct, rna, ehr. Without ct nothing is written to disk.
+        Modalities of the cohort: some of "ct", "rna", "ehr". Without "ct" no file is written.
     sites : int
-        1 to 4 sites, each with its scanner; independent of the stage.
+        Number of sites, 1 to 4. Each has its own scanner. The site is independent of the stage.
     root : path, optional
-        Folder for the scans; by default one below `$MMFUSION_CACHE` or `~/.cache/mmfusion`, found again by its
-        parameters.
+        Folder for the scans. Default: a folder below `$MMFUSION_CACHE` or `~/.cache/mmfusion` whose name
+        depends on the parameters, so that equal scans are made only once.
     target : str
-        A stage target that the stage groups I, II and III have a class under.
+        Name of a stage target under which each of the stage groups I, II and III belongs to one class.
 
     Returns
     -------
     cohort : Cohort
-        RNA in TPM; log2(TPM + 1) is Gaussian. `provenance` names `planted_genes`, `gene_sets`, and `gene_network`
-        (edges gene, gene, weight).
+        RNA is in TPM; log2(TPM + 1) is Gaussian. `provenance` contains `planted_genes`, `gene_sets` and
+        `gene_network` (edges: gene, gene, weight).
     optimum : DataFrame, shape (n_subsets + 1, 1)
-        Bayes-optimal one-vs-rest `macro_auc` by subset of modalities ("ct", ..., "ct+rna+ehr"), for patients who have
-        them all, and "observed": with this cohort's own missing modalities. Over the rendered lesions' parameters, thus
-        an upper bound for a reader of voxels; 20,000 draws, standard error about .001.
+        Column `macro_auc`: the Bayes-optimal one-vs-rest macro-AUC. One row per subset of modalities ("ct",
+        ..., "ct+rna+ehr"), for patients who have all of them. The row "observed" is for the modalities that
+        the patients of this cohort have. A reader of voxels cannot exceed it, because the optimum uses the
+        true parameters of the lesions. It is estimated from 20,000 draws; its standard error is about 0.001.
 
     Raises
     ------
     DataError
-        If an argument is out of range, or `root` holds something else.
+        If an argument is out of range, or `root` contains other files.
+
     """
     _check(n, signal, missing, modalities, sites)
     modalities = tuple(m for m in model.MODALITIES if m in modalities)
@@ -112,7 +115,8 @@ def phantom(
             "generator": "mmfusion.synthetic.phantom",
             "version": VERSION,
             "parameters": {"n": n, "seed": seed, "signal": signal, "missing": missing, "n_genes": n_genes,
-                           "n_planted": n_planted, "modalities": list(modalities), "sites": sites, "target": target},
+                           "n_planted": n_planted, "modalities": list(modalities), "sites": sites,
+                           "target": target},
             "license": "CC0-1.0",
             "ajcc_edition": "7, 8 and 9",  # I, II and III are drawn, by no edition's rules
             "planted_genes": programme.planted,
@@ -125,30 +129,35 @@ def phantom(
 
 
 def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.DataFrame:
-    """What the best possible reader says of a phantom's patients: P(class | data), shape (n, k), rows summing to one.
+    """Return the class probabilities of the best possible model for the patients of a phantom.
 
     Parameters
     ----------
     cohort : Cohort
-        From `phantom`, also with patients or modalities selected.
+        Cohort made by `phantom`, or a selection of its patients or modalities.
     modalities : sequence of str, optional
-        Read these only; default: all that a patient has.
+        Modalities that are used. Default: all modalities of each patient.
+
+    Returns
+    -------
+    DataFrame, shape (n, k)
+        P(class | data): one row per patient, one column per class; rows sum to 1.
 
     Raises
     ------
     DataError
-        If the cohort is no phantom.
+        If the cohort is not a phantom.
     """
     given = cohort.provenance.get("parameters")
     if given is None or cohort.provenance.get("generator") != "mmfusion.synthetic.phantom":
-        raise DataError("only a phantom's posterior is known", got=cohort.name)
+        raise DataError("the posterior is known only for a phantom", got=cohort.name)
     programme = gene_programme(given["n_genes"], given["n_planted"])
     drawn = model.draw(given["n"], given["seed"], given["signal"], programme)
     belief = model.beliefs(drawn.lesions, programme.score(drawn.genes), drawn.record, programme)
     seen = tuple(given["modalities"] if modalities is None else modalities)
     has = _presence(given["n"], given["seed"], given["missing"], tuple(given["modalities"]))
     has = {m: has[:, k] & (m in seen) & (m in cohort.modalities) for k, m in enumerate(given["modalities"])}
-    for m in model.MODALITIES:  # what was not seen is believed as before seeing
+    for m in model.MODALITIES:  # a modality that is not used keeps the prior
         rows = has.get(m, np.zeros(given["n"], bool))
         belief[m] = np.where(rows[:, None], belief[m], model.PRIOR)
     probabilities = model.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(
@@ -172,21 +181,21 @@ def _check(n: int, signal: str, missing: float, modalities: Sequence[str], sites
             "unknown modality", expected=f"some of {', '.join(model.MODALITIES)}", got=repr(modalities)
         )
     if not 1 <= sites <= len(SCANNERS):
-        raise DataError("no such number of sites", expected=f"1 to {len(SCANNERS)}", got=sites)
+        raise DataError("number of sites out of range", expected=f"1 to {len(SCANNERS)}", got=sites)
 
 
 def _stage_groups(target: str) -> np.ndarray:
-    """Which class each of I, II, III falls into under the target: 0 and 1, shape (3, k)."""
+    """Return the class of the stages I, II and III under a target: 0 or 1, shape (3, k)."""
     labels = target_labels(pd.Series(list(model.STAGES)), target)
     if labels.isna().any():
         raise DataError(
-            f"the phantom's stages I, II and III have no class each under {target!r}", hint="try stage3_ajcc7"
+            f"a stage of the phantom (I, II, III) has no class under {target!r}", hint="try stage3_ajcc7"
         )
     return np.eye(len(labels.cat.categories))[labels.cat.codes]
 
 
 def _presence(n: int, seed: int, missing: float, modalities: tuple[str, ...]) -> np.ndarray:
-    """Who has what, bool (n, n_modalities): drawn apart from everything else."""
+    """Draw the modalities that each patient has, bool (n, n_modalities), independent of all other data."""
     rng = model.stream(seed, "missing")
     lacks = np.where(rng.random(n) < missing, 1 + (rng.random(n) < LACKS_TWO), 0)
     order = rng.permuted(np.tile(np.arange(len(modalities)), (n, 1)), axis=1)
@@ -206,7 +215,7 @@ def _optimum(
     patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has]
     share, mixed = len(next(iter(readings.values()))) / len(patterns), []
     start = 0.0
-    for pattern in sorted(set(patterns)):  # as many draws with each pattern as the cohort's patients have it
+    for pattern in sorted(set(patterns)):  # each pattern gets the share of draws that it has in the cohort
         stop = start + share * patterns.count(pattern)
         mixed.append(readings[pattern][round(start) : round(stop)])
         start = stop

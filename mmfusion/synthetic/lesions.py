@@ -1,7 +1,7 @@
-"""The phantom's lesion: what it looks like given the tumour burden, and how it fills voxels.
+"""Lesions of the phantom: their appearance given the tumour burden, and the voxels that they fill.
 
-Four appearances are Gaussian given the burden `B` ~ N(0, 1), each z_j = c_j B + sqrt(1 - c_j^2) e_j, and become
-physical quantities through strictly increasing bounded maps, so that p(appearance | burden) is known exactly.
+Four properties are Gaussian given the burden `B` ~ N(0, 1): z_j = c_j B + sqrt(1 - c_j^2) e_j. Strictly
+increasing bounded maps turn them into physical quantities, so that p(appearance | burden) is known exactly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 # appearance: (correlation with the burden, low, high, steepness, geometric?)
 APPEARANCE = {
-    "diameter_mm": (0.94, 10.0, 50.0, 1.1, True),  # of the sphere of equal volume
+    "diameter_mm": (0.94, 10.0, 50.0, 1.1, True),  # diameter of the sphere of equal volume
     "solidity_hu": (0.50, -350.0, 60.0, 1.0, False),  # mean attenuation: part-solid to solid
     "spiculation": (0.40, 0.05, 0.60, 1.0, False),  # relative height of the spikes
     "texture_hu": (0.25, 10.0, 90.0, 1.0, False),  # standard deviation inside
@@ -20,7 +20,25 @@ APPEARANCE = {
 
 
 def sample(burden: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-    """Appearance of one lesion per burden, shape (n, 4), columns as `APPEARANCE`."""
+    """Draw the appearance of one lesion per burden.
+
+    Parameters
+    ----------
+    burden : ndarray, shape (n,)
+        Tumour burden of each patient, standard normal.
+    rng : Generator
+        Random generator.
+
+    Returns
+    -------
+    DataFrame, shape (n, 4)
+        Columns: the keys of `APPEARANCE`.
+
+    Examples
+    --------
+    >>> list(sample(np.zeros(2), np.random.default_rng(0)))
+    ['diameter_mm', 'solidity_hu', 'spiculation', 'texture_hu']
+    """
     out = {}
     for name, (c, low, high, steepness, geometric) in APPEARANCE.items():
         z = c * burden + np.sqrt(1 - c**2) * rng.standard_normal(len(burden))
@@ -30,7 +48,20 @@ def sample(burden: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def log_likelihood(lesions: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
-    """Log p(appearance | burden = grid) up to a constant, shape (n, n_grid)."""
+    """Return log p(appearance | burden = grid) up to a constant, shape (n, n_grid).
+
+    Parameters
+    ----------
+    lesions : DataFrame, shape (n, 4)
+        Appearance, as `sample` returns it.
+    grid : ndarray, shape (n_grid,)
+        Values of the burden.
+
+    Examples
+    --------
+    >>> log_likelihood(sample(np.zeros(2), np.random.default_rng(0)), np.linspace(-4, 4, 5)).shape
+    (2, 5)
+    """
     total = np.zeros((len(lesions), len(grid)))
     for name, (c, low, high, steepness, geometric) in APPEARANCE.items():
         value = lesions[name].to_numpy()[:, None]
@@ -40,21 +71,33 @@ def log_likelihood(lesions: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
 
 
 def volume_ml(diameter_mm: np.ndarray | float) -> np.ndarray | float:
-    """Volume of a sphere of that diameter, mL."""
+    """Return the volume in mL of a sphere with a diameter in mm.
+
+    Examples
+    --------
+    >>> round(float(volume_ml(10.0)), 3)
+    0.524
+    """
     return np.pi / 6 * np.asarray(diameter_mm) ** 3 / 1000
 
 
 class SpikyBall:
-    """A ball with spikes in random directions, of a given volume.
+    """Ball of a given volume with spikes in random directions.
 
     Parameters
     ----------
     diameter_mm : float
-        Of the sphere of equal volume.
+        Diameter of the sphere of equal volume, mm.
     spiculation : float
-        Height of a spike over the radius.
+        Height of a spike divided by the radius.
     rng : Generator
-        Draws the spikes' directions.
+        Random generator for the directions of the spikes.
+
+    Examples
+    --------
+    >>> ball = SpikyBall(20.0, 0.0, np.random.default_rng(0))  # without spikes: a sphere
+    >>> round(ball.reach, 3)
+    10.0
     """
 
     N_SPIKES, SHARPNESS = 10, 12.0
@@ -63,16 +106,29 @@ class SpikyBall:
         spikes = rng.standard_normal((self.N_SPIKES, 3))
         self.spikes = (spikes / np.linalg.norm(spikes, axis=1, keepdims=True)).astype(np.float32)
         self.spiculation = spiculation
-        # mean of r^3 over the sphere sets the volume
+        # the mean of r^3 over all directions gives the volume
         self.radius = diameter_mm / 2 / np.mean(self._relief(_DIRECTIONS) ** 3) ** (1 / 3)
 
     @property
     def reach(self) -> float:
-        """No part is farther from the centre, mm."""
+        """Largest distance of any part from the centre, mm."""
         return float(self.radius * (1 + 2 * self.spiculation))
 
     def occupancy(self, offsets: np.ndarray, voxel_mm: float) -> np.ndarray:
-        """Share of each voxel inside, float32 in [0, 1], for offsets (..., 3) in mm from the centre."""
+        """Return the share of each voxel that lies inside, in [0, 1].
+
+        Parameters
+        ----------
+        offsets : ndarray of float32, shape (..., 3)
+            Offset of each voxel's centre from the centre of the ball, mm.
+        voxel_mm : float
+            Voxel size, mm.
+
+        Returns
+        -------
+        ndarray of float32, shape (...)
+            Shares.
+        """
         distance = np.sqrt(np.einsum("...i,...i->...", offsets, offsets))
         surface = self.radius * self._relief(offsets / np.maximum(distance, 1e-3)[..., None])
         return np.clip((surface - distance) / voxel_mm + 0.5, 0.0, 1.0)
@@ -83,7 +139,7 @@ class SpikyBall:
 
 
 def _fibonacci_sphere(n: int) -> np.ndarray:
-    """`n` directions spread evenly over the sphere, shape (n, 3)."""
+    """Return `n` directions that are spread evenly over the sphere, shape (n, 3)."""
     k = np.arange(n) + 0.5
     z, angle = 1 - 2 * k / n, np.pi * (1 + 5**0.5) * k
     ring = np.sqrt(1 - z**2)

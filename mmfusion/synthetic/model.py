@@ -1,18 +1,18 @@
-"""The phantom's generative model: latents, the stage they cause, and what the best possible reader makes of the data.
+"""Generative model of the phantom: latents, the stage that depends on them, and the best possible prediction.
 
-One standard normal latent per modality: tumour burden `B` (CT), gene programme `P` (RNA), clinical risk `R` (EHR),
-with correlation 0.3 between any two, since who is worse off is so in more than one way. The stage is a
-proportional-odds model of a score with an interaction,
+Each modality has one standard normal latent: tumour burden `B` (CT), gene programme `P` (RNA), clinical risk
+`R` (EHR). The correlation between any two is 0.3, because severe disease shows in several modalities. The
+stage is a proportional-odds model of a score with an interaction:
 
-    s = 1.2 B + 1.2 P + 1.2 R + 0.5 B P,      P(stage <= k) = expit((t_k - s) / 0.5),
+    s = 1.2 B + 1.2 P + 1.2 R + 0.5 B P,      P(stage <= k) = expit((t_k - s) / 0.5)
 
-with thresholds t_k that give I 45 %, II 30 %, III 25 %. Each modality's data are independent of everything else given
-its latent, with a known likelihood, so each posterior is computed on a grid and P(stage | any subset) is a contraction
-over the product of the grids.
+The thresholds t_k give 45 % stage I, 30 % stage II and 25 % stage III. Given its latent, the data of a
+modality are independent of everything else, and their likelihood is known. Each posterior is therefore
+computed on a grid, and P(stage | any subset of modalities) is a sum over the product of the grids.
 
-The optimum is that of a reader of the *parameters* of the scans (diameter, attenuation, ...): an upper bound for one
-who must measure them from noisy voxels. Its macro-AUC with the default arguments: CT .753, RNA .770, EHR .735, CT + RNA
-.860, CT + EHR .836, RNA + EHR .848, all three .916.
+The optimum uses the true parameters of the scans (diameter, attenuation, ...). A model that measures them
+from noisy voxels cannot exceed it. Macro-AUC of the optimum with the default arguments: CT 0.753, RNA 0.770,
+EHR 0.735, CT + RNA 0.860, CT + EHR 0.836, RNA + EHR 0.848, all three 0.916.
 """
 
 from __future__ import annotations
@@ -46,7 +46,21 @@ N_DRAWS = 20_000
 
 @dataclass(frozen=True)
 class Draw:
-    """Patients before anything is rendered: latents (n, 3), stage (n,) in 0..2, and what each modality shows."""
+    """Patients of the model, before scans are rendered.
+
+    Attributes
+    ----------
+    latents : ndarray, shape (n, 3)
+        Tumour burden, gene programme and clinical risk.
+    stage : ndarray of int, shape (n,)
+        0, 1 or 2 for stage I, II or III.
+    lesions : DataFrame, shape (n, 4)
+        Appearance of the lesions.
+    genes : DataFrame, shape (n, n_genes)
+        Gene expression, TPM.
+    record : DataFrame, shape (n, 19)
+        Health records.
+    """
 
     latents: np.ndarray
     stage: np.ndarray
@@ -56,12 +70,37 @@ class Draw:
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """An independent generator for one purpose, so that changing one option leaves the rest of a cohort as it was."""
+    """Return an independent random generator for one purpose; other options then do not change its data.
+
+    Examples
+    --------
+    >>> stream(0, "site").integers(10) == stream(0, "site").integers(10)
+    np.True_
+    """
     return np.random.default_rng([seed, crc32(name.encode())])
 
 
 def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | None = None) -> Draw:
-    """`n` patients of the model. A null draw differs from a planted one of the same seed in the stage alone."""
+    """Draw `n` patients of the model.
+
+    A null draw and a planted draw with the same seed differ only in the stage.
+
+    Parameters
+    ----------
+    n : int
+        Number of patients.
+    seed : int
+        Seed.
+    signal : {"planted", "null"}
+        "planted": the stage depends on the latents. "null": it is random.
+    programme : GeneProgramme, optional
+        Gene programme. Default: `gene_programme()`.
+
+    Examples
+    --------
+    >>> draw(5, seed=0).latents.shape
+    (5, 3)
+    """
     latents = _draw_latents(n, stream(seed, "latents"))
     return Draw(
         latents=latents,
@@ -73,7 +112,13 @@ def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | 
 
 
 def draw_stage(latents: np.ndarray, rng: np.random.Generator, signal: str = "planted") -> np.ndarray:
-    """Stage 0, 1 or 2 of each row of `latents`, shape (n,)."""
+    """Draw the stage (0, 1 or 2) of each row of `latents` (n, 3); the result has shape (n,).
+
+    Examples
+    --------
+    >>> draw_stage(np.array([[-9.0, 0, 0], [9.0, 9, 9]]), np.random.default_rng(0))
+    array([0, 2])
+    """
     if signal == "null":
         return rng.choice(len(STAGES), len(latents), p=BALANCE)
     cumulative = expit((_thresholds() - _score(*latents.T)[:, None]) / SOFTNESS)
@@ -86,7 +131,24 @@ def beliefs(
     record: pd.DataFrame | None,
     programme: GeneProgramme,
 ) -> dict[str, np.ndarray]:
-    """Posterior of each latent on `GRID`, shape (n, 41), rows summing to one; a modality of None is left out."""
+    """Return the posterior of each latent on `GRID`, as modality -> array of shape (n, 41).
+
+    Parameters
+    ----------
+    lesion : DataFrame, shape (n, 4), or None
+        Appearance of the lesions; None leaves CT out.
+    gene_score : ndarray, shape (n,), or None
+        Score of the genes (`GeneProgramme.score`); None leaves RNA out.
+    record : DataFrame, shape (n, 19), or None
+        Health records; None leaves EHR out.
+    programme : GeneProgramme
+        Programme that the score belongs to.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n, 41)
+        Posteriors; rows sum to 1.
+    """
     log = {
         "ct": None if lesion is None else lesions.log_likelihood(lesion, GRID),
         "rna": None if gene_score is None else programme.log_likelihood(gene_score, GRID),
@@ -103,10 +165,23 @@ def beliefs(
 def class_probabilities(
     belief: Mapping[str, np.ndarray], modalities: Sequence[str], signal: str
 ) -> np.ndarray:
-    """P(stage | the data of `modalities`), shape (n, 3), by integrating over the latents.
+    """Return P(stage | data of `modalities`), shape (n, 3), by summing over the latents.
 
-    `belief` has each latent's posterior as if it were independent of the others; the stage table carries the ratio of
-    the joint prior to the product of its margins, so that what one modality says bears on the latents of the others.
+    Parameters
+    ----------
+    belief : mapping of str to ndarray, shape (n, 41)
+        Posterior of each latent given its own modality only, as `beliefs` returns it. The correlation of the
+        latents is part of the stage table: it contains the ratio of the joint prior to the product of its
+        margins.
+    modalities : sequence of str
+        Modalities to use; the others keep their prior.
+    signal : {"planted", "null"}
+        Signal of the cohort.
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        Probabilities of stage I, II and III; rows sum to 1.
     """
     n = len(next(iter(belief.values())))
     parts = [belief[m] if m in modalities else PRIOR[None] for m in MODALITIES]
@@ -121,12 +196,28 @@ def class_probabilities(
 
 
 def expected_macro_auc(probabilities: np.ndarray) -> float:
-    """One-vs-rest macro-AUC that calibrated `probabilities` (n, k) reach in expectation over the labels."""
+    """Return the expected one-vs-rest macro-AUC of calibrated probabilities.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n, k)
+        Class probabilities; the labels are assumed to follow them.
+
+    Returns
+    -------
+    float
+        Mean over classes of the AUC that is expected over the labels, 0 to 1.
+
+    Examples
+    --------
+    >>> expected_macro_auc(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    1.0
+    """
     aucs = []
     for p in probabilities.T:
         p = np.sort(p)
         negative = 1 - p
-        if np.ptp(p) < 1e-9:  # all patients tie
+        if np.ptp(p) < 1e-9:  # all patients have the same probability
             aucs.append(0.5)
             continue
         aucs.append(float(p @ (negative.cumsum() - negative / 2) / (p.sum() * negative.sum())))
@@ -134,7 +225,13 @@ def expected_macro_auc(probabilities: np.ndarray) -> float:
 
 
 def subsets(modalities: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every non-empty subset, small ones first, in the order of `MODALITIES`."""
+    """Return every non-empty subset of modalities, small ones first, in the order of `MODALITIES`.
+
+    Examples
+    --------
+    >>> subsets(["rna", "ct"])
+    [('ct',), ('rna',), ('ct', 'rna')]
+    """
     ordered = [m for m in MODALITIES if m in modalities]
     return [s for k in range(1, len(ordered) + 1) for s in combinations(ordered, k)]
 
@@ -143,7 +240,7 @@ def subsets(modalities: Sequence[str]) -> list[tuple[str, ...]]:
 def best_readings(
     signal: str, n_genes: int, n_planted: int, n_draws: int = N_DRAWS
 ) -> dict[tuple[str, ...], np.ndarray]:
-    """P(stage | subset) of `n_draws` patients of the model, shape (n_draws, 3), by subset of modalities; cached."""
+    """Return subset of modalities -> P(stage | subset) of `n_draws` patients, shape (n_draws, 3); cached."""
     programme = gene_programme(n_genes, n_planted)
     latents = _draw_latents(n_draws, stream(0, "optimum"))
     belief = beliefs(
@@ -159,9 +256,9 @@ def best_readings(
 
 
 def check_signal(signal: str) -> None:
-    """Raise `DataError` unless `signal` is one of `SIGNALS`."""
+    """Raise a `DataError` if `signal` is not in `SIGNALS`."""
     if signal not in SIGNALS:
-        raise DataError("no such signal", expected=" or ".join(SIGNALS), got=repr(signal))
+        raise DataError("unknown signal", expected=" or ".join(SIGNALS), got=repr(signal))
 
 
 def _score(burden: np.ndarray, programme: np.ndarray, risk: np.ndarray) -> np.ndarray:
@@ -174,7 +271,7 @@ def _draw_latents(n: int, rng: np.random.Generator) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _joint_over_margins() -> np.ndarray:
-    """Prior of (B, P, R) over the product of its margins, on the product of the grids, shape (41, 41, 41)."""
+    """Return the prior of (B, P, R) divided by the product of its margins, on the grids (41, 41, 41)."""
     points = np.stack(np.meshgrid(GRID, GRID, GRID, indexing="ij"), axis=-1)
     excess = np.linalg.inv(CORRELATION) - np.eye(3)
     return np.exp(-0.5 * np.einsum("...i,ij,...j->...", points, excess, points))
@@ -182,7 +279,7 @@ def _joint_over_margins() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _thresholds() -> np.ndarray:
-    """Where the score passes from one stage to the next, so that the stages have the shares `BALANCE`."""
+    """Return the thresholds of the score between the stages, which give the shares in `BALANCE`."""
     score = _score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
     weight = np.einsum("b,p,r->bpr", PRIOR, PRIOR, PRIOR) * _joint_over_margins()
     weight /= weight.sum()
@@ -194,7 +291,7 @@ def _thresholds() -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _stage_table(signal: str) -> np.ndarray:
-    """P(stage | B, P, R) times `_joint_over_margins` on the product of the grids, shape (3, 41, 41, 41)."""
+    """Return P(stage | B, P, R) times `_joint_over_margins` on the grids, shape (3, 41, 41, 41)."""
     score = _score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
     if signal == "null":
         return np.array(BALANCE)[:, None, None, None] * _joint_over_margins()

@@ -1,4 +1,4 @@
-"""The phantom's scans on disk: one NIfTI volume and mask per patient, made once and found again by their parameters."""
+"""Scans of the phantom on disk: one NIfTI volume and mask per patient, made once per set of parameters."""
 
 from __future__ import annotations
 
@@ -17,44 +17,46 @@ from mmfusion.storage.atomic import atomic_folder, cache_folder
 from mmfusion.storage.hashing import hash_json
 from mmfusion.synthetic.anatomy import SCANNERS, render
 
-COMPLETE = "complete.json"  # written last: a folder without it is not a phantom's
+COMPLETE = "complete.json"  # written last; a folder without it is incomplete
 
 
 def ensure_scans(
     root: Path | None, key: Mapping[str, object], patients: pd.DataFrame, seed: int
 ) -> pd.DataFrame:
-    """Render the patients' scans unless they are there already.
+    """Render the scans of the patients, if they do not exist yet, and return their paths.
 
     Parameters
     ----------
     root : Path or None
-        Folder of this phantom's files; None: below `cache_folder`, named by the hash of `key`.
+        Folder for the files. None: a folder below `cache_folder`, named by the hash of `key`.
     key : mapping
-        What determines the scans (JSON-able), the generator's version among it.
+        Everything that determines the scans, as JSON types, including the version of the generator.
     patients : DataFrame, shape (n, >= 6)
-        Index patient_id; the lesion's appearance, `site` (number of the scanner) and `right`.
+        One row per patient, index patient_id. Columns: the appearance of the lesion, `site` (number of the
+        scanner) and `right` (True for the right lung).
     seed : int
-        A scan is a function of (seed, row number) and its row.
+        Seed. A scan depends on the seed, the row number and the row.
 
     Returns
     -------
     DataFrame, shape (n, 5)
-        volume, mask (paths), seed_x, seed_y, seed_z (LPS mm, within some 2 mm of the lesion's centre).
+        One row per patient. Columns: `volume` and `mask` (paths), and `seed_x`, `seed_y`, `seed_z` (LPS mm,
+        about 2 mm or less from the centre of the lesion).
 
     Raises
     ------
     DataError
-        If `root` holds something else.
+        If `root` contains other files.
     """
     digest = hash_json(key)
     folder = root or cache_folder() / "phantom" / digest[:16]
-    occupied = folder.exists() and any(folder.iterdir())  # asked first: another process may be just finishing
+    occupied = folder.exists() and any(folder.iterdir())  # before the check: another process may finish now
     if not _is_complete(folder, digest):
         if occupied and root is not None:
             raise DataError(
-                "the folder holds something else", file=folder, hint="give an empty or a new folder"
+                "the folder contains other files", file=folder, hint="give an empty or a new folder"
             )
-        if occupied:  # our own cache, damaged
+        if occupied:  # a damaged folder of the cache
             shutil.rmtree(folder)
         try:
             with atomic_folder(folder) as draft:
@@ -63,7 +65,7 @@ def ensure_scans(
                     json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8"
                 )
         except OSError:
-            if not _is_complete(folder, digest):  # if it is, another process was faster
+            if not _is_complete(folder, digest):  # else another process was faster
                 raise
     seeds = pd.read_csv(folder / "seeds.csv", index_col="patient_id")
     paths = {

@@ -60,7 +60,7 @@ def test_methods_agree_on_a_graph_network():
     assert spearmanr(shap.values.ravel(), ig.values.ravel()).statistic > 0.9
 
 
-def test_observed_and_mean_conditioning_differ_and_mean_is_of_nobody():
+def test_observed_and_mean_conditioning_differ_and_mean_is_of_no_patient():
     model = fusion_model(scan=False)
     observed, mean = (gene_shap(model, X, conditioning=c, n_samples=50) for c in ("observed", "mean"))
     assert np.abs(observed.values - mean.values).max() > 1e-4
@@ -90,7 +90,7 @@ def test_same_seed_same_values_and_nothing_touched():
     assert model.module_.training and all(p.grad is None for p in model.module_.parameters())
 
 
-def test_company_does_not_matter():
+def test_other_patients_do_not_matter():
     model = fusion_model(scan=False)
     together = gene_shap(model, X, n_samples=30)
     alone = gene_shap(

@@ -25,7 +25,7 @@ def test_maps_fit_the_crops(model):
     assert found.classes == tuple(CLASSES[predicted])
 
 
-def test_deterministic_and_company_does_not_matter(model):
+def test_deterministic_and_independent_of_other_patients(model):
     X = rows(20)  # more than one batch
     found = scan_gradcam(model, X, class_="III")
     last = X.rows([19])

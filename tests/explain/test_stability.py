@@ -33,7 +33,7 @@ def test_chance_and_signal():
         top_k_stability([importance(0)])
 
 
-def test_of_few_genes_nothing_can_be_said():
+def test_few_genes_give_no_rows():
     few = importance(0)[:10]
     for out in (top_k_stability([few, few]), top_k_stability([importance(0), importance(1)], k=[100])):
         assert (

@@ -48,7 +48,7 @@ def test_a_file_of_weights_is_known_by_its_content(tiny, tmp_path):
     assert len(tiny) == 2
 
 
-def test_crops_do_not_depend_on_their_company(encoder, tiny):
+def test_crops_do_not_depend_on_the_rest_of_the_batch(encoder, tiny):
     many = np.random.default_rng(0).random((5, 50, 50, 50), dtype=np.float32)
     alone = np.concatenate([encoder.encode_crops(many[k : k + 1]) for k in range(5)])
     np.testing.assert_array_equal(encoder.encode_crops(many), alone)
@@ -70,11 +70,11 @@ def test_bad_input(encoder, tiny, tmp_path, monkeypatch):
         encoder.encode(tmp_path / "absent.nii.gz", SEED)
     with pytest.raises(DataError, match=r"not crops.*\(50, 50, 50\)"):
         encoder.encode_crops(np.zeros((50, 50, 50), np.float32))
-    with pytest.raises(DataError, match="or random ones"):
+    with pytest.raises(DataError, match="random weights, not both"):
         FoundationEncoder(path, random_weights=0)
     with pytest.raises(DataError, match=r"no such device.*abacus"):
         FoundationEncoder(random_weights=0, device="abacus")
-    with pytest.raises(MMFusionError, match="not numbers"):
+    with pytest.raises(MMFusionError, match="not finite numbers"):
         encoder.encode_crops(np.full((1, 50, 50, 50), np.nan, np.float32))
     with pytest.raises(WeightsUnavailable, match=r"model_weights\.torch.*zenodo"):
         FoundationEncoder()

@@ -67,7 +67,7 @@ def test_all_fail(cohort, encoder):
     assert len(result.failures) == 2
 
 
-def test_nobody_has_a_scan(cohort, encoder):
+def test_no_patient_has_a_scan(cohort, encoder):
     with pytest.raises(DataError, match="no scans in this cohort"):
         run_extract(cohort.select(modalities=["ehr"]), encoder)
 

@@ -13,7 +13,7 @@ from tests.imaging.test_volume import affine_of, rotation, spacings
 
 @settings(max_examples=30, deadline=None)
 @given(spacings, st.floats(-90, 90), st.integers(0, 2))
-def test_an_affine_from_slices_or_round_a_center_says_what_it_was_made_of(spacing, degrees, axis):
+def test_an_affine_has_the_axes_and_spacing_it_was_made_from(spacing, degrees, axis):
     axes = rotation(degrees, axis)
     slices = stacked(axes[:, 0], axes[:, 1], spacing, np.array([1.0, 2, 3]))
     np.testing.assert_allclose(slices, affine_of(spacing, (1, 2, 3), axes), atol=1e-12)

@@ -58,10 +58,10 @@ def test_what_has_no_place(tmp_path):
         uid = pydicom.dcmread(next(folder.iterdir())).SOPInstanceUID
         read_aim_points(annotation(tmp_path / "a.xml", uid, [("x", 2)]), folder)
     (tmp_path / "b.xml").write_text("<a/>")
-    with pytest.raises(ScanError, match="no mark in it"):
+    with pytest.raises(ScanError, match="the file has no mark"):
         read_aim_points(tmp_path / "b.xml", folder)
     (tmp_path / "b.xml").write_text("<a")
     with pytest.raises(ScanError, match="not an AIM file"):
         read_aim_points(tmp_path / "b.xml", folder)
-    with pytest.raises(ScanError, match=r"unknown format of mask .*read_aim_points"):
+    with pytest.raises(ScanError, match=r"unknown mask format .*read_aim_points"):
         read_mask(tmp_path / "b.xml")

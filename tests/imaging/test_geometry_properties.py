@@ -151,7 +151,7 @@ def test_padding_then_cropping_is_nothing(spacing, margin):
 
 @law(25)
 @given(spacings, st.floats(0.7, 6.0), angles, st.sampled_from([np.int16, np.float32]))
-def test_padding_below_air_never_bleeds(spacing, new, degrees, dtype):
+def test_padding_below_air_does_not_change_its_neighbours(spacing, new, degrees, dtype):
     """A scanner's circle of -3024 round the patient: no value below -1024, and none that a clean scan has not."""
     hu = np.full((16, 24, 24), TISSUE, dtype)
     y, x = np.mgrid[:24, :24] - 11.5
@@ -182,7 +182,7 @@ def test_a_sampled_mask_is_what_the_whole_sampled_mask_is(seed, share, old, new)
     assert not volume.like(grid).array[linear.array == 0].any()
 
 
-def test_questions_that_have_no_answer():
+def test_invalid_arguments():
     volume = Volume(np.zeros((4, 5, 6), np.int16), np.eye(4))
     for shape in (0, (3, -1, 3), 2.5):
         with pytest.raises(ScanError, match="shape out of range"):

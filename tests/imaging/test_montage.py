@@ -79,7 +79,7 @@ def test_which_slices_are_shown():
     assert len(montage(volume, mask_of(volume), n=12).axes) == 3
 
 
-def test_zoom_is_round_the_mask_or_point():
+def test_zoom_is_around_the_mask_or_point():
     volume = scan()
     (ax,) = montage(volume, mask_of(volume), n=1, zoom_mm=20).axes
     center = volume.voxel_to_mm((15.5, 31.5, 9))

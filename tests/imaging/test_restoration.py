@@ -48,7 +48,7 @@ def test_noise_is_measured():
 
 
 @pytest.mark.parametrize(("name", "together"), [("nlm", False), ("bilateral", False), ("wavelet", True)])
-def test_thick_slices_are_independent_but_for_wavelets(name, together):
+def test_thick_slices_are_independent_except_for_wavelets(name, together):
     scan = noisy(truth(spacing=(5.0, 1.0, 1.0))[0])
     other = scan.array.copy()
     other[0] = -other[0][::-1]
@@ -68,13 +68,13 @@ def test_thin_slices_help_non_local_means():
     ("name", "options", "message"),
     [
         ("magic", {}, "no restorer called 'magic'.*bilateral, cellpose, identity, nlm, wavelet"),
-        ("nlm", {"patch": 4}, "patch: option of the restorer out of range"),
+        ("nlm", {"patch": 4}, "patch: restorer option out of range"),
         ("nlm", {"strength": 0}, "strength"),
         ("nlm", {"reach": 0}, "reach"),
         ("bilateral", {"width_mm": -1}, "width_mm"),
         ("bilateral", {"sigma_hu": -1}, "sigma_hu"),
         ("wavelet", {"wavelet": "tsunami"}, "wavelet"),
-        ("cellpose", {"mode": "cyto3"}, "no such mode of cellpose.*deblur_cyto3"),
+        ("cellpose", {"mode": "cyto3"}, "unknown cellpose mode.*deblur_cyto3"),
         ("cellpose", {"diameter": 1}, "diameter out of range"),
         ("cellpose", {"window": (400, -1000)}, "not a window"),
     ],
@@ -96,9 +96,7 @@ def test_options_may_come_in_a_mapping():
 
 def test_options_are_not_put_on_top_of_a_restorer_that_is_made():
     scan = truth()[0]
-    with pytest.raises(
-        MMFusionError, match=r"options beside a restorer .*got strength beside NonLocalMeans\("
-    ):
+    with pytest.raises(MMFusionError, match=r"options are given together .*got strength and NonLocalMeans\("):
         restore(scan, NonLocalMeans(), strength=1.0)
     np.testing.assert_array_equal(
         restore(noisy(scan), {"name": "nlm", "patch": 3}, strength=0.5).array,

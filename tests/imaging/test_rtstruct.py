@@ -54,7 +54,7 @@ def test_a_hole_is_a_contour_within_a_contour_or_a_keyhole(tmp_path):
         np.testing.assert_array_equal(read_mask(path, grid(), other).array, xor.array)
 
 
-def test_planes_between_slices_stand_for_their_slab(tmp_path):
+def test_planes_between_slices_represent_their_slab(tmp_path):
     contours = [
         square(10.5, 10.5, 40.5, 30.5, z) for z in (5, 8, 11, 17)
     ]  # every 3 mm, one absent; slices at 2 mm
@@ -156,7 +156,7 @@ A = {"a": [square(10, 10, 30, 30, 8)]}
 @pytest.mark.parametrize(
     ("make", "reference", "roi", "message"),
     [
-        ({}, None, None, r"no grid of their own .*reference=read"),
+        ({}, None, None, r"contours have no grid .*reference=read"),
         ({}, grid(), "b", r"column roi: no such region .*1 'a'; got b"),
         ({}, grid(), [], "no region chosen"),
         ({"frame": "1.2.3"}, grid(), None, r"another frame of reference .*1.2.3"),
@@ -166,7 +166,7 @@ A = {"a": [square(10, 10, 30, 30, 8)]}
             None,
             r"another series .*1.2.4; got 1.2.3.*like\(this_one\)",
         ),
-        ({"rois": {}}, grid(), None, "no region in it"),
+        ({"rois": {}}, grid(), None, "the file has no region"),
         ({"rois": {"a": []}}, grid(), None, "column a: an empty region .*no contour"),
         ({"rois": {"a": [[(1, 1, 8), (2, 2, 8)]]}}, grid(), None, "column a: an empty region"),
         ({"rois": {"a": [[(5, 5, 8)] * 4]}}, grid(), None, "no area"),
@@ -205,9 +205,8 @@ def test_damaged_ones(tmp_path):
 def test_a_pet_may_take_the_contours_of_its_ct(tmp_path):
     path = rtstruct(tmp_path / "r.dcm", A, series="1.2.3")
     assert read_mask(path, grid(series_uid="1.2.4", modality="PT")).volume_ml() == pytest.approx(0.8)
-    assert read_mask(path, Volume(grid().array, grid().affine)).volume_ml() == pytest.approx(
-        0.8
-    )  # silent: a NIfTI
+    unstated = Volume(grid().array, grid().affine)  # such as a NIfTI, which does not state its series
+    assert read_mask(path, unstated).volume_ml() == pytest.approx(0.8)
 
 
 def test_what_cannot_be_written(tmp_path):
@@ -215,7 +214,7 @@ def test_what_cannot_be_written(tmp_path):
     bare, _ = scan(tmp_path / "bare", frame=None)
     with pytest.raises(ScanError, match=r"nothing to write .*empty mask"):
         write_rtstruct(ball(ct, 0), folder, tmp_path / "r.dcm")
-    with pytest.raises(ScanError, match=r"nothing to write .*mL elsewhere"):
+    with pytest.raises(ScanError, match=r"nothing to write .*mL outside of them"):
         away = Volume(ball(ct, 8).array, ct.affine + _shift(500), unit="mask")
         write_rtstruct(away, folder, tmp_path / "r.dcm")
     with pytest.raises(ScanError, match="without frame of reference"):
@@ -225,7 +224,7 @@ def test_what_cannot_be_written(tmp_path):
                        tmp_path / "r.dcm")  # fmt: skip
     with pytest.raises(ScanError, match="not a mask"):
         write_rtstruct(ct, folder, tmp_path / "r.dcm")
-    with pytest.raises(ScanError, match="not a name"):
+    with pytest.raises(ScanError, match="not a valid region name"):
         write_rtstruct({"x" * 65: ball(ct, 8)}, folder, tmp_path / "r.dcm")
     with pytest.raises(ScanError, match="no such file"):
         write_rtstruct(ball(ct, 8), tmp_path / "none", tmp_path / "r.dcm")
@@ -250,7 +249,7 @@ def test_a_contour_drawn_twice_does_not_cancel_itself(tmp_path):
 def test_empty_regions_beside_others(tmp_path, caplog):
     path = rtstruct(tmp_path / "r.dcm", {**A, "b": [], "c": []})
     assert read_mask(path, grid(), "*").volume_ml() == pytest.approx(0.8)
-    assert "r.dcm: left out, as empty: b, c" in caplog.text
+    assert "r.dcm: empty regions are left out: b, c" in caplog.text
     for asked in ("b", ["a", "b"], [1, 2], ["[bc]"]):
         with pytest.raises(ScanError, match="column b: an empty region"):
             read_mask(path, grid(), asked)

@@ -61,7 +61,7 @@ def test_ct(shared_data, unpacked, name):
     assert volume.array.min() == -1024 or name.startswith("rtstruct")  # padding of -2000 in AMC-001
 
 
-def test_crop_round_the_seed(shared_data, unpacked):
+def test_crop_around_the_seed(shared_data, unpacked):
     name, at = "nsclc_radiogenomics/ct/R01-001.zip", (-95.69, -144.98, -66.12)
     expected = read(shared_data / name).crop(at, 96, 1.0, fill=-1000).array
     for path in (shared_data / name, unpacked(name)):

@@ -172,7 +172,7 @@ def _aside(ds: Dataset) -> None:
     [
         (_set(SegmentationType="CONTOUR"), "not a segmentation of voxels .*CONTOUR"),
         (_set(Modality="CT"), r"no sets of regions .*got CT.*read\(\)"),
-        (_set(SegmentSequence=[]), "no region in it"),
+        (_set(SegmentSequence=[]), "the file has no region"),
         (_set(PixelData=b"\0" * 96), "an empty region .*first segment"),
         (_set(PixelData=b"\0"), "truncated or damaged"),
         (_set(PerFrameFunctionalGroupsSequence=[]), r"truncated or damaged .*expected 0 frames; got 3"),

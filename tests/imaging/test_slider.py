@@ -11,7 +11,7 @@ from mmfusion.reports.html import notebook_html
 from tests.imaging.test_montage import mask_of, scan
 
 
-def test_it_moves():
+def test_the_slider_changes_the_slice():
     view = slider(scan(), mask_of(scan()), n=2)
     (planes, windows), at, image = view.widget.children[0].children, *view.widget.children[1:]
     assert (at.min, at.max, at.value) == (0, 11, 9)  # the middle of the mask
@@ -28,7 +28,7 @@ def test_it_moves():
     assert image.value == view.picture(32, "coronal", "bone")
 
 
-def test_a_montage_stands_where_it_cannot():
+def test_an_exported_notebook_shows_a_montage():
     view = slider(scan(), mask_of(scan()), plane="sagittal", n=2, window=(-500, 200))
     bundle = view._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "application/vnd.jupyter.widget-view+json", "image/png"}

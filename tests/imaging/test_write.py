@@ -90,7 +90,7 @@ def test_labels_are_chosen_by_value(tmp_path):
     coarse = Volume(labels, affine).resample(2)
     assert read_mask(path, coarse, 7).shape == coarse.shape
     assert read_mask(path, coarse, 7).volume_ml() == pytest.approx(42 * 6 / 1000, abs=0.1)
-    with pytest.raises(ScanError, match="no region in it"):
+    with pytest.raises(ScanError, match="the file has no region"):
         read_mask(write_nifti(Volume(labels * 0, affine), tmp_path / "e.nii"))
     with pytest.raises(ScanError, match=r"not a mask .*whole numbers.*got -1000 to 900"):
         read_mask(write_nifti(Volume(np.linspace(-1000, 900, 210, dtype=np.float32).reshape(5, 6, 7), affine),
@@ -98,7 +98,7 @@ def test_labels_are_chosen_by_value(tmp_path):
 
 
 def test_a_name_that_is_no_nifti(tmp_path):
-    with pytest.raises(ScanError, match=r"not a name for NIfTI .*\.nii\.gz; got \.nrrd"):
+    with pytest.raises(ScanError, match=r"not a name of a NIfTI file .*\.nii\.gz; got \.nrrd"):
         write_nifti(scan(), tmp_path / "v.nrrd")
     assert not list(tmp_path.iterdir())
 
@@ -117,7 +117,7 @@ def test_what_a_mask_is_made_from_is_not_replaced(tmp_path, write):
     packed = zipped(folder, tmp_path / "ct.zip")
     mask, before = structures.ball(ct, 8), {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     for source, path in ((folder, sorted(folder.iterdir())[2]), (packed, packed)):
-        with pytest.raises(ScanError, match=rf"{path.name}: what is to be written would take the place of"):
+        with pytest.raises(ScanError, match=rf"{path.name}: the new file would overwrite a file"):
             write(mask, source, path)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 

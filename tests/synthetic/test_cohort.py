@@ -170,7 +170,7 @@ def test_bad_arguments(wrong, says):
 def test_posterior_of_another_cohort_is_refused(small):
     from dataclasses import replace
 
-    with pytest.raises(DataError, match="only a phantom"):
+    with pytest.raises(DataError, match="only for a phantom"):
         posterior(replace(small[0], provenance={}))
 
 

@@ -41,7 +41,7 @@ def test_only_planted_genes_carry_the_programme(sample):
     assert r.drop(PROGRAMME.planted).abs().max() < 5 / np.sqrt(len(programme))
 
 
-def test_planted_genes_hide_among_their_mates(sample):
+def test_planted_genes_do_not_stand_out_in_their_module(sample):
     _, tpm = sample
     r = np.corrcoef(np.log2(tpm + 1).T)
     planted = np.array([s in PROGRAMME.planted for s in PROGRAMME.symbols])
@@ -81,7 +81,7 @@ def test_tpm_is_plausible(sample):
     assert 10 < tpm.median().median() < 200
 
 
-def test_network_joins_mates_mostly():
+def test_most_edges_join_genes_of_one_module():
     edges = gene_network(PROGRAMME)
     module = dict(zip(PROGRAMME.symbols, PROGRAMME.module))
     within = np.mean([module[a] == module[b] for a, b, _ in edges])
@@ -92,7 +92,7 @@ def test_network_joins_mates_mostly():
 
 @pytest.mark.parametrize(("n_genes", "n_planted"), [(20, 11), (20, 0), (5000, 20)])
 def test_impossible_programmes_are_refused(n_genes, n_planted):
-    with pytest.raises(DataError, match="no such gene programme"):
+    with pytest.raises(DataError, match="number of genes out of range"):
         gene_programme(n_genes, n_planted)
 
 

@@ -60,7 +60,7 @@ def test_posterior_is_calibrated(drawn, belief):
                 assert (drawn.stage[rows] == k).mean() == pytest.approx(p[rows, k].mean(), abs=4 * error)
 
 
-def test_beliefs_know_how_wrong_they_are(drawn, belief):
+def test_the_width_of_a_posterior_is_its_error(drawn, belief):
     for k, modality in enumerate(model.MODALITIES):
         mean = belief[modality] @ model.GRID
         variance = belief[modality] @ model.GRID**2 - mean**2
@@ -82,7 +82,7 @@ def test_an_additive_reader_loses_a_little_and_mostly_for_want_of_the_interactio
     assert 0 < _auc(stage, best) - _auc(stage, additive) < 0.01
     lost, regained = (log_loss(stage, additive) - log_loss(stage, p) for p in (best, interacting))
     assert 0.005 < lost < 0.02
-    assert lost / 2 < regained < lost  # nobody beats the posterior
+    assert lost / 2 < regained < lost  # no model is better than the posterior
 
 
 def test_null_is_chance_everywhere():

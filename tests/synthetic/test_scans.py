@@ -140,7 +140,7 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path, monkeypatch):
 
 def test_root_with_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(DataError, match="something else"):
+    with pytest.raises(DataError, match="contains other files"):
         phantom(3, n_genes=20, n_planted=2, root=tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 

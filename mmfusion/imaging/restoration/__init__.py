@@ -1,4 +1,4 @@
-"""Restoration of CT: a volume in, the same volume with less noise or blur out, in HU, on the same grid."""
+"""Restoration of CT: reduce noise or blur, and keep HU and the grid."""
 
 from mmfusion.imaging.restoration.base import Restorer, difference, make_restorer, noise_hu, restore
 from mmfusion.imaging.restoration.cellpose import CellposeRestorer

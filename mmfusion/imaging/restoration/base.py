@@ -1,4 +1,4 @@
-"""What every restorer keeps: the grid, the unit, padding, and values within the range of the scan."""
+"""Base class of the restorers, which keeps grid, unit, padding and the scan's range of values."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from mmfusion.registry import RESTORERS
 
 
 class Restorer:
-    """Base of the restorers: calling one with a volume gives the restored volume.
+    """Base class of the restorers; calling a restorer with a volume returns the restored volume.
 
-    A subclass writes `_restore(hu, spacing, known)`, which gets finite float32 HU of shape (z, y, x) in which padding
-    is air, and what is not padding, and returns the same shape; slices are planes of the first axis. Its options are
-    keyword arguments of `__init__`, kept under their names.
+    A subclass implements `_restore(hu, spacing, known)`. `hu` is float32 of shape (z, y, x), finite, with
+    padding replaced by air. `spacing` is (z, y, x) in mm. `known` is a mask of the same shape, False for
+    padding. It returns an array of the same shape. Options are keyword arguments of `__init__` and attributes
+    of the same names.
     """
 
     registered_name: str
-    needs_weights: ClassVar[bool] = False  # a file of them, beside this package
+    needs_weights: ClassVar[bool] = False  # True if the restorer reads a file of weights
 
     def __call__(self, volume: Volume) -> Volume:
         """Restore a volume.
@@ -31,12 +32,13 @@ class Restorer:
         Parameters
         ----------
         volume : Volume
-            In HU; it is not changed.
+            CT in HU. It is not changed.
 
         Returns
         -------
         Volume
-            float32 HU on the same grid, within the range of the input; padding (-1024 HU and below) as it was.
+            float32 HU on the same grid, within the range of the input. Padding (-1024 HU and below) stays the
+            same.
 
         Raises
         ------
@@ -58,7 +60,10 @@ class Restorer:
         raise NotImplementedError
 
     def key(self) -> dict[str, object]:
-        """All that the result depends on, beside the volume (JSON-able): for caches, and to tell a change."""
+        """Return name and options, as JSON types: everything that the result depends on except the volume.
+
+        Caches use it as part of their key.
+        """
         return {"name": self.registered_name, **vars(self)}
 
     def __repr__(self) -> str:
@@ -66,12 +71,22 @@ class Restorer:
 
 
 def make_restorer(what: str | Mapping[str, object] | Restorer) -> Restorer:
-    """A restorer from its name, or from a mapping of "name" and options.
+    """Return a restorer for a name, or for a mapping of "name" and options.
+
+    Parameters
+    ----------
+    what : str, mapping or Restorer
+        Name, or mapping with the key "name" and options of the restorer. A Restorer is returned unchanged.
 
     Raises
     ------
     MMFusionError
-        If there is no such restorer, or it has no such option, or an option is out of range.
+        If the name is unknown, the restorer does not have one of the options, or an option is out of range.
+
+    Examples
+    --------
+    >>> make_restorer({"name": "nlm", "strength": 0.5})
+    NonLocalMeans(sigma_hu=None, strength=0.5, patch=3, reach=5)
     """
     if isinstance(what, Restorer):
         return what
@@ -86,39 +101,68 @@ def make_restorer(what: str | Mapping[str, object] | Restorer) -> Restorer:
 def restore(
     volume: Volume, restorer: str | Mapping[str, object] | Restorer = "identity", **options: object
 ) -> Volume:
-    """The volume restored by `restorer` (`mmfusion.list_restorers()`), float32 HU on the same grid.
+    """Restore a CT.
 
     Parameters
     ----------
     volume : Volume
-        In HU.
+        CT in HU.
     restorer : str, mapping or Restorer
-        A name or a mapping of "name" and options, which `options` come on top of; or one that is made.
+        Name (`mmfusion.list_restorers()`), mapping of "name" and options, or a Restorer.
+    **options
+        Options of the restorer. They replace equal options of the mapping, and are not allowed with a
+        Restorer.
+
+    Returns
+    -------
+    Volume
+        float32 HU on the same grid.
 
     Raises
     ------
     MMFusionError
-        If there is no such restorer or option, or options come beside a restorer that is made.
+        If the restorer or an option is unknown, or options are given together with a Restorer.
     ScanError
         If the volume is not in HU, or a voxel is not a number.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 20, (4, 32, 32)).astype(np.float32)
+    >>> restored = restore(Volume(noise, np.eye(4)), "bilateral")
+    >>> bool(restored.array.std() < noise.std())
+    True
     """
     if options and isinstance(restorer, Restorer):
-        problem, hint = (
-            "options beside a restorer that has its own",
-            "give its name, or make it with these options",
-        )
-        raise MMFusionError(problem, got=f"{', '.join(options)} beside {restorer!r}", hint=hint)
+        problem = "options are given together with a Restorer, which has its own options"
+        hint = "give its name, or make the Restorer with these options"
+        raise MMFusionError(problem, got=f"{', '.join(options)} and {restorer!r}", hint=hint)
     named = {"name": restorer} if isinstance(restorer, str) else restorer
     return make_restorer({**named, **options} if options else named)(volume)
 
 
 def difference(before: Volume, after: Volume) -> np.ndarray:
-    """What a restorer added, voxel by voxel: float32 HU, shape (z, y, x).
+    """Return the difference between two volumes (after minus before), per voxel.
+
+    Parameters
+    ----------
+    before, after : Volume
+        Scan before and after restoration, on the same grid.
+
+    Returns
+    -------
+    ndarray of float32, shape (z, y, x)
+        Difference in HU.
 
     Raises
     ------
     ScanError
-        If the two are not on one grid.
+        If the two volumes are not on the same grid.
+
+    Examples
+    --------
+    >>> before = Volume(np.zeros((1, 1, 2), dtype=np.int16), np.eye(4))
+    >>> difference(before, Volume(before.array + np.int16(5), np.eye(4)))
+    array([[[5., 5.]]], dtype=float32)
     """
     if before.shape != after.shape or not np.allclose(before.affine, after.affine):
         raise ScanError("volumes on different grids", expected=before, got=after)
@@ -126,10 +170,23 @@ def difference(before: Volume, after: Volume) -> np.ndarray:
 
 
 def noise_hu(hu: np.ndarray) -> float:
-    """SD of the noise in HU: median over the axial slices of the wavelet estimate (Donoho & Johnstone 1994).
+    """Return the standard deviation of the noise in HU.
 
-    It sees noise that changes from pixel to pixel. A smooth reconstruction kernel correlates the noise, which makes
-    this an underestimate; give a restorer its `sigma_hu` where it is known.
+    It is the median over the axial slices of the wavelet estimate of Donoho & Johnstone 1994. The estimate
+    measures noise that is independent between pixels. A smooth reconstruction kernel correlates the noise of
+    neighbouring pixels, so that the estimate is then too low. If the noise level is known, give it to the
+    restorer as `sigma_hu`.
+
+    Parameters
+    ----------
+    hu : ndarray, shape (z, y, x)
+        CT in HU. Slices with fewer than 4 rows or columns give 0.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 20, (2, 64, 64))
+    >>> bool(18 < noise_hu(noise) < 22)
+    True
     """
     from skimage.restoration import estimate_sigma
 

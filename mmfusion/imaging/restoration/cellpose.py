@@ -1,9 +1,10 @@
-"""Cellpose 3's image restoration (Stringer & Pachitariu 2025) on CT, with HU kept.
+"""Image restoration of Cellpose 3 (Stringer & Pachitariu 2025) for CT, with HU kept.
 
-The networks were trained on fluorescence images of cells, and give numbers without a unit. Cellpose would scale every
-slice to its own percentiles, so that neighbouring slices no longer fit together. Here one window of HU is mapped to
-[0, 1] for the whole volume, and the result is mapped back to HU by the monotone map that gives it the input's own
-distribution. It can still invent or remove texture: look at the difference before trusting it.
+The networks were trained on fluorescence images of cells, and their output has no unit. Cellpose would scale
+every slice to its own percentiles, so that neighbouring slices no longer match. Here one window of HU is
+mapped to [0, 1] for the whole volume. The result is mapped back to HU by the monotone map that gives it the
+same distribution of values as the input. The networks can still invent or remove texture: check the
+difference between input and result before using it.
 """
 
 from __future__ import annotations
@@ -23,38 +24,41 @@ from mmfusion.weights import KNOWN, find
 
 MODES = tuple(name for name, known in KNOWN.items() if known.url.startswith("https://www.cellpose.org/"))
 _LOGGERS = tuple(f"cellpose.{name}" for name in ("core", "denoise", "models", "transforms", "utils"))
-_SLICES = 16  # at a time
-_OPTIONAL = (
-    "diam_mean",
-    "diam_labels",
-    "num_batches_tracked",
-)  # entries of a state that restoration does not use
+_SLICES = 16  # slices per batch
+# entries of a state dict that restoration does not use
+_OPTIONAL = ("diam_mean", "diam_labels", "num_batches_tracked")
 
 
 @RESTORERS.register(
     "cellpose", modality="ct", paper="Stringer & Pachitariu 2025, doi:10.1038/s41592-025-02595-5"
 )
 class CellposeRestorer(Restorer):
-    """Cellpose 3's restoration networks, slice by slice, with HU kept.
+    """Restoration networks of Cellpose 3, applied slice by slice, with HU kept.
 
-    What lies beyond the window is passed by the network: it is added to the result as it was. Upsampling modes work
-    on a finer grid in the plane, and "aniso" modes on the coronal planes with slices as near as pixels; both are
-    brought back to the scan's grid.
+    The network does not see values outside the window; the part beyond the window is added back to the
+    result. Upsampling modes work on a finer grid within the slice. "aniso" modes work on coronal planes,
+    resampled so that the slice distance equals the pixel size. Both results are resampled to the scan's grid.
 
     Parameters
     ----------
     mode : str
-        One of `MODES`: what was trained for, by which loss (perceptual, segmentation or reconstruction; without one,
-        by all), and on what cells.
+        One of `MODES`. The name contains the task, the loss used in training (perceptual, segmentation or
+        reconstruction; all of them if none is named) and the kind of cells.
     diameter : float, optional
-        Size in pixels of what is to be restored, 3 or more; the image is scaled so that it has the size of the
-        network's cells (30, nuclei 17). Default that size itself, so that nothing is scaled; for upsampling half.
+        Size in pixels of the structures to restore, at least 3. The image is scaled so that they have the
+        size of the cells that the network was trained on (30 pixels, nuclei 17). Default: this size, so that
+        the image is not scaled; half of it for upsampling modes.
     window : (low, high)
-        HU mapped to 0 and 1.
+        HU that are mapped to 0 and 1.
     weights : path, optional
-        File of the network's weights; default `mmfusion.weights.find(mode)`.
+        File with the weights of the network. Default: `mmfusion.weights.find(mode)`.
     device : str
-        torch device.
+        Torch device.
+
+    Raises
+    ------
+    MMFusionError
+        If the mode is unknown, `diameter` is below 3, or the window is empty.
     """
 
     needs_weights = True
@@ -69,7 +73,7 @@ class CellposeRestorer(Restorer):
         device: str = "cpu",
     ) -> None:
         if mode not in MODES:
-            raise MMFusionError("no such mode of cellpose", got=mode, expected=", ".join(MODES))
+            raise MMFusionError("unknown cellpose mode", got=mode, expected=", ".join(MODES))
         if diameter is not None and not diameter >= 3:
             raise MMFusionError("diameter out of range", expected="3 pixels or more", got=diameter)
         low, high = (float(v) for v in window)
@@ -82,12 +86,12 @@ class CellposeRestorer(Restorer):
         self.device = device
 
     def key(self) -> dict[str, object]:
-        """Options, and the hash of the weights in place of their path and the device.
+        """Return the options, with the hash of the weights instead of their path, and without the device.
 
         Raises
         ------
         WeightsUnavailable
-            If the weights are not there.
+            If the weights are not available.
         """
         path = find(self.mode, self.weights)
         out = {
@@ -108,7 +112,7 @@ class CellposeRestorer(Restorer):
         return match_histogram(raw, quantiles(raw[known]), quantiles(inside[known])) + (hu - inside)
 
     def _run(self, image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-        """The network's output for an image in [0, 1]: same shape, no unit."""
+        """Return the network's output for an image (z, y, x) in [0, 1]: same shape, no unit."""
         model = _model(find(self.mode, self.weights), self.mode, self.device)
         diameter = self.diameter or model.diam_mean / (2 if "upsample" in self.mode else 1)
         factor = model.diam_mean / diameter
@@ -119,7 +123,7 @@ class CellposeRestorer(Restorer):
 
 
 def _by_planes(model: object, planes: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
-    """Planes scaled, restored and scaled back, some at a time."""
+    """Scale planes, restore them and scale them back, in batches."""
     from cellpose.transforms import resize_image
 
     shape = planes.shape[1:]
@@ -127,9 +131,8 @@ def _by_planes(model: object, planes: np.ndarray, factors: tuple[float, float]) 
     out = np.empty(planes.shape, dtype=np.float32)
     for start in range(0, len(planes), _SLICES):
         part = planes[start : start + _SLICES]
-        work = (
-            np.concatenate([part, part]) if len(part) == 1 else part
-        )  # one plane would be taken for a channel
+        # cellpose would read a single plane as a channel
+        work = np.concatenate([part, part]) if len(part) == 1 else part
         if scaled != shape:
             work = resize_image(work, *scaled, no_channels=True)
         work = model.eval(work, z_axis=0, normalize={"normalize": False})[..., 0]
@@ -140,7 +143,10 @@ def _by_planes(model: object, planes: np.ndarray, factors: tuple[float, float]) 
 
 
 def _model(path: Path, mode: str, device: str) -> object:
-    """A `DenoiseModel` with these weights; cellpose itself would leave out, without a word, what does not fit."""
+    """Return a `DenoiseModel` with these weights.
+
+    Cellpose itself would ignore weights that do not fit, without a warning; here they raise an error.
+    """
     import torch
 
     try:
@@ -160,7 +166,7 @@ def _model(path: Path, mode: str, device: str) -> object:
         raise WeightsUnavailable(
             problem, file=path, expected=f"{odd[0]} {wanted[odd[0]]}", got=shapes.get(odd[0])
         )
-    model.net.mkldnn = False  # else the weights are converted anew, by scripted modules, for every batch
+    model.net.mkldnn = False  # otherwise the weights are converted again for every batch, by scripted modules
     model.net.load_state_dict(state, strict=False)
     model.pretrained_model = str(path)
     return model

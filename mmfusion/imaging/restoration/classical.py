@@ -1,4 +1,4 @@
-"""Restorers that need no training, from scikit-image; each takes the strength of the noise from the scan."""
+"""Restorers of scikit-image that need no training; each estimates the noise level from the scan."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from mmfusion.errors import MMFusionError
 from mmfusion.imaging.restoration.base import Restorer, noise_hu
 from mmfusion.registry import RESTORERS
 
-_ISOTROPIC = 1.25  # a slice distance up to this many pixels is treated as one
+_ISOTROPIC = 1.25  # pixels; up to this slice distance the filter works in three dimensions
 
 
 @RESTORERS.register("identity", modality="ct", paper="-")
 class Identity(Restorer):
-    """The scan as it is."""
+    """Restorer that leaves the scan unchanged."""
 
     def _restore(self, hu: np.ndarray, spacing: tuple[float, float, float], known: np.ndarray) -> np.ndarray:
         return hu
 
 
 class _Denoiser(Restorer):
-    """Base of those that work on [0, 1] with a noise level."""
+    """Base class of the restorers that work on values in [0, 1] with a noise level."""
 
     def __init__(self, *, sigma_hu: float | None = None) -> None:
         self.sigma_hu = sigma_hu
@@ -41,18 +41,25 @@ class _Denoiser(Restorer):
 
 @RESTORERS.register("nlm", modality="ct", paper="Buades et al. 2005, doi:10.1109/CVPR.2005.38")
 class NonLocalMeans(_Denoiser):
-    """Non-local means: each voxel a mean over voxels with alike surroundings.
+    """Non-local means: each voxel becomes a mean over voxels with similar surroundings.
 
-    In three dimensions where the slice distance is that of the pixels (up to 1.25 times); else slice by slice.
+    It works in three dimensions if the slice distance is at most 1.25 times the pixel size, else slice by
+    slice.
 
     Parameters
     ----------
     strength : float
-        Cut-off of the similarity, in SD of the noise.
-    patch, reach : int
-        Side of the surroundings, and how far alike ones are looked for, in pixels.
+        Cut-off of the similarity, in standard deviations of the noise, above 0.
+    patch : int
+        Side of the surroundings that are compared, in pixels, odd.
+    reach : int
+        Largest distance of similar surroundings, in pixels, at least 1.
     sigma_hu : float, optional
-        SD of the noise; default estimated from the scan.
+        Standard deviation of the noise in HU. Default: estimated from the scan.
+
+    References
+    ----------
+    Buades et al. 2005, doi:10.1109/CVPR.2005.38
     """
 
     def __init__(
@@ -69,7 +76,7 @@ class NonLocalMeans(_Denoiser):
 
         options = {"h": self.strength * sigma, "sigma": sigma, "patch_size": self.patch, "fast_mode": True}
         near = spacing[0] <= _ISOTROPIC * min(spacing[1:]) and image.shape[0] > self.patch
-        if near:  # as many voxels are looked at as in a slice
+        if near:  # a smaller reach, so that as many voxels are compared as in one slice
             reach = max(1, round(((2 * self.reach + 1) ** (2 / 3) - 1) / 2))
             return denoise_nl_means(image, patch_distance=reach, **options)
         return _by_slice(lambda plane: denoise_nl_means(plane, patch_distance=self.reach, **options), image)
@@ -77,16 +84,20 @@ class NonLocalMeans(_Denoiser):
 
 @RESTORERS.register("bilateral", modality="ct", paper="Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815")
 class Bilateral(_Denoiser):
-    """Bilateral filter: a Gaussian mean over near voxels of near value; slice by slice.
+    """Bilateral filter: a Gaussian mean over near voxels with similar values, slice by slice.
 
     Parameters
     ----------
     width_mm : float
-        SD of the Gaussian in the plane, a pixel at least.
+        Standard deviation of the Gaussian within the slice, mm, above 0; at least one pixel is used.
     strength : float
-        SD of the Gaussian over values, in SD of the noise.
+        Standard deviation of the Gaussian over values, in standard deviations of the noise, above 0.
     sigma_hu : float, optional
-        SD of the noise; default estimated from the scan.
+        Standard deviation of the noise in HU. Default: estimated from the scan.
+
+    References
+    ----------
+    Tomasi & Manduchi 1998, doi:10.1109/ICCV.1998.710815
     """
 
     def __init__(
@@ -112,17 +123,21 @@ class Bilateral(_Denoiser):
 
 @RESTORERS.register("wavelet", modality="ct", paper="Chang et al. 2000 (BayesShrink), doi:10.1109/83.862633")
 class Wavelet(_Denoiser):
-    """Wavelet shrinkage: small details set to nothing, large ones kept; in three dimensions.
+    """Wavelet shrinkage: small wavelet coefficients become 0, large ones are kept, in three dimensions.
 
-    Every band of details has its own threshold, so that thick slices are no obstacle; slice by slice where there are
-    too few of them for the wavelet (14 for sym4).
+    Each band of coefficients has its own threshold, so that thick slices are possible. If a scan has too few
+    slices for the wavelet (fewer than 14 for sym4), it is restored slice by slice.
 
     Parameters
     ----------
     wavelet : str
-        Name in PyWavelets.
+        Name of a discrete wavelet in PyWavelets.
     sigma_hu : float, optional
-        SD of the noise; default estimated from the scan.
+        Standard deviation of the noise in HU. Default: estimated from the scan.
+
+    References
+    ----------
+    Chang et al. 2000 (BayesShrink), doi:10.1109/83.862633
     """
 
     def __init__(self, *, wavelet: str = "sym4", sigma_hu: float | None = None) -> None:
@@ -151,10 +166,10 @@ class Wavelet(_Denoiser):
 
 
 def _by_slice(function: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
-    """The axial slices one by one; those without contrast as they are."""
+    """Apply a function to each axial slice; slices with only one value stay unchanged."""
     return np.stack([function(plane) if np.ptp(plane) > 0 else plane for plane in image])
 
 
 def _check(fine: bool, name: str, expected: str, got: object) -> None:  # noqa: FBT001
     if not fine:
-        raise MMFusionError("option of the restorer out of range", column=name, expected=expected, got=got)
+        raise MMFusionError("restorer option out of range", column=name, expected=expected, got=got)

@@ -1,4 +1,4 @@
-"""What was drawn on scans: DICOM-SEG, RTSTRUCT, AIM and label images, read and written."""
+"""Regions drawn on scans: read and write DICOM-SEG and RTSTRUCT, read AIM."""
 
 from mmfusion.imaging.structures.aim import read_aim_points
 from mmfusion.imaging.structures.listing import list_rois

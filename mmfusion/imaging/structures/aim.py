@@ -1,4 +1,4 @@
-"""AIM 4 XML, opened and walked; and where a radiologist put a mark: a point in the patient, from the slice it names."""
+"""Read AIM 4 XML: find elements and values, and convert a radiologist's marks to points in LPS mm."""
 
 from __future__ import annotations
 
@@ -17,54 +17,58 @@ _COLUMNS = ["shape", "x", "y", "z", "radius_mm", "sop_instance_uid"]
 
 
 def read_aim_points(path: str | Path, source: Source, *, series: SeriesRules = None) -> pd.DataFrame:
-    """The marks of an AIM 4 file in LPS mm, to be used as seeds.
+    """Return the marks of an AIM 4 file in LPS mm, to be used as seeds.
 
-    A mark lies on one slice and shows where a lesion is, not how far it reaches (in NSCLC-Radiogenomics it is a
-    circle of a few mm): there is no mask in it.
+    A mark lies on one slice. It shows the position of a lesion, not its extent: in NSCLC-Radiogenomics it is
+    a circle of a few mm. It is not a mask.
 
     Parameters
     ----------
     path : path
-        An `ImageAnnotationCollection`.
+        AIM file with an `ImageAnnotationCollection`.
     source : path or sequence of paths
-        DICOM files of the scan that it was drawn on: their SOPInstanceUIDs and positions place the mark.
+        DICOM files of the scan that was annotated. Their SOPInstanceUIDs and positions give the position of
+        the mark.
     series : str or sequence of str, optional
-        Which of `source`, if there are several, as of `mmfusion.imaging.read`.
+        Rules that choose a series of `source` if there are several; see `mmfusion.imaging.read`.
 
     Returns
     -------
     DataFrame
-        A row a mark: `shape` ("TwoDimensionCircle"...), `x`, `y`, `z` (centre of a circle, else the mean of the
-        points), `radius_mm` (circles), `sop_instance_uid`.
+        One row per mark. Columns: `shape` (such as "TwoDimensionCircle"); `x`, `y`, `z` in LPS mm (centre of
+        a circle, else the mean of the points); `radius_mm` (circles only); `sop_instance_uid`.
 
     Raises
     ------
     ScanError
-        If it is no AIM file, has no two-dimensional mark, or names slices that are not in `source`.
+        If the file is not an AIM file, has no two-dimensional mark, or refers to slices that are not in
+        `source`.
 
     References
     ----------
-    Channin et al., "The caBIG Annotation and Image Markup project", J. Digit. Imaging 23 (2010). Pixel coordinates
-    are counted from the corner of the first pixel, as in DICOM's SCOORD (PS3.3 C.18.6).
+    Channin et al., "The caBIG Annotation and Image Markup project", J. Digit. Imaging 23 (2010). Pixel
+    coordinates are counted from the corner of the first pixel, as in DICOM's SCOORD (PS3.3 C.18.6).
     """
     path = Path(path)
     root = open_aim(path)
     marks = [e for e in elements(root, "MarkupEntity") if value_of(e, "imageReferenceUid")]
     if not marks:
         raise ScanError(
-            "no mark in it", file=path, expected="a two-dimensional MarkupEntity", got=name_of(root)
+            "the file has no mark", file=path, expected="a two-dimensional MarkupEntity", got=name_of(root)
         )
     headers = {str(ds.SOPInstanceUID): ds for ds in read_source(source, series).headers}
     return pd.DataFrame([_placed(mark, headers, path) for mark in marks], columns=_COLUMNS)
 
 
 def open_aim(path: str | Path) -> ElementTree.Element:
-    """The root of an AIM file; as published, one may hold bytes that are not UTF-8 in free text.
+    """Return the root element of an AIM file.
+
+    Free text in published files can contain bytes that are not UTF-8; they are replaced.
 
     Raises
     ------
     ScanError
-        If it is no XML.
+        If the file is not XML.
     """
     try:
         return ElementTree.fromstring(Path(path).read_bytes().decode("utf-8", errors="replace"))
@@ -73,27 +77,49 @@ def open_aim(path: str | Path) -> ElementTree.Element:
 
 
 def name_of(element: ElementTree.Element) -> str:
-    """An element's name without its namespace."""
+    """Return the name of an element without its namespace.
+
+    Examples
+    --------
+    >>> name_of(ElementTree.fromstring("<a:mark xmlns:a='gme://caCORE'/>"))
+    'mark'
+    """
     return element.tag.rpartition("}")[2]
 
 
 def elements(root: ElementTree.Element, *names: str) -> list[ElementTree.Element]:
-    """Those of these names, at any depth, in the order of the file."""
+    """Return the elements that have one of these names, at any depth, in the order of the file.
+
+    Examples
+    --------
+    >>> len(elements(ElementTree.fromstring("<a><b/><c><b/></c></a>"), "b"))
+    2
+    """
     return [element for element in root.iter() if name_of(element) in names]
 
 
 def value_of(element: ElementTree.Element, child: str) -> str | None:
-    """Of a child, in either of the ways that AIM writes values: an attribute `root` or `value`."""
+    """Return the value of a child element, which AIM writes as attribute `root` or `value`; None if absent.
+
+    Examples
+    --------
+    >>> value_of(ElementTree.fromstring("<point><x value='3.5'/></point>"), "x")
+    '3.5'
+    """
     return next((e.get("root") or e.get("value") for e in element if name_of(e) == child), None)
 
 
 def _placed(mark: ElementTree.Element, headers: dict, path: Path) -> list[object]:
     uid = value_of(mark, "imageReferenceUid")
     if uid not in headers:
-        hint = "was the series anonymized anew, or is it another one of the patient's?"
-        expected = f"one of {len(headers)} slices of {next(iter(headers.values())).SeriesInstanceUID}"
-        raise ScanError("drawn on a slice that is not there", file=path, column="imageReferenceUid",
-                        expected=expected, got=uid, hint=hint)  # fmt: skip
+        raise ScanError(
+            "drawn on a slice that is not there",
+            file=path,
+            column="imageReferenceUid",
+            expected=f"one of {len(headers)} slices of {next(iter(headers.values())).SeriesInstanceUID}",
+            got=uid,
+            hint="was the series anonymized again, or is it another series of the patient?",
+        )
     ds = headers[uid]
     points = [[value_of(p, axis) for axis in "xy"] for p in elements(mark, "TwoDimensionSpatialCoordinate")]
     try:
@@ -106,7 +132,7 @@ def _placed(mark: ElementTree.Element, headers: dict, path: Path) -> list[object
     down, across = (float(v) for v in ds.PixelSpacing)
     axes = np.stack([row * across, column * down])
     mm = np.array(ds.ImagePositionPatient, dtype=np.float64) + (pixels - 0.5) @ axes
-    circle = mark.get(_TYPE) == "TwoDimensionCircle" and len(mm) == 2  # its centre, and a point on it
+    circle = mark.get(_TYPE) == "TwoDimensionCircle" and len(mm) == 2  # its centre and a point on it
     center = mm[0] if circle else mm.mean(axis=0)
     radius = float(np.linalg.norm(mm[1] - mm[0])) if circle else np.nan
     return [mark.get(_TYPE, ""), *center, radius, uid]

@@ -1,4 +1,4 @@
-"""What is drawn in a file, without reading it in full."""
+"""List the regions of a DICOM-SEG or RTSTRUCT without decoding the masks."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from mmfusion.imaging.structures.source import STRUCTURES, read_structure, reada
 
 
 def list_rois(path: str | Path) -> pd.DataFrame:
-    """The regions of a DICOM-SEG or RTSTRUCT.
+    """List the regions of a DICOM-SEG or RTSTRUCT.
 
     Parameters
     ----------
     path : path
-        The file, or a folder or ZIP with one such file in it.
+        The file, or a folder or ZIP that contains exactly one such file.
 
     Returns
     -------
     DataFrame
-        A row a region: `number`; `name`; `parts` (frames or contours; 0 where nothing is drawn); `kind` ("DICOM-SEG"
-        or "RTSTRUCT"); `series_uid` (that it was drawn on, several joined by a space; "" where the file is silent).
+        One row per region. Columns: `number`; `name`; `parts` (number of frames or contours; 0 if nothing is
+        drawn); `kind` ("DICOM-SEG" or "RTSTRUCT"); `series_uid` (series that the region was drawn on; several
+        are joined by a space; "" if the file does not state it).
 
     Raises
     ------
     ScanError
-        If there is no such file, several, or it is damaged.
+        If there is no such file, if there are several, or if the file is damaged.
     """
     name, ds = read_structure(Path(path))
     kind = STRUCTURES[ds.Modality]

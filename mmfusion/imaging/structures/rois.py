@@ -1,4 +1,4 @@
-"""Which region of a file is meant, and whether it was drawn on this scan."""
+"""Choose regions by number, name or pattern, and check that they were drawn on a given scan."""
 
 from __future__ import annotations
 
@@ -14,33 +14,44 @@ from mmfusion.errors import ScanError
 from mmfusion.imaging.volume import Volume
 
 Roi = int | str | Sequence[int | str] | None
-_SHOWN = 20
+_SHOWN = 20  # regions listed in a message
 _MODALITY = {CTImageStorage: "CT", PositronEmissionTomographyImageStorage: "PT"}
 
 
 def choose_rois(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[int]:
-    """Numbers of the regions that are meant.
+    """Return the numbers of the chosen regions.
 
     Parameters
     ----------
-    names : mapping
+    names : mapping of int to str
         Number -> name of every region in the file.
     roi : int, str, sequence of these, or None
-        A number (or its digits); a name or, where it has ``*``, ``?`` or ``[``, a pattern as in a shell (upper and
-        lower case differ); several of them; None for the only one.
+        A number (or its digits), a name, or a pattern as in a shell if it contains ``*``, ``?`` or ``[``
+        (upper and lower case differ). A sequence chooses several regions. None chooses the only region.
     path : path
-        Of the file, for messages.
+        File name for messages.
+
+    Returns
+    -------
+    list of int
+        Numbers, in the order of `roi`, each once.
 
     Raises
     ------
     ScanError
-        If there is none, none that matches, or several and none chosen: regions are joined only if asked for.
+        If there is no region, if none matches, or if there are several and `roi` is None. Regions are joined
+        only if the user asks for it.
+
+    Examples
+    --------
+    >>> choose_rois({1: "Lung-Left", 2: "Lung-Right", 3: "GTV-1"}, "Lung*", "rs.dcm")
+    [1, 2]
     """
     if not names:
-        raise ScanError("no region in it", file=path, expected="at least one")
+        raise ScanError("the file has no region", file=path, expected="at least one")
     if roi is None:
         if len(names) > 1:
-            hint = 'choose: roi=<number, name or pattern>, a list of these, or roi="*" for all of them as one mask'
+            hint = 'choose: roi=<number, name or pattern>, a list of these, or roi="*" for all as one mask'
             raise ScanError(f"{len(names)} regions", file=path, expected="one", got=_listed(names), hint=hint)
         return list(names)
     wanted = [roi] if isinstance(roi, str) or not isinstance(roi, Iterable) else list(roi)
@@ -70,32 +81,48 @@ def check_same_patient_space(
     series: Collection[str] = (),
     images: Iterable[Dataset] = (),
 ) -> None:
-    """Refuse what was drawn on another scan, as far as the two say on which.
+    """Raise a ScanError if a region was drawn on another scan.
 
-    Another frame of reference is always refused. Within the same one, another series of the same modality is too:
-    the phases of a 4-D CT share the frame but not the anatomy. A PET and its CT may exchange regions.
+    Only identifiers that both sides state are compared. A region of another frame of reference is refused. A
+    region of the same frame of reference is refused if it was drawn on another series of the same modality:
+    the phases of a 4-D CT share the frame of reference but not the anatomy. A region of a CT may be used on
+    the PET of the same frame of reference, and a region of a PET on its CT.
 
     Parameters
     ----------
     reference : Volume
         The scan.
     path : path
-        For messages.
-    frame_of_reference, series
-        Where it was drawn; None or empty where the file is silent.
+        File name for messages.
+    frame_of_reference : str or None
+        FrameOfReferenceUID of the region; None if the file does not state it.
+    series : collection of str
+        SeriesInstanceUIDs that the region was drawn on; empty if the file does not state them.
     images : iterable of Dataset
-        Items that refer to the images that it was drawn on: their kind tells CT from PET.
+        DICOM items that refer to the images that the region was drawn on. Their SOP class shows whether it
+        was a CT or a PET.
 
     Raises
     ------
     ScanError
-        With both identifiers.
+        If the region was drawn on another scan. The message contains both identifiers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scan = Volume(np.zeros((2, 2, 2), dtype=np.int16), np.eye(4), frame_of_reference="1.2.3")
+    >>> check_same_patient_space(scan, "rs.dcm", frame_of_reference="1.2.3")
     """
     frames = reference.frame_of_reference, frame_of_reference
     if all(frames) and frames[0] != frames[1]:
-        raise ScanError("drawn in another frame of reference than the scan's", file=path,
-                        column="FrameOfReferenceUID", expected=frames[0], got=frames[1],
-                        hint="read the scan that it was drawn on")  # fmt: skip
+        raise ScanError(
+            "drawn in another frame of reference than the scan's",
+            file=path,
+            column="FrameOfReferenceUID",
+            expected=frames[0],
+            got=frames[1],
+            hint="read the scan that it was drawn on",
+        )
     modalities = {_MODALITY.get(image.get("ReferencedSOPClassUID")) for image in images} - {None}
     same_kind = len(modalities) != 1 or reference.modality in modalities
     if series and reference.series_uid and reference.series_uid not in series and same_kind:
@@ -103,15 +130,21 @@ def check_same_patient_space(
             "read it on the series that it was drawn on; if both show the same anatomy, "
             "read_mask(path, reference=that_series).like(this_one)"
         )
-        raise ScanError("drawn on another series than the scan's", file=path, column="SeriesInstanceUID",
-                        expected=reference.series_uid, got=", ".join(sorted(series)), hint=hint)  # fmt: skip
+        raise ScanError(
+            "drawn on another series than the scan's",
+            file=path,
+            column="SeriesInstanceUID",
+            expected=reference.series_uid,
+            got=", ".join(sorted(series)),
+            hint=hint,
+        )
 
 
 def _matches(names: Mapping[int, str], item: int | str) -> list[int]:
     if isinstance(item, Integral):
         return [int(item)] if item in names else []
     exact = [number for number, name in names.items() if name == item]
-    if not exact and isinstance(item, str) and item.isdecimal() and int(item) in names:  # as a table gives it
+    if not exact and isinstance(item, str) and item.isdecimal() and int(item) in names:  # from a table
         return [int(item)]
     return exact or [
         number for number, name in names.items() if _is_pattern(item) and fnmatchcase(name, item)

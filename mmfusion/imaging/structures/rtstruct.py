@@ -1,4 +1,4 @@
-"""Reading RTSTRUCT: closed planar contours, filled on the grid of the scan."""
+"""Read RTSTRUCT: closed planar contours, filled on the grid of a scan."""
 
 from __future__ import annotations
 
@@ -17,41 +17,47 @@ from mmfusion.imaging.volume import Volume
 
 _log = logging.getLogger(__name__)
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
-_FLAT = 0.1  # voxels that a contour may leave its plane
-_SAME_PLANE = 0.05  # mm
-_MOST_MM = 10.0  # what a contour stands for along the normal
+_FLAT = 0.1  # voxels; largest distance of a contour's points from its plane
+_SAME_PLANE = 0.05  # mm; contours closer than this lie in the same plane
+_MOST_MM = 10.0  # mm; largest thickness that a contour represents along the normal
 
 
 def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi = None) -> Volume:
-    """Mask of one or several regions on the grid of `reference`.
+    """Return a mask of one or several regions on the grid of `reference`.
 
-    The area that the contours of a plane cover (even-odd: a contour within another is a hole, keyholes cancel out)
-    stands for the slab to halfway to the neighbouring planes, wherever they lie between the slices. The mask holds
-    the voxels that are covered most, as many as make up the volume. Call it, as all of this module, within
-    `source.readable`: pydicom has many errors for damaged files.
+    The area of a plane is computed by the even-odd rule: a contour within another contour is a hole, and
+    keyholes cancel out. It counts for the slab from halfway to halfway between neighbouring contour planes;
+    these need not be the slices of the scan. The mask consists of the voxels that are covered most, so that
+    its volume is that of the contours. Call all functions of this module within `source.readable`, because
+    pydicom raises many kinds of errors for damaged files.
 
     Parameters
     ----------
     ds : Dataset
         The structure set.
     path : str
-        For messages.
+        File name for messages.
     reference : Volume
         The scan that it was drawn on, or another grid with the same axes.
-    roi
+    roi : int, str, sequence of these, or None
         See `mmfusion.imaging.structures.rois.choose_rois`.
+
+    Returns
+    -------
+    Volume
+        uint8 in {0, 1}, unit "mask".
 
     Raises
     ------
     ScanError
-        Without a reference; if it is damaged, lacks the region, has no closed contour of it, was drawn on another
-        scan, oblique to its slices, or outside it.
+        If there is no reference; if the file is damaged, does not contain the region, or has no closed
+        contour of it; if the region was drawn on another scan, oblique to its slices, or outside of it.
     """
     names = regions(ds)
     chosen = choose_rois(names, roi, path)
     if reference is None:
-        raise ScanError("contours have no grid of their own", file=path, expected="reference=<the scan>",
-                        hint="read_mask(path, reference=read(<DICOM folder of the CT>))")  # fmt: skip
+        hint = "read_mask(path, reference=read(<DICOM folder of the CT>))"
+        raise ScanError("contours have no grid", file=path, expected="reference=<the scan>", hint=hint)
     _check(ds, chosen, reference, path)
     asked = {roi} if isinstance(roi, (str, Integral)) else set(roi or ())
     contours = _drawn(ds, {number: names[number] for number in chosen}, asked, path)
@@ -59,12 +65,17 @@ def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi 
     mask = np.zeros(reference.shape, dtype=np.uint8)
     for number, closed in contours.items():
         _fill(mask, [reference.mm_to_voxel(c) for c in closed], reference, names[number], path)
-    return Volume(mask, reference.affine, unit="mask", frame_of_reference=reference.frame_of_reference,
-                  series_uid=series[0] if len(series) == 1 else reference.series_uid)  # fmt: skip
+    return Volume(
+        mask,
+        reference.affine,
+        unit="mask",
+        frame_of_reference=reference.frame_of_reference,
+        series_uid=series[0] if len(series) == 1 else reference.series_uid,
+    )
 
 
 def regions(ds: Dataset) -> dict[int, str]:
-    """Number -> name of every region."""
+    """Return number -> name of every region."""
     return {
         int(item.ROINumber): str(item.get("ROIName") or "")
         for item in ds.get("StructureSetROISequence") or ()
@@ -72,13 +83,13 @@ def regions(ds: Dataset) -> dict[int, str]:
 
 
 def count_contours(ds: Dataset) -> dict[int, int]:
-    """Number of a region -> its contours."""
+    """Return number of a region -> number of its contours."""
     items = ds.get("ROIContourSequence") or ()
     return {int(item.ReferencedROINumber): len(item.get("ContourSequence") or ()) for item in items}
 
 
 def referenced_series(ds: Dataset) -> list[str]:
-    """SeriesInstanceUIDs that it says it was drawn on."""
+    """Return the SeriesInstanceUIDs of the images that the structure set was drawn on."""
     return [str(series.SeriesInstanceUID) for series in _referenced(ds)]
 
 
@@ -109,7 +120,11 @@ def _check(ds: Dataset, chosen: Sequence[int], reference: Volume, path: str) -> 
 def _drawn(
     ds: Dataset, chosen: Mapping[int, str], asked: set[int | str], path: str
 ) -> dict[int, list[np.ndarray]]:
-    """Closed contours of those regions that have any; of those that only a pattern named, empty ones are left out."""
+    """Return number -> closed contours for the chosen regions.
+
+    An empty region is left out with a log line if only a pattern chose it. It is an error if `asked` contains
+    its number or name, or if all regions are empty.
+    """
     found, empty = {}, []
     for number, name in chosen.items():
         try:
@@ -121,16 +136,18 @@ def _drawn(
     if not found:
         raise empty[0]
     if empty:
-        _log.warning("%s: left out, as empty: %s", path, ", ".join(str(error.column) for error in empty))
+        _log.warning(
+            "%s: empty regions are left out: %s", path, ", ".join(str(error.column) for error in empty)
+        )
     return found
 
 
 class _EmptyRegion(ScanError):
-    """A region without a closed contour."""
+    """Error for a region without a closed contour."""
 
 
 def _contours(ds: Dataset, number: int, name: str, path: str) -> list[np.ndarray]:
-    """Closed contours of a region, LPS mm, each (n, 3)."""
+    """Return the closed contours of a region: points in LPS mm, each of shape (n, 3)."""
     found, others = [], set()
     for item in ds.get("ROIContourSequence") or ():
         if int(item.ReferencedROINumber) != number:
@@ -155,11 +172,11 @@ def _contours(ds: Dataset, number: int, name: str, path: str) -> list[np.ndarray
 
 
 def _fill(mask: np.ndarray, contours: list[np.ndarray], reference: Volume, name: str, path: str) -> None:
-    """Set what the contours (voxel x, y, z) cover."""
+    """Set the voxels of a mask that the contours (voxel x, y, z) cover, in place."""
     axis = int(np.argmin([max(np.ptp(c[:, k]) for c in contours) for k in range(3)]))
     if max(np.ptp(c[:, axis]) for c in contours) > _FLAT:
-        raise ScanError("contours oblique to the scan's slices", file=path, column=name,
-                        hint="read it on the scan that it was drawn on, then bring it here by .like()")  # fmt: skip
+        hint = "read it on the scan that it was drawn on, then resample it with .like()"
+        raise ScanError("contours oblique to the scan's slices", file=path, column=name, hint=hint)
     spacing = reference.spacing[2 - axis]
     planes = _planes(contours, axis, _SAME_PLANE / spacing)
     extent = slabs(np.array(list(planes)), alone=1.0, most=max(_MOST_MM / spacing, 1.0))
@@ -182,24 +199,24 @@ def _fill(mask: np.ndarray, contours: list[np.ndarray], reference: Volume, name:
         low, high = (reference.voxel_to_mm(v) for v in (np.zeros(3), np.array(reference.shape[::-1]) - 1))
         expected = f"x, y, z from {np.round(low, 1)} to {np.round(high, 1)} mm"
         got = f"{np.round(reference.voxel_to_mm(contours[0][0]), 1)} mm"
-        raise ScanError("the region lies outside the scan, or has no area", file=path, column=name,
-                        expected=expected, got=got)  # fmt: skip
+        problem = "the region lies outside the scan, or has no area"
+        raise ScanError(problem, file=path, column=name, expected=expected, got=got)
     block = turned[first:last, corner[1] : stop[1], corner[0] : stop[0]]
     block |= fullest(np.minimum(share, 1))
 
 
 def _planes(contours: list[np.ndarray], axis: int, tolerance: float) -> dict[float, list[np.ndarray]]:
-    """Depth -> polygons (across, down), in order."""
+    """Return depth -> polygons (across, down), in ascending order of depth (voxels along `axis`)."""
     planes: dict[float, list[np.ndarray]] = {}
     for contour in sorted(contours, key=lambda c: c[:, axis].mean()):
         depth = float(contour[:, axis].mean())
         at = next((d for d in reversed(planes) if depth - d <= tolerance), depth)
         polygon, there = np.delete(contour, axis, axis=1), planes.setdefault(at, [])
-        if not any(_same_outline(polygon, other) for other in there):  # a double would cancel the first
+        if not any(_same_outline(polygon, other) for other in there):  # a second copy would cancel the first
             there.append(polygon)
     return planes
 
 
 def _same_outline(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two polygons have the same corners, wherever they start and whichever way they go."""
+    """Return True if two polygons have the same corners, with any first corner and any direction."""
     return len(one) == len(other) and {*map(tuple, one.round(3))} == {*map(tuple, other.round(3))}

@@ -1,4 +1,4 @@
-"""Writing RTSTRUCT: the edges of a mask's voxels as closed planar contours, slice by slice."""
+"""Write RTSTRUCT: the edges of a mask's voxels as closed planar contours, slice by slice."""
 
 from __future__ import annotations
 
@@ -19,31 +19,42 @@ from mmfusion.imaging.structures.source import Source, SourceSeries, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices
 
 _COLOURS = tuple(tuple(bytes.fromhex(c[1:])) for c in (BLUE, ORANGE, GREEN, RED, SKY, PURPLE))  # 0 to 255
-_COPIED = ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID",
-           "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")  # fmt: skip
-_STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management: retired, but what readers expect here
+_COPIED = (
+    "SpecificCharacterSet",
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+_STUDY = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management: retired, but other programs expect it here
 
 
 def write_rtstruct(
     mask: Masks, source: Source, path: str | Path, *, name: str = "Tumour", series: SeriesRules = None
 ) -> Path:
-    """Write a mask as RT Structure Set on the slices of the series that it belongs to.
+    """Write a mask as DICOM RT Structure Set on the slices of its series.
 
-    Contours run along the edges of voxels, so that what is read back on the same slices is the same mask; a hole is
-    a contour within a contour.
+    The contours run along the edges of the voxels. Reading the file on the same slices therefore gives the
+    same mask. A hole is a contour within a contour.
 
     Parameters
     ----------
     mask : Volume, or mapping of name to Volume
-        On any grid; one that is not the series' own is resampled.
+        One mask or several. A mask on another grid than the series is resampled.
     source : path or sequence of paths
         DICOM files of the series: a folder, a ZIP, or the files.
     path : path
-        Of the file to write; replaced if it is there.
+        Name of the new file. An existing file is replaced.
     name : str
-        Of a single mask.
+        Name of the region if `mask` is one Volume.
     series : str or sequence of str, optional
-        Which of `source`, if there are several, as of `mmfusion.imaging.read`.
+        Rules that choose a series of `source` if there are several; see `mmfusion.imaging.read`.
 
     Returns
     -------
@@ -53,14 +64,18 @@ def write_rtstruct(
     Raises
     ------
     ScanError
-        If `source` is no series or has no frame of reference, the mask was drawn on another one, nothing of it lies on
-        the slices, or the file cannot be written, or would replace one of `source`.
+        If `source` has no series or no frame of reference; if the mask was drawn on another scan, or has no
+        voxel on the slices; if the file cannot be written, or would replace one of `source`.
     """
     path, masks, target = Path(path), named(mask, name), read_source(source, series)
     first = target.headers[0]
     if not first.get("FrameOfReferenceUID"):
-        raise ScanError("a series without frame of reference", file=target.path, column="FrameOfReferenceUID",
-                        hint="contours are points in it; write_seg refers to slices, and does without")  # fmt: skip
+        raise ScanError(
+            "a series without frame of reference",
+            file=target.path,
+            column="FrameOfReferenceUID",
+            hint="contours need a frame of reference; write_seg does not, because it refers to slices",
+        )
     ds = _structure_set(target)
     ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = [], [], []
     for number, (label, volume) in enumerate(masks.items(), 1):
@@ -112,8 +127,11 @@ def _structure_set(target: SourceSeries) -> Dataset:
     series = _item(
         SeriesInstanceUID=first.SeriesInstanceUID, ContourImageSequence=[_image(h) for h in target.headers]
     )
-    study = _item(ReferencedSOPClassUID=_STUDY, ReferencedSOPInstanceUID=first.StudyInstanceUID,
-                  RTReferencedSeriesSequence=[series])  # fmt: skip
+    study = _item(
+        ReferencedSOPClassUID=_STUDY,
+        ReferencedSOPInstanceUID=first.StudyInstanceUID,
+        RTReferencedSeriesSequence=[series],
+    )
     ds.ReferencedFrameOfReferenceSequence = [
         _item(FrameOfReferenceUID=first.FrameOfReferenceUID, RTReferencedStudySequence=[study])
     ]

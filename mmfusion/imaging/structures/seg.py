@@ -1,4 +1,4 @@
-"""Reading DICOM-SEG: frames of segments, put where they lie."""
+"""Read DICOM-SEG: place the frames of the segments on one grid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmfusion.imaging.affine import stacked
 from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose_rois
 from mmfusion.imaging.volume import Volume
 
-HALF = 0.5  # of MaximumFractionalValue: from there on a voxel belongs to a fractional segment
+HALF = 0.5  # share of MaximumFractionalValue from which on a voxel belongs to a fractional segment
 LABELMAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 _KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
 
@@ -22,40 +22,44 @@ _KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
 @dataclass(frozen=True)
 class _Frame:
     index: int
-    segment: int | None  # None in a label map: the values say
-    position: np.ndarray
-    orientation: np.ndarray
-    spacing: np.ndarray  # (row, column)
-    step: float  # distance of planes; 0 where the file is silent
-    thickness: float
+    segment: int | None  # None in a label map: its values are the numbers of the segments
+    position: np.ndarray  # (3,), LPS mm
+    orientation: np.ndarray  # (6,), unit vectors along a row and a column
+    spacing: np.ndarray  # (row, column), mm
+    step: float  # distance between planes, mm; 0 if the file does not state it
+    thickness: float  # mm; 0 if the file does not state it
 
 
 def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Roi = None) -> Volume:
-    """Mask of one or several segments, on the segmentation's own grid, in LPS orientation.
+    """Return a mask of one or several segments on the grid of the segmentation, in LPS orientation.
 
-    Call it, as all of this module, within `source.readable`: pydicom has many errors for damaged files.
+    Call all functions of this module within `source.readable`, because pydicom raises many kinds of errors
+    for damaged files.
 
     Parameters
     ----------
     ds : Dataset
-        With pixels.
+        Segmentation with pixels.
     path : str
-        For messages.
+        File name for messages.
     reference : Volume, optional
-        The scan, to check that it was drawn there; its distance of slices places frames where the file is silent.
-    roi
+        The scan, to check that the segment was drawn on it. If the file does not state the distance between
+        planes, the scan's is used.
+    roi : int, str, sequence of these, or None
         See `mmfusion.imaging.structures.rois.choose_rois`.
 
     Returns
     -------
     Volume
-        Slices that the file leaves out, because nothing is on them, are 0. A fractional segment takes voxels of half
-        the greatest value and above. Several segments are joined, overlapping or not.
+        uint8 in {0, 1}, unit "mask". Empty slices that the file leaves out are 0. A voxel belongs to a
+        fractional segment if its value is at least half the maximum. Several segments are joined; they may
+        overlap.
 
     Raises
     ------
     ScanError
-        If it is no segmentation, is damaged, lacks the segment, holds nothing of it, or was drawn on another scan.
+        If the object is not a segmentation, is damaged, does not contain the segment, has no voxel of it, or
+        was drawn on another scan.
     """
     names = segments(ds, path)
     chosen = choose_rois(names, roi, path)
@@ -93,30 +97,32 @@ def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Ro
 
 
 def segments(ds: Dataset, path: str) -> dict[int, str]:
-    """Number -> label of every segment that is described."""
-    if (
-        ds.get("SOPClassUID") not in (SegmentationStorage, LABELMAP_STORAGE)
-        or ds.get("SegmentationType") not in _KINDS
-    ):
+    """Return number -> label of every segment.
+
+    Raises
+    ------
+    ScanError
+        If the object is not a segmentation of voxels.
+    """
+    storage, kind = ds.get("SOPClassUID"), ds.get("SegmentationType")
+    if storage not in (SegmentationStorage, LABELMAP_STORAGE) or kind not in _KINDS:
         got = f"{ds.get('Modality')}, {ds.get('SegmentationType')}"
         raise ScanError("not a segmentation of voxels", file=path, expected=", ".join(_KINDS), got=got)
     described = {
         int(s.SegmentNumber): str(s.get("SegmentLabel") or "") for s in ds.get("SegmentSequence") or ()
     }
-    return {
-        number: name for number, name in described.items() if number > 0
-    }  # 0: the background of a label map
+    return {n: name for n, name in described.items() if n > 0}  # 0 is the background of a label map
 
 
 def count_frames(ds: Dataset) -> dict[int, int]:
-    """Number of a segment -> its frames; of a label map, all frames."""
+    """Return number of a segment -> number of its frames; in a label map this is the number of all frames."""
     numbers = [frame.segment for frame in _frames(ds)]
     described = [int(s.SegmentNumber) for s in ds.SegmentSequence]
     return {n: sum(s in (n, None) for s in numbers) for n in described}
 
 
 def referenced_series(ds: Dataset) -> list[str]:
-    """SeriesInstanceUIDs that it says it was drawn on."""
+    """Return the SeriesInstanceUIDs of the images that the segmentation was drawn on."""
     return [str(item.SeriesInstanceUID) for item in ds.get("ReferencedSeriesSequence") or ()]
 
 
@@ -154,21 +160,20 @@ def _values(ds: Dataset, path: str) -> np.ndarray:
 
 
 def _grid(frames: list[_Frame], reference: Volume | None, path: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Affine of the grid that holds all frames, the plane of each, and how many planes."""
+    """Return the affine of the grid of all frames, each frame's plane index, and the number of planes."""
     first = frames[0]
     for frame in frames:
-        if not (np.allclose(frame.orientation, first.orientation, atol=1e-4)
-                and np.allclose(frame.spacing, first.spacing, rtol=1e-4)):  # fmt: skip
-            raise ScanError(
-                "frames of different orientation or spacing", file=path, hint="export one grid a file"
-            )
+        parallel = np.allclose(frame.orientation, first.orientation, atol=1e-4)
+        if not (parallel and np.allclose(frame.spacing, first.spacing, rtol=1e-4)):
+            problem, hint = "frames of different orientation or spacing", "export one grid per file"
+            raise ScanError(problem, file=path, hint=hint)
     row, column = first.orientation.reshape(2, 3)
     normal = np.cross(row, column)
     position = np.array([f.position for f in frames])
     depth = position @ normal
     aside = position - depth[:, None] * normal
     if np.abs(aside - aside[0]).max() > 0.1 * first.spacing.min():
-        raise ScanError("frames are shifted against each other", file=path, hint="export one grid a file")
+        raise ScanError("frames are shifted against each other", file=path, hint="export one grid per file")
     step = _step(np.unique(np.round(depth, 3)), first, reference, path)
     places = np.rint((depth - depth.min()) / step).astype(int)
     affine = stacked(row, column, (step, *first.spacing), position[depth.argmin()])
@@ -176,10 +181,11 @@ def _grid(frames: list[_Frame], reference: Volume | None, path: str) -> tuple[np
 
 
 def _step(depths: np.ndarray, first: _Frame, reference: Volume | None, path: str) -> float:
-    """Distance of planes, mm: the first that fits all frames.
+    """Return the distance between planes in mm.
 
-    What the file says, the scan's slices where the frames lie in their planes (thickness says nothing of distance),
-    the frames' thickness, the least gap.
+    It is the first of these distances that fits all frames: the distance stated in the file; the distance of
+    the scan's slices, if the frames lie in their planes; the frames' thickness, which need not be their
+    distance; the smallest gap between frames; the scan's slice spacing.
     """
     gaps = np.diff(depths)
     across = None if reference is None else _across(first, reference)
@@ -197,7 +203,10 @@ def _step(depths: np.ndarray, first: _Frame, reference: Volume | None, path: str
 
 
 def _across(frame: _Frame, scan: Volume) -> float | None:
-    """The scan's spacing along the normal of a frame that lies in its planes, with pixels as large."""
+    """Return the scan's spacing along the normal of a frame, mm.
+
+    It is None if the frame is not parallel to the scan's voxels, or has another pixel size.
+    """
     row, column = frame.orientation.reshape(2, 3)
     axes = np.abs(scan.affine[:3, :3].T @ np.column_stack([row, column, np.cross(row, column)]))  # mm
     along = axes.argmax(axis=0)

@@ -1,4 +1,4 @@
-"""Writing DICOM-SEG, through highdicom."""
+"""Write DICOM-SEG with highdicom."""
 
 from __future__ import annotations
 
@@ -22,15 +22,25 @@ _ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 _ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
 _LUNG = Code("39607008", "SCT", "Lung")
 _LEARNED = Code("123110", "DCM", "Artificial Intelligence")
-KINDS = {  # name -> category, type, site: DICOM PS3.16, CID 7150 and 7151 and those below
+KINDS = {  # name -> category, type, site: DICOM PS3.16, CID 7150, CID 7151 and the groups that they include
     "Neoplasm, Primary": (_ABNORMAL, Code("86049000", "SCT", "Neoplasm, Primary"), _LUNG),
     "Neoplasm, Secondary": (_ABNORMAL, Code("14799000", "SCT", "Neoplasm, Secondary"), None),
     "Nodule": (_ABNORMAL, Code("27925004", "SCT", "Nodule"), _LUNG),
     "Lymph node": (_ANATOMY, Code("59441001", "SCT", "Lymph node"), None),
     "Lung": (_ANATOMY, _LUNG, None),
 }
-_MAY_BE_EMPTY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
-                 "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator")  # fmt: skip
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+)
 
 
 def write_seg(
@@ -43,24 +53,25 @@ def write_seg(
     algorithm: str | None = None,
     series: SeriesRules = None,
 ) -> Path:
-    """Write a mask as binary DICOM-SEG on the slices of the series that it belongs to.
+    """Write a mask as binary DICOM-SEG on the slices of its series.
 
     Parameters
     ----------
     mask : Volume, or mapping of label to Volume
-        On any grid; one that is not the series' own is resampled. Several masks become segments, and may overlap.
+        One mask or several. A mask on another grid than the series is resampled. Each mask becomes a segment;
+        segments may overlap.
     source : path or sequence of paths
         DICOM files of the series: a folder, a ZIP, or the files.
     path : path
-        Of the file to write; replaced if it is there.
+        Name of the new file. An existing file is replaced.
     label : str
-        Of a single mask.
+        Label of the segment if `mask` is one Volume.
     kind : str
-        What is segmented, as coded in SNOMED CT: one of `KINDS`.
+        Kind of structure, coded in SNOMED CT: one of `KINDS`.
     algorithm : str, optional
-        Name of what made it; None if it was drawn by hand.
+        Name of the algorithm that made the mask; None if it was drawn by hand.
     series : str or sequence of str, optional
-        Which of `source`, if there are several, as of `mmfusion.imaging.read`.
+        Rules that choose a series of `source` if there are several; see `mmfusion.imaging.read`.
 
     Returns
     -------
@@ -70,8 +81,8 @@ def write_seg(
     Raises
     ------
     ScanError
-        If `source` is no series, the mask was drawn on another one, nothing of it lies on the slices, or the file
-        cannot be written, or would replace one of `source`.
+        If `source` has no series; if the mask was drawn on another scan, or has no voxel on the slices; if
+        the file cannot be written, or would replace one of `source`; if `kind` is unknown.
     """
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.seg import Segmentation, SegmentDescription
@@ -90,7 +101,7 @@ def write_seg(
         for k, name in enumerate(masks, 1)
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on values that the source already has
+        warnings.simplefilter("ignore")  # warnings about values that are copied from the source
         ds = Segmentation(
             [_completed(header) for header in target.headers],
             pixels,
@@ -113,12 +124,15 @@ def write_seg(
 
 
 def _completed(header: Dataset) -> Dataset:
-    """A copy with what DICOM allows to be empty, but not to be absent, as anonymization may leave it."""
+    """Return a copy of a header, with elements added that may be empty but must be present.
+
+    Anonymization can remove these elements.
+    """
     out = deepcopy(header)
     for keyword in _MAY_BE_EMPTY:
         if keyword not in out:
             setattr(out, keyword, "")
     if not out.get("FrameOfReferenceUID"):
-        # masks then refer to the slices alone
+        # the mask refers to the slices, so that any identifier is valid
         out.FrameOfReferenceUID = generate_uid(entropy_srcs=["frame", str(out.SeriesInstanceUID)])
     return out

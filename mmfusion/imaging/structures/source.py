@@ -1,4 +1,4 @@
-"""DICOM objects at a path: the series that something is drawn on, and what was drawn."""
+"""Read the DICOM objects at a path: an image series, or one DICOM-SEG or RTSTRUCT."""
 
 from __future__ import annotations
 
@@ -24,33 +24,51 @@ STRUCTURES = {"SEG": "DICOM-SEG", "RTSTRUCT": "RTSTRUCT"}
 
 @dataclass(frozen=True, eq=False)
 class SourceSeries:
-    """Headers of an image series in the order of its slices, and where they lie."""
+    """Headers and geometry of an image series.
+
+    Attributes
+    ----------
+    headers : list of Dataset
+        One header per slice, in the order of the slices.
+    affine : ndarray, shape (4, 4)
+        Voxel (x, y, z) to LPS mm.
+    path : str
+        Path for messages.
+    files : frozenset of Path
+        Files (or ZIPs) that contain the series.
+    """
 
     headers: list[Dataset]
     affine: np.ndarray
     path: str
-    files: frozenset[Path]  # that hold it
+    files: frozenset[Path]
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(z, y, x)."""
+        """Number of slices, rows and columns (z, y, x)."""
         return len(self.headers), int(self.headers[0].Rows), int(self.headers[0].Columns)
 
 
 def read_source(source: Source, series: SeriesRules = None) -> SourceSeries:
-    """Headers of a CT or PET series: what a region is written for, or refers to.
+    """Read the headers of a CT or PET series.
 
     Parameters
     ----------
     source : path or sequence of paths
-        Folder or ZIP, nested however, or the files.
+        A folder or ZIP, nested in any way, or the files.
     series : str or sequence of str, optional
-        Which series, if there are several, as of `mmfusion.imaging.read`.
+        Rules that choose a series if there are several; see `mmfusion.imaging.read`.
+
+    Returns
+    -------
+    SourceSeries
+        Headers in the order of the slices, and their geometry.
 
     Raises
     ------
     ScanError
-        If there is no series, or several and none chosen; if slices are missing or do not make a grid.
+        If there is no series; if there are several and none is chosen; if slices are missing or do not form a
+        grid.
     """
     path = Path(source if isinstance(source, (str, Path)) else f"{len(source)} files")
     with _members(source) as files:
@@ -63,12 +81,12 @@ def read_source(source: Source, series: SeriesRules = None) -> SourceSeries:
 
 
 def read_structure(path: Path) -> tuple[str, Dataset]:
-    """Name and data set of the one DICOM-SEG or RTSTRUCT at a path.
+    """Return the name and the data set of the only DICOM-SEG or RTSTRUCT at a path.
 
     Raises
     ------
     ScanError
-        If there is none, or several.
+        If there is none, or there are several.
     """
     with _members(path) as files:
         headers = [header for header in map(read_header, files) if header is not None]
@@ -83,16 +101,29 @@ def read_structure(path: Path) -> tuple[str, Dataset]:
         if found
         else "a scan is read by read()"
     )
-    raise ScanError(f"{len(found) or 'no'} sets of regions", file=path, expected="one DICOM-SEG or RTSTRUCT",
-                    got=kinds or others, hint=hint)  # fmt: skip
+    raise ScanError(
+        f"{len(found) or 'no'} sets of regions",
+        file=path,
+        expected="one DICOM-SEG or RTSTRUCT",
+        got=kinds or others,
+        hint=hint,
+    )
 
 
 @contextmanager
 def readable(path: object, what: str) -> Iterator[None]:
-    """Whatever a damaged or formally wrong object raises within, as one error that names it."""
+    """Turn any error of a damaged or invalid object into one ScanError that names the file.
+
+    Examples
+    --------
+    >>> with readable("rs.dcm", "RTSTRUCT"):
+    ...     raise AttributeError("no ContourData")
+    Traceback (most recent call last):
+    mmfusion.errors.ScanError: file rs.dcm: truncated or damaged RTSTRUCT (got no ContourData) -> copy or ...
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's remarks on formally wrong but readable values
+            warnings.simplefilter("ignore")  # pydicom's warnings about invalid values that can still be read
             yield
     except ScanError:
         raise

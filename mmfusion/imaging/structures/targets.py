@@ -1,4 +1,4 @@
-"""What both writers need: masks brought to the slices of the series that they are written for."""
+"""Prepare masks for the two writers: check names, and resample to the slices of the series."""
 
 from __future__ import annotations
 
@@ -15,7 +15,26 @@ Masks = Volume | Mapping[str, Volume]
 
 
 def named(masks: Masks, name: str) -> dict[str, Volume]:
-    """Name -> mask, of one mask or several."""
+    """Return name -> mask for one mask or several.
+
+    Parameters
+    ----------
+    masks : Volume, or mapping of name to Volume
+        Masks to write.
+    name : str
+        Name of the mask if `masks` is one Volume.
+
+    Raises
+    ------
+    ScanError
+        If there is no mask, one is not a mask, or a name does not have 1 to 64 characters.
+
+    Examples
+    --------
+    >>> mask = Volume(np.ones((2, 2, 2), dtype=np.uint8), np.eye(4), unit="mask")
+    >>> list(named(mask, "Tumour"))
+    ['Tumour']
+    """
     found = {name: masks} if isinstance(masks, Volume) else dict(masks)
     for label, mask in found.items():
         if not isinstance(mask, Volume):
@@ -23,25 +42,34 @@ def named(masks: Masks, name: str) -> dict[str, Volume]:
             raise ScanError("not a mask", column=label, expected="a Volume of unit mask", got=got)
         mask.expect("mask", label)
         if not label or len(label) > 64:
-            raise ScanError("not a name for a region", expected="1 to 64 characters", got=label)
+            raise ScanError("not a valid region name", expected="1 to 64 characters", got=label)
     if not found:
         raise ScanError("no mask to write", expected="at least one")
     return found
 
 
 def on_slices(mask: Volume, name: str, series: SourceSeries) -> np.ndarray:
-    """The mask on the series' own slices, in the order of its headers, uint8 (z, y, x).
+    """Return a mask on the slices of a series, uint8, shape (z, y, x), in the order of the headers.
+
+    Parameters
+    ----------
+    mask : Volume
+        The mask, on any grid.
+    name : str
+        Name of the mask for messages.
+    series : SourceSeries
+        The series that the mask is written for.
 
     Raises
     ------
     ScanError
-        If it was drawn on another scan, or nothing of it lies on these slices.
+        If the mask was drawn on another scan, or has no voxel on these slices.
     """
     first = series.headers[0]
     check_same_patient_space(mask, series.path, frame_of_reference=first.get("FrameOfReferenceUID"))
     array = mask.on_grid(series.affine, series.shape).array
     if not array.any():
-        got = f"{mask.volume_ml():.2f} mL elsewhere" if mask.array.any() else "an empty mask"
+        got = f"{mask.volume_ml():.2f} mL outside of them" if mask.array.any() else "an empty mask"
         raise ScanError(
             "nothing to write", file=series.path, column=name, expected="a voxel on its slices", got=got
         )

@@ -1,4 +1,4 @@
-"""A page of slices with what is laid over them."""
+"""Montage: a page of slices with masks, a second scan or a point drawn over them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.views.scene import COLOURS, PLANES, Scene, View, check_plane
+from mmfusion.imaging.views.planes import PLANES, check_plane
+from mmfusion.imaging.views.scene import COLOURS, Scene, View
 from mmfusion.imaging.volume import Volume
 
 _WIDTH, _GAP, _TOP, _BAR = 7.2, 0.03, 0.24, 0.55  # inches: page, between panels, title and legend, colour bar
@@ -35,43 +36,51 @@ def montage(
     columns: int | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Slices of a scan in radiological convention, true in mm, with outlines of masks, a PET and a point.
+    """Draw slices of a scan in radiological convention, with outlines of masks, an overlay and a point.
 
-    Shown are slices through all of the mask; without one, 60 mm round the point; without either, all of the patient.
-    Axial slices run from the head down, coronal ones from the front, sagittal ones from the right.
+    All axes have the same scale in mm. The slices cover the whole mask. Without a mask they cover 60 mm
+    around the point; without either they cover the whole patient. Axial slices start at the head, coronal
+    slices at the front, sagittal slices at the patient's right.
 
     Parameters
     ----------
     volume : Volume
         CT, PET or mask.
     mask : Volume, or mapping of name to Volume, optional
-        Outlined; several get colours and a legend.
+        Masks that are drawn as outlines. Several masks get different colours and a legend.
     point : (x, y, z), optional
-        LPS mm; marked by a cross on its slice.
+        Point in LPS mm, marked by a cross on its slice.
     overlay : Volume, optional
-        In colour over the scan, the more opaque the higher: a PET on its CT, a map.
+        Volume drawn in colour over the scan, such as a PET on its CT or an attribution map. Higher values are
+        more opaque.
     n : int
-        Slices to show; fewer if there are fewer.
+        Number of slices, at least 1; fewer are drawn if the scan or mask has fewer.
     plane : {"axial", "coronal", "sagittal"}
-        Which way to cut.
+        Plane of the slices.
     window : {"lung", "mediastinum", "bone"} or (low, high), optional
-        Values shown as black and white; default the lung window for HU, 0 to 7 for SUVbw.
+        Values shown as black and white. Default: the lung window for HU, 0 to 7 for SUVbw.
     zoom_mm : float, optional
-        Side of the square shown, round the point or the mask; default the whole slice.
+        Side in mm of the square that is shown around the point or the mask. Default: the whole slice.
     columns : int, optional
-        Panels side by side.
+        Number of slices per row. Default: 4 or fewer.
     title : str, optional
-        Above.
+        Title of the figure.
 
     Returns
     -------
     Figure
-        Shows itself in a notebook; ``figure.savefig("montage.png", dpi=144)`` writes it.
+        A notebook shows it; ``figure.savefig("montage.png", dpi=144)`` writes it.
 
     Raises
     ------
     ScanError
-        If an option is unknown, the mask is none, or the point lies outside the scan.
+        If an option is unknown, `mask` is not a mask, or the point lies outside the scan.
+
+    Examples
+    --------
+    >>> scan = Volume(np.zeros((4, 8, 8), dtype=np.int16), np.eye(4))
+    >>> len(montage(scan, n=2).axes)
+    2
     """
     check_plane(plane)
     if n < 1 or (columns is not None and columns < 1) or (zoom_mm is not None and not zoom_mm > 0):
@@ -97,8 +106,18 @@ def montage(
         figure.text(0, 1 - 0.06 / height, title, ha="left", va="top", weight="bold", fontsize=9.5, color=_INK)
     if names:
         lines = [Line2D([], [], color=colour, lw=2) for colour in (COLOURS * len(names))[: len(scene.masks)]]
-        figure.legend(lines, list(scene.masks), loc="upper right", bbox_to_anchor=(1, 1), ncols=len(lines),
-                      frameon=False, fontsize=8, borderpad=0, borderaxespad=0.2, handlelength=1.2)  # fmt: skip
+        figure.legend(
+            lines,
+            list(scene.masks),
+            loc="upper right",
+            bbox_to_anchor=(1, 1),
+            ncols=len(lines),
+            frameon=False,
+            fontsize=8,
+            borderpad=0,
+            borderaxespad=0.2,
+            handlelength=1.2,
+        )
     if scene.overlay is not None:
         tall = min(height - top, 2.2)
         bar = figure.add_axes(
@@ -113,7 +132,22 @@ def montage(
 
 
 def slices(scene: Scene, plane: str, n: int) -> list[int]:
-    """Which slices a montage shows, in its order."""
+    """Return the indices of the slices that a montage shows, in the order of the montage.
+
+    Parameters
+    ----------
+    scene : Scene
+        Scan, masks and point.
+    plane : {"axial", "coronal", "sagittal"}
+        Plane of the slices.
+    n : int
+        Largest number of slices.
+
+    Examples
+    --------
+    >>> slices(Scene.of(Volume(np.zeros((9, 4, 4), dtype=np.int16), np.eye(4))), "axial", 3)
+    [7, 4, 1]
+    """
     axis = PLANES[plane].axis
     count, spacing = scene.volume.shape[axis], scene.volume.spacing[axis]
     across = tuple({0, 1, 2} - {axis})
@@ -128,28 +162,31 @@ def slices(scene: Scene, plane: str, n: int) -> list[int]:
         many = high - low
         chosen = low + (np.arange(min(n, many)) + 0.5) * many / min(n, many) - 0.5
     chosen = np.unique(np.rint(chosen).astype(int))
-    if at is not None:  # the one with the point is among them
+    if at is not None:  # the slice with the point is always shown
         chosen[np.abs(chosen - at).argmin()] = at
     return [int(k) for k in np.unique(chosen)[:: PLANES[plane].first]]
 
 
 def _patient(volume: Volume, across: tuple[int, int]) -> tuple[int, int]:
-    """First and one past the last of the slices that hold a fair part of the patient, rather than air or the table."""
+    """Return the half-open range of slices in which the patient's area is at least 20 % of the largest."""
     share = (volume.array > _BODY[volume.unit]).mean(axis=across)
     fullest, thin = share.argmax(), np.flatnonzero(share < 0.2 * share.max())
     return thin[thin < fullest].max(initial=-1) + 1, thin[thin > fullest].min(initial=len(share))
 
 
 def _box(scene: Scene, plane: str, zoom_mm: float | None) -> tuple[float, float, float, float]:
-    """Left, right, lower and upper end of what is shown."""
+    """Return the left, right, lower and upper end of the part that is shown, mm."""
     whole = scene.extent(plane)
     if zoom_mm is None:
         return whole
     center = scene.point
     if center is None:
         center = scene.volume.center_mm
-        drawn = [m.voxel_to_mm([(s.start + s.stop - 1) / 2 for s in m.bounding_box()[::-1]])
-                 for m in scene.masks.values() if m.array.any()]  # fmt: skip
+        drawn = [
+            m.voxel_to_mm([(s.start + s.stop - 1) / 2 for s in m.bounding_box()[::-1]])
+            for m in scene.masks.values()
+            if m.array.any()
+        ]
         center = np.mean(drawn, axis=0) if drawn else center
     across, down = np.delete(center, 2 - PLANES[plane].axis)
     half = zoom_mm / 2 * (1 if PLANES[plane].rises else -1)

@@ -1,4 +1,4 @@
-"""One slice, drawn as a radiologist expects it: the patient's right on the left, true in mm, letters at the edges."""
+"""Draw one slice in radiological convention: the patient's right is on the left of the image."""
 
 from __future__ import annotations
 
@@ -17,35 +17,18 @@ from matplotlib.patheffects import withStroke
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.colours import GREEN, ORANGE, PURPLE, RED, SKY, YELLOW
+from mmfusion.imaging.views.planes import PLANES
 from mmfusion.imaging.volume import Volume
 
 WINDOWS = {"lung": (-1350.0, 150.0), "mediastinum": (-160.0, 240.0), "bone": (-450.0, 1050.0)}  # HU
-COLOURS = (ORANGE, SKY, GREEN, PURPLE, RED, YELLOW)  # of outlines
-_SUV = 7.0  # upper end of SUVbw, as usually shown
+COLOURS = (ORANGE, SKY, GREEN, PURPLE, RED, YELLOW)  # colours of outlines
+_SUV = 7.0  # SUVbw; usual upper end of the window of a PET
 _CMAP = {"HU": "gray", "SUVbw": "gray_r", "mask": "gray"}
-_NICE_MM = (2, 5, 10, 20, 50, 100, 200)
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A way to cut: the array's axis that is cut, the letters at left, right, top and bottom, the order of slices."""
-
-    axis: int
-    letters: str
-    name: str  # of the coordinate along it
-    first: int  # +1: slices are shown by rising coordinate
-    rises: bool  # the vertical coordinate grows upwards
-
-
-PLANES = {
-    "axial": Plane(0, "RLAP", "z", -1, rises=False),  # from the head down
-    "coronal": Plane(1, "RLSI", "y", 1, rises=True),  # from the front
-    "sagittal": Plane(2, "APSI", "x", 1, rises=True),  # from the right
-}
+_NICE_MM = (2, 5, 10, 20, 50, 100, 200)  # possible lengths of the scale bar
 
 
 class View(Figure):
-    """A figure that knows no window and shows itself in a notebook."""
+    """Figure that needs no window and that a notebook shows."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(**options)
@@ -57,18 +40,28 @@ class View(Figure):
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A scan and what is laid over it, on one grid in LPS orientation.
+    """Scan, masks, overlay and point on one grid in LPS orientation, ready to draw.
 
-    Raises
-    ------
-    ScanError
-        If a mask is none, a plane or window is unknown, or the point lies outside the scan.
+    Attributes
+    ----------
+    volume : Volume
+        The scan.
+    masks : mapping of str to Volume
+        Name -> mask that is drawn as outline.
+    overlay : Volume, optional
+        Volume that is drawn in colour over the scan.
+    point : ndarray, shape (3,), optional
+        Point (x, y, z) in LPS mm that is marked.
+    window : (low, high)
+        Values of the scan shown as black and white.
+    heat : (low, high)
+        Values of the overlay shown as lowest and highest colour.
     """
 
     volume: Volume
     masks: Mapping[str, Volume] = field(default_factory=dict)
     overlay: Volume | None = None
-    point: np.ndarray | None = None  # LPS mm
+    point: np.ndarray | None = None
     window: tuple[float, float] = (0.0, 1.0)
     heat: tuple[float, float] = (0.0, 1.0)
 
@@ -81,7 +74,15 @@ class Scene:
         overlay: Volume | None = None,
         window: str | tuple[float, float] | None = None,
     ) -> Scene:
-        """With everything brought to the volume's grid."""
+        """Return a scene with all parts resampled to the grid of the volume.
+
+        Parameters are those of `mmfusion.imaging.views.montage.montage`.
+
+        Raises
+        ------
+        ScanError
+            If `mask` is not a mask, the window is unknown, or the point lies outside the scan.
+        """
         base = volume.to_lps()
         masks = {"": mask} if isinstance(mask, Volume) else dict(mask or {})
         for name, one in masks.items():
@@ -93,7 +94,7 @@ class Scene:
         return cls(base, masks, overlay, point, window_of(base, window), heat)
 
     def extent(self, plane: str) -> tuple[float, float, float, float]:
-        """Left, right, lower and upper end of a slice, mm."""
+        """Return the left, right, lower and upper end of a slice, mm."""
         corner = self.volume.voxel_to_mm((-0.5, -0.5, -0.5))
         size = np.array(self.volume.shape[::-1]) * self.volume.spacing[::-1]
         across, down = ((0, 1), (0, 2), (1, 2))[PLANES[plane].axis]
@@ -102,20 +103,41 @@ class Scene:
         return (left, right, low, high) if PLANES[plane].rises else (left, right, high, low)
 
     def slice_of(self, point: Sequence[float], plane: str) -> int:
-        """Index of the slice that a point lies on."""
+        """Return the index of the slice that contains a point (x, y, z) in LPS mm."""
         axis = PLANES[plane].axis
         return int(np.clip(np.rint(self.volume.mm_to_voxel(point)[2 - axis]), 0, self.volume.shape[axis] - 1))
 
     def position(self, k: int, plane: str) -> float:
-        """Coordinate of a slice's centre, mm."""
+        """Return the coordinate of slice `k` along the normal of the plane, LPS mm."""
         axis = PLANES[plane].axis
         voxel = (np.array(self.volume.shape[::-1]) - 1) / 2
         voxel[2 - axis] = k
         return float(self.volume.voxel_to_mm(voxel)[2 - axis])
 
-    def draw(self, ax: Axes, k: int, plane: str = "axial", *, box: Sequence[float] | None = None,
-             scale: bool = False) -> None:  # fmt: skip
-        """Draw slice `k`; only the part in `box` (left, right, lower, upper) if given."""
+    def draw(
+        self,
+        ax: Axes,
+        k: int,
+        plane: str = "axial",
+        *,
+        box: Sequence[float] | None = None,
+        scale: bool = False,
+    ) -> None:
+        """Draw a slice.
+
+        Parameters
+        ----------
+        ax : Axes
+            Axes to draw in.
+        k : int
+            Index of the slice.
+        plane : {"axial", "coronal", "sagittal"}
+            Plane of the slice.
+        box : (left, right, lower, upper), optional
+            Part of the slice to show, mm. Default: the whole slice.
+        scale : bool
+            True to add a scale bar.
+        """
         how = PLANES[plane]
         options = {
             "extent": self.extent(plane),
@@ -154,7 +176,7 @@ class Scene:
             self._scale_bar(ax)
 
     def _ink(self) -> tuple[str, str]:
-        """Colour of letters, and of their halo."""
+        """Return the colour of letters and the colour of their halo."""
         return ("black", "white") if self.volume.unit == "SUVbw" else ("white", "black")
 
     def _text(self, ax: Axes, x: float, y: float, text: str, **options: object) -> None:
@@ -163,7 +185,7 @@ class Scene:
         ax.text(x, y, text, transform=ax.transAxes, **style, **options)
 
     def _scale_bar(self, ax: Axes) -> None:
-        """A bar of a round length, at the lower right."""
+        """Add a scale bar at the lower right."""
         left, right = ax.get_xlim()
         length = max((mm for mm in _NICE_MM if mm <= 0.4 * (right - left)), default=_NICE_MM[0])
         ink, halo = self._ink()
@@ -184,12 +206,34 @@ class Scene:
         ax.contour(x, y, padded, levels=[0.5], colors=[tint], linewidths=1.1)
 
 
-_PLACES = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"),
-           (0.5, 0.985, "center", "top"), (0.5, 0.015, "center", "bottom"))  # fmt: skip
+_PLACES = (  # x, y, alignment: positions of the letters at the left, right, upper and lower edge
+    (0.02, 0.5, "left", "center"),
+    (0.98, 0.5, "right", "center"),
+    (0.5, 0.985, "center", "top"),
+    (0.5, 0.015, "center", "bottom"),
+)
 
 
 def window_of(volume: Volume, window: str | tuple[float, float] | None) -> tuple[float, float]:
-    """Values shown as black and white: a name of `WINDOWS`, two numbers, or what suits the unit."""
+    """Return the values that are shown as black and white.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan; its unit gives the default window.
+    window : str, (low, high) or None
+        A name of `WINDOWS` (HU only), two numbers, or None for the default of the unit.
+
+    Raises
+    ------
+    ScanError
+        If the window is unknown, does not fit the unit, or is empty.
+
+    Examples
+    --------
+    >>> window_of(Volume(np.zeros((1, 1, 1), dtype=np.int16), np.eye(4)), "bone")
+    (-450.0, 1050.0)
+    """
     if isinstance(window, str):
         if window not in WINDOWS or volume.unit != "HU":
             expected = f"{', '.join(WINDOWS)} (of HU), or (low, high)"
@@ -206,17 +250,16 @@ def window_of(volume: Volume, window: str | tuple[float, float] | None) -> tuple
 
 
 def png_of(figure: Figure, dpi: float) -> bytes:
-    """The figure as PNG."""
+    """Return a figure as bytes of a PNG file.
+
+    Examples
+    --------
+    >>> png_of(View(figsize=(1, 1)), dpi=10)[1:4]
+    b'PNG'
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
-
-
-def check_plane(plane: str) -> str:
-    """Refuse a plane that is none of `PLANES`."""
-    if plane not in PLANES:
-        raise ScanError("unknown plane", column="plane", expected=", ".join(PLANES), got=plane)
-    return plane
 
 
 def _alike(volume: Volume, base: Volume) -> Volume:

@@ -1,4 +1,4 @@
-"""Scrolling through a scan in JupyterLab; a montage where nothing can be moved."""
+"""Slider: scroll through a scan in JupyterLab; an exported notebook shows a montage instead."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import replace
 from matplotlib import rc_context
 
 from mmfusion.imaging.views.montage import montage, slices
-from mmfusion.imaging.views.scene import PLANES, WINDOWS, Scene, View, check_plane, png_of, window_of
+from mmfusion.imaging.views.planes import PLANES, check_plane
+from mmfusion.imaging.views.scene import WINDOWS, Scene, View, png_of, window_of
 from mmfusion.imaging.volume import Volume
 
-_WIDTH, _DPI = 5.0, 110  # inches, pixels an inch
+_WIDTH, _DPI = 5.0, 110  # inches, pixels per inch
 
 
 def slider(
@@ -23,34 +24,41 @@ def slider(
     plane: str = "axial",
     **options: object,
 ) -> SliceSlider:
-    """A slice with a slider, to be the last expression of a cell.
+    """Return a slice with a slider; use it as the last expression of a notebook cell.
 
-    In JupyterLab it moves; in an exported notebook (HTML, PDF, a report) the same scene stands as a montage.
+    In JupyterLab the slider can be moved. An exported notebook (HTML, PDF, report) shows a montage of the
+    same scan.
 
     Parameters
     ----------
     volume, mask, point, plane
         As in `montage`.
     **options
-        `overlay`, `window`, and for the montage `n`, `zoom_mm`, `columns`, `title`.
+        `overlay` and `window` as in `montage`, and `n`, `zoom_mm`, `columns` and `title` for the montage.
 
     Raises
     ------
     ScanError
-        As `montage` does.
+        For the same reasons as `montage`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slider(Volume(np.zeros((4, 8, 8), dtype=np.int16), np.eye(4)), window="lung").plane
+    'axial'
     """
     return SliceSlider(volume, mask, point, plane=plane, **options)
 
 
 class SliceSlider:
-    """What `slider` returns: `widget` moves, `still` is its static twin.
+    """Result of `slider`: an interactive `widget` and a static montage, `still`.
 
     Attributes
     ----------
     scene : Scene
-        What is drawn.
+        Scan, masks, overlay and point.
     plane : str
-        The plane that it begins with.
+        The plane that is shown first.
     """
 
     def __init__(
@@ -63,20 +71,30 @@ class SliceSlider:
 
     @property
     def still(self) -> View:
-        """The montage."""
+        """Montage of the scene."""
         scene = self.scene
         return montage(scene.volume, scene.masks, scene.point, overlay=scene.overlay, **self._still)
 
     @property
     def widget(self) -> object:
-        """The ipywidget: choice of plane, slider, picture; made on first use."""
+        """The ipywidget: choice of plane and window, slider and image. It is built on first use."""
         if self._widget is None:
             self._widget = self._build()
         return self._widget
 
     @rc_context({"figure.facecolor": "white", "image.interpolation_stage": "data"})
     def picture(self, k: int, plane: str, window: str | tuple[float, float] | None = None) -> bytes:
-        """PNG of one slice."""
+        """Return slice `k` of a plane as bytes of a PNG file.
+
+        Parameters
+        ----------
+        k : int
+            Index of the slice.
+        plane : {"axial", "coronal", "sagittal"}
+            Plane of the slice.
+        window : str or (low, high), optional
+            See `montage`. Default: the window of the scene.
+        """
         left, right, low, high = self.scene.extent(plane)
         figure = View(figsize=(_WIDTH, _WIDTH * abs((high - low) / (right - left))))
         window = self.scene.window if window is None else window_of(self.scene.volume, window)
@@ -89,8 +107,8 @@ class SliceSlider:
         planes = widgets.ToggleButtons(options=list(PLANES), value=self.plane, style={"button_width": "80px"})
         names = [*WINDOWS] if self.scene.volume.unit == "HU" else []
         given = next((name for name in names if WINDOWS[name] == self.scene.window), None)
-        windows = widgets.Dropdown(options=[*(() if given else [("as given", None)]), *names], value=given,
-                                   layout={"width": "130px"})  # fmt: skip
+        offered = [*(() if given else [("as given", None)]), *names]
+        windows = widgets.Dropdown(options=offered, value=given, layout={"width": "130px"})
         at = widgets.IntSlider(
             description="slice", continuous_update=True, layout={"width": f"{_WIDTH * _DPI:.0f}px"}
         )
@@ -113,7 +131,7 @@ class SliceSlider:
         return widgets.VBox([widgets.HBox([planes, windows]), at, image])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        """The widget for those who can move it, and the montage for those who cannot."""
+        """Return the widget for JupyterLab, and the montage as a PNG image for exported notebooks."""
         bundle = dict(self.widget._repr_mimebundle_() or {})
         bundle["text/plain"] = f"SliceSlider({self.scene.volume!r})"
         bundle["image/png"] = base64.b64encode(png_of(self.still, 144)).decode("ascii")

@@ -1,0 +1,111 @@
+"""Grid: the position of an array's voxels in the patient, and conversions between voxels and mm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging.affine import corners, spacing_of
+
+
+class Grid:
+    """Position of voxels in the patient, for a class that has an `array` and an `affine`.
+
+    Points are (x, y, z). Shapes and spacings are (z, y, x), like the array.
+
+    Attributes
+    ----------
+    array : ndarray, shape (z, y, x)
+        Values of the voxels.
+    affine : ndarray, shape (4, 4)
+        Voxel (x, y, z) to LPS mm.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels (z, y, x)."""
+        return self.array.shape
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size (z, y, x), mm."""
+        return spacing_of(self.affine)
+
+    @property
+    def center_mm(self) -> np.ndarray:
+        """Centre of the field of view, LPS mm, shape (3,)."""
+        return self.voxel_to_mm((np.array(self.shape[::-1]) - 1) / 2)
+
+    def voxel_to_mm(self, voxel: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return the points in LPS mm of voxel coordinates (x, y, z), shape (..., 3)."""
+        return np.asarray(voxel, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3]
+
+    def mm_to_voxel(self, point: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return the voxel coordinates (x, y, z) of points in LPS mm, shape (..., 3)."""
+        to_voxel = np.linalg.inv(self.affine[:3, :3])
+        return (np.asarray(point, dtype=np.float64) - self.affine[:3, 3]) @ to_voxel.T
+
+    def contains(self, point: Sequence[float] | np.ndarray) -> bool:
+        """Return True if a point (x, y, z) in LPS mm lies in the field of view."""
+        voxel = self.mm_to_voxel(point)
+        return bool(((voxel >= -0.5) & (voxel < np.array(self.shape[::-1]) - 0.5)).all())
+
+    def expect_inside(self, point_mm: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return a point as float64, shape (3,), after checking that it lies in the field of view.
+
+        Parameters
+        ----------
+        point_mm : (x, y, z)
+            LPS mm.
+
+        Raises
+        ------
+        ScanError
+            If the point lies outside the field of view, or is not three numbers.
+        """
+        point = np.asarray(point_mm, dtype=np.float64)
+        if point.shape != (3,) or not self.contains(point):
+            ends = self.voxel_to_mm(corners([-0.5] * 3, np.array(self.shape[::-1]) - 0.5).T)
+            field = zip("xyz", ends.min(axis=0), ends.max(axis=0))
+            raise ScanError(
+                "a point outside the scan",
+                expected=", ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in field) + " mm",
+                got=np.array2string(point, precision=1, separator=", "),
+                hint="points are (x, y, z) in LPS mm; a NIfTI tool's RAS point has opposite signs of x and y",
+            )
+        return point
+
+
+def three(value: float | Sequence[float], name: str, *, zero: bool = False) -> np.ndarray:
+    """Return a length or three lengths in mm as float64, shape (3,).
+
+    Parameters
+    ----------
+    value : float or (z, y, x)
+        Length in mm; one number counts for all three axes.
+    name : str
+        Name of the value, for the message.
+    zero : bool
+        True if 0 mm is allowed.
+
+    Raises
+    ------
+    ScanError
+        If a length is negative, 0 (unless `zero`) or not finite.
+
+    Examples
+    --------
+    >>> three(2, "spacing")
+    array([2., 2., 2.])
+    """
+    out = np.broadcast_to(np.asarray(value, dtype=np.float64), 3)
+    if not (np.isfinite(out).all() and ((out >= 0) if zero else (out > 0)).all()):
+        raise ScanError(
+            f"{name} out of range", expected="mm, 0 or above" if zero else "mm above 0", got=value
+        )
+    return out
