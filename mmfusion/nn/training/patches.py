@@ -12,7 +12,7 @@ from monai.transforms.utils import correct_crop_centers
 from torch import nn
 
 from mmfusion.errors import DataError
-from mmfusion.nn.training.datasets import as_labels
+from mmfusion.nn.training.datasets import as_labels, checksum_tensors
 from mmfusion.nn.training.devices import on_device
 from mmfusion.nn.training.labels import NO_MASK
 
