@@ -19,7 +19,7 @@ from mmfusion.explain.conditional import (
     quiet_model,
     rows_with,
 )
-from mmfusion.streams import StreamInputs
+from mmfusion.streams import CUBE, StreamInputs
 
 _BATCH = 16
 
@@ -73,7 +73,7 @@ def scan_gradcam(
     ----------
     Selvaraju et al. 2017, ICCV; maps are interpolated trilinearly to the crop.
     """
-    position, spec = find_stream(model, "volume", stream)
+    position, spec = find_stream(model, CUBE, "scan", stream)
     inputs = as_inputs(model, X)
     some = inputs.rows(rows_with(inputs, position, "a scan"))
     classes = [str(c) for c in model.classes_]
@@ -160,7 +160,7 @@ def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0)
     ----------
     Adebayo et al. 2018, NeurIPS.
     """
-    position, spec = find_stream(model, "volume")
+    position, spec = find_stream(model, CUBE, "scan")
     inputs = as_inputs(model, X)
     some = inputs.rows(rows_with(inputs, position, "a scan"))
     targets = _predicted(model, some, spec.name)

@@ -27,7 +27,7 @@ HARMONISE = (None, "combat", "histogram")
 class CohortTransformer(TransformerMixin, Stateful):
     """Fit one transformer per stream, and the gene graph, on the patients given.
 
-    A scan is stream "ct" (kind volume), its features "ct_table" (table), "rna" is genes, "ehr" a table. A stream
+    A scan is stream "ct" (a cube), its features "ct_table" (a table), "rna" is genes, "ehr" a table. A stream
     exists if any patient in `fit` has it. Streams come in the order ct, pet, rna, ehr, whatever that of the columns.
 
     Parameters
@@ -224,12 +224,12 @@ class CohortTransformer(TransformerMixin, Stateful):
 def _spec(name: str, transformer: FoldFitted, graph: GeneGraph | None) -> StreamSpec:
     modality = name.removesuffix("_table")
     if isinstance(transformer, ScanTransformer):
-        return StreamSpec(name, "volume", modality, transformer.side)
+        return StreamSpec(name, modality, (1, *[transformer.side] * 3))
     if isinstance(transformer, TableTransformer):
         names = transformer.feature_names_out_
-        return StreamSpec(name, "table", modality, len(names), names)
+        return StreamSpec(name, modality, (2, len(names)), names)
     genes = transformer.genes_
-    return StreamSpec(name, "genes", modality, len(genes), genes, graph.edge_index_, graph.edge_weight_)
+    return StreamSpec(name, modality, (len(genes),), genes, graph.edge_index_, graph.edge_weight_)
 
 
 def _check_cohort(X: pd.DataFrame) -> list[str]:

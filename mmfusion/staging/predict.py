@@ -15,6 +15,7 @@ from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume
 from mmfusion.staging.prediction import StagePrediction
+from mmfusion.streams import GENES
 
 _TABLES = (".csv", ".tsv", ".txt")
 _NOBODY = "patient"  # the id that the readers give to a table without ids
@@ -70,7 +71,7 @@ class PredictMixin:
         _check_kinds(ct=ct, rna=rna, ehr=ehr)
         blocks: dict[str, pd.DataFrame] = {}
         if rna is not None:
-            genes = [g for s in self.transformer_.specs_ if s.kind == "genes" for g in s.feature_names]
+            genes = [g for s in self.transformer_.specs_ if s.fits(GENES) for g in s.feature_names]
             unit = rna_unit or self.transformer_.units_.get("rna")
             blocks["rna"] = _one(read_rna(rna, patient, genes=genes, unit=unit), rna)
         if ehr is not None:
@@ -146,7 +147,7 @@ class PredictMixin:
         return out
 
     def _top_genes(self, inputs: object, stage: str, n: int) -> tuple[tuple[str, float], ...]:
-        genes = [i for i, s in enumerate(self.transformer_.specs_) if s.kind == "genes"]
+        genes = [i for i, s in enumerate(self.transformer_.specs_) if s.fits(GENES)]
         if not n or not genes or not inputs.present[0][genes[0]]:
             return ()
         from mmfusion.explain.gene_attribution import gene_shap  # shap takes seconds to import

@@ -8,7 +8,7 @@ from torch import nn
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.nn.layers.attention import Block
 from mmfusion.registry import ENCODERS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import TABLE, StreamSpec
 
 
 @ENCODERS.register(
@@ -20,7 +20,7 @@ class FTTransformer(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of kind "table", n encoded columns.
+        Of shape (2, n): n encoded columns.
     d, dropout
         Width of tokens, a multiple of `heads`; dropout in the block.
     heads : int
@@ -31,13 +31,13 @@ class FTTransformer(Encoder):
     Input (b, 2, n) float32, values and observed mask; output (b, 1, d). A missing value's imputed number is not read.
     """
 
-    kind = "table"
+    reads = TABLE
 
     def __init__(self, spec: StreamSpec, d: int = 32, dropout: float = 0.3, *, heads: int = 4) -> None:
         super().__init__(spec, d, dropout)
-        self.weight = nn.Parameter(torch.randn(spec.n_features, d) * d**-0.5)
-        self.bias = nn.Parameter(torch.randn(spec.n_features, d) * d**-0.5)
-        self.missing = nn.Parameter(torch.randn(spec.n_features, d) * d**-0.5)
+        self.weight = nn.Parameter(torch.randn(spec.shape[1], d) * d**-0.5)
+        self.bias = nn.Parameter(torch.randn(spec.shape[1], d) * d**-0.5)
+        self.missing = nn.Parameter(torch.randn(spec.shape[1], d) * d**-0.5)
         self.cls = nn.Parameter(torch.randn(1, 1, d) * d**-0.5)
         self.block = Block(d, heads, dropout)
         self.norm = nn.LayerNorm(d)

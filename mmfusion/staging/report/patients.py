@@ -13,6 +13,7 @@ from mmfusion.data.cohort import Cohort, presence
 from mmfusion.errors import MMFusionError
 from mmfusion.figures import scan_slices
 from mmfusion.staging import StagePrediction
+from mmfusion.streams import CUBE
 
 
 def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> tuple[pd.DataFrame, Cohort]:
@@ -80,7 +81,7 @@ def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
 
-    volumes = [(i, s) for i, s in enumerate(model.transformer_.specs_) if s.kind == "volume"]
+    volumes = [(i, s) for i, s in enumerate(model.transformer_.specs_) if s.fits(CUBE)]
     if not volumes:
         return None
     position, spec = volumes[0]
