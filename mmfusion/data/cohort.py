@@ -9,9 +9,9 @@ import pandas as pd
 
 from mmfusion.data.targets.stage import TARGETS, target_labels
 from mmfusion.errors import DataError
+from mmfusion.modalities import IMAGING
 
 RNA_UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
-IMAGING = ("ct", "pet")
 SEED = ("seed_x", "seed_y", "seed_z")  # columns of a point in the tumour, LPS mm
 # of an imaging block, never features: files, which series and region of them, a point
 RESERVED = ("volume", "volume_part", "mask", "mask_part", *SEED)
@@ -124,7 +124,7 @@ class Cohort:
         Parameters
         ----------
         modality : str
-            "ct", "pet", "rna", "ehr", or "meta".
+            One of `mmfusion.modalities.MODALITIES`, or "meta".
         features : DataFrame, shape (n, n_features)
             Index patient_id; patients of the cohort who are not in it lack them, others are left out.
         only : bool

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import IMAGING, META, SEED, Cohort, feature_names
+from mmfusion.data.cohort import META, SEED, Cohort, feature_names
 from mmfusion.data.manifest import SCAN_ROLES, write_manifest
 from mmfusion.errors import DataError
+from mmfusion.modalities import IMAGING
 from mmfusion.storage.atomic import atomic_folder
 
 _DETACHED = (".mhd", ".nhdr")

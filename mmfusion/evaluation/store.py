@@ -14,10 +14,11 @@ from pathlib import Path
 import joblib
 import pandas as pd
 
-from mmfusion.data.cohort import IMAGING, Cohort
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.manifest import hash_path
 from mmfusion.data.splits import Splits
 from mmfusion.evaluation.folds import Candidate
+from mmfusion.modalities import IMAGING
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.fingerprint import fingerprint
 from mmfusion.storage.source import code_hash

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.errors import ReportError
 from mmfusion.figures.style import GREY, INK, LIGHT, ORANGE, SKY, View, class_colours, styled
+from mmfusion.modalities import IMAGING
 
 _MANY = 40  # features above which a modality is one row of the heat map
 
@@ -100,7 +101,7 @@ def _cells(cohort: Cohort, X: pd.DataFrame, features: int) -> tuple[list[str], n
             share = 1 + block.mean(axis=1).to_numpy()
             cells.append(np.where(present, share, 0))
             continue
-        if modality in ("ct", "pet") and "volume" in X[modality]:
+        if modality in IMAGING and "volume" in X[modality]:
             names.append(f"{modality}: scan")
             cells.append(np.where(present, 1 + X[modality]["volume"].notna().to_numpy(), 0))
         missing = (~block[present]).mean().sort_values(ascending=False, kind="stable")

@@ -16,6 +16,13 @@ _AIR, _BONE, _METAL = (
 )  # HU; no lung, air or fat lies above the first, little of a body above the second
 
 
+_NO_SUV, _HOT = (
+    -10,
+    30,
+)  # SUVbw; reconstruction leaves values a little below 0, no large part of a body is as hot
+_NO_HU = -10  # HU: a scan without fat and air is none; a PET may go a little below 0
+
+
 def check_size(shape: Sequence[int], file: object) -> None:
     """Raise a ScanError if float32 voxels of this shape (z, y, x) need more than `MAX_BYTES`.
 
@@ -38,7 +45,8 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
 
     For HU: one value throughout; grey values of 0 to 255, or 0 to 1; hardly anything below -300 HU beside a tenth
     above 700 (stored values that nobody scaled, or inverted ones: air lies among bone); a hundredth above 4000. For
-    SUVbw: nothing above 0.01, or a mean above 50. Either: values that are not finite.
+    SUVbw: nothing above 0.01; a mean above 50 or a median above 30 (counts, Bq/mL); a hundredth below -10 (HU).
+    Either: values that are not finite.
 
     Parameters
     ----------
@@ -58,12 +66,14 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
     planes = planes[:, ::2, ::2]
     problem = hint = None
     if unit == "SUVbw":
-        if high < 0.01 or planes.mean() > 50:
+        if np.percentile(planes, 1) < _NO_SUV:
+            problem, hint = "values that cannot be SUV", "negative: is it a CT in HU? a PET was expected"
+        elif high < 0.01 or planes.mean() > 50 or np.median(planes) > _HOT:
             problem = "values that cannot be SUV"
-            hint = "check dose (Bq), weight (kg) and times of the series, or whether it holds counts"
+            hint = "check dose (Bq), weight (kg) and times of the series, or whether it holds counts or Bq/mL"
     elif low == high:
         problem, hint = "an empty scan: every voxel has one value", "export it again"
-    elif low >= 0 and high <= 255:
+    elif low > _NO_HU and high <= 255:
         problem = "values that cannot be HU"
         hint = (
             "grey values or a mask? convert the scan again, without a window; a PET is read with unit='SUVbw'"

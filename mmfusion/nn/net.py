@@ -8,13 +8,11 @@ import torch
 from torch import nn
 
 from mmfusion.errors import DataError, MMFusionError
+from mmfusion.modalities import STREAMS
 from mmfusion.nn.encoders import default_encoder
 from mmfusion.nn.heads import make_head
 from mmfusion.registry import ENCODERS, FUSIONS
 from mmfusion.streams import StreamSpec
-
-# a setting may speak of these even where the cohort lacks them, as in ablations
-_STREAMS = ("ct", "ct_table", "pet", "pet_table", "rna", "ehr")
 
 
 class FusionNet(nn.Module):
@@ -67,7 +65,8 @@ class FusionNet(nn.Module):
         self.specs = tuple(specs)
         self.modality_dropout = modality_dropout
         names = {spec.name: (encoders or {}).get(spec.name) or default_encoder(spec) for spec in specs}
-        _no_strangers("encoders", encoders, [*names, *_STREAMS])
+        # a setting may speak of streams that the cohort lacks, as in ablations
+        _no_strangers("encoders", encoders, [*names, *STREAMS])
         _no_strangers("encoder_options", encoder_options, ENCODERS.frame().index)
         options = encoder_options or {}
         self.encoders = nn.ModuleDict(

@@ -10,8 +10,9 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.data.cohort import IMAGING, META, RESERVED, feature_names
+from mmfusion.data.cohort import META, RESERVED, feature_names
 from mmfusion.errors import DataError
+from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.preprocessing.base import FoldFitted, Stateful, check_ids, ids_hash
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
@@ -20,7 +21,6 @@ from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.preprocessing.tables import TableTransformer
 from mmfusion.streams import StreamInputs, StreamSpec
 
-MODALITIES = ("ct", "pet", "rna", "ehr")  # in the order of streams
 HARMONISE = (None, "combat", "histogram")
 
 
