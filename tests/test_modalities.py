@@ -41,7 +41,9 @@ def test_no_module_keeps_a_list_of_its_own():
 
 
 def test_nothing_heavy_is_loaded():
-    code = "import sys, mmfusion.modalities; print({'numpy', 'pandas', 'torch', 'pydicom'} & set(sys.modules))"
+    code = (
+        "import sys, mmfusion.modalities; print({'numpy', 'pandas', 'torch', 'pydicom'} & set(sys.modules))"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "set()"
 

@@ -150,17 +150,20 @@ def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"energy": energy, "volume": volume, "ratio": ratio})
 
 
-def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0) -> pd.Series:
+def randomisation_check(
+    model: FittedModel, X: object, *, stream: str | None = None, random_state: int = 0
+) -> pd.Series:
     """Rank correlation, for each patient, of Grad-CAM with that of the same model with its weights shuffled.
 
     Near 0 the map depends on what was learned; near 1 it is a picture of the scan and explains nothing. NaN where
-    either map is constant. The class explained is the one that the model as trained predicts.
+    either map is constant. The class explained is the one that the model as trained predicts. `stream` is the stream
+    of scans to look at; default the first.
 
     References
     ----------
     Adebayo et al. 2018, NeurIPS.
     """
-    position, spec = find_stream(model, CUBE, "scan")
+    position, spec = find_stream(model, CUBE, "scan", stream)
     inputs = as_inputs(model, X)
     some = inputs.rows(rows_with(inputs, position, "a scan"))
     targets = _predicted(model, some, spec.name)

@@ -17,6 +17,7 @@ from mmfusion.preprocessing.base import FoldFitted, Stateful, check_ids, ids_has
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
 from mmfusion.preprocessing.harmonisation import SITE, ComBat, encoded_frame, harmonised, numeric_columns
+from mmfusion.preprocessing.hu_only import without_hu_only
 from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.preprocessing.tables import TableTransformer
 from mmfusion.streams import StreamInputs, StreamSpec
@@ -29,6 +30,8 @@ class CohortTransformer(TransformerMixin, Stateful):
 
     A scan is stream "ct" (a cube), its features "ct_table" (a table), "rna" is genes, "ehr" a table. A stream
     exists if any patient in `fit` has it. Streams come in the order ct, pet, rna, ehr, whatever that of the columns.
+    A PET is read round its own seed, whatever the CT is: lung crops, restorers and histograms are for CT alone, and one
+    `HUOnlyWarning` says that PET is read without.
 
     Parameters
     ----------
@@ -165,8 +168,9 @@ class CohortTransformer(TransformerMixin, Stateful):
             return GeneTransformer(n_genes=self.n_genes, clip=self.clip)
         if name in IMAGING:
             matched = self.harmonise if self.harmonise == "histogram" else None
-            crop = {"side": self.crop_side, "spacing": self.crop_spacing, "mode": self.crop_mode}
-            return ScanTransformer(**crop, restore=self.restore, harmonise=matched)
+            crop = {"side": self.crop_side, "spacing": self.crop_spacing}
+            settings = {"mode": self.crop_mode, "restore": self.restore, "harmonise": matched}
+            return ScanTransformer(**crop, **without_hu_only(name, **settings), modality=name)
         return TableTransformer(clip=self.clip)
 
     def transform(self, X: pd.DataFrame) -> StreamInputs:

@@ -11,7 +11,8 @@ from scipy import ndimage
 from skimage.measure import marching_cubes, mesh_surface_area
 
 from mmfusion.errors import DataError
-from mmfusion.imaging.hu import CT_WINDOW
+from mmfusion.modalities import scan_modality
+from mmfusion.preprocessing.uptake import describe_uptake
 
 _SHELLS_MM = (0, 4, 8, 12, 16, 22, 30, 42)
 _SOFT_HU, _TISSUE_HU, _LUNG_HU = -150.0, -400.0, -850.0
@@ -35,30 +36,34 @@ def crop_features(
     crops: np.ndarray,
     *,
     spacing: float = 3.0,
-    window: tuple[float, float] = CT_WINDOW,
+    window: tuple[float, float] | None = None,
     index: Sequence[object] | None = None,
+    modality: str = "ct",
 ) -> pd.DataFrame:
-    """Interpretable descriptors of tumour crops.
+    """Return interpretable descriptors of tumour crops; of a PET, see `mmfusion.preprocessing.uptake`.
 
-    Density by distance from the centre, soft tissue within balls, and the piece of tissue at the centre (above -400
-    HU, within 30 mm): size, shape, density, texture and sharpness. Sphericity, elongation and flatness are those of
-    the Image Biomarker Standardisation Initiative (Zwanenburg et al. 2020, Radiology): 1 for a ball, less for others.
+    Of a CT: density by distance from the centre, soft tissue within balls, and the piece of tissue at the centre
+    (above -400 HU, within 30 mm): size, shape, density, texture and sharpness. Sphericity, elongation and flatness are
+    those of the Image Biomarker Standardisation Initiative (Zwanenburg et al. 2020, Radiology): 1 for a ball, less for
+    others.
 
     Parameters
     ----------
     crops : ndarray, shape (n, 1, S, S, S)
-        As `ScanTransformer` makes them: `window` HU mapped to [0, 1]. All zeros: no scan.
+        As `ScanTransformer` makes them: `window` mapped to [0, 1]. All zeros: no scan.
     spacing : float
         mm a voxel.
-    window : (low, high)
-        HU at 0 and 1.
+    window : (low, high), optional
+        Values at 0 and 1; default the modality's.
     index : sequence, optional
         Patient ids, index of the result.
+    modality : {"ct", "pet"}
+        What was scanned.
 
     Returns
     -------
-    DataFrame of float64, shape (n, 24)
-        HU, mL, mm or shares, as the names say; a row without a scan is missing.
+    DataFrame of float64, shape (n, 24) or (n, 13)
+        HU or SUVbw, mL, mm or shares, as the names say; a row without a scan is missing.
 
     Raises
     ------
@@ -69,12 +74,13 @@ def crop_features(
         raise DataError("not crops", expected="shape (n, 1, S, S, S)", got=crops.shape)
     axis = (np.arange(crops.shape[-1]) - (crops.shape[-1] - 1) / 2) * spacing
     radius = np.sqrt(sum(np.square(a) for a in np.meshgrid(axis, axis, axis, indexing="ij", sparse=True)))
-    low, high = window
+    low, high = scan_modality(modality).window if window is None else window
+    describe = {"HU": _describe, "SUVbw": describe_uptake}[scan_modality(modality).unit]
     rows = [
-        _describe(low + (high - low) * crop[0].astype(np.float64), radius, spacing) if crop.any() else {}
+        describe(low + (high - low) * crop[0].astype(np.float64), radius, spacing) if crop.any() else {}
         for crop in crops
     ]
-    columns = list(_describe(np.full(crops.shape[2:], low), radius, spacing))
+    columns = list(describe(np.full(crops.shape[2:], low), radius, spacing))
     return pd.DataFrame(rows, index=index, columns=columns, dtype=np.float64)
 
 

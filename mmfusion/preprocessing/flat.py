@@ -82,7 +82,8 @@ class FlatTransformer(TransformerMixin, Stateful):
         return inputs, described
 
     def _describe(self, inputs: StreamInputs, name: str) -> pd.DataFrame:
-        return crop_features(inputs.arrays[name], spacing=self.crop_spacing, index=inputs.index)
+        options = {"spacing": self.crop_spacing, "modality": name}
+        return crop_features(inputs.arrays[name], **options, index=inputs.index)
 
     def _flatten(self, inputs: StreamInputs, described: dict[str, pd.DataFrame]) -> pd.DataFrame:
         names, columns = [], []

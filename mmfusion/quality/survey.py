@@ -168,22 +168,22 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
     return table[columns].assign(read=read)[["read", *columns]]
 
 
-def site_effect(cohort: Cohort, patients: Sequence[str]) -> SiteSeparability | None:
+def site_effect(cohort: Cohort, patients: Sequence[str], *, modality: str = "ct") -> SiteSeparability | None:
     """How well the site shows in simple features of these patients' crops; None with too few of two sites.
 
     Patients whose scan cannot be read are passed by.
     """
     site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
-    reader, crops = ScanTransformer(), {}
+    reader, crops = ScanTransformer(modality=modality), {}
     for patient in site.index:
         with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey names them
             warnings.simplefilter("ignore", SeedWarning)
-            crops[patient] = reader.fit_transform(cohort.table.loc[[patient], "ct"])[0]
+            crops[patient] = reader.fit_transform(cohort.table.loc[[patient], modality])[0]
     site = site[list(crops)]
     counts = site.value_counts()
     site = site[site.isin(counts.index[counts >= _FOLDS])]
     if site.nunique() < 2:
         return None
     chosen = np.stack([crops[patient] for patient in site.index])
-    features = crop_features(chosen, spacing=reader.spacing, window=reader.window, index=site.index)
+    features = crop_features(chosen, spacing=reader.spacing, modality=modality, index=site.index)
     return site_separability(features, site, folds=_FOLDS)

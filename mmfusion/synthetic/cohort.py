@@ -17,6 +17,7 @@ from mmfusion.synthetic.genes import gene_network, gene_programme
 from mmfusion.synthetic.scans import ensure_scans
 
 VERSION = 2  # of what is generated: raise it when the same parameters give other files
+PET_VERSION = 1  # likewise, of the PET
 RIGHT_LOBES = ("lobe_rul", "lobe_rml", "lobe_rll")
 LACKS_TWO = 0.25  # of the patients who lack a modality, those who lack two
 
@@ -31,10 +32,11 @@ def phantom(
     n_planted: int = 20,
     modalities: Sequence[str] = model.MODALITIES,
     sites: int = 3,
+    pet: bool = False,
     root: str | Path | None = None,
     target: str = "stage3_ajcc7",
 ) -> tuple[Cohort, pd.DataFrame]:
-    """A synthetic cohort with CT, RNA and EHR whose best possible macro-AUC is known.
+    """Return a synthetic cohort with CT, RNA, EHR and, if asked for, PET, whose best possible macro-AUC is known.
 
     The generative model is the same for every seed: `phantom(seed=1)` is an external cohort for `phantom(seed=0)`.
     A null cohort differs from the planted one of the same seed in its labels alone.
@@ -52,9 +54,13 @@ def phantom(
     n_genes, n_planted : int
         Genes, and those of them that carry the programme.
     modalities : sequence of str
-        Some of ct, rna, ehr. Without ct nothing is written to disk.
+        Some of ct, rna, ehr. Without ct and PET nothing is written to disk.
     sites : int
         1 to 4 sites, each with its scanner; independent of the stage.
+    pet : bool
+        Add a PET in SUVbw of the same lesions, with masks and seeds of its own: the lesion's size, and an uptake that
+        depends on the tumour burden. All else is as without. A PET is missing with probability `missing`, whatever
+        else the patient lacks.
     root : path, optional
         Folder for the scans; by default one below `$MMFUSION_CACHE` or `~/.cache/mmfusion`, found again by its
         parameters.
@@ -67,7 +73,8 @@ def phantom(
         RNA in TPM; log2(TPM + 1) is Gaussian. `provenance` names `planted_genes`, `gene_sets`, and `gene_network`
         (edges gene, gene, weight).
     optimum : DataFrame, shape (n_subsets + 1, 1)
-        Bayes-optimal one-vs-rest `macro_auc` by subset of modalities ("ct", ..., "ct+rna+ehr"), for patients who have
+        Bayes-optimal one-vs-rest `macro_auc` by subset of modalities ("ct", ..., "ct+rna+ehr"; with PET "pet",
+        "ct+pet", ... too: CT and PET show one latent, and the lesion's diameter both), for patients who have
         them all, and "observed": with this cohort's own missing modalities. Over the rendered lesions' parameters, thus
         an upper bound for a reader of voxels; 20,000 draws, standard error about .001.
 
@@ -84,7 +91,7 @@ def phantom(
     drawn = model.draw(n, seed, signal, programme)
     site = model.stream(seed, "site").integers(sites, size=n)
     blocks = {"rna": drawn.genes.set_index(ids), "ehr": drawn.record.set_index(ids)}
-    if "ct" in modalities:
+    if "ct" in modalities or pet:
         patients = drawn.lesions.set_index(ids).assign(
             site=site, right=blocks["ehr"][list(RIGHT_LOBES)].sum(axis=1) > 0
         )
@@ -95,9 +102,14 @@ def phantom(
             "seed": seed,
             "sites": sites,
         }
-        blocks["ct"] = ensure_scans(None if root is None else Path(root).absolute(), key, patients, seed)
-    has = _presence(n, seed, missing, modalities)
-    table = {m: blocks[m].where(pd.Series(has[:, k], index=ids), axis=0) for k, m in enumerate(modalities)}
+        folder = None if root is None else Path(root).absolute()
+        if "ct" in modalities:
+            blocks["ct"] = ensure_scans(folder, key, patients, seed)
+        if pet:
+            patients, key = patients.assign(**drawn.uptake.set_index(ids)), {**key, "pet": PET_VERSION}
+            blocks["pet"] = ensure_scans(folder and folder / "pet", key, patients, seed, pet=True)
+    has = _presence(n, seed, missing, modalities, pet=pet)
+    table = {m: blocks[m].where(has[m].set_axis(ids), axis=0) for m in has}
     names = np.array([chr(ord("A") + k) for k in range(sites)])
     scanners = np.array([SCANNERS[k].name for k in range(sites)])
     table["meta"] = pd.DataFrame({"site": names[site], "scanner": scanners[site]}, index=ids)
@@ -112,7 +124,8 @@ def phantom(
             "generator": "mmfusion.synthetic.phantom",
             "version": VERSION,
             "parameters": {"n": n, "seed": seed, "signal": signal, "missing": missing, "n_genes": n_genes,
-                           "n_planted": n_planted, "modalities": list(modalities), "sites": sites, "target": target},
+                           "n_planted": n_planted, "modalities": list(modalities), "sites": sites, "target": target,
+                           **({"pet": True} if pet else {})},
             "license": "CC0-1.0",
             "planted_genes": programme.planted,
             "gene_sets": programme.gene_sets,
@@ -120,7 +133,7 @@ def phantom(
             "notes": ["Synthetic patients: nothing here says anything about lung cancer."],
         },
     )  # fmt: skip
-    return cohort, _optimum(signal, n_genes, n_planted, modalities, has, groups)
+    return cohort, _optimum(signal, n_genes, n_planted, has, groups)
 
 
 def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.DataFrame:
@@ -143,13 +156,16 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
         raise DataError("only a phantom's posterior is known", got=cohort.name)
     programme = gene_programme(given["n_genes"], given["n_planted"])
     drawn = model.draw(given["n"], given["seed"], given["signal"], programme)
-    belief = model.beliefs(drawn.lesions, programme.score(drawn.genes), drawn.record, programme)
-    seen = tuple(given["modalities"] if modalities is None else modalities)
-    has = _presence(given["n"], given["seed"], given["missing"], tuple(given["modalities"]))
-    has = {m: has[:, k] & (m in seen) & (m in cohort.modalities) for k, m in enumerate(given["modalities"])}
-    for m in model.MODALITIES:  # what was not seen is believed as before seeing
-        rows = has.get(m, np.zeros(given["n"], bool))
-        belief[m] = np.where(rows[:, None], belief[m], model.PRIOR)
+    belief = model.beliefs(drawn.lesions, programme.score(drawn.genes), drawn.record, programme, drawn.uptake)
+    has = _presence(
+        given["n"], given["seed"], given["missing"], tuple(given["modalities"]), pet=given.get("pet", False)
+    )
+    seen = [m for m in (has if modalities is None else modalities) if m in cohort.modalities]
+    rows = {m: (has[m] & (m in seen)).to_numpy()[:, None] if m in has else False for m in model.WITH_PET}
+    for m in ("rna", "ehr"):  # what was not seen is believed as before seeing
+        belief[m] = np.where(rows[m], belief[m], model.PRIOR)
+    alone = np.where(rows["ct"], belief["ct"], np.where(rows["pet"], belief["pet"], model.PRIOR))
+    belief["ct"] = np.where(rows["ct"] & rows["pet"], belief["ct+pet"], alone)
     probabilities = model.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(
         cohort.target
     )
@@ -184,25 +200,31 @@ def _stage_groups(target: str) -> np.ndarray:
     return np.eye(len(labels.cat.categories))[labels.cat.codes]
 
 
-def _presence(n: int, seed: int, missing: float, modalities: tuple[str, ...]) -> np.ndarray:
-    """Who has what, bool (n, n_modalities): drawn apart from everything else."""
+def _presence(
+    n: int, seed: int, missing: float, modalities: tuple[str, ...], *, pet: bool = False
+) -> pd.DataFrame:
+    """Return who has what, bool (n, n_modalities): drawn apart from everything else, the PET apart from the rest."""
     rng = model.stream(seed, "missing")
     lacks = np.where(rng.random(n) < missing, 1 + (rng.random(n) < LACKS_TWO), 0)
     order = rng.permuted(np.tile(np.arange(len(modalities)), (n, 1)), axis=1)
-    return order >= np.minimum(lacks, len(modalities) - 1)[:, None]
+    has = pd.DataFrame(order >= np.minimum(lacks, len(modalities) - 1)[:, None], columns=list(modalities))
+    if pet:
+        has["pet"] = model.stream(seed, "missing pet").random(n) >= missing
+    return has[[m for m in model.WITH_PET if m in has]]
 
 
 def _optimum(
     signal: str,
     n_genes: int,
     n_planted: int,
-    modalities: tuple[str, ...],
-    has: np.ndarray,
+    has: pd.DataFrame,
     groups: np.ndarray,
 ) -> pd.DataFrame:
-    readings = model.best_readings(signal, n_genes, n_planted)
+    modalities = tuple(has.columns)
+    every = model.WITH_PET if "pet" in modalities else model.MODALITIES
+    readings = model.best_readings(signal, n_genes, n_planted, modalities=every)
     auc = {"+".join(s): model.expected_macro_auc(readings[s] @ groups) for s in model.subsets(modalities)}
-    patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has]
+    patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has.to_numpy()]
     share, mixed = len(next(iter(readings.values()))) / len(patterns), []
     start = 0.0
     for pattern in sorted(set(patterns)):  # as many draws with each pattern as the cohort's patients have it

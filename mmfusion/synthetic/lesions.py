@@ -2,9 +2,12 @@
 
 Four appearances are Gaussian given the burden `B` ~ N(0, 1), each z_j = c_j B + sqrt(1 - c_j^2) e_j, and become
 physical quantities through strictly increasing bounded maps, so that p(appearance | burden) is known exactly.
+The uptake, which a PET shows, is a fifth.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,22 +20,31 @@ APPEARANCE = {
     "spiculation": (0.40, 0.05, 0.60, 1.0, False),  # relative height of the spikes
     "texture_hu": (0.25, 10.0, 90.0, 1.0, False),  # standard deviation inside
 }
+UPTAKE = {"suv": (0.60, 2.0, 14.0, 1.0, True)}  # mean uptake in SUVbw, which a PET shows and a CT does not
+_ALL = {**APPEARANCE, **UPTAKE}
+SEEN_BY = {"ct": tuple(APPEARANCE), "pet": ("diameter_mm", *UPTAKE), "ct+pet": tuple(_ALL)}
 
 
-def sample(burden: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-    """Appearance of one lesion per burden, shape (n, 4), columns as `APPEARANCE`."""
+def sample(
+    burden: np.ndarray, rng: np.random.Generator, names: Sequence[str] = SEEN_BY["ct"]
+) -> pd.DataFrame:
+    """Return the appearance of one lesion per burden, shape (n, len(names)); columns `names`."""
     out = {}
-    for name, (c, low, high, steepness, geometric) in APPEARANCE.items():
+    for name in names:
+        c, low, high, steepness, geometric = _ALL[name]
         z = c * burden + np.sqrt(1 - c**2) * rng.standard_normal(len(burden))
         share = expit(steepness * z)
         out[name] = low * (high / low) ** share if geometric else low + (high - low) * share
     return pd.DataFrame(out)
 
 
-def log_likelihood(lesions: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
-    """Log p(appearance | burden = grid) up to a constant, shape (n, n_grid)."""
+def log_likelihood(
+    lesions: pd.DataFrame, grid: np.ndarray, names: Sequence[str] = SEEN_BY["ct"]
+) -> np.ndarray:
+    """Return log p(appearance in `names` | burden = grid) up to a constant, shape (n, n_grid)."""
     total = np.zeros((len(lesions), len(grid)))
-    for name, (c, low, high, steepness, geometric) in APPEARANCE.items():
+    for name in names:
+        c, low, high, steepness, geometric = _ALL[name]
         value = lesions[name].to_numpy()[:, None]
         share = np.log(value / low) / np.log(high / low) if geometric else (value - low) / (high - low)
         total -= 0.5 * (logit(share) / steepness - c * grid) ** 2 / (1 - c**2)

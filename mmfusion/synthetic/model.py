@@ -13,6 +13,9 @@ over the product of the grids.
 The optimum is that of a reader of the *parameters* of the scans (diameter, attenuation, ...): an upper bound for one
 who must measure them from noisy voxels. Its macro-AUC with the default arguments: CT .753, RNA .770, EHR .735, CT + RNA
 .860, CT + EHR .836, RNA + EHR .848, all three .916.
+
+A PET, if there is one, is a second view of the tumour burden: it shows the lesion's diameter, as the CT does, and its
+uptake, which depends on the burden alone. What CT and PET say together counts the diameter once.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from mmfusion.synthetic.genes import GeneProgramme, gene_programme
 
 LATENTS = {"ct": "tumour burden", "rna": "gene programme", "ehr": "clinical risk"}
 MODALITIES = tuple(LATENTS)
+WITH_PET = ("ct", "pet", "rna", "ehr")
+BURDEN = ("ct", "pet")  # modalities that show the tumour burden
 STAGES = ("I", "II", "III")
 BALANCE = (0.45, 0.30, 0.25)
 WEIGHTS, INTERACTION, SOFTNESS = (1.2, 1.2, 1.2), 0.5, 0.5
@@ -51,6 +56,7 @@ class Draw:
     latents: np.ndarray
     stage: np.ndarray
     lesions: pd.DataFrame
+    uptake: pd.DataFrame
     genes: pd.DataFrame
     record: pd.DataFrame
 
@@ -67,6 +73,7 @@ def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | 
         latents=latents,
         stage=draw_stage(latents, stream(seed, "stage"), signal),
         lesions=lesions.sample(latents[:, 0], stream(seed, "lesions")),
+        uptake=lesions.sample(latents[:, 0], stream(seed, "uptake"), tuple(lesions.UPTAKE)),
         genes=(programme or gene_programme()).sample(latents[:, 1], stream(seed, "genes")),
         record=clinical.sample(latents[:, 2], stream(seed, "clinical")),
     )
@@ -85,13 +92,20 @@ def beliefs(
     gene_score: np.ndarray | None,
     record: pd.DataFrame | None,
     programme: GeneProgramme,
+    uptake: pd.DataFrame | None = None,
 ) -> dict[str, np.ndarray]:
-    """Posterior of each latent on `GRID`, shape (n, 41), rows summing to one; a modality of None is left out."""
+    """Return the posterior of each latent on `GRID`, shape (n, 41), rows summing to one, by modality.
+
+    A modality of None is left out. With the uptake, the burden has three: "ct", "pet" and "ct+pet".
+    """
     log = {
         "ct": None if lesion is None else lesions.log_likelihood(lesion, GRID),
         "rna": None if gene_score is None else programme.log_likelihood(gene_score, GRID),
         "ehr": None if record is None else clinical.log_likelihood(record, GRID),
     }
+    if lesion is not None and uptake is not None:
+        shown = lesion.assign(**uptake)
+        log |= {m: lesions.log_likelihood(shown, GRID, lesions.SEEN_BY[m]) for m in ("pet", "ct+pet")}
     out = {}
     for modality, likelihood in log.items():
         if likelihood is not None:
@@ -109,7 +123,9 @@ def class_probabilities(
     the joint prior to the product of its margins, so that what one modality says bears on the latents of the others.
     """
     n = len(next(iter(belief.values())))
-    parts = [belief[m] if m in modalities else PRIOR[None] for m in MODALITIES]
+    burden = "+".join(m for m in BURDEN if m in modalities)
+    seen = (burden, *(m if m in modalities else "" for m in MODALITIES[1:]))
+    parts = [belief[m] if m else PRIOR[None] for m in seen]
     table = _stage_table(signal)
     out = np.empty((n, len(STAGES)))
     for rows in np.array_split(np.arange(n), n // 500 + 1):
@@ -134,16 +150,20 @@ def expected_macro_auc(probabilities: np.ndarray) -> float:
 
 
 def subsets(modalities: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every non-empty subset, small ones first, in the order of `MODALITIES`."""
-    ordered = [m for m in MODALITIES if m in modalities]
+    """Return every non-empty subset, small ones first, in the order of `WITH_PET`."""
+    ordered = [m for m in WITH_PET if m in modalities]
     return [s for k in range(1, len(ordered) + 1) for s in combinations(ordered, k)]
 
 
 @lru_cache(maxsize=32)
 def best_readings(
-    signal: str, n_genes: int, n_planted: int, n_draws: int = N_DRAWS
+    signal: str,
+    n_genes: int,
+    n_planted: int,
+    n_draws: int = N_DRAWS,
+    modalities: tuple[str, ...] = MODALITIES,
 ) -> dict[tuple[str, ...], np.ndarray]:
-    """P(stage | subset) of `n_draws` patients of the model, shape (n_draws, 3), by subset of modalities; cached."""
+    """Return P(stage | subset) of `n_draws` patients of the model, shape (n_draws, 3), by subset; cached."""
     programme = gene_programme(n_genes, n_planted)
     latents = _draw_latents(n_draws, stream(0, "optimum"))
     belief = beliefs(
@@ -151,8 +171,9 @@ def best_readings(
         programme.sample_score(latents[:, 1], stream(0, "optimum genes")),
         clinical.sample(latents[:, 2], stream(0, "optimum clinical")),
         programme,
+        lesions.sample(latents[:, 0], stream(0, "optimum uptake"), tuple(lesions.UPTAKE)),
     )
-    readings = {s: class_probabilities(belief, s, signal) for s in subsets(MODALITIES)}
+    readings = {s: class_probabilities(belief, s, signal) for s in subsets(modalities)}
     for array in readings.values():
         array.flags.writeable = False
     return readings

@@ -144,7 +144,7 @@ if shown and modality == "ct" and words_or_none(restorers):
 # are matched by site (ComBat, fitted in the fold)? 0.5 is chance.
 
 # %%
-effect = site_effect(data, paths.index[:n_compared]) if modality == "ct" else None
+effect = site_effect(data, paths.index[:n_compared], modality=modality)
 if effect is None:
     display(Markdown("Not enough scans of two sites or more."))
 else:
