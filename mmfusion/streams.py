@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmfusion.errors import MMFusionError
+
+ShapePattern = tuple[int | None, ...]  # of one patient's array; None stands for any size
+GENES: ShapePattern = (None,)
+TABLE: ShapePattern = (2, None)
+CUBE: ShapePattern = (1, None, None, None)
+
 
 @dataclass(frozen=True, eq=False)
 class StreamSpec:
@@ -16,14 +23,13 @@ class StreamSpec:
     ----------
     name : str
         Stream: a modality's name, or "<modality>_table" for the features of an imaging modality.
-    kind : {"volume", "table", "genes"}
-        Shape of its input: (b, 1, S, S, S) in [0, 1]; (b, 2, d) values and observed mask; (b, G) z-scores.
     modality : str
         Block of the cohort's frame that it reads.
-    n_features : int
-        Side S of the cube, encoded columns d, or genes G.
+    shape : tuple of int
+        Shape of one patient's array: (G,) z-scores of genes; (2, d) values of a table and their observed mask;
+        (1, S, S, S) a cube of a scan in [0, 1]; (S, 2, H, W) slices of PET and CT; (2, D, H, W) a pair of volumes.
     feature_names : tuple of str
-        Names of the d columns or G genes; empty for a volume.
+        Names of the d columns or G genes; empty for a scan.
     edge_index : ndarray of int64, shape (2, E), optional
         Gene graph: row 0 source, row 1 destination.
     edge_weight : ndarray of float32, shape (E,), optional
@@ -31,12 +37,41 @@ class StreamSpec:
     """
 
     name: str
-    kind: str
     modality: str
-    n_features: int
+    shape: tuple[int, ...]
     feature_names: tuple[str, ...] = ()
     edge_index: np.ndarray | None = None
     edge_weight: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.shape)
+        if not shape or any(int(n) != n or n < 0 for n in shape):
+            raise MMFusionError(
+                f"the stream {self.name!r} has no possible shape", expected="whole numbers", got=shape
+            )
+        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is read from scans: three axes or more."""
+        return len(self.shape) >= 3
+
+    def fits(self, pattern: ShapePattern) -> bool:
+        """Whether the shape is one that `pattern` describes.
+
+        Parameters
+        ----------
+        pattern : tuple of int or None
+            One entry per axis; None fits any size.
+
+        Examples
+        --------
+        >>> ct = StreamSpec("ct", "ct", (1, 32, 32, 32))
+        >>> ct.fits(CUBE), ct.fits((2, None, None, None)), ct.fits(GENES)
+        (True, False, False)
+        """
+        same_axes = len(pattern) == len(self.shape)
+        return same_axes and all(p in (None, n) for p, n in zip(pattern, self.shape, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +81,7 @@ class StreamInputs:
     Parameters
     ----------
     arrays : dict of str to ndarray of float32
-        By stream: volumes (n, 1, S, S, S), tables (n, 2, d), genes (n, G); zeros where absent.
+        By stream, (n, *shape); zeros where absent.
     present : ndarray of bool, shape (n, n_streams)
         Who has what, in the order of `arrays`.
     index : sequence of str, length n

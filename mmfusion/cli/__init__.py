@@ -48,9 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _joined(argv: list[str]) -> list[str]:
     """`--seed -12,30,-200` as `--seed=-12,30,-200`: argparse takes what begins with a minus for an option."""
-    if "--seed" in argv[:-1]:
-        i = argv.index("--seed")
-        argv[i : i + 2] = [f"--seed={argv[i + 1]}"]
+    for option in ("--seed", "--pet-seed"):
+        if option in argv[:-1]:
+            i = argv.index(option)
+            argv[i : i + 2] = [f"{option}={argv[i + 1]}"]
     return argv
 
 

@@ -94,7 +94,7 @@ def validate(arguments: Namespace) -> int:
     sys.stdout.write(f"{cohort}\n")
     for note in cohort.notes:
         sys.stdout.write(f"note: {note}\n")
-    if note := _without_seed(cohort):
+    for note in _without_seed(cohort):
         sys.stdout.write(f"note: {note}\n")
     problems = [] if arguments.no_scans else _unreadable(cohort)
     if not len(cohort):
@@ -117,8 +117,8 @@ def validate(arguments: Namespace) -> int:
 def _unreadable(cohort) -> list[str]:
     from tqdm import tqdm
 
-    from mmfusion.data.cohort import IMAGING
     from mmfusion.data.scans import open_scan
+    from mmfusion.modalities import IMAGING
 
     scans = [
         (patient, modality)
@@ -136,13 +136,14 @@ def _unreadable(cohort) -> list[str]:
     return problems
 
 
-def _without_seed(cohort) -> str:
-    """What to say of CT scans without a point in the tumour; nothing if there are none."""
-    from mmfusion.data.cohort import SEED
+def _without_seed(cohort) -> list[str]:
+    """Return what to say of scans without a point in the tumour, one line per modality that has some."""
     from mmfusion.data.scans import seeds_wanted
+    from mmfusion.modalities import IMAGING, SEED
 
-    if ("ct", "volume") not in cohort.table:
-        return ""
-    scans = cohort.table["ct"][lambda ct: ct["volume"].notna()]
-    absent = int(scans.reindex(columns=list(SEED)).isna().any(axis=1).sum())
-    return seeds_wanted(absent, len(scans)) if absent else ""
+    notes = []
+    for modality in [m for m in IMAGING if (m, "volume") in cohort.table]:
+        scans = cohort.table[modality][lambda block: block["volume"].notna()]
+        absent = int(scans.reindex(columns=list(SEED)).isna().any(axis=1).sum())
+        notes += [seeds_wanted(absent, len(scans), modality)] if absent else []
+    return notes

@@ -8,19 +8,23 @@ from argparse import Namespace
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.storage.atomic import saved
 
-_FILES = ("ct", "rna", "ehr")
-_OPTIONS = ("patient", "seed", "series", "rna_unit", "site")
+_FILES = ("ct", "pet", "rna", "ehr")
+_OPTIONS = ("patient", "seed", "series", "pet_seed", "pet_series", "rna_unit", "site")
 
 
 def predict(arguments: Namespace) -> int:
     """Stage one patient from files, or every patient of a manifest."""
-    given = [f"--{name}" for name in (*_FILES, *_OPTIONS) if getattr(arguments, name) is not None]
+    given = [
+        f"--{name.replace('_', '-')}" for name in (*_FILES, *_OPTIONS) if getattr(arguments, name) is not None
+    ]
     if arguments.manifest is not None:
         if given:
             raise DataError("--manifest stands alone", got=", ".join(given), hint="leave these out")
         return _predict_manifest(arguments)
     if not any(getattr(arguments, name) is not None for name in _FILES):
-        raise DataError("nothing to read", expected="at least one of --ct, --rna, --ehr; or --manifest")
+        raise DataError(
+            "nothing to read", expected="at least one of --ct, --pet, --rna, --ehr; or --manifest"
+        )
     if arguments.out is not None:
         raise DataError("-o goes with --manifest", hint="for one patient, redirect what is printed")
     from mmfusion.bundle import load

@@ -161,15 +161,26 @@ def _predict(commands) -> None:
     )  # fmt: skip
     p.add_argument("--model", type=Path, required=True, metavar="DIR", help="a saved model")
     p.add_argument("--ct", type=Path, help="folder or ZIP of DICOM, NIfTI, NRRD; or a CSV of CT features")
+    p.add_argument("--pet", type=Path, help="likewise, of the PET; it may be the folder or ZIP of --ct")
     p.add_argument("--rna", type=Path, help="gene expression (CSV, TSV)")
     p.add_argument("--ehr", type=Path, help="health record (CSV, TSV)")
     p.add_argument("--patient", metavar="ID", help="who, in tables of several")
     p.add_argument(
-        "--seed", type=_point, metavar="X,Y,Z", help="a point in the tumour, LPS mm; else the whole lungs"
+        "--seed",
+        type=_point,
+        metavar="X,Y,Z",
+        help="a point in the tumour of --ct, LPS mm; else the whole lungs",
+    )
+    p.add_argument(
+        "--pet-seed",
+        type=_point,
+        metavar="X,Y,Z",
+        help="a point in the tumour of --pet, LPS mm; else its middle",
     )
     p.add_argument(
         "--series", metavar="UID", help="which series of --ct: a UID, part of a description, thinnest, ..."
     )
+    p.add_argument("--pet-series", metavar="UID", help="likewise, of --pet")
     p.add_argument("--rna-unit", metavar="UNIT", help="unit of --rna; default the model's")
     p.add_argument("--site", help="where the patient was examined, for a model that harmonises by site")
     p.add_argument("--json", action="store_true", help="print JSON")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import META, SEED, Cohort
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.manifest import SCAN_ROLES, resolve
 from mmfusion.data.persons import people
 from mmfusion.data.tables.cells import to_numbers
@@ -17,6 +17,7 @@ from mmfusion.data.targets.base import registered_targets
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.data.targets.stage import target_labels
 from mmfusion.errors import DataError, ManifestError
+from mmfusion.modalities import META, SEED
 
 EXPRESSION_UNITS = {"log": "the logarithm that was recorded", "zscore": "the z-scores that were recorded"}
 SEED_HEADERS = {f"{head}{axis}": name for head in ("seed ", "coord") for axis, name in zip("xyz", SEED)}

@@ -10,13 +10,9 @@ import pandas as pd
 from mmfusion.data.checks import check_outcomes, check_table
 from mmfusion.data.targets.base import Target, get_target, is_labelled, label_counts, registered_targets
 from mmfusion.errors import DataError
+from mmfusion.modalities import IMAGING, META, RESERVED
 
 RNA_UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
-IMAGING = ("ct", "pet")
-SEED = ("seed_x", "seed_y", "seed_z")  # columns of a point in the tumour, LPS mm
-# of an imaging block, never features: files, which series and region of them, a point
-RESERVED = ("volume", "volume_part", "mask", "mask_part", *SEED)
-META = "meta"  # a whole block that is never read as features
 
 
 @dataclass(frozen=True, repr=False)
@@ -188,7 +184,7 @@ class Cohort:
         Parameters
         ----------
         modality : str
-            "ct", "pet", "rna", "ehr", or "meta".
+            One of `mmfusion.modalities.MODALITIES`, or "meta".
         features : DataFrame, shape (n, n_features)
             Index patient_id; patients of the cohort who are not in it lack them, others are left out.
         only : bool

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import IMAGING, META, SEED, Cohort, feature_names
+from mmfusion.data.cohort import Cohort, feature_names
 from mmfusion.data.manifest import SCAN_ROLES, write_manifest
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.errors import DataError
+from mmfusion.modalities import IMAGING, META, SEED
 from mmfusion.storage.atomic import atomic_folder
 
 _DETACHED = (".mhd", ".nhdr")

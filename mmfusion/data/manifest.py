@@ -10,8 +10,9 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from mmfusion.data.cohort import IMAGING, RNA_UNITS
+from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.errors import ManifestError
+from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.storage.atomic import atomic_file
 from mmfusion.storage.hashing import hash_path
 
@@ -56,7 +57,9 @@ SCHEMA = pa.DataFrameSchema(
             _must(lambda s: s == s.strip(), "an id without spaces round it, or empty for a table")
         ),
         "modality": _column(
-            _either_empty_or(re.compile(r"[a-z][a-z0-9_]*").fullmatch, "ct, pet, rna, ehr, meta or empty")
+            _either_empty_or(
+                re.compile(r"[a-z][a-z0-9_]*").fullmatch, f"{', '.join(MODALITIES)}, meta or empty"
+            )
         ),
         "role": _column(_must(lambda s: s in ROLES, f"one of {', '.join(ROLES)}")),
         "path": _column(_must(_stays_inside, "a path relative to the manifest that stays inside its folder")),

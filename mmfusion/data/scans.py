@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.cohort import SEED, Cohort
-from mmfusion.errors import DataError
+from mmfusion.data.cohort import Cohort
+from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging import Volume, read, read_mask
+from mmfusion.modalities import SEED, scan_modality
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +51,21 @@ def open_scan(cohort: Cohort, patient: str, modality: str = "ct", *, marked: boo
     Raises
     ------
     ScanError
-        If one of them cannot be read.
+        If one of them cannot be read, or is of another modality; it names the patient.
     DataError
         As of `scan_of`.
     """
     row = cohort.table.loc[patient, modality]
     path, series, seed = scan_of(row)
-    volume = read(path, series, unit="SUVbw" if modality == "pet" else None)
-    mask = row.get("mask")
-    lesion = None if pd.isna(mask) or not marked else read_mask(mask, volume, _given(row.get("mask_part")))
+    try:
+        volume = read(path, series, unit=scan_modality(modality).unit)
+        mask = row.get("mask")
+        lesion = (
+            None if pd.isna(mask) or not marked else read_mask(mask, volume, _given(row.get("mask_part")))
+        )
+    except ScanError as error:
+        error.patient = error.patient or patient
+        raise
     return PatientScan(volume, lesion, seed)
 
 
@@ -89,8 +96,14 @@ def scan_of(row: pd.Series) -> tuple[str | Volume, str | None, tuple[float, floa
     return path, _given(row.get("volume_part")), _seed(row)
 
 
-def seeds_wanted(absent: int, scans: int) -> str:
-    """What to tell a person whose scans have no point in the tumour."""
+def seeds_wanted(absent: int, scans: int, modality: str = "ct") -> str:
+    """Return what to tell a person whose scans have no point in the tumour."""
+    if modality != "ct":
+        return (
+            f"{absent} of {scans} {scan_modality(modality).title} scans have no seed, and are read at their middle: "
+            "give a table patient_id, seed_x, seed_y, seed_z (LPS mm); the seeds of another scan are not used, but "
+            "where both have one frame of reference, a manifest may name their table twice"
+        )
     return (
         f"{absent} of {scans} scans have no seed: give a table patient_id, seed_x, seed_y, seed_z (LPS mm), or "
         'crop_mode="lung"; lesion masks are not used to place the crop'

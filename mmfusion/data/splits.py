@@ -117,41 +117,6 @@ class Splits:
         return cls(tuple(test), n_splits, random_state, tuple(map(str, range(n_splits))), _versions())
 
     @classmethod
-    def plain(
-        cls,
-        ids: pd.Index,
-        groups: pd.Series | None = None,
-        *,
-        n_splits: int = 5,
-        n_repeats: int = 1,
-        random_state: int = 0,
-    ) -> Splits:
-        """Return folds of about equal size, without classes to balance; the rows of one group stay together.
-
-        Parameters
-        ----------
-        ids : Index, shape (n,)
-            The patients.
-        groups, n_splits, n_repeats, random_state
-            As of `make`.
-
-        Raises
-        ------
-        DataError
-            If there are fewer groups than folds.
-        """
-        if n_splits < 2:
-            raise DataError("too few folds", expected="2 or more", got=n_splits)
-        y, groups = _aligned(pd.Series(0, index=ids), groups)
-        if groups.nunique() < n_splits:
-            raise DataError("fewer patients than folds", expected=f"{n_splits} or more", got=groups.nunique())
-        test = []
-        for seed in np.random.SeedSequence(random_state).generate_state(n_repeats):
-            folds = GroupKFold(n_splits, shuffle=True, random_state=int(seed))
-            test += [tuple(y.index[held_out]) for _, held_out in folds.split(y, groups=groups.astype(str))]
-        return cls(tuple(test), n_splits, random_state, tuple(map(str, range(n_splits))), _versions())
-
-    @classmethod
     def leave_site_out(cls, y: pd.Series, sites: pd.Series, groups: pd.Series | None = None) -> Splits:
         """One fold a site.
 

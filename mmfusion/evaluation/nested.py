@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from mmfusion.data.cohort import META, Cohort, feature_names, presence
+from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.folds import Candidate
@@ -20,6 +20,7 @@ from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.runner import Runner, Variant
 from mmfusion.evaluation.store import FoldStore, setting_hash
 from mmfusion.evaluation.tasks import Task, task_for
+from mmfusion.modalities import META
 
 
 def nested_cv(

@@ -17,7 +17,7 @@ from torch import nn
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
-from mmfusion.streams import StreamInputs
+from mmfusion.streams import ShapePattern, StreamInputs, StreamSpec
 
 _BATCH = 64  # rows per batch: a crop has 32^3 floats, and its feature maps many times as many
 
@@ -36,8 +36,12 @@ def as_inputs(model: FittedModel, X: object) -> StreamInputs:
     return X if isinstance(X, StreamInputs) else model.transformer_.transform(X)
 
 
-def find_stream(model: FittedModel, kind: str, name: str | None = None) -> tuple[int, object]:
-    """Position and specification of the stream of this kind (the first, or the one called `name`).
+def find_stream(
+    model: FittedModel, pattern: ShapePattern, what: str, name: str | None = None
+) -> tuple[int, StreamSpec]:
+    """Return the position and the spec of the first stream that fits a shape, or of the one called `name`.
+
+    `what` it is, in words, is for the message.
 
     Raises
     ------
@@ -45,10 +49,10 @@ def find_stream(model: FittedModel, kind: str, name: str | None = None) -> tuple
         If the model reads no such stream.
     """
     for i, spec in enumerate(model.transformer_.specs_):
-        if spec.kind == kind and name in (None, spec.name):
+        if spec.fits(pattern) and name in (None, spec.name):
             return i, spec
-    have = ", ".join(f"{s.name} ({s.kind})" for s in model.transformer_.specs_)
-    raise DataError(f"the model reads no stream of kind {kind!r}", column=name, got=have)
+    have = ", ".join(f"{s.name} {s.shape}" for s in model.transformer_.specs_)
+    raise DataError(f"the model reads no {what}", column=name, expected=f"shape {pattern}", got=have)
 
 
 def rows_with(inputs: StreamInputs, stream: int, what: str) -> np.ndarray:

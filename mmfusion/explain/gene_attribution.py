@@ -23,7 +23,7 @@ from mmfusion.explain.conditional import (
     find_stream,
     rows_with,
 )
-from mmfusion.streams import StreamInputs
+from mmfusion.streams import GENES, StreamInputs
 
 CONDITIONING = ("observed", "mean")
 
@@ -160,7 +160,7 @@ class _Case:
         if unknown:
             raise DataError("the model has no such class", expected=", ".join(known), got=", ".join(unknown))
         self.columns = [known.index(c) for c in self.classes]
-        position, self.spec = find_stream(model, "genes")
+        position, self.spec = find_stream(model, GENES, "genes")
         inputs = as_inputs(model, X)
         rows = rows_with(inputs, position, "genes")
         self.inputs = inputs.rows(rows)
@@ -173,9 +173,9 @@ class _Case:
             else source
         )
         genes = np.asarray(genes, dtype=np.float32)
-        if genes.ndim != 2 or genes.shape[1] != self.spec.n_features or not len(genes):
+        if genes.ndim != 2 or genes.shape[1] != self.spec.shape[0] or not len(genes):
             raise DataError(
-                "the background does not fit", expected=f"(rows, {self.spec.n_features})", got=genes.shape
+                "the background does not fit", expected=f"(rows, {self.spec.shape[0]})", got=genes.shape
             )
         self.background = torch.as_tensor(genes)
 

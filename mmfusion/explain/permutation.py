@@ -20,6 +20,7 @@ from mmfusion.explain.conditional import (
 )
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import log_loss
+from mmfusion.streams import GENES
 
 
 def gene_permutation(
@@ -53,7 +54,7 @@ def gene_permutation(
     DataError
         If the model reads no genes, no patient has them, or a label is not one of the model's classes.
     """
-    position, spec = find_stream(model, "genes")
+    position, spec = find_stream(model, GENES, "genes")
     inputs = as_inputs(model, X)
     rows = rows_with(inputs, position, "genes")
     labels = np.asarray(y)[rows]

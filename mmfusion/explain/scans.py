@@ -19,7 +19,7 @@ from mmfusion.explain.conditional import (
     find_stream,
     rows_with,
 )
-from mmfusion.streams import StreamInputs
+from mmfusion.streams import CUBE, StreamInputs
 
 _BATCH = 16
 
@@ -88,7 +88,7 @@ def scan_gradcam(
     ----------
     Selvaraju et al. 2017, ICCV.
     """
-    position, spec = find_stream(model, "volume", stream)
+    position, spec = find_stream(model, CUBE, "scan", stream)
     inputs = as_inputs(model, X)
     some = inputs.rows(rows_with(inputs, position, "a scan"))
     classes = [str(c) for c in model.classes_]
@@ -176,7 +176,9 @@ def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"energy": energy, "volume": volume, "ratio": ratio})
 
 
-def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0) -> pd.Series:
+def randomisation_check(
+    model: FittedModel, X: object, *, stream: str | None = None, random_state: int = 0
+) -> pd.Series:
     """Return the rank correlation of Grad-CAM maps of the model and of the same model with shuffled weights.
 
     Near 0, the map depends on the learned weights. Near 1, the map depends on the scan only and explains
@@ -188,6 +190,8 @@ def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0)
         See `scan_gradcam`.
     X : DataFrame or StreamInputs
         Patients to explain. Patients without a scan are left out.
+    stream : str, optional
+        Stream of scans to look at; default the first.
     random_state : int
         Seed of the shuffles.
 
@@ -206,7 +210,7 @@ def randomisation_check(model: FittedModel, X: object, *, random_state: int = 0)
     ----------
     Adebayo et al. 2018, NeurIPS.
     """
-    position, spec = find_stream(model, "volume")
+    position, spec = find_stream(model, CUBE, "scan", stream)
     inputs = as_inputs(model, X)
     some = inputs.rows(rows_with(inputs, position, "a scan"))
     targets = _predicted(model, some, spec.name)

@@ -13,13 +13,14 @@ import pandas as pd
 from mmfusion import __version__
 from mmfusion.compute import run
 from mmfusion.data.assemble import SEED_HEADERS
-from mmfusion.data.cohort import RESERVED, SEED, Cohort
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
 from mmfusion.data.scans import scan_of
 from mmfusion.data.tables.cells import to_numbers
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
 from mmfusion.errors import DataError, ScanError
 from mmfusion.features.encoder import FoundationEncoder
+from mmfusion.modalities import RESERVED, SEED
 from mmfusion.storage.atomic import saved
 
 

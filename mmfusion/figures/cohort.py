@@ -13,6 +13,7 @@ from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import ReportError
 from mmfusion.figures.style import GREY, INK, LIGHT, ORANGE, SKY, View, class_colours, styled
+from mmfusion.modalities import IMAGING
 
 _MANY = 40  # a modality with more features is one row of the heat map
 
@@ -107,7 +108,7 @@ def _cells(cohort: Cohort, X: pd.DataFrame, features: int) -> tuple[list[str], n
             share = 1 + block.mean(axis=1).to_numpy()
             cells.append(np.where(present, share, 0))
             continue
-        if modality in ("ct", "pet") and "volume" in X[modality]:
+        if modality in IMAGING and "volume" in X[modality]:
             names.append(f"{modality}: scan")
             cells.append(np.where(present, 1 + X[modality]["volume"].notna().to_numpy(), 0))
         missing = (~block[present]).mean().sort_values(ascending=False, kind="stable")

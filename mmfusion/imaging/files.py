@@ -21,8 +21,8 @@ from mmfusion.imaging.structures.rtstruct import read_rtstruct
 from mmfusion.imaging.structures.seg import read_seg
 from mmfusion.imaging.structures.source import STRUCTURES, read_structure, readable
 from mmfusion.imaging.volume import Volume
+from mmfusion.modalities import BY_UNIT
 
-_MODALITY = {"HU": "CT", "SUVbw": "PT"}
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
@@ -46,8 +46,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
         - "thinnest": smallest distance between slices
         - "first": lowest SeriesNumber
     unit : {"HU", "SUVbw"}, optional
-        Unit of the result. For DICOM it chooses the CT ("HU") or the PET ("SUVbw"). Other files do not store
-        the unit: their values are taken as `unit`, default "HU".
+        Unit of the result. For DICOM it chooses the CT ("HU") or the PET ("SUVbw"); a file without it is
+        refused. Other files do not store the unit: their values are taken as `unit`, default "HU".
 
     Returns
     -------
@@ -74,18 +74,19 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
         If a slice is present more than once with equal header and pixels (exported twice); one copy is used.
         If a NIfTI does not state its position, or an NRRD or MetaImage does not state its voxel size.
     """
-    path, rules = _existing(path), _rules(series, unit)
+    path = _existing(path)
+    _check_unit(unit)
     if _is_image(path):
         if series is not None:
             raise ScanError("series is for DICOM", file=path, got=series)
         array, affine = _read_image(path)
         unit = unit or "HU"
         check_values(array[sampled_slices(len(array))], unit, path)
-        if unit == "SUVbw":
-            return Volume(array.astype(np.float32), affine, "PT", unit).to_lps()
-        return Volume(np.maximum(array, array.dtype.type(PADDING_HU)), affine).to_lps()
+        if unit == "HU":
+            return Volume(np.maximum(array, array.dtype.type(PADDING_HU)), affine).to_lps()
+        return Volume(array.astype(np.float32), affine, BY_UNIT[unit].dicom, unit).to_lps()
     _expect_dicom(path)
-    return read_series(path, rules)
+    return read_series(path, series, unit)
 
 
 def read_crop(
@@ -124,11 +125,12 @@ def read_crop(
         For the same reasons as `read` and `Volume.crop`.
     """
     path = _existing(path)
+    _check_unit(unit)
     try:
         if _is_image(path):
             return read(path, series, unit=unit).crop(center_mm, size_mm, spacing, fill)
         _expect_dicom(path)
-        return read_series_crop(path, center_mm, size_mm, spacing, series=_rules(series, unit), fill=fill)
+        return read_series_crop(path, center_mm, size_mm, spacing, series=series, unit=unit, fill=fill)
     except ScanError as error:
         error.file = error.file or path
         raise
@@ -197,10 +199,9 @@ def _read_labels(path: Path, roi: Roi) -> Volume:
     return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()
 
 
-def _rules(series: SeriesRules, unit: str | None) -> list[str]:
-    if unit not in (None, *_MODALITY):
-        raise ScanError("unknown unit", expected=" or ".join(_MODALITY), got=unit)
-    return [*([_MODALITY[unit]] if unit else []), *([series] if isinstance(series, str) else series or [])]
+def _check_unit(unit: str | None) -> None:
+    if unit not in (None, *BY_UNIT):
+        raise ScanError("unknown unit", expected=" or ".join(BY_UNIT), got=unit)
 
 
 def _expect_dicom(path: Path) -> None:

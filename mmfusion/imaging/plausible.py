@@ -14,6 +14,13 @@ _BONE = 700  # HU; only a small part of a body lies above
 _METAL = 4000  # HU; hardly anything lies above
 
 
+_NO_SUV, _HOT = (
+    -10,
+    30,
+)  # SUVbw; reconstruction leaves values a little below 0, no large part of a body is as hot
+_NO_HU = -10  # HU: a scan without fat and air is none; a PET may go a little below 0
+
+
 def check_size(shape: Sequence[int], file: object) -> None:
     """Raise a ScanError if float32 voxels of this shape (z, y, x) need more than `MAX_BYTES`.
 
@@ -48,13 +55,18 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
     Values cannot be HU in these cases:
 
     - all voxels have the same value
-    - all values lie between 0 and 255 (grey values or a mask)
+    - all values lie between 0 and 255, or between 0 and 1 (grey values or a mask)
     - more than 10 % lie above 700 HU and less than 1 % below -300 HU (stored values that were not rescaled,
       or an inverted scan)
     - more than 1 % lie above 4000 HU
 
-    Values cannot be SUVbw if none is above 0.01, or the mean is above 50. Values must be finite in both
-    units.
+    Values cannot be SUVbw in these cases:
+
+    - none is above 0.01
+    - the mean is above 50, or the median above 30 (counts, or Bq/mL)
+    - more than 1 % lie below -10 (HU)
+
+    Values must be finite in both units.
 
     Parameters
     ----------
@@ -86,12 +98,14 @@ def check_values(planes: np.ndarray, unit: str, file: object) -> None:
     planes = planes[:, ::2, ::2]
     problem = hint = None
     if unit == "SUVbw":
-        if high < 0.01 or planes.mean() > 50:
+        if np.percentile(planes, 1) < _NO_SUV:
+            problem, hint = "values that cannot be SUV", "negative: is it a CT in HU? a PET was expected"
+        elif high < 0.01 or planes.mean() > 50 or np.median(planes) > _HOT:
             problem = "values that cannot be SUV"
-            hint = "check dose (Bq), weight (kg) and times of the series, or whether it holds counts"
+            hint = "check dose (Bq), weight (kg) and times of the series, or whether it holds counts or Bq/mL"
     elif low == high:
         problem, hint = "an empty scan: every voxel has one value", "export it again"
-    elif low >= 0 and high <= 255:
+    elif low > _NO_HU and high <= 255:
         problem = "values that cannot be HU"
         hint = (
             "are they grey values or a mask? Convert the scan again, without a window; "

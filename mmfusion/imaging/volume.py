@@ -10,14 +10,18 @@ import numpy as np
 from mmfusion.errors import ScanError
 from mmfusion.imaging.affine import centered, checked_affine, corners, directions, lps_axes
 from mmfusion.imaging.grid import Grid, three
-from mmfusion.imaging.hu import AIR_HU, PADDING_HU
+from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.sampling import cut, filled_box, sample, sample_mask
+from mmfusion.modalities import BY_UNIT
 
-UNITS = {"HU": AIR_HU, "SUVbw": 0.0, "mask": 0.0}  # unit -> value outside the field of view
+UNITS = {
+    **{unit: m.outside for unit, m in BY_UNIT.items()},
+    "mask": 0.0,
+}  # unit -> value outside the field of view
 _FLOOR = {
     "HU": PADDING_HU
 }  # unit -> lowest value; lower values (such as -3024) are air and are replaced first
-_KINDS = {"HU": "a CT", "SUVbw": "a PET", "mask": "a mask"}
+_KINDS = {**{unit: f"a {m.title}" for unit, m in BY_UNIT.items()}, "mask": "a mask"}
 _DTYPES = (np.float32, np.int16, np.uint8)
 
 

@@ -8,13 +8,11 @@ import torch
 from torch import nn
 
 from mmfusion.errors import DataError, MMFusionError
-from mmfusion.nn.encoders import DEFAULTS
+from mmfusion.modalities import STREAMS
+from mmfusion.nn.encoders import default_encoder
 from mmfusion.nn.heads import make_head
 from mmfusion.registry import ENCODERS, FUSIONS
 from mmfusion.streams import StreamSpec
-
-# a setting may speak of these even where the cohort lacks them, as in ablations
-_STREAMS = ("ct", "ct_table", "pet", "pet_table", "rna", "ehr")
 
 
 class FusionNet(nn.Module):
@@ -30,7 +28,7 @@ class FusionNet(nn.Module):
     n_classes : int
         Classes, K.
     encoders : mapping of str to str, optional
-        Registered encoder by stream name; default by kind (`mmfusion.nn.encoders.DEFAULTS`).
+        Registered encoder by stream name; default by shape (`mmfusion.nn.encoders.DEFAULTS`).
     fusion, head : str
         Registered fusion; "softmax" or "ordinal".
     d, hidden : int
@@ -66,10 +64,9 @@ class FusionNet(nn.Module):
         super().__init__()
         self.specs = tuple(specs)
         self.modality_dropout = modality_dropout
-        names = {
-            spec.name: (encoders or {}).get(spec.name, DEFAULTS.get(spec.kind, spec.kind)) for spec in specs
-        }
-        _no_strangers("encoders", encoders, [*names, *_STREAMS])
+        names = {spec.name: (encoders or {}).get(spec.name) or default_encoder(spec) for spec in specs}
+        # a setting may speak of streams that the cohort lacks, as in ablations
+        _no_strangers("encoders", encoders, [*names, *STREAMS])
         _no_strangers("encoder_options", encoder_options, ENCODERS.frame().index)
         options = encoder_options or {}
         self.encoders = nn.ModuleDict(
@@ -92,7 +89,7 @@ class FusionNet(nn.Module):
         present : Tensor of bool, shape (b, m)
             Which patient has which stream, in the order of `specs`.
         **streams : Tensor
-            By stream name: genes (b, G), table (b, 2, n), volume (b, 1, S, S, S).
+            By stream name, (b, *shape) with the shape of its spec.
 
         Returns
         -------
@@ -139,8 +136,7 @@ class FusionNet(nn.Module):
         for spec in self.specs:
             if spec.name not in streams:
                 raise DataError(f"the stream {spec.name!r} was not given", expected=", ".join(self.encoders))
-            x, n = streams[spec.name], spec.n_features
-            shape = {"genes": (b, n), "table": (b, 2, n), "volume": (b, 1, n, n, n)}[spec.kind]
+            x, shape = streams[spec.name], (b, *spec.shape)
             if x.shape != shape:
                 raise DataError(
                     f"the stream {spec.name!r} has the wrong shape", expected=shape, got=tuple(x.shape)

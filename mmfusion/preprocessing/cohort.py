@@ -10,26 +10,29 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.data.cohort import IMAGING, META, RESERVED, feature_names
+from mmfusion.data.cohort import feature_names
 from mmfusion.errors import DataError
+from mmfusion.modalities import IMAGING, META, MODALITIES, RESERVED
 from mmfusion.preprocessing.base import FoldFitted, Stateful, check_ids
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
 from mmfusion.preprocessing.harmonisation import SITE, ComBat, encoded_frame, harmonised, numeric_columns
+from mmfusion.preprocessing.hu_only import without_hu_only
 from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.preprocessing.tables import TableTransformer
 from mmfusion.storage.hashing import hash_ids
 from mmfusion.streams import StreamInputs, StreamSpec
 
-MODALITIES = ("ct", "pet", "rna", "ehr")  # in the order of streams
 HARMONISE = (None, "combat", "histogram")
 
 
 class CohortTransformer(TransformerMixin, Stateful):
     """Fit one transformer per stream, and the gene graph, on the patients given.
 
-    A scan is stream "ct" (kind volume), its features "ct_table" (table), "rna" is genes, "ehr" a table. A stream
+    A scan is stream "ct" (a cube), its features "ct_table" (a table), "rna" is genes, "ehr" a table. A stream
     exists if any patient in `fit` has it. Streams come in the order ct, pet, rna, ehr, whatever that of the columns.
+    A PET is read round its own seed, whatever the CT is: lung crops, restorers and histograms are for CT alone, and one
+    `HUOnlyWarning` says that PET is read without.
 
     Parameters
     ----------
@@ -166,8 +169,9 @@ class CohortTransformer(TransformerMixin, Stateful):
             return GeneTransformer(n_genes=self.n_genes, clip=self.clip)
         if name in IMAGING:
             matched = self.harmonise if self.harmonise == "histogram" else None
-            crop = {"side": self.crop_side, "spacing": self.crop_spacing, "mode": self.crop_mode}
-            return ScanTransformer(**crop, restore=self.restore, harmonise=matched)
+            crop = {"side": self.crop_side, "spacing": self.crop_spacing}
+            settings = {"mode": self.crop_mode, "restore": self.restore, "harmonise": matched}
+            return ScanTransformer(**crop, **without_hu_only(name, **settings), modality=name)
         return TableTransformer(clip=self.clip)
 
     def transform(self, X: pd.DataFrame) -> StreamInputs:
@@ -225,12 +229,12 @@ class CohortTransformer(TransformerMixin, Stateful):
 def _spec(name: str, transformer: FoldFitted, graph: GeneGraph | None) -> StreamSpec:
     modality = name.removesuffix("_table")
     if isinstance(transformer, ScanTransformer):
-        return StreamSpec(name, "volume", modality, transformer.side)
+        return StreamSpec(name, modality, (1, *[transformer.side] * 3))
     if isinstance(transformer, TableTransformer):
         names = transformer.feature_names_out_
-        return StreamSpec(name, "table", modality, len(names), names)
+        return StreamSpec(name, modality, (2, len(names)), names)
     genes = transformer.genes_
-    return StreamSpec(name, "genes", modality, len(genes), genes, graph.edge_index_, graph.edge_weight_)
+    return StreamSpec(name, modality, (len(genes),), genes, graph.edge_index_, graph.edge_weight_)
 
 
 def _check_cohort(X: pd.DataFrame) -> list[str]:

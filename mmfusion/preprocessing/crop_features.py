@@ -11,7 +11,8 @@ from scipy import ndimage
 from skimage.measure import marching_cubes, mesh_surface_area
 
 from mmfusion.errors import DataError
-from mmfusion.imaging.hu import CT_WINDOW
+from mmfusion.modalities import scan_modality
+from mmfusion.preprocessing.uptake import describe_uptake
 
 _SHELLS_MM = (0, 4, 8, 12, 16, 22, 30, 42)
 _SOFT_HU, _TISSUE_HU, _LUNG_HU = -150.0, -400.0, -850.0
@@ -35,32 +36,36 @@ def crop_features(
     crops: np.ndarray,
     *,
     spacing: float = 3.0,
-    window: tuple[float, float] = CT_WINDOW,
+    window: tuple[float, float] | None = None,
     index: Sequence[object] | None = None,
+    modality: str = "ct",
 ) -> pd.DataFrame:
     """Compute interpretable features of tumour crops.
 
-    The features are the density by distance from the centre, the share of soft tissue within balls, and size,
-    shape, density, texture and sharpness of the piece of tissue at the centre (above -400 HU, within 30 mm).
+    For a PET see `mmfusion.preprocessing.uptake`. The features of a CT are the density by distance from the centre,
+    the share of soft tissue within balls, and size, shape, density, texture and sharpness of the piece of tissue
+    at the centre (above -400 HU, within 30 mm).
     Sphericity, elongation and flatness follow the Image Biomarker Standardisation Initiative (Zwanenburg et
     al. 2020, Radiology 295(2)): 1 for a ball, less for other shapes.
 
     Parameters
     ----------
     crops : ndarray, shape (n, 1, S, S, S)
-        Output of `ScanTransformer`: HU in `window`, mapped to [0, 1]. A crop of zeros means that there is no
-        scan.
+        Output of `ScanTransformer`: values in `window`, mapped to [0, 1]. A crop of zeros means that there is
+        no scan.
     spacing : float
         Voxel size in mm.
-    window : (float, float)
-        HU at 0 and at 1.
+    window : (float, float), optional
+        Values at 0 and at 1; default the modality's window.
     index : sequence, optional
         Patient ids, the index of the result.
+    modality : {"ct", "pet"}
+        Modality of the scans.
 
     Returns
     -------
-    DataFrame of float64, shape (n, 24)
-        HU, mL, mm or shares, as the names say. The row of a patient without a scan is missing.
+    DataFrame of float64, shape (n, 24) or (n, 13)
+        HU or SUVbw, mL, mm or shares, as the names say. The row of a patient without a scan is missing.
 
     Raises
     ------
@@ -78,12 +83,13 @@ def crop_features(
         raise DataError("not crops", expected="shape (n, 1, S, S, S)", got=crops.shape)
     axis = (np.arange(crops.shape[-1]) - (crops.shape[-1] - 1) / 2) * spacing
     radius = np.sqrt(sum(np.square(a) for a in np.meshgrid(axis, axis, axis, indexing="ij", sparse=True)))
-    low, high = window
+    low, high = scan_modality(modality).window if window is None else window
+    describe = {"HU": _describe, "SUVbw": describe_uptake}[scan_modality(modality).unit]
     rows = [
-        _describe(low + (high - low) * crop[0].astype(np.float64), radius, spacing) if crop.any() else {}
+        describe(low + (high - low) * crop[0].astype(np.float64), radius, spacing) if crop.any() else {}
         for crop in crops
     ]
-    columns = list(_describe(np.full(crops.shape[2:], low), radius, spacing))
+    columns = list(describe(np.full(crops.shape[2:], low), radius, spacing))
     return pd.DataFrame(rows, index=index, columns=columns, dtype=np.float64)
 
 

@@ -13,7 +13,7 @@ from mmfusion.preprocessing.base import Stateful
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.preprocessing.crop_features import crop_features
 from mmfusion.preprocessing.tables import TableTransformer
-from mmfusion.streams import StreamInputs
+from mmfusion.streams import CUBE, GENES, StreamInputs
 
 
 class FlatTransformer(TransformerMixin, Stateful):
@@ -80,24 +80,23 @@ class FlatTransformer(TransformerMixin, Stateful):
     def _fit(self, X: pd.DataFrame) -> tuple[StreamInputs, dict[str, pd.DataFrame]]:
         self.streams_ = CohortTransformer(graph="none", **self.get_params(deep=False)).fit(X)
         inputs = self.streams_.transform(X)
-        described = {
-            s.name: self._describe(inputs, s.name) for s in self.streams_.specs_ if s.kind == "volume"
-        }
+        described = {s.name: self._describe(inputs, s.name) for s in self.streams_.specs_ if s.fits(CUBE)}
         self.scans_ = {name: TableTransformer(clip=self.clip).fit(table) for name, table in described.items()}
         self.indicated_ = tuple(n for n, has in zip(inputs.arrays, inputs.present.T) if not has.all())
         return inputs, described
 
     def _describe(self, inputs: StreamInputs, name: str) -> pd.DataFrame:
-        return crop_features(inputs.arrays[name], spacing=self.crop_spacing, index=inputs.index)
+        options = {"spacing": self.crop_spacing, "modality": name}
+        return crop_features(inputs.arrays[name], **options, index=inputs.index)
 
     def _flatten(self, inputs: StreamInputs, described: dict[str, pd.DataFrame]) -> pd.DataFrame:
         names, columns = [], []
         for spec, has in zip(self.streams_.specs_, inputs.present.T):
             features, values = spec.feature_names, inputs.arrays[spec.name]
-            if spec.kind == "volume":
+            if spec.fits(CUBE):
                 scale = self.scans_[spec.name]
                 features, values = scale.feature_names_out_, scale.transform(described[spec.name])
-            columns.append(values if spec.kind == "genes" else values[:, 0])
+            columns.append(values if spec.fits(GENES) else values[:, 0])
             names += [f"{spec.name}: {feature}" for feature in features]
             if spec.name in self.indicated_:
                 columns.append(has[:, None].astype(np.float32))

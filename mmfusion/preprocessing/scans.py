@@ -1,4 +1,4 @@
-"""From a scan to the cube that a network reads: a window of HU, at one spacing, round one point."""
+"""From a scan to the cube that a network reads: a window of its values, at one spacing, round one point."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import pandas as pd
 from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging.files import read, read_crop
-from mmfusion.imaging.hu import CT_WINDOW
 from mmfusion.imaging.lungs import lung_field
 from mmfusion.imaging.restoration import Identity, Restorer, make_restorer
 from mmfusion.imaging.volume import Volume
+from mmfusion.modalities import Modality, scan_modality
 from mmfusion.preprocessing.base import FoldFitted
 from mmfusion.preprocessing.histograms import HistogramMatching
+from mmfusion.preprocessing.hu_only import check_hu_only
 from mmfusion.storage.cache import cached, fingerprint
 
 MODES = ("tumour", "lung")
@@ -36,64 +37,72 @@ def standard_crop(
     center_mm: Sequence[float] | None = None,
     side: int = 32,
     spacing: float = 3.0,
-    window: tuple[float, float] = CT_WINDOW,
+    window: tuple[float, float] | None = None,
     *,
     mode: str = "tumour",
     restore: str | Mapping[str, object] = "identity",
     series: str | None = None,
+    modality: str = "ct",
 ) -> np.ndarray:
-    """The cube of a CT scan that networks read; that of a file is kept in the cache.
+    """Return the cube of a scan that networks read; that of a file is kept in the cache.
 
     Parameters
     ----------
     scan : Volume or path
-        In HU; whatever `mmfusion.imaging.read` reads.
+        In the modality's unit, HU or SUVbw; whatever `mmfusion.imaging.read` reads. Of DICOM, the series of the
+        modality is read, whatever else is there.
     center_mm : (x, y, z), optional
-        LPS mm; default the centre of the lung field (of the scan, where no lung is found).
+        LPS mm; default for a CT the centre of the lung field (of the scan, where no lung is found), and for a PET the
+        middle of the scan.
     side : int
         Voxels.
     spacing : float
         mm a voxel; in mode "lung" it follows from the lungs.
-    window : (low, high)
-        HU mapped to 0 and 1.
+    window : (low, high), optional
+        Values mapped to 0 and 1; default the modality's, -1000 to 400 HU or 0 to 15 SUVbw.
     mode : {"tumour", "lung"}
-        A cube round `center_mm`; or the box round both lungs with 10 mm of margin, stretched to a cube.
+        A cube round `center_mm`; or the box round both lungs with 10 mm of margin, stretched to a cube (CT only).
     restore : str or mapping
         A restorer (`mmfusion.list_restorers()`), or a mapping of "name" and its options: applied to the part of the
-        scan that is read, and 16 mm round it, before resampling.
+        scan that is read, and 16 mm round it, before resampling (CT only).
     series : str, optional
         Which series of a file of several; as of `mmfusion.imaging.read`.
+    modality : {"ct", "pet"}
+        What the scan is.
 
     Returns
     -------
     ndarray of float32, shape (side, side, side)
-        In [0, 1]; 0 (air) outside the field of view.
+        In [0, 1]; 0 outside the field of view.
 
     Raises
     ------
     ScanError
-        If the scan cannot be read or trusted, is not in HU, or the point lies outside it.
+        If the scan cannot be read or trusted, is of another modality, or the point lies outside it.
     DataError
-        If an option is out of range.
+        If an option is out of range, or is for CT and the modality is another.
     """
-    side, spacing, window = _checked(side, spacing, window, mode)
+    kind = scan_modality(modality)
+    side, spacing, window = _checked(side, spacing, kind.window if window is None else window, mode)
+    check_hu_only(modality, mode=mode, restore=restore)
     center = None if center_mm is None or mode == "lung" else [float(v) for v in center_mm]
     restorer = make_restorer(restore)
     if isinstance(scan, Volume):
-        return _crop(scan, None, center, side, spacing, window, mode, restorer)
+        return _crop(scan, None, center, side, spacing, window, mode, restorer, kind)
     if not Path(scan).exists():
         raise ScanError("no such scan", file=scan)
     options = {"center": center, "side": side, "spacing": spacing, "window": window, "mode": mode}
     key = {
         "scan": fingerprint(scan),
         "series": series,
+        "modality": modality,
         "version": _VERSION,
         "restore": restorer.key(),
         **options,
     }
     try:
         return cached(
-            "crops", key, lambda: _crop(scan, series, center, side, spacing, window, mode, restorer)
+            "crops", key, lambda: _crop(scan, series, center, side, spacing, window, mode, restorer, kind)
         )
     except ScanError as error:
         error.file = error.file or scan
@@ -104,7 +113,8 @@ class ScanTransformer(FoldFitted):
     """Cubes of one imaging modality, read from its files; nothing is learned from the data but by `harmonise`.
 
     Reads columns `volume`, `volume_part` (which series, if there are several) and `seed_x`, `seed_y`, `seed_z` (LPS
-    mm). A scan without a seed is read at its lung field's centre, and one `SeedWarning` lists such patients.
+    mm), its own and no other modality's. A CT without a seed is read at its lung field's centre, a PET, in which no
+    lung can be seen, at its middle; one `SeedWarning` lists such patients.
     `transform` gives float32 (n, 1, side, side, side) in [0, 1], zeros for patients without a scan.
 
     Parameters
@@ -113,14 +123,16 @@ class ScanTransformer(FoldFitted):
         Voxels along an edge of the cube.
     spacing : float
         mm a voxel.
-    window : (low, high)
-        HU mapped to 0 and 1.
+    window : (low, high), optional
+        Values mapped to 0 and 1; default the modality's.
     mode : {"tumour", "lung"}
-        Round the seed, or the box round both lungs stretched to a cube (seeds are not needed then).
+        Round the seed, or the box round both lungs stretched to a cube (CT only; seeds are not needed then).
     restore : str or mapping
         As of `standard_crop`. A network's weights have to be those of `fit` at prediction, too.
     harmonise : {None, "histogram"}
-        Match the grey values of each cube to those of the patients in `fit` (`HistogramMatching`).
+        Match the grey values of each cube to those of the patients in `fit` (`HistogramMatching`; CT only).
+    modality : {"ct", "pet"}
+        What the scans are.
 
     Attributes
     ----------
@@ -134,11 +146,12 @@ class ScanTransformer(FoldFitted):
         self,
         side: int = 32,
         spacing: float = 3.0,
-        window: tuple[float, float] = CT_WINDOW,
+        window: tuple[float, float] | None = None,
         mode: str = "tumour",
         *,
         restore: str | Mapping[str, object] = "identity",
         harmonise: str | None = None,
+        modality: str = "ct",
     ) -> None:
         self.side = side
         self.spacing = spacing
@@ -146,6 +159,12 @@ class ScanTransformer(FoldFitted):
         self.mode = mode
         self.restore = restore
         self.harmonise = harmonise
+        self.modality = modality
+
+    @property
+    def window_(self) -> tuple[float, float]:
+        """Values that are mapped to 0 and 1."""
+        return scan_modality(self.modality).window if self.window is None else tuple(self.window)
 
     def _has(self, frame: pd.DataFrame) -> np.ndarray:
         if "volume" not in frame:
@@ -153,7 +172,8 @@ class ScanTransformer(FoldFitted):
         return frame["volume"].notna().to_numpy()
 
     def _fit(self, frame: pd.DataFrame) -> None:
-        _, _, window = _checked(self.side, self.spacing, self.window, self.mode)
+        _, _, window = _checked(self.side, self.spacing, self.window_, self.mode)
+        check_hu_only(self.modality, mode=self.mode, restore=self.restore, harmonise=self.harmonise)
         if self.harmonise not in (None, "histogram"):
             raise DataError(
                 "unknown way to harmonise scans", expected="None or histogram", got=self.harmonise
@@ -174,7 +194,7 @@ class ScanTransformer(FoldFitted):
 
     def _read(self, frame: pd.DataFrame) -> np.ndarray:
         out = np.empty((len(frame), 1, self.side, self.side, self.side), dtype=np.float32)
-        names = ("side", "spacing", "window", "mode", "restore")
+        names = ("side", "spacing", "window", "mode", "restore", "modality")
         options = {name: getattr(self, name) for name in names}
         for k, (patient, row) in enumerate(frame.iterrows()):
             path, series, seed = scan_of(row)
@@ -188,9 +208,9 @@ class ScanTransformer(FoldFitted):
     def _warn(self, patients: list[object]) -> None:
         if patients and self.mode == "tumour":
             names = ", ".join(map(str, patients))
-            text = (
-                f"no seed in the scan of {len(patients)} patient(s), read at the lung field's centre: {names}"
-            )
+            where = "the lung field's centre" if self.modality == "ct" else "its middle"
+            scan = "scan" if self.modality == "ct" else scan_modality(self.modality).title
+            text = f"no seed in the {scan} of {len(patients)} patient(s), read at {where}: {names}"
             warnings.warn(text, SeedWarning, stacklevel=4)
 
 
@@ -206,7 +226,7 @@ def _checked(
         raise DataError("spacing of the crop out of range", expected="mm above 0", got=spacing)
     low, high = (float(v) for v in window)
     if not low < high:
-        raise DataError("not a window", expected="(low, high) in HU", got=window)
+        raise DataError("not a window", expected="(low, high)", got=window)
     return int(side), float(spacing), (low, high)
 
 
@@ -219,25 +239,27 @@ def _crop(
     window: tuple[float, float],
     mode: str,
     restorer: Restorer,
+    modality: Modality,
 ) -> np.ndarray:
     size, restored = np.full(3, side * spacing), not isinstance(restorer, Identity)
     if not isinstance(scan, Volume):
         if center is not None and not restored:
-            return _windowed(
-                read_crop(scan, center, size, size / side, series=series, fill=window[0]), window
-            )
-        scan = read(scan, series)
-    scan.expect("HU")
-    if center is None:
+            options = {"series": series, "unit": modality.unit, "fill": window[0]}
+            return _windowed(read_crop(scan, center, size, size / side, **options), window, modality)
+        scan = read(scan, series, unit=modality.unit)
+    scan.expect(modality.unit)
+    if center is None and modality.unit != "HU":
+        center = scan.center_mm
+    elif center is None:
         field = lung_field(scan, _MARGIN_MM)
         center = field.center_mm
         size = field.size_mm if mode == "lung" else size
     if restored:
         scan = restorer(scan.around(center, size + 2 * _CONTEXT_MM))
-    return _windowed(scan.crop(center, size, size / side, fill=window[0]), window)
+    return _windowed(scan.crop(center, size, size / side, fill=window[0]), window, modality)
 
 
-def _windowed(scan: Volume, window: tuple[float, float]) -> np.ndarray:
-    scan.expect("HU")
+def _windowed(scan: Volume, window: tuple[float, float], modality: Modality) -> np.ndarray:
+    scan.expect(modality.unit)
     low, high = window
     return np.clip((scan.array - low) / (high - low), 0, 1, dtype=np.float32)

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from mmfusion.data.cohort import META, Cohort
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.scans import PatientScan, open_scan
 from mmfusion.errors import MMFusionError
 from mmfusion.imaging import list_series, lung_mask
+from mmfusion.modalities import META
 from mmfusion.preprocessing.crop_features import crop_features
 from mmfusion.preprocessing.scans import ScanTransformer, SeedWarning
 from mmfusion.quality.separability import SiteSeparability, site_separability
@@ -185,7 +186,7 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
     return table[columns].assign(read=read)[["read", *columns]]
 
 
-def site_effect(cohort: Cohort, patients: Sequence[str]) -> SiteSeparability | None:
+def site_effect(cohort: Cohort, patients: Sequence[str], *, modality: str = "ct") -> SiteSeparability | None:
     """Compute the separability of sites in simple features of the patients' crops.
 
     Patients with a scan that cannot be read are left out. The result is None if fewer than two sites have at
@@ -199,16 +200,16 @@ def site_effect(cohort: Cohort, patients: Sequence[str]) -> SiteSeparability | N
         Ids of the patients.
     """
     site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
-    reader, crops = ScanTransformer(), {}
+    reader, crops = ScanTransformer(modality=modality), {}
     for patient in site.index:
         with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey lists failures
             warnings.simplefilter("ignore", SeedWarning)
-            crops[patient] = reader.fit_transform(cohort.table.loc[[patient], "ct"])[0]
+            crops[patient] = reader.fit_transform(cohort.table.loc[[patient], modality])[0]
     site = site[list(crops)]
     counts = site.value_counts()
     site = site[site.isin(counts.index[counts >= _FOLDS])]
     if site.nunique() < 2:
         return None
     chosen = np.stack([crops[patient] for patient in site.index])
-    features = crop_features(chosen, spacing=reader.spacing, window=reader.window, index=site.index)
+    features = crop_features(chosen, spacing=reader.spacing, modality=modality, index=site.index)
     return site_separability(features, site, folds=_FOLDS)

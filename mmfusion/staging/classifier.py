@@ -32,7 +32,7 @@ from mmfusion.staging.persistence import BundleMixin
 from mmfusion.staging.predict import PredictMixin
 from mmfusion.staging.presets import PRESETS
 from mmfusion.storage.hashing import hash_each_id
-from mmfusion.streams import StreamInputs
+from mmfusion.streams import CUBE, StreamInputs
 
 
 class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator):
@@ -48,7 +48,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     modalities : sequence of str, optional
         Read only these; default all blocks of X but `meta`.
     encoders : mapping, optional
-        Encoder by stream name ("ct", "ct_table", "rna", "ehr"); default by kind (`mmfusion.list_encoders()`).
+        Encoder by stream name ("ct", "ct_table", "rna", "ehr"); default by shape (`mmfusion.list_encoders()`).
     d, hidden : int
         Width of tokens and of the fused vector.
     dropout : float in [0, 1)
@@ -334,7 +334,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             train_rows, valid_rows = train_test_split(
                 train_rows, test_size=n, stratify=codes, random_state=seed
             )
-        volumes = [spec.name for spec in self.transformer_.specs_ if spec.kind == "volume"]
+        volumes = [spec.name for spec in self.transformer_.specs_ if spec.fits(CUBE)]
         augment = partial(augment_batch, config=CropAugmentation()) if self.augment and volumes else None
 
         def dataset(rows: np.ndarray, augment: Callable | None = None) -> StreamDataset:

@@ -85,7 +85,7 @@ class BundleMixin:
 def model_card(model: object) -> str:
     """A model card in Markdown: what it reads, what it predicts, how it was made, what it is not for."""
     rows = [
-        f"| {spec.name} | {spec.kind} | {spec.n_features} | {', '.join(spec.feature_names[:8])}"
+        f"| {spec.name} | {' x '.join(map(str, spec.shape))} | {', '.join(spec.feature_names[:8])}"
         f"{' ...' if len(spec.feature_names) > 8 else ''} |"
         for spec in model.transformer_.specs_
     ]
@@ -105,8 +105,8 @@ not a medical device, not for decisions about patients.
 
 Classes, with their share in training: {prior}.
 
-| input | kind | size | features |
-|---|---|---|---|
+| input | shape | features |
+|---|---|---|
 {chr(10).join(rows)}
 
 How well it predicts is not known from this folder: see the report of its nested cross-validation.

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.data.cohort import META, presence
+from mmfusion.data.cohort import presence
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume
+from mmfusion.modalities import META, MODALITIES
 from mmfusion.staging.prediction import StagePrediction
+from mmfusion.streams import GENES
 
 _TABLES = (".csv", ".tsv", ".txt")
 _NOBODY = "patient"  # the id that the readers give to a table without ids
@@ -29,9 +31,12 @@ class PredictMixin:
         rna: str | Path | pd.DataFrame | None = None,
         ehr: str | Path | pd.DataFrame | None = None,
         *,
+        pet: str | Path | Volume | None = None,
         patient: str | None = None,
         seed: Sequence[float] | None = None,
         series: str | None = None,
+        pet_seed: Sequence[float] | None = None,
+        pet_series: str | None = None,
         rna_unit: str | None = None,
         site: str | None = None,
         top_genes: int = 10,
@@ -46,12 +51,19 @@ class PredictMixin:
             Gene expression; one patient's, or a table in which `patient` is found.
         ehr : path or DataFrame, optional
             Health records, likewise; the official tables of known cohorts are recognised.
+        pet : path or Volume, optional
+            As `ct`, in SUVbw; a folder or ZIP that holds CT and PET may be given as both.
         patient : str, optional
             The patient's id in tables of several.
         seed : (x, y, z), optional
-            A point in the tumour, LPS mm. Without it the lung field is used, with a warning.
+            A point in the tumour of `ct`, LPS mm. Without it the lung field is used, with a warning.
         series : str, optional
             Which series of `ct`, where there are several: a UID or a rule, as of `mmfusion.imaging.read`.
+        pet_seed : (x, y, z), optional
+            A point in the tumour of `pet`, LPS mm: `seed` is not used for it. Without it the middle of the PET is
+            read, with a warning.
+        pet_series : str, optional
+            As `series`, of `pet`.
         rna_unit : str, optional
             Unit of `rna`; default the unit that the model was fitted on.
         site : str, optional
@@ -64,21 +76,23 @@ class PredictMixin:
         DataError
             If nothing is given, a modality is one that the model does not read, or a table is malformed.
         ScanError
-            If the scan cannot be read or trusted.
+            If a scan cannot be read or trusted, or is of the other modality.
         """
         check_is_fitted(self, "module_")
-        _check_kinds(ct=ct, rna=rna, ehr=ehr)
+        _check_kinds(ct=ct, pet=pet, rna=rna, ehr=ehr)
         blocks: dict[str, pd.DataFrame] = {}
         if rna is not None:
-            genes = [g for s in self.transformer_.specs_ if s.kind == "genes" for g in s.feature_names]
+            genes = [g for s in self.transformer_.specs_ if s.fits(GENES) for g in s.feature_names]
             unit = rna_unit or self.transformer_.units_.get("rna")
             blocks["rna"] = _one(read_rna(rna, patient, genes=genes, unit=unit), rna)
         if ehr is not None:
             blocks["ehr"] = _one(read_ehr(ehr, patient), ehr)
         if ct is not None:
-            blocks["ct"] = _scan(ct, seed, series, patient)
+            blocks["ct"] = _scan("ct", ct, seed, series, patient)
+        if pet is not None:
+            blocks["pet"] = _scan("pet", pet, pet_seed, pet_series, patient)
         if not blocks:
-            raise DataError("nothing to read", patient=patient, expected="at least one of ct, rna, ehr")
+            raise DataError("nothing to read", patient=patient, expected="at least one of ct, pet, rna, ehr")
         name = _whose(blocks, patient)
         X = pd.concat({m: b.set_axis([name]) for m, b in blocks.items()}, axis=1).rename_axis("patient_id")
         if site is not None:
@@ -146,7 +160,7 @@ class PredictMixin:
         return out
 
     def _top_genes(self, inputs: object, stage: str, n: int) -> tuple[tuple[str, float], ...]:
-        genes = [i for i, s in enumerate(self.transformer_.specs_) if s.kind == "genes"]
+        genes = [i for i, s in enumerate(self.transformer_.specs_) if s.fits(GENES)]
         if not n or not genes or not inputs.present[0][genes[0]]:
             return ()
         from mmfusion.explain.gene_attribution import gene_shap  # shap takes seconds to import
@@ -162,13 +176,14 @@ class PredictMixin:
 
 def _check_kinds(**sources: object) -> None:
     for modality, source in sources.items():
-        loaded = isinstance(source, Volume if modality == "ct" else pd.DataFrame)
+        kind = Volume if MODALITIES[modality].is_scan else pd.DataFrame
+        loaded = isinstance(source, kind)
         if (
             source is not None
             and not loaded
             and (not isinstance(source, str | Path) or not str(source).strip())
         ):
-            expected = f"a path or a {'Volume' if modality == 'ct' else 'DataFrame'}"
+            expected = f"a path or a {kind.__name__}"
             raise DataError(
                 "not something to read", column=modality, expected=expected, got=repr(source)[:60]
             )
@@ -195,7 +210,11 @@ def _one(table: pd.DataFrame, source: object) -> pd.DataFrame:
 
 
 def _scan(
-    scan: str | Path | Volume, seed: Sequence[float] | None, series: str | None, patient: str | None
+    modality: str,
+    scan: str | Path | Volume,
+    seed: Sequence[float] | None,
+    series: str | None,
+    patient: str | None,
 ) -> pd.DataFrame:
     if not isinstance(scan, Volume):
         if Path(scan).suffix.lower() in _TABLES:
@@ -205,7 +224,10 @@ def _scan(
         scan = str(scan)
     elif not np.isfinite(scan.array).all():
         raise ScanError(
-            "values that are not numbers", patient=patient, hint="export or convert the scan again"
+            "values that are not numbers",
+            patient=patient,
+            column=modality,
+            hint="export or convert the scan again",
         )
     row: dict[str, object] = {"volume": scan} | ({} if series is None else {"volume_part": series})
     if seed is not None:

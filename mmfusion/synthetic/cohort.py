@@ -17,6 +17,7 @@ from mmfusion.synthetic.genes import gene_network, gene_programme
 from mmfusion.synthetic.scans import ensure_scans
 
 VERSION = 2  # version of the generated files; increase it if the same parameters give other files
+PET_VERSION = 1  # the same for the PET
 RIGHT_LOBES = ("lobe_rul", "lobe_rml", "lobe_rll")
 LACKS_TWO = 0.25  # share of patients without two modalities, among those who lack at least one
 
@@ -31,10 +32,11 @@ def phantom(
     n_planted: int = 20,
     modalities: Sequence[str] = model.MODALITIES,
     sites: int = 3,
+    pet: bool = False,
     root: str | Path | None = None,
     target: str = "stage3_ajcc7",
 ) -> tuple[Cohort, pd.DataFrame]:
-    """Make a synthetic cohort with CT, RNA and EHR whose best possible macro-AUC is known.
+    """Make a synthetic cohort with CT, RNA, EHR and, if asked for, PET, whose best possible macro-AUC is known.
 
     The generative model is the same for every seed: `phantom(seed=1)` is an external cohort for
     `phantom(seed=0)`. A null cohort and a planted cohort of the same seed differ only in their labels.
@@ -53,9 +55,13 @@ def phantom(
     n_genes, n_planted : int
         Number of genes, and number of genes that carry the gene programme.
     modalities : sequence of str
-        Modalities of the cohort: some of "ct", "rna", "ehr". Without "ct" no file is written.
+        Modalities of the cohort: some of "ct", "rna", "ehr". Without "ct" and PET no file is written.
     sites : int
         Number of sites, 1 to 4. Each has its own scanner. The site is independent of the stage.
+    pet : bool
+        Add a PET in SUVbw of the same lesions, with its own masks and seeds. It shows the lesion's size, and an
+        uptake that depends on the tumour burden. Everything else stays the same. A PET is missing with
+        probability `missing`, independently of the other modalities.
     root : path, optional
         Folder for the scans. Default: a folder below `$MMFUSION_CACHE` or `~/.cache/mmfusion` whose name
         depends on the parameters, so that equal scans are made only once.
@@ -69,7 +75,8 @@ def phantom(
         `gene_network` (edges: gene, gene, weight).
     optimum : DataFrame, shape (n_subsets + 1, 1)
         Column `macro_auc`: the Bayes-optimal one-vs-rest macro-AUC. One row per subset of modalities ("ct",
-        ..., "ct+rna+ehr"), for patients who have all of them. The row "observed" is for the modalities that
+        ..., "ct+rna+ehr"; with PET also "pet", "ct+pet", ...), for patients who have all of them. CT and PET
+        show the same latent, and both show the lesion's diameter. The row "observed" is for the modalities that
         the patients of this cohort have. A reader of voxels cannot exceed it, because the optimum uses the
         true parameters of the lesions. It is estimated from 20,000 draws; its standard error is about 0.001.
 
@@ -87,7 +94,7 @@ def phantom(
     drawn = model.draw(n, seed, signal, programme)
     site = model.stream(seed, "site").integers(sites, size=n)
     blocks = {"rna": drawn.genes.set_index(ids), "ehr": drawn.record.set_index(ids)}
-    if "ct" in modalities:
+    if "ct" in modalities or pet:
         patients = drawn.lesions.set_index(ids).assign(
             site=site, right=blocks["ehr"][list(RIGHT_LOBES)].sum(axis=1) > 0
         )
@@ -98,9 +105,14 @@ def phantom(
             "seed": seed,
             "sites": sites,
         }
-        blocks["ct"] = ensure_scans(None if root is None else Path(root).absolute(), key, patients, seed)
-    has = _presence(n, seed, missing, modalities)
-    table = {m: blocks[m].where(pd.Series(has[:, k], index=ids), axis=0) for k, m in enumerate(modalities)}
+        folder = None if root is None else Path(root).absolute()
+        if "ct" in modalities:
+            blocks["ct"] = ensure_scans(folder, key, patients, seed)
+        if pet:
+            patients, key = patients.assign(**drawn.uptake.set_index(ids)), {**key, "pet": PET_VERSION}
+            blocks["pet"] = ensure_scans(folder and folder / "pet", key, patients, seed, pet=True)
+    has = _presence(n, seed, missing, modalities, pet=pet)
+    table = {m: blocks[m].where(has[m].set_axis(ids), axis=0) for m in has}
     names = np.array([chr(ord("A") + k) for k in range(sites)])
     scanners = np.array([SCANNERS[k].name for k in range(sites)])
     table["meta"] = pd.DataFrame({"site": names[site], "scanner": scanners[site]}, index=ids)
@@ -116,7 +128,7 @@ def phantom(
             "version": VERSION,
             "parameters": {"n": n, "seed": seed, "signal": signal, "missing": missing, "n_genes": n_genes,
                            "n_planted": n_planted, "modalities": list(modalities), "sites": sites,
-                           "target": target},
+                           "target": target, **({"pet": True} if pet else {})},
             "license": "CC0-1.0",
             "ajcc_edition": "7, 8 and 9",  # I, II and III are drawn, by no edition's rules
             "planted_genes": programme.planted,
@@ -125,7 +137,7 @@ def phantom(
             "notes": ["Synthetic patients: nothing here says anything about lung cancer."],
         },
     )  # fmt: skip
-    return cohort, _optimum(signal, n_genes, n_planted, modalities, has, groups)
+    return cohort, _optimum(signal, n_genes, n_planted, has, groups)
 
 
 def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.DataFrame:
@@ -153,13 +165,16 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
         raise DataError("the posterior is known only for a phantom", got=cohort.name)
     programme = gene_programme(given["n_genes"], given["n_planted"])
     drawn = model.draw(given["n"], given["seed"], given["signal"], programme)
-    belief = model.beliefs(drawn.lesions, programme.score(drawn.genes), drawn.record, programme)
-    seen = tuple(given["modalities"] if modalities is None else modalities)
-    has = _presence(given["n"], given["seed"], given["missing"], tuple(given["modalities"]))
-    has = {m: has[:, k] & (m in seen) & (m in cohort.modalities) for k, m in enumerate(given["modalities"])}
-    for m in model.MODALITIES:  # a modality that is not used keeps the prior
-        rows = has.get(m, np.zeros(given["n"], bool))
-        belief[m] = np.where(rows[:, None], belief[m], model.PRIOR)
+    belief = model.beliefs(drawn.lesions, programme.score(drawn.genes), drawn.record, programme, drawn.uptake)
+    has = _presence(
+        given["n"], given["seed"], given["missing"], tuple(given["modalities"]), pet=given.get("pet", False)
+    )
+    seen = [m for m in (has if modalities is None else modalities) if m in cohort.modalities]
+    rows = {m: (has[m] & (m in seen)).to_numpy()[:, None] if m in has else False for m in model.WITH_PET}
+    for m in ("rna", "ehr"):  # a modality that is not used keeps the prior
+        belief[m] = np.where(rows[m], belief[m], model.PRIOR)
+    alone = np.where(rows["ct"], belief["ct"], np.where(rows["pet"], belief["pet"], model.PRIOR))
+    belief["ct"] = np.where(rows["ct"] & rows["pet"], belief["ct+pet"], alone)
     probabilities = model.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(
         cohort.target
     )
@@ -194,25 +209,31 @@ def _stage_groups(target: str) -> np.ndarray:
     return np.eye(len(labels.cat.categories))[labels.cat.codes]
 
 
-def _presence(n: int, seed: int, missing: float, modalities: tuple[str, ...]) -> np.ndarray:
+def _presence(
+    n: int, seed: int, missing: float, modalities: tuple[str, ...], *, pet: bool = False
+) -> pd.DataFrame:
     """Draw the modalities that each patient has, bool (n, n_modalities), independent of all other data."""
     rng = model.stream(seed, "missing")
     lacks = np.where(rng.random(n) < missing, 1 + (rng.random(n) < LACKS_TWO), 0)
     order = rng.permuted(np.tile(np.arange(len(modalities)), (n, 1)), axis=1)
-    return order >= np.minimum(lacks, len(modalities) - 1)[:, None]
+    has = pd.DataFrame(order >= np.minimum(lacks, len(modalities) - 1)[:, None], columns=list(modalities))
+    if pet:
+        has["pet"] = model.stream(seed, "missing pet").random(n) >= missing
+    return has[[m for m in model.WITH_PET if m in has]]
 
 
 def _optimum(
     signal: str,
     n_genes: int,
     n_planted: int,
-    modalities: tuple[str, ...],
-    has: np.ndarray,
+    has: pd.DataFrame,
     groups: np.ndarray,
 ) -> pd.DataFrame:
-    readings = model.best_readings(signal, n_genes, n_planted)
+    modalities = tuple(has.columns)
+    every = model.WITH_PET if "pet" in modalities else model.MODALITIES
+    readings = model.best_readings(signal, n_genes, n_planted, modalities=every)
     auc = {"+".join(s): model.expected_macro_auc(readings[s] @ groups) for s in model.subsets(modalities)}
-    patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has]
+    patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has.to_numpy()]
     share, mixed = len(next(iter(readings.values()))) / len(patterns), []
     start = 0.0
     for pattern in sorted(set(patterns)):  # each pattern gets the share of draws that it has in the cohort

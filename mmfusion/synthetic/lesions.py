@@ -2,9 +2,12 @@
 
 Four properties are Gaussian given the burden `B` ~ N(0, 1): z_j = c_j B + sqrt(1 - c_j^2) e_j. Strictly
 increasing bounded maps turn them into physical quantities, so that p(appearance | burden) is known exactly.
+The uptake, which a PET shows, is a fifth property.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,9 +20,14 @@ APPEARANCE = {
     "spiculation": (0.40, 0.05, 0.60, 1.0, False),  # relative height of the spikes
     "texture_hu": (0.25, 10.0, 90.0, 1.0, False),  # standard deviation inside
 }
+UPTAKE = {"suv": (0.60, 2.0, 14.0, 1.0, True)}  # mean uptake in SUVbw, which a PET shows and a CT does not
+_ALL = {**APPEARANCE, **UPTAKE}
+SEEN_BY = {"ct": tuple(APPEARANCE), "pet": ("diameter_mm", *UPTAKE), "ct+pet": tuple(_ALL)}
 
 
-def sample(burden: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+def sample(
+    burden: np.ndarray, rng: np.random.Generator, names: Sequence[str] = SEEN_BY["ct"]
+) -> pd.DataFrame:
     """Draw the appearance of one lesion per burden.
 
     Parameters
@@ -28,11 +36,13 @@ def sample(burden: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
         Tumour burden of each patient, standard normal.
     rng : Generator
         Random generator.
+    names : sequence of str
+        Properties to draw, keys of `APPEARANCE`.
 
     Returns
     -------
-    DataFrame, shape (n, 4)
-        Columns: the keys of `APPEARANCE`.
+    DataFrame, shape (n, len(names))
+        Columns `names`.
 
     Examples
     --------
@@ -40,14 +50,17 @@ def sample(burden: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     ['diameter_mm', 'solidity_hu', 'spiculation', 'texture_hu']
     """
     out = {}
-    for name, (c, low, high, steepness, geometric) in APPEARANCE.items():
+    for name in names:
+        c, low, high, steepness, geometric = _ALL[name]
         z = c * burden + np.sqrt(1 - c**2) * rng.standard_normal(len(burden))
         share = expit(steepness * z)
         out[name] = low * (high / low) ** share if geometric else low + (high - low) * share
     return pd.DataFrame(out)
 
 
-def log_likelihood(lesions: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
+def log_likelihood(
+    lesions: pd.DataFrame, grid: np.ndarray, names: Sequence[str] = SEEN_BY["ct"]
+) -> np.ndarray:
     """Return log p(appearance | burden = grid) up to a constant, shape (n, n_grid).
 
     Parameters
@@ -56,6 +69,8 @@ def log_likelihood(lesions: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
         Appearance, as `sample` returns it.
     grid : ndarray, shape (n_grid,)
         Values of the burden.
+    names : sequence of str
+        Properties that are seen.
 
     Examples
     --------
@@ -63,7 +78,8 @@ def log_likelihood(lesions: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
     (2, 5)
     """
     total = np.zeros((len(lesions), len(grid)))
-    for name, (c, low, high, steepness, geometric) in APPEARANCE.items():
+    for name in names:
+        c, low, high, steepness, geometric = _ALL[name]
         value = lesions[name].to_numpy()[:, None]
         share = np.log(value / low) / np.log(high / low) if geometric else (value - low) / (high - low)
         total -= 0.5 * (logit(share) / steepness - c * grid) ** 2 / (1 - c**2)

@@ -13,6 +13,9 @@ computed on a grid, and P(stage | any subset of modalities) is a sum over the pr
 The optimum uses the true parameters of the scans (diameter, attenuation, ...). A model that measures them
 from noisy voxels cannot exceed it. Macro-AUC of the optimum with the default arguments: CT 0.753, RNA 0.770,
 EHR 0.735, CT + RNA 0.860, CT + EHR 0.836, RNA + EHR 0.848, all three 0.916.
+
+A PET is a second view of the tumour burden: it shows the lesion's diameter, as the CT does, and its uptake, which
+depends on the burden alone. CT and PET together count the diameter once.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from mmfusion.synthetic.genes import GeneProgramme, gene_programme
 
 LATENTS = {"ct": "tumour burden", "rna": "gene programme", "ehr": "clinical risk"}
 MODALITIES = tuple(LATENTS)
+WITH_PET = ("ct", "pet", "rna", "ehr")
+BURDEN = ("ct", "pet")  # modalities that show the tumour burden
 STAGES = ("I", "II", "III")
 BALANCE = (0.45, 0.30, 0.25)
 WEIGHTS, INTERACTION, SOFTNESS = (1.2, 1.2, 1.2), 0.5, 0.5
@@ -65,6 +70,7 @@ class Draw:
     latents: np.ndarray
     stage: np.ndarray
     lesions: pd.DataFrame
+    uptake: pd.DataFrame
     genes: pd.DataFrame
     record: pd.DataFrame
 
@@ -106,6 +112,7 @@ def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | 
         latents=latents,
         stage=draw_stage(latents, stream(seed, "stage"), signal),
         lesions=lesions.sample(latents[:, 0], stream(seed, "lesions")),
+        uptake=lesions.sample(latents[:, 0], stream(seed, "uptake"), tuple(lesions.UPTAKE)),
         genes=(programme or gene_programme()).sample(latents[:, 1], stream(seed, "genes")),
         record=clinical.sample(latents[:, 2], stream(seed, "clinical")),
     )
@@ -130,6 +137,7 @@ def beliefs(
     gene_score: np.ndarray | None,
     record: pd.DataFrame | None,
     programme: GeneProgramme,
+    uptake: pd.DataFrame | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the posterior of each latent on `GRID`, as modality -> array of shape (n, 41).
 
@@ -147,13 +155,16 @@ def beliefs(
     Returns
     -------
     dict of str to ndarray, shape (n, 41)
-        Posteriors; rows sum to 1.
+        Posteriors; rows sum to 1. With the uptake, the burden has three: "ct", "pet" and "ct+pet".
     """
     log = {
         "ct": None if lesion is None else lesions.log_likelihood(lesion, GRID),
         "rna": None if gene_score is None else programme.log_likelihood(gene_score, GRID),
         "ehr": None if record is None else clinical.log_likelihood(record, GRID),
     }
+    if lesion is not None and uptake is not None:
+        shown = lesion.assign(**uptake)
+        log |= {m: lesions.log_likelihood(shown, GRID, lesions.SEEN_BY[m]) for m in ("pet", "ct+pet")}
     out = {}
     for modality, likelihood in log.items():
         if likelihood is not None:
@@ -184,7 +195,9 @@ def class_probabilities(
         Probabilities of stage I, II and III; rows sum to 1.
     """
     n = len(next(iter(belief.values())))
-    parts = [belief[m] if m in modalities else PRIOR[None] for m in MODALITIES]
+    burden = "+".join(m for m in BURDEN if m in modalities)
+    seen = (burden, *(m if m in modalities else "" for m in MODALITIES[1:]))
+    parts = [belief[m] if m else PRIOR[None] for m in seen]
     table = _stage_table(signal)
     out = np.empty((n, len(STAGES)))
     for rows in np.array_split(np.arange(n), n // 500 + 1):
@@ -225,20 +238,24 @@ def expected_macro_auc(probabilities: np.ndarray) -> float:
 
 
 def subsets(modalities: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return every non-empty subset of modalities, small ones first, in the order of `MODALITIES`.
+    """Return every non-empty subset of modalities, small ones first, in the order of `WITH_PET`.
 
     Examples
     --------
     >>> subsets(["rna", "ct"])
     [('ct',), ('rna',), ('ct', 'rna')]
     """
-    ordered = [m for m in MODALITIES if m in modalities]
+    ordered = [m for m in WITH_PET if m in modalities]
     return [s for k in range(1, len(ordered) + 1) for s in combinations(ordered, k)]
 
 
 @lru_cache(maxsize=32)
 def best_readings(
-    signal: str, n_genes: int, n_planted: int, n_draws: int = N_DRAWS
+    signal: str,
+    n_genes: int,
+    n_planted: int,
+    n_draws: int = N_DRAWS,
+    modalities: tuple[str, ...] = MODALITIES,
 ) -> dict[tuple[str, ...], np.ndarray]:
     """Return subset of modalities -> P(stage | subset) of `n_draws` patients, shape (n_draws, 3); cached."""
     programme = gene_programme(n_genes, n_planted)
@@ -248,8 +265,9 @@ def best_readings(
         programme.sample_score(latents[:, 1], stream(0, "optimum genes")),
         clinical.sample(latents[:, 2], stream(0, "optimum clinical")),
         programme,
+        lesions.sample(latents[:, 0], stream(0, "optimum uptake"), tuple(lesions.UPTAKE)),
     )
-    readings = {s: class_probabilities(belief, s, signal) for s in subsets(MODALITIES)}
+    readings = {s: class_probabilities(belief, s, signal) for s in subsets(modalities)}
     for array in readings.values():
         array.flags.writeable = False
     return readings

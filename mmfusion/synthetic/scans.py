@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.cohort import SEED
 from mmfusion.errors import DataError
 from mmfusion.imaging import Volume, write_nifti
+from mmfusion.modalities import SEED
 from mmfusion.storage.atomic import atomic_folder, cache_folder
 from mmfusion.storage.hashing import hash_json
 from mmfusion.synthetic.anatomy import SCANNERS, render
+from mmfusion.synthetic.pet import SPACING_MM, render_pet
 
 COMPLETE = "complete.json"  # written last; a folder without it is incomplete
 
 
 def ensure_scans(
-    root: Path | None, key: Mapping[str, object], patients: pd.DataFrame, seed: int
+    root: Path | None, key: Mapping[str, object], patients: pd.DataFrame, seed: int, *, pet: bool = False
 ) -> pd.DataFrame:
-    """Render the scans of the patients, if they do not exist yet, and return their paths.
+    """Render the CT or PET scans of the patients, if they do not exist yet, and return their paths.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def ensure_scans(
         scanner) and `right` (True for the right lung).
     seed : int
         Seed. A scan depends on the seed, the row number and the row.
+    pet : bool
+        Render the PET of the same lesions; `patients` has their uptake, `suv`.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def ensure_scans(
             shutil.rmtree(folder)
         try:
             with atomic_folder(folder) as draft:
-                _fill(draft, patients, seed)
+                _fill(draft, _pets(patients, seed) if pet else _cts(patients, seed))
                 (draft / COMPLETE).write_text(
                     json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8"
                 )
@@ -80,18 +83,40 @@ def _is_complete(folder: Path, digest: str) -> bool:
     return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")).get("digest") == digest
 
 
-def _fill(root: Path, patients: pd.DataFrame, seed: int) -> None:
+def _fill(root: Path, scans: Iterator[tuple[str, Volume, np.ndarray, np.ndarray]]) -> None:
+    """Write scans: of each its patient, volume, mask and a point in the lesion."""
     seeds = {}
+    for patient, volume, mask, point in scans:
+        place = root / "scans" / patient
+        place.mkdir(parents=True)
+        write_nifti(volume, place / "volume.nii.gz")
+        write_nifti(Volume(mask, volume.affine, unit="mask"), place / "mask.nii.gz")
+        seeds[patient] = np.round(point, 2)
+    table = pd.DataFrame.from_dict(seeds, orient="index", columns=SEED)
+    table.rename_axis("patient_id").to_csv(root / "seeds.csv")
+
+
+def _cts(patients: pd.DataFrame, seed: int) -> Iterator[tuple[str, Volume, np.ndarray, np.ndarray]]:
     for number, (patient, row) in enumerate(patients.iterrows()):
         rng = np.random.default_rng([seed, number, 7])
         scanner = SCANNERS[int(row["site"])]
         scan = render(row, scanner, rng, right=bool(row["right"]))
-        place = root / "scans" / str(patient)
-        place.mkdir(parents=True)
-        affine = np.diag([*scanner.spacing[::-1], 1.0])
-        affine[:3, 3] = scan.origin
-        write_nifti(Volume(scan.hu, affine), place / "volume.nii.gz")
-        write_nifti(Volume(scan.mask, affine, unit="mask"), place / "mask.nii.gz")
-        seeds[patient] = np.round(scan.centre + rng.normal(0, 1.0, 3), 2)
-    table = pd.DataFrame.from_dict(seeds, orient="index", columns=SEED)
-    table.rename_axis("patient_id").to_csv(root / "seeds.csv")
+        volume = Volume(scan.hu, _affine(scanner.spacing, scan.origin))
+        yield str(patient), volume, scan.mask, scan.centre + rng.normal(0, 1.0, 3)
+
+
+def _pets(patients: pd.DataFrame, seed: int) -> Iterator[tuple[str, Volume, np.ndarray, np.ndarray]]:
+    for number, (patient, row) in enumerate(patients.iterrows()):
+        scanner, right = SCANNERS[int(row["site"])], bool(row["right"])
+        ct = render(row, scanner, np.random.default_rng([seed, number, 7]), right=right)  # for the places
+        rng = np.random.default_rng([seed, number, 8])
+        scan = render_pet(row, ct, scanner.spacing, rng, right=right)
+        affine = _affine((SPACING_MM,) * 3, scan.origin)
+        volume = Volume(scan.suv, affine, "PT", "SUVbw")
+        yield str(patient), volume, scan.mask, scan.centre + rng.normal(0, 1.0, 3)
+
+
+def _affine(spacing: tuple[float, float, float], origin: np.ndarray) -> np.ndarray:
+    affine = np.diag([*spacing[::-1], 1.0])
+    affine[:3, 3] = origin
+    return affine

@@ -8,7 +8,7 @@
 cohort: str = "demo"  # a manifest, or the name of a known cohort
 data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
 target: str = ""  # what is predicted, such as stage3_ajcc8, stage2, egfr; empty for the cohort's own
-n_scans: int = 2  # scans to show
+n_scans: int = 2  # scans to show, of each modality
 out_dir: str = ""  # filled in by the runner
 
 # %%
@@ -17,10 +17,11 @@ from IPython.display import Markdown, display
 
 import mmfusion as mf
 from mmfusion import figures, imaging, reports
-from mmfusion.data.cohort import META, presence
+from mmfusion.data.cohort import presence
 from mmfusion.data.scans import open_scan
 from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import ScanError
+from mmfusion.modalities import IMAGING, META, MODALITIES
 from mmfusion.staging.report.verdict import caveats, markdown_list
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
@@ -66,17 +67,21 @@ display(table if len(table) else Markdown("No sites are recorded."))
 # ## Scans
 
 # %%
-has_scan = data.X["ct", "volume"].dropna() if ("ct", "volume") in data.X else pd.Series(dtype="str")
-for patient in has_scan.index[:n_scans]:
-    try:
-        scan = open_scan(data, patient, marked=False)
-    except ScanError as error:
-        display(Markdown(f"Not shown: {error}"))
-        continue
-    figure = imaging.montage(scan.volume, point=scan.seed, n=6, columns=3, title=str(patient))
-    display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
-every = "`mmfusion report scans -p n_scans=0` checks every scan."
-display(Markdown(f"{len(has_scan)} of {len(data)} patients have a scan. {every}"))
+for modality in IMAGING:
+    kind = MODALITIES[modality].title
+    block = data.X[modality] if modality in data.X else pd.DataFrame()
+    has_scan = block["volume"].dropna() if "volume" in block else pd.Series(dtype="str")
+    for patient in has_scan.index[:n_scans]:
+        try:
+            scan = open_scan(data, patient, modality, marked=False)
+        except ScanError as error:
+            display(Markdown(f"Not shown: {error}"))
+            continue
+        figure = imaging.montage(scan.volume, point=scan.seed, n=6, columns=3, title=f"{patient}, {kind}")
+        display(reports.save_figure(figure, out_dir, f"{modality}_{patient}"))
+    if len(has_scan) or modality == "ct":
+        every = f"`mmfusion report scans -p n_scans=0 -p modality={modality}` checks every scan."
+        display(Markdown(f"{len(has_scan)} of {len(data)} patients have a {kind} scan. {every}"))
 
 # %% [markdown]
 # ## Limitations

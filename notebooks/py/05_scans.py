@@ -148,7 +148,7 @@ if shown and modality == "ct" and words_or_none(restorers):
 # of 0.5 is chance.
 
 # %%
-effect = site_effect(data, paths.index[:n_compared]) if modality == "ct" else None
+effect = site_effect(data, paths.index[:n_compared], modality=modality)
 if effect is None:
     display(Markdown("There are not enough scans from two or more sites."))
 else:

@@ -25,7 +25,13 @@ import mmfusion as mf
 from mmfusion import figures, reports
 from mmfusion.evaluation.external import fitted_on
 from mmfusion.staging.report import study
-from mmfusion.staging.report.patients import choose_patients, prediction_table, scan_figure, tally
+from mmfusion.staging.report.patients import (
+    choose_patients,
+    prediction_table,
+    scan_figure,
+    scan_streams,
+    tally,
+)
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 patients, training = choose_patients(data, n_patients, fitted=bool(model), seed=seed)
@@ -69,8 +75,9 @@ for patient, prediction in predictions.items():
     display(Markdown(f"## {patient}"), prediction)
     figure = figures.patient_probabilities(prediction.probabilities, prior=prior)
     display(reports.save_figure(figure, out_dir, f"probabilities_{patient}"))
-    if (figure := scan_figure(classifier, patients.loc[[patient]])) is not None:
-        display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
+    for stream in scan_streams(classifier):
+        if (figure := scan_figure(classifier, patients.loc[[patient]], stream)) is not None:
+            display(reports.save_figure(figure, out_dir, f"{stream}_{patient}"))
 
 # %% [markdown]
 # ## Patients who could not be staged

@@ -6,7 +6,7 @@ import torch
 from mmfusion.errors import MMFusionError
 from mmfusion.nn.encoders import DEFAULTS
 from mmfusion.registry import ENCODERS, list_encoders
-from tests.nn.streams import build, draw, of_kind, specs
+from tests.nn.streams import build, draw, specs, that_fits
 
 D = 16
 NAMES = list(list_encoders().index)
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.parametrize("name", NAMES)
 
 def encoder(name: str):
     cls = ENCODERS.get(name)
-    return build(lambda: cls(of_kind(cls.kind), D, 0.3))
+    return build(lambda: cls(that_fits(cls.reads), D, 0.3))
 
 
 def test_facts(name):
     facts, cls = list_encoders().loc[name], ENCODERS.get(name)
     assert all(facts) and facts["summary"].endswith(".")
     assert "Notes" in cls.__doc__ and "output (b" in cls.__doc__  # the shapes are said
-    assert cls.kind in DEFAULTS
+    assert cls.reads in DEFAULTS
 
 
 def test_tokens_of_any_number_of_patients(name):
@@ -48,7 +48,7 @@ def test_a_patient_does_not_depend_on_the_others(name):
 def test_no_batch_statistics_in_training_either(name):
     cls = ENCODERS.get(name)
     net = build(
-        lambda: cls(of_kind(cls.kind), D, 0.0, **({"gene_dropout": 0.0} if name == "gene_gat" else {}))
+        lambda: cls(that_fits(cls.reads), D, 0.0, **({"gene_dropout": 0.0} if name == "gene_gat" else {}))
     ).train()
     x, others = draw(net.spec, 6), draw(net.spec, 6, seed=1)
     others[2] = x[2]
@@ -77,7 +77,7 @@ def test_evaluation_is_deterministic_and_training_is_not_harmful(name):
 
 def test_state_dict_round_trip(name):
     cls = ENCODERS.get(name)
-    one, two = encoder(name).eval(), build(lambda: cls(of_kind(cls.kind), D, 0.3), seed=1).eval()
+    one, two = encoder(name).eval(), build(lambda: cls(that_fits(cls.reads), D, 0.3), seed=1).eval()
     two.load_state_dict(one.state_dict())
     x = draw(one.spec, 3)
     assert torch.equal(one(x), two(x))
@@ -90,9 +90,9 @@ def test_gradients_reach_the_inputs(name):
     assert x.grad[1].abs().max() > 0 and not x.grad[[0, 2]].any()
 
 
-def test_another_kind_of_stream_is_refused(name):
+def test_a_stream_of_another_shape_is_refused(name):
     cls = ENCODERS.get(name)
-    alien = next(spec for spec in specs() if spec.kind != cls.kind)
+    alien = next(spec for spec in specs() if not spec.fits(cls.reads))
     with pytest.raises(MMFusionError, match=alien.name):
         cls(alien, D, 0.3)
 
@@ -100,7 +100,7 @@ def test_another_kind_of_stream_is_refused(name):
 def test_built_on_the_meta_device(name):
     cls = ENCODERS.get(name)
     with torch.device("meta"):
-        count = sum(p.numel() for p in cls(of_kind(cls.kind), D, 0.3).parameters())
+        count = sum(p.numel() for p in cls(that_fits(cls.reads), D, 0.3).parameters())
     assert count == sum(p.numel() for p in encoder(name).parameters())
 
 

@@ -5,12 +5,13 @@ import pickle
 import pandas as pd
 import pytest
 
-from mmfusion.data.cohort import META, Cohort, presence
+from mmfusion.data.cohort import Cohort, presence
 from mmfusion.data.targets import Target, get_target, list_targets, register_target
 from mmfusion.data.targets.base import KINDS, find_target, is_labelled
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.rules import get_rule, rule_for
+from mmfusion.modalities import META
 
 NAMES = list(list_targets().index)
 IDS = pd.Index([f"p{i}" for i in range(8)], name="patient_id")

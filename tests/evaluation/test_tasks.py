@@ -239,15 +239,15 @@ def test_predictions_that_do_not_fit(vectors, monkeypatch):
 
 
 def test_folds_without_classes_cover_everybody_and_need_enough(vectors):
-    splits = Splits.plain(vectors.X.index, n_splits=4, n_repeats=2, random_state=1)
+    splits = Splits.make(vectors.y, n_splits=4, n_repeats=2, random_state=1)
     sizes = [len(fold) for fold in splits.test]
     assert splits.n_repeats == 2 and len(sizes) == 8 and max(sizes) - min(sizes) <= 1
-    assert splits.hash == Splits.plain(vectors.X.index, n_splits=4, n_repeats=2, random_state=1).hash
-    assert splits.hash != Splits.plain(vectors.X.index, n_splits=4, n_repeats=2, random_state=2).hash
-    with pytest.raises(DataError, match="fewer patients than folds"):
-        Splits.plain(vectors.X.index[:3], n_splits=4)
+    assert splits.hash == Splits.make(vectors.y, n_splits=4, n_repeats=2, random_state=1).hash
+    assert splits.hash != Splits.make(vectors.y, n_splits=4, n_repeats=2, random_state=2).hash
+    with pytest.raises(DataError, match="too few patients for the folds"):
+        Splits.make(vectors.y[:3], n_splits=4)
     with pytest.raises(DataError, match="2 or more"):
-        Splits.plain(vectors.X.index, n_splits=1)
+        Splits.make(vectors.y, n_splits=1)
 
 
 # --- masks ------------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ class Peeks(ToySegmenter):
 
 def test_held_out_masks_are_not_seen(masks, tmp_path):
     """What a model predicts for a fold stays the same when the masks of the fold's patients are altered."""
-    splits = Splits.plain(masks.X.index, n_splits=3)
+    splits = Splits.make(masks.y, n_splits=3)
     held_out = splits.test[0]
     labels, table = masks.labels.copy(), masks.table.copy()
     for patient in held_out:

@@ -17,10 +17,10 @@ def specs(*, scan=True):
     ring = np.arange(G)
     edges = np.stack([np.r_[ring, ring], np.r_[(ring + 1) % G, (ring - 1) % G]]).astype(np.int64)
     genes = StreamSpec(
-        "rna", "genes", "rna", G, tuple(f"G{i}" for i in range(G)), edges, np.ones(2 * G, np.float32)
+        "rna", "rna", (G,), tuple(f"G{i}" for i in range(G)), edges, np.ones(2 * G, np.float32)
     )
-    table = StreamSpec("ehr", "table", "ehr", D, ("age", "sex", "pack_years"))
-    return ([StreamSpec("ct", "volume", "ct", S)] if scan else []) + [genes, table]
+    table = StreamSpec("ehr", "ehr", (2, D), ("age", "sex", "pack_years"))
+    return ([StreamSpec("ct", "ct", (1, S, S, S))] if scan else []) + [genes, table]
 
 
 def rows(n=8, seed=0, *, scan=True, missing=0.0):
@@ -38,7 +38,7 @@ def rows(n=8, seed=0, *, scan=True, missing=0.0):
 
 def model_of(module, streams):
     """What the explanations need of a fitted estimator; its transformer passes inputs on."""
-    scan = streams[0].kind == "volume"
+    scan = streams[0].is_image
     return SimpleNamespace(
         module_=module.eval(),
         transformer_=SimpleNamespace(specs_=streams, transform=lambda X: X),

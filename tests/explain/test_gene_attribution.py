@@ -133,7 +133,7 @@ def test_bad_arguments(options, message):
 def test_a_model_without_genes():
     model = linear_model()
     model.transformer_.specs_ = specs(scan=False)[1:]
-    with pytest.raises(DataError, match=r"no stream of kind 'genes'.*ehr \(table\)"):
+    with pytest.raises(DataError, match=r"reads no genes .*ehr \(2, 3\)"):
         gene_shap(model, X)
 
 

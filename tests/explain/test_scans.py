@@ -78,7 +78,7 @@ def test_patients_without_a_scan_are_left_out(model):
 def test_bad_input(model):
     with pytest.raises(DataError, match="no class 'IV'"):
         scan_gradcam(model, rows(2), class_="IV")
-    with pytest.raises(DataError, match="no stream of kind 'volume'"):
+    with pytest.raises(DataError, match="reads no scan"):
         scan_gradcam(linear_model(), rows(2, scan=False))
     with pytest.raises(DataError, match="differ in shape"):
         energy_in_tumour(np.ones((1, 4, 4, 4)), np.ones((1, 4, 4)))

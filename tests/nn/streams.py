@@ -1,11 +1,11 @@
-"""Small streams of every kind, for tests of networks."""
+"""Small streams of every usual shape, for tests of networks."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import TABLE, ShapePattern, StreamSpec
 
 GENES, SIDE = 24, 16
 
@@ -22,32 +22,31 @@ def specs(*names: str) -> list[StreamSpec]:
     edges = knn_edges()
     weights = np.random.default_rng(1).random(edges.shape[1], dtype=np.float32)
     known = {
-        "ct": StreamSpec("ct", "volume", "ct", SIDE),
-        "ct_table": StreamSpec("ct_table", "table", "ct", 5),
-        "rna": StreamSpec("rna", "genes", "rna", GENES, edge_index=edges, edge_weight=weights),
-        "ehr": StreamSpec("ehr", "table", "ehr", 7),
+        "ct": StreamSpec("ct", "ct", (1, SIDE, SIDE, SIDE)),
+        "ct_table": StreamSpec("ct_table", "ct", (2, 5)),
+        "rna": StreamSpec("rna", "rna", (GENES,), edge_index=edges, edge_weight=weights),
+        "ehr": StreamSpec("ehr", "ehr", (2, 7)),
     }
     return [known[name] for name in names or known]
 
 
-def of_kind(kind: str) -> StreamSpec:
-    """One stream of a kind."""
-    return next(spec for spec in specs() if spec.kind == kind)
+def that_fits(pattern: ShapePattern) -> StreamSpec:
+    """One stream that fits a pattern of shapes."""
+    return next(spec for spec in specs() if spec.fits(pattern))
 
 
 def shape(spec: StreamSpec, b: int) -> tuple[int, ...]:
     """Shape of a batch of the stream."""
-    n = spec.n_features
-    return {"volume": (b, 1, n, n, n), "table": (b, 2, n), "genes": (b, n)}[spec.kind]
+    return (b, *spec.shape)
 
 
 def draw(spec: StreamSpec, b: int, seed: int = 0) -> torch.Tensor:
     """A random batch of the stream."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(shape(spec, b), generator=generator)
-    if spec.kind == "volume":
+    if spec.is_image:
         return x.sigmoid()
-    if spec.kind == "table":
+    if spec.fits(TABLE):
         x[:, 1] = (x[:, 1] > -0.5).float()
     return x
 

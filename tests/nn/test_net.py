@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mmfusion.errors import DataError, MMFusionError
+from mmfusion.nn.encoders import Encoder
 from mmfusion.nn.net import FusionNet, drop_streams
 from mmfusion.registry import ENCODERS, FUSIONS
 from mmfusion.staging.presets import PRESETS
@@ -130,7 +131,7 @@ def preset_net(name: str, streams: list[StreamSpec]) -> FusionNet:
 
 def test_paper_baseline_has_2174340_parameters():
     """4114 -> 512 -> 128 -> 4 with batch norm, on 4096 deep features and 18 clinical ones."""
-    streams = [StreamSpec("ct_table", "table", "ct", 4096), StreamSpec("ehr", "table", "ehr", 18)]
+    streams = [StreamSpec("ct_table", "ct", (2, 4096)), StreamSpec("ehr", "ehr", (2, 18))]
     assert sum(p.numel() for p in preset_net("paper_baseline", streams).parameters()) == 2_174_340
 
 
@@ -140,9 +141,9 @@ def test_paper_baseline_has_2174340_parameters():
 def test_sizes_of_presets(name, low, high):
     genes, side = PRESETS[name]["n_genes"], PRESETS[name]["crop_side"]
     streams = [
-        StreamSpec("ct", "volume", "ct", side),
-        StreamSpec("rna", "genes", "rna", genes),
-        StreamSpec("ehr", "table", "ehr", 40),
+        StreamSpec("ct", "ct", (1, side, side, side)),
+        StreamSpec("rna", "rna", (genes,)),
+        StreamSpec("ehr", "ehr", (2, 40)),
     ]
     assert low < sum(p.numel() for p in preset_net(name, streams).parameters()) < high
 
@@ -154,3 +155,47 @@ def test_presets_name_what_is_registered(name):
     assert all(
         ENCODERS.get(e) for e in [*preset.get("encoders", {}).values(), *preset.get("encoder_options", {})]
     )
+
+
+class SlabMean(Encoder):
+    """Slices of PET and CT: the mean of each, through one linear layer."""
+
+    reads = (None, 2, None, None)
+
+    def __init__(self, spec, d=32, dropout=0.3):
+        super().__init__(spec, d, dropout)
+        self.project = torch.nn.Linear(2, d)
+
+    def forward(self, x):
+        return self.project(x.mean(dim=(1, 3, 4)))[:, None]
+
+
+class PairMean(SlabMean):
+    """The same of a pair of volumes."""
+
+    reads = (2, None, None, None)
+
+    def forward(self, x):
+        return self.project(x.mean(dim=(2, 3, 4)))[:, None]
+
+
+@pytest.mark.parametrize(("name", "shape"), [("slab_mean", (5, 2, 8, 6)), ("pair_mean", (2, 5, 8, 6))])
+def test_slabs_and_pairs_can_be_read(monkeypatch, name, shape):
+    monkeypatch.setattr(ENCODERS, "_classes", dict(ENCODERS._classes))
+    monkeypatch.setattr(ENCODERS, "_facts", dict(ENCODERS._facts))
+    for key, cls in (("slab_mean", SlabMean), ("pair_mean", PairMean)):
+        ENCODERS.register(key, modality="ct, pet", paper="this test")(cls)
+    streams = [StreamSpec("petct", "pet", shape), *specs("ehr")]
+    with pytest.raises(MMFusionError, match=r"no default encoder for the stream 'petct'.*2, "):
+        FusionNet(streams, 3, d=8, hidden=8)
+    module = build(lambda: FusionNet(streams, 3, encoders={"petct": name}, d=8, hidden=8)).eval()
+    x = {spec.name: draw(spec, 4) for spec in streams}
+    out = module(torch.ones(4, 2, dtype=torch.bool), **x)
+    assert out.shape == (4, 3)
+    changed = module(torch.ones(4, 2, dtype=torch.bool), **(x | {"petct": 1 - x["petct"]}))
+    assert (out - changed).abs().max() > 1e-6  # it is heard
+    with pytest.raises(DataError, match="'petct' has the wrong shape"):
+        module(torch.ones(4, 2, dtype=torch.bool), **(x | {"petct": x["petct"].transpose(1, 2)}))
+    other = {"slab_mean": "pair_mean", "pair_mean": "slab_mean"}[name]
+    with pytest.raises(MMFusionError, match="cannot read the stream 'petct'"):
+        FusionNet(streams, 3, encoders={"petct": other}, d=8, hidden=8)

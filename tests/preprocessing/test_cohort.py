@@ -32,10 +32,10 @@ def block(X, modality, change):
 def test_streams(X, fitted):
     specs = {spec.name: spec for spec in fitted.specs_}
     assert list(specs) == NAMES
-    assert [(s.kind, s.modality, s.n_features) for s in specs.values()] == [
-        ("table", "ct", 6),
-        ("genes", "rna", 12),
-        ("table", "ehr", 6),
+    assert [(s.modality, s.shape) for s in specs.values()] == [
+        ("ct", (2, 6)),
+        ("rna", (12,)),
+        ("ehr", (2, 6)),
     ]
     assert (
         specs["rna"].edge_index.shape == (2, 36)
@@ -193,10 +193,10 @@ def test_a_missing_column_is_said_by_name(X, fitted):
 
 def test_scans_and_their_features_are_two_streams(scans, no_cache):
     fitted = CohortTransformer(crop_side=8, crop_spacing=6.0).fit(scans)
-    assert [(s.name, s.kind, s.modality, s.n_features) for s in fitted.specs_] == [
-        ("ct", "volume", "ct", 8),
-        ("ct_table", "table", "ct", 1),
-        ("ehr", "table", "ehr", 1),
+    assert [(s.name, s.modality, s.shape) for s in fitted.specs_] == [
+        ("ct", "ct", (1, 8, 8, 8)),
+        ("ct_table", "ct", (2, 1)),
+        ("ehr", "ehr", (2, 1)),
     ]
     inputs = fitted.transform(scans)
     np.testing.assert_array_equal(inputs.present, [[True] * 3] * 4 + [[False, True, True]])

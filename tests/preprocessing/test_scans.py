@@ -78,7 +78,9 @@ def test_crops_of_files_are_cached(scan, tmp_path, monkeypatch):
     path = saved(scan, tmp_path / "a.nii.gz")
     first = standard_crop(path, (10, 20, 30))
     reads = []
-    monkeypatch.setattr(scans, "read_crop", lambda p, *a, series, **k: reads.append(p) or scan.crop(*a, **k))
+    monkeypatch.setattr(
+        scans, "read_crop", lambda p, *a, series, unit, **k: reads.append(p) or scan.crop(*a, **k)
+    )
     np.testing.assert_array_equal(standard_crop(path, np.array([10, 20, 30]), window=[-1000, 400]), first)
     assert not reads
     standard_crop(path, (10, 20, 31))

@@ -74,7 +74,7 @@ def test_says_itself_in_text_json_and_html(model, files):
 
 
 def test_nothing_given(model):
-    with pytest.raises(DataError, match="at least one of ct, rna, ehr"):
+    with pytest.raises(DataError, match="at least one of ct, pet, rna, ehr"):
         model.predict_patient()
 
 

@@ -18,6 +18,7 @@ from mmfusion.data.manifest import COLUMNS, write_manifest
 from mmfusion.data.scans import seeds_wanted
 from mmfusion.data.tables.stage_headers import ACCEPTED
 from mmfusion.errors import DataError, ManifestError
+from mmfusion.modalities import IMAGING
 
 MANIFEST = "data_manifest.csv"
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".sav", ".rds", ".parquet")
@@ -163,7 +164,7 @@ class _Finder:
         for use in uses:
             self._row(path, use, patient=owner, unit=self._unit(path, use.modality, guess))
             self.tables.setdefault((use.modality, use.role), {})[self._name(path)] = ids
-            what = {"labels": "stage", "seeds": "seeds"}.get(use.role, use.modality)
+            what = {"labels": "stage", "seeds": _seeds(use.modality)}.get(use.role, use.modality)
             self.has.setdefault(what, set()).update(guess.staged if what == "stage" else ids)
         self.everyone.update(ids)
         what = ", ".join(use.what for use in uses)
@@ -213,9 +214,10 @@ class _Finder:
         self.to_do += unused[:10] + [f"{len(unused) - 10} more tables not used, see below"] * (
             len(unused) > 10
         )
-        scans = set(rows["patient_id"][(rows["modality"] == "ct") & (rows["role"] == "volume")])
-        if absent := scans - self.has.get("seeds", set()):
-            self.to_do.append(seeds_wanted(len(absent), len(scans)))
+        for modality in IMAGING:
+            scans = set(rows["patient_id"][(rows["modality"] == modality) & (rows["role"] == "volume")])
+            if absent := scans - self.has.get(_seeds(modality), set()):
+                self.to_do.append(seeds_wanted(len(absent), len(scans), modality))
         for (modality, role), files in self.tables.items():
             times = Counter(patient for ids in files.values() for patient in ids)
             shared = sum(n > 1 for n in times.values())
@@ -264,6 +266,11 @@ class _Finder:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _seeds(modality: str) -> str:
+    """Return the heading of a modality's seeds in the account."""
+    return "seeds" if modality == "ct" else f"{modality} seeds"
 
 
 def _some(names: list[str], most: int = 5) -> str:

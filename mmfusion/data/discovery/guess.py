@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import NamedTuple
-
-PET_WORDS = re.compile(r"(?<![a-z])(pet|pt|suv)(?![a-z])")  # in a name in lower case
 
 
 class Use(NamedTuple):

@@ -7,19 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmfusion.data.discovery.guess import PET_WORDS, Guess, Use
+from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.archive import members
-from mmfusion.imaging.dicom.series import READ, Series, find_series
+from mmfusion.imaging.dicom.series import Series, find_series
 from mmfusion.imaging.files import IMAGE_SUFFIXES
 from mmfusion.imaging.structures import list_rois
 from mmfusion.imaging.structures.source import STRUCTURES
+from mmfusion.modalities import BY_DICOM, modality_of_name
 
 _MASK_WORDS = re.compile(
     r"(?<![a-z])(mask|seg|segmentation|label|labels|gtv|igtv|roi|tumou?r|lesion|contour)(?![a-z])"
 )
 _TUMOUR = re.compile(r"(?<![a-z])(i?gtv|tumou?r|lesion|nodule|neoplasm)(?![a-z])")  # as a region is called
-_MODALITY = {"CT": "ct", "PT": "pet"}
 
 
 def is_image(path: Path) -> bool:
@@ -46,7 +46,7 @@ def _by_name(path: Path) -> Guess:
     name = path.name.lower()
     for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True):
         name = name.removesuffix(suffix)
-    use = Use("pet" if PET_WORDS.search(name) else "ct", "mask" if _MASK_WORDS.search(name) else "volume")
+    use = Use(modality_of_name(name).name, "mask" if _MASK_WORDS.search(name) else "volume")
     return Guess((use,), f"{use.modality} {use.role} by its name")
 
 
@@ -57,7 +57,7 @@ def _by_headers(series: Sequence[Series], path: Path) -> Guess:
     why, whose = _counted(here), sorted({h.text("PatientID") for s in here for h in s.slices} - {""})
     if len(whose) > 1:
         return Guess((), f"{why}; of several patients: {', '.join(whose[:5])}")
-    uses = [use for kind in _MODALITY if (use := _volume(kind, here, series, path))]
+    uses = [use for kind in BY_DICOM if (use := _volume(kind, here, series, path))]
     if any(s.modality in STRUCTURES for s in here):
         uses.append(_mask(path))
     return Guess(tuple(uses), why if uses else f"{why}: not used", patient_hint="".join(whose))
@@ -70,9 +70,9 @@ def _volume(kind: str, here: Sequence[Series], series: Sequence[Series], path: P
     if len(mine) > 1:
         mine = [s for s in mine if s.spacing(path)] or mine
     if len(mine) < 2:
-        return Use(_MODALITY[kind], "volume", mine[0].uid if len(readable) > 1 else "") if mine else None
+        return Use(BY_DICOM[kind].name, "volume", mine[0].uid if len(readable) > 1 else "") if mine else None
     what, part = f"{len(mine)} {kind} series", "the UID of one, or largest, thinnest or first"
-    return Use(_MODALITY[kind], "volume", question=_question(what, part, [s.line(path) for s in mine]))
+    return Use(BY_DICOM[kind].name, "volume", question=_question(what, part, [s.line(path) for s in mine]))
 
 
 def _mask(path: Path) -> Use:
@@ -103,7 +103,7 @@ def _counted(series: Iterable[Series]) -> str:
     """In words, as "DICOM CT, 120 files; RTSTRUCT, 1 file"."""
     counts: Counter[str] = Counter()
     for s in series:
-        counts[f"{s.modality} ({s.problem})" if s.problem and s.modality in READ else s.modality] += len(
+        counts[f"{s.modality} ({s.problem})" if s.problem and s.modality in BY_DICOM else s.modality] += len(
             s.slices
         )
     return "DICOM " + "; ".join(f"{kind}, {n} file{'s' * (n > 1)}" for kind, n in counts.items())

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.assemble import SEED_HEADERS
-from mmfusion.data.discovery.guess import PET_WORDS, Guess, Use
+from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.data.tables.cells import clean_cells
 from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
@@ -20,6 +20,7 @@ from mmfusion.data.tables.readers import deep_columns, read_rna
 from mmfusion.data.tables.stage_headers import closest_stage_header, stage_columns
 from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
+from mmfusion.modalities import modality_of_name
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 PROSE = "a text, no table"
@@ -75,9 +76,10 @@ def sniff_table(path: Path) -> Guess:
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     ids, keys = tuple(table.index), {header_key(c) for c in table.columns}
     uses, told, staged = [], [], ()
+    scan = modality_of_name(path.name).name
     if seeds := set(SEED_HEADERS) & keys:
-        uses.append(Use("ct", "seeds"))
-        told.append("seed points")
+        uses.append(Use(scan, "seeds"))
+        told.append("seed points" if scan == "ct" else f"seed points of {scan}, by the file's name")
     if stage := stage_columns(table):
         uses.append(Use("", "labels"))
         told.append(f"stage from {', '.join(stage)}")
@@ -87,10 +89,8 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
         told.append(f"{len(deep)} features of a foundation model")
     records = _records(table.drop(columns=[*deep, *stage]), aside=bool(seeds or deep))
     if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.name.lower()):
-        modality = "pet" if PET_WORDS.search(path.name.lower()) else "ct"
-        return Guess(
-            (Use(modality, "features"),), f"{table.shape[1]} features of {modality}, by the file's name", ids
-        )
+        told = f"{table.shape[1]} features of {scan}, by the file's name"
+        return Guess((Use(scan, "features"),), told, ids)
     if records is not None:
         uses.insert(bool(seeds), records[0])
         told.insert(bool(seeds), records[1])

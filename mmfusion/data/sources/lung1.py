@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import SEED, Cohort
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.data.tables.files import by_patient, read_table
 from mmfusion.data.tables.readers import read_ehr_table
 from mmfusion.data.targets.stage import normalise_stage
+from mmfusion.modalities import SEED
 
 RADIOMICS = ("firstorder", "shape", "GLCM", "GLRLM")
 

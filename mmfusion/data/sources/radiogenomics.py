@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from mmfusion.data.cohort import SEED, Cohort
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.data.tables.aim import feature_name, read_aim_folder
 from mmfusion.data.tables.cells import clean_cells
@@ -16,6 +16,7 @@ from mmfusion.data.tables.readers import read_ehr_table, read_rna
 from mmfusion.data.targets.ajcc import stage_group
 from mmfusion.data.targets.stage import TNM
 from mmfusion.errors import DataError
+from mmfusion.modalities import SEED
 
 SPREAD = ("nodules_in_non_lesion_lobe_same_lung", "nodules_in_contralateral_lung")
 # the fields that the template asks of every nodule; the others depend on these

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mmfusion.data.targets.base import Target, register_target
+from mmfusion.modalities import RESERVED
 
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
@@ -49,8 +50,6 @@ class LesionMask(Target):
 
     def withholds(self, modality: str, feature: object) -> bool:
         """Return whether a column is a feature of the scan."""
-        from mmfusion.data.cohort import RESERVED
-
         return modality == self.modality and feature not in RESERVED
 
 

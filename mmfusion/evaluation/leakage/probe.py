@@ -16,12 +16,13 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from mmfusion.data.cohort import META, feature_names
+from mmfusion.data.cohort import feature_names
 from mmfusion.data.targets.base import Target
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.leakage.context import is_probed
 from mmfusion.evaluation.leakage.guards import HINT
 from mmfusion.evaluation.leakage.rules import register_rule, rule_for
+from mmfusion.modalities import META
 
 THRESHOLD = 0.9  # balanced accuracy
 _BINS = 16

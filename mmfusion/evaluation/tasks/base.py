@@ -102,9 +102,9 @@ class Task(ABC):
     def splits(
         self, y: Labels, person_ids: pd.Series, *, n_splits: int, n_repeats: int, random_state: int
     ) -> Splits:
-        """Return outer folds in which the rows of one person stay together."""
-        return Splits.plain(
-            y.index, person_ids, n_splits=n_splits, n_repeats=n_repeats, random_state=random_state
+        """Return outer folds in which the rows of one person stay together, stratified if there are classes."""
+        return Splits.make(
+            y, groups=person_ids, n_splits=n_splits, n_repeats=n_repeats, random_state=random_state
         )
 
     def inner_folds(

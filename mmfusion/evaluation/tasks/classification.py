@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError
 from mmfusion.evaluation.baselines import PriorWhereAbsent, standard_baselines
 from mmfusion.evaluation.fold_result import Predictions
@@ -89,14 +88,6 @@ class ClassificationTask(Task):
                 "the cohort has classes that the model does not know", got=unknown, expected=list(known)
             )
         return ClassificationTask(known)
-
-    def splits(
-        self, y: pd.Series, person_ids: pd.Series, *, n_splits: int, n_repeats: int, random_state: int
-    ) -> Splits:
-        """Return outer folds with the shares of the classes kept."""
-        return Splits.make(
-            y, groups=person_ids, n_splits=n_splits, n_repeats=n_repeats, random_state=random_state
-        )
 
     def inner_folds(
         self, X: pd.DataFrame, y: pd.Series, person_ids: np.ndarray, n_splits: int, seed: int

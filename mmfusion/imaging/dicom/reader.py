@@ -21,13 +21,12 @@ from mmfusion.imaging.dicom.series import Series, SeriesRules, choose_series, fi
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.plausible import check_size, check_values, sampled_slices
 from mmfusion.imaging.volume import Volume
+from mmfusion.modalities import BY_DICOM
 
-_UNITS = {"CT": "HU", "PT": "SUVbw"}
 
-
-def read_series(path: str | Path, series: SeriesRules = None) -> Volume:
+def read_series(path: str | Path, series: SeriesRules = None, unit: str | None = None) -> Volume:
     """Read a CT or PET series; see `mmfusion.imaging.read`."""
-    with open_series(path, series) as volume:
+    with open_series(path, series, unit) as volume:
         return replace(volume, array=volume.array[:, :, :])
 
 
@@ -38,10 +37,11 @@ def read_series_crop(
     spacing: float | Sequence[float] | None = None,
     *,
     series: SeriesRules = None,
+    unit: str | None = None,
     fill: float | None = None,
 ) -> Volume:
     """Read a box of a CT or PET series; see `mmfusion.imaging.read_crop`."""
-    with open_series(path, series) as volume:
+    with open_series(path, series, unit) as volume:
         return volume.crop(center_mm, size_mm, spacing, fill)
 
 
@@ -100,19 +100,19 @@ def _look(series: Series, path: Path) -> tuple[object, ...]:
 
 
 @contextmanager
-def open_series(path: str | Path, series: SeriesRules = None) -> Iterator[Volume]:
+def open_series(path: str | Path, series: SeriesRules = None, unit: str | None = None) -> Iterator[Volume]:
     """Open a series as a volume in LPS orientation whose pixels are read when its array is indexed.
 
     The headers of all slices are read and checked, and the values of three slices.
     """
     path = Path(path)
     with members(path) as found:
-        chosen = choose_series(find_series(found), series, path)
+        chosen = choose_series(find_series(found), series, path, unit)
         slices, affine = chosen.placed(path)
         shape = stored_shape(slices)
         check_size(shape, path)
         scaling = _SCALING[chosen.modality](slices)
-        unit = _UNITS[chosen.modality]
+        unit = BY_DICOM[chosen.modality].unit
         order, flip, affine = lps_axes(affine, shape)
         array = SlicedArray(slices, scaling, order, flip)
         check_values(array.planes(sampled_slices(len(slices))), unit, path)

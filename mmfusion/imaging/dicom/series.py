@@ -12,10 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.uid import (
-    CTImageStorage,
     EnhancedCTImageStorage,
     EnhancedPETImageStorage,
-    PositronEmissionTomographyImageStorage,
 )
 
 from mmfusion.errors import ScanError, ScanWarning
@@ -24,8 +22,8 @@ from mmfusion.imaging.dicom.archive import Member
 from mmfusion.imaging.dicom.geometry import series_affine
 from mmfusion.imaging.dicom.headers import Header, read_header, unreadable
 from mmfusion.imaging.dicom.pixels import check_pixels, stored_values
+from mmfusion.modalities import BY_DICOM, BY_UNIT
 
-READ = {"CT": CTImageStorage, "PT": PositronEmissionTomographyImageStorage}
 _ENHANCED = (EnhancedCTImageStorage, EnhancedPETImageStorage)
 _PICKS = ("largest", "thinnest", "first")
 SeriesRules = str | Sequence[str] | None
@@ -99,8 +97,10 @@ def find_series(found: Sequence[Member]) -> list[Series]:
     return sorted(series, key=lambda s: (s.number, s.uid))
 
 
-def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> Series:
-    """Choose one series by rules.
+def choose_series(
+    series: Sequence[Series], rules: SeriesRules, path: Path, unit: str | None = None
+) -> Series:
+    """Choose one series by rules, of the modality whose values are in `unit` if that is given.
 
     Each rule narrows the choice of the rules before it: "CT" or "PT"; a SeriesInstanceUID, or its beginning
     or end; a part of the description, or a pattern such as "*LUNG*1.0*" (upper or lower case). If CT and PET
@@ -110,7 +110,7 @@ def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> S
     Raises
     ------
     ScanError
-        If none is left, or more than one.
+        If there is none of this modality, none is left, or more than one.
     """
     rules = [rules] if isinstance(rules, str) else list(rules or ())
     readable = left = [s for s in series if not s.problem]
@@ -120,6 +120,8 @@ def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> S
         raise ScanError(
             "no CT or PET series", file=path, expected="DICOM slices of modality CT or PT", got=got
         )
+    if unit is not None:
+        readable = left = _of_unit(readable, unit, path)
     for rule in rules:
         if rule not in _PICKS:
             left = [s for s in left if s.uid == rule] or [s for s in left if _fits(s, rule)]
@@ -138,6 +140,17 @@ def choose_series(series: Sequence[Series], rules: SeriesRules, path: Path) -> S
     raise ScanError(f"{len(left)} series", file=path, expected="one", got=f"{listed}\n   ", hint=hint)
 
 
+def _of_unit(series: Sequence[Series], unit: str, path: Path) -> list[Series]:
+    wanted = BY_UNIT[unit]
+    found = [s for s in series if s.modality == wanted.dicom]
+    if not found:
+        got = "".join(f"\n    {s.line(path)}" for s in series)
+        raise ScanError(
+            f"not a {wanted.title}", file=path, expected=f"a series of modality {wanted.dicom}", got=got
+        )
+    return found
+
+
 def _named(header: Header) -> tuple[str, float]:
     number = header.text("SeriesNumber")
     return header.text("SeriesDescription"), float(number) if re.fullmatch(r"\d{1,9}", number) else np.inf
@@ -147,9 +160,9 @@ def _problem(header: Header) -> str:
     modality, kind = header.text("Modality"), header.text("SOPClassUID")
     if kind in _ENHANCED:
         return "enhanced multi-frame, not supported: export it as single frames"
-    if modality not in READ:
+    if modality not in BY_DICOM:
         return "neither CT nor PET"
-    if kind not in ("", READ[modality]):
+    if kind not in ("", BY_DICOM[modality].sop_class):
         return "no image of slices"
     if "LOCALIZER" in header.text("ImageType").upper():
         return "localizer"
@@ -159,7 +172,7 @@ def _problem(header: Header) -> str:
 
 
 def _fits(series: Series, rule: str) -> bool:
-    if rule in READ:
+    if rule in BY_DICOM:
         return series.modality == rule
     if re.fullmatch(r"[\d.]{4,}", rule):
         return series.uid.startswith(rule) or series.uid.endswith(rule)
@@ -197,7 +210,7 @@ def _alike(one: Header, other: Header) -> bool:
     """Return whether files have the same bytes, or the same values and pixels (exported twice)."""
     if one.member.read() == other.member.read():
         return True
-    if one.length is None or one.values != other.values or one.text("Modality") not in READ:
+    if one.length is None or one.values != other.values or one.text("Modality") not in BY_DICOM:
         return False
     check_pixels(one)
     check_pixels(other)

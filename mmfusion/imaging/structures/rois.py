@@ -8,14 +8,14 @@ from numbers import Integral
 from pathlib import Path
 
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, PositronEmissionTomographyImageStorage
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.volume import Volume
+from mmfusion.modalities import BY_DICOM
 
 Roi = int | str | Sequence[int | str] | None
 _SHOWN = 20  # regions listed in a message
-_MODALITY = {CTImageStorage: "CT", PositronEmissionTomographyImageStorage: "PT"}
+_MODALITY = {m.sop_class: m.dicom for m in BY_DICOM.values()}
 
 
 def choose_rois(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[int]:

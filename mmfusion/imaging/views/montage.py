@@ -15,10 +15,11 @@ from mmfusion.errors import ScanError
 from mmfusion.imaging.views.planes import PLANES, check_plane
 from mmfusion.imaging.views.scene import COLOURS, Scene, View
 from mmfusion.imaging.volume import Volume
+from mmfusion.modalities import BY_UNIT
 
 _WIDTH, _GAP, _TOP, _BAR = 7.2, 0.03, 0.24, 0.55  # inches: page, between panels, title and legend, colour bar
 _POINT_MM = 60.0  # shown along the normal round a point
-_BODY = {"HU": -300, "SUVbw": 0.3, "mask": 0}  # above it is patient
+_BODY = {**{unit: m.body for unit, m in BY_UNIT.items()}, "mask": 0.0}  # above it is patient
 _INK = "#222222"
 
 

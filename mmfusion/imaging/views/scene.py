@@ -19,10 +19,10 @@ from mmfusion.errors import ScanError
 from mmfusion.imaging.colours import GREEN, ORANGE, PURPLE, RED, SKY, YELLOW
 from mmfusion.imaging.views.planes import PLANES
 from mmfusion.imaging.volume import Volume
+from mmfusion.modalities import BY_UNIT, MODALITIES
 
-WINDOWS = {"lung": (-1350.0, 150.0), "mediastinum": (-160.0, 240.0), "bone": (-450.0, 1050.0)}  # HU
+WINDOWS = {"lung": MODALITIES["ct"].shown, "mediastinum": (-160.0, 240.0), "bone": (-450.0, 1050.0)}  # HU
 COLOURS = (ORANGE, SKY, GREEN, PURPLE, RED, YELLOW)  # colours of outlines
-_SUV = 7.0  # SUVbw; usual upper end of the window of a PET
 _CMAP = {"HU": "gray", "SUVbw": "gray_r", "mask": "gray"}
 _NICE_MM = (2, 5, 10, 20, 50, 100, 200)  # possible lengths of the scale bar
 
@@ -242,7 +242,7 @@ def window_of(volume: Volume, window: str | tuple[float, float] | None) -> tuple
             )
         return WINDOWS[window]
     if window is None:
-        return {"HU": WINDOWS["lung"], "SUVbw": (0.0, _SUV), "mask": (0.0, 1.0)}[volume.unit]
+        return BY_UNIT[volume.unit].shown if volume.unit in BY_UNIT else (0.0, 1.0)
     low, high = (float(v) for v in window)
     if not low < high:
         raise ScanError("an empty window", column="window", expected="(low, high)", got=window)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from mmfusion.errors import MMFusionError
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import ShapePattern, StreamSpec
 
 
 class Encoder(nn.Module):
-    """Maps one stream to tokens; a subclass sets `kind` and `n_tokens`, and writes `forward(x) -> (b, t, d)`.
+    """Maps one stream to tokens; a subclass sets `reads` and `n_tokens`, and writes `forward(x) -> (b, t, d)`.
 
     Parameters
     ----------
@@ -25,27 +25,27 @@ class Encoder(nn.Module):
 
     Attributes
     ----------
-    kind : {"volume", "table", "genes"}
-        The streams it can read.
+    reads : tuple of int or None
+        Shape of the streams that it can read; None stands for any size.
     n_tokens : int
         Number of tokens per patient, t.
 
     Raises
     ------
     MMFusionError
-        If the stream is of another kind.
+        If the stream has another shape.
     """
 
-    kind: ClassVar[str]
+    reads: ClassVar[ShapePattern]
     n_tokens: int = 1
 
     def __init__(self, spec: StreamSpec, d: int, dropout: float) -> None:
         super().__init__()
-        if spec.kind != self.kind:
+        if not spec.fits(self.reads):
             raise MMFusionError(
                 f"{type(self).__name__} cannot read the stream {spec.name!r}",
-                expected=self.kind,
-                got=spec.kind,
+                expected=f"shape {self.reads}, None standing for any size",
+                got=spec.shape,
             )
         self.spec, self.d, self.dropout = spec, d, dropout
 

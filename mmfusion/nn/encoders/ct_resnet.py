@@ -11,7 +11,7 @@ from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.registry import ENCODERS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import CUBE, StreamSpec
 
 _OCTANTS = 2  # per axis; 2 x 2 x 2 = 8 tokens
 # group norm, because batch statistics would make a patient's output depend on the other patients
@@ -32,7 +32,7 @@ class CTResNet(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of kind "volume", side S.
+        Of shape (1, S, S, S).
     d, dropout
         Width of the tokens; dropout rate of the tokens.
     widths : sequence of int
@@ -49,7 +49,7 @@ class CTResNet(Encoder):
     Input (b, 1, S, S, S) float32 in [0, 1]; output (b, 8, d).
     """
 
-    kind = "volume"
+    reads = CUBE
     n_tokens = _OCTANTS**3
 
     def __init__(
@@ -83,7 +83,7 @@ class CTResNet(Encoder):
     @property
     def gradcam_layer(self) -> nn.Module:
         """The deepest stage whose map is still at least 8 voxels a side (else the first): where Grad-CAM looks."""
-        side = -(-self.spec.n_features // (4 if not self.trunk.no_max_pool else 2))
+        side = -(-min(self.spec.shape[1:]) // (4 if not self.trunk.no_max_pool else 2))
         stage = 1
         while stage < 4 and side // 2 >= 8:
             side, stage = -(-side // 2), stage + 1

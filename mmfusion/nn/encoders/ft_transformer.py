@@ -8,7 +8,7 @@ from torch import nn
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.nn.layers.attention import Block
 from mmfusion.registry import ENCODERS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import TABLE, StreamSpec
 
 
 @ENCODERS.register(
@@ -22,7 +22,7 @@ class FTTransformer(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of kind "table", n encoded columns.
+        Of shape (2, n): n encoded columns.
     d, dropout
         Width of the tokens, a multiple of `heads`; dropout rate of the block.
     heads : int
@@ -34,13 +34,13 @@ class FTTransformer(Encoder):
     missing value is not read.
     """
 
-    kind = "table"
+    reads = TABLE
 
     def __init__(self, spec: StreamSpec, d: int = 32, dropout: float = 0.3, *, heads: int = 4) -> None:
         super().__init__(spec, d, dropout)
-        self.weight = nn.Parameter(torch.randn(spec.n_features, d) * d**-0.5)
-        self.bias = nn.Parameter(torch.randn(spec.n_features, d) * d**-0.5)
-        self.missing = nn.Parameter(torch.randn(spec.n_features, d) * d**-0.5)
+        self.weight = nn.Parameter(torch.randn(spec.shape[1], d) * d**-0.5)
+        self.bias = nn.Parameter(torch.randn(spec.shape[1], d) * d**-0.5)
+        self.missing = nn.Parameter(torch.randn(spec.shape[1], d) * d**-0.5)
         self.cls = nn.Parameter(torch.randn(1, 1, d) * d**-0.5)
         self.block = Block(d, heads, dropout)
         self.norm = nn.LayerNorm(d)

@@ -9,7 +9,7 @@ from torch import nn
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.nn.layers.gatv2 import graph_attention
 from mmfusion.registry import ENCODERS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import GENES, StreamSpec
 
 
 @ENCODERS.register(
@@ -30,7 +30,7 @@ class GeneGAT(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of kind "genes", G genes, with the graph's edges; without, every gene is mapped alone (DeepSets).
+        Of shape (G,), G genes, with the graph's edges; without, every gene is mapped alone (DeepSets).
     d, dropout
         Width of the tokens; dropout rate between the two attention layers.
     tokens : int
@@ -46,7 +46,7 @@ class GeneGAT(Encoder):
     per-gene parameters.
     """
 
-    kind = "genes"
+    reads = GENES
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class GeneGAT(Encoder):
         gene_dropout: float = 0.5,
     ) -> None:
         super().__init__(spec, d, dropout)
-        genes = spec.n_features
+        genes = spec.shape[0]
         self.n_tokens = tokens
         self.embedding = nn.Parameter(torch.randn(genes, embedding) * embedding**-0.5)
         graph = (spec.edge_index, spec.edge_weight, genes)

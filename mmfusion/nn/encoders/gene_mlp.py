@@ -7,7 +7,7 @@ from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.registry import ENCODERS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import GENES, StreamSpec
 
 
 @ENCODERS.register("gene_mlp", modality="rna", paper="this project (a plain two-layer perceptron)")
@@ -17,7 +17,7 @@ class GeneMLP(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of kind "genes", G genes.
+        Of shape (G,), G genes.
     d, dropout
         Width of the token; dropout rate of the genes and of the hidden layer.
     hidden : int
@@ -28,13 +28,13 @@ class GeneMLP(Encoder):
     Input (b, G) float32, z-scores; output (b, 1, d).
     """
 
-    kind = "genes"
+    reads = GENES
 
     def __init__(self, spec: StreamSpec, d: int = 32, dropout: float = 0.3, *, hidden: int = 256) -> None:
         super().__init__(spec, d, dropout)
         self.layers = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(spec.n_features, hidden),
+            nn.Linear(spec.shape[0], hidden),
             nn.LayerNorm(hidden),
             nn.ReLU(),
             nn.Dropout(dropout),

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.registry import ENCODERS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import TABLE, StreamSpec
 
 
 @ENCODERS.register(
@@ -20,7 +20,7 @@ class TableMLP(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of kind "table", n encoded columns.
+        Of shape (2, n): n encoded columns.
     d, dropout
         Width of the token; dropout rate after the hidden layer.
     hidden : int
@@ -31,12 +31,12 @@ class TableMLP(Encoder):
     Input (b, 2, n) float32: values and mask of observed cells; output (b, 1, d).
     """
 
-    kind = "table"
+    reads = TABLE
 
     def __init__(self, spec: StreamSpec, d: int = 32, dropout: float = 0.3, *, hidden: int = 64) -> None:
         super().__init__(spec, d, dropout)
         self.layers = nn.Sequential(
-            nn.Linear(2 * spec.n_features, hidden),
+            nn.Linear(2 * spec.shape[1], hidden),
             nn.LayerNorm(hidden),
             nn.ReLU(),
             nn.Dropout(dropout),

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.registry import ENCODERS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import TABLE, StreamSpec
 
 
 @ENCODERS.register("table_values", modality="ehr, ct features", paper="this project (no parameters)")
@@ -18,7 +18,7 @@ class TableValues(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of kind "table", n encoded columns.
+        Of shape (2, n): n encoded columns.
     d : int
         Width of a token. The last token is padded with zeros.
     dropout : float
@@ -29,13 +29,13 @@ class TableValues(Encoder):
     Input (b, 2, n) float32; output (b, ceil(n / d), d).
     """
 
-    kind = "table"
+    reads = TABLE
 
     def __init__(self, spec: StreamSpec, d: int = 32, dropout: float = 0.3) -> None:
         super().__init__(spec, d, dropout)
-        self.n_tokens = -(-spec.n_features // d)
+        self.n_tokens = -(-spec.shape[1] // d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The values in rows of d, shape (b, t, d)."""
-        values = nn.functional.pad(x[:, 0], (0, self.n_tokens * self.d - self.spec.n_features))
+        values = nn.functional.pad(x[:, 0], (0, self.n_tokens * self.d - self.spec.shape[1]))
         return rearrange(values, "b (t d) -> b t d", d=self.d)

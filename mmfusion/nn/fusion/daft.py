@@ -25,7 +25,7 @@ class DAFT(Fusion):
     Parameters
     ----------
     streams, n_tokens, d, hidden, dropout
-        As in `Fusion`; streams of kind "volume" are modulated by all others.
+        As in `Fusion`; streams of scans are modulated by all others.
     reduction : int
         Number by which the width of the inputs is divided to give the width of the bottleneck.
     """
@@ -41,8 +41,8 @@ class DAFT(Fusion):
         reduction: int = 4,
     ) -> None:
         super().__init__(streams, n_tokens, d, hidden, dropout)
-        self.scans = [i for i, spec in enumerate(self.streams) if spec.kind == "volume"]
-        self.others = [i for i, spec in enumerate(self.streams) if spec.kind != "volume"]
+        self.scans = [i for i, spec in enumerate(self.streams) if spec.is_image]
+        self.others = [i for i, spec in enumerate(self.streams) if not spec.is_image]
         self.mean = TokenMean(self.names, n_tokens)
         self.layer = self._hidden_layer(len(self.names) * d)
         width = (len(self.others) + 1) * d

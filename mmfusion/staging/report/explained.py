@@ -23,7 +23,7 @@ from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_
 from mmfusion.metrics import fold_scores, score_table
 from mmfusion.storage.atomic import cache_folder
 from mmfusion.storage.hashing import hash_path, hash_text
-from mmfusion.streams import StreamInputs
+from mmfusion.streams import GENES, StreamInputs
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def fold_genes(
     rng = np.random.default_rng(random_state)
     by_class, importances, n = [], [], 0
     for model, inputs in fold_models(result, cohort):
-        genes = [i for i, s in enumerate(model.transformer_.specs_) if s.kind == "genes"]
+        genes = [i for i, s in enumerate(model.transformer_.specs_) if s.fits(GENES)]
         if not genes:
             return None
         has = np.flatnonzero(inputs.present[:, genes[0]])

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from mmfusion.data.cohort import Cohort, presence
 from mmfusion.errors import MMFusionError
 from mmfusion.figures import scan_slices
+from mmfusion.modalities import MODALITIES
 from mmfusion.staging import StagePrediction
+from mmfusion.streams import CUBE
 
 
 def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> tuple[pd.DataFrame, Cohort]:
@@ -72,26 +74,37 @@ def tally(
     return "; ".join(parts)
 
 
-def scan_figure(model: object, row: pd.DataFrame) -> Figure | None:
+def scan_streams(model: object) -> list[str]:
+    """Return the streams of scans that a model reads, such as ct and pet."""
+    return [spec.name for spec in model.transformer_.specs_ if spec.fits(CUBE)]
+
+
+def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> Figure | None:
     """What the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan.
+
+    The scan is that of `stream` (see `scan_streams`), by default the first.
 
     A line below says how much the map is like that of the same networks with their weights shuffled: near 1, it is a
     picture of the scan and explains nothing (Adebayo et al. 2018).
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
 
-    volumes = [(i, s) for i, s in enumerate(model.transformer_.specs_) if s.kind == "volume"]
-    if not volumes:
+    names, streams = [spec.name for spec in model.transformer_.specs_], scan_streams(model)
+    if not streams:
         return None
-    position, spec = volumes[0]
+    stream = stream or streams[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the prediction lists them
         inputs = model.transformer_.transform(row)
-    if not inputs.present[0, position]:
+    if not inputs.present[0, names.index(stream)]:
         return None
-    found = scan_gradcam(model, inputs, stream=spec.name)
-    alike = randomisation_check(model, inputs).iloc[0]
-    figure = scan_slices(found.crops[0], overlay=found.maps[0], title=f"Grad-CAM of {found.classes[0]},")
+    found = scan_gradcam(model, inputs, stream=stream)
+    alike = randomisation_check(model, inputs, stream=stream).iloc[0]
+    figure = scan_slices(
+        found.crops[0],
+        overlay=found.maps[0],
+        title=f"{MODALITIES[stream].title}, Grad-CAM of {found.classes[0]},",
+    )
     figure.supxlabel(
         f"correlation with the map of the same networks, weights shuffled: {alike:.2f}", fontsize="small"
     )

@@ -9,11 +9,12 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from sklearn.model_selection import train_test_split
 
-from mmfusion.data.cohort import IMAGING, RESERVED, Cohort, feature_names, presence
+from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.data.load import load_cohort
 from mmfusion.data.targets.stage import STAGE_GROUPS, StageTarget, normalise_stage
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.guards import check_forbidden
+from mmfusion.modalities import IMAGING, RESERVED
 from mmfusion.registry import list_fusions
 from mmfusion.staging import StageClassifier
 
@@ -153,7 +154,7 @@ def left_out(cohort: Cohort) -> str:
 def without_rare_scans(cohort: Cohort) -> Cohort:
     """The cohort without scans that few patients have beside the modality's features; a note says so."""
     table, notes = cohort.table, list(cohort.provenance.get("notes", ()))
-    for modality in set(IMAGING) & set(cohort.modalities):
+    for modality in [m for m in IMAGING if m in cohort.modalities]:
         if "volume" not in table[modality] or not feature_names(table[modality], modality):
             continue
         n = int(table[modality, "volume"].notna().sum())

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmfusion.data.cohort import META, RESERVED, presence
+from mmfusion.data.cohort import presence
 from mmfusion.data.load import load_cohort
 from mmfusion.data.tables.readers import read_ehr, read_rna
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.leakage.probe import assert_no_leak
+from mmfusion.modalities import META, RESERVED
 
 PLACES = {"radiogenomics": "nsclc_radiogenomics", "lung1": "lung1", "tcga_luad": "tcga"}
 FORBIDDEN = re.compile(

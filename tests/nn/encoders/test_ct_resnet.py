@@ -7,7 +7,7 @@ from tests.nn.streams import build
 
 
 def crop(side: int) -> StreamSpec:
-    return StreamSpec("ct", "volume", "ct", side)
+    return StreamSpec("ct", "ct", (1, side, side, side))
 
 
 @pytest.mark.parametrize(

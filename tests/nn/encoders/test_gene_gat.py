@@ -11,7 +11,7 @@ from tests.nn.streams import GENES, build, draw, knn_edges
 
 
 def spec_of(edges, weights) -> StreamSpec:
-    return StreamSpec("rna", "genes", "rna", GENES, edge_index=edges, edge_weight=weights)
+    return StreamSpec("rna", "rna", (GENES,), edge_index=edges, edge_weight=weights)
 
 
 @pytest.mark.parametrize("graph", ["regular", "irregular", "none"])
@@ -58,7 +58,7 @@ def test_learns_from_300_patients_most_of_what_ridge_regression_does():
     ours, ridge = [], []
     for seed in range(2):
         x, y, edges, weights = planted(seed, 1300)
-        spec = StreamSpec("rna", "genes", "rna", 200, edge_index=edges, edge_weight=weights)
+        spec = StreamSpec("rna", "rna", (200,), edge_index=edges, edge_weight=weights)
         net = build(lambda spec=spec: FusionNet([spec], 2, fusion="concat"), seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
