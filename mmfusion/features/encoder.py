@@ -83,7 +83,7 @@ class FoundationEncoder:
 
     def crop(self, scan: Volume | str | Path, seed: Sequence[float], series: str | None = None) -> np.ndarray:
         """What the network reads: see `mmfusion.features.crop.foundation_crop`."""
-        volume = scan if isinstance(scan, Volume) else read(scan, series)
+        volume = scan if isinstance(scan, Volume) else read(scan, series, unit="HU")
         try:
             return crop.foundation_crop(volume, seed)
         except ScanError as error:
