@@ -86,7 +86,7 @@ class FoundationEncoder:
 
     def crop(self, scan: Volume | str | Path, seed: Sequence[float], series: str | None = None) -> np.ndarray:
         """Return the network's input, shape (50, 50, 50); see `mmfusion.features.crop.foundation_crop`."""
-        volume = scan if isinstance(scan, Volume) else read(scan, series)
+        volume = scan if isinstance(scan, Volume) else read(scan, series, unit="HU")
         try:
             return crop.foundation_crop(volume, seed)
         except ScanError as error:

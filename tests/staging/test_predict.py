@@ -202,7 +202,7 @@ def test_a_volume_in_memory_as_its_file(tmp_path):
     scan = mf.imaging.read(row["volume"])
     holes = scan.array.astype(np.float32)
     holes[0, 0, 0] = np.nan
-    with pytest.raises(ScanError, match="patient A: values that are not numbers"):
+    with pytest.raises(ScanError, match="patient A, column ct: values that are not numbers"):
         model.predict_patient(ct=replace(scan, array=holes), seed=seed, patient="A")
     with pytest.raises(mf.MMFusionError, match="series is for DICOM"):
         model.predict_patient(ct=row["volume"], seed=seed, series="thinnest")

@@ -515,3 +515,19 @@ def test_dicom_beside_the_manifest(tmp_path):
     assert main(["init", str(tmp_path / "all")]) == 0
     cohort = load_cohort(tmp_path / "all" / "data_manifest.csv")
     assert open_scan(cohort, "P-001").volume.shape == (3, 16, 20)
+
+
+def test_a_pet_has_seeds_of_its_own(study):
+    dicom(study / "pet" / "a", modality="PT", patient="P-002")
+    (study / "seeds.csv").write_text(
+        "patient_id,seed_x,seed_y,seed_z\nP-001,1,2,3\nP-002,1,2,3\nP-003,1,2,3\n"
+    )
+    found = discover(study)
+    assert found.to_do == (seeds_wanted(1, 1, "pet"),)
+    (study / "seeds_pet.csv").write_text("patient_id,seed_x,seed_y,seed_z\nP-002,4,5,6\n")
+    found = discover(study)
+    assert not found.to_do
+    assert row(found, "seeds_pet.csv")["as"] == "pet seeds" and row(found, "seeds.csv")["as"] == "ct seeds"
+    assert (found.patients["seeds"].sum(), found.patients["pet seeds"].sum()) == (3, 1)
+    table = load_cohort(found.write()).table.loc["P-002"]
+    assert (table["ct", "seed_x"], table["pet", "seed_x"]) == (1, 4)
