@@ -31,7 +31,9 @@ NOTEBOOKS = list_notebooks()
 
 def test_restoration_is_judged_by_what_it_does_to_a_prediction(tmp_path: Path):
     cohort, _ = mf.phantom(24, 5, missing=0.0, n_genes=40, root=tmp_path / "phantom")
-    model = mf.StageClassifier(modalities=["ct"], max_epochs=1, n_members=1, crop_side=16)
+    model = mf.StageClassifier(modalities=["ct"], max_epochs=1, n_members=1).set_params(
+        preprocessing__crop_side=16
+    )
     with probed():  # few patients, many columns
         model.fit(cohort.X, cohort.y).save(tmp_path / "model")
     given = {

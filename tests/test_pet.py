@@ -25,8 +25,8 @@ from mmfusion.quality.survey import survey_scans
 from mmfusion.staging.report.patients import scan_figure, scan_streams
 from tests.imaging.dicoms import SUV_PER_BQML, write_series, zipped
 
-QUICK = {"max_epochs": 2, "n_genes": 12, "graph_k": 3, "d": 16, "hidden": 16, "n_members": 1, "crop_side": 16}
-QUICK |= {"crop_spacing": 6.0}
+QUICK = {"max_epochs": 2, "n_genes": 12, "n_members": 1, "network": {"d": 16, "hidden": 16}}
+QUICK |= {"preprocessing": {"graph_k": 3, "crop_side": 16, "crop_spacing": 6.0}}
 
 
 @pytest.fixture(scope="module", autouse=True)

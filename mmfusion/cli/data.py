@@ -34,10 +34,9 @@ def demo(arguments: Namespace) -> int:
         return 0
     from mmfusion.data.load import load_cohort
     from mmfusion.staging import StageClassifier
-    from mmfusion.staging.presets import PRESETS
 
     cohort = load_cohort(manifest)
-    StageClassifier(**PRESETS["demo"], verbose=True).fit(cohort.X, cohort.y).save(model)
+    StageClassifier.from_preset("demo", verbose=True).fit(cohort.X, cohort.y).save(model)
     files = f"--ct {new / 'scan.zip'} --seed {seed} --rna {new / 'rna.csv'} --ehr {new / 'ehr.csv'}"
     sys.stdout.write(f"model: {model}\nnext: mmfusion predict --model {model} {files}\n")
     return 0

@@ -154,7 +154,8 @@ def _search(
         raise DataError(
             "the search names parameters that the model lacks", got=", ".join(unknown), expected=known
         )
-    start = {name: estimator.get_params()[name] for name in space}
+    own = getattr(estimator, "resolved_params", estimator.get_params)()
+    start = {name: own[name] for name in space}
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

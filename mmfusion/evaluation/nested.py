@@ -54,9 +54,10 @@ def nested_cv(
     Parameters
     ----------
     model : estimator
-        A `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It may have
-        more: `short_name`, what reports call it; `modalities`, what it reads; `save(folder)`; `history_`, losses by
-        member and epoch; `allow_leaky`, true to accept inputs that give the label away; and `variants`, see `beside`.
+        A `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It
+        may have more: `short_name`, what reports call it; `modalities`, what it reads; `resolved_params()`,
+        its parameters with defaults filled in; `save(folder)`; `history_`, losses by member and epoch;
+        `allow_leaky`, true to accept inputs that give the label away; and `variants`, see `beside`.
     cohort : Cohort
         Its labelled patients are split by patient.
     search : mapping, optional

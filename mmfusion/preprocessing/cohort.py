@@ -79,7 +79,7 @@ class CohortTransformer(TransformerMixin, Stateful):
         self,
         modalities: Sequence[str] | None = None,
         *,
-        n_genes: int | None = 200,
+        n_genes: int | None = 500,
         graph: str = "coexpression",
         graph_k: int = 10,
         graph_edges: object = None,

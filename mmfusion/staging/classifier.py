@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, MMFusionError
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
+from mmfusion.imaging import Volume
+from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
-from mmfusion.nn.losses import make_loss
-from mmfusion.nn.net import FusionNet
-from mmfusion.nn.training import (
-    StreamDataset,
-    TrainingPlan,
-    fit_network,
-    predict_in_batches,
-    reproducible,
-)
-from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
+from mmfusion.nn.network import NetworkPlan
+from mmfusion.nn.training import TrainingPlan, predict_in_batches, reproducible
 from mmfusion.preprocessing.cohort import CohortTransformer
+from mmfusion.staging import persistence, predict
 from mmfusion.staging.background import class_quantiles
+from mmfusion.staging.fitting import fit_member
 from mmfusion.staging.labels import encode_labels
-from mmfusion.staging.persistence import BundleMixin
-from mmfusion.staging.predict import PredictMixin
+from mmfusion.staging.prediction import StagePrediction
 from mmfusion.staging.presets import PRESETS
+from mmfusion.staging.settings import (
+    Settings,
+    changed,
+    nested,
+    nested_params,
+    resolved_params,
+    settings_of,
+    split_nested,
+)
 from mmfusion.storage.hashing import hash_each_id
-from mmfusion.streams import CUBE, StreamInputs
+from mmfusion.streams import StreamInputs
 
 
-class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator):
-    """Fuse whatever modalities a patient has, and give the probability of each stage.
+class StageClassifier(ClassifierMixin, BaseEstimator):
+    """Predict the probability of each stage from whatever modalities a patient has.
 
     Every statistic is learned in `fit`, from the rows it is given. A modality that a patient lacks (a block of
     missing values) is masked out, in training and after.
+
+    What users set daily is a parameter of its own; everything else is in three nested objects, whose parameters
+    are reached as in skorch: `set_params(training__weight_decay=1e-3, network__hidden=128)`. A nested object may
+    also be given as a mapping of what differs from its defaults: `StageClassifier(training={"schedule": "plateau"})`.
 
     Parameters
     ----------
@@ -48,45 +56,29 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     modalities : sequence of str, optional
         Read only these; default all blocks of X but `meta`.
     encoders : mapping, optional
-        Encoder by stream name ("ct", "ct_table", "rna", "ehr"); default by shape (`mmfusion.list_encoders()`).
-    d, hidden : int
-        Width of tokens and of the fused vector.
-    dropout : float in [0, 1)
-        Dropout of encoders and fusion.
-    modality_dropout : float in [0, 1)
-        Probability that a present modality is hidden from a training patient; never all of them.
-    head : {"ordinal", "softmax"}
-        Ordered thresholds on one score, which wastes no data on what stages have in common; or independent classes.
-    loss : {"cross_entropy", "focal"}
-        Class-weighted cross-entropy, or class-balanced focal loss (Cui et al. 2019, CVPR).
-    gamma : float
-        Focusing parameter of the focal loss.
-    class_weight : {"balanced", None}
-        Weights of the cross-entropy.
-    n_genes, graph, graph_k, graph_edges
-        Genes kept in the fold, and the graph over them: "coexpression", "prior" (needs `graph_edges`), "random" or
-        "none".
-    crop_side, crop_spacing, crop_mode
-        Cube of the scan that is read: voxels, mm a voxel, "tumour" (round the seed) or "lung".
-    restore, harmonise
-        Restorer of scans (`mmfusion.list_restorers()`), and None, "combat" or "histogram": see `CohortTransformer`.
-    augment : bool
-        Random flips, shifts, noise, ... of training crops.
-    lr, weight_decay, batch_size, max_epochs, patience, schedule
-        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation loss, if
-        there is one. A batch is by default a tenth of the rows, 8 to 32, so that small cohorts get as many steps as
-        large ones.
-    validation_fraction : float in [0, 1)
-        Share of the rows given to `fit` that early stopping watches. By default there is none: all rows are learned
-        from, for all epochs, since the few rows that a small cohort can spare say little about when to stop.
+        Encoder by stream name ("ct", "ct_table", "pet", "rna", "ehr"); default by the stream's shape
+        (`mmfusion.list_encoders()`).
+    n_genes : int, optional
+        Genes kept in the fold; default 500.
+    dropout : float in [0, 1), optional
+        Dropout of encoders and fusion; default 0.5.
+    lr : float, optional
+        Learning rate; default 1e-3.
+    max_epochs : int, optional
+        Passes through the training rows; default 20.
     n_members : int
-        Networks, each with another initialisation (and validation rows), whose probabilities are averaged.
-    encoder_options, fusion_options : mapping, optional
-        Extra arguments: by encoder name, and of the fusion.
+        Number of networks, each with another initialisation (and other validation rows), whose probabilities are
+        averaged.
+    preprocessing : CohortTransformer or mapping, optional
+        How streams are made: gene graph, crop of the scan, restoration, harmonisation.
+    network : NetworkPlan or mapping, optional
+        Parts and widths of the network.
+    training : TrainingPlan or mapping, optional
+        Optimiser, schedule, early stopping, loss, augmentation.
     allow_leaky : bool
         Accept inputs that give the label away. For demonstrations of leakage only; the model is stamped.
     device : str
-        torch device for training and prediction; prediction uses the CPU where this machine lacks the device.
+        torch device for training and prediction.
     random_state : int
         Seed of everything random in `fit`.
     verbose : bool
@@ -101,15 +93,22 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     module_ : nn.Module
         The trained networks; `module_(present, **streams)` gives log-probabilities, shape (n, K).
     history_ : list of list of dict
-        Per member and epoch: the loss, of training and of validation rows if there are any, and the learning rate.
+        Per member and epoch: the loss of training rows, that of validation rows if there are any, and the
+        learning rate.
     background_ : StreamInputs
         Synthetic rows (per-class quantiles) against which predictions are explained.
     prior_ : ndarray, shape (K,)
         Share of each class among the rows given to `fit`.
     patients_ : list of str
-        Hash of the id of each patient given to `fit`, whom `external_validation` refuses.
+        Hash of the id of each patient given to `fit`; `external_validation` refuses these patients.
     target_ : str
         Name of the target, if the labels have one.
+
+    Examples
+    --------
+    >>> model = StageClassifier("gmu", lr=3e-4, network={"hidden": 32})
+    >>> model.set_params(training__weight_decay=1e-3).get_params()["network__hidden"]
+    32
     """
 
     def __init__(
@@ -118,34 +117,14 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         *,
         modalities: Sequence[str] | None = None,
         encoders: Mapping[str, str] | None = None,
-        d: int = 32,
-        hidden: int = 64,
-        dropout: float = 0.5,
-        modality_dropout: float = 0.2,
-        head: str = "ordinal",
-        loss: str = "cross_entropy",
-        gamma: float = 2.0,
-        class_weight: str | None = "balanced",
-        n_genes: int = 500,
-        graph: str = "coexpression",
-        graph_k: int = 10,
-        graph_edges: object = None,
-        crop_side: int = 32,
-        crop_spacing: float = 3.0,
-        crop_mode: str = "tumour",
-        restore: str | Mapping[str, object] = "identity",
-        harmonise: str | None = None,
-        augment: bool = True,
-        lr: float = 1e-3,
-        weight_decay: float = 1e-2,
-        batch_size: int | None = None,
-        max_epochs: int = 20,
-        patience: int = 12,
-        schedule: str = "cosine",
-        validation_fraction: float = 0.0,
+        n_genes: int | None = None,
+        dropout: float | None = None,
+        lr: float | None = None,
+        max_epochs: int | None = None,
         n_members: int = 2,
-        encoder_options: Mapping[str, Mapping[str, object]] | None = None,
-        fusion_options: Mapping[str, object] | None = None,
+        preprocessing: CohortTransformer | Mapping[str, object] | None = None,
+        network: NetworkPlan | Mapping[str, object] | None = None,
+        training: TrainingPlan | Mapping[str, object] | None = None,
         allow_leaky: bool = False,
         device: str = "cpu",
         random_state: int = 0,
@@ -154,42 +133,22 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         self.fusion = fusion
         self.modalities = modalities
         self.encoders = encoders
-        self.d = d
-        self.hidden = hidden
-        self.dropout = dropout
-        self.modality_dropout = modality_dropout
-        self.head = head
-        self.loss = loss
-        self.gamma = gamma
-        self.class_weight = class_weight
         self.n_genes = n_genes
-        self.graph = graph
-        self.graph_k = graph_k
-        self.graph_edges = graph_edges
-        self.crop_side = crop_side
-        self.crop_spacing = crop_spacing
-        self.crop_mode = crop_mode
-        self.restore = restore
-        self.harmonise = harmonise
-        self.augment = augment
+        self.dropout = dropout
         self.lr = lr
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.patience = patience
-        self.schedule = schedule
-        self.validation_fraction = validation_fraction
         self.n_members = n_members
-        self.encoder_options = encoder_options
-        self.fusion_options = fusion_options
+        self.preprocessing = preprocessing
+        self.network = network
+        self.training = training
         self.allow_leaky = allow_leaky
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
     @classmethod
-    def from_preset(cls, name: str, **changes: object) -> StageClassifier:
-        """A classifier with the settings of `mmfusion.staging.presets.PRESETS[name]`, some changed.
+    def from_preset(cls, name: str, **changes: object) -> Self:
+        """Return a classifier with the settings of `mmfusion.staging.presets.PRESETS[name]`, some changed.
 
         Raises
         ------
@@ -198,11 +157,47 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         """
         if name not in PRESETS:
             raise DataError(f"no preset called {name!r}", expected=", ".join(PRESETS))
-        return cls(**{**PRESETS[name], **changes})
+        return cls(**PRESETS[name]).set_params(**changes)
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:  # noqa: FBT001, FBT002 - scikit-learn's signature
+        """Return the parameters, with those of the nested objects as `training__lr` and so on if `deep`."""
+        params = super().get_params(deep=False)
+        return params | nested_params(self) if deep else params
+
+    def set_params(self, **params: object) -> Self:
+        """Set parameters, nested ones as `training__lr`; a nested object is replaced, never changed.
+
+        Raises
+        ------
+        DataError
+            If a nested object has no such parameter.
+        ValueError
+            If the classifier has no such parameter.
+        """
+        flat, inner = split_nested(params)
+        super().set_params(**flat)
+        for name, changes in inner.items():
+            setattr(self, name, changed(nested(self, name), changes))
+        return self
+
+    @property
+    def settings(self) -> Settings:
+        """The nested objects with the flat parameters put into them.
+
+        Raises
+        ------
+        DataError
+            If a value is given in both places and differs.
+        """
+        return settings_of(self)
+
+    def resolved_params(self) -> dict[str, object]:
+        """Return all parameters with the values that `fit` would use."""
+        return resolved_params(self)
 
     @property
     def short_name(self) -> str:
-        """What reports call it: its fusion."""
+        """What reports call the model."""
         return self.fusion
 
     def variants(
@@ -213,32 +208,31 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Parameters
         ----------
         modalities : sequence of str
-            The cohort's.
+            Modalities of the cohort.
         fusions : sequence of str
             Registered fusions.
         singles : bool
-            Whether to judge each modality alone, with the fusion "concat".
+            Judge each modality alone, with the fusion "concat".
 
         Returns
         -------
         dict
-            Name to the parameters that differ and the modalities read. The options of the model's own fusion mean
-            nothing to another, and are reset.
+            Name to the parameters that differ and the modalities that are read. The options of the model's own
+            fusion are reset, because another fusion does not have them.
 
         Examples
         --------
         >>> StageClassifier().variants(["ct", "rna"], singles=True)["ct only"]
-        ({'fusion': 'concat', 'modalities': ['ct'], 'fusion_options': None}, ('ct',))
+        ({'fusion': 'concat', 'network__fusion_options': {}, 'modalities': ['ct']}, ('ct',))
         """
         every = tuple(modalities if self.modalities is None else self.modalities)
-        found = {name: ({"fusion": name, "fusion_options": None}, every) for name in fusions}
-        if singles:
-            for m in modalities:
-                changes = {"fusion": "concat", "modalities": [m], "fusion_options": None}
-                found[f"{m} only"] = (changes, (m,))
+        found = {name: ({"fusion": name, "network__fusion_options": {}}, every) for name in fusions}
+        for modality in modalities if singles else ():
+            changes = {"fusion": "concat", "network__fusion_options": {}, "modalities": [modality]}
+            found[f"{modality} only"] = (changes, (modality,))
         return found
 
-    def fit(self, X: pd.DataFrame, y: Sequence[object]) -> StageClassifier:
+    def fit(self, X: pd.DataFrame, y: Sequence[object]) -> Self:
         """Learn preprocessing and networks from these patients only.
 
         Parameters
@@ -251,23 +245,28 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         DataError
-            On labels that don't match X, one class only, fewer than two patients in a class, or a loss
-            that is not finite.
+            On labels that don't match X, one class only, fewer than two patients in a class, settings that
+            contradict each other, or a loss that is not finite.
         LeakageError
-            On columns that are known only with or after the stage, or that determine the label.
+            On columns that are known only with or after the label, or that determine it.
         """
+        settings = self.settings
         codes, self.classes_ = encode_labels(X, y)
         if not self.allow_leaky:
             check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
             assert_no_leak(X, y)
-        self.transformer_ = self._transformer()
+        self.transformer_ = settings.preprocessing
         inputs = self.transformer_.fit(X).transform(X)
         self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
         self.background_ = class_quantiles(inputs, codes)
         members, self.history_ = [], []
         for member in range(self.n_members):
-            with reproducible(self.random_state + 1000 * member, self.device):
-                module, history = self._train_member(inputs, codes, self.random_state + 1000 * member)
+            seed = self.random_state + 1000 * member
+            with reproducible(seed, self.device):
+                module = settings.network.build(self.transformer_.specs_, len(self.classes_), self.fusion)
+                module, history = fit_member(
+                    module, inputs, codes, settings.training, seed, device=self.device, progress=self.verbose
+                )
             members.append(module)
             self.history_.append(history)
         self.module_ = Ensemble(members)
@@ -278,7 +277,7 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        """Probability of each class in the order of `classes_`, shape (n, K).
+        """Return the probability of each class in the order of `classes_`, shape (n, K).
 
         Raises
         ------
@@ -287,14 +286,21 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             give no probabilities.
         """
         check_is_fitted(self, "module_")
-        return self._proba(self.transformer_.transform(X))
+        return self.probabilities(self.transformer_.transform(X))
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """The most probable class of each patient, shape (n,)."""
+        """Return the most probable class of each patient, shape (n,)."""
         proba = self.predict_proba(X)
         return self.classes_[proba.argmax(axis=1)]
 
-    def _proba(self, inputs: StreamInputs) -> np.ndarray:
+    def probabilities(self, inputs: StreamInputs) -> np.ndarray:
+        """Return the probability of each class from what `transformer_` made, shape (n, K).
+
+        Raises
+        ------
+        DataError
+            If a probability is not finite.
+        """
         arrays = {"present": inputs.present, **inputs.arrays}
         proba = predict_in_batches(self.module_, arrays, device=self.device).exp().double().numpy()
         if bad := [str(p) for p, row in zip(inputs.index, proba, strict=True) if not np.isfinite(row).all()]:
@@ -302,71 +308,99 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
             raise DataError("the probabilities are not finite", patient=", ".join(bad[:5]), hint=hint)
         return proba
 
-    def _transformer(self) -> CohortTransformer:
-        names = ("modalities", "n_genes", "graph", "graph_k", "graph_edges", "crop_side", "crop_spacing", "crop_mode",
-                 "restore", "harmonise")  # fmt: skip
-        return CohortTransformer(
-            **{name: getattr(self, name) for name in names}, random_state=self.random_state
-        )
+    def predict_patient(
+        self,
+        ct: str | Path | Volume | None = None,
+        rna: str | Path | pd.DataFrame | None = None,
+        ehr: str | Path | pd.DataFrame | None = None,
+        *,
+        pet: str | Path | Volume | None = None,
+        patient: str | None = None,
+        seed: Sequence[float] | None = None,
+        series: str | None = None,
+        pet_seed: Sequence[float] | None = None,
+        pet_series: str | None = None,
+        rna_unit: str | None = None,
+        site: str | None = None,
+        top_genes: int = 10,
+    ) -> StagePrediction:
+        """Stage one patient from any subset of modalities.
 
-    def build_module(self, specs: Sequence[object], n_classes: int) -> FusionNet:
-        """The untrained network for these streams (on the meta device, its shape alone)."""
-        return FusionNet(
-            specs,
-            n_classes,
-            encoders=self.encoders or {},
-            fusion=self.fusion,
-            head=self.head,
-            d=self.d,
-            hidden=self.hidden,
-            dropout=self.dropout,
-            modality_dropout=self.modality_dropout,
-            encoder_options=self.encoder_options or {},
-            fusion_options=self.fusion_options or {},
-        )
+        Parameters
+        ----------
+        ct : path or Volume, optional
+            A folder or ZIP of DICOM, a NIfTI or NRRD file, a Volume in HU, or a CSV of CT features.
+        rna : path or DataFrame, optional
+            Gene expression of one patient, or a table in which `patient` is found.
+        ehr : path or DataFrame, optional
+            Health record of one patient, or a table in which `patient` is found. The official tables of known
+            cohorts are recognised.
+        pet : path or Volume, optional
+            The same as `ct`, in SUVbw. A folder or ZIP that holds CT and PET may be given as both.
+        patient : str, optional
+            The patient's id in tables of several patients.
+        seed : (x, y, z), optional
+            A point in the tumour of `ct`, LPS mm. Without it the lung field is used, with a warning.
+        series : str, optional
+            The series of `ct` if there are several: a UID or a rule, see `mmfusion.imaging.read`.
+        pet_seed : (x, y, z), optional
+            A point in the tumour of `pet`, LPS mm; `seed` is not used for it. Without it the middle of the PET is
+            read, with a warning.
+        pet_series : str, optional
+            The series of `pet` if there are several.
+        rna_unit : str, optional
+            Unit of `rna`; default the unit that the model was fitted on.
+        site : str, optional
+            The patient's site, for a model that harmonises by site.
+        top_genes : int
+            Number of genes to name.
 
-    def _train_member(
-        self, inputs: StreamInputs, codes: np.ndarray, seed: int
-    ) -> tuple[FusionNet, list[dict]]:
-        train_rows, valid_rows = np.arange(len(codes)), None
-        if self.validation_fraction:
-            n = max(round(self.validation_fraction * len(codes)), len(self.classes_))
-            train_rows, valid_rows = train_test_split(
-                train_rows, test_size=n, stratify=codes, random_state=seed
-            )
-        volumes = [spec.name for spec in self.transformer_.specs_ if spec.fits(CUBE)]
-        augment = partial(augment_batch, config=CropAugmentation()) if self.augment and volumes else None
+        Raises
+        ------
+        DataError
+            If nothing is given, a modality is one that the model does not read, or a table is malformed.
+        ScanError
+            If a scan cannot be read or trusted, or is of the other modality.
+        """
+        check_is_fitted(self, "module_")
+        scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
+        row = predict.patient_row(self, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
+        return self.predict_row(row, top_genes=top_genes)
 
-        def dataset(rows: np.ndarray, augment: Callable | None = None) -> StreamDataset:
-            part = inputs.rows(rows)
-            return StreamDataset(part.arrays, part.present, codes[rows], augment, volumes)
+    def predict_row(self, X: pd.DataFrame, *, top_genes: int = 10) -> StagePrediction:
+        """Stage the patient in the single row of `X`, a row of `Cohort.table`.
 
-        counts = np.bincount(codes[train_rows], minlength=len(self.classes_))
-        return fit_network(
-            self.build_module(self.transformer_.specs_, len(self.classes_)),
-            make_loss(self.loss, counts, gamma=self.gamma, class_weight=self.class_weight),
-            dataset(train_rows, augment),
-            None if valid_rows is None else dataset(valid_rows),
-            self._plan(len(codes)),
-            device=self.device,
-            progress=self.verbose,
-        )
+        Raises
+        ------
+        DataError
+            If the row has no modality that the model reads, or a malformed one.
+        """
+        check_is_fitted(self, "module_")
+        return predict.predict_row(self, X, top_genes=top_genes)
 
-    def _plan(self, n_rows: int) -> TrainingPlan:
-        """Return how the networks are trained; the batch is a share of all rows given to `fit`."""
-        names = (
-            "lr",
-            "weight_decay",
-            "batch_size",
-            "max_epochs",
-            "patience",
-            "schedule",
-            "validation_fraction",
-        )
-        plan = TrainingPlan(**{name: getattr(self, name) for name in names})
-        return plan.replace(batch_size=plan.rows_per_batch(n_rows))
+    def predict_each(self, X: pd.DataFrame, *, top_genes: int = 10) -> list[StagePrediction | MMFusionError]:
+        """Stage every row of `X` by itself; a patient who cannot be staged gives an error in the list."""
+        check_is_fitted(self, "module_")
+        return predict.predict_each(self, X, top_genes=top_genes)
+
+    def save(self, folder: str | Path) -> Self:
+        """Save everything that prediction needs to `folder` (see `mmfusion.bundle`), and return the model.
+
+        Raises
+        ------
+        BundleError
+            If a parameter has no JSON form, or `folder` cannot be written.
+        """
+        check_is_fitted(self, "module_")
+        persistence.save(self, folder)
+        return self
+
+    @classmethod
+    def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:
+        """Return the fitted classifier that `save` described; `mmfusion.load` calls it."""
+        return persistence.restore(cls, state, tensors)
 
 
 def _columns_read(X: pd.DataFrame, modalities: Sequence[str] | None) -> list[tuple[str, str]]:
-    wanted = set(modalities) if modalities is not None else set(X.columns.unique(0)) - {"meta"}
+    wanted = set(modalities) if modalities is not None else set(X.columns.unique(0)) - {META}
     return [column for column in X.columns if column[0] in wanted]

@@ -1,85 +1,95 @@
-"""Named settings of `StageClassifier`: of the stage paper, where it gives them, and ours.
+"""Named settings of `StageClassifier`: two recipes of the stage paper, and two of this project.
 
-The stage paper gives two recipes that don't agree with each other: both are here. Its fourth fold's weights stand
-for `mod_weighted`, of which it lists one choice a fold. Two departures: AdamW stands for Adam in both (decoupled
-weight decay, Loshchilov & Hutter 2019), and early stopping watches the validation loss, not macro-F1.
+The stage paper gives two recipes that do not agree with each other; both are here. For `mod_weighted` it lists weights
+of each fold; those of its fourth fold are used. Two departures: AdamW replaces Adam in both (decoupled weight decay,
+Loshchilov & Hutter 2019), and early stopping watches the validation loss, not macro-F1.
 """
 
 from __future__ import annotations
 
+_LARGE_STEM = {"conv1": 7, "max_pool": True}  # of a ResNet for large crops
+
 PRESETS: dict[str, dict[str, object]] = {
-    # 4096 deep radiomic features and 18 clinical ones through 4114 -> 512 -> 128 -> classes: 2,174,340 parameters
-    # for four classes. d = 1 makes of every value a token of its own, so that the perceptron's inputs are the values.
+    # The paper's baseline: 4096 deep radiomic features and 18 clinical ones through 4114 -> 512 -> 128 -> classes,
+    # 2,174,340 parameters for four classes. With d = 1 every value is a token, so that the perceptron reads the values.
     "paper_baseline": {
         "fusion": "mlp",
-        "fusion_options": {"widths": [128]},
         "modalities": ["ct", "ehr"],
         "encoders": {"ct_table": "table_values", "ehr": "table_values"},
-        "d": 1,
-        "hidden": 512,
         "dropout": 0.3,
-        "head": "softmax",
-        "n_members": 1,
-        "modality_dropout": 0.0,
-        "loss": "cross_entropy",
-        "class_weight": "balanced",
         "lr": 1e-3,
-        "weight_decay": 1e-4,
-        "schedule": "constant",
-        "batch_size": 16,
         "max_epochs": 100,
-        "validation_fraction": 0.15,
-        "patience": 15,
+        "n_members": 1,
+        "network": {
+            "d": 1,
+            "hidden": 512,
+            "head": "softmax",
+            "modality_dropout": 0.0,
+            "fusion_options": {"widths": [128]},
+        },
+        "training": {
+            "loss": "cross_entropy",
+            "loss_options": {"class_weight": "balanced"},
+            "weight_decay": 1e-4,
+            "schedule": "constant",
+            "batch_size": 16,
+            "validation_fraction": 0.15,
+            "patience": 15,
+        },
     },
-    # "early stopping at fifteen epochs" is read as a patience of 15
+    # The paper's multimodal model; "early stopping at fifteen epochs" is read as a patience of 15.
     "paper_multimodal": {
         "fusion": "mod_weighted",
-        "fusion_options": {"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}},
-        "encoder_options": {"ct_resnet": {"widths": [16, 32, 64, 128], "conv1": 7, "max_pool": True}},
-        "d": 128,
-        "hidden": 128,
-        "dropout": 0.3,
-        "head": "softmax",
-        "n_members": 1,
-        "loss": "focal",
-        "gamma": 2.0,
         "n_genes": 2000,
-        "crop_side": 96,
-        "crop_spacing": 1.0,
+        "dropout": 0.3,
         "lr": 3e-4,
-        "weight_decay": 1e-5,
-        "schedule": "cosine",
-        "batch_size": 8,
         "max_epochs": 60,
-        "validation_fraction": 0.15,
-        "patience": 15,
+        "n_members": 1,
+        "preprocessing": {"crop_side": 96, "crop_spacing": 1.0},
+        "network": {
+            "d": 128,
+            "hidden": 128,
+            "head": "softmax",
+            "encoder_options": {"ct_resnet": {"widths": [16, 32, 64, 128], **_LARGE_STEM}},
+            "fusion_options": {"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}},
+        },
+        "training": {
+            "loss": "focal",
+            "loss_options": {"gamma": 2.0},
+            "weight_decay": 1e-5,
+            "schedule": "cosine",
+            "batch_size": 8,
+            "validation_fraction": 0.15,
+            "patience": 15,
+        },
     },
-    # ours: minutes on two cores
+    # This project's small model: minutes on two cores.
     "demo": {
         "fusion": "crossmodal",
-        "d": 32,
-        "hidden": 64,
         "n_genes": 200,
-        "n_members": 1,
         "max_epochs": 15,
-        "crop_side": 32,
-        "crop_spacing": 3.0,
+        "n_members": 1,
+        "preprocessing": {"crop_side": 32, "crop_spacing": 3.0},
+        "network": {"d": 32, "hidden": 64},
     },
-    # ours: the demo's model at full resolution and width, for a GPU
+    # The same model at full resolution and width, for a GPU.
     "full": {
         "fusion": "crossmodal",
-        "encoder_options": {"ct_resnet": {"widths": [32, 64, 128, 256], "conv1": 7, "max_pool": True}},
-        "d": 128,
-        "hidden": 128,
         "n_genes": 2000,
-        "crop_side": 96,
-        "crop_spacing": 1.0,
         "lr": 3e-4,
-        "weight_decay": 1e-2,
-        "schedule": "cosine",
-        "batch_size": 16,
         "max_epochs": 60,
-        "validation_fraction": 0.15,
-        "patience": 15,
+        "preprocessing": {"crop_side": 96, "crop_spacing": 1.0},
+        "network": {
+            "d": 128,
+            "hidden": 128,
+            "encoder_options": {"ct_resnet": {"widths": [32, 64, 128, 256], **_LARGE_STEM}},
+        },
+        "training": {
+            "weight_decay": 1e-2,
+            "schedule": "cosine",
+            "batch_size": 16,
+            "validation_fraction": 0.15,
+            "patience": 15,
+        },
     },
 }

@@ -20,7 +20,8 @@ CLOSE = {"rtol": 0, "atol": 1e-6}
 
 @pytest.fixture(scope="module", params=NAMES)
 def model(request):
-    settings = {"max_epochs": 2, "n_genes": 12, "graph_k": 3, "d": 8, "hidden": 8, "batch_size": 30}
+    settings = {"max_epochs": 2, "n_genes": 12, "preprocessing": {"graph_k": 3}}
+    settings |= {"network": {"d": 8, "hidden": 8}, "training": {"batch_size": 30}}
     return mf.StageClassifier(fusion=request.param, **settings).fit(COHORT.X, COHORT.y)
 
 

@@ -195,7 +195,8 @@ def test_given_splits_are_used(cohort):
 def test_an_error_in_an_inner_fold_keeps_its_words(cohort):
     with pytest.raises(DataError, match="loss became"):
         mf.nested_cv(
-            mf.StageClassifier(**QUICK, schedule="constant"), cohort, search={"lr": [1e18]}, n_trials=1, outer=2,
+            mf.StageClassifier(**QUICK).set_params(training__schedule="constant"),
+            cohort, search={"lr": [1e18]}, n_trials=1, outer=2,
             inner=2, baselines=False, where="serial", progress=False,
         )  # fmt: skip
 
@@ -261,7 +262,11 @@ def test_every_fold_can_be_watched_while_it_learns(cohort, result):
     assert losses.groupby("fold")["epoch"].max().tolist() == [3, 3, 3]
     assert np.isfinite(losses[["train_loss", "valid_loss"]]).all(axis=None)
     stopping = mf.nested_cv(
-        mf.StageClassifier(**QUICK, validation_fraction=0.2), cohort, outer=2, baselines=False, progress=False
+        mf.StageClassifier(**QUICK).set_params(training__validation_fraction=0.2),
+        cohort,
+        outer=2,
+        baselines=False,
+        progress=False,
     )
     pd.testing.assert_frame_equal(watched_histories(stopping, model, cohort), stopping.histories())
 
@@ -286,8 +291,8 @@ def test_a_name_may_hold_anything(cohort):
 
 
 def test_another_fusion_does_not_take_the_options_of_the_first(cohort):
-    model = mf.StageClassifier(
-        "mod_weighted", fusion_options={"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}}, **QUICK
+    model = mf.StageClassifier("mod_weighted", **QUICK).set_params(
+        network__fusion_options={"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}}
     )
     found = mf.nested_cv(
         model, cohort, outer=2, inner=2, n_trials=1, search={"fusion": ["mod_weighted"]}, fusions=["concat"],

@@ -39,7 +39,7 @@ def folder(cohort, model, seed=0, **changes):
 @pytest.mark.parametrize("change", ["seed", "unit", "edges", "scan", "mask", "code", "task", "trials"])
 def test_what_a_fold_depends_on_is_never_resumed_from_another(cohort, tmp_path, monkeypatch, change):
     model, data, seed, more = (
-        mf.StageClassifier(graph_edges=pd.DataFrame({"a": range(100), "b": 1})),
+        mf.StageClassifier().set_params(preprocessing__graph_edges=pd.DataFrame({"a": range(100), "b": 1})),
         cohort,
         0,
         {},
@@ -74,7 +74,7 @@ def test_what_a_fold_depends_on_is_never_resumed_from_another(cohort, tmp_path, 
 def test_a_file_that_a_parameter_names_counts_by_its_bytes(cohort, tmp_path):
     edges = tmp_path / "edges.csv"
     edges.write_text("a,b")
-    model = mf.StageClassifier(graph_edges=str(edges))
+    model = mf.StageClassifier().set_params(preprocessing__graph_edges=str(edges))
     before = folder(cohort, model)
     edges.write_text("a,c")
     assert folder(cohort, model) != before

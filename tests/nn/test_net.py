@@ -5,6 +5,7 @@ from mmfusion.errors import DataError, MMFusionError
 from mmfusion.nn.encoders import Encoder
 from mmfusion.nn.net import FusionNet, drop_streams
 from mmfusion.registry import ENCODERS, FUSIONS
+from mmfusion.staging import StageClassifier
 from mmfusion.staging.presets import PRESETS
 from mmfusion.streams import StreamSpec
 from tests.nn.streams import build, draw, specs
@@ -115,18 +116,9 @@ def test_unknown_names_and_options():
 
 
 def preset_net(name: str, streams: list[StreamSpec]) -> FusionNet:
-    keys = (
-        "encoders",
-        "fusion",
-        "d",
-        "hidden",
-        "dropout",
-        "modality_dropout",
-        "encoder_options",
-        "fusion_options",
-    )
+    model = StageClassifier.from_preset(name)
     with torch.device("meta"):
-        return FusionNet(streams, 4, **{key: PRESETS[name][key] for key in keys if key in PRESETS[name]})
+        return model.settings.network.build(streams, 4, model.fusion)
 
 
 def test_paper_baseline_has_2174340_parameters():
@@ -139,7 +131,8 @@ def test_paper_baseline_has_2174340_parameters():
     ("name", "low", "high"), [("demo", 0.2e6, 0.5e6), ("paper_multimodal", 1e6, 4e6), ("full", 3.6e6, 5e6)]
 )
 def test_sizes_of_presets(name, low, high):
-    genes, side = PRESETS[name]["n_genes"], PRESETS[name]["crop_side"]
+    preprocessing = StageClassifier.from_preset(name).settings.preprocessing
+    genes, side = preprocessing.n_genes, preprocessing.crop_side
     streams = [
         StreamSpec("ct", "ct", (1, side, side, side)),
         StreamSpec("rna", "rna", (genes,)),
@@ -150,11 +143,10 @@ def test_sizes_of_presets(name, low, high):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_name_what_is_registered(name):
-    preset = PRESETS[name]
-    assert FUSIONS.get(preset["fusion"])
-    assert all(
-        ENCODERS.get(e) for e in [*preset.get("encoders", {}).values(), *preset.get("encoder_options", {})]
-    )
+    model = StageClassifier.from_preset(name)
+    network = model.settings.network
+    assert FUSIONS.get(model.fusion)
+    assert all(ENCODERS.get(e) for e in [*network.encoders.values(), *network.encoder_options])
 
 
 class SlabMean(Encoder):

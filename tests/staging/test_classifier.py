@@ -20,7 +20,13 @@ from mmfusion.evaluation.leakage import probed
 from mmfusion.staging.presets import PRESETS
 from tests.cohorts import tiny_cohort
 
-QUICK = {"max_epochs": 3, "n_genes": 12, "graph_k": 3, "d": 16, "hidden": 16, "batch_size": 16}
+QUICK = {
+    "max_epochs": 3,
+    "n_genes": 12,
+    "preprocessing": {"graph_k": 3},
+    "network": {"d": 16, "hidden": 16},
+    "training": {"batch_size": 16},
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,9 @@ def test_scikit_learn_protocol(cohort):
 def test_learns_what_is_there():
     cohort = tiny_cohort(240, seed=1, signal=3.0, missing=0.1)
     train, test = cohort.X.index[:180], cohort.X.index[180:]
-    model = mf.StageClassifier(n_genes=24, graph_k=4, d=16, hidden=32, max_epochs=25, random_state=1)
+    model = mf.StageClassifier(n_genes=24, max_epochs=25, random_state=1).set_params(
+        preprocessing__graph_k=4, network__d=16, network__hidden=32
+    )
     model.fit(cohort.X.loc[train], cohort.y.loc[train])
     assert model.score(cohort.X.loc[test], cohort.y.loc[test].astype(str)) > 0.55  # majority is about .4
 
@@ -143,7 +151,7 @@ def test_a_patient_without_a_label(cohort):
 def test_loss_that_is_not_finite(cohort):
     with pytest.raises(DataError, match="loss became"), np.errstate(all="ignore"):
         mf.StageClassifier(**QUICK, random_state=0).set_params(
-            lr=1e18, schedule="constant", max_epochs=20
+            lr=1e18, training__schedule="constant", max_epochs=20
         ).fit(cohort.X, cohort.y)
 
 
@@ -169,7 +177,11 @@ def test_presets_are_parameters_of_the_estimator(name):
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
 @pytest.mark.parametrize("head", ["softmax", "ordinal"])
 def test_heads_and_losses(cohort, head, loss):
-    model = mf.StageClassifier(**QUICK, head=head, loss=loss, n_members=2).fit(cohort.X, cohort.y)
+    model = (
+        mf.StageClassifier(**QUICK, n_members=2)
+        .set_params(network__head=head, training__loss=loss)
+        .fit(cohort.X, cohort.y)
+    )
     np.testing.assert_allclose(model.predict_proba(cohort.X).sum(axis=1), 1, atol=1e-6)
     assert len(model.history_) == 2
 
@@ -215,7 +227,9 @@ def test_no_scan_and_no_note_leave_in_a_bundle(tmp_path):
     X[("ehr", "comment")] = [f"Mr {p}, phone 555-{i:04d}" for i, p in enumerate(X.index)]
     X[("ehr", "ward")] = ["north", "south", "north of Dr Who"] + ["north", "south"] * 10 + ["north"]
     X.attrs = dict(cohort.X.attrs)
-    model = mf.StageClassifier(**QUICK, n_members=1, crop_side=16, crop_spacing=6.0)
+    model = mf.StageClassifier(**QUICK, n_members=1).set_params(
+        preprocessing__crop_side=16, preprocessing__crop_spacing=6.0
+    )
     with probed(), pytest.warns(UserWarning, match="comment: most patients have a value of their own"):
         model.fit(X, cohort.y)
     model.save(tmp_path / "m")
@@ -244,7 +258,11 @@ def swap_classes(text):
     [
         ("config.json", lambda text: "[]", "config.json: is not a JSON object"),
         ("config.json", lambda text: "[" * 100_000, "config.json: is not JSON"),
-        ("config.json", lambda text: text.replace('"format": 1', '"format": "1"'), "edited or damaged"),
+        (
+            "config.json",
+            lambda text: text.replace(f'"format": {FORMAT}', '"format": "1"'),
+            "edited or damaged",
+        ),
         ("config.json", swap_classes, "edited or damaged"),
         ("checksums.json", lambda text: "{}", "checksums.json: does not list the bundle's files"),
         ("checksums.json", lambda text: "[]", "checksums.json: is not a JSON object"),
@@ -272,7 +290,11 @@ def sum_up(folder):
         ("arrays.npz", lambda data: data[: len(data) // 2], "cannot be read"),
         ("arrays.npz", lambda data: data[:200] + b"~" * 50 + data[250:], "cannot be read"),
         ("arrays.npz", lambda data: b"", "cannot be read"),
-        ("config.json", lambda data: data.replace(b'"format": 1', b'"format": "1"'), "names no format"),
+        (
+            "config.json",
+            lambda data: data.replace(f'"format": {FORMAT}'.encode(), b'"format": "1"'),
+            "names no format",
+        ),
         ("config.json", lambda data: data.replace(b'"estimator"', b'"guess"'), "cannot be read"),
         ("config.json", lambda data: data.replace(b'"__array__"', b'"__other__"'), "cannot be read"),
         ("config.json", lambda data: data.replace(b'"StageClassifier"', b'["os"]'), "unknown kind of model"),
@@ -389,11 +411,14 @@ def test_fit_warns_of_nothing(cohort):
 
 
 def test_harmonised_and_restored_it_is_saved_as_it_was_fitted(cohort, tmp_path):
-    model = mf.StageClassifier(**QUICK, harmonise="combat", restore={"name": "nlm", "strength": 0.5})
+    model = mf.StageClassifier(**QUICK).set_params(
+        preprocessing__harmonise="combat", preprocessing__restore={"name": "nlm", "strength": 0.5}
+    )
     model.fit(cohort.X, cohort.y).save(tmp_path / "m")
     loaded = mf.load(tmp_path / "m")
     np.testing.assert_array_equal(loaded.predict_proba(cohort.X), model.predict_proba(cohort.X))
-    assert loaded.restore == {"name": "nlm", "strength": 0.5} and loaded.harmonise == "combat"
+    preprocessing = loaded.settings.preprocessing
+    assert preprocessing.restore == {"name": "nlm", "strength": 0.5} and preprocessing.harmonise == "combat"
     row = cohort.complete().table.iloc[[0]]
     assert model.predict_row(row).warnings == ()  # its site is read
     np.testing.assert_allclose(
@@ -410,8 +435,8 @@ def test_a_bundle_from_before_restoration_loads(cohort, fitted, saved):
     config = json.loads((saved / "config.json").read_text())
     state = dict((k, v) for k, v in config["state"]["__dict__"])
     transformer = dict((k, v) for k, v in state["transformer"]["__dict__"])
-    for params in (state["params"], transformer["params"]):
-        params["__dict__"] = [pair for pair in params["__dict__"] if pair[0] not in ("restore", "harmonise")]
+    params = transformer["params"]
+    params["__dict__"] = [pair for pair in params["__dict__"] if pair[0] not in ("restore", "harmonise")]
     fitted_state = transformer["fitted"]
     fitted_state["__dict__"] = [pair for pair in fitted_state["__dict__"] if pair[0] != "harmonisers_"]
     (saved / "config.json").write_text(json.dumps(config))
@@ -419,5 +444,5 @@ def test_a_bundle_from_before_restoration_loads(cohort, fitted, saved):
     sums["config.json"] = hashlib.sha256((saved / "config.json").read_bytes()).hexdigest()
     (saved / "checksums.json").write_text(json.dumps(sums))
     loaded = mf.load(saved)
-    assert (loaded.restore, loaded.harmonise) == ("identity", None)
+    assert (loaded.transformer_.restore, loaded.transformer_.harmonise) == ("identity", None)
     np.testing.assert_array_equal(loaded.predict_proba(cohort.X), fitted.predict_proba(cohort.X))

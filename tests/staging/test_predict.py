@@ -191,7 +191,9 @@ def test_features_of_an_unknown_patient(model, files):
 
 def test_a_volume_in_memory_as_its_file(tmp_path):
     cohort = mf.phantom(24, 5, missing=0.0, n_genes=40, root=tmp_path)[0]
-    model = mf.StageClassifier(modalities=["ct"], max_epochs=1, n_members=1, crop_side=16)
+    model = mf.StageClassifier(modalities=["ct"], max_epochs=1, n_members=1).set_params(
+        preprocessing__crop_side=16
+    )
     with probed():  # few patients, many columns
         model.fit(cohort.X, cohort.y)
     row = cohort.table["ct"].iloc[0]

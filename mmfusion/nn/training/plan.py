@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from dataclasses import replace as _replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mmfusion.errors import DataError
+from mmfusion.nn.params import FrozenParams
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("constant", "cosine", "plateau", "poly")
@@ -17,7 +17,7 @@ PRECISIONS = ("32", "bf16", "16")
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
+class TrainingPlan(FrozenParams):
     """How a network is trained: optimiser, schedule, length, precision, early stopping.
 
     A plan never changes: `replace` returns a new one. It can be a parameter of a scikit-learn estimator, whose
@@ -68,6 +68,8 @@ class TrainingPlan:
         `lr_groups`. A frozen part runs in evaluation mode: its running statistics stay too, and its dropout is off.
     validation_fraction : float in [0, 1)
         Share of the rows given to `fit` that early stopping watches. Read by the estimator, which splits the rows.
+    augment : bool
+        Change training scans at random (flips, shifts, noise, ...). Read by the estimator.
     loss : str, optional
         Name of the loss. Read by the estimator, which makes the loss; None is the estimator's own choice.
     loss_options : mapping
@@ -105,6 +107,7 @@ class TrainingPlan:
     direction: str = "min"
     freeze: Mapping[str, int | None] = field(default_factory=dict)
     validation_fraction: float = 0.0
+    augment: bool = True
     loss: str | None = None
     loss_options: Mapping[str, object] = field(default_factory=dict)
 
@@ -125,49 +128,6 @@ class TrainingPlan:
     def rows_per_batch(self, n_rows: int) -> int:
         """Return `batch_size`, or the default for a training set of `n_rows` rows."""
         return self.batch_size or int(np.clip(n_rows // 10, 8, 32))
-
-    def replace(self, **changes: object) -> TrainingPlan:
-        """Return a plan with some values changed.
-
-        Raises
-        ------
-        DataError
-            If a name is not a parameter, or a value is out of range.
-        """
-        _check_names(changes)
-        return _replace(self, **changes)
-
-    def get_params(self, *, deep: bool = True) -> dict[str, object]:
-        """Return the parameters by name, as scikit-learn asks for them."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def __sklearn_clone__(self) -> TrainingPlan:
-        """Return the plan itself, which never changes."""
-        return self
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the parameters as values that JSON can hold."""
-        return {name: dict(v) if isinstance(v, Mapping) else v for name, v in self.get_params().items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> TrainingPlan:
-        """Return the plan that `to_dict` described; parameters that are not named have their defaults.
-
-        Raises
-        ------
-        DataError
-            If a name is not a parameter, or a value is out of range.
-        """
-        _check_names(values)
-        return cls(**values)
-
-
-def _check_names(values: Mapping[str, object]) -> None:
-    known = [f.name for f in fields(TrainingPlan)]
-    if unknown := sorted(set(values) - set(known)):
-        raise DataError(
-            "not a parameter of a training plan", got=", ".join(unknown), expected=", ".join(known)
-        )
 
 
 def _plain(value: object) -> object:
@@ -223,6 +183,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "direction": _one_of(("min", "max")),
     "freeze": (_mapping(_or_none(_whole(1))), "a mapping of names to numbers of epochs, or None for all"),
     "validation_fraction": (_number(0, below=1), "a number in [0, 1)"),
+    "augment": (lambda value: isinstance(value, bool), "True or False"),
     "loss": (_or_none(lambda value: isinstance(value, str)), "the name of a loss, or None"),
     "loss_options": (_mapping(lambda _: True), "a mapping of names to values"),
 }

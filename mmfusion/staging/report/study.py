@@ -25,8 +25,8 @@ GENERATED = ("demo", "phantom")
 SEARCH: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(3e-4, 1e-2, log=True),
     "dropout": FloatDistribution(0.0, 0.6),
-    "weight_decay": FloatDistribution(1e-4, 1e-1, log=True),
-    "hidden": CategoricalDistribution([32, 64, 128]),
+    "training__weight_decay": FloatDistribution(1e-4, 1e-1, log=True),
+    "network__hidden": CategoricalDistribution([32, 64, 128]),
 }
 
 
@@ -52,14 +52,14 @@ def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassif
     """
     model = StageClassifier.from_preset(preset).set_params(**{k: v for k, v in changes.items() if v})
     if fusion not in ("", "preset", model.fusion):
-        model.set_params(fusion=fusion, fusion_options=None)
+        model.set_params(fusion=fusion, network__fusion_options={})
     return model
 
 
 def other_fusions(model: StageClassifier, wanted: str) -> list[str]:
     """The fusions to judge beside the model's: "all", "none", or names with commas; none where it has options."""
     names = list(list_fusions().index) if wanted == "all" else words_or_none(wanted)
-    return [] if model.fusion_options else [name for name in names if name != model.fusion]
+    return [] if model.settings.network.fusion_options else [name for name in names if name != model.fusion]
 
 
 def words(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pandas as pd
+from sklearn.base import clone
 
 from mmfusion import compute
 from mmfusion.data.cohort import Cohort
@@ -48,22 +49,25 @@ def watched_histories(
     found = result.histories()
     if "valid_loss" in found:
         return found
-    watched = model.get_params(deep=False)
-    watched |= {"validation_fraction": fraction, "patience": model.max_epochs, "n_members": 1}
+    changes = {
+        "n_members": 1,
+        "training__validation_fraction": fraction,
+        "training__patience": model.settings.training.max_epochs,
+    }
     rows = result.of([result.main])
     rows = rows[rows["repeat"] == 0]
     tasks = []
     for fold in result.folds:
         if (fold.model, fold.repeat, fold.train_fraction) == (result.main, 0, 1):
             patients = rows.loc[rows["fold"] != fold.fold, "patient_id"]
-            settings = {**watched, **fold.params}
-            tasks.append((fold.fold, settings, cohort.X.loc[patients], cohort.y.loc[patients]))
+            watched = clone(model).set_params(**changes, **fold.params)
+            tasks.append((fold.fold, watched, cohort.X.loc[patients], cohort.y.loc[patients]))
     histories = compute.run(_history, tasks, where=where, n_jobs=n_jobs, description="loss by epoch")
     return pd.concat(histories).sort_values(["fold", "epoch"], ignore_index=True)
 
 
-def _history(fold: int, settings: dict[str, object], X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
+def _history(fold: int, model: StageClassifier, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
     with probed(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # given when the fold was fitted: `result.warnings()`
-        history = StageClassifier(**settings).fit(X, y).history_[0]
+        history = model.fit(X, y).history_[0]
     return pd.DataFrame(history).assign(repeat=0, fold=fold, member=0)

@@ -19,7 +19,7 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def result(cohort, tmp_path_factory):
-    model = StageClassifier("concat", n_genes=15, d=8, hidden=8, max_epochs=2)
+    model = StageClassifier("concat", n_genes=15, max_epochs=2).set_params(network__d=8, network__hidden=8)
     out = tmp_path_factory.mktemp("work")
     with probed():
         return nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=out, progress=False)
@@ -74,7 +74,7 @@ def test_a_second_look_at_another_cohort_says_so(result, tmp_path, monkeypatch):
 
 def test_few_genes_are_explained_without_their_stability(tmp_path):
     cohort = tiny_cohort(genes=8)
-    model = StageClassifier("concat", n_genes=8, d=8, hidden=8, max_epochs=1)
+    model = StageClassifier("concat", n_genes=8, max_epochs=1).set_params(network__d=8, network__hidden=8)
     result = nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False)
     genes = explained.fold_genes(result, cohort, n_patients=2, n_samples=2)
     assert len(genes.sizes) <= 8 and genes.stability.empty

@@ -91,10 +91,10 @@ def test_inputs_are_named_and_none_gives_the_stage_away():
 
 def test_a_preset_under_another_fusion_loses_the_options_of_its_own():
     model = study.make_model("paper_multimodal", max_epochs=0, n_genes=7)
-    assert model.fusion_options and model.n_genes == 7 and model.max_epochs == 60
+    assert model.settings.network.fusion_options and model.n_genes == 7 and model.max_epochs == 60
     assert study.other_fusions(model, "all") == []
     model = study.make_model("paper_multimodal", "concat")
-    assert model.fusion == "concat" and model.fusion_options is None
+    assert model.fusion == "concat" and not model.settings.network.fusion_options
     assert study.other_fusions(model, "gmu, concat,") == ["gmu"]
     assert "late" in study.other_fusions(model, "all")
 

@@ -1,0 +1,75 @@
+"""NetworkPlan: the parts and widths of a fusion network, as one frozen object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mmfusion.errors import DataError
+from mmfusion.nn.net import FusionNet
+from mmfusion.nn.params import FrozenParams
+from mmfusion.streams import StreamSpec
+
+
+@dataclass(frozen=True)
+class NetworkPlan(FrozenParams):
+    """Parts and widths of a `FusionNet`.
+
+    Parameters
+    ----------
+    encoders : mapping of str to str
+        Registered encoder by stream name ("ct", "ct_table", "pet", "rna", "ehr"); default by the stream's shape
+        (`mmfusion.list_encoders()`).
+    d, hidden : int
+        Width of tokens; width of the fused vector.
+    dropout : float in [0, 1)
+        Dropout of encoders and fusion.
+    modality_dropout : float in [0, 1)
+        Probability that a present modality is hidden from a training patient; never all of them.
+    head : {"ordinal", "softmax"}
+        Ordered thresholds on one score, which spends no data on what stages have in common; or independent
+        classes.
+    encoder_options : mapping of str to mapping
+        Further arguments of encoders, by encoder name.
+    fusion_options : mapping
+        Further arguments of the fusion.
+
+    Raises
+    ------
+    DataError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> NetworkPlan(hidden=128).replace(d=64).hidden
+    128
+    """
+
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    d: int = 32
+    hidden: int = 64
+    dropout: float = 0.5
+    modality_dropout: float = 0.2
+    head: str = "ordinal"
+    encoder_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    fusion_options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("encoders", "encoder_options", "fusion_options"):
+            object.__setattr__(self, name, dict(getattr(self, name) or {}))
+        for name in ("d", "hidden"):
+            if not getattr(self, name) >= 1:
+                raise DataError("out of range", column=name, expected="1 or more", got=getattr(self, name))
+        for name in ("dropout", "modality_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DataError("out of range", column=name, expected="in [0, 1)", got=getattr(self, name))
+
+    def build(self, specs: Sequence[StreamSpec], n_classes: int, fusion: str) -> FusionNet:
+        """Build the untrained network for these streams (on the meta device: its shapes alone).
+
+        Raises
+        ------
+        MMFusionError
+            On unknown names of encoders, fusions or heads, or options that they do not take.
+        """
+        return FusionNet(specs, n_classes, fusion=fusion, **self.get_params())

@@ -1,0 +1,59 @@
+"""FrozenParams: settings that never change, and that scikit-learn can look into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Self
+
+from mmfusion.errors import DataError
+
+
+class FrozenParams:
+    """Base of frozen dataclasses that are parameters of an estimator.
+
+    `get_params` lists the values, so that an estimator's own lists them as `training__lr`; `clone` returns the same
+    object, since it never changes; `replace` returns a changed copy. All values have a JSON form.
+    """
+
+    def get_params(self, *, deep: bool = True) -> dict[str, object]:
+        """Return the values by name, as scikit-learn asks for them."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __sklearn_clone__(self) -> Self:
+        """Return the object itself, which never changes."""
+        return self
+
+    def replace(self, **changes: object) -> Self:
+        """Return a copy with some values changed.
+
+        Raises
+        ------
+        DataError
+            If a name is not a parameter, or a value is out of range.
+        """
+        self._check_names(changes)
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the values in a form that JSON can hold."""
+        return {name: dict(v) if isinstance(v, Mapping) else v for name, v in self.get_params().items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Self:
+        """Return the object that `to_dict` described; values that are not named have their defaults.
+
+        Raises
+        ------
+        DataError
+            If a name is not a parameter, or a value is out of range.
+        """
+        cls._check_names(values)
+        return cls(**values)
+
+    @classmethod
+    def _check_names(cls, values: Mapping[str, object]) -> None:
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            problem = f"not a parameter of {cls.__name__}"
+            raise DataError(problem, column=", ".join(unknown), expected=", ".join(known))

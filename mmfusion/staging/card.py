@@ -1,0 +1,48 @@
+"""The model card of a saved StageClassifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mmfusion
+from mmfusion.staging.settings import NESTED, nested_params
+
+if TYPE_CHECKING:
+    from mmfusion.staging.classifier import StageClassifier
+
+
+def model_card(model: StageClassifier) -> str:
+    """Return the model card in Markdown: inputs, classes, parameters, and limits of use."""
+    rows = [
+        f"| {spec.name} | {' x '.join(map(str, spec.shape))} | {', '.join(spec.feature_names[:8])}"
+        f"{' ...' if len(spec.feature_names) > 8 else ''} |"
+        for spec in model.transformer_.specs_
+    ]
+    prior = ", ".join(f"{c} {p:.0%}" for c, p in zip(model.classes_, model.prior_, strict=True))
+    params = model.get_params(deep=False)
+    listed = {k: v for k, v in params.items() if k not in NESTED} | nested_params(model)
+    params = "\n".join(f"- {k}: `{v}`" for k, v in sorted(listed.items()) if not k.endswith("graph_edges"))
+    leaky = (
+        "\n**LEAKY: fitted with inputs that give the label away. For demonstration only.**\n"
+        if model.allow_leaky
+        else ""
+    )
+    return f"""# Stage classifier ({model.fusion})
+{leaky}
+Predicts the stage of non-small cell lung cancer from any subset of the inputs below. Research software:
+not a medical device, not for decisions about patients.
+
+Classes, with their share in training: {prior}.
+
+| input | shape | features |
+|---|---|---|
+{chr(10).join(rows)}
+
+How well it predicts is not known from this folder: see the report of its nested cross-validation.
+The background for explanations is made of per-class quantiles of at least ten patients; no patient's row is stored,
+no category that one patient alone has, and of the training patients' ids only hashes.
+
+Made with mmfusion {mmfusion.__version__}. Parameters:
+
+{params}
+"""

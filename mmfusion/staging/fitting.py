@@ -1,0 +1,74 @@
+"""Fitting of one network of a StageClassifier."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from mmfusion.nn.losses import make_loss
+from mmfusion.nn.net import FusionNet
+from mmfusion.nn.training import StreamDataset, TrainingPlan, fit_network
+from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
+from mmfusion.streams import CUBE, StreamInputs
+
+
+def fit_member(
+    module: FusionNet,
+    inputs: StreamInputs,
+    codes: np.ndarray,
+    plan: TrainingPlan,
+    seed: int,
+    *,
+    device: str = "cpu",
+    progress: bool = False,
+) -> tuple[FusionNet, list[dict[str, float]]]:
+    """Train a network on the rows of a fit, or on those that early stopping does not watch.
+
+    Parameters
+    ----------
+    module : FusionNet
+        Untrained.
+    inputs : StreamInputs
+        All rows given to `fit`.
+    codes : ndarray of int, shape (n,)
+        Their classes.
+    plan : TrainingPlan
+        How it is trained. The default batch size follows from all rows.
+    seed : int
+        Draws the validation rows.
+    device : str
+        torch device.
+    progress : bool
+        Show a bar over epochs.
+
+    Returns
+    -------
+    module : FusionNet
+        In evaluation mode, on the CPU.
+    history : list of dict
+        One row per epoch, see `mmfusion.nn.training.fit_network`.
+    """
+    n_classes = int(codes.max()) + 1
+    train_rows, valid_rows = np.arange(len(codes)), None
+    if plan.validation_fraction:
+        n = max(round(plan.validation_fraction * len(codes)), n_classes)
+        train_rows, valid_rows = train_test_split(train_rows, test_size=n, stratify=codes, random_state=seed)
+    volumes = [spec.name for spec in module.specs if spec.fits(CUBE)]
+    augment = partial(augment_batch, config=CropAugmentation()) if plan.augment and volumes else None
+
+    def dataset(rows: np.ndarray, augment: partial | None = None) -> StreamDataset:
+        part = inputs.rows(rows)
+        return StreamDataset(part.arrays, part.present, codes[rows], augment, volumes)
+
+    counts = np.bincount(codes[train_rows], minlength=n_classes)
+    return fit_network(
+        module,
+        make_loss(plan.loss or "cross_entropy", counts, **plan.loss_options),
+        dataset(train_rows, augment),
+        None if valid_rows is None else dataset(valid_rows),
+        plan.replace(batch_size=plan.rows_per_batch(len(codes))),
+        device=device,
+        progress=progress,
+    )

@@ -1,0 +1,129 @@
+"""The settings that a StageClassifier works with: its nested objects, with its flat parameters put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sklearn.base import clone
+
+from mmfusion.errors import DataError
+from mmfusion.nn.network import NetworkPlan
+from mmfusion.nn.training import TrainingPlan
+from mmfusion.preprocessing.cohort import CohortTransformer
+
+if TYPE_CHECKING:
+    from mmfusion.staging.classifier import StageClassifier
+
+NESTED = {"preprocessing": CohortTransformer, "network": NetworkPlan, "training": TrainingPlan}
+# flat parameter -> the nested object that it overrides
+FLAT = {
+    "modalities": "preprocessing",
+    "n_genes": "preprocessing",
+    "encoders": "network",
+    "dropout": "network",
+    "lr": "training",
+    "max_epochs": "training",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a fit depends on, beside the fusion and the seed."""
+
+    preprocessing: CohortTransformer
+    network: NetworkPlan
+    training: TrainingPlan
+
+
+def settings_of(model: StageClassifier) -> Settings:
+    """Put the flat parameters of a classifier into its nested objects.
+
+    Raises
+    ------
+    DataError
+        If a value is given in both places and differs, or a nested object has no such parameter.
+    """
+    parts = {}
+    for name in NESTED:
+        part = nested(model, name)
+        flat = {key: getattr(model, key) for key, home in FLAT.items() if home == name}
+        flat = {key: value for key, value in flat.items() if value is not None}
+        _check_agree(name, part, flat)
+        parts[name] = changed(part, flat)
+    parts["preprocessing"] = changed(parts["preprocessing"], {"random_state": model.random_state})
+    return Settings(**parts)
+
+
+def nested(model: StageClassifier, name: str) -> object:
+    """Return a nested object of a classifier; None stands for the default, a mapping for changes to it."""
+    kind, given = NESTED[name], getattr(model, name)
+    if given is None or isinstance(given, Mapping):
+        return changed(kind(), given or {})
+    if not isinstance(given, kind):
+        expected = f"a {kind.__name__}, a mapping of its parameters, or None"
+        raise DataError("unusable setting", column=name, expected=expected, got=type(given).__name__)
+    return given
+
+
+def changed(part: object, changes: Mapping[str, object]) -> object:
+    """Return a nested object with some values changed; the one given stays as it is."""
+    if isinstance(part, CohortTransformer):
+        known = part.get_params(deep=False)
+        if unknown := sorted(set(changes) - set(known)):
+            problem = "not a parameter of CohortTransformer"
+            raise DataError(problem, column=", ".join(unknown), expected=", ".join(known))
+        return clone(part).set_params(**changes)
+    return part.replace(**changes)
+
+
+def nested_params(model: StageClassifier) -> dict[str, object]:
+    """Return the parameters of the nested objects as `training__lr` and so on."""
+    return {
+        f"{name}__{key}": value
+        for name in NESTED
+        for key, value in nested(model, name).get_params(deep=False).items()
+        if key != "random_state"
+    }
+
+
+def resolved_params(model: StageClassifier) -> dict[str, object]:
+    """Return all parameters with the values that a fit would use, flat and nested."""
+    settings = settings_of(model)
+    parts = {name: getattr(settings, name).get_params(deep=False) for name in NESTED}
+    flat = {key: parts[home][key] for key, home in FLAT.items()}
+    inner = {f"{name}__{key}": value for name, part in parts.items() for key, value in part.items()}
+    return model.get_params(deep=False) | flat | inner
+
+
+def split_nested(params: Mapping[str, object]) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
+    """Part parameters as `set_params` gets them into flat ones, and changes of each nested object.
+
+    Examples
+    --------
+    >>> split_nested({"lr": 1e-3, "network__hidden": 32})
+    ({'lr': 0.001}, {'network': {'hidden': 32}})
+    """
+    flat: dict[str, object] = {}
+    inner: dict[str, dict[str, object]] = {}
+    for key, value in params.items():
+        name, _, rest = key.partition("__")
+        if rest and name in NESTED:
+            inner.setdefault(name, {})[rest] = value
+        else:
+            flat[key] = value
+    return flat, inner
+
+
+def _check_agree(name: str, part: object, flat: Mapping[str, object]) -> None:
+    usual, given = NESTED[name]().get_params(deep=False), part.get_params(deep=False)
+    for key, value in flat.items():
+        if given[key] != usual[key] and given[key] != value:
+            raise DataError(
+                "given in two places with different values",
+                column=key,
+                expected=f"{name}__{key} = {given[key]!r}, or {key} alone",
+                got=f"{key} = {value!r}",
+                hint="set one of them to its default",
+            )

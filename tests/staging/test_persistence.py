@@ -1,0 +1,58 @@
+"""Saved models of the first format load, and give the probabilities that they gave."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mmfusion as mf
+from mmfusion.imaging import Volume
+from mmfusion.staging.persistence import from_format_1
+from tests.cohorts import tiny_cohort
+
+FORMAT_1 = Path(__file__).parent / "format1"  # made by release 0.1.0
+
+
+def scans(n: int) -> list[Volume]:
+    """Noise with a ball in the middle, larger from patient to patient."""
+    rng = np.random.default_rng(0)
+    axes = np.meshgrid(*[np.arange(24) - 11.5] * 3, indexing="ij")
+    radius = np.linalg.norm(np.stack(axes), axis=0)
+    made = []
+    for i in range(n):
+        hu = np.where(radius < 3 + 0.4 * i, 40.0, -800.0).astype(np.float32)
+        made.append(Volume(hu + rng.normal(0, 20, radius.shape).astype(np.float32), np.diag([3.0, 3, 3, 1])))
+    return made
+
+
+def test_a_model_of_format_1_gives_its_probabilities():
+    expected = json.loads((FORMAT_1 / "expected.json").read_text())
+    assert json.loads((FORMAT_1 / "model" / "config.json").read_text())["format"] == 1
+    rows = tiny_cohort(40, seed=7, missing=0.2, genes=12).X.loc[expected["patients"]].copy()
+    rows[("ct", "volume")] = [scan if i % 4 else None for i, scan in enumerate(scans(len(rows)))]
+    for axis in "xyz":
+        rows[("ct", f"seed_{axis}")] = 34.5
+    model = mf.load(FORMAT_1 / "model")
+    assert list(model.classes_) == expected["classes"]
+    np.testing.assert_allclose(model.predict_proba(rows), expected["probabilities"], rtol=0, atol=1e-6)
+
+
+def test_its_settings_stand_where_they_are_now(tmp_path):
+    model = mf.load(FORMAT_1 / "model")
+    settings = model.settings
+    assert (settings.network.d, settings.network.hidden, settings.preprocessing.crop_side) == (8, 8, 16)
+    assert settings.preprocessing.harmonise == "combat" and settings.training.loss == "focal"
+    assert settings.training.loss_options == {"gamma": 2.0, "class_weight": "balanced"}
+    model.save(tmp_path / "again")
+    assert mf.load(tmp_path / "again").get_params() == model.get_params()
+
+
+def test_later_parameters_are_left_alone():
+    params = mf.StageClassifier("gmu", training={"schedule": "constant"}).get_params(deep=False)
+    assert from_format_1(params) == params
+
+
+@pytest.mark.parametrize("name", ["d", "hidden"])
+def test_a_flat_name_of_format_1_is_a_nested_one(name):
+    assert from_format_1({name: 5, "fusion": "gmu"})["network"] == {name: 5}
