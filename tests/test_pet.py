@@ -198,7 +198,12 @@ def study(tmp_path):
 def one(path, modality="pet", **cells) -> Cohort:
     cells = {"volume": str(path), "seed_x": 0.0, "seed_y": -10.0, "seed_z": 118.0, **cells}
     table = pd.DataFrame([cells], index=pd.Index(["P1"], name="patient_id"))
-    return Cohort("one", pd.concat({modality: table}, axis=1), pd.Series(["I"], ["P1"]), "stage3_ajcc7")
+    return Cohort(
+        "one",
+        pd.concat({modality: table}, axis=1),
+        pd.DataFrame({"stage": ["I"]}, index=["P1"]),
+        "stage3_ajcc7",
+    )
 
 
 def test_a_file_of_both_gives_each_its_own(study):

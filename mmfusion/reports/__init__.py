@@ -14,6 +14,11 @@ _HOME = {
     "file_name": "output",
     "save_figure": "output",
     "write_metrics": "output",
+    "words": "text",
+    "words_or_none": "text",
+    "markdown_list": "text",
+    "collected": "warned",
+    "warnings_given": "warned",
 }
 __all__ = list(_HOME)
 __getattr__, __dir__ = lazy(__name__, _HOME)

@@ -22,7 +22,7 @@ from mmfusion.data.scans import open_scan
 from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import ScanError
 from mmfusion.modalities import IMAGING, META, MODALITIES
-from mmfusion.staging.report.verdict import caveats, markdown_list
+from mmfusion.staging.report.verdict import caveats
 
 data = mf.load_cohort(cohort, root=data_root or None, target=target or None)
 data
@@ -87,7 +87,7 @@ for modality in IMAGING:
 # ## Limitations
 
 # %%
-display(Markdown(markdown_list(caveats(data)) or "Nothing was noted when the files were read."))
+display(Markdown(reports.markdown_list(caveats(data)) or "Nothing was noted when the files were read."))
 
 # %%
 optimum = data.provenance.get("optimum")

@@ -27,8 +27,6 @@ from mmfusion import figures, imaging, reports
 from mmfusion.data.scans import open_scan
 from mmfusion.quality import compare_restorers
 from mmfusion.quality.survey import series_choices, site_effect, survey_scans
-from mmfusion.staging.report.study import words_or_none
-from mmfusion.staging.report.verdict import markdown_list
 
 pd.set_option("display.max_colwidth", None)
 data = mf.load_cohort(cohort, root=data_root or None)
@@ -42,7 +40,7 @@ shown = list(table.index[:n_shown])
 # ## Summary
 
 # %%
-display(Markdown(markdown_list(survey.verdict(len(paths)))))
+display(Markdown(reports.markdown_list(survey.verdict(len(paths)))))
 
 # %% [markdown]
 # ## What failed, and why
@@ -82,7 +80,7 @@ if len(several):
 table.drop(columns=["series", "y_mm", "warnings"]).round(2)
 
 # %%
-display(Markdown(markdown_list([f"{p}: {w}" for p, w in table["warnings"].items() if w])))
+display(Markdown(reports.markdown_list([f"{p}: {w}" for p, w in table["warnings"].items() if w])))
 
 # %%
 if len(table):
@@ -121,12 +119,12 @@ if shown:  # one whose tumour is known, if there is one
 
 # %%
 compared = None
-if shown and modality == "ct" and words_or_none(restorers):
+if shown and modality == "ct" and reports.words_or_none(restorers):
     crop = scan.around(128.0)
     classifier = mf.load(model) if model else None
     compared = compare_restorers(
         crop,
-        words_or_none(restorers),
+        reports.words_or_none(restorers),
         mask=None if scan.lesion is None else scan.lesion.like(crop),
         point=scan.seed,
         predict=classifier and (lambda v: classifier.predict_patient(ct=v, seed=scan.seed).probabilities),
@@ -134,7 +132,7 @@ if shown and modality == "ct" and words_or_none(restorers):
     figure = figures.restoration_panel(compared, zoom_mm=90.0)
     display(reports.save_figure(figure, out_dir, "restoration"), compared.table.round(3))
     if save_restored and out_dir:
-        for name in words_or_none(restorers):
+        for name in reports.words_or_none(restorers):
             imaging.write_nifti(
                 imaging.restore(crop, name),
                 Path(out_dir, reports.file_name(f"{looked_at}_{name}") + ".nii.gz"),

@@ -25,10 +25,10 @@ from IPython.display import Markdown, display
 import mmfusion as mf
 from mmfusion import evaluation, figures, reports
 from mmfusion.staging.report import study
-from mmfusion.staging.report.verdict import caveats, markdown_list, with_intervals
+from mmfusion.staging.report.verdict import caveats, with_intervals
 
 data, everybody, left_out = study.load_study(
-    cohort, data_root, target, modalities, n_patients=n_patients, seed=seed
+    cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
 )
 models = evaluation.standard_baselines(data.modalities, inner=inner, random_state=seed)
 if paper := study.paper_baseline(data, random_state=seed):
@@ -90,7 +90,7 @@ reports.save_figure(
 # ## Limitations
 
 # %%
-display(Markdown(markdown_list(caveats(data, result))))
+display(Markdown(reports.markdown_list(caveats(data, result))))
 
 # %%
 auc = result.scores["macro_auc"].loc[best]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,20 +57,13 @@ def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassif
     return model
 
 
-def other_fusions(model: StageClassifier, wanted: str) -> list[str]:
-    """The fusions to judge beside the model's: "all", "none", or names with commas; none where it has options."""
-    names = list(list_fusions().index) if wanted == "all" else words_or_none(wanted)
+def other_fusions(model: StageClassifier, wanted: Sequence[str]) -> list[str]:
+    """Return the fusions to judge beside the model's: these, or every one for ["all"].
+
+    None where the model's fusion has options, which another fusion would not know.
+    """
+    names = list(list_fusions().index) if list(wanted) == ["all"] else wanted
     return [] if model.settings.network.fusion_options else [name for name in names if name != model.fusion]
-
-
-def words(text: str) -> list[str]:
-    """The words of a text separated by commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def words_or_none(text: str) -> list[str]:
-    """As `words`, but "none" says that there are none: in a table of runs an empty cell means the default."""
-    return [] if text.strip().lower() == "none" else words(text)
 
 
 def is_synthetic(cohort: Cohort) -> bool:
@@ -92,7 +86,13 @@ def subset(cohort: Cohort, n: int, seed: int = 0) -> Cohort:
 
 
 def load_study(
-    name: str, root: str = "", target: str = "", modalities: str = "", *, n_patients: int = 0, seed: int = 0
+    name: str,
+    root: str = "",
+    target: str = "",
+    modalities: Sequence[str] = (),
+    *,
+    n_patients: int = 0,
+    seed: int = 0,
 ) -> tuple[Cohort, Cohort | None, str]:
     """The patients of the headline, those of the analysis beside it, and who is in neither.
 
@@ -100,8 +100,8 @@ def load_study(
     ----------
     name, root, target : str
         As for `load_cohort`; "" stands for its default.
-    modalities : str
-        Only these, separated by commas; "" for all.
+    modalities : sequence of str
+        Only these; empty for all.
     n_patients : int
         Size limit of a synthetic cohort (0: none).
     seed : int
@@ -119,7 +119,7 @@ def load_study(
     """
     cohort = load_cohort(name, root=root or None, target=target or None)
     if modalities:
-        cohort = cohort.select(modalities=words(modalities))
+        cohort = cohort.select(modalities=list(modalities))
     cohort = without_rare_scans(cohort)
     others = left_out(cohort)
     cohort = cohort.select(patients=list(cohort.X.index[presence(cohort.X).any(axis=1)]))

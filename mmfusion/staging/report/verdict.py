@@ -72,11 +72,6 @@ def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
     return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
 
 
-def markdown_list(lines: list[str]) -> str:
-    """Lines as a Markdown list."""
-    return "\n".join(f"- {line}" for line in lines)
-
-
 def _against(row: pd.Series) -> str:
     if row["lo"] > 0:
         return "beats the ridge"

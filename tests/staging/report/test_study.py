@@ -35,7 +35,7 @@ def test_a_real_cohort_is_studied_twice_where_modalities_are_missing(monkeypatch
     monkeypatch.setattr(study, "load_cohort", lambda *_, **__: cohort)
     headline, everybody, _ = study.load_study("tiny")
     assert presence(headline.X).to_numpy().all() and len(headline) < len(everybody) == len(cohort)
-    headline, everybody, _ = study.load_study("tiny", modalities="ehr")
+    headline, everybody, _ = study.load_study("tiny", modalities=["ehr"])
     assert everybody is None and headline.modalities == ["ehr"] and len(headline) == len(cohort)
 
 
@@ -61,12 +61,10 @@ def test_who_is_left_out_is_said(monkeypatch):
     assert len(everybody) == len(cohort.table) - 5
 
 
-def test_none_says_that_there_are_none():
-    assert study.words_or_none(" None ") == study.words_or_none("") == []
-    assert study.words_or_none("0.25, 0.5") == ["0.25", "0.5"]
+def test_other_fusions_are_those_that_are_named():
     model = study.make_model("demo", "gmu")
-    assert study.other_fusions(model, "none") == [] and study.other_fusions(model, "late") == ["late"]
-    assert study.make_model("paper_multimodal", "preset").fusion_options
+    assert study.other_fusions(model, []) == [] and study.other_fusions(model, ["late"]) == ["late"]
+    assert study.make_model("paper_multimodal", "preset").settings.network.fusion_options
 
 
 def test_an_external_cohort_must_be_of_other_patients(monkeypatch):
@@ -92,11 +90,11 @@ def test_inputs_are_named_and_none_gives_the_stage_away():
 def test_a_preset_under_another_fusion_loses_the_options_of_its_own():
     model = study.make_model("paper_multimodal", max_epochs=0, n_genes=7)
     assert model.settings.network.fusion_options and model.n_genes == 7 and model.max_epochs == 60
-    assert study.other_fusions(model, "all") == []
+    assert study.other_fusions(model, ["all"]) == []
     model = study.make_model("paper_multimodal", "concat")
     assert model.fusion == "concat" and not model.settings.network.fusion_options
-    assert study.other_fusions(model, "gmu, concat,") == ["gmu"]
-    assert "late" in study.other_fusions(model, "all")
+    assert study.other_fusions(model, ["gmu", "concat"]) == ["gmu"]
+    assert "late" in study.other_fusions(model, ["all"])
 
 
 def test_the_papers_baseline_needs_ct_features_and_records(synthetic):

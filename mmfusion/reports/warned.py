@@ -1,4 +1,4 @@
-"""Warnings about the data, each said once: those that differ only in whom they are about are one."""
+"""Lists of warnings about the data: each once, with the patients that it is about."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from mmfusion.evaluation.result import NestedResult
+import pandas as pd
 
 _ABOUT_SOFTWARE = ("FutureWarning", "DeprecationWarning", "PendingDeprecationWarning")
 _SHOWN = 10  # patients to name
@@ -17,9 +18,22 @@ _LIST = re.compile(r": (?P<list>[^:()]+)(?: \(.*\))?$")  # what was met, and in 
 _ONE = re.compile(r"^patient (?P<name>[^:]+): (?P<text>.+)$")
 
 
+class HasWarnings(Protocol):
+    """A result that counts its warnings."""
+
+    def warnings(self) -> pd.Series:
+        """Return how often each warning was given."""
+
+
 @contextmanager
 def collected() -> Iterator[list[str]]:
-    """Warnings of the user's kind that are given inside, as "Kind: text", and shown nowhere."""
+    """Collect the `UserWarning`s given inside the block, as "Kind: text"; they are not shown.
+
+    >>> with collected() as texts:
+    ...     warnings.warn("patient P1: odd spacing")
+    >>> texts
+    ['UserWarning: patient P1: odd spacing']
+    """
     texts: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -29,20 +43,26 @@ def collected() -> Iterator[list[str]]:
             texts += [f"{w.category.__name__}: {w.message}" for w in caught]
 
 
-def warnings_given(*results: NestedResult, also: Iterable[str] = ()) -> list[str]:
-    """What the folds of these results warned of (Markdown); not what is about software.
+def warnings_given(*results: HasWarnings, also: Iterable[str] = ()) -> list[str]:
+    """Return what these results warned of, as lines of Markdown; warnings about software are left out.
 
     Parameters
     ----------
-    *results : NestedResult
+    *results : object with a method `warnings()`
+        That gives a Series: text of the warning -> how often. `NestedResult` has one.
     also : iterable of str
         More warnings, as `collected` gives them.
 
     Returns
     -------
     list of str
-        Warnings about patients, over all models and folds: once, with how many patients and who. Others: once, with
-        how often they were given. "none" if there are none.
+        A warning about patients stands there once, with how many patients and who. Another one stands there once, with
+        how often it was given. ["none"] if there are none.
+
+    Examples
+    --------
+    >>> warnings_given(also=["ScanWarning: patient P1: odd spacing", "ScanWarning: patient P2: odd spacing"])
+    ['2 patients: odd spacing (P1, P2)']
     """
     given = Counter(str(text) for text in also)
     for result in results:
@@ -51,7 +71,7 @@ def warnings_given(*results: NestedResult, also: Iterable[str] = ()) -> list[str
 
 
 def summarised(given: Counter[str]) -> list[str]:
-    """A line for each thing that was warned of, from how often each "Kind: text" was given."""
+    """Return one line per warning, given how often each "Kind: text" came."""
     patients: dict[tuple[str, str], set[str]] = {}  # by what stands before and after "3 patients"
     others: dict[str, Counter[str]] = {}  # by what stands before a list
     for warning, n in given.items():
@@ -73,7 +93,7 @@ def summarised(given: Counter[str]) -> list[str]:
 
 
 def _united(warnings: Iterable[str]) -> str:
-    """Everything that the lists at the ends of these hold."""
+    """Return the union of the lists that stand at the ends of these warnings."""
     lists = [_LIST.search(warning)["list"].split(", ") for warning in warnings]
     return ", ".join(sorted({name for names in lists for name in names}))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from mmfusion.preprocessing.scans import ScanTransformer, SeedWarning
-from mmfusion.staging.report.warned import collected, summarised, warnings_given
+from mmfusion.reports.warned import collected, summarised, warnings_given
 from tests.staging.report.test_verdict import a_result
 
 
