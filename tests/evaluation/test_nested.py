@@ -339,16 +339,15 @@ def test_classes_that_the_model_does_not_know(cohort, tmp_path):
     assert not (tmp_path / "model.external").exists()  # nothing was seen
 
 
-def test_what_a_fold_warned_of_is_not_said_again_when_it_is_watched(monkeypatch):
+def test_what_a_fold_warned_of_is_not_said_again_when_it_is_watched():
     class Warns:
-        def __init__(self, **_settings):
+        def __init__(self):
             self.history_ = [[{"epoch": 1}]]
 
         def fit(self, _X, _y):
             warnings.warn("no seed", UserWarning, stacklevel=1)
             return self
 
-    monkeypatch.setattr(watched, "StageClassifier", Warns)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert list(watched._history(0, {}, None, None)["epoch"]) == [1]
+        assert list(watched._history(0, Warns(), None, None)["epoch"]) == [1]
