@@ -37,9 +37,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) install --no-deps "$(FMCIB)" || echo "note: $(FMCIB) was not installed; only its parity test needs it"
 	@touch $@
 
-# cellpose and lungmask are large, and only tests need both
+# cellpose, lungmask and ONNX are large, and only tests need them all
 $(EXTRAS): $(READY)
-	@$(INSTALL) -e ".[restore,lungs]"
+	@$(INSTALL) -e ".[restore,lungs,onnx]"
 	@touch $@
 
 report: $(READY)  ## the demo cohort through the staging notebooks: reports/index.html

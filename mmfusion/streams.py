@@ -1,4 +1,4 @@
-"""Streams: the inputs of a network, what each one is, and who has it."""
+"""Streams: the inputs of a network, their shapes, and which patient has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import DataError, MMFusionError
 
 ShapePattern = tuple[int | None, ...]  # of one patient's array; None stands for any size
 GENES: ShapePattern = (None,)
@@ -17,12 +17,12 @@ CUBE: ShapePattern = (1, None, None, None)
 
 @dataclass(frozen=True, eq=False)
 class StreamSpec:
-    """All that an encoder needs to know to be built.
+    """Facts about one stream from which its encoder is built.
 
     Parameters
     ----------
     name : str
-        Stream: a modality's name, or "<modality>_table" for the features of an imaging modality.
+        Name of the stream: a modality's name, or "<modality>_table" for the features of an imaging modality.
     modality : str
         Block of the cohort's frame that it reads.
     shape : tuple of int
@@ -53,11 +53,11 @@ class StreamSpec:
 
     @property
     def is_image(self) -> bool:
-        """Whether it is read from scans: three axes or more."""
+        """True if the stream is read from scans: three axes or more."""
         return len(self.shape) >= 3
 
     def fits(self, pattern: ShapePattern) -> bool:
-        """Whether the shape is one that `pattern` describes.
+        """Return whether the shape is one that `pattern` describes.
 
         Parameters
         ----------
@@ -76,14 +76,14 @@ class StreamSpec:
 
 @dataclass(frozen=True, eq=False)
 class StreamInputs:
-    """What a network reads of some patients.
+    """Arrays that a network reads, for some patients.
 
     Parameters
     ----------
     arrays : dict of str to ndarray of float32
         By stream, (n, *shape); zeros where absent.
     present : ndarray of bool, shape (n, n_streams)
-        Who has what, in the order of `arrays`.
+        True where a patient has a stream, in the order of `arrays`.
     index : sequence of str, length n
         Patient ids.
     """
@@ -96,6 +96,32 @@ class StreamInputs:
         return len(self.present)
 
     def rows(self, which: np.ndarray | slice) -> StreamInputs:
-        """Of these patients only, by position."""
+        """Return the inputs of some patients, chosen by position."""
         arrays = {name: array[which] for name, array in self.arrays.items()}
         return StreamInputs(arrays, self.present[which], np.array(self.index, object)[which])
+
+    def check(self, specs: Sequence[StreamSpec]) -> StreamInputs:
+        """Check that a network of these streams can read the inputs; return them unchanged.
+
+        Raises
+        ------
+        DataError
+            If a stream is absent or has the wrong shape, the presence mask does not fit, or a patient has none
+            of the streams.
+        """
+        names, n = [spec.name for spec in specs], len(self.present)
+        if self.present.dtype != bool or self.present.shape != (n, len(specs)):
+            expected = f"bool, (patients, {len(specs)}) for {', '.join(names)}"
+            got = f"{self.present.dtype}, {self.present.shape}"
+            raise DataError("the presence mask does not fit the model", expected=expected, got=got)
+        for spec in specs:
+            if spec.name not in self.arrays:
+                raise DataError(f"the stream {spec.name!r} was not given", expected=", ".join(names))
+            got, expected = self.arrays[spec.name].shape, (n, *spec.shape)
+            if got != expected:
+                problem = f"the stream {spec.name!r} has the wrong shape"
+                raise DataError(problem, expected=expected, got=got)
+        if (nobody := ~self.present.any(axis=1)).any():
+            patient = ", ".join(str(p) for p, none in zip(self.index, nobody, strict=True) if none)
+            raise DataError("has none of the streams", patient=patient, expected=", ".join(names))
+        return self

@@ -1,4 +1,4 @@
-"""FusionNet: encoders, a fusion and a head, for patients of whom some lack some streams."""
+"""FusionNet: encoders, a fusion and a head, for patients who may lack some streams."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from mmfusion.errors import DataError, MMFusionError
+from mmfusion.errors import MMFusionError
 from mmfusion.modalities import STREAMS
 from mmfusion.nn.encoders import default_encoder
 from mmfusion.nn.heads import make_head
@@ -16,29 +16,30 @@ from mmfusion.streams import StreamSpec
 
 
 class FusionNet(nn.Module):
-    """One encoder a stream, a fusion of their tokens, and a head.
+    """One encoder per stream, a fusion of their tokens, and a head.
 
-    Each encoder runs on the patients who have its stream and on nobody else, so what stands in the place of a
-    missing stream (NaN, say) is never read.
+    The placeholder of a missing stream (such as NaN) is replaced by zeros before the encoder, and its tokens are
+    replaced by zeros after it. So it reaches neither the output nor a gradient. `forward` has no branch that
+    depends on data, and it checks nothing: call `StreamInputs.check` once before the network.
 
     Parameters
     ----------
     specs : sequence of StreamSpec
-        The streams, in the order of `present`'s columns.
+        The streams, in the order of the columns of `present`.
     n_classes : int
-        Classes, K.
+        Number of classes, K.
     encoders : mapping of str to str, optional
         Registered encoder by stream name; default by shape (`mmfusion.nn.encoders.DEFAULTS`).
     fusion, head : str
-        Registered fusion; "softmax" or "ordinal".
+        Registered fusion; head "softmax" or "ordinal".
     d, hidden : int
-        Width of tokens; of the fusion's hidden layer.
+        Width of tokens, and of the fusion's hidden layer.
     dropout : float
         Dropout of encoders and fusion.
     modality_dropout : float
-        In training, the probability that a present stream is hidden; one always stays.
+        Probability that a present stream is hidden in training. Every patient keeps one stream.
     encoder_options, fusion_options : mapping, optional
-        Further arguments of encoders, by encoder name; of the fusion.
+        Further arguments of encoders by encoder name, and of the fusion.
 
     Raises
     ------
@@ -65,9 +66,9 @@ class FusionNet(nn.Module):
         self.specs = tuple(specs)
         self.modality_dropout = modality_dropout
         names = {spec.name: (encoders or {}).get(spec.name) or default_encoder(spec) for spec in specs}
-        # a setting may speak of streams that the cohort lacks, as in ablations
-        _no_strangers("encoders", encoders, [*names, *STREAMS])
-        _no_strangers("encoder_options", encoder_options, ENCODERS.frame().index)
+        # a setting may name streams that the cohort lacks, as in ablations
+        _check_known("encoders", encoders, [*names, *STREAMS])
+        _check_known("encoder_options", encoder_options, ENCODERS.frame().index)
         options = encoder_options or {}
         self.encoders = nn.ModuleDict(
             {
@@ -82,12 +83,12 @@ class FusionNet(nn.Module):
         self.head = make_head(head, self.fusion.out_features, n_classes)
 
     def forward(self, present: torch.Tensor, **streams: torch.Tensor) -> torch.Tensor:
-        """Logits of each patient.
+        """Return the logits of each patient.
 
         Parameters
         ----------
         present : Tensor of bool, shape (b, m)
-            Which patient has which stream, in the order of `specs`.
+            True where a patient has a stream, in the order of `specs`.
         **streams : Tensor
             By stream name, (b, *shape) with the shape of its spec.
 
@@ -95,61 +96,35 @@ class FusionNet(nn.Module):
         -------
         Tensor, shape (b, K)
             Softmax of it is the distribution over classes.
-
-        Raises
-        ------
-        DataError
-            On a stream that is not given or has the wrong shape, or a patient who has none.
         """
-        self._check(present, streams)
         if self.training and self.modality_dropout:
             present = drop_streams(present, self.modality_dropout)
         return self.fuse(self.encode(present, **streams), present)
 
     def encode(self, present: torch.Tensor, **streams: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Tokens of each stream, shape (b, t, d); zeros for patients who lack it."""
+        """Return the tokens of each stream, shape (b, t, d); zeros for patients who lack it."""
         return {
             name: self._tokens(name, streams[name], present[:, i]) for i, name in enumerate(self.encoders)
         }
 
     def fuse(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """Logits, shape (b, K), from tokens."""
+        """Return logits, shape (b, K), from tokens."""
         return self.head(self.fusion(tokens, present))
 
     def _tokens(self, name: str, x: torch.Tensor, has: torch.Tensor) -> torch.Tensor:
-        encoder = self.encoders[name]
-        if has.all():
-            return encoder(x)
-        rows = has.nonzero().squeeze(1)
-        dtype = next((p.dtype for p in self.parameters()), x.dtype)
-        tokens = torch.zeros(len(x), encoder.n_tokens, encoder.d, dtype=dtype, device=x.device)
-        return tokens.index_copy(0, rows, encoder(x[rows])) if len(rows) else tokens
+        """Return the tokens of one stream, with zeros in place of what is missing, before and after the encoder."""
+        known = torch.where(_along(has, x), x, 0.0)
+        tokens = self.encoders[name](known)
+        return torch.where(_along(has, tokens), tokens, 0.0)
 
-    def _check(self, present: torch.Tensor, streams: Mapping[str, torch.Tensor]) -> None:
-        b = len(present)
-        if present.dtype != torch.bool or present.shape != (b, len(self.specs)):
-            raise DataError(
-                "the presence mask does not fit the model",
-                expected=f"bool, (patients, {len(self.specs)}) for {', '.join(self.encoders)}",
-                got=f"{present.dtype}, {tuple(present.shape)}",
-            )
-        for spec in self.specs:
-            if spec.name not in streams:
-                raise DataError(f"the stream {spec.name!r} was not given", expected=", ".join(self.encoders))
-            x, shape = streams[spec.name], (b, *spec.shape)
-            if x.shape != shape:
-                raise DataError(
-                    f"the stream {spec.name!r} has the wrong shape", expected=shape, got=tuple(x.shape)
-                )
-        if not present.any(1).all():
-            row = int((~present.any(1)).nonzero()[0, 0])
-            raise DataError(
-                f"the patient in row {row} has none of the streams", expected=", ".join(self.encoders)
-            )
+
+def _along(has: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Return the mask (b,) with as many axes as `x`, so that the two broadcast."""
+    return has.reshape(-1, *[1] * (x.ndim - 1))
 
 
 def drop_streams(present: torch.Tensor, p: float) -> torch.Tensor:
-    """Hide each present stream with probability p; a patient keeps one at least, drawn at random, shape (b, m)."""
+    """Hide each present stream with probability p, but at least one per patient stays; bool, shape (b, m)."""
     draw = torch.rand(present.shape, device=present.device)
     keep = torch.where(present, draw, -1.0) >= p
     last = torch.where(present, draw, -1.0).argmax(1, keepdim=True)
@@ -165,9 +140,8 @@ def _build(kind: type[nn.Module], options: Mapping[str, object] | None, *args: o
         ) from error
 
 
-def _no_strangers(what: str, given: Mapping[str, object] | None, known: Sequence[str]) -> None:
-    strange = [name for name in given or {} if name not in known]
-    if strange:
-        raise MMFusionError(
-            f"{what} names what is not there", got=", ".join(strange), expected=", ".join(known)
-        )
+def _check_known(what: str, given: Mapping[str, object] | None, known: Sequence[str]) -> None:
+    """Raise `MMFusionError` if a setting has names that are not known."""
+    unknown = [name for name in given or {} if name not in known]
+    if unknown:
+        raise MMFusionError(f"unknown names in {what}", got=", ".join(unknown), expected=", ".join(known))

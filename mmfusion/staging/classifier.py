@@ -299,8 +299,9 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            If a probability is not finite.
+            If a stream does not fit the model, or a probability is not finite.
         """
+        inputs.check(self.transformer_.specs_)
         arrays = {"present": inputs.present, **inputs.arrays}
         proba = predict_in_batches(self.module_, arrays, device=self.device).exp().double().numpy()
         if bad := [str(p) for p, row in zip(inputs.index, proba, strict=True) if not np.isfinite(row).all()]:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -7,7 +8,7 @@ from mmfusion.nn.net import FusionNet, drop_streams
 from mmfusion.registry import ENCODERS, FUSIONS
 from mmfusion.staging import StageClassifier
 from mmfusion.staging.presets import PRESETS
-from mmfusion.streams import StreamSpec
+from mmfusion.streams import StreamInputs, StreamSpec
 from tests.nn.streams import build, draw, specs
 
 
@@ -28,15 +29,34 @@ def test_forward_is_fuse_of_encode():
     assert torch.equal(model.fuse(tokens, present), model(present, **x))
 
 
-def test_encoders_run_on_those_who_have_the_stream_only():
-    model, seen = net().eval(), []
-    model.encoders["rna"].register_forward_hook(lambda module, inputs, output: seen.append(len(inputs[0])))
-    present = torch.ones(4, 4, dtype=torch.bool)
-    present[[0, 2], 2] = False
-    model(present, **batch(4))
-    present[:, 2] = False
-    model(present, **batch(4))
-    assert seen == [2]
+def test_placeholders_reach_neither_output_nor_gradient():
+    model, x = net(dropout=0.0).eval(), batch(5)
+    present = torch.tensor(
+        [[1, 1, 1, 1], [0, 1, 1, 1], [1, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.bool
+    )
+    poisoned = {name: value.clone() for name, value in x.items()}
+    for column, name in enumerate(x):
+        poisoned[name][~present[:, column]] = torch.nan
+        poisoned[name].requires_grad_()
+    out = model(present, **poisoned)
+    assert torch.equal(out, model(present, **x))
+    out.sum().backward()
+    for column, name in enumerate(x):
+        assert not poisoned[name].grad[~present[:, column]].any()
+        assert torch.isfinite(poisoned[name].grad).all()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_dense_and_sparse_forward_agree():
+    """Running an encoder on the rows that have its stream alone gives the same logits to 1e-6."""
+    model, x = net().eval(), batch(6)
+    present = torch.ones(6, 4, dtype=torch.bool)
+    present[[0, 3], 0], present[[1, 4], 2] = False, False
+    tokens = {}
+    for column, (name, encoder) in enumerate(model.encoders.items()):
+        rows = present[:, column].nonzero().squeeze(1)
+        tokens[name] = torch.zeros(6, encoder.n_tokens, encoder.d).index_copy(0, rows, encoder(x[name][rows]))
+    torch.testing.assert_close(model.fuse(tokens, present), model(present, **x), rtol=0, atol=1e-6)
 
 
 def test_modality_dropout():
@@ -72,33 +92,40 @@ def test_float64():
     assert out.dtype == torch.float64
 
 
+def inputs(b=2, **changes):
+    arrays = {name: value.numpy() for name, value in batch(b).items()} | changes
+    return StreamInputs(arrays, np.ones((b, 4), dtype=bool), [f"P{i}" for i in range(b)])
+
+
 def test_wrong_shape_names_the_stream():
-    x = batch(2)
+    x = inputs()
     with pytest.raises(DataError, match=r"'rna'.*\(2, 24\).*\(2, 23\)"):
-        net()(torch.ones(2, 4, dtype=torch.bool), **(x | {"rna": x["rna"][:, 1:]}))
+        inputs(rna=x.arrays["rna"][:, 1:]).check(specs())
     with pytest.raises(DataError, match="'ehr' has the wrong shape"):
-        net()(torch.ones(2, 4, dtype=torch.bool), **(x | {"ehr": x["ehr"][:, 0]}))
+        inputs(ehr=x.arrays["ehr"][:, 0]).check(specs())
+    assert x.check(specs()) is x
 
 
 def test_stream_not_given():
-    x = batch(2)
-    del x["ct_table"]
+    x = inputs()
+    del x.arrays["ct_table"]
     with pytest.raises(DataError, match="'ct_table' was not given"):
-        net()(torch.ones(2, 4, dtype=torch.bool), **x)
+        x.check(specs())
 
 
 def test_presence_that_does_not_fit():
+    x = inputs()
     with pytest.raises(DataError, match=r"\(2, 3\)"):
-        net()(torch.ones(2, 3, dtype=torch.bool), **batch(2))
+        StreamInputs(x.arrays, x.present[:, :3], x.index).check(specs())
     with pytest.raises(DataError, match="float32"):
-        net()(torch.ones(2, 4), **batch(2))
+        StreamInputs(x.arrays, x.present.astype(np.float32), x.index).check(specs())
 
 
 def test_patient_without_anything():
-    present = torch.ones(3, 4, dtype=torch.bool)
-    present[1] = False
-    with pytest.raises(DataError, match="row 1"):
-        net()(present, **batch(3))
+    x = inputs(3)
+    x.present[1] = False
+    with pytest.raises(DataError, match="P1"):
+        x.check(specs())
 
 
 def test_unknown_names_and_options():
@@ -187,7 +214,8 @@ def test_slabs_and_pairs_can_be_read(monkeypatch, name, shape):
     changed = module(torch.ones(4, 2, dtype=torch.bool), **(x | {"petct": 1 - x["petct"]}))
     assert (out - changed).abs().max() > 1e-6  # it is heard
     with pytest.raises(DataError, match="'petct' has the wrong shape"):
-        module(torch.ones(4, 2, dtype=torch.bool), **(x | {"petct": x["petct"].transpose(1, 2)}))
+        arrays = {key: value.numpy() for key, value in (x | {"petct": x["petct"].transpose(1, 2)}).items()}
+        StreamInputs(arrays, np.ones((4, 2), dtype=bool), range(4)).check(streams)
     other = {"slab_mean": "pair_mean", "pair_mean": "slab_mean"}[name]
     with pytest.raises(MMFusionError, match="cannot read the stream 'petct'"):
         FusionNet(streams, 3, encoders={"petct": other}, d=8, hidden=8)

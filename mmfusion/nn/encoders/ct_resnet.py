@@ -10,6 +10,7 @@ from monai.networks.nets.resnet import ResNet, ResNetBlock
 from torch import nn
 
 from mmfusion.nn.encoders.base import Encoder
+from mmfusion.nn.layers.pooling import adaptive_mean
 from mmfusion.registry import ENCODERS
 from mmfusion.streams import CUBE, StreamSpec
 
@@ -96,5 +97,5 @@ class CTResNet(Encoder):
         x = net.act(net.bn1(net.conv1(x).contiguous(memory_format=torch.channels_last_3d)))
         x = x if net.no_max_pool else net.maxpool(x)
         x = net.layer4(net.layer3(net.layer2(net.layer1(x))))
-        x = self.project(nn.functional.adaptive_avg_pool3d(x, _OCTANTS))
+        x = self.project(adaptive_mean(x, _OCTANTS))
         return self.drop(rearrange(x, "b d z y x -> b (z y x) d") + self.position)

@@ -49,5 +49,5 @@ class FTTransformer(Encoder):
         """Return the CLS token of each row, shape (b, 1, d)."""
         values, observed = x[:, 0, :, None], x[:, 1, :, None] > 0.5
         tokens = torch.where(observed, values * self.weight + self.bias, self.missing)
-        tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], dim=1)
+        tokens = torch.cat([self.cls.expand(x.shape[0], -1, -1), tokens], dim=1)
         return self.norm(self.block(tokens)[:, :1])

@@ -76,7 +76,7 @@ class GeneGAT(Encoder):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Tokens, shape (b, t, d)."""
-        node = torch.cat([x[:, :, None], self.embedding.expand(len(x), -1, -1)], dim=2)
+        node = torch.cat([x[:, :, None], self.embedding.expand(x.shape[0], -1, -1)], dim=2)
         first = self.drop(nn.functional.elu(self.layer1(node)))
         known = torch.cat([node, first, nn.functional.elu(self.layer2(first))], dim=2)
         pooled = einsum(self.queries(known).softmax(1), known, "b g t, b g f -> b t f")

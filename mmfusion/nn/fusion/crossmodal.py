@@ -62,7 +62,7 @@ class CrossModal(Fusion):
     def forward(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
         """Return the hidden layer over the CLS token and the streams' mean vectors, shape (b, hidden)."""
         streams = [tokens[name] + embedding for name, embedding in zip(self.names, self.modality)]
-        x = torch.cat([self.cls.expand(len(present), -1, -1), *streams], dim=1)
+        x = torch.cat([self.cls.expand(present.shape[0], -1, -1), *streams], dim=1)
         there = torch.cat([torch.ones_like(present[:, :1]), present], dim=1)[:, self.owner]
         x = torch.where(there[:, :, None], x, 0.0)
         allowed = self.may_look & there[:, None, :]

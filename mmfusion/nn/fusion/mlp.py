@@ -18,7 +18,7 @@ class _BatchNorm(nn.BatchNorm1d):
     """Batch norm that uses running statistics if a training batch has only one patient."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if len(x) > 1 or not self.training:
+        if not self.training or x.shape[0] > 1:
             return super().forward(x)
         return nn.functional.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps

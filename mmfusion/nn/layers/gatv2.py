@@ -7,7 +7,11 @@ import torch
 from torch import nn
 from torch_geometric.nn import GATv2Conv
 
-from mmfusion.nn.layers.neighbour_attention import NeighbourAttention, transpose_lists
+from mmfusion.nn.layers.neighbour_attention import (
+    NeighbourAttention,
+    plain_neighbour_attention,
+    transpose_lists,
+)
 
 _SLOPE = 0.2  # negative slope of the leaky ReLU, as in the paper
 
@@ -111,10 +115,10 @@ class RegularGATv2(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Nodes' new features, shape (b, G, heads * out_features)."""
         edge = None if self.lin_edge is None else self.lin_edge(self.edge_weight[:, :, None])
-        out = NeighbourAttention.apply(
-            self.lin_l(x), self.lin_r(x), edge, self.att[0], _SLOPE, self.neighbours, self.back, self.back_ptr
-        )
-        return out + self.bias
+        graph = (self.lin_l(x), self.lin_r(x), edge, self.att[0], _SLOPE, self.neighbours)
+        if torch.compiler.is_exporting():
+            return plain_neighbour_attention(*graph) + self.bias
+        return NeighbourAttention.apply(*graph, self.back, self.back_ptr) + self.bias
 
 
 class UnionGATv2(nn.Module):
@@ -150,10 +154,22 @@ class UnionGATv2(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Nodes' new features, shape (b, G, heads * out_features)."""
+        if torch.compiler.is_exporting():
+            return self._plain(x)
         b = len(x)
         edges = self._edges(b)
         weight = None if self.edge_weight is None else self.edge_weight.repeat(b)
         return self.conv(x.flatten(0, 1), edges, weight).unflatten(0, (b, self.n_nodes))
+
+    def _plain(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the same with ordinary operators, on lists of in-neighbours that are filled up to one length."""
+        source, destination = self.union[:, : self.n_edges].cpu().numpy()
+        neighbours, edges, known = padded_lists(source, destination, self.n_nodes)
+        places = [torch.as_tensor(a, device=x.device) for a in (neighbours, edges, known)]
+        weights = None if self.edge_weight is None else self.conv.lin_edge(self.edge_weight[places[1], None])
+        layer = self.conv
+        graph = (layer.lin_l(x), layer.lin_r(x), weights, layer.att[0], _SLOPE, places[0], places[2])
+        return plain_neighbour_attention(*graph) + layer.bias
 
     def _edges(self, b: int) -> torch.Tensor:
         """Return the edges of b copies of the graph; the largest union so far is kept."""
@@ -161,3 +177,40 @@ class UnionGATv2(nn.Module):
             offsets = torch.arange(b, device=self.union.device).repeat_interleave(self.n_edges) * self.n_nodes
             self.union = self.union[:, : self.n_edges].repeat(1, b) + offsets
         return self.union[:, : b * self.n_edges]
+
+
+def padded_lists(
+    source: np.ndarray, destination: np.ndarray, n_nodes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """List the in-neighbours of every node, filled up to the largest number of them.
+
+    Parameters
+    ----------
+    source, destination : ndarray of int, shape (E,)
+        Ends of the edges.
+    n_nodes : int
+        Nodes, G.
+
+    Returns
+    -------
+    neighbours : ndarray of int64, shape (k, G)
+        The j-th in-neighbour of each node; 0 in a free place.
+    edges : ndarray of int64, shape (k, G)
+        The position of that edge; 0 in a free place.
+    known : ndarray of bool, shape (k, G)
+        The places that hold an in-neighbour.
+
+    Examples
+    --------
+    >>> padded_lists(np.array([1, 2, 0]), np.array([0, 0, 1]), 3)[0]
+    array([[1, 0, 0],
+           [2, 0, 0]])
+    """
+    degree = np.bincount(destination, minlength=n_nodes)
+    order = np.argsort(destination, kind="stable")
+    place = np.arange(len(order)) - np.repeat(np.cumsum(degree) - degree, degree)
+    shape = (max(int(degree.max(initial=0)), 1), n_nodes)
+    neighbours, edges, known = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, bool)
+    at = (place, destination[order])
+    neighbours[at], edges[at], known[at] = source[order], order, True
+    return neighbours, edges, known

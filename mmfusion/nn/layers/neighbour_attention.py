@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 _CHUNK = 2**16  # numbers in the node features of a chunk; a few such arrays fit into a core's cache
 
@@ -57,7 +58,7 @@ class NeighbourAttention(torch.autograd.Function):
             for j in range(k):
                 torch.index_select(src, 0, index[j], out=message)
                 _add(message, dst, edge, j)
-                torch.mm(torch.nn.functional.leaky_relu_(message, slope), dot, out=logits[j])
+                torch.mm(nn.functional.leaky_relu_(message, slope), dot, out=logits[j])
             alphas.append(logits.softmax(0))
             summed = _sums(src.view(-1, channels), flat, ptr, alphas[-1].permute(1, 2, 0).flatten())
             out[rows] = summed.view(-1, nodes, heads * channels)
@@ -115,6 +116,45 @@ class NeighbourAttention(torch.autograd.Function):
             d_att += (d_edge * edge).sum((0, 1))
             d_edge *= scale
         return d_source, d_target, d_edge, d_att.view_as(att), None, None, None, None
+
+
+def plain_neighbour_attention(
+    source: torch.Tensor,
+    target: torch.Tensor,
+    edge: torch.Tensor | None,
+    att: torch.Tensor,
+    slope: float,
+    neighbours: torch.Tensor,
+    known: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Compute what `NeighbourAttention` computes with ordinary operators, which ONNX has.
+
+    It stores a message per edge, and is slower. It also takes graphs whose nodes have different numbers of
+    in-neighbours, by a mask.
+
+    Parameters
+    ----------
+    source, target, edge, att, slope, neighbours
+        As in `NeighbourAttention`; a node with fewer than k in-neighbours repeats any node in the free places.
+    known : Tensor of bool, shape (k, G), optional
+        The places that hold an in-neighbour; default all. A node without any gives zeros.
+
+    Returns
+    -------
+    Tensor, shape (b, G, H * C)
+    """
+    (k, nodes), (heads, channels) = neighbours.shape, att.shape
+    shown = source[:, neighbours.flatten()].reshape(-1, k, nodes, heads, channels)
+    message = shown + target.reshape(-1, 1, nodes, heads, channels)
+    if edge is not None:
+        message = message + edge.reshape(1, k, nodes, heads, channels)
+    logits = (nn.functional.leaky_relu(message, slope) * att).sum(-1)
+    if known is None:
+        alpha = logits.softmax(1)
+    else:
+        there = known[None, :, :, None]
+        alpha = torch.where(there, logits, torch.finfo(logits.dtype).min).softmax(1) * there
+    return (alpha[..., None] * shown).sum(1).reshape(-1, nodes, heads * channels)
 
 
 def transpose_lists(neighbours: np.ndarray, heads: int) -> tuple[np.ndarray, np.ndarray]:

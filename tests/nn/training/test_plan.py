@@ -59,7 +59,7 @@ def test_a_plan_does_not_change():
     other = plan.replace(lr=0.5)
     assert (plan.lr, other.lr, other.lr_groups) == (1e-3, 0.5, {"encoder": 0.1})
     assert plan != other and plan == TrainingPlan(lr_groups={"encoder": 0.1})
-    with pytest.raises(DataError, match=r"not a parameter.*got learning_rate"):
+    with pytest.raises(DataError, match="learning_rate: not a parameter"):
         plan.replace(learning_rate=0.1)
 
 
@@ -69,7 +69,7 @@ def test_json_and_copies():
     assert pickle.loads(pickle.dumps(plan)) == plan and copy.deepcopy(plan) == plan
     assert type(plan.lr) is float and type(plan.max_epochs) is int
     assert TrainingPlan.from_dict({"lr": 0.1}) == TrainingPlan(lr=0.1)
-    with pytest.raises(DataError, match="got beta"):
+    with pytest.raises(DataError, match="beta: not a parameter"):
         TrainingPlan.from_dict({"beta": 1})
 
 

@@ -1,0 +1,128 @@
+"""Export of a fitted network to ONNX, so that it runs without this library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from mmfusion.errors import MMFusionError
+from mmfusion.imaging.isolation import undisturbed
+from mmfusion.storage.atomic import saved
+from mmfusion.streams import StreamSpec
+
+_LOGGERS = ("torch.onnx", "torch.onnx._internal.exporter._registration", "onnxscript")
+_TOLERANCE = 1e-5  # between the probabilities of the network and of its export
+
+
+def write_onnx(
+    module: nn.Module, specs: Sequence[StreamSpec], path: str | Path, *, classes: Sequence[str] = ()
+) -> Path:
+    """Write a network as an ONNX file, and check that it gives the same probabilities.
+
+    The file's inputs are `present`, bool (b, m), and each stream by name, float32 (b, ...); its output is
+    `probabilities`, float32 (b, K). The number of patients b is free.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Called as `module(present, **streams)`; the softmax of what it returns is the distribution.
+    specs : sequence of StreamSpec
+        The streams, in the order of the columns of `present`.
+    path : path
+        The file to write.
+    classes : sequence of str, optional
+        Names of the K classes, kept in the file's metadata.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    MMFusionError
+        If the packages of the extra `onnx` are absent, the file cannot be written, or the probabilities
+        differ by more than 1e-5 for any pattern of missing streams.
+
+    References
+    ----------
+    ONNX, the Open Neural Network Exchange, opset 20.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MMFusionError("ONNX export is not installed", hint="pip install 'mmfusion[onnx]'") from error
+    names = [spec.name for spec in specs]
+    network = _Positional(module, names)
+    was = [(part, part.training) for part in module.modules()]
+    network.eval()
+    try:
+        example = _example(specs)
+        with saved(path, MMFusionError) as draft:
+            _export(network, example, names, classes, draft)
+            run = onnxruntime.InferenceSession(str(draft), providers=["CPUExecutionProvider"])
+            _check_equal(network, run, example)
+    finally:
+        for part, training in was:
+            part.training = training
+    return Path(path)
+
+
+class _Positional(nn.Module):
+    """A network as a function of positional arguments that gives probabilities."""
+
+    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.module, self.names = module, tuple(names)
+
+    def forward(self, present: torch.Tensor, *arrays: torch.Tensor) -> torch.Tensor:
+        return self.module(present, **dict(zip(self.names, arrays, strict=True))).softmax(-1)
+
+
+def _export(
+    network: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    names: Sequence[str],
+    classes: Sequence[str],
+    path: Path,
+) -> None:
+    batch = torch.export.Dim("b", min=1)
+    with undisturbed(*_LOGGERS), torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            example,
+            dynamo=True,
+            opset_version=20,
+            dynamic_shapes=({0: batch}, tuple({0: batch} for _ in names)),
+            input_names=["present", *names],
+            output_names=["probabilities"],
+            verbose=False,
+        )
+        program.model.metadata_props.update({"streams": ",".join(names), "classes": ",".join(classes)})
+        program.save(path)
+
+
+def _example(specs: Sequence[StreamSpec]) -> tuple[torch.Tensor, ...]:
+    """A row for each pattern of present streams: random numbers, and who has which."""
+    patterns = [row for row in product((False, True), repeat=len(specs)) if any(row)]
+    present = torch.tensor(patterns * (2 if len(patterns) == 1 else 1))  # of a single row the axis is no axis
+    generator = torch.Generator().manual_seed(0)
+    return present, *(torch.rand(len(present), *spec.shape, generator=generator) for spec in specs)
+
+
+def _check_equal(network: nn.Module, run: object, example: tuple[torch.Tensor, ...]) -> None:
+    with torch.no_grad():
+        expected = network(*example).numpy()
+    feed = {entry.name: value.numpy() for entry, value in zip(run.get_inputs(), example, strict=True)}
+    worst = float(np.abs(run.run(None, feed)[0] - expected).max())
+    if not worst <= _TOLERANCE:
+        raise MMFusionError(
+            "the exported network gives other probabilities", expected=f"within {_TOLERANCE}", got=worst
+        )
