@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,20 +10,20 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.errors import DataError, MMFusionError
+from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
-from mmfusion.imaging import Volume
 from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.network import NetworkPlan
 from mmfusion.nn.training import TrainingPlan, predict_in_batches, reproducible
 from mmfusion.preprocessing.cohort import CohortTransformer
-from mmfusion.staging import persistence, predict
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.fitting import fit_member
 from mmfusion.staging.labels import encode_labels
-from mmfusion.staging.prediction import StagePrediction
+from mmfusion.staging.onnx import to_onnx
+from mmfusion.staging.persistence import restore, save
+from mmfusion.staging.predict import predict_each, predict_patient, predict_row
 from mmfusion.staging.presets import PRESETS
 from mmfusion.staging.settings import (
     Settings,
@@ -35,6 +34,7 @@ from mmfusion.staging.settings import (
     settings_of,
     split_nested,
 )
+from mmfusion.staging.variants import variants
 from mmfusion.storage.hashing import hash_each_id
 from mmfusion.streams import StreamInputs
 
@@ -200,38 +200,6 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         """What reports call the model."""
         return self.fusion
 
-    def variants(
-        self, modalities: Sequence[str], *, fusions: Sequence[str] = (), singles: bool = False
-    ) -> dict[str, tuple[dict[str, object], tuple[str, ...]]]:
-        """Return what `nested_cv` judges beside the model: other fusions, and single modalities.
-
-        Parameters
-        ----------
-        modalities : sequence of str
-            Modalities of the cohort.
-        fusions : sequence of str
-            Registered fusions.
-        singles : bool
-            Judge each modality alone, with the fusion "concat".
-
-        Returns
-        -------
-        dict
-            Name to the parameters that differ and the modalities that are read. The options of the model's own
-            fusion are reset, because another fusion does not have them.
-
-        Examples
-        --------
-        >>> StageClassifier().variants(["ct", "rna"], singles=True)["ct only"]
-        ({'fusion': 'concat', 'network__fusion_options': {}, 'modalities': ['ct']}, ('ct',))
-        """
-        every = tuple(modalities if self.modalities is None else self.modalities)
-        found = {name: ({"fusion": name, "network__fusion_options": {}}, every) for name in fusions}
-        for modality in modalities if singles else ():
-            changes = {"fusion": "concat", "network__fusion_options": {}, "modalities": [modality]}
-            found[f"{modality} only"] = (changes, (modality,))
-        return found
-
     def fit(self, X: pd.DataFrame, y: Sequence[object]) -> Self:
         """Learn preprocessing and networks from these patients only.
 
@@ -309,97 +277,18 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
             raise DataError("the probabilities are not finite", patient=", ".join(bad[:5]), hint=hint)
         return proba
 
-    def predict_patient(
-        self,
-        ct: str | Path | Volume | None = None,
-        rna: str | Path | pd.DataFrame | None = None,
-        ehr: str | Path | pd.DataFrame | None = None,
-        *,
-        pet: str | Path | Volume | None = None,
-        patient: str | None = None,
-        seed: Sequence[float] | None = None,
-        series: str | None = None,
-        pet_seed: Sequence[float] | None = None,
-        pet_series: str | None = None,
-        rna_unit: str | None = None,
-        site: str | None = None,
-        top_genes: int = 10,
-    ) -> StagePrediction:
-        """Stage one patient from any subset of modalities.
-
-        Parameters
-        ----------
-        ct : path or Volume, optional
-            A folder or ZIP of DICOM, a NIfTI or NRRD file, a Volume in HU, or a CSV of CT features.
-        rna : path or DataFrame, optional
-            Gene expression of one patient, or a table in which `patient` is found.
-        ehr : path or DataFrame, optional
-            Health record of one patient, or a table in which `patient` is found. The official tables of known
-            cohorts are recognised.
-        pet : path or Volume, optional
-            The same as `ct`, in SUVbw. A folder or ZIP that holds CT and PET may be given as both.
-        patient : str, optional
-            The patient's id in tables of several patients.
-        seed : (x, y, z), optional
-            A point in the tumour of `ct`, LPS mm. Without it the lung field is used, with a warning.
-        series : str, optional
-            The series of `ct` if there are several: a UID or a rule, see `mmfusion.imaging.read`.
-        pet_seed : (x, y, z), optional
-            A point in the tumour of `pet`, LPS mm; `seed` is not used for it. Without it the middle of the PET is
-            read, with a warning.
-        pet_series : str, optional
-            The series of `pet` if there are several.
-        rna_unit : str, optional
-            Unit of `rna`; default the unit that the model was fitted on.
-        site : str, optional
-            The patient's site, for a model that harmonises by site.
-        top_genes : int
-            Number of genes to name.
-
-        Raises
-        ------
-        DataError
-            If nothing is given, a modality is one that the model does not read, or a table is malformed.
-        ScanError
-            If a scan cannot be read or trusted, or is of the other modality.
-        """
-        check_is_fitted(self, "module_")
-        scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
-        row = predict.patient_row(self, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
-        return self.predict_row(row, top_genes=top_genes)
-
-    def predict_row(self, X: pd.DataFrame, *, top_genes: int = 10) -> StagePrediction:
-        """Stage the patient in the single row of `X`, a row of `Cohort.table`.
-
-        Raises
-        ------
-        DataError
-            If the row has no modality that the model reads, or a malformed one.
-        """
-        check_is_fitted(self, "module_")
-        return predict.predict_row(self, X, top_genes=top_genes)
-
-    def predict_each(self, X: pd.DataFrame, *, top_genes: int = 10) -> list[StagePrediction | MMFusionError]:
-        """Stage every row of `X` by itself; a patient who cannot be staged gives an error in the list."""
-        check_is_fitted(self, "module_")
-        return predict.predict_each(self, X, top_genes=top_genes)
-
-    def save(self, folder: str | Path) -> Self:
-        """Save everything that prediction needs to `folder` (see `mmfusion.bundle`), and return the model.
-
-        Raises
-        ------
-        BundleError
-            If a parameter has no JSON form, or `folder` cannot be written.
-        """
-        check_is_fitted(self, "module_")
-        persistence.save(self, folder)
-        return self
+    # functions of the model, each with its idea in a file of its own
+    predict_patient = predict_patient
+    predict_row = predict_row
+    predict_each = predict_each
+    save = save
+    to_onnx = to_onnx
+    variants = variants
 
     @classmethod
     def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:
         """Return the fitted classifier that `save` described; `mmfusion.load` calls it."""
-        return persistence.restore(cls, state, tensors)
+        return restore(cls, state, tensors)
 
 
 def _columns_read(X: pd.DataFrame, modalities: Sequence[str] | None) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 import mmfusion
 from mmfusion.bundle import write_bundle
@@ -51,8 +52,15 @@ _LOSS_OPTIONS = ("gamma", "class_weight")
 _REMOVED = ("leak_probe",)
 
 
-def save(model: StageClassifier, folder: str | Path) -> None:
-    """Write everything that prediction needs; see `StageClassifier.save`."""
+def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
+    """Save everything that prediction needs to `folder` (see `mmfusion.bundle`), and return the model.
+
+    Raises
+    ------
+    BundleError
+        If a parameter has no JSON form, or `folder` cannot be written.
+    """
+    check_is_fitted(model, "module_")
     config = {
         "mmfusion": mmfusion.__version__,
         "params": {name: _plain(value) for name, value in model.get_params(deep=False).items()},
@@ -72,6 +80,7 @@ def save(model: StageClassifier, folder: str | Path) -> None:
         tensors=model.module_.state_dict(),
         card=model_card(model),
     )
+    return model
 
 
 def restore(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import presence
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
@@ -25,6 +26,66 @@ _TABLES = (".csv", ".tsv", ".txt")
 _NO_ID = "patient"  # the id that the readers give to a table without ids
 
 
+def predict_patient(
+    model: StageClassifier,
+    ct: str | Path | Volume | None = None,
+    rna: str | Path | pd.DataFrame | None = None,
+    ehr: str | Path | pd.DataFrame | None = None,
+    *,
+    pet: str | Path | Volume | None = None,
+    patient: str | None = None,
+    seed: Sequence[float] | None = None,
+    series: str | None = None,
+    pet_seed: Sequence[float] | None = None,
+    pet_series: str | None = None,
+    rna_unit: str | None = None,
+    site: str | None = None,
+    top_genes: int = 10,
+) -> StagePrediction:
+    """Stage one patient from any subset of modalities.
+
+    Parameters
+    ----------
+    ct : path or Volume, optional
+        A folder or ZIP of DICOM, a NIfTI or NRRD file, a Volume in HU, or a CSV of CT features.
+    rna : path or DataFrame, optional
+        Gene expression of one patient, or a table in which `patient` is found.
+    ehr : path or DataFrame, optional
+        Health record of one patient, or a table in which `patient` is found. The official tables of known
+        cohorts are recognised.
+    pet : path or Volume, optional
+        The same as `ct`, in SUVbw. A folder or ZIP that holds CT and PET may be given as both.
+    patient : str, optional
+        The patient's id in tables of several patients.
+    seed : (x, y, z), optional
+        A point in the tumour of `ct`, LPS mm. Without it the lung field is used, with a warning.
+    series : str, optional
+        The series of `ct` if there are several: a UID or a rule, see `mmfusion.imaging.read`.
+    pet_seed : (x, y, z), optional
+        A point in the tumour of `pet`, LPS mm; `seed` is not used for it. Without it the middle of the PET is
+        read, with a warning.
+    pet_series : str, optional
+        The series of `pet` if there are several.
+    rna_unit : str, optional
+        Unit of `rna`; default the unit that the model was fitted on.
+    site : str, optional
+        The patient's site, for a model that harmonises by site.
+    top_genes : int
+        Number of genes to name.
+
+    Raises
+    ------
+    DataError
+        If nothing is given, a modality is one that the model does not read, or a table is malformed.
+    ScanError
+        If a scan cannot be read or trusted, or is of the other modality.
+    """
+    check_is_fitted(model, "module_")
+    scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
+    row = patient_row(model, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
+    return predict_row(model, row, top_genes=top_genes)
+
+
 def patient_row(
     model: StageClassifier,
     scans: Mapping[str, tuple[str | Path | Volume | None, Sequence[float] | None, str | None]],
@@ -35,7 +96,7 @@ def patient_row(
     rna_unit: str | None = None,
     site: str | None = None,
 ) -> pd.DataFrame:
-    """Read one patient's data into a row of a cohort's table; see `StageClassifier.predict_patient`.
+    """Read one patient's data into a row of a cohort's table; see `predict_patient`.
 
     Parameters
     ----------
@@ -44,7 +105,7 @@ def patient_row(
     scans : mapping
         By modality: the scan, a point in its tumour, and its series.
     rna, ehr, patient, rna_unit, site
-        See `StageClassifier.predict_patient`.
+        See `predict_patient`.
 
     Raises
     ------
@@ -74,7 +135,14 @@ def patient_row(
 
 
 def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10) -> StagePrediction:
-    """Stage the patient in the single row of `X`; see `StageClassifier.predict_row`."""
+    """Stage the patient in the single row of `X`, a row of `Cohort.table`.
+
+    Raises
+    ------
+    DataError
+        If the row has no modality that the model reads, or a malformed one.
+    """
+    check_is_fitted(model, "module_")
     if len(X) != 1:
         raise DataError("one row at a time", expected="one patient", got=f"{len(X)} rows")
     specs = model.transformer_.specs_
@@ -110,7 +178,7 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
 def predict_each(
     model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10
 ) -> list[StagePrediction | MMFusionError]:
-    """Stage every row of `X` by itself; see `StageClassifier.predict_each`."""
+    """Stage every row of `X` by itself; a patient who cannot be staged gives an error in the list."""
     out: list[StagePrediction | MMFusionError] = []
     for patient in X.index:
         try:

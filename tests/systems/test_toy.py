@@ -141,3 +141,23 @@ def test_a_mask_and_a_vector_together_where_some_lack_either(scans, dims):
     with torch.no_grad():
         error = (model.module_(**inputs)["panel"] - labels["panel"]).square()
     assert error[~error.isnan()].isfinite().all() and error.nanmean() < labels["panel"].square().nanmean()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_cross_validation_by_the_lesion_target(scans, dims, tmp_path):
+    """The same estimator goes through the task of masks: folds, scores per patient, saved models that load."""
+    X, y, _ = scans
+    table = pd.concat([X, y.to_frame(("ct", "mask"))], axis=1).rename_axis("patient_id")
+    cohort = mf.Cohort("toy", table, pd.DataFrame(index=table.index), "lesion")
+    assert cohort.target_spec.kind == "mask" and list(cohort.y) == list(y)
+    plan = PLAN.replace(max_epochs=6)
+    result = mf.nested_cv(
+        ToySegmenter(dims, training=plan), cohort, outer=2, baselines=False, where="serial", progress=False,
+        out=tmp_path,
+    )  # fmt: skip
+    assert result.to_metrics()["primary"]["metric"] == "dice" and result.scores["dice", "mean"].iloc[0] > 0.5
+    (place, folder), *others = result.bundles().items()
+    assert place == (0, 0) and len(others) == 1
+    held_out = result.predictions.query("fold == 0")["patient_id"]
+    again = dice(mf.load(folder).predict(X.loc[list(held_out)]), y.loc[list(held_out)])
+    np.testing.assert_allclose(again, result.predictions.query("fold == 0")["dice"], atol=1e-6)

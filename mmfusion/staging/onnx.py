@@ -1,0 +1,29 @@
+"""Export of a StageClassifier's networks to ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sklearn.utils.validation import check_is_fitted
+
+from mmfusion.nn.export import write_onnx
+
+if TYPE_CHECKING:
+    from mmfusion.staging.classifier import StageClassifier
+
+
+def to_onnx(model: StageClassifier, path: str | Path) -> Path:
+    """Write the fitted networks as one ONNX file, which gives the same probabilities to 1e-5.
+
+    The file reads streams as `transformer_` makes them; preprocessing is not part of it. Its output has the classes
+    in the order of `classes_`, which are also in its metadata. Needs the extra `onnx`.
+
+    Raises
+    ------
+    MMFusionError
+        If the packages are absent, or the file cannot be written.
+    """
+    check_is_fitted(model, "module_")
+    classes = [str(name) for name in model.classes_]
+    return write_onnx(model.module_, model.transformer_.specs_, path, classes=classes)
