@@ -1,4 +1,4 @@
-"""A synthetic background to explain predictions against: per-class quantiles, so that no patient's row leaves."""
+"""A synthetic background for explanations: quantiles per class, so that no patient's row is saved."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import numpy as np
 from mmfusion.streams import StreamInputs
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
-_BAND = np.array(
-    [-0.06, -0.02, 0.03, 0.07]
-)  # a quantile is the mean of its neighbours, never one patient's value
-_ENOUGH = 10  # patients, below whom quantiles would come close to single patients
+# each value is the mean of several quantiles, so that it is never the value of one patient
+_BAND = np.array([-0.06, -0.02, 0.03, 0.07])
+_ENOUGH = 10  # with fewer patients, quantiles would come close to single patients
 
 
 def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
-    """Quantiles of every feature among the patients of each class who have the stream.
+    """Return quantiles of every feature per class, over the patients who have the stream.
 
     Parameters
     ----------
@@ -26,9 +25,9 @@ def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
     Returns
     -------
     StreamInputs
-        `K * 5` rows; each value is a quantile over at least 10 patients (the whole cohort's, where a class
-        has fewer), taken feature by feature, so that no row is a patient. A stream that fewer than 10 have is 0
-        throughout, as for a patient who lacks it.
+        `K * 5` rows. Each value is a quantile over at least 10 patients; if a class has fewer, over all patients.
+        Quantiles are taken feature by feature, so that no row is a patient. A stream that fewer than 10 patients
+        have is 0 in all rows, the same as for a patient who lacks it.
     """
     classes = np.unique(codes)
     arrays = {}

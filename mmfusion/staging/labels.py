@@ -1,4 +1,4 @@
-"""The labels that a fit is given, as codes in order of severity."""
+"""Labels of a fit as integer codes, in order of severity."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from mmfusion.errors import DataError
 
 
 def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of the classes, shape (n,), and the classes that occur, shape (K,), in the labels' order.
+    """Return the code of each patient's class, shape (n,), and the classes in their order, shape (K,).
 
     Raises
     ------
     DataError
-        If X is not a frame, the two are not about the same patients, a label is missing, there is one class only, or a
-        class has one patient.
+        If X is not a frame, X and y are not about the same patients, a label is missing, there is only one
+        class, or a class has only one patient.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"age": [60, 70, 65, 72]})
+    >>> encode_labels(X, ["I", "II", "I", "II"])[0]
+    array([0, 1, 0, 1])
     """
     if not isinstance(X, pd.DataFrame):
         raise DataError("X is not a cohort's frame", expected="rows of cohort.X", got=type(X).__name__)

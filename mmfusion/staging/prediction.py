@@ -1,4 +1,4 @@
-"""What staging one patient gives: the stage, how probable each one is, what was read, and what to be wary of."""
+"""The result of staging one patient: stage, probabilities, modalities read, and warnings."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ class StagePrediction:
     Parameters
     ----------
     patient : str
-        Who.
+        The patient's id.
     stage : str
         The most probable class.
     probabilities : mapping of str to float
-        Of every class, in order of severity; they sum to 1.
+        Probability of each class, in order of severity. They sum to 1.
     used, missing : tuple of str
-        Modalities that were read, and that the model knows but this patient lacks.
+        Modalities that were read, and modalities that the model knows but the patient lacks.
     top_genes : tuple of (str, float)
-        Genes with the largest |SHAP value| for the predicted class, signed: candidate associations, not biomarkers.
+        Genes with the largest |SHAP value| for the predicted class, with signed values. They are candidate
+        associations, not biomarkers.
     warnings : tuple of str
-        What makes this prediction less sure: absent genes, a missing seed, a category never seen.
+        Reasons why the prediction is less certain, such as absent genes, a missing seed, or a new category.
     target : str
-        Named target of the model.
+        Name of the model's target.
     """
 
     patient: str
@@ -41,11 +42,11 @@ class StagePrediction:
     notes: tuple[str, ...] = field(default=("Research software; not for decisions about patients.",))
 
     def to_dict(self) -> dict[str, object]:
-        """JSON values."""
+        """Return the fields as values that JSON can hold."""
         return asdict(self) | {"probabilities": dict(self.probabilities)}
 
     def to_row(self) -> dict[str, object]:
-        """A row of a table of patients: patient_id, stage, `p_<class>`, used, missing, warnings, and an empty error."""
+        """Return a row of a table of patients: patient_id, stage, `p_<class>`, used, missing, warnings, error."""
         return {
             "patient_id": self.patient,
             "stage": self.stage,
@@ -57,7 +58,7 @@ class StagePrediction:
         }
 
     def to_json(self) -> str:
-        """One JSON document."""
+        """Return the fields as a JSON document."""
         return json.dumps(self.to_dict(), indent=2)
 
     def __str__(self) -> str:

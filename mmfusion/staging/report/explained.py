@@ -1,4 +1,4 @@
-"""The outer folds' models, each asked about patients that it has not seen: genes, modalities, an external cohort."""
+"""Explanations by the models of the outer folds, each on its held-out patients, and an external cohort."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from mmfusion.streams import GENES, StreamInputs
 
 @dataclass(frozen=True)
 class FoldGenes:
-    """Genes over folds.
+    """Attributions of genes, averaged over folds.
 
     Parameters
     ----------
     sizes : DataFrame
-        Index gene, largest first; a column a class: mean |SHAP value| over folds, 0 where not selected.
+        Mean |SHAP value| over folds: index gene, largest first; one column per class; 0 if a gene was not selected.
     table : DataFrame
         `mean_over_folds`: mean, sd, folds.
     stability : DataFrame
-        `top_k_stability`; empty with one fold, or few genes.
+        `top_k_stability`; empty if there is one fold, or there are few genes.
     n_patients : int
-        Held-out patients explained.
+        Number of held-out patients that were explained.
     """
 
     sizes: pd.DataFrame
@@ -49,15 +49,13 @@ class FoldGenes:
 
 
 def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, StreamInputs]]:
-    """The model of each outer fold, and what it reads of its held-out patients."""
+    """Yield the model of each outer fold with the inputs of its held-out patients."""
     rows = result.of([result.main])
     for (repeat, fold), path in result.bundles().items():
         held_out = rows.loc[(rows["repeat"] == repeat) & (rows["fold"] == fold), "patient_id"]
         model = load(path)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # given when the fold was predicted: `result.warnings()`
+            warnings.simplefilter("ignore", UserWarning)  # `result.warnings()` has them already
             inputs = model.transformer_.transform(cohort.X[cohort.X.index.astype(str).isin(held_out)])
         yield model, inputs
 
@@ -65,14 +63,16 @@ def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, 
 def fold_genes(
     result: NestedResult, cohort: Cohort, *, n_patients: int = 8, n_samples: int = 50, random_state: int = 0
 ) -> FoldGenes | None:
-    """Mean |SHAP value| of genes, each fold's model on some of its own held-out patients; None if no model reads genes.
+    """Return the mean |SHAP value| of genes, from each fold's model on some of its held-out patients.
+
+    None if no model reads genes.
 
     Parameters
     ----------
     n_patients : int
-        Patients a fold, chosen at random among those who have RNA.
+        Number of patients per fold, chosen at random among those who have RNA.
     n_samples : int
-        Gradients a patient and class.
+        Number of gradients per patient and class.
     """
     rng = np.random.default_rng(random_state)
     by_class, importances, n = [], [], 0
@@ -99,19 +99,19 @@ def genes_against_null(
     result: NestedResult, cohort: Cohort, *, n_refits: int = 20, n_patients: int = 8, n_samples: int = 50,
     random_state: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
-    """Genes of the first fold's model beside those of models that its training patients give under permuted labels.
+    """Compare the genes of the first fold's model with those of models fitted to permuted labels.
 
     Parameters
     ----------
     n_refits : int
-        Models fitted to permuted labels, at the fold's setting.
+        Number of models fitted to permuted labels, with the fold's setting.
     n_patients, n_samples
-        As in `fold_genes`.
+        See `fold_genes`.
 
     Returns
     -------
     DataFrame
-        As `null_attribution` gives it.
+        See `null_attribution`.
     """
     model, inputs = next(fold_models(result, cohort))
     y = cohort.y.loc[~cohort.y.index.isin(inputs.index)]
@@ -133,7 +133,7 @@ def genes_against_null(
 
 
 def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttribution, pd.DataFrame] | None:
-    """Shapley values of modalities over all held-out patients, and the mean over folds of leaving one out."""
+    """Return Shapley values of modalities for all held-out patients, and the mean effect of leaving one out."""
     parts, left_out = [], []
     for model, inputs in fold_models(result, cohort):
         parts.append(modality_shapley(model, inputs))
@@ -161,19 +161,19 @@ def fold_external(
     cohort: Cohort,
     metrics: Sequence[str] = ("macro_auc", "balanced_accuracy", "macro_f1"),
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Each fold's frozen model on an external cohort; every look is written down in the cache.
+    """Judge each fold's frozen model on an external cohort; every look is recorded in the cache.
 
-    Models are known by their weights, the cohort by its patients and their classes: the same models, fitted again, have
-    still looked before.
+    The record knows models by their weights and the cohort by its patients and classes. If the same models are
+    fitted again, their earlier looks still count.
 
     Returns
     -------
     table : DataFrame
-        For `figures.cv_vs_external`: fold, metric, cv, external.
+        Columns fold, metric, cv, external; input of `figures.cv_vs_external`.
     scores : DataFrame
-        As `NestedResult.scores`: the mean probability of the folds' models.
+        Scores of the mean probability of the folds' models, see `NestedResult.scores`.
     given : list of str
-        How often these models have looked at these patients before, if they have; warnings that were given, each once.
+        Earlier looks of these models at these patients, and the warnings, each once.
     """
     own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
     rows, predictions, given, before = [], [], [], []
@@ -209,7 +209,7 @@ def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
 
 
 def _looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
-    """A line, from every fold's record, if there was a look."""
+    """Return one line about earlier looks, if there were any."""
     n, days = max(map(len, looks), default=0), sorted(str(look["when"]) for fold in looks for look in fold)
     if not n:
         return []
@@ -217,5 +217,5 @@ def _looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
     day = f"{datetime.fromisoformat(days[0]):%Y-%m-%d %H:%M}"
     return [
         f"These models were judged on these patients before, {times} on {day} UTC: "
-        "if anything was chosen in the light of that, this is no external validation any more"
+        "if anything was chosen because of that result, this is no longer an external validation"
     ]

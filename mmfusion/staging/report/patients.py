@@ -1,4 +1,4 @@
-"""The staging of several patients, as a report shows it."""
+"""Tables and figures of the report that stages several patients."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from mmfusion.streams import CUBE
 
 
 def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> tuple[pd.DataFrame, Cohort]:
-    """Whom to stage, and who is left to learn from.
+    """Choose patients to stage, and return the others for training.
 
     Parameters
     ----------
     n : int
-        Patients to stage, at most.
+        Largest number of patients to stage.
     fitted : bool
-        There is a model already: the first n are staged. Otherwise n labelled ones, drawn with `seed`, are held out.
+        True if a model exists: the first n patients are staged. False: n labelled patients, drawn with `seed`,
+        are held out.
 
     Returns
     -------
     patients : DataFrame
         Rows of `cohort.table`.
     rest : Cohort
-        Everybody else: no other row of the same people.
+        All other persons; it has no other row of the chosen ones.
     """
     table = cohort.table[presence(cohort.table).any(axis=1)]
     if fitted:
@@ -46,7 +47,7 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
 
 
 def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort) -> pd.DataFrame:
-    """A row a patient: recorded class, predicted stage, probabilities, what was read, warnings, or the error."""
+    """Return one row per patient: recorded class, predicted stage, probabilities, inputs, warnings or error."""
     rows = []
     for patient, result in results.items():
         row: dict[str, object] = {"patient_id": patient, "recorded": cohort.y.astype("str").get(patient, "")}
@@ -63,14 +64,14 @@ def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], coh
 def tally(
     results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]
 ) -> str:
-    """How many are staged, and how many rightly of those with a label; those `seen` in training are counted apart."""
+    """Return how many patients were staged, and how many correctly; training patients (`seen`) are not counted."""
     predictions = {p: r for p, r in results.items() if not isinstance(r, MMFusionError)}
     right = [
         r.stage == str(cohort.y[p]) for p, r in predictions.items() if p in cohort.y.index and p not in seen
     ]
     parts = [f"{len(predictions)} of {len(results)} staged"]
-    parts += [f"{sum(right)} of the {len(right)} with a label right"] if right else []
-    parts += [f"{len(seen)} not counted, on whom the model was fitted"] if seen else []
+    parts += [f"{sum(right)} of {len(right)} with a label correct"] if right else []
+    parts += [f"{len(seen)} not counted: the model was fitted on them"] if seen else []
     return "; ".join(parts)
 
 
@@ -80,12 +81,11 @@ def scan_streams(model: object) -> list[str]:
 
 
 def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> Figure | None:
-    """What the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan.
+    """Show what the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan.
 
-    The scan is that of `stream` (see `scan_streams`), by default the first.
-
-    A line below says how much the map is like that of the same networks with their weights shuffled: near 1, it is a
-    picture of the scan and explains nothing (Adebayo et al. 2018).
+    The scan is that of `stream` (see `scan_streams`), by default the first. A line below gives the correlation with
+    the map of the same networks with shuffled weights. Near 1, the map shows the scan and explains nothing (Adebayo
+    et al. 2018, NeurIPS).
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
 

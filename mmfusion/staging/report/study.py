@@ -1,4 +1,4 @@
-"""What a staging report studies: which patients, how long the search is, and what the models may read."""
+"""The study of a staging report: its patients, the size of the search, and the inputs of its models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mmfusion.staging import StageClassifier
 _ENOUGH_SCANS = 0.2  # share of patients
 GENERATED = ("demo", "phantom")
 
-# what the inner folds choose from; the ranges are ours, the paper gives none
+# the settings that inner folds choose from; the paper gives no ranges, these are ours
 SEARCH: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(3e-4, 1e-2, log=True),
     "dropout": FloatDistribution(0.0, 0.6),
@@ -41,15 +41,19 @@ class Plan:
 
 
 def make_plan(cohort: Cohort, outer: int = 0, inner: int = 0, trials: int = 0) -> Plan:
-    """The sizes given; where one is 0, that of a synthetic cohort (3, 2, 3: minutes) or of a real one (5, 3, 6)."""
+    """Return the sizes of a nested cross-validation; 0 stands for the default.
+
+    Defaults: 3 outer folds, 2 inner folds and 3 trials for a synthetic cohort, which takes minutes; 5, 3 and 6 for a
+    real cohort.
+    """
     usual = (3, 2, 3) if is_synthetic(cohort) else (5, 3, 6)
     return Plan(*(given or default for given, default in zip((outer, inner, trials), usual, strict=True)))
 
 
 def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassifier:
-    """The classifier of a preset, under this fusion if one is named; changes that are 0 or empty are left out.
+    """Return the classifier of a preset, with changes; changes that are 0 or empty are ignored.
 
-    The fusion "preset", or "", is the preset's own.
+    The fusion "preset" or "" keeps the fusion of the preset.
     """
     model = StageClassifier.from_preset(preset).set_params(**{k: v for k, v in changes.items() if v})
     if fusion not in ("", "preset", model.fusion):
@@ -58,26 +62,26 @@ def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassif
 
 
 def other_fusions(model: StageClassifier, wanted: Sequence[str]) -> list[str]:
-    """Return the fusions to judge beside the model's: these, or every one for ["all"].
+    """Return the other fusions to judge: those that are wanted, or all of them for ["all"].
 
-    None where the model's fusion has options, which another fusion would not know.
+    If the model's fusion has options, none are returned, because another fusion does not have these options.
     """
     names = list(list_fusions().index) if list(wanted) == ["all"] else wanted
     return [] if model.settings.network.fusion_options else [name for name in names if name != model.fusion]
 
 
 def is_synthetic(cohort: Cohort) -> bool:
-    """Whether a generator made these patients."""
+    """Return True if a generator made the patients."""
     return "generator" in cohort.provenance
 
 
 def optimum(cohort: Cohort) -> dict[str, float]:
-    """Best possible macro-AUC by subset of modalities, and "observed"; empty where nobody knows it."""
+    """Return the best possible macro-AUC per subset of modalities, and "observed"; empty if it is not known."""
     return {str(k): float(v) for k, v in (cohort.provenance.get("optimum") or {}).items()}
 
 
 def subset(cohort: Cohort, n: int, seed: int = 0) -> Cohort:
-    """`n` labelled patients with the shares of the classes kept; all of them where n is 0 or too large."""
+    """Return `n` labelled patients with the same shares of classes; all of them if n is 0 or too large."""
     if not 0 < n < len(cohort):
         return cohort
     y = cohort.y
@@ -94,28 +98,28 @@ def load_study(
     n_patients: int = 0,
     seed: int = 0,
 ) -> tuple[Cohort, Cohort | None, str]:
-    """The patients of the headline, those of the analysis beside it, and who is in neither.
+    """Load a cohort, and return the patients of the main analysis, all patients, and who is in neither.
 
     Parameters
     ----------
     name, root, target : str
-        As for `load_cohort`; "" stands for its default.
+        See `load_cohort`; "" stands for its default.
     modalities : sequence of str
-        Only these; empty for all.
+        Modalities to read; empty for all.
     n_patients : int
-        Size limit of a synthetic cohort (0: none).
+        Largest size of a synthetic cohort; 0 for no limit.
     seed : int
-        Of the choice.
+        Seed of the choice of patients.
 
     Returns
     -------
     headline : Cohort
-        Of a real cohort the patients who have all modalities, so that models are compared on what they all can read; of
-        a synthetic one, where modalities are missing by design, everybody.
+        In a real cohort, the patients who have all modalities, so that all models can read every patient. In a
+        synthetic cohort, where modalities are missing by design, all patients.
     everybody : Cohort or None
-        All labelled patients with whatever they have; None where nobody lacks anything, or the headline is everybody.
+        All labelled patients. None if these are the patients of the main analysis.
     left_out : str
-        As `left_out` says; of the whole cohort.
+        The sentence of `left_out` about the whole cohort.
     """
     cohort = load_cohort(name, root=root or None, target=target or None)
     if modalities:
@@ -130,9 +134,9 @@ def load_study(
 
 
 def left_out(cohort: Cohort) -> str:
-    """Who has no class under the target, or nothing to read, in one sentence; "" if nobody.
+    """Return one sentence about patients who have no class under the target, or no modality; "" if there are none.
 
-    Such as "Left out by the target: IV 3; without a stage: 6.".
+    An example: "Left out by the target: IV 3; without a stage: 6."
     """
     what = "stage" if isinstance(cohort.target_spec, StageTarget) else f"label ({cohort.target})"
     known = (
@@ -152,7 +156,7 @@ def left_out(cohort: Cohort) -> str:
 
 
 def without_rare_scans(cohort: Cohort) -> Cohort:
-    """The cohort without scans that few patients have beside the modality's features; a note says so."""
+    """Return the cohort without scans if few patients have them and the modality has features; a note says so."""
     table, notes = cohort.table, list(cohort.provenance.get("notes", ()))
     for modality in [m for m in IMAGING if m in cohort.modalities]:
         if "volume" not in table[modality] or not feature_names(table[modality], modality):
@@ -160,14 +164,12 @@ def without_rare_scans(cohort: Cohort) -> Cohort:
         n = int(table[modality, "volume"].notna().sum())
         if n < _ENOUGH_SCANS * len(table):
             table = table.drop(columns=[(modality, c) for c in RESERVED if c in table[modality]])
-            notes.append(
-                f"{n} of {len(table)} patients have a {modality} scan here, too few to learn from: left out"
-            )
+            notes.append(f"only {n} of {len(table)} patients have a {modality} scan: scans are not used")
     return replace(cohort, table=table, provenance={**cohort.provenance, "notes": notes})
 
 
 def load_external(name: str, root: str, cohort: Cohort, *, n_patients: int = 0) -> Cohort:
-    """Another cohort under the same target; the generated one by name is made with another seed.
+    """Load another cohort under the same target; a synthetic cohort is made with another seed.
 
     Raises
     ------
@@ -190,7 +192,9 @@ def load_external(name: str, root: str, cohort: Cohort, *, n_patients: int = 0) 
 
 
 def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]:
-    """What models may read, a line (Markdown) a modality; of more than `many` features `shown` are named.
+    """Return one line of Markdown per modality with the features that models may read.
+
+    If a modality has more than `many` features, `shown` of them are named.
 
     Raises
     ------
@@ -209,7 +213,7 @@ def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]
 
 
 def presence_groups(cohort: Cohort) -> pd.Series:
-    """Which modalities each labelled patient has, as text such as "ct+rna"."""
+    """Return the modalities of each labelled patient as text, such as "ct+rna"."""
     has = presence(cohort.X)
     return pd.Series(
         ["+".join(has.columns[row]) for row in has.to_numpy()], index=has.index, name="modalities"
@@ -217,7 +221,7 @@ def presence_groups(cohort: Cohort) -> pd.Series:
 
 
 def paper_baseline(cohort: Cohort, *, random_state: int = 0) -> StageClassifier | None:
-    """The stage paper's baseline perceptron; None where the cohort lacks its inputs: CT features (no scans) and EHR."""
+    """Return the stage paper's baseline; None if the cohort lacks its inputs, CT features (no scans) and EHR."""
     if not {"ct", "ehr"} <= set(cohort.modalities) or "volume" in cohort.table["ct"]:
         return None
     if not feature_names(cohort.table["ct"], "ct"):

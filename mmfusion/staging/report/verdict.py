@@ -16,7 +16,7 @@ _SMALL = 20  # patients of a class below which a fold holds a handful of them
 
 
 def verdict(result: NestedResult, best_possible: float | None = None) -> list[str]:
-    """Return the sentences (Markdown) at the top of a report: whether the fusion beats the ridge, and how surely.
+    """Return the sentences (Markdown) at the top of a report, which compare the fusion with the ridge.
 
     "Beats" means that the paired 95 % interval over patients lies above 0; where the one corrected for overlapping
     training sets does not, the sentence says so.
@@ -53,7 +53,7 @@ def headline(result: NestedResult) -> str:
 
 
 def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
-    """Return the limits of a cohort and a result: notes on the files, small classes, and columns that were left out."""
+    """Return limits of a cohort and a result: notes on files, small classes, columns that were left out."""
     notes = [str(note) for note in cohort.notes]
     counts = label_counts(cohort.y)
     notes += [
@@ -135,7 +135,7 @@ def _signed(row: pd.Series) -> str:
 
 
 def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
-    """Scores as text, "0.712 [0.650, 0.770]", best macro-AUC first.
+    """Return scores as text such as "0.712 [0.650, 0.770]", the best macro-AUC first.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Loss by epoch on rows that are not learned from, also of models that learn from all they are given."""
+"""Training and validation loss by epoch, also for models without early stopping."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ def watched_histories(
     where: str = "auto",
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Train and validation loss of each outer fold's setting, by epoch.
+    """Return training and validation loss by epoch, for the setting of each outer fold.
 
-    A model that stops early has them from its folds. Of one that learns from all its rows, one network a fold is
-    trained again on four fifths of the fold's training rows, and watched on the rest: nothing is chosen by it.
+    A model with early stopping has these losses already. For a model that learns from all its rows, one network per
+    fold is trained again on four fifths of the fold's training rows, and its loss is measured on the others. Nothing
+    is chosen by it.
 
     Parameters
     ----------
     result : NestedResult
-        Of `model` on `cohort`; its first repeat is taken.
+        Result of `model` on `cohort`; its first repeat is used.
     model : StageClassifier
-        As it was given to `nested_cv`.
+        The model that was given to `nested_cv`.
     cohort : Cohort
-        Likewise.
+        The cohort that was given to `nested_cv`.
     fraction : float in (0, 1)
-        Share of a fold's training rows that is watched.
+        Share of a fold's training rows on which the loss is measured.
     where, n_jobs
         See `mmfusion.compute.backend`.
 
@@ -68,6 +69,6 @@ def watched_histories(
 
 def _history(fold: int, model: StageClassifier, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
     with probed(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # given when the fold was fitted: `result.warnings()`
+        warnings.simplefilter("ignore", UserWarning)  # `result.warnings()` has them already
         history = model.fit(X, y).history_[0]
     return pd.DataFrame(history).assign(repeat=0, fold=fold, member=0)

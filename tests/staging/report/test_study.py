@@ -114,8 +114,6 @@ def test_scans_that_few_have_are_left_out_and_noted():
     table["ct", "volume"] = pd.Series({"P000": "a.nii.gz"}, dtype="str").reindex(table.index)
     few = study.without_rare_scans(replace(cohort, table=table))
     assert "volume" not in few.table["ct"] and "sphericity" in few.table["ct"]
-    assert few.provenance["notes"] == [
-        "1 of 60 patients have a ct scan here, too few to learn from: left out"
-    ]
+    assert few.provenance["notes"] == ["only 1 of 60 patients have a ct scan: scans are not used"]
     table["ct", "volume"] = "a.nii.gz"
     assert "volume" in study.without_rare_scans(replace(cohort, table=table)).table["ct"]
