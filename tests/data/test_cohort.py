@@ -71,7 +71,7 @@ def test_select():
         cohort().select(modalities=["pet"])
 
 
-def test_everyone_is_their_own_group_unless_said():
+def test_each_row_is_a_person_of_its_own_by_default():
     assert cohort().groups["patient"].tolist() == list("abcd")
     groups = pd.DataFrame({"patient": ["a", "a", "c", "d"]}, index=IDS)
     assert cohort(groups=groups).groups["patient"].tolist() == list("aacd")
