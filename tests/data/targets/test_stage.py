@@ -76,7 +76,7 @@ def test_what_is_no_stage_names_the_patient():
 
 
 def test_unknown_target():
-    with pytest.raises(DataError, match="no target"):
+    with pytest.raises(DataError, match="no stage target"):
         target_labels(pd.Series(["I"]), "stage9")
 
 
@@ -101,7 +101,7 @@ def test_a_stage_of_the_targets_edition_is_taken_as_it_is():
 
 
 def test_a_stage_of_another_edition_is_derived_from_t_n_m():
-    """Sizes between 3 and 5 cm with N0 are stage I or II in the 8th edition: no label, and the patient is named."""
+    """Between 3 and 5 cm with N0, stage I or II in the 8th edition: no label, but a note."""
     got = cohort("stage3_ajcc8", 7, stage=["IB", "IIA", "IIIA", None], **TNM)
     assert got.y.astype(str).to_dict() == {"b": "II", "c": "III"}
     [note] = got.notes
