@@ -1,4 +1,4 @@
-"""The known cohorts, from real files: counts as published, and nothing among the inputs that tells the stage."""
+"""The known cohorts, from real files: counts as published, and no input that reveals the stage."""
 
 import re
 import shutil
@@ -91,7 +91,7 @@ def test_radiogenomics_expression(cohorts):
 
 
 def test_radiogenomics_of_another_edition(cohorts):
-    """From T, N and M of the 7th edition: where these leave the class of the 8th or 9th open, there is no label."""
+    """Stages of the 8th and 9th editions from T, N and M of the 7th: no label if the class is not clear."""
     cohort = cohorts["radiogenomics"]
     table = pd.crosstab(cohort.outcomes["t"], cohort.outcomes["n"])
     assert table.loc["T1a"].sum() + table.loc["T1b", "N0"] + table.loc["T2b", "N0"] > 0
