@@ -30,7 +30,7 @@ def demo(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches(command, capsys):
+def test_every_command_has_examples(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
@@ -147,7 +147,7 @@ def test_demo_writes_a_cohort_that_validates_and_a_patient(demo, capsys):
     assert main(["validate", str(demo / "manifest.csv"), "--target", "stage3_ajcc7"]) == 0
     text = capsys.readouterr().out
     assert "12 patients" in text
-    assert text.endswith("all is well\n")
+    assert text.endswith("no problems found\n")
 
 
 def test_validate_lists_scans_that_cannot_be_read(demo, tmp_path, capsys):
@@ -196,7 +196,7 @@ def test_a_corrected_table_is_accepted_without_losing_what_was_set_by_hand(here,
     assert main(["validate", "data_manifest.csv"]) == 0
 
 
-def test_validate_tells_of_scans_without_seeds_and_of_labels(demo, tmp_path, capsys):
+def test_validate_reports_scans_without_seeds_and_absent_labels(demo, tmp_path, capsys):
     import shutil
 
     copy = tmp_path / "demo"
@@ -210,7 +210,8 @@ def test_validate_tells_of_scans_without_seeds_and_of_labels(demo, tmp_path, cap
     pd.read_csv(copy / "labels.csv").assign(stage="").to_csv(copy / "labels.csv", index=False)
     assert main(["validate", str(copy / "manifest.csv"), "--no-scans"]) == 1
     assert (
-        "problem: nobody has a label (stage3_ajcc7): give a column stage, pStage" in capsys.readouterr().out
+        "problem: no patient has a label (stage3_ajcc7): give a column stage, pStage"
+        in capsys.readouterr().out
     )
 
 
@@ -239,8 +240,8 @@ def test_validate_names_a_patient_once(demo, tmp_path, capsys):
     ("arguments", "problem"),
     [
         ([], "nothing to read"),
-        (["--manifest", "m.csv", "--rna", "rna.csv"], "--manifest stands alone"),
-        (["--manifest", "m.csv"], "where shall the predictions go?"),
+        (["--manifest", "m.csv", "--rna", "rna.csv"], "--manifest does not go with other inputs"),
+        (["--manifest", "m.csv"], "no file for the predictions"),
         (["--rna", "rna.csv", "-o", "p.csv"], "-o goes with --manifest"),
         (["--rna", "rna.csv"], "no saved model here"),
     ],
