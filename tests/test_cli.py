@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it returns, and one clear line for what is wrong."""
+"""The command line: output, exit status, and one clear line per error."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_report_lists_notebooks_and_parameters(make_notebook, capsys):  # noqa: 
     assert "targets:\n  stage4_lung1: I < II" in capsys.readouterr().out
 
 
-def test_notebooks_are_copied_and_what_was_written_is_said(here, capsys):
+def test_notebooks_are_copied_and_listed(here, capsys):
     assert main(["notebooks", "mine"]) == 0
     text = capsys.readouterr().out
     assert (
@@ -179,7 +179,7 @@ def test_init_writes_a_manifest_and_says_why(tmp_path, capsys):
     assert (tmp_path / "data_manifest.md").read_text() == "my own notes"
 
 
-def test_a_corrected_table_is_accepted_without_losing_what_was_set_by_hand(here, capsys):
+def test_rehash_accepts_a_corrected_table_and_keeps_changes_by_hand(here, capsys):
     Path("clinic.csv").write_text("patient_id,stage,age\nA1,IA,61\nA2,IIB,70\nA3,IIIA,58\n")
     main(["init", "."])
     manifest = Path("data_manifest.csv")
@@ -302,7 +302,7 @@ def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
     assert status == int((read["error"] != "").any())
 
 
-def test_features_are_written_and_what_failed_is_listed(demo, tmp_path, capsys, monkeypatch):
+def test_features_are_written_and_failures_are_listed(demo, tmp_path, capsys, monkeypatch):
     import torch
 
     from mmfusion.features import encoder
@@ -339,7 +339,7 @@ def test_features_are_written_and_what_failed_is_listed(demo, tmp_path, capsys, 
     assert "unknown kind of table" in capsys.readouterr().err
 
 
-def test_features_without_weights_say_what_to_do(tmp_path, capsys, monkeypatch):
+def test_features_without_weights_give_a_hint(tmp_path, capsys, monkeypatch):
     for name in ("MMFUSION_CACHE", "MMFUSION_WEIGHTS"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("MMFUSION_OFFLINE", "1")

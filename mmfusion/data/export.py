@@ -80,9 +80,8 @@ class _Writer:
             self.table(meta, "meta.csv", META, "features")
         own_table = outcomes.index.isin(set(self.same_as) - {row["patient_id"] for row in self.written})
         self.table(outcomes[~own_table], "labels.csv", "", "labels")
-        for patient in outcomes.index[
-            own_table
-        ]:  # `derived_from` needs a row of the manifest for this patient
+        # a patient without a row in the manifest has no cell `derived_from`, hence a table of labels
+        for patient in outcomes.index[own_table]:
             self.table(outcomes.loc[[patient]], f"labels/{patient}.csv", "", "labels", patient)
         return pd.DataFrame(self.written).fillna("")
 

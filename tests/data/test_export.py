@@ -106,7 +106,7 @@ def test_series_and_regions_are_kept(tmp_path):
     assert second.volume.shape == (3, 16, 20) and second.lesion is None
 
 
-def test_who_is_the_same_person_stays_so(tmp_path):
+def test_rows_of_one_person_stay_together(tmp_path):
     (tmp_path / "s.nii").write_bytes(b"scan")
     names = ["a", "a-again", "b", "c1", "c2", "d"]
     scans = [np.nan, str(tmp_path / "s.nii"), np.nan, np.nan, np.nan, np.nan]

@@ -60,9 +60,8 @@ def sniff_table(path: Path) -> Guess:
                 unit=unit,
             )
         ids = id_column(table)
-        if (
-            ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3
-        ):  # a sentence may have a comma
+        # the comma of a sentence makes two columns
+        if ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3:
             return Guess((), PROSE)
         if ids is None:
             headers = ", ".join(map(str, table.columns[:4]))

@@ -65,7 +65,7 @@ def test_the_folder_of_a_user(study):
     assert found.to_do == (seeds_wanted(3, 3),)
 
 
-def test_what_it_writes_loads(study):
+def test_the_written_manifest_loads(study):
     found = discover(study)
     assert not (study / "data_manifest.csv").exists()
     cohort = load_cohort(found.write())
@@ -112,7 +112,7 @@ def test_two_tables_of_the_same_patients(study):
     assert found.patients["seeds"].sum() == 1
 
 
-def test_page_gathers_what_is_alike(study):
+def test_similar_files_share_a_line_of_the_page(study):
     (study / "xml").mkdir()
     for k in range(9):
         (study / "xml" / f"{k}.xml").write_text("<a/>")
@@ -248,14 +248,14 @@ def test_usual_headers_of_the_stage(study, header):
 @pytest.mark.parametrize(
     "header", ["T stage", "Stage at relapse", "Staging PET", "stage IV ever", "M category"]
 )
-def test_what_is_not_the_stage(study, header):
+def test_headers_that_are_not_the_stage(study, header):
     (study / "clinical.csv").write_text(EHR.replace("Overall Stage", header))
     (text,) = [text for text in discover(study).to_do if "no stages found" in text]
     assert "pStage" in text and "t, n and m" in text
     assert ("; the closest: " in text) == ("tag" in header)
 
 
-def test_who_has_a_stage_is_counted(study):
+def test_patients_with_a_stage_are_counted(study):
     (study / "clinical.csv").write_text(EHR.replace("IIB", "").replace("IIIA", "Unknown"))
     found = discover(study)
     assert found.patients["stage"].to_dict() == {"P-001": True, "P-002": False, "P-003": False}

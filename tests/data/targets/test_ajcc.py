@@ -1,4 +1,4 @@
-"""AJCC tables, cell by cell, typed here by stage group (the code holds them by T)."""
+"""AJCC tables, cell by cell, written here by stage group (in the code they are ordered by T)."""
 
 import pytest
 
@@ -114,7 +114,7 @@ def test_spellings_of_the_8th_edition():
         (("Not Collected", "N0", "M0"), "T"),
     ],
 )
-def test_what_is_no_category(args, column):
+def test_unknown_categories(args, column):
     with pytest.raises(DataError) as raised:
         stage_group(*args)
     assert raised.value.column == column

@@ -1,4 +1,4 @@
-"""Expression of a panel: which genes, on which scale, and what becomes of the RNA block."""
+"""Expression of a panel: genes, scale, and the RNA block that is left out of the inputs."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Mutation status: what is read, and which columns tell it."""
+"""Mutation status: the labels, and the columns that reveal them."""
 
 import pandas as pd
 import pytest
@@ -45,7 +45,7 @@ def cohort(status, target="egfr", **table):
     return Cohort("t", frame, pd.DataFrame({"egfr": status}, index=index), target, units={"rna": "log"})
 
 
-def test_spellings_and_what_is_not_known():
+def test_spellings_and_unknown_status():
     got = cohort(["Wildtype", "WT", "Mutant", "exon 19 deletion", "L858R", "Unknown", "Not collected"])
     assert got.y.astype(str).to_dict() == {
         "a": "wildtype", "b": "wildtype", "c": "mutant", "d": "mutant", "e": "mutant",
@@ -54,7 +54,7 @@ def test_spellings_and_what_is_not_known():
     assert cohort([0, 1, None]).y.tolist() == ["wildtype", "mutant"]
 
 
-def test_a_status_that_is_none_names_the_patient():
+def test_an_unreadable_status_names_the_patient():
     with pytest.raises(DataError, match="not a mutation status") as raised:
         len(cohort(["WT", "perhaps"]))
     assert raised.value.patient == "b" and raised.value.column == "egfr"

@@ -68,7 +68,7 @@ def test_targets(target, expected):
     assert tuple(labels.cat.categories) == get_target(target).classes
 
 
-def test_what_is_no_stage_names_the_patient():
+def test_an_unreadable_stage_names_the_patient():
     with pytest.raises(DataError) as raised:
         target_labels(pd.Series(["I", "grade 2"], index=["a", "b"]), "stage2")
     assert raised.value.patient == "b"
@@ -126,7 +126,7 @@ def test_t_n_m_of_an_unknown_edition():
         cohort("stage3_ajcc8", stage=["IB", "IIA", "IIIA", None], **TNM)
 
 
-def test_a_category_that_is_none_names_the_patient():
+def test_an_unreadable_category_names_the_patient():
     bad = cohort(
         "stage3_ajcc7", 7, stage=["IB", "IIA", "IIIA", None], **{**TNM, "t": ["T2a", "T9", "T2b", None]}
     )
