@@ -18,7 +18,7 @@ def _frame(ds, _):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A CT and a PET series in one folder, two regions in an RTSTRUCT, and a manifest that selects one each."""
+    """A CT and a PET series in one folder, two regions in an RTSTRUCT, a manifest that selects one each."""
     rng = np.random.default_rng(0)
     hu = rng.normal(40, 20, (6, 32, 32)).round()
     hu[:, :, :12] = -850
