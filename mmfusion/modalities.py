@@ -1,4 +1,4 @@
-"""The modalities in one table: what each is, its unit, its window, and how DICOM and file names say it."""
+"""The table of modalities: unit, window, and the names in DICOM and in file names."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ class Modality:
     Parameters
     ----------
     name : str
-        Block of a cohort's frame, cell of a manifest, and name of its stream.
+        Name of the block in a cohort's table, of the cell in a manifest, and of the stream.
     title : str
-        What people call it.
+        Name in figures and texts.
     kind : {"scan", "genes", "table"}
-        Whether it is read from scans, as genes, or as a table.
+        Form of the data: scans, expression of genes, or a table of other features.
     unit : str
-        Of a scan's values: "HU" or "SUVbw" (g/mL, by body weight); "" for others.
+        Scans only: unit of the values, "HU" or "SUVbw" (g/mL, by body weight); "" for other kinds.
     window : (low, high), optional
-        Of a scan: the values that networks are given as 0 and 1.
+        Scans only: the values that become 0 and 1 in the input of a network, in `unit`.
     shown : (low, high), optional
-        Of a scan: the values that figures show as the ends of the grey scale.
+        Scans only: the values that figures show as black and white, in `unit`.
     outside : float
-        Of a scan: the value outside the field of view.
+        Scans only: the value outside the field of view, in `unit`.
     body : float
-        Of a scan: values above it are patient rather than air.
+        Scans only: values above this threshold are the patient's body, not air, in `unit`.
     dicom : str
-        Of a scan: DICOM's Modality.
+        Scans only: the DICOM attribute Modality, "CT" or "PT".
     sop_class : str
-        Of a scan: SOP class UID of its slices.
+        Scans only: SOP class UID of the slices.
     words : tuple of str
-        Of a scan: words in a file's name, in lower case, that tell it.
+        Scans only: words in lower case that name the modality in the name of a file.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Modality:
 
     @property
     def is_scan(self) -> bool:
-        """Whether it is read from scans."""
+        """True if the data are scans."""
         return self.kind == "scan"
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Names of the streams that it can give: itself, and the features of a scan."""
+        """Names of its streams: the modality itself and, for scans, a table of features."""
         return (self.name, f"{self.name}_table") if self.is_scan else (self.name,)
 
     def named_in(self, text: str) -> bool:
-        """Whether a file's name says this modality.
+        """Return True if the name of a file has a word for this modality.
 
         Examples
         --------
@@ -91,8 +91,8 @@ _TABLE = (
         title="PET",
         kind="scan",
         unit="SUVbw",
-        # as the MONAI baseline of the autoPET challenge scales PET (Gatidis et al. 2022, Scientific Data 9, 601;
-        # github.com/lab-midas/autoPET): few lung tumours take up more
+        # as in the MONAI baseline of the autoPET challenge (Gatidis et al. 2022, Scientific Data 9, 601;
+        # github.com/lab-midas/autoPET); few lung tumours have a higher uptake
         window=(0.0, 15.0),
         shown=(0.0, 7.0),
         body=0.3,
@@ -109,9 +109,9 @@ STREAMS = tuple(stream for m in _TABLE for stream in m.streams)
 BY_UNIT: dict[str, Modality] = {m.unit: m for m in _TABLE if m.is_scan}
 BY_DICOM: dict[str, Modality] = {m.dicom: m for m in _TABLE if m.is_scan}
 
-META = "meta"  # the block of a cohort's frame that is never read as features: site, scanner, dates
+META = "meta"  # the block of a cohort's table that is never read as features: site, scanner, dates
 SEED = ("seed_x", "seed_y", "seed_z")  # columns of a point in the tumour, LPS mm
-# columns of a block of scans that are never features: files, their series and regions, a point
+# columns of a block of scans that are never features: files, their series and regions, the seed
 RESERVED = ("volume", "volume_part", "mask", "mask_part", *SEED)
 
 
@@ -121,7 +121,7 @@ def get_modality(name: str) -> Modality:
     Raises
     ------
     DataError
-        If there is none.
+        If there is no such modality.
 
     Examples
     --------
@@ -134,12 +134,17 @@ def get_modality(name: str) -> Modality:
 
 
 def scan_modality(name: str) -> Modality:
-    """Return the modality of this name, which is read from scans.
+    """Return the modality of this name, if it is one of scans.
 
     Raises
     ------
     DataError
-        If there is none, or it is not read from scans.
+        If there is no such modality, or it is not one of scans.
+
+    Examples
+    --------
+    >>> scan_modality("ct").window
+    (-1000.0, 400.0)
     """
     if not get_modality(name).is_scan:
         raise DataError("not a modality of scans", expected=" or ".join(IMAGING), got=repr(name))
@@ -147,7 +152,7 @@ def scan_modality(name: str) -> Modality:
 
 
 def modality_of_name(text: str) -> Modality:
-    """Return the modality of scans that a file's name tells; without a word of one, CT.
+    """Return the modality of scans that the name of a file has a word for; CT if it has none.
 
     Examples
     --------

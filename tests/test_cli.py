@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it returns, and one clear line for what is wrong."""
+"""The command line: output, exit status, and one clear line per error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def demo(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches(command, capsys):
+def test_every_command_has_examples(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
@@ -82,7 +82,7 @@ def test_report_lists_notebooks_and_parameters(make_notebook, capsys):  # noqa: 
     assert "targets:\n  stage4_lung1: I < II" in capsys.readouterr().out
 
 
-def test_notebooks_are_copied_and_what_was_written_is_said(here, capsys):
+def test_notebooks_are_copied_and_listed(here, capsys):
     assert main(["notebooks", "mine"]) == 0
     text = capsys.readouterr().out
     assert (
@@ -147,7 +147,7 @@ def test_demo_writes_a_cohort_that_validates_and_a_patient(demo, capsys):
     assert main(["validate", str(demo / "manifest.csv"), "--target", "stage3_ajcc7"]) == 0
     text = capsys.readouterr().out
     assert "12 patients" in text
-    assert text.endswith("all is well\n")
+    assert text.endswith("no problems found\n")
 
 
 def test_validate_lists_scans_that_cannot_be_read(demo, tmp_path, capsys):
@@ -179,7 +179,7 @@ def test_init_writes_a_manifest_and_says_why(tmp_path, capsys):
     assert (tmp_path / "data_manifest.md").read_text() == "my own notes"
 
 
-def test_a_corrected_table_is_accepted_without_losing_what_was_set_by_hand(here, capsys):
+def test_rehash_accepts_a_corrected_table_and_keeps_changes_by_hand(here, capsys):
     Path("clinic.csv").write_text("patient_id,stage,age\nA1,IA,61\nA2,IIB,70\nA3,IIIA,58\n")
     main(["init", "."])
     manifest = Path("data_manifest.csv")
@@ -196,7 +196,7 @@ def test_a_corrected_table_is_accepted_without_losing_what_was_set_by_hand(here,
     assert main(["validate", "data_manifest.csv"]) == 0
 
 
-def test_validate_tells_of_scans_without_seeds_and_of_labels(demo, tmp_path, capsys):
+def test_validate_reports_scans_without_seeds_and_absent_labels(demo, tmp_path, capsys):
     import shutil
 
     copy = tmp_path / "demo"
@@ -210,7 +210,8 @@ def test_validate_tells_of_scans_without_seeds_and_of_labels(demo, tmp_path, cap
     pd.read_csv(copy / "labels.csv").assign(stage="").to_csv(copy / "labels.csv", index=False)
     assert main(["validate", str(copy / "manifest.csv"), "--no-scans"]) == 1
     assert (
-        "problem: nobody has a label (stage3_ajcc7): give a column stage, pStage" in capsys.readouterr().out
+        "problem: no patient has a label (stage3_ajcc7): give a column stage, pStage"
+        in capsys.readouterr().out
     )
 
 
@@ -239,8 +240,8 @@ def test_validate_names_a_patient_once(demo, tmp_path, capsys):
     ("arguments", "problem"),
     [
         ([], "nothing to read"),
-        (["--manifest", "m.csv", "--rna", "rna.csv"], "--manifest stands alone"),
-        (["--manifest", "m.csv"], "where shall the predictions go?"),
+        (["--manifest", "m.csv", "--rna", "rna.csv"], "--manifest does not go with other inputs"),
+        (["--manifest", "m.csv"], "no file for the predictions"),
         (["--rna", "rna.csv", "-o", "p.csv"], "-o goes with --manifest"),
         (["--rna", "rna.csv"], "no saved model here"),
     ],
@@ -301,7 +302,7 @@ def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
     assert status == int((read["error"] != "").any())
 
 
-def test_features_are_written_and_what_failed_is_listed(demo, tmp_path, capsys, monkeypatch):
+def test_features_are_written_and_failures_are_listed(demo, tmp_path, capsys, monkeypatch):
     import torch
 
     from mmfusion.features import encoder
@@ -338,7 +339,7 @@ def test_features_are_written_and_what_failed_is_listed(demo, tmp_path, capsys, 
     assert "unknown kind of table" in capsys.readouterr().err
 
 
-def test_features_without_weights_say_what_to_do(tmp_path, capsys, monkeypatch):
+def test_features_without_weights_give_a_hint(tmp_path, capsys, monkeypatch):
     for name in ("MMFUSION_CACHE", "MMFUSION_WEIGHTS"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("MMFUSION_OFFLINE", "1")

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING shows runs: its encoder passes the contract tests, its notebook's parameters are understood."""
+"""Tests of CONTRIBUTING: its encoder passes the contract tests, its notebook's parameters are read."""
 
 from __future__ import annotations
 

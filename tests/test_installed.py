@@ -106,7 +106,7 @@ def test_an_installed_package_works_from_an_empty_folder(installed):
     meta = installed("python", "-c", "from importlib.metadata import version as v; print(v('mmfusion'))")
     assert meta.strip() == mmfusion.__version__
     doctor = installed("mmfusion", "doctor")
-    assert "all is well" in doctor and str(installed.packages / "mmfusion" / "notebooks") in doctor
+    assert "no problems found" in doctor and str(installed.packages / "mmfusion" / "notebooks") in doctor
     listing = installed("mmfusion", "report")
     assert all(path.stem in listing for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert list(installed.here.iterdir()) == []

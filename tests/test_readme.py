@@ -1,4 +1,4 @@
-"""Every statement of the README is a command or a test: commands parse, targets and links exist, the code runs."""
+"""Tests of the README: commands parse, targets and links exist, the code runs."""
 
 from __future__ import annotations
 

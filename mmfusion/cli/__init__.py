@@ -1,4 +1,7 @@
-"""The command line: `mmfusion demo | init | validate | features | report | notebooks | predict | compare | doctor`."""
+"""The command line, `mmfusion COMMAND`.
+
+Commands: demo, init, validate, features, report, notebooks, predict, compare, doctor.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,18 @@ FAILED, INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command, and return the exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Words of the command line after `mmfusion`; default, those of this process.
 
     Returns
     -------
     int
-        0 if all went well; 1 if some of several runs or patients failed, or a check did; 2 for input that cannot be
-        used; 130 and 143 if interrupted or terminated.
+        0: success. 1: some of the runs or patients, or a check, failed. 2: input that cannot be used. 130:
+        interrupted. 143: terminated.
     """
     arguments = build_parser().parse_args(_joined(list(sys.argv[1:] if argv is None else argv)))
     logging.basicConfig(
@@ -47,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _joined(argv: list[str]) -> list[str]:
-    """`--seed -12,30,-200` as `--seed=-12,30,-200`: argparse takes what begins with a minus for an option."""
+    """Turn `--seed -12,30,-200` into `--seed=-12,30,-200`, as argparse reads a leading minus as an option."""
     for option in ("--seed", "--pet-seed"):
         if option in argv[:-1]:
             i = argv.index(option)
@@ -56,5 +64,5 @@ def _joined(argv: list[str]) -> list[str]:
 
 
 def _terminate(_signal: int, _frame: object) -> None:
-    """A polite kill lets what is half done be cleaned away."""
+    """Exit at SIGTERM in such a way that unfinished files are removed."""
     raise SystemExit(TERMINATED)

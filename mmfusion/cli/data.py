@@ -21,7 +21,7 @@ def demo(arguments: Namespace) -> int:
 
     folder, model = arguments.folder, arguments.model
     if model is not None and model.exists():
-        raise DataError("this exists", file=model, hint="choose another name for the model")
+        raise DataError("the model exists already", file=model, hint="choose another name for the model")
     with tempfile.TemporaryDirectory() as scratch:
         cohort, optimum = phantom(arguments.n, arguments.random_seed, root=Path(scratch, "cohort"))
         manifest = write_cohort(cohort, folder)
@@ -43,7 +43,7 @@ def demo(arguments: Namespace) -> int:
 
 
 def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
-    """One patient of another draw, as a hospital would send the files: a DICOM ZIP and two tables; gives the seed."""
+    """Write the files of a new patient, a DICOM ZIP and two tables; return the seed as "x,y,z"."""
     from mmfusion.imaging import read
     from mmfusion.imaging.dicom.writer import write_dicom_zip
     from mmfusion.synthetic import phantom
@@ -59,7 +59,7 @@ def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
 
 
 def init(arguments: Namespace) -> int:
-    """Write a manifest of a folder, and a page that says what matched, what did not, and why."""
+    """Write a manifest of a folder, and a page that lists each file with the reason why it is used or not."""
     from mmfusion.data.discovery.account import page
     from mmfusion.data.discovery.discover import discover
 
@@ -70,14 +70,14 @@ def init(arguments: Namespace) -> int:
     with saved(account) as draft:
         draft.write_text(text, encoding="utf-8")
     sys.stdout.write(
-        text.split("\n## Used")[0].rstrip() + f"\n\nevery file, and why: {account}\nmanifest: {manifest}\n"
+        text.split("\n## Used")[0].rstrip() + f"\n\nall files with reasons: {account}\nmanifest: {manifest}\n"
     )
     sys.stdout.write(f"next: mmfusion validate {shlex.quote(str(manifest))}\n")
     return 0
 
 
 def validate(arguments: Namespace) -> int:
-    """Check a manifest and everything that it names; every scan that cannot be read is listed."""
+    """Check a manifest and its files; list each scan that cannot be read."""
     from mmfusion.data.load import load_cohort
     from mmfusion.data.tables.stage_headers import ACCEPTED
     from mmfusion.evaluation.leakage.probe import assert_no_leak
@@ -98,10 +98,10 @@ def validate(arguments: Namespace) -> int:
     problems = [] if arguments.no_scans else _unreadable(cohort)
     if not len(cohort):
         staged = "stage" in cohort.outcomes and cohort.outcomes["stage"].notna().any()
-        why = "none of the stages has a class there" if staged else f"give a column {ACCEPTED}"
+        why = "none of the stages has a class in this target" if staged else f"give a column {ACCEPTED}"
         if cohort.targets:
             why += f"; there are labels for {', '.join(cohort.targets)}"
-        problems.append(f"nobody has a label ({cohort.target}): {why}")
+        problems.append(f"no patient has a label ({cohort.target}): {why}")
     else:
         try:
             assert_no_leak(cohort.X, cohort.y)
@@ -109,7 +109,7 @@ def validate(arguments: Namespace) -> int:
             problems.append(str(error))
     for problem in problems:
         sys.stdout.write(f"problem: {problem}\n")
-    sys.stdout.write("all is well\n" if not problems else f"{len(problems)} problems\n")
+    sys.stdout.write("no problems found\n" if not problems else f"{len(problems)} problems\n")
     return 1 if problems else 0
 
 
@@ -136,7 +136,7 @@ def _unreadable(cohort) -> list[str]:
 
 
 def _without_seed(cohort) -> list[str]:
-    """Return what to say of scans without a point in the tumour, one line per modality that has some."""
+    """Return a note per modality that has scans without a point in the tumour."""
     from mmfusion.data.scans import seeds_wanted
     from mmfusion.modalities import IMAGING, SEED
 

@@ -1,4 +1,4 @@
-"""`mmfusion doctor`: whether this installation is fit to work."""
+"""`mmfusion doctor`: check the installation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ OK, NOTE, BAD = "ok", "--", "!!"
 
 
 def doctor(_arguments: Namespace) -> int:
-    """Print a line per finding; 1 if something is broken."""
+    """Print one line per check, and return 1 if a check failed."""
     broken = 0
     for check in (_versions, _machine, _folders, _data, _notebooks, _kernel):
         for state, text in check():
             broken += state == BAD
             sys.stdout.write(f"{state}  {text}\n")
-    sys.stdout.write("all is well\n" if not broken else f"{broken} to put right\n")
+    sys.stdout.write("no problems found\n" if not broken else f"{broken} problems\n")
     return 1 if broken else 0
 
 
@@ -36,7 +36,7 @@ def _machine() -> Iterator[tuple[str, str]]:
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield OK, f"{cores} cores; torch would use {torch.get_num_threads()} threads, every fit here uses one"
+    yield OK, f"{cores} cores; torch would use {torch.get_num_threads()} threads, mmfusion uses one per fit"
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
         yield (OK if memory >= 4 else NOTE), f"{memory:.1f} GiB of memory"
@@ -66,7 +66,7 @@ def _data() -> Iterator[tuple[str, str]]:
     place = os.environ.get("MMFUSION_DATA")
     yield NOTE, f"MMFUSION_DATA: {place or 'not set; only tests on real data need it'}"
     if place and not Path(place).is_dir():
-        yield BAD, f"MMFUSION_DATA is no folder: {place}"
+        yield BAD, f"MMFUSION_DATA is not a folder: {place}"
 
 
 def _notebooks() -> Iterator[tuple[str, str]]:

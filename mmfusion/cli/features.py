@@ -9,14 +9,14 @@ from mmfusion.errors import DataError
 
 
 def features(arguments: Namespace) -> int:
-    """Encode every CT of a cohort, and write the features; a scan that fails is listed."""
+    """Encode each CT of a cohort and write the features; list each scan that fails."""
     if not arguments.out.name.lower().endswith((".csv", ".csv.gz", ".parquet")):
         raise DataError("unknown kind of table", file=arguments.out, expected=".csv, .csv.gz or .parquet")
     from mmfusion.features import FoundationEncoder, extract
 
     encoder = FoundationEncoder(
         arguments.weights, random_weights=arguments.random_weights, device=arguments.device
-    )  # fmt: skip
+    )
     result = extract(arguments.source, encoder, root=arguments.root, n_jobs=arguments.n_jobs)
     for patient, row in result.failures.iterrows():
         hint = f" -> {row['hint']}" if row["hint"] else ""
@@ -25,7 +25,7 @@ def features(arguments: Namespace) -> int:
     done, total = len(result.features), len(result.features) + len(result.failures)
     if arguments.random_weights is not None:
         sys.stdout.write(
-            f"RANDOM WEIGHTS, seed {arguments.random_weights}: a control, no foundation features\n"
+            f"RANDOM WEIGHTS, seed {arguments.random_weights}: a control, not foundation features\n"
         )
     sys.stdout.write(f"{done} of {total} scans encoded: {out}\n")
     sys.stdout.write("next: list it in the manifest with role features and modality ct\n")

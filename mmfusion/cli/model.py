@@ -19,14 +19,16 @@ def predict(arguments: Namespace) -> int:
     ]
     if arguments.manifest is not None:
         if given:
-            raise DataError("--manifest stands alone", got=", ".join(given), hint="leave these out")
+            raise DataError(
+                "--manifest does not go with other inputs", got=", ".join(given), hint="leave these out"
+            )
         return _predict_manifest(arguments)
     if not any(getattr(arguments, name) is not None for name in _FILES):
         raise DataError(
             "nothing to read", expected="at least one of --ct, --pet, --rna, --ehr; or --manifest"
         )
     if arguments.out is not None:
-        raise DataError("-o goes with --manifest", hint="for one patient, redirect what is printed")
+        raise DataError("-o goes with --manifest", hint="for one patient, redirect the output to a file")
     from mmfusion.bundle import load
 
     prediction = load(arguments.model).predict_patient(
@@ -43,7 +45,7 @@ def _predict_manifest(arguments: Namespace) -> int:
     from mmfusion.data.load import load_cohort
 
     if arguments.out is None:
-        raise DataError("where shall the predictions go?", expected="-o predictions.csv")
+        raise DataError("no file for the predictions", expected="-o predictions.csv")
     model = load(arguments.model)
     cohort = load_cohort(arguments.manifest, root=arguments.root)
     results = dict(zip(cohort.table.index, model.predict_each(cohort.table, top_genes=0), strict=True))

@@ -1,4 +1,7 @@
-"""What can be typed, and the help that teaches it. Imports nothing heavy: `--help` is instant."""
+"""The parser of the command line, with its help texts.
+
+It imports no large package, so that `--help` is fast.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from pathlib import Path
 import mmfusion
 
 _EPILOG = """\
-a first walk:
-  mmfusion demo my_demo --model my_model        a synthetic cohort, and a model fitted on it
+first steps:
+  mmfusion demo my_demo --model my_model        a synthetic cohort, and a model fitted to it
   mmfusion predict --model my_model --ct my_demo/new_patient/scan.zip \\
                    --rna my_demo/new_patient/rna.csv --ehr my_demo/new_patient/ehr.csv
   mmfusion report stage_fusion -p cohort=demo   a report with nested cross-validation
@@ -19,11 +22,11 @@ your own data:
   mmfusion validate my_data/data_manifest.csv
   mmfusion report stage_fusion -p cohort=my_data/data_manifest.csv -o reports/r01
 
-`mmfusion COMMAND --help` explains one. Research software; not for decisions about patients."""
+`mmfusion COMMAND --help` explains a command. Research software; not for decisions about patients."""
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser; every command sets `run`, "module:function" below `mmfusion.cli`."""
+    """Return the parser; each command sets `run`, a "module:function" in `mmfusion.cli`."""
     parser = argparse.ArgumentParser(
         prog="mmfusion",
         description=mmfusion.__doc__,
@@ -39,171 +42,225 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(commands, name: str, run: str, help_: str, examples: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(
-        name, help=help_, description=help_[0].upper() + help_[1:] + ".", epilog=f"examples:\n{examples}",
+        name,
+        help=help_,
+        description=help_[0].upper() + help_[1:] + ".",
+        epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("-v", "--verbose", action="store_true", help="say what is being done")
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="print messages about the progress")
     parser.set_defaults(run=run)
     return parser
 
 
 def _demo(commands) -> None:
     p = _command(
-        commands, "demo", "data:demo", "write a synthetic cohort as files, as a user's own data would be",
+        commands,
+        "demo",
+        "data:demo",
+        "write a synthetic cohort as files, in the form of a user's own data",
         "  mmfusion demo my_demo\n  mmfusion demo my_demo --n 200 --model my_model",
-    )  # fmt: skip
+    )
     p.add_argument("folder", type=Path, help="new or empty folder")
-    p.add_argument("--n", type=int, default=120, help="patients (default %(default)s)")
-    p.add_argument("--random-seed", type=int, default=0, help="draws the patients (default %(default)s)")
-    p.add_argument("--model", type=Path, metavar="DIR", help="also fit a model, and save it here")
+    p.add_argument("--n", type=int, default=120, help="number of patients (default %(default)s)")
+    p.add_argument(
+        "--random-seed", type=int, default=0, help="seed with which patients are drawn (default %(default)s)"
+    )
+    p.add_argument("--model", type=Path, metavar="DIR", help="also fit a model, and save it in this folder")
 
 
 def _init(commands) -> None:
     p = _command(
-        commands, "init", "data:init", "make a manifest from your own folders, and say what did not match, and why",
+        commands,
+        "init",
+        "data:init",
+        "make a manifest from your own folder, and list files that are not used, with the reason",
         "  mmfusion init my_data/\n  mmfusion init my_data/ --rna-unit tpm",
-    )  # fmt: skip
-    p.add_argument(
-        "folder", type=Path, help="holds scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV)"
-    )
-    p.add_argument("--dataset", help="name of the data set; default the folder's")
-    p.add_argument(
-        "--rna-unit", metavar="UNIT", help="counts, tpm, fpkm, log or zscore, where numbers do not tell"
     )
     p.add_argument(
-        "--overwrite", action="store_true", help="replace a manifest, and what was set by hand in it"
+        "folder", type=Path, help="folder with scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV)"
+    )
+    p.add_argument("--dataset", help="name of the data set; default, the name of the folder")
+    p.add_argument(
+        "--rna-unit",
+        metavar="UNIT",
+        help="counts, tpm, fpkm, log or zscore, if the numbers do not show the unit",
+    )
+    p.add_argument(
+        "--overwrite", action="store_true", help="replace an existing manifest, with all changes made by hand"
     )
 
 
 def _validate(commands) -> None:
     p = _command(
-        commands, "validate", "data:validate", "check a manifest: schema, hashes, tables, scans, columns that leak",
-        "  mmfusion validate data_manifest.csv\n  mmfusion validate my_data/data_manifest.csv --target stage2",
-    )  # fmt: skip
+        commands,
+        "validate",
+        "data:validate",
+        "check a manifest: schema, hashes, tables, scans, columns that leak",
+        "  mmfusion validate data_manifest.csv\n"
+        "  mmfusion validate my_data/data_manifest.csv --target stage2",
+    )
     p.add_argument("manifest", help="a manifest, or the name of a known cohort")
-    p.add_argument("--root", type=Path, help="folder that its paths start from; default the manifest's own")
-    p.add_argument("--target", help="what is predicted, such as stage3_ajcc8, stage2, egfr")
+    p.add_argument(
+        "--root", type=Path, help="folder from which its paths start; default, the folder of the manifest"
+    )
+    p.add_argument("--target", help="name of the target, such as stage3_ajcc8, stage2, egfr")
     p.add_argument(
         "--edition",
         type=int,
         choices=(7, 8, 9),
-        help="AJCC edition of the labels' stages, or T, N and M (default 7)",
+        help="AJCC edition of the stages, T, N and M in the labels (default 7)",
     )
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
     p.add_argument(
-        "--rehash", action="store_true", help="first accept changed files: rewrite their hashes, no more"
+        "--rehash", action="store_true", help="first accept changed files: update their hashes, nothing else"
     )
 
 
 def _features(commands) -> None:
     p = _command(
-        commands, "features", "features:features", "encode the CT scans of a cohort with a foundation model (fmcib)",
+        commands,
+        "features",
+        "features:features",
+        "encode the CT scans of a cohort with a foundation model (fmcib)",
         "  mmfusion features my_data/data_manifest.csv -o my_data/deep.csv\n"
         "  mmfusion features seeds.csv -o deep.csv --weights model_weights.torch\n"
         "  mmfusion features demo -o control.csv --random-weights 0\n\n"
-        "Writes 4096 columns a patient. Scans encoded before are not encoded again; one that fails is listed.",
-    )  # fmt: skip
+        "Writes 4096 columns per patient. A scan is not encoded twice. Failed scans are listed.",
+    )
     p.add_argument(
-        "source", help="a manifest or the name of a known cohort; or fmcib's table: image_path, coordX, ..."
+        "source", help="a manifest, a known cohort, or a table of fmcib with columns image_path, coordX, ..."
     )
     p.add_argument("-o", "--out", type=Path, required=True, metavar="CSV", help=".csv, .csv.gz or .parquet")
-    p.add_argument("--root", type=Path, help="folder that its paths start from; default the manifest's own")
     p.add_argument(
-        "--weights", type=Path, metavar="FILE", help="checkpoint; default the published one, downloaded once"
+        "--root", type=Path, help="folder from which its paths start; default, the folder of the manifest"
     )
-    p.add_argument("--random-weights", type=int, metavar="SEED", help="untrained weights instead: a control")
+    p.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint; default, the published one, which is downloaded once",
+    )
+    p.add_argument("--random-weights", type=int, metavar="SEED", help="use untrained weights, as a control")
     p.add_argument("--device", default="cpu", help="cpu or cuda (default %(default)s)")
-    p.add_argument("--n-jobs", type=int, help="processes; default all cores")
+    p.add_argument("--n-jobs", type=int, help="number of processes; default, all cores")
 
 
 def _report(commands) -> None:
     p = _command(
-        commands, "report", "report:report", "execute a notebook into a report; without a name, list the notebooks",
+        commands,
+        "report",
+        "report:report",
+        "execute a notebook and write a report; without a name, list the notebooks",
         "  mmfusion report\n"
         "  mmfusion report stage_fusion --parameters\n"
         "  mmfusion report stage_fusion -p cohort=radiogenomics -p data_root=/data/nsclc -o reports/r01\n"
         "  mmfusion report stage_fusion --batch runs.csv -o reports/runs\n\n"
-        "In the table of --batch, an empty cell leaves the notebook's default. Where --parameters says that `none` is\n"
-        "possible (fusions, learning_curve), write none: an empty cell would be the default there too.\n\n"
-        "A failed run is never left standing as a report. The same command again resumes what was interrupted.",
-    )  # fmt: skip
-    p.add_argument("notebook", nargs="?", help="stage_fusion, 20_stage_fusion or a path")
+        "In the table of --batch, an empty cell leaves the notebook's default. If --parameters says\n"
+        "that `none` is possible (fusions, learning_curve), write none: an empty cell means the default\n"
+        "there as well.\n\n"
+        "A failed run leaves no report. To resume an interrupted run, repeat the command.",
+    )
+    p.add_argument("notebook", nargs="?", help="name of a notebook (stage_fusion, 20_stage_fusion) or a path")
     p.add_argument(
-        "-p", "--parameter", action="append", default=[], metavar="KEY=VALUE", help="as often as needed"
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set a parameter; may be repeated",
     )
     p.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", help="the report's folder; default reports/NOTEBOOK"
+        "-o", "--out", type=Path, metavar="DIR", help="folder of the report; default, reports/NOTEBOOK"
     )
     p.add_argument(
-        "--batch", type=Path, metavar="CSV", help="a row a run: columns are parameters, and `name`"
+        "--batch",
+        type=Path,
+        metavar="CSV",
+        help="table with one row per run; the columns are parameters and `name`",
     )
     p.add_argument(
-        "--parameters", action="store_true", help="list the notebook's parameters, and the named targets"
+        "--parameters", action="store_true", help="list the parameters of the notebook, and the targets"
     )
 
 
 def _notebooks(commands) -> None:
     p = _command(
-        commands, "notebooks", "report:notebooks", "copy the notebooks into a folder, to be edited there",
+        commands,
+        "notebooks",
+        "report:notebooks",
+        "copy the notebooks into a folder, for editing",
         "  mmfusion notebooks my_notebooks\n"
         "  mmfusion report my_notebooks/20_stage_fusion.ipynb -p cohort=my_data/data_manifest.csv\n\n"
-        "A notebook that was edited there is never overwritten. `mmfusion report` runs a copy by its path.",
-    )  # fmt: skip
-    p.add_argument("folder", type=Path, help="where to; made if absent")
+        "An edited copy is never overwritten. `mmfusion report` runs a copy by its path.",
+    )
+    p.add_argument("folder", type=Path, help="folder for the copies; created if absent")
 
 
 def _predict(commands) -> None:
     p = _command(
-        commands, "predict", "model:predict", "stage one patient from any subset of modalities, or all of a manifest",
-        "  mmfusion predict --model models/stage --ct scan.zip --seed -55.2,12.5,-140 --rna rna.csv --ehr ehr.csv\n"
+        commands,
+        "predict",
+        "model:predict",
+        "stage one patient from any subset of modalities, or all patients of a manifest",
+        "  mmfusion predict --model models/stage --ct scan.zip --seed -55.2,12.5,-140 --ehr ehr.csv\n"
         "  mmfusion predict --model models/stage --rna cohort_rna.csv --patient R01-001 --json\n"
         "  mmfusion predict --model models/stage --manifest data_manifest.csv -o predictions.csv",
-    )  # fmt: skip
+    )
     p.add_argument("--model", type=Path, required=True, metavar="DIR", help="a saved model")
-    p.add_argument("--ct", type=Path, help="folder or ZIP of DICOM, NIfTI, NRRD; or a CSV of CT features")
-    p.add_argument("--pet", type=Path, help="likewise, of the PET; it may be the folder or ZIP of --ct")
+    p.add_argument("--ct", type=Path, help="CT: folder or ZIP of DICOM, NIfTI, NRRD; or a CSV of CT features")
+    p.add_argument("--pet", type=Path, help="PET, in the same forms; it may be the folder or ZIP of --ct")
     p.add_argument("--rna", type=Path, help="gene expression (CSV, TSV)")
     p.add_argument("--ehr", type=Path, help="health record (CSV, TSV)")
-    p.add_argument("--patient", metavar="ID", help="who, in tables of several")
+    p.add_argument("--patient", metavar="ID", help="patient id, for tables of several patients")
     p.add_argument(
         "--seed",
         type=_point,
         metavar="X,Y,Z",
-        help="a point in the tumour of --ct, LPS mm; else the whole lungs",
+        help="a point in the tumour in --ct, LPS mm; default, the whole lungs",
     )
     p.add_argument(
         "--pet-seed",
         type=_point,
         metavar="X,Y,Z",
-        help="a point in the tumour of --pet, LPS mm; else its middle",
+        help="a point in the tumour in --pet, LPS mm; default, the middle of the scan",
     )
     p.add_argument(
-        "--series", metavar="UID", help="which series of --ct: a UID, part of a description, thinnest, ..."
+        "--series", metavar="UID", help="series of --ct: a UID, part of a description, thinnest, ..."
     )
-    p.add_argument("--pet-series", metavar="UID", help="likewise, of --pet")
-    p.add_argument("--rna-unit", metavar="UNIT", help="unit of --rna; default the model's")
-    p.add_argument("--site", help="where the patient was examined, for a model that harmonises by site")
+    p.add_argument("--pet-series", metavar="UID", help="series of --pet, in the same forms")
+    p.add_argument("--rna-unit", metavar="UNIT", help="unit of --rna; default, the unit of the model")
+    p.add_argument("--site", help="site of the examination, for a model that harmonises by site")
     p.add_argument("--json", action="store_true", help="print JSON")
-    p.add_argument("--manifest", metavar="CSV", help="stage every patient of a manifest (or known cohort)")
-    p.add_argument("--root", type=Path, help="folder that the manifest's paths start from")
-    p.add_argument("-o", "--out", type=Path, metavar="CSV", help="with --manifest: the table to write")
+    p.add_argument("--manifest", metavar="CSV", help="stage all patients of a manifest (or known cohort)")
+    p.add_argument("--root", type=Path, help="folder from which the paths of the manifest start")
+    p.add_argument(
+        "-o", "--out", type=Path, metavar="CSV", help="with --manifest: table of predictions to write"
+    )
 
 
 def _compare(commands) -> None:
     p = _command(
-        commands, "compare", "report:compare", "show what changed between two reports",
-        "  mmfusion compare reports/r01 reports/r02\n  mmfusion compare reports/r01 reports/r02 -o changes.html",
-    )  # fmt: skip
-    p.add_argument("a", type=Path, help="a report's folder")
-    p.add_argument("b", type=Path, help="another's")
+        commands,
+        "compare",
+        "report:compare",
+        "show the differences between two reports",
+        "  mmfusion compare reports/r01 reports/r02\n"
+        "  mmfusion compare reports/r01 reports/r02 -o changes.html",
+    )
+    p.add_argument("a", type=Path, help="folder of a report")
+    p.add_argument("b", type=Path, help="folder of another report")
     p.add_argument("-o", "--out", type=Path, metavar="HTML", help="also write a page")
 
 
 def _doctor(commands) -> None:
     _command(
-        commands, "doctor", "doctor:doctor", "check this installation: versions, cores, memory, folders, kernel",
+        commands,
+        "doctor",
+        "doctor:doctor",
+        "check this installation: versions, cores, memory, folders, kernel",
         "  mmfusion doctor",
-    )  # fmt: skip
+    )
 
 
 def _point(text: str) -> tuple[float, float, float]:

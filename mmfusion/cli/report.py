@@ -12,7 +12,7 @@ from mmfusion.storage.atomic import saved
 
 
 def report(arguments: Namespace) -> int:
-    """Execute a notebook, or one per row of a table; list notebooks or parameters."""
+    """Execute a notebook, once or for each row of a table; or list notebooks or parameters."""
     from mmfusion.reports.notebooks import find_notebook
     from mmfusion.reports.parameters import RESERVED, notebook_parameters
 
@@ -31,11 +31,11 @@ def report(arguments: Namespace) -> int:
     from mmfusion.reports.runner import run_report
 
     out = run_report(arguments.notebook, _pairs(arguments.parameter), arguments.out)
-    return _tell(out, out / "report.html")
+    return _print_paths(out, out / "report.html")
 
 
 def compare(arguments: Namespace) -> int:
-    """Print what changed between two reports; with -o, write it as a page too."""
+    """Print the differences between two reports; with -o, write them as a page as well."""
     from mmfusion.reports.compare import compare_runs
 
     comparison = compare_runs(arguments.a, arguments.b)
@@ -47,12 +47,12 @@ def compare(arguments: Namespace) -> int:
 
 
 def notebooks(arguments: Namespace) -> int:
-    """Copy the notebooks into a folder, and say which were written."""
+    """Copy the notebooks into a folder, and list the copies."""
     from mmfusion.reports.notebooks import copy_notebooks
 
     written, unchanged = copy_notebooks(arguments.folder)
     sys.stdout.writelines(f"written: {_short(path)}\n" for path in written)
-    sys.stdout.writelines(f"there already: {_short(path)}\n" for path in unchanged)
+    sys.stdout.writelines(f"unchanged: {_short(path)}\n" for path in unchanged)
     sys.stdout.write(f"next: mmfusion report {shlex.quote(str(_short([*written, *unchanged][0])))}\n")
     return 0
 
@@ -77,7 +77,9 @@ def _list_notebooks() -> int:
 
 def _batch(arguments: Namespace) -> int:
     if arguments.parameter:
-        raise ReportError("-p and --batch do not go together", hint="make it a column of the table")
+        raise ReportError(
+            "-p and --batch do not go together", hint="make the parameter a column of the table"
+        )
     from mmfusion.reports.batch import run_batch
     from mmfusion.reports.notebooks import find_notebook, short_name
 
@@ -87,15 +89,16 @@ def _batch(arguments: Namespace) -> int:
         sys.stdout.write(f"{row.name}: {row.status}{': ' + row.error if row.error else ''}\n")
     failed = int((table["status"] == "failed").sum())
     sys.stdout.write(f"{len(table) - failed} of {len(table)} complete\n")
-    _tell(out / "any", out)
+    _print_paths(out / "any", out)
     return 1 if failed else 0
 
 
-def _tell(run: Path, what: Path) -> int:
+def _print_paths(run: Path, written: Path) -> int:
+    """Update the index of the folder in which a run is, and print both paths."""
     from mmfusion.reports.index import build_index, index_root
 
     index = build_index(index_root(run))
-    sys.stdout.write(f"{_short(what)}\nindex: {_short(index)}\n")
+    sys.stdout.write(f"{_short(written)}\nindex: {_short(index)}\n")
     return 0
 
 

@@ -1,10 +1,10 @@
-"""Cohorts: patients, modalities, labels; from files to plain pandas, and splits by patient."""
+"""Cohorts: files are read into pandas tables of patients, with labels and splits by patient."""
 
 from mmfusion.lazy import lazy
 
 _HOME = {
     "Cohort": "cohort",
-    "presence": "cohort",
+    "presence": "blocks",
     "get_target": "targets",
     "list_targets": "targets",
     "stage_group": "targets.ajcc",

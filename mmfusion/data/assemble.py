@@ -1,4 +1,4 @@
-"""From a manifest's rows to a cohort."""
+"""Read the files of a manifest into a cohort."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.manifest import SCAN_ROLES, resolve
-from mmfusion.data.persons import people
+from mmfusion.data.persons import person_ids
 from mmfusion.data.tables.cells import to_numbers
 from mmfusion.data.tables.files import header_key
 from mmfusion.data.tables.labels import read_outcomes
@@ -31,33 +31,33 @@ def assemble(
     edition: int = 7,
     allow_leaky: bool = False,
 ) -> Cohort:
-    """Read the files of one data set.
+    """Read the files of one data set into a cohort.
 
     Parameters
     ----------
     manifest : DataFrame
-        Rows of one data set, as `read_manifest` gives them.
+        Rows of one data set, as `read_manifest` returns them.
     root : path
-        Folder that their paths start from.
+        Folder from which the paths start.
     target : str, optional
-        Name of a target; by default I < II < III < IV if any patient has stage IV, else I < II < III, under the AJCC
-        edition. Where the labels have no column of stages, the first target that they have.
+        Name of a target. Default: I < II < III < IV if a patient has stage IV, else I < II < III, both under
+        the AJCC edition. If the labels have no stages, the first target for which they have a column.
     edition : {7, 8, 9}
-        AJCC edition of the stages, and of T, N and M, in the labels. It turns T, N and M into a stage where the
-        labels have no stage.
+        AJCC edition of the stages, T, N and M in the labels. If a table has no stage, its T, N and M are
+        turned into a stage by this edition.
     allow_leaky : bool
         Keep T, N and M of the EHR table among the inputs.
 
     Returns
     -------
     Cohort
-        Patients of any table; `groups["patient"]` joins a row with the patient it is `derived_from`.
+        All patients of the tables. `groups["patient"]` is the person's id (`mmfusion.data.persons`).
 
     Raises
     ------
     ManifestError
-        If a scan's patient is in no table, two sites are given for one patient, an RNA table has no unit, or a row is
-        derived from an unknown file.
+        If the patient of a scan is in no table, a patient has two sites, an RNA table has no unit, or a row
+        is derived from an unknown file.
     DataError
         If a table cannot be read.
     """
@@ -77,7 +77,7 @@ def assemble(
         outcomes=outcomes,
         target=target or _usual_target(outcomes, edition),
         units=reader.units,
-        groups=site.assign(patient=people(rows, patients)),
+        groups=site.assign(patient=person_ids(rows, patients)),
         provenance={
             "files": {r.path: r.sha256 for r in rows if r.role not in SCAN_ROLES},
             "license": ", ".join(sorted({r.license for r in rows} - {""})),
@@ -90,13 +90,12 @@ def assemble(
 
 
 class _Reader:
-    """Reads row after row, and keeps the parts of each block."""
+    """Reader of a manifest's rows, which collects the parts of each block."""
 
     def __init__(self, root: Path, edition: int, *, allow_leaky: bool) -> None:
         self.root, self.edition, self.allow_leaky = root, edition, allow_leaky
-        self.parts: dict[
-            tuple[str, str], list[pd.DataFrame]
-        ] = {}  # (modality, what): tables one below another
+        # (modality, "features", "seeds" or a role of scans) -> tables of different patients
+        self.parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
         self.labels: list[pd.DataFrame] = []
         self.facts: dict[str, str] = {}
         self.units: dict[str, str] = {}
@@ -120,7 +119,7 @@ class _Reader:
 
     def _labels(self, row, path: Path) -> None:
         labels = read_outcomes(path, self.edition)
-        for before in self.labels:  # two tables may label a patient, but not with the same outcome
+        for before in self.labels:  # a patient may be in two tables if these have different outcomes
             twice = before.index.intersection(labels.index)
             if len(twice) and set(before) & set(labels):
                 raise DataError("labelled twice", patient=twice[0], file=path)
@@ -129,7 +128,7 @@ class _Reader:
             self.facts["expression_unit"] = EXPRESSION_UNITS.get(row.unit, row.unit)
 
     def outcomes(self, patients: pd.Index) -> pd.DataFrame:
-        """Outcomes of all tables of labels; without any table, a stage that nobody has."""
+        """Return the outcomes of all tables of labels; without a table, an empty column `stage`."""
         columns = list(dict.fromkeys(c for labels in self.labels for c in labels))
         if not columns:
             return pd.DataFrame({"stage": pd.Series(index=patients, dtype="str")})
@@ -152,7 +151,8 @@ class _Reader:
             table = read_ehr_table(path, patient, allow_leaky=self.allow_leaky)
             if table.left_out:
                 self.notes.append(
-                    f"{row.path}: tell the stage or come after it, left out: {', '.join(table.left_out)}"
+                    f"{row.path}: columns left out, as they reveal the stage or follow the diagnosis: "
+                    f"{', '.join(table.left_out)}"
                 )
             if not table.meta.empty:
                 self._add(META, "features", table.meta)
@@ -165,7 +165,7 @@ class _Reader:
         self.parts.setdefault((modality, what), []).append(frame)
 
     def blocks(self) -> dict[str, list[pd.DataFrame]]:
-        """Each modality's parts, side by side; tables of one part joined one below another."""
+        """Return the parts of each modality, to be put side by side; the rows of a part are joined."""
         blocks: dict[str, list[pd.DataFrame]] = {}
         for (modality, what), frames in self.parts.items():
             joined = pd.concat(frames)
@@ -182,7 +182,7 @@ class _Reader:
         return blocks
 
     def patients(self, rows: list) -> pd.Index:
-        """Every patient of a table; those of scans must be among them, if there are tables."""
+        """Return all patients of the tables, or the patients of the scans if there are no tables."""
         tables = [
             f.index
             for (_, what), frames in self.parts.items()
@@ -196,12 +196,10 @@ class _Reader:
                 pd.Series([*self._labelled(), *(p for index in tables for p in index), *named], dtype="str")
             )
         )
-        strangers = scans.difference(known)
-        if len(known) and len(strangers):
+        unlisted = scans.difference(known)
+        if len(known) and len(unlisted):
             hint = "add the patient to the labels (the stage may stay empty), or correct the id"
-            raise ManifestError(
-                "a scan's patient is in no table", patient=", ".join(strangers[:5]), hint=hint
-            )
+            raise ManifestError("a scan's patient is in no table", patient=", ".join(unlisted[:5]), hint=hint)
         return (known if len(known) else scans.unique()).rename("patient_id")
 
 

@@ -1,4 +1,4 @@
-"""What is asked of the tables that a cohort is made of."""
+"""Checks of the tables of a cohort."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mmfusion.errors import DataError
 
 
 def check_outcomes(outcomes: object) -> None:
-    """Raise `DataError` unless outcomes are a table without duplicate columns."""
+    """Raise `DataError` if outcomes are not a DataFrame or have duplicate columns."""
     if not isinstance(outcomes, pd.DataFrame) or outcomes.columns.has_duplicates:
         got = type(outcomes).__name__ if not isinstance(outcomes, pd.DataFrame) else list(outcomes.columns)
         raise DataError(
@@ -17,7 +17,7 @@ def check_outcomes(outcomes: object) -> None:
 
 
 def check_table(table: pd.DataFrame) -> None:
-    """Raise `DataError` unless the columns have two levels and rows and columns are named once."""
+    """Raise `DataError` unless columns have two levels, and each row and column has a name of its own."""
     if not isinstance(table.columns, pd.MultiIndex) or table.columns.nlevels != 2:
         raise DataError(
             "a cohort's columns have two levels", expected="(modality, feature)", got=repr(table.columns[:3])

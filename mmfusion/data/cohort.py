@@ -1,4 +1,4 @@
-"""The cohort: patients, what is known of each, and what is predicted, around plain pandas."""
+"""The cohort: the patients of a study, their data as pandas tables, and the target to predict."""
 
 from __future__ import annotations
 
@@ -7,42 +7,47 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from mmfusion.data.blocks import feature_names, presence
 from mmfusion.data.checks import check_outcomes, check_table
 from mmfusion.data.targets.base import Target, get_target, is_labelled, label_counts, registered_targets
 from mmfusion.errors import DataError
-from mmfusion.modalities import IMAGING, META, RESERVED
+from mmfusion.modalities import META
 
 RNA_UNITS = ("counts", "tpm", "fpkm", "log", "zscore")
 
 
 @dataclass(frozen=True, repr=False)
 class Cohort:
-    """Patients of one study, by modality; a modality that a patient lacks is a block of missing values.
+    """The patients of one study, with a block of columns per modality.
+
+    If a patient lacks a modality, all cells of that block are missing in the patient's row.
 
     Parameters
     ----------
     name : str
         Short name, used in reports.
     table : DataFrame, shape (n_patients, n_columns)
-        Every patient, labelled or not. Index `patient_id`; column levels `(modality, feature)`.
+        One row per patient, with or without a label. Index `patient_id`; column levels `(modality, feature)`.
     outcomes : DataFrame, shape (n_patients, n_outcomes)
-        What targets are read from, as recorded, missing where unknown; never inputs. `stage` is the AJCC stage group
-        ("0", "IA", "IB", ..., "IV", or coarse "I", "II", "III"); `t`, `n` and `m` its categories; `egfr` and `kras` a
-        mutation status; `expression_<gene>` expression. Any may be absent.
+        The recorded values from which targets are read; missing where unknown. They are never inputs.
+        `stage` is the AJCC stage group ("0", "IA", "IB", ..., "IV", or coarse "I", "II", "III"). `t`, `n` and
+        `m` are its categories. `egfr` and `kras` are mutation statuses. `expression_<gene>` is the expression
+        of a gene. Each column is optional.
     target : str
-        Name of a target (`mmfusion.list_targets()`), which turns outcomes into labels.
+        Name of a target (`mmfusion.list_targets()`). The target turns outcomes into labels.
     units : mapping
-        Unit of a modality, `units["rna"]` one of counts, tpm, fpkm, log, zscore.
-    groups : DataFrame, optional
-        Per patient: `site`, and `patient` where several rows belong to one person. Defaults to the index.
+        Modality -> unit; `units["rna"]` is one of counts, tpm, fpkm, log, zscore.
+    groups : DataFrame, shape (n_patients, n_columns), optional
+        `site`, and `patient`: the id of the person, equal in all rows of one person. By default, each row is
+        a person of its own.
     provenance : mapping
-        Where it came from: files, hashes, licences, notes; `ajcc_edition`, the edition of stage, T, N and M.
+        Files, hashes, licences and notes; `ajcc_edition` is the AJCC edition of stage, T, N and M.
 
     Raises
     ------
     DataError
-        On duplicate or missing patient ids, a wrong column index, an unknown target or unit, or a target that the
-        cohort has no outcome for; the message lists those it has.
+        If patient ids are duplicate or missing, the column index is wrong, the target or a unit is unknown,
+        or the cohort has no outcome for the target. In the last case the message lists its targets.
 
     Examples
     --------
@@ -79,7 +84,7 @@ class Cohort:
         object.__setattr__(self, "groups", groups)
         spec = self.target_spec
         if reason := spec.lacks(self):
-            of_labels = "of a manifest, load_cohort(..., edition=) says which AJCC edition its labels are of"
+            of_labels = "for a manifest, give the AJCC edition of its labels: load_cohort(..., edition=)"
             raise DataError(
                 f"the cohort cannot have the target {self.target!r}",
                 file=self.name,
@@ -88,14 +93,14 @@ class Cohort:
                 hint=of_labels if "AJCC" in reason else None,
             )
         withheld = tuple((m, f) for m, f in table.columns if m != META and spec.withholds(m, f))
-        object.__setattr__(self, "_withheld", withheld)  # once: an RNA table has 20,000 columns
+        object.__setattr__(self, "_withheld", withheld)  # computed once, as an RNA table has 20,000 columns
         _, facts = spec.collect(self)
         object.__setattr__(self, "outcomes", spec.outcomes(self))
         object.__setattr__(self, "provenance", {**self.provenance, **facts})
 
     @property
     def X(self) -> pd.DataFrame:
-        """Rows of `table` whose label is known, without what the target withholds, shape (n, n_columns)."""
+        """Inputs: the rows of `table` with a known label, without withheld columns, shape (n, n_columns)."""
         known = is_labelled(self._labels())
         withheld = self.withheld
         if not withheld:
@@ -106,10 +111,11 @@ class Cohort:
 
     @property
     def y(self) -> pd.Series | pd.DataFrame:
-        """Label of each row of `X`.
+        """Labels of the rows of `X`.
 
-        Of classes a categorical Series, shape (n,), ordered for an ordinal target; of a vector a DataFrame of float64,
-        shape (n, n_values), in which single values may be missing; of a mask a Series of paths.
+        For classes: a categorical Series, shape (n,), ordered if the target is ordinal. For a vector: a
+        DataFrame of float64, shape (n, n_values), in which single values may be missing. For a mask: a Series
+        of paths, shape (n,).
         """
         labels = self._labels()
         labels = labels[is_labelled(labels)]
@@ -117,28 +123,28 @@ class Cohort:
 
     @property
     def target_spec(self) -> Target:
-        """The target as an object."""
+        """The `Target` object of the cohort's target."""
         return get_target(self.target)
 
     @property
     def targets(self) -> list[str]:
-        """Names of the targets that at least one patient has a label for."""
+        """Names of the targets for which at least one patient has a label."""
         return [name for name, target in registered_targets().items() if _has_labels(self, target)]
 
     @property
     def modalities(self) -> list[str]:
-        """Modalities with at least one column that the target does not withhold, `meta` left out."""
+        """Modalities with at least one column that is not withheld; `meta` is left out."""
         columns = self.table.columns
         return [m for m in columns[~columns.isin(self.withheld)].unique(0) if m != META]
 
     @property
     def withheld(self) -> list[tuple[str, str]]:
-        """Columns of `table` that are not in `X`, since they are the label or were found together with it."""
+        """Columns of `table` left out of `X`: they are the label, or were measured together with it."""
         return list(self._withheld)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a report must say: notes of the files, and of how the labels were made."""
+        """Notes that a report must print: about the files, and about how the labels were made."""
         return (*self.provenance.get("notes", ()), *self.target_spec.notes(self))
 
     def with_target(self, name: str) -> Cohort:
@@ -147,14 +153,14 @@ class Cohort:
         Raises
         ------
         DataError
-            If there is no such target, or the cohort has no outcome for it; the message lists those it has.
+            If there is no such target, or the cohort has no outcome for it. The message lists its targets.
         """
         return replace(self, target=name)
 
     def select(
         self, patients: pd.Index | list[str] | None = None, modalities: list[str] | None = None
     ) -> Cohort:
-        """The same cohort with these patients and modalities only (`meta` is kept).
+        """Return the same cohort with these patients and modalities only; `meta` is kept.
 
         Raises
         ------
@@ -179,21 +185,22 @@ class Cohort:
         )
 
     def with_features(self, modality: str, features: pd.DataFrame, *, only: bool = False) -> Cohort:
-        """The same cohort with more columns in one modality's block, such as features that a network read from scans.
+        """Return the same cohort with more columns in one block, such as features that a network computed.
 
         Parameters
         ----------
         modality : str
             One of `mmfusion.modalities.MODALITIES`, or "meta".
         features : DataFrame, shape (n, n_features)
-            Index patient_id; patients of the cohort who are not in it lack them, others are left out.
+            Index patient_id. A patient of the cohort without a row here gets missing values. Rows of other
+            patients are left out.
         only : bool
-            Put them in place of the block: what the modality had before, scans included, is gone.
+            If True, these columns replace the whole block, scans included.
 
         Raises
         ------
         DataError
-            If none of the patients is in the cohort, one comes twice, or a column is there already.
+            If none of the patients is in the cohort, a patient occurs twice, or a column exists already.
         """
         if features.index.has_duplicates:
             twice = features.index[features.index.duplicated()].unique()
@@ -213,12 +220,16 @@ class Cohort:
         return replace(self, table=pd.concat([self.table.loc[:, others], block], axis=1))
 
     def complete(self, modalities: list[str] | None = None) -> Cohort:
-        """Only the patients who have all of `modalities` (default: all of them)."""
+        """Return the cohort of the patients who have all of these modalities; default: all modalities."""
         has = presence(self.table)[modalities or self.modalities]
         return self.select(patients=list(self.table.index[has.all(axis=1)]))
 
     def summary(self) -> pd.DataFrame:
-        """A row per modality: features, patients with it, share with it, missing cells where present."""
+        """Return a table with one row per modality.
+
+        Columns: features and scans (counts), patients who have the modality (count and share), the share of
+        missing cells among these patients, and the unit.
+        """
         has = presence(self.X)
         rows = []
         for modality in self.modalities:
@@ -248,7 +259,8 @@ class Cohort:
     def __repr__(self) -> str:
         counts = ", ".join(f"{k} {v}" for k, v in label_counts(self.y).items())
         lines = [
-            f"Cohort {self.name!r}: {len(self.table)} patients, {len(self)} with a label ({self.target}: {counts})"
+            f"Cohort {self.name!r}: {len(self.table)} patients, "
+            f"{len(self)} with a label ({self.target}: {counts})"
         ]
         for modality, row in self.summary().iterrows():
             unit = f" [{row.unit}]" if row.unit else ""
@@ -268,26 +280,8 @@ class Cohort:
         return f"<p><b>{head}</b></p>" + self.summary().to_html(formatters=style, border=0)
 
 
-def presence(table: pd.DataFrame) -> pd.DataFrame:
-    """Which patient has which modality: bool, shape (n, n_modalities); `meta` left out.
-
-    A modality is present when any of its cells is filled, seeds alone not counting.
-    """
-    out = {}
-    for modality in [m for m in table.columns.unique(0) if m != META]:
-        block = table[modality]
-        ignored = [c for c in block.columns if modality in IMAGING and c in RESERVED and c != "volume"]
-        out[modality] = block.drop(columns=ignored).notna().any(axis=1)
-    return pd.DataFrame(out, index=table.index)
-
-
-def feature_names(block: pd.DataFrame, modality: str) -> list[str]:
-    """Columns of one modality's block that may be read as features (reserved ones left out)."""
-    return [c for c in block.columns if not (modality in IMAGING and c in RESERVED)]
-
-
 def _has_labels(cohort: Cohort, target: Target) -> bool:
     try:
         return not target.lacks(cohort) and bool(is_labelled(target.labels(cohort)).any())
-    except DataError:  # an outcome that cannot be read
+    except DataError:  # an outcome cannot be read
         return False

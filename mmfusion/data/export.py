@@ -1,4 +1,4 @@
-"""A cohort laid out as a user's own data: scans in folders, CSV tables, and a manifest that loads them again."""
+"""Write a cohort as files: scans in folders, CSV tables, and a manifest from which it can be loaded."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _DETACHED = (".mhd", ".nhdr")
 
 
 def write_cohort(cohort: Cohort, root: str | Path) -> Path:
-    """Write the files that a user would bring, with a manifest that `load_cohort` reads.
+    """Write a cohort as files like a user's own data, with a manifest that `load_cohort` reads.
 
-    `<modality>/<patient>/volume.*` and `mask.*`, copied as they are; `<modality>_seeds.csv` (LPS mm); `rna.csv`,
-    `ehr.csv` and `<modality>_features.csv` (a row per patient who has any); `meta.csv` (site, scanner); `labels.csv`
-    (stage and other outcomes), and `labels/<patient>.csv` of who is the same person as another and has no scan;
-    `manifest.csv`.
+    The files are `<modality>/<patient>/volume.*` and `mask.*`, which are copies; `<modality>_seeds.csv`
+    (LPS mm); `rna.csv`, `ehr.csv` and `<modality>_features.csv` (one row per patient who has features);
+    `meta.csv` (site, scanner); `labels.csv` (stage and other outcomes); and `manifest.csv`. A patient who is
+    the same person as another patient, and who has no scan, has a table of labels `labels/<patient>.csv`.
 
     Parameters
     ----------
     cohort : Cohort
-        Any whose scans are files, folders or ZIPs.
+        A cohort with scans that are files, folders or ZIPs, or without scans.
     root : path
         A new or empty folder.
 
     Returns
     -------
     Path
-        Of the manifest.
+        Path of the manifest.
 
     Raises
     ------
     DataError
-        If the folder is not empty, or a scan is absent or no single file.
+        If the folder is not empty, or a scan is absent or consists of two files (header and values).
     """
     root = Path(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
@@ -51,7 +51,7 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
 
 
 class _Writer:
-    """Writes file after file, and keeps their rows of the manifest."""
+    """Writer of a cohort's files, which collects the rows of the manifest."""
 
     def __init__(self, cohort: Cohort, root: Path) -> None:
         self.cohort, self.root = cohort, root
@@ -62,11 +62,11 @@ class _Writer:
         self.written: list[dict[str, str]] = []
 
     def rows(self) -> pd.DataFrame:
-        """Write everything."""
+        """Write all files, and return the rows of the manifest."""
         table = self.cohort.table.rename(index=str)
         blocks = list(table.columns.unique(0))
         outcomes = self.cohort.outcomes.rename(index=str)
-        if "rna" in blocks:  # a panel's expression is read from there again
+        if "rna" in blocks:  # expression outcomes are read from the RNA table again
             outcomes = outcomes[[c for c in outcomes if not str(c).startswith(PREFIX)]]
         if outcomes.columns.empty:
             outcomes = pd.DataFrame({"stage": pd.Series(index=outcomes.index, dtype="str")})
@@ -78,14 +78,15 @@ class _Writer:
             meta = meta.assign(site=self.site)
         if meta.shape[1]:
             self.table(meta, "meta.csv", META, "features")
-        apart = outcomes.index.isin(set(self.same_as) - {row["patient_id"] for row in self.written})
-        self.table(outcomes[~apart], "labels.csv", "", "labels")
-        for patient in outcomes.index[apart]:  # only a row of one patient can say whose it is
+        own_table = outcomes.index.isin(set(self.same_as) - {row["patient_id"] for row in self.written})
+        self.table(outcomes[~own_table], "labels.csv", "", "labels")
+        # a patient without a row in the manifest has no cell `derived_from`, hence a table of labels
+        for patient in outcomes.index[own_table]:
             self.table(outcomes.loc[[patient]], f"labels/{patient}.csv", "", "labels", patient)
         return pd.DataFrame(self.written).fillna("")
 
     def block(self, modality: str, block: pd.DataFrame) -> None:
-        """Scans, seeds and features of one modality."""
+        """Write scans, seeds and features of one modality."""
         features = block[feature_names(block, modality)].dropna(how="all")
         if modality in IMAGING:
             for patient, cells in block.iterrows():
@@ -99,7 +100,7 @@ class _Writer:
             self.table(features, name, modality, "features")
 
     def table(self, frame: pd.DataFrame, name: str, modality: str, role: str, patient: str = "") -> None:
-        """Write a table of all patients, or of one."""
+        """Write a table of all patients, or of one patient."""
         (self.root / name).parent.mkdir(exist_ok=True)
         frame.rename_axis("patient_id").to_csv(self.root / name, lineterminator="\n")
         unit = self.cohort.units.get(modality, "") if role == "features" else ""
@@ -111,11 +112,14 @@ class _Writer:
         """Copy a volume or a mask."""
         source = Path(cells[role])
         if not source.exists():
-            raise DataError(f"no {role} there", patient=patient, file=source)
+            raise DataError(f"the {role} is absent", patient=patient, file=source)
         if source.suffix.lower() in _DETACHED:
-            hint = "write it as one: mmfusion.imaging.write_nifti"
+            hint = "write it as one file: mmfusion.imaging.write_nifti"
             raise DataError(
-                f"a {role} in two files, header and values", patient=patient, file=source, hint=hint
+                f"the {role} consists of two files, header and values",
+                patient=patient,
+                file=source,
+                hint=hint,
             )
         kept = source.suffixes[-2:] if source.suffix.lower() == ".gz" else source.suffixes[-1:]
         name = f"{modality}/{patient}/{role}{'' if source.is_dir() else ''.join(kept)}"
@@ -125,18 +129,22 @@ class _Writer:
         self.row(modality, role, name, patient, part="" if pd.isna(part) else str(part))
 
     def row(self, modality: str, role: str, path: str, patient: str, **more: str) -> None:
-        """A row of the manifest."""
+        """Add a row to the manifest."""
         common = {"dataset": self.cohort.name, "license": str(self.cohort.provenance.get("license", ""))}
-        whose = {"patient_id": patient}
+        owner = {"patient_id": patient}
         if patient:
-            whose |= {"site": str(self.site[patient]), "derived_from": self.same_as.get(patient, "")}
-        self.written.append({**common, **whose, "modality": modality, "role": role, "path": path, **more})
+            owner |= {"site": str(self.site[patient]), "derived_from": self.same_as.get(patient, "")}
+        self.written.append({**common, **owner, "modality": modality, "role": role, "path": path, **more})
 
 
 def _same_as(person: pd.Series) -> dict[str, str]:
-    """Row -> an earlier one, or the one that bears the person's id, of those who are the same person."""
+    """Return patient id -> another patient id of the same person, for all but one row per person.
+
+    That other patient is the one whose id is the person's id, or if there is none, the person's first row.
+    """
     person = person.where(person.notna(), person.index.to_series())
     first = {
-        who: who if who in person.index else rows[0] for who, rows in person.groupby(person).groups.items()
+        name: name if name in person.index else rows[0]
+        for name, rows in person.groupby(person).groups.items()
     }
-    return {row: first[who] for row, who in person.items() if row != first[who]}
+    return {row: first[name] for row, name in person.items() if row != first[name]}

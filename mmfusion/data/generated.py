@@ -1,4 +1,4 @@
-"""Generated cohorts: made once, written as files, and read back as a user's own would be."""
+"""Generated cohorts: made once, written as files, and loaded from these files like a user's own data."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from mmfusion.storage.hashing import hash_json
 
 
 def generate(entry: str, parameters: dict, folder: Path, target: str | None = None) -> Cohort:
-    """Make a generated cohort's files, unless they are there, and load them as a user's would be.
+    """Make the files of a generated cohort, unless they exist, and load them like a user's own data.
 
     Parameters
     ----------
     entry : str
-        "mmfusion.<module>:<function>"; the function returns a cohort and its optimum, and the module has the `VERSION`
-        of what it makes.
+        "mmfusion.<module>:<function>". The function returns a cohort and its optimum. The module has a
+        constant `VERSION`, the version of the cohorts that it makes.
     parameters : dict
-        Keyword arguments of the function. `version`, if given, must be the version of the generator's cohorts.
+        Keyword arguments of the function. `version`, if given, must be equal to `VERSION`.
     folder : path
-        Each release, version of the generator and set of parameters has a folder of its own below it.
+        Parent folder. Each release, version of the generator and set of parameters has a folder of its own
+        below it.
     target : str, optional
-        Named target in place of the generator's own.
+        Name of a target; default, the target that the generator sets.
 
     Raises
     ------
     ManifestError
-        If there is no such generator, or it refuses a parameter.
+        If there is no such generator, or it does not take a parameter.
     DataError
-        If its files cannot be written.
+        If the files cannot be written.
     """
     make, version = _generator(entry)
     home = folder / hash_json([__version__, version, entry, parameters])[:12]
@@ -62,7 +63,7 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
 def _generator(entry: str) -> tuple[Callable, object]:
     module_name, _, function = entry.partition(":")
     if not module_name.startswith("mmfusion."):
-        raise ManifestError("only this package's generators are run", column="generator", got=repr(entry))
+        raise ManifestError("a generator must be part of mmfusion", column="generator", got=repr(entry))
     try:
         module = import_module(module_name)
         return getattr(module, function), module.VERSION
@@ -79,7 +80,7 @@ def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
             f"the generator refuses its parameters ({error})", column="parameters", got=parameters
         ) from error
     if version is not None and version != cohort.provenance.get("version"):
-        hint = "this release makes other files from these parameters: change version in the manifest"
+        hint = "this release makes different files from these parameters: change version in the manifest"
         raise ManifestError(
             "another version",
             column="parameters",
@@ -96,5 +97,5 @@ def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
             write_cohort(cohort, draft / "files")
             (draft / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
     except OSError:
-        if not home.exists():  # if it does, another process was faster; its files are the same
+        if not home.exists():  # if it exists, another process wrote the same files first
             raise

@@ -1,4 +1,4 @@
-"""The front door: a cohort from a manifest, or by its name."""
+"""Load a cohort from a manifest, or a known cohort by its name."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from mmfusion.errors import DataError, ManifestError
 def load_cohort(
     source: str | Path, root: str | Path | None = None, target: str | None = None, **options: object
 ) -> Cohort:
-    """A cohort.
+    """Load a cohort from a manifest, or a known cohort by its name.
 
     Parameters
     ----------
     source : path or str
-        A manifest (`mmfusion.data.manifest`), or the name of a known cohort: "radiogenomics", "lung1", "tcga_luad",
-        "demo".
+        A manifest (`mmfusion.data.manifest`), or the name of a known cohort: "radiogenomics", "lung1",
+        "tcga_luad", "demo".
     root : path, optional
-        For a manifest, the folder that its paths start from, if it is not the manifest's own; for a known cohort, the
-        folder of its files.
+        For a manifest: the folder from which its paths start; default, the folder of the manifest. For a
+        known cohort: the folder of its files.
     target : str, optional
-        Name of a target (`mmfusion.list_targets()`) in place of the cohort's own.
+        Name of a target (`mmfusion.list_targets()`); default, the target of the cohort.
     **options
-        Of a known cohort, see its reader in `mmfusion.data.sources`. Of a manifest: `dataset`, if it has several;
-        `edition` (AJCC edition of its stages, T, N and M: 7, 8 or 9; default 7), `allow_leaky`, and `verify=False` to
-        skip the check of hashes.
+        For a known cohort: see its reader in `mmfusion.data.sources`. For a manifest: `dataset`, the name of
+        one data set if the manifest has several; `edition`, the AJCC edition of its stages, T, N and M (7, 8
+        or 9; default 7); `allow_leaky`, to keep T, N and M among the inputs; `verify=False`, to skip the
+        check of hashes.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def load_cohort(
     Raises
     ------
     DataError, ManifestError
-        Naming file, patient and column.
+        If a file is absent, has changed or cannot be read. The error names file, patient and column.
     """
     known = sources()
     if isinstance(source, str) and source in known:
@@ -66,9 +67,9 @@ def from_manifest(
     verify: bool = True,
     **options: object,
 ) -> Cohort:
-    """As `load_cohort`, of a manifest."""
+    """Load a cohort from a manifest; parameters and errors as in `load_cohort`."""
     manifest = _of_dataset(read_manifest(path), dataset, path)
-    # absolute: a worker process may stand in another folder
+    # absolute, since a worker process may have another working folder
     root = (Path(path).parent if root is None else Path(root)).absolute()
     generators = manifest[manifest["role"] == "generator"]
     if len(generators):

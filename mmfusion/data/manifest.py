@@ -1,4 +1,4 @@
-"""The manifest: one row per file of a data set, checked by a schema and by hash."""
+"""The manifest: a table with one row per file of a data set, checked by a schema and by hashes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SCHEMA = pa.DataFrameSchema(
     {
         "dataset": _column(_must(bool, "the data set's name")),
         "patient_id": _column(
-            _must(lambda s: s == s.strip(), "an id without spaces round it, or empty for a table")
+            _must(lambda s: s == s.strip(), "an id without spaces around it, or empty for a table")
         ),
         "modality": _column(
             _either_empty_or(
@@ -63,7 +63,7 @@ SCHEMA = pa.DataFrameSchema(
         ),
         "role": _column(_must(lambda s: s in ROLES, f"one of {', '.join(ROLES)}")),
         "path": _column(_must(_stays_inside, "a path relative to the manifest that stays inside its folder")),
-        "part": _column(),  # of a volume, which series; of a mask, which region: see `imaging.read` and `read_mask`
+        "part": _column(),  # series of a volume or region of a mask, see `imaging.read` and `read_mask`
         "sha256": _column(
             _either_empty_or(re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits, or empty")
         ),
@@ -82,7 +82,7 @@ SCHEMA = pa.DataFrameSchema(
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
-    """Rows of a manifest, checked; files are not opened.
+    """Read a manifest and check its rows; the files that it lists are not opened.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     ManifestError
-        If the file is absent or a row breaks the schema: role, unit, hash or path malformed, a scan without a patient,
-        two scans in one role for one patient, two rows for one file.
+        If the file is absent or a row breaks the schema: a wrong role, unit, hash or path, a scan without a
+        patient, two scans of one patient with the same modality and role, two rows for one file.
     """
     path = Path(path)
     if not path.is_file():
@@ -113,7 +113,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 
 
 def check_manifest(frame: pd.DataFrame, file: str | Path | None = None) -> pd.DataFrame:
-    """A manifest frame with all `COLUMNS`, checked as `read_manifest` says; the frame handed in stays as it is."""
+    """Check a manifest as `read_manifest` does, and return it with all `COLUMNS`; `frame` is not changed."""
     absent = [c for c in REQUIRED if c not in frame]
     if absent:
         raise ManifestError(
@@ -147,13 +147,13 @@ def _first_failure(error: SchemaErrors, frame: pd.DataFrame, file: object) -> Ma
 
 def _check_rows(frame: pd.DataFrame, file: object) -> None:
     scans = frame["role"].isin(SCAN_ROLES)
-    homeless = frame.index[scans & (frame["patient_id"] == "")]
-    if len(homeless):
-        line, role = homeless[0] + 2, frame.loc[homeless[0], "role"]
+    no_patient = frame.index[scans & (frame["patient_id"] == "")]
+    if len(no_patient):
+        line, role = no_patient[0] + 2, frame.loc[no_patient[0], "role"]
         raise ManifestError(f"line {line} has a {role} without a patient", file=file, column="patient_id")
-    flat = frame.index[scans & ~frame["modality"].isin(IMAGING)]
-    if len(flat):
-        row = frame.loc[flat[0]]
+    not_imaging = frame.index[scans & ~frame["modality"].isin(IMAGING)]
+    if len(not_imaging):
+        row = frame.loc[not_imaging[0]]
         problem = f"a {row.role} is of an imaging modality"
         raise ManifestError(
             problem, patient=row.patient_id, file=file, expected=", ".join(IMAGING), got=repr(row.modality)
@@ -174,9 +174,17 @@ def _check_rows(frame: pd.DataFrame, file: object) -> None:
 
 
 def resolve(row_path: str, root: str | Path) -> Path:
-    """Where a manifest's path lies under `root`; raises `ManifestError` if it would leave it.
+    """Return a manifest's path below `root`; a path with the backslashes of Windows is found too.
 
-    One that Windows wrote, with backslashes, is found too.
+    Raises
+    ------
+    ManifestError
+        If the path leaves `root`.
+
+    Examples
+    --------
+    >>> resolve("ct/p1.nii.gz", "study").as_posix()
+    'study/ct/p1.nii.gz'
     """
     if not _stays_inside(row_path):
         raise ManifestError(
@@ -187,20 +195,22 @@ def resolve(row_path: str, root: str | Path) -> Path:
 
 
 def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
-    """Every file is there, and those with a recorded hash are unchanged.
+    """Check that all files are there, and that files with a recorded hash are unchanged.
 
     Raises
     ------
     ManifestError
-        Names the first file that is absent or whose SHA-256 differs.
+        If a file is absent or its SHA-256 hash differs. The error names the first such file.
     """
     for row in manifest[manifest["role"] != "generator"].itertuples():
         file = resolve(row.path, root)
         if not file.exists():
-            hint = "correct the path, or give root= the folder that the manifest's paths start from"
+            hint = "correct the path, or give root=, the folder from which the manifest's paths start"
             raise ManifestError("file absent", patient=row.patient_id or None, file=file, hint=hint)
         if row.sha256 and (got := hash_path(file)) != row.sha256:
-            hint = "the file changed: restore it, or accept the change with: mmfusion validate <manifest> --rehash"
+            hint = (
+                "restore the changed file, or accept the change with: mmfusion validate <manifest> --rehash"
+            )
             raise ManifestError(
                 "hash differs",
                 patient=row.patient_id or None,
@@ -212,21 +222,27 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
 
 
 def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = False) -> Path:
-    """Check a manifest and write it in one step: an interrupted write leaves the old file.
+    """Check a manifest and write it in one step; if the write is interrupted, the old file stays.
 
     Parameters
     ----------
     frame : DataFrame
         Columns `REQUIRED` and any of `OPTIONAL`.
     path : path
-        The CSV to write; the rows' paths are relative to its folder.
+        The CSV to write; the paths in the rows are relative to its folder.
     hashes : bool
-        Fill empty `sha256` cells from the files; not of a folder that the manifest lies in, which it would change.
+        Fill empty cells of `sha256` with the hashes of the files. A folder that contains the manifest gets no
+        hash, as writing the manifest would change it.
 
     Returns
     -------
     Path
         `path`.
+
+    Raises
+    ------
+    ManifestError
+        If a row breaks the schema, or with `hashes` a file is absent or has changed.
     """
     path = Path(path)
     frame = check_manifest(frame, path)
@@ -243,7 +259,9 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
 
 
 def rehash(path: str | Path, root: str | Path | None = None) -> list[str]:
-    """Write the hashes of a manifest anew, where it has any, and nothing else; the paths whose files had changed.
+    """Update the hashes that a manifest has, and return the paths of the files that had changed.
+
+    Rows without a hash and all other columns stay as they are.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which rows are one person: those that a manifest says are derived from another, however many steps back."""
+"""Person ids: find the rows of a manifest that belong to one person."""
 
 from __future__ import annotations
 
@@ -13,24 +13,35 @@ from mmfusion.errors import ManifestError
 _PATH = re.compile(r"[/\\]|\.(nii|nrrd|nhdr|mha|mhd|dcm|zip|gz|csv|tsv|txt|npy|json)$", re.IGNORECASE)
 
 
-def people(rows: Iterable, patients: pd.Index) -> pd.Series:
-    """Who each patient is: itself, or the one that it comes from, which need not be a patient of the data set.
+def person_ids(rows: Iterable, patients: pd.Index) -> pd.Series:
+    """Return the id of the person that each patient id belongs to.
+
+    A patient who is derived from another patient is the same person, over any number of steps. The person's
+    id is the first patient in that chain, who may be outside the data set.
 
     Parameters
     ----------
     rows : iterable of named tuples
-        Rows of the manifest; `derived_from` is a patient, or the path of a row that is a patient's.
-    patients : Index of str, shape (n,)
+        Rows of the manifest. `derived_from` is a patient id, or the path of another row that has one.
+    patients : Index of str, shape (n_patients,)
+        Ids of the patients of the data set.
 
     Returns
     -------
-    Series of str, shape (n,)
-        Equal for the rows of one person; index `patients`.
+    Series of str, shape (n_patients,)
+        Index `patients`; the values of one person's rows are equal.
 
     Raises
     ------
     ManifestError
-        If a `derived_from` is a path, and that of no patient's row.
+        If `derived_from` is a path, and no row with a patient has this path.
+
+    Examples
+    --------
+    >>> columns = ["patient_id", "path", "derived_from"]
+    >>> rows = pd.DataFrame([["a", "a.nii", ""], ["b", "b.nii", "a.nii"]], columns=columns)
+    >>> person_ids(rows.itertuples(), pd.Index(["a", "b"])).to_dict()
+    {'a': 'a', 'b': 'a'}
     """
     rows = list(rows)
     owners = {_plain(r.path): r.patient_id for r in rows if r.patient_id}
@@ -44,13 +55,14 @@ def people(rows: Iterable, patients: pd.Index) -> pd.Series:
 
     for row in rows:
         if row.patient_id and row.derived_from:
-            child, parent = first(row.patient_id), first(_whose(row, names, owners))
-            if child != parent:  # a ring is one person too
+            child, parent = first(row.patient_id), first(_source_patient(row, names, owners))
+            if child != parent:  # patients derived from each other in a circle are one person
                 above[child] = parent
     return pd.Series([first(p) for p in patients], index=patients, dtype="str")
 
 
-def _whose(row, names: set[str], owners: dict[str, str]) -> str:
+def _source_patient(row, names: set[str], owners: dict[str, str]) -> str:
+    """Return the patient id that a row's `derived_from` means."""
     source = row.derived_from.strip()
     if source in names:
         return source
@@ -58,9 +70,13 @@ def _whose(row, names: set[str], owners: dict[str, str]) -> str:
         return owner
     if _PATH.search(source):
         raise ManifestError(
-            "derived from a file of no patient", patient=row.patient_id, column="derived_from", got=repr(source),
-            expected="a patient, or the path of a patient's row", hint="name the patient that the row comes from",
-        )  # fmt: skip
+            "derived from a file of no patient",
+            patient=row.patient_id,
+            column="derived_from",
+            expected="a patient, or the path of a patient's row",
+            got=repr(source),
+            hint="give the id of the patient from whom the row is derived",
+        )
     return source
 
 

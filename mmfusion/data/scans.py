@@ -1,4 +1,4 @@
-"""One patient's scan, as a cohort's row names it: the volume, the lesion in it, and a point in the tumour."""
+"""The scan of one patient of a cohort: the volume, the mask of the lesion, and a point in the tumour."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from mmfusion.modalities import SEED, scan_modality
 
 @dataclass(frozen=True, eq=False)
 class PatientScan:
-    """One patient's scan with what is marked in it.
+    """The scan of one patient with its mask and seed.
 
     Parameters
     ----------
     volume : Volume
+        The scan.
     lesion : Volume or None
-        On the scan's grid.
+        Mask of the lesion, on the grid of the scan.
     seed : tuple of float or None
-        (x, y, z), LPS mm.
+        (x, y, z) of a point in the tumour, LPS mm.
     """
 
     volume: Volume
@@ -32,11 +33,14 @@ class PatientScan:
 
     @property
     def focus(self) -> str:
-        """What `around` is centred on: the lesion, else the seed, else the middle of the scan."""
+        """Name of the centre of `around`: the lesion, or without one the seed, or else the middle."""
         return "the lesion" if self.lesion is not None else "the middle" if self.seed is None else "the seed"
 
     def around(self, size_mm: float) -> Volume:
-        """The scan's own voxels in a cube round its `focus`: whole ones, so a voxel more or less than `size_mm`."""
+        """Return a cube of `size_mm` (mm) around the `focus`, without resampling.
+
+        The cube consists of whole voxels, so each side may be one voxel longer or shorter than `size_mm`.
+        """
         center = self.volume.center_mm if self.seed is None else self.seed
         if self.lesion is not None:
             middle = [(s.start + s.stop - 1) / 2 for s in self.lesion.bounding_box()]
@@ -46,14 +50,25 @@ class PatientScan:
 
 
 def open_scan(cohort: Cohort, patient: str, modality: str = "ct", *, marked: bool = True) -> PatientScan:
-    """Read the scan of one patient and, if `marked`, its mask where the cohort has one.
+    """Read the scan of one patient, with its mask if the cohort has one.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        A cohort with scans.
+    patient : str
+        Patient id.
+    modality : {"ct", "pet"}
+        Modality of the scan.
+    marked : bool
+        If False, the mask is not read.
 
     Raises
     ------
     ScanError
-        If one of them cannot be read, or is of another modality; it names the patient.
+        If the scan or mask cannot be read, or the scan is of another modality. The error names the patient.
     DataError
-        As of `scan_of`.
+        If the patient has no scan, or a seed that is not three numbers.
     """
     row = cohort.table.loc[patient, modality]
     path, series, seed = scan_of(row)
@@ -70,19 +85,19 @@ def open_scan(cohort: Cohort, patient: str, modality: str = "ct", *, marked: boo
 
 
 def scan_of(row: pd.Series) -> tuple[str | Volume, str | None, tuple[float, float, float] | None]:
-    """What a cohort's row says of a scan; nothing is read.
+    """Return the path, series and seed of a scan from a cohort's row; no file is read.
 
     Parameters
     ----------
     row : Series
-        One patient's cells of an imaging modality; its name is the patient.
+        One patient's cells of an imaging modality; its name is the patient id.
 
     Returns
     -------
     path : str or Volume
-        Of the scan; at prediction, the scan itself.
+        Path of the scan; at prediction, it may be the scan itself.
     series : str or None
-        Which series of it, as of `mmfusion.imaging.read`.
+        The series in the file, as `mmfusion.imaging.read` takes it.
     seed : (x, y, z) or None
         A point in the tumour, LPS mm.
 
@@ -90,6 +105,12 @@ def scan_of(row: pd.Series) -> tuple[str | Volume, str | None, tuple[float, floa
     ------
     DataError
         If there is no scan, or a seed that is not three numbers.
+
+    Examples
+    --------
+    >>> cells = {"volume": "p1.nii.gz", "seed_x": -55, "seed_y": 12.5, "seed_z": -140}
+    >>> scan_of(pd.Series(cells, name="p1"))
+    ('p1.nii.gz', None, (-55.0, 12.5, -140.0))
     """
     if pd.isna(path := row.get("volume")):
         raise DataError("no scan", patient=row.name, column="volume", expected="a path")
@@ -97,16 +118,24 @@ def scan_of(row: pd.Series) -> tuple[str | Volume, str | None, tuple[float, floa
 
 
 def seeds_wanted(absent: int, scans: int, modality: str = "ct") -> str:
-    """Return what to tell a person whose scans have no point in the tumour."""
+    """Return the advice for scans that have no point in the tumour.
+
+    Parameters
+    ----------
+    absent, scans : int
+        Number of scans without a seed, and of all scans.
+    modality : {"ct", "pet"}
+        Modality of the scans.
+    """
     if modality != "ct":
         return (
-            f"{absent} of {scans} {scan_modality(modality).title} scans have no seed, and are read at their middle: "
-            "give a table patient_id, seed_x, seed_y, seed_z (LPS mm); the seeds of another scan are not used, but "
-            "where both have one frame of reference, a manifest may name their table twice"
+            f"{absent} of {scans} {scan_modality(modality).title} scans have no seed, and are read at their "
+            "middle: give a table patient_id, seed_x, seed_y, seed_z (LPS mm); the seeds of another scan are "
+            "not used, but if both scans have one frame of reference, the manifest may list their table twice"
         )
     return (
-        f"{absent} of {scans} scans have no seed: give a table patient_id, seed_x, seed_y, seed_z (LPS mm), or "
-        'crop_mode="lung"; lesion masks are not used to place the crop'
+        f"{absent} of {scans} scans have no seed: give a table patient_id, seed_x, seed_y, seed_z (LPS mm), "
+        'or crop_mode="lung"; lesion masks are not used to place the crop'
     )
 
 

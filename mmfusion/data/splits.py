@@ -1,4 +1,4 @@
-"""Splits by patient: stratified, repeated, or one site at a time; saved as the ids of each held-out fold."""
+"""Splits by patient: repeated stratified folds, or one fold per site."""
 
 from __future__ import annotations
 
@@ -23,26 +23,36 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Splits:
-    """Which patients are held out together, in each fold of each repeat.
+    """Folds of one or more repeats, as the ids of the patients held out in each fold.
 
     Parameters
     ----------
-    test : tuple of tuple of str
-        Patient ids of each held-out fold, the folds of the first repeat first. Within a repeat every patient is held
-        out exactly once.
+    test : tuple of tuple of str, n_repeats * n_splits tuples
+        Patient ids of each held-out fold; the folds of the first repeat come first. Within a repeat, each
+        patient is held out exactly once.
     n_splits : int
-        Folds of a repeat.
+        Number of folds per repeat, 2 or more.
     random_state : int or None
-        Seed they were drawn with; None for leave-one-site-out.
-    names : tuple of str
-        Of each fold of a repeat: its number, or the site held out.
+        Seed with which the folds were drawn; None for leave-one-site-out.
+    names : tuple of str, n_splits names
+        Name of each fold in a repeat: its number, or the site that is held out.
     versions : mapping
-        Package versions when they were made.
+        Package name -> version with which the folds were made.
 
     Raises
     ------
     DataError
         If a patient is held out twice in a repeat, or not in all repeats.
+
+    Examples
+    --------
+    >>> y = pd.Series(["I", "II"] * 4, index=[f"p{i}" for i in range(8)])
+    >>> splits = Splits.make(y, n_splits=2)
+    >>> len(splits), [len(fold) for fold in splits.test]
+    (2, [4, 4])
+    >>> train, test = next(splits.split(y.index))
+    >>> len(train), len(test)
+    (4, 4)
     """
 
     test: tuple[tuple[str, ...], ...]
@@ -78,31 +88,33 @@ class Splits:
         n_repeats: int = 1,
         random_state: int = 0,
     ) -> Splits:
-        """Draw folds in which the rows of one group stay together; of classes, stratified folds.
+        """Draw random folds that keep the rows of each person together; for classes, stratified folds.
 
         Parameters
         ----------
         y : Series or DataFrame, n rows
-            Label of each patient, none missing; index patient_id. Folds of a DataFrame (a vector), and of a Series
-            named by a target that is a mask, are not stratified.
+            Label of each patient, none missing; index patient_id. Folds are not stratified if `y` is a
+            DataFrame (a vector) or its name is a target that is a mask.
         groups : Series, shape (n,), optional
-            Person that each row belongs to; every row its own by default.
-        n_splits, n_repeats : int
-            Folds, and how often to draw them anew.
+            Id of the person of each row. By default, each row is a person of its own.
+        n_splits : int
+            Number of folds per repeat, 2 or more.
+        n_repeats : int
+            Number of times that folds are drawn.
         random_state : int
-            Seed.
+            Seed of the draws.
 
         Raises
         ------
         DataError
-            If a class has fewer people than there are folds, or there are fewer people than folds.
+            If a class has fewer persons than there are folds, or there are fewer persons than folds.
         """
         if n_splits < 2:
             raise DataError("too few folds", expected="2 or more", got=n_splits)
         y, groups = _aligned(y, groups)
         stratified = _is_stratified(y)
-        _enough_people(y if stratified else None, groups, n_splits)
-        # plain stratification balances classes better, where no group needs keeping together
+        _check_enough_persons(y if stratified else None, groups, n_splits)
+        # if each person has one row: stratification without groups balances the classes better
         grouped = groups.duplicated().any()
         if stratified:
             kind = StratifiedGroupKFold if grouped else StratifiedKFold
@@ -118,69 +130,70 @@ class Splits:
 
     @classmethod
     def leave_site_out(cls, y: pd.Series, sites: pd.Series, groups: pd.Series | None = None) -> Splits:
-        """One fold a site.
+        """Make one fold per site.
 
         Parameters
         ----------
         y : Series, shape (n,)
-            Class of each patient; index patient_id.
+            Label of each patient; index patient_id.
         sites : Series, shape (n,)
             Site of each patient.
         groups : Series, shape (n,), optional
-            Person that each row belongs to.
+            Id of the person of each row.
 
         Raises
         ------
         DataError
-            If a patient has no site, there is one site only, or a person was seen at two.
+            If a patient has no site, there is only one site, or a person has rows of two sites.
         """
         y, groups = _aligned(y, groups)
         sites = sites.reindex(y.index)
         if sites.isna().any():
             raise DataError("no site", patient=sites.index[sites.isna()][0], column="site")
         if sites.nunique() < 2:
-            raise DataError("one site only", column="site", expected="two or more", got=sites.iloc[0])
+            raise DataError("only one site", column="site", expected="two or more", got=sites.iloc[0])
         per_person = sites.groupby(groups.to_numpy()).nunique()
         if (per_person > 1).any():
             raise DataError(
                 "one person at two sites", patient=per_person.index[per_person > 1][0], column="site"
             )
         names = tuple(sorted(map(str, sites.unique())))
-        return cls(
-            tuple(tuple(y.index[(sites == s).to_numpy()]) for s in names),
-            len(names),
-            None,
-            names,
-            _versions(),
-        )
+        test = tuple(tuple(y.index[(sites == s).to_numpy()]) for s in names)
+        return cls(test, len(names), None, names, _versions())
 
     @property
     def n_repeats(self) -> int:
-        """How often every patient is held out."""
+        """Number of repeats; each patient is held out once per repeat."""
         return len(self.test) // self.n_splits
 
     @property
     def patients(self) -> tuple[str, ...]:
-        """Every patient, in order of id."""
+        """Ids of all patients, sorted."""
         return tuple(sorted(p for fold in self._repeat(0) for p in fold))
 
     @property
     def hash(self) -> str:
-        """SHA-256 of who is held out with whom."""
+        """SHA-256 hash of the patient ids of all folds."""
         return hash_json([sorted(fold) for fold in self.test])
 
     def split(self, ids: Sequence[str] | pd.Index) -> Iterator[Fold]:
-        """Positions in `ids` of (train, test), fold by fold.
+        """Yield the positions of training and test rows, one pair per fold.
 
         Parameters
         ----------
         ids : sequence of str
-            Patients in the order of the rows to index; all of them, or some (for a comparison on fewer patients).
+            Patient ids in the order of the rows. They may be a part of the patients, for a comparison on
+            fewer patients.
+
+        Yields
+        ------
+        train, test : int arrays
+            Positions in `ids`.
 
         Raises
         ------
         DataError
-            If an id is unknown or comes twice, or a fold would have nobody to train on or to test.
+            If an id is unknown or occurs twice, or a fold has no training rows or no test rows.
         """
         ids = pd.Index(ids)
         unknown = ids.difference(self.patients)
@@ -195,23 +208,22 @@ class Splits:
         for number, fold in enumerate(self.test):
             held_out = ids.isin(fold)
             if held_out.all() or not held_out.any():
-                raise DataError(
-                    f"fold {number} has nobody to {'train on' if held_out.all() else 'test'} among these patients"
-                )
+                part = "training" if held_out.all() else "test"
+                raise DataError(f"fold {number} has no {part} rows among these patients")
             yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
     def __len__(self) -> int:
         return len(self.test)
 
     def save(self, path: str | Path) -> Path:
-        """Write as JSON, in one step."""
+        """Write the splits as JSON in one step, and return the path."""
         with atomic_file(path) as draft:
             draft.write_text(json.dumps(asdict(self) | {"hash": self.hash}, indent=1), encoding="utf-8")
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Splits:
-        """Read what `save` wrote; raises `DataError` if it was changed since."""
+        """Read a file that `save` wrote; raise `DataError` if it has been changed."""
         try:
             state = json.loads(Path(path).read_text(encoding="utf-8"))
             recorded = state.pop("hash")
@@ -260,25 +272,25 @@ def _aligned(
     return y, groups
 
 
-def _enough_people(y: pd.Series | None, groups: pd.Series, n_splits: int) -> None:
+def _check_enough_persons(y: pd.Series | None, groups: pd.Series, n_splits: int) -> None:
     if y is None:
         if groups.nunique() < n_splits:
             raise DataError(
                 "too few patients for the folds", expected=f"{n_splits} or more", got=groups.nunique()
             )
         return
-    people = groups.groupby(y.astype(str).to_numpy()).nunique()
-    if len(people) < 2:
-        raise DataError("one class only", column=y.name, got=", ".join(people.index))
-    if people.min() < n_splits:
+    persons = groups.groupby(y.astype(str).to_numpy()).nunique()
+    if len(persons) < 2:
+        raise DataError("only one class", column=y.name, got=", ".join(persons.index))
+    if persons.min() < n_splits:
         hint = "use fewer folds, or a target that merges the class with another"
         target = find_target(y.name)
         hint += f":{describe_targets(target.kind)}" if target and target.kind == "ordinal" else ""
         raise DataError(
-            f"class {people.idxmin()} has {people.min()} patients, too few for {n_splits} folds",
+            f"class {persons.idxmin()} has {persons.min()} patients, too few for {n_splits} folds",
             column=y.name,
             expected=f"{n_splits} or more of each class",
-            got=", ".join(f"{k}: {v}" for k, v in people.items()),
+            got=", ".join(f"{k}: {v}" for k, v in persons.items()),
             hint=hint,
         )
 

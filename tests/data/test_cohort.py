@@ -71,7 +71,7 @@ def test_select():
         cohort().select(modalities=["pet"])
 
 
-def test_everyone_is_their_own_group_unless_said():
+def test_each_row_is_a_person_of_its_own_by_default():
     assert cohort().groups["patient"].tolist() == list("abcd")
     groups = pd.DataFrame({"patient": ["a", "a", "c", "d"]}, index=IDS)
     assert cohort(groups=groups).groups["patient"].tolist() == list("aacd")
@@ -82,7 +82,7 @@ def test_reserved_columns_are_no_features():
     assert feature_names(table()["rna"], "rna") == ["TP53", "EGFR"]
 
 
-def test_what_it_says_of_itself():
+def test_repr_and_summary():
     text = repr(cohort())
     assert "4 patients, 2 with a label (stage3_ajcc7: I 1, II 1, III 0)" in text
     assert "rna [tpm]: 2 features, 1 patients (50%), 50.0% of their cells missing" in text

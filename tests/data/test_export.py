@@ -1,4 +1,4 @@
-"""What is written is what a user would bring: tables, scans, a manifest that holds, and that gives the cohort again."""
+"""A written cohort has tables, scans and a valid manifest, and loads as the same cohort."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -106,13 +106,13 @@ def test_series_and_regions_are_kept(tmp_path):
     assert second.volume.shape == (3, 16, 20) and second.lesion is None
 
 
-def test_who_is_the_same_person_stays_so(tmp_path):
+def test_rows_of_one_person_stay_together(tmp_path):
     (tmp_path / "s.nii").write_bytes(b"scan")
     names = ["a", "a-again", "b", "c1", "c2", "d"]
     scans = [np.nan, str(tmp_path / "s.nii"), np.nan, np.nan, np.nan, np.nan]
     cohort = cohort_of(names, ehr={"age": [60.0, 60, 61, 62, 63, 64]}, ct={"volume": scans})
-    people = pd.DataFrame({"patient": ["a", "a", "b", "C", "C", np.nan], "site": ["x"] * 5 + [np.nan]}, names)
-    manifest = write_cohort(replace(cohort, groups=people), tmp_path / "study")
+    groups = pd.DataFrame({"patient": ["a", "a", "b", "C", "C", np.nan], "site": ["x"] * 5 + [np.nan]}, names)
+    manifest = write_cohort(replace(cohort, groups=groups), tmp_path / "study")
     got = load_cohort(manifest)
     assert got.groups["patient"].to_dict() == {
         "a": "a",

@@ -30,7 +30,7 @@ ROWS = [
 
 @pytest.fixture
 def make(tmp_path):
-    """Write a small study; `make(files, rows)` with what differs."""
+    """Write a small study; `make(files, rows)` replaces some of its files and rows."""
 
     def write(files=None, rows=None, extra=(), drop=()):
         for name, text in {**FILES, **(files or {})}.items():
@@ -187,7 +187,7 @@ SIBLINGS = {"labels.csv": "patient_id,stage\na,IA\nb,IA\nc,IIIB\n", "ct/a.nii": 
     ],
 )
 def test_rows_of_one_person_stay_together(make, of_a, of_b):
-    """Whether the person is a row or not, and whether a patient or a file is named."""
+    """`derived_from` may be a patient or a file, and the person need not be a row."""
     scan = {"modality": "ct", "role": "volume"}
     rows = [
         ROWS[0],
@@ -198,7 +198,7 @@ def test_rows_of_one_person_stay_together(make, of_a, of_b):
     assert person["a"] == person["b"] != person["c"] == "c"
 
 
-def test_derived_from_a_file_of_nobody(make):
+def test_derived_from_a_file_of_no_patient(make):
     rows = [ROWS[0], {**ROWS[4], "patient_id": "a", "path": "ct/a.nii", "derived_from": "ct/lost.nii"}]
     with pytest.raises(ManifestError, match="a file of no patient") as raised:
         load_cohort(make(SIBLINGS, rows))
@@ -215,7 +215,7 @@ def test_another_root(make, tmp_path):
 
 
 def test_scans_are_found_from_any_folder(make, tmp_path, monkeypatch):
-    """A worker process stands where it was started, wherever the cohort was loaded from."""
+    """A worker process may have another working folder than the process that loaded the cohort."""
     make()
     monkeypatch.chdir(tmp_path)
     by_manifest, by_root = load_cohort("data_manifest.csv"), load_cohort("data_manifest.csv", root=".")
@@ -394,7 +394,7 @@ def test_the_committed_manifest_describes_the_demo():
 
 
 def test_a_phantom_survives_its_files(tmp_path, monkeypatch):
-    """What the generator made and what is read back are the same, to the bit."""
+    """The cohort that is read back is bit-identical to the generated one."""
     monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path / "cache"))
     options = {"n": 12, "n_genes": 60, "missing": 0.5, "modalities": ["rna", "ehr"]}
     made, optimum = mmfusion.synthetic.phantom(**options)

@@ -1,4 +1,4 @@
-"""A patient's scan, from the cells of a cohort: which series, which region, which modality."""
+"""A patient's scan from the cells of a cohort: series, region and modality."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def _frame(ds, _):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A CT and a PET series in one folder, two regions in an RTSTRUCT, and a manifest that picks of each."""
+    """A CT and a PET series in one folder, two regions in an RTSTRUCT, a manifest that selects one each."""
     rng = np.random.default_rng(0)
     hu = rng.normal(40, 20, (6, 32, 32)).round()
     hu[:, :, :12] = -850
@@ -97,7 +97,7 @@ def test_the_voxels_round_a_point_are_the_scans_own(tmp_path):
     assert opened.around(0.5).array.tolist() == [[[array[4, 4, 10]]]]
 
 
-def test_what_a_row_says_of_a_scan():
+def test_path_series_and_seed_of_a_row():
     def row(**cells):
         return pd.Series({"volume": "a.zip", **cells}, name="A", dtype=object)
 

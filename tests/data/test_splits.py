@@ -19,7 +19,7 @@ def labels(**counts):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 5), st.integers(1, 3), st.integers(0, 1000), st.integers(10, 40))
-def test_everyone_is_held_out_once_a_repeat(n_splits, n_repeats, seed, n):
+def test_each_patient_is_held_out_once_per_repeat(n_splits, n_repeats, seed, n):
     y = labels(I=n, II=12)
     splits = Splits.make(y, n_splits=n_splits, n_repeats=n_repeats, random_state=seed)
     folds = list(splits.split(y.index))
@@ -60,7 +60,7 @@ def test_one_site_at_a_time():
 @pytest.mark.parametrize(
     ("sites", "message"),
     [
-        (["a"] * 4, "one site only"),
+        (["a"] * 4, "only one site"),
         (["a", None, "b", "b"], "no site"),
         (["a", "b", "b", "b"], "at two sites"),
     ],
@@ -96,7 +96,7 @@ def test_bad_labels():
     with pytest.raises(DataError, match="no class") as raised:
         Splits.make(y.where(y.index != "p003"))
     assert raised.value.patient == "p003"
-    with pytest.raises(DataError, match="one class only"):
+    with pytest.raises(DataError, match="only one class"):
         Splits.make(y[:10])
     with pytest.raises(DataError, match="no group"):
         Splits.make(y, y.astype(str)[:5])
@@ -110,7 +110,7 @@ def test_unknown_and_fewer_ids():
     assert raised.value.patient == "stranger"
     with pytest.raises(DataError, match="duplicate"):
         list(splits.split([*y.index, "p000"]))
-    with pytest.raises(DataError, match="nobody to test"):
+    with pytest.raises(DataError, match="no test rows"):
         list(splits.split(sorted(set(y.index) - set(splits.test[0]))))
     fewer = y.index[::-1].drop(list(splits.test[0][1:]))
     train, test = next(splits.split(fewer))

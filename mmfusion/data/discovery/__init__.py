@@ -1,1 +1,1 @@
-"""A manifest from a user's own folders."""
+"""Make a manifest from a user's own folders."""

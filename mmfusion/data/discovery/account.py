@@ -1,4 +1,4 @@
-"""What was found in a user's folder, as a page."""
+"""The page about the files that were found in a user's folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def page(found: Discovery) -> str:
-    """The account as a Markdown page: what there is, what is left to do, and every file with the reason."""
+    """Return a Markdown page: counts of patients, what is left to do, and each file with a reason."""
     account, patients = found.account, found.patients
     used = account[account["used"]]
     lines = [
@@ -34,7 +34,7 @@ def page(found: Discovery) -> str:
 
 
 def _bullets(account: pd.DataFrame, most: int = 5) -> list[str]:
-    """A line per file; one for all where a folder has more than `most` of a kind with one reason."""
+    """Return one line per file; more than `most` similar files of a folder with one reason share a line."""
     lines: list[str] = []
     if account.empty:
         return lines

@@ -1,4 +1,4 @@
-"""A manifest from a user's own folders, with an account of what matched, what did not, and why."""
+"""Make a manifest from a user's folder, with an account of the files that are used or not, and why."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _KEEP = (
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found in a folder.
+    """The files found in a folder, and their use.
 
     Parameters
     ----------
     root : Path
         The folder.
-    manifest : DataFrame
-        Rows that can be used, columns as in `mmfusion.data.manifest`; paths relative to `root`.
-    account : DataFrame
-        A row per file or DICOM folder: `path`, `used` (bool), `as` ("ct volume"), `patient`, `why`.
-    patients : DataFrame of bool
-        Which patient has what: a column for stage and for each modality.
+    manifest : DataFrame of str, shape (n_rows, 13)
+        Files that can be used, with the columns of `mmfusion.data.manifest`; paths are relative to `root`.
+    account : DataFrame, shape (n_files, 5)
+        One row per file or DICOM folder: `path`, `used` (bool), `as` ("ct volume"), `patient`, `why`.
+    patients : DataFrame of bool, shape (n_patients, n_columns)
+        True where a patient has data: one column for the stage, for each modality and for seeds.
     to_do : tuple of str
-        What a person has to settle before the cohort loads as wanted.
+        Tasks for the user, such as choices between two files.
     """
 
     root: Path
@@ -53,7 +53,13 @@ class Discovery:
     to_do: tuple[str, ...]
 
     def write(self, *, overwrite: bool = False) -> Path:
-        """Write the manifest, with hashes; raises `ManifestError` if one is there, or nothing is usable."""
+        """Write the manifest with hashes, and return its path.
+
+        Raises
+        ------
+        ManifestError
+            If there is a manifest already and `overwrite` is False, or no file can be used.
+        """
         path = self.root / MANIFEST
         if self.manifest.empty:
             raise ManifestError("nothing there that can be used", file=self.root, hint="\n".join(self.to_do))
@@ -63,62 +69,61 @@ class Discovery:
 
 
 def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | None = None) -> Discovery:
-    """Look through a folder and work out which file is what, and whose.
+    """Search a folder, and find the kind of each file and its patient.
 
-    Tables are told by headers and values, scans by their DICOM headers or names; a scan's patient by the ids of the
-    tables. Where two answers fit, neither is taken.
+    Tables are recognised by headers and values, scans by DICOM headers or file names. The patient of a scan
+    is found by the ids in the tables. If two answers fit, neither is taken, and `to_do` asks the user.
 
     Parameters
     ----------
     folder : path
-        Holds everything; DICOM as folders or ZIPs, NIfTI, NRRD, CSV, TSV.
+        Folder with all files: DICOM folders or ZIPs, NIfTI, NRRD, CSV, TSV.
     dataset : str, optional
-        Name of the data set; by default the folder's.
+        Name of the data set; default, the name of the folder.
     rna_unit : {"counts", "tpm", "fpkm", "log", "zscore"}, optional
-        Unit of the RNA tables, where the numbers do not tell.
+        Unit of RNA tables whose unit cannot be seen from the numbers.
 
     Returns
     -------
     Discovery
-        Nothing is written before its `write`.
+        The result; nothing is written until `write` is called.
 
     Raises
     ------
     DataError
-        If the folder is absent or the unit unknown.
+        If the folder is absent or the unit is unknown.
     """
     root = Path(folder)
     if not root.is_dir():
         raise DataError("no such folder", file=root)
     if rna_unit is not None and rna_unit not in RNA_UNITS:
         raise DataError("unknown unit", column="rna_unit", expected=", ".join(RNA_UNITS), got=rna_unit)
-    tables, scans, others = files_of(root, but={MANIFEST, "manifest.csv"})
+    tables, scans, others = files_of(root, ignored={MANIFEST, "manifest.csv"})
     guesses = {path: sniff_table(path) for path in tables}
-    finder = _Finder(root, guesses, dataset or root.resolve().name, rna_unit)
+    collector = _Collector(root, guesses, dataset or root.resolve().name, rna_unit)
     for path, guess in sorted(guesses.items(), key=lambda item: any(use.spare for use in item[1].uses)):
-        finder.add_table(path, guess)
-    finder.add_scans({path: sniff_scan(path) for path in scans})
+        collector.add_table(path, guess)
+    collector.add_scans({path: sniff_scan(path) for path in scans})
     for path in others:
         if path.suffix.lower() in SHEETS:
-            finder.leave(path, "a table of another kind: save it as CSV")
+            collector.leave_out(path, "a table of another kind: save it as CSV")
         else:
-            finder.account(path, used=False, why="neither a table nor a scan")
-    return finder.result()
+            collector.account(path, used=False, why="neither a table nor a scan")
+    return collector.result()
 
 
-class _Finder:
-    """Collects rows, the account, and what remains to be settled."""
+class _Collector:
+    """Collector of the manifest's rows, the account, and the tasks for the user."""
 
     def __init__(self, root: Path, tables: dict[Path, Guess], dataset: str, rna_unit: str | None) -> None:
         self.root, self.dataset, self.rna_unit = root, dataset, rna_unit
         self.rows: list[dict[str, str]] = []
         self.entries: list[dict[str, object]] = []
         self.to_do: list[str] = []
-        self.everyone: set[str] = set()
+        self.patients: set[str] = set()
         self.has: dict[str, set[str]] = {}  # "stage", "ct", ... -> patients
-        self.tables: dict[
-            tuple[str, str], dict[str, tuple[str, ...]]
-        ] = {}  # (modality, role) -> file -> patients
+        # (modality, role) -> file -> patients
+        self.tables: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
         self.unused: dict[str, list[str]] = {}  # why -> tables
         self.stage_like = [
             f"{g.stage_like!r} in {self._name(path)}" for path, g in tables.items() if g.stage_like
@@ -135,8 +140,8 @@ class _Finder:
             {"path": self._name(path), "used": used, "as": what, "patient": patient, "why": why}
         )
 
-    def leave(self, path: Path, why: str) -> None:
-        """A table that is not used: a person may want to do something about it."""
+    def leave_out(self, path: Path, why: str) -> None:
+        """Record a table that is not used, and mention it in the tasks for the user."""
         self.account(path, used=False, why=why)
         self.unused.setdefault(why, []).append(self._name(path))
 
@@ -145,28 +150,30 @@ class _Finder:
             return (
                 self.account(path, used=False, why=PROSE)
                 if guess.why == PROSE
-                else self.leave(path, guess.why)
+                else self.leave_out(path, guess.why)
             )
         ids, owner, why = guess.ids, "", guess.why
-        if not ids:  # one patient's table, without an id inside
+        if not ids:  # a table of one patient without an id in it
             match = self._owner(path, guess)
             if match.patient is None:
-                return self.leave(path, f"{why}; whose it is cannot be told: {match.why}")
+                return self.leave_out(path, f"{why}; its patient is not clear: {match.why}")
             ids, owner, why = (match.patient,), match.patient, f"{why}; {match.why}"
         uses = [use for use in guess.uses if not (use.spare and self.has.get(use.modality, set()) & set(ids))]
         if len(uses) < len(guess.uses):
             files = ", ".join(self.tables["ehr", "features"])
-            reason = f"the records are not taken, as {files} gives some of the same patients: put the columns there"
+            reason = (
+                f"the records are not taken, as {files} has some of the same patients: add the columns there"
+            )
             why += f"; {reason}"
             if not uses:
-                return self.leave(path, why)
+                return self.leave_out(path, why)
             self.to_do.append(f"{self._name(path)}: {reason}")
         for use in uses:
             self._row(path, use, patient=owner, unit=self._unit(path, use.modality, guess))
             self.tables.setdefault((use.modality, use.role), {})[self._name(path)] = ids
             what = {"labels": "stage", "seeds": _seeds(use.modality)}.get(use.role, use.modality)
             self.has.setdefault(what, set()).update(guess.staged if what == "stage" else ids)
-        self.everyone.update(ids)
+        self.patients.update(ids)
         what = ", ".join(use.what for use in uses)
         return self.account(path, used=True, why=why, what=what, patient=owner or f"{len(ids)} patients")
 
@@ -226,9 +233,9 @@ class _Finder:
                 self.to_do.append(
                     f"{names} give {what} of the same {shared} patients: keep one row in the manifest"
                 )
-        everyone = sorted(self.everyone.union(*self.has.values()))
+        ids = sorted(self.patients.union(*self.has.values()))
         patients = pd.DataFrame(
-            {k: [p in v for p in everyone] for k, v in self.has.items()}, index=everyone, dtype=bool
+            {k: [p in v for p in ids] for k, v in self.has.items()}, index=ids, dtype=bool
         )
         account = pd.DataFrame(self.entries, columns=["path", "used", "as", "patient", "why"]).sort_values(
             "path"
@@ -248,7 +255,11 @@ class _Finder:
         if self.known:
             return find_patient_in(names, self.known)
         name = guess.patient_hint or (relative.parts[0] if len(relative.parts) > 1 else stem)
-        return Match(name, "no table of patients: called by its DICOM id, folder or name", exact=True)
+        return Match(
+            name,
+            "no table of patients: the id is the DICOM id, or the name of the folder or file",
+            exact=True,
+        )
 
     def _unit(self, path: Path, modality: str, guess: Guess) -> str:
         if modality != "rna":
@@ -256,7 +267,8 @@ class _Finder:
         unit = guess.unit or self.rna_unit or ""
         if not unit:
             self.to_do.append(
-                f"{self._name(path)}: say in which unit it is ({', '.join(RNA_UNITS)}), in the manifest's unit column"
+                f"{self._name(path)}: say in which unit it is, in the column unit of the manifest "
+                f"({', '.join(RNA_UNITS)})"
             )
         return unit
 
@@ -269,7 +281,7 @@ class _Finder:
 
 
 def _seeds(modality: str) -> str:
-    """Return the heading of a modality's seeds in the account."""
+    """Return the name of the column for a modality's seeds, in `Discovery.patients`."""
     return "seeds" if modality == "ct" else f"{modality} seeds"
 
 

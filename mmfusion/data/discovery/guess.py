@@ -1,4 +1,4 @@
-"""What a file or folder of a user's seems to be."""
+"""The possible uses of a file or folder, as far as they can be recognised."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ from typing import NamedTuple
 
 
 class Use(NamedTuple):
-    """What it can serve as: cells of the manifest; and what a person has to choose before, if anything.
+    """One possible use of a file, as cells of the manifest.
 
-    A spare use is for want of a better one: it gives way to another table of the same patients.
+    Parameters
+    ----------
+    modality, role, part : str
+        Cells of the manifest.
+    question : str
+        A choice that the user must make first; "" if there is none.
+    spare : bool
+        If True, the file is used only if no other table has features of the same patients.
+
+    Examples
+    --------
+    >>> Use("ct", "volume").what
+    'ct volume'
     """
 
     modality: str
@@ -20,30 +32,30 @@ class Use(NamedTuple):
 
     @property
     def what(self) -> str:
-        """In words."""
+        """Modality and role as text."""
         return f"{self.modality} {self.role}".strip()
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What it seems to be.
+    """The possible uses of a file or folder, with the reason.
 
     Parameters
     ----------
     uses : tuple of Use
-        What it can serve as; empty if nothing is clear.
+        Possible uses; empty if none is clear.
     why : str
-        In words: what told, or what is missing.
+        Reason for the decision, or what is missing.
     ids : tuple of str
-        Patients of a table.
+        Patient ids of a table.
     patient_hint : str
-        Patient id inside a scan.
+        Patient id in the headers of a scan.
     unit : str
-        Of RNA, where the numbers leave no doubt.
+        Unit of an RNA table, if the numbers leave no doubt; otherwise "".
     staged : tuple of str
-        Patients whose stage a table gives.
+        Patients who have a stage in the table.
     stage_like : str
-        A header that may mean the stage, of a table without one that is known.
+        A header that may mean the stage, if no header of the table is known to mean it.
     """
 
     uses: tuple[Use, ...]

@@ -1,4 +1,4 @@
-"""Whose file is this: patient ids found in names, never guessed where two would do."""
+"""Find the patient id of a file in names; if two ids fit, none is taken."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Match:
-    """Outcome of looking for an id.
+    """Result of the search for a patient id.
 
     Parameters
     ----------
     patient : str or None
-        The id, as the tables write it; None if none, or more than one, fits.
+        The id in the spelling of the tables; None if no id fits or several fit.
     why : str
-        In words.
+        Reason for the result.
     exact : bool
-        Whether the name has the id letter by letter.
+        True if the name contains the id letter by letter.
     """
 
     patient: str | None
@@ -27,23 +27,34 @@ class Match:
 
 
 def loose(text: str) -> str:
-    """Lower case, no separators, no leading zeros: "R01_007" and "r1-7" are the same."""
+    """Return an id in lower case, with one kind of separator and without leading zeros.
+
+    >>> loose("R01_007"), loose("r1-7")
+    ('r-1-7', 'r-1-7')
+    """
     groups = re.findall(r"[a-z]+|\d+", text.lower())
     return "-".join(g.lstrip("0") or "0" if g.isdigit() else g for g in groups)
 
 
 def spelled_twice(files: Mapping[str, str]) -> list[str]:
-    """Ids that differ only in case, separators or zeros: most likely one patient, but a person has to say so.
+    """Find ids that differ only in case, separators or zeros, and are probably one patient.
+
+    The user has to make such ids equal.
 
     Parameters
     ----------
     files : mapping
-        Id -> the first table that has it.
+        Patient id -> the first table that has it.
 
     Returns
     -------
     list of str
-        A line for each pair of tables, with an example.
+        One line per pair of tables, with an example.
+
+    Examples
+    --------
+    >>> spelled_twice({"P-001": "clinical.csv", "p1": "rna.csv"})
+    ['1 patient: clinical.csv writes P-001, rna.csv p1: make the ids equal']
     """
     alike: dict[str, list[str]] = {}
     for patient in files:
@@ -53,26 +64,34 @@ def spelled_twice(files: Mapping[str, str]) -> list[str]:
         for other in others:
             pairs.setdefault((files[first], files[other]), []).append((first, other))
     return [
-        f"{len(ids)} patient{'s' * (len(ids) > 1)}: {a} writes {ids[0][0]}, {b} {ids[0][1]}: make the ids equal"
+        f"{len(ids)} patient{'s' * (len(ids) > 1)}: {a} writes {ids[0][0]}, {b} {ids[0][1]}: "
+        "make the ids equal"
         for (a, b), ids in pairs.items()
     ]
 
 
 def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
-    """The patient that names of a file point at.
+    """Find the patient id that the names of a file contain.
 
     Parameters
     ----------
     names : iterable of str
-        Names to look at, the most telling first: a DICOM PatientID, the folder, the file without its suffix.
+        Names to examine, the most reliable first: a DICOM PatientID, the file without its suffix, the
+        folders.
     patients : iterable of str
-        Known ids.
+        Known patient ids.
 
     Returns
     -------
     Match
-        By the first name that fits: equal, then as a word within, then equal or within but for case, separators and
-        leading zeros. Several ids fitting equally well are no match.
+        The first name that fits decides. An id fits if it is equal to the name; then if it is a word of the
+        name; then if it is equal or a part when case, separators and leading zeros are ignored. If several
+        ids fit equally well, there is no match.
+
+    Examples
+    --------
+    >>> find_patient_in(["p1_scan"], ["P-001", "P-002"]).patient
+    'P-001'
     """
     names, patients = [n for n in names if n], list(patients)
     by_loose: dict[str, list[str]] = {}
@@ -91,7 +110,7 @@ def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
         if len(fits) > 1:
             return Match(None, f"{name!r} fits several patients: {', '.join(fits[:5])}")
         if fits:
-            return Match(fits[0], f"{name!r} is {fits[0]!r} but for case, separators or leading zeros")
+            return Match(fits[0], f"{name!r} is {fits[0]!r} without case, separators and leading zeros")
     return Match(None, f"no known patient id in {', '.join(map(repr, names))}")
 
 
@@ -100,10 +119,10 @@ def _has_word(name: str, patient: str) -> bool:
 
 
 def _runs(name: str, known: dict[str, list[str]]) -> list[str]:
-    """Known loose ids that are whole groups of `name`; a bare number is too little to go by."""
+    """Return the known loose ids that are whole groups of `name`; ids of one group only are not searched."""
     return [k for k in known if "-" in k and f"-{k}-" in f"-{name}-"]
 
 
 def _longest(found: list[str]) -> list[str]:
-    """Without those that are part of another: R01-001 in R01-001-B."""
+    """Return the ids that are not part of another id, as R01-001 is part of R01-001-B."""
     return [f for f in found if not any(f != other and f in other for other in found)]

@@ -1,4 +1,4 @@
-"""What scans a path holds: DICOM by its headers, an image file by its name; and which series or region is meant."""
+"""Recognise scans: DICOM by its headers, image files by their names; choose the series or region."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from mmfusion.modalities import BY_DICOM, modality_of_name
 _MASK_WORDS = re.compile(
     r"(?<![a-z])(mask|seg|segmentation|label|labels|gtv|igtv|roi|tumou?r|lesion|contour)(?![a-z])"
 )
-_TUMOUR = re.compile(r"(?<![a-z])(i?gtv|tumou?r|lesion|nodule|neoplasm)(?![a-z])")  # as a region is called
+_TUMOUR = re.compile(r"(?<![a-z])(i?gtv|tumou?r|lesion|nodule|neoplasm)(?![a-z])")  # in the name of a region
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is a scan by its name: NIfTI, NRRD or MetaImage."""
+    """Return True if the name of a file is that of a scan: NIfTI, NRRD or MetaImage."""
     return path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def sniff_scan(path: Path) -> Guess:
-    """What an image file is, or what a folder or ZIP of DICOM holds.
+    """Return the uses of an image file, or of a folder or ZIP of DICOM.
 
-    Of DICOM, a use names its series or region where there are others; where one choice is not clear, it asks. What lies
-    in folders below the path has an entry of its own.
+    If a DICOM folder has several series or regions, the use names the one to read. If the choice is not
+    clear, the use has a question. Folders below the path are examined separately.
     """
     if path.is_file() and is_image(path):
         return _by_name(path)
@@ -54,17 +54,17 @@ def _by_headers(series: Sequence[Series], path: Path) -> Guess:
     here = [s for s in series if any(_lies_in(header.member.file, path) for header in s.slices)]
     if not here:
         return Guess((), "no DICOM image in it")
-    why, whose = _counted(here), sorted({h.text("PatientID") for s in here for h in s.slices} - {""})
-    if len(whose) > 1:
-        return Guess((), f"{why}; of several patients: {', '.join(whose[:5])}")
+    why, patients = _counted(here), sorted({h.text("PatientID") for s in here for h in s.slices} - {""})
+    if len(patients) > 1:
+        return Guess((), f"{why}; of several patients: {', '.join(patients[:5])}")
     uses = [use for kind in BY_DICOM if (use := _volume(kind, here, series, path))]
     if any(s.modality in STRUCTURES for s in here):
         uses.append(_mask(path))
-    return Guess(tuple(uses), why if uses else f"{why}: not used", patient_hint="".join(whose))
+    return Guess(tuple(uses), why if uses else f"{why}: not used", patient_hint="".join(patients))
 
 
 def _volume(kind: str, here: Sequence[Series], series: Sequence[Series], path: Path) -> Use | None:
-    """The series of a modality, if there is any; of several, the only one that can be stacked."""
+    """Return the use of a modality's series; if there are several, the only one that can be stacked."""
     readable = [s for s in series if not s.problem]
     mine = [s for s in readable if s in here and s.modality == kind]
     if len(mine) > 1:
@@ -76,7 +76,7 @@ def _volume(kind: str, here: Sequence[Series], series: Sequence[Series], path: P
 
 
 def _mask(path: Path) -> Use:
-    """The region, if there is one; of several, the only one that is drawn, or that is called a tumour."""
+    """Return the use of a region; if there are several, the only one that is drawn or named as a tumour."""
     try:
         regions = list_rois(path)
     except ScanError as error:
@@ -100,7 +100,7 @@ def _question(what: str, part: str, lines: Iterable[str]) -> str:
 
 
 def _counted(series: Iterable[Series]) -> str:
-    """In words, as "DICOM CT, 120 files; RTSTRUCT, 1 file"."""
+    """Return the number of files per kind: "DICOM CT, 120 files; RTSTRUCT, 1 file"."""
     counts: Counter[str] = Counter()
     for s in series:
         counts[f"{s.modality} ({s.problem})" if s.problem and s.modality in BY_DICOM else s.modality] += len(
@@ -110,5 +110,5 @@ def _counted(series: Iterable[Series]) -> str:
 
 
 def _lies_in(file: Path, path: Path) -> bool:
-    """Whether a file is the path itself, a ZIP, or lies in the folder: not below it, nor in a ZIP in it."""
+    """Return True if a file is the path itself, or is directly in the folder and is no ZIP."""
     return file == path or (file.parent == path and file.suffix.lower() != ".zip")

@@ -1,4 +1,4 @@
-"""What a table holds, told by its headers and values, and by its name where they do not tell."""
+"""Recognise the content of a table by its headers and values, or else by the name of the file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9]+(-[A-Z0-9]+)*|C\d+orf\d+")
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is a table by its name, or a ZIP of one."""
+    """Return True if the name of a file is that of a table, or the file is a ZIP of one table."""
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes[-1:] == [".zip"]:
         try:
@@ -46,63 +46,62 @@ def is_table(path: Path) -> bool:
 
 
 def sniff_table(path: Path) -> Guess:
-    """What a table holds, by its headers and values; one table may hold both records and stages."""
+    """Return the uses of a table; one table may have both health records and stages."""
     try:
         table = read_table(path)
         genes = _expression(path, table)
         if genes is not None:
-            unit, told = _unit(genes)
+            unit, why = _unit(genes)
             ids = tuple(genes.index) if len(genes) > 1 or genes.index[0] != "patient" else ()
             return Guess(
                 (Use("rna", "features"),),
-                f"{genes.shape[1]} genes of {len(genes)} patients; {told}",
+                f"{genes.shape[1]} genes of {len(genes)} patients; {why}",
                 ids,
                 unit=unit,
             )
         ids = id_column(table)
-        if (
-            ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3
-        ):  # a sentence may have a comma
+        # the comma of a sentence makes two columns
+        if ids is None and path.suffix.lower() == ".txt" and table.shape[1] < 3:
             return Guess((), PROSE)
         if ids is None:
             headers = ", ".join(map(str, table.columns[:4]))
-            return Guess((), f"no column of patient ids among {headers}...: head one patient_id")
+            return Guess((), f"no column of patient ids among {headers}...: name one patient_id")
         return _by_headers(path, by_patient(table, ids, path))
     except DataError as error:
-        error.file = None  # the account names it
+        error.file = None  # the account names the file
         return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {error}")
 
 
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     ids, keys = tuple(table.index), {header_key(c) for c in table.columns}
-    uses, told, staged = [], [], ()
+    uses, reasons, staged = [], [], ()
     scan = modality_of_name(path.name).name
     if seeds := set(SEED_HEADERS) & keys:
         uses.append(Use(scan, "seeds"))
-        told.append("seed points" if scan == "ct" else f"seed points of {scan}, by the file's name")
+        reasons.append("seed points" if scan == "ct" else f"seed points of {scan}, by the file's name")
     if stage := stage_columns(table):
         uses.append(Use("", "labels"))
-        told.append(f"stage from {', '.join(stage)}")
+        reasons.append(f"stage from {', '.join(stage)}")
         staged = tuple(table.index[table[stage].apply(clean_cells).notna().all(axis=1)])
     if deep := deep_columns(table):
         uses.append(Use("ct", "features"))
-        told.append(f"{len(deep)} features of a foundation model")
+        reasons.append(f"{len(deep)} features of a foundation model")
     records = _records(table.drop(columns=[*deep, *stage]), aside=bool(seeds or deep))
     if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.name.lower()):
-        told = f"{table.shape[1]} features of {scan}, by the file's name"
-        return Guess((Use(scan, "features"),), told, ids)
+        why = f"{table.shape[1]} features of {scan}, by the file's name"
+        return Guess((Use(scan, "features"),), why, ids)
     if records is not None:
         uses.insert(bool(seeds), records[0])
-        told.insert(bool(seeds), records[1])
-    why = "; ".join(told) or f"no column to learn from ({_listed(table.columns)})"
+        reasons.insert(bool(seeds), records[1])
+    why = "; ".join(reasons) or f"no column with features ({_listed(table.columns)})"
     closest = "" if stage else closest_stage_header(table.columns)
     return Guess(tuple(uses), why, ids, staged=staged, stage_like=closest)
 
 
 def _records(table: pd.DataFrame, *, aside: bool) -> tuple[Use, str] | None:
-    """Health records: columns that are known, others beside them, and what is left out; None if there are none.
+    """Return the use of the health records in a table, and a list of the columns; None if there are none.
 
-    Of a table with something else (`aside`), only if one is known.
+    If the table has seeds or deep features as well (`aside`), at least one column must be a known one.
     """
     known = [c for c in table.columns if is_known_header(c)]
     left_out = [c for c in table.columns if c not in known and gives_stage_away(c)]
@@ -110,8 +109,8 @@ def _records(table: pd.DataFrame, *, aside: bool) -> tuple[Use, str] | None:
     if not known and (aside or not others):
         return None
     parts = {"recognised": known, "taken as they are": others, "left out": left_out}
-    told = "; ".join(f"{what} {_listed(columns)}" for what, columns in parts.items() if columns)
-    return Use("ehr", "features", spare=not known), f"records: {told}"
+    listed = "; ".join(f"{what} {_listed(columns)}" for what, columns in parts.items() if columns)
+    return Use("ehr", "features", spare=not known), f"records: {listed}"
 
 
 def _listed(columns: Iterable[object], most: int = 12) -> str:
@@ -120,7 +119,10 @@ def _listed(columns: Iterable[object], most: int = 12) -> str:
 
 
 def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
-    """Patients x genes, if an axis of the table has gene names, or patients have many columns that look like them."""
+    """Return a table of patients x genes, or None if the table is not expression.
+
+    It is expression if an axis has known gene symbols, or patients have many columns that look like symbols.
+    """
     symbols = sum(bool(_SYMBOL.fullmatch(str(c))) for c in table.columns)
     many = id_column(table) is not None and symbols >= max(30, 0.8 * table.shape[1])
     names = one_gene_column(table).iloc[:, 0].astype(str)
@@ -130,7 +132,7 @@ def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _unit(genes: pd.DataFrame) -> tuple[str, str]:
-    """Unit of expression values where they leave no doubt, and what told."""
+    """Return the unit of expression values, or "" if it is not clear, and the reason."""
     values = genes.to_numpy()
     known = values[~np.isnan(values)]
     if not len(known):

@@ -1,4 +1,4 @@
-"""The files of a folder and all below it, sorted into tables, scans and others."""
+"""List the files of a folder and its subfolders: tables, scans and others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from mmfusion.data.discovery.sniff_tables import is_table
 from mmfusion.imaging.files import may_be_dicom
 
 
-def files_of(root: Path, *, but: Collection[str] = ()) -> tuple[list[Path], list[Path], list[Path]]:
-    """Tables; scans (image files, DICOM folders and ZIPs); other files. Not hidden ones, nor those named `but`."""
+def files_of(root: Path, *, ignored: Collection[str] = ()) -> tuple[list[Path], list[Path], list[Path]]:
+    """Return the tables, scans and other files of a folder and its subfolders.
+
+    Scans are image files, DICOM folders and ZIPs. Hidden files, and files with a name in `ignored`, are
+    skipped.
+    """
     tables, scans, others = [], [], []
     for folder, inner, names in os.walk(root):
         inner[:] = sorted(n for n in inner if not n.startswith("."))
-        files = [Path(folder) / n for n in sorted(names) if not n.startswith(".") and n not in but]
+        files = [Path(folder) / n for n in sorted(names) if not n.startswith(".") and n not in ignored]
         dicom = False
         for file in files:
             if is_table(file):

@@ -1,4 +1,4 @@
-"""Known cohorts: one file each, which reads the official files as they are published."""
+"""Readers of known cohorts, one module per cohort; they read the official files as published."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READERS: dict[str, Callable[..., Cohort]] = {}
 
 
 def register_source(*names: str) -> Callable[[Callable[..., Cohort]], Callable[..., Cohort]]:
-    """Decorator: a function `(root, **options) -> Cohort`, known by these names."""
+    """Return a decorator that registers a reader `(root, **options) -> Cohort` under these names."""
 
     def add(reader: Callable[..., Cohort]) -> Callable[..., Cohort]:
         _READERS.update(dict.fromkeys(names, reader))
@@ -27,27 +27,33 @@ def register_source(*names: str) -> Callable[[Callable[..., Cohort]], Callable[.
 
 
 def sources() -> dict[str, Callable[..., Cohort]]:
-    """Readers of the known cohorts, by name."""
+    """Return the readers of the known cohorts, by name."""
     for module in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
     return dict(sorted(_READERS.items()))
 
 
 class Folder:
-    """The folder of a published data set: finds its files by pattern, and keeps account of those read.
+    """The folder of a published data set, which finds files by pattern and records those that are read.
 
     Parameters
     ----------
     root : path
-        The folder, or one above it.
+        The folder, or a parent folder.
     cohort : str
-        Named in errors.
+        Name of the cohort, for error messages.
+
+    Raises
+    ------
+    DataError
+        If `root` is None or no folder.
     """
 
     def __init__(self, root: str | Path | None, cohort: str) -> None:
         if root is None:
             raise DataError(
-                f"{cohort} needs the folder of its files", hint="give root=, the folder you downloaded it to"
+                f"{cohort} needs the folder of its files",
+                hint="give root=, the folder with the downloaded files",
             )
         self.root, self.cohort = Path(root).absolute(), cohort
         if not self.root.is_dir():
@@ -56,12 +62,14 @@ class Folder:
         self.notes: list[str] = []
 
     def find(self, pattern: str, what: str, *, required: bool = False) -> Path | None:
-        """The file that matches `pattern` in the folder or up to three below it; None, and a note, if there is none.
+        """Return the file that matches `pattern`, in the folder or up to three levels below it.
+
+        If no file matches, return None and add a note.
 
         Raises
         ------
         DataError
-            If it is required and absent, or two different files match.
+            If the file is required and absent, or two different files match.
         """
         for depth in range(4):
             if found := sorted(self.root.glob("*/" * depth + pattern)):
@@ -83,10 +91,10 @@ class Folder:
         return found[0]
 
     def note(self, text: str) -> None:
-        """Something that a report must say."""
+        """Add a note, which a report must print."""
         _LOG.info("%s: %s", self.cohort, text)
         self.notes.append(text)
 
     def provenance(self, **facts: object) -> dict[str, object]:
-        """Where the cohort came from, for `Cohort.provenance`."""
+        """Return source, hashes and notes, for `Cohort.provenance`."""
         return {"source": self.cohort, "files": dict(self.hashes), "notes": tuple(self.notes), **facts}

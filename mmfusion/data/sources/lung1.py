@@ -1,4 +1,7 @@
-"""NSCLC-Radiomics, "LUNG1" (TCIA; Aerts et al. 2014, doi:10.1038/ncomms5006): 422 patients with CT and records."""
+"""NSCLC-Radiomics, "LUNG1": 422 patients with CT and health records.
+
+Source: TCIA; Aerts et al. 2014, doi:10.1038/ncomms5006.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ RADIOMICS = ("firstorder", "shape", "GLCM", "GLRLM")
 
 @register_source("lung1", "nsclc_radiomics")
 def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False) -> Cohort:
-    """Read the published clinical table and the radiomics of the primary tumour; what is absent is noted.
+    """Read the published clinical table and the radiomics of the primary tumour.
+
+    Files that are absent are listed in the notes.
 
     Parameters
     ----------
@@ -27,12 +32,13 @@ def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False)
     wavelet : bool
         Add the 16 features of the HLH wavelet band.
     allow_leaky : bool
-        Put T, N and M among the inputs: only to show what the leak does.
+        Keep T, N and M among the inputs. This is a leak; use it only to show the effect of a leak.
 
     Returns
     -------
     Cohort
-        The stage is clinical, as recorded (I, II, IIIA, IIIB); "ct" has 74 radiomics features and seeds (LPS mm).
+        The stage is clinical, as recorded (I, II, IIIA, IIIB). The block "ct" has 74 radiomics features and
+        seeds (LPS mm).
 
     Raises
     ------

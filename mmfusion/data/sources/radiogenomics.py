@@ -1,4 +1,7 @@
-"""NSCLC-Radiogenomics (TCIA; Bakr 2018, doi:10.1038/sdata.2018.202): 211 patients with CT, AIM, RNA-seq and records."""
+"""NSCLC-Radiogenomics: 211 patients with CT, AIM annotations, RNA-seq and health records.
+
+Source: TCIA; Bakr et al. 2018, doi:10.1038/sdata.2018.202.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,23 @@ from mmfusion.errors import DataError
 from mmfusion.modalities import SEED
 
 SPREAD = ("nodules_in_non_lesion_lobe_same_lung", "nodules_in_contralateral_lung")
-# the fields that the template asks of every nodule; the others depend on these
+# the fields that the template requires for each nodule; the other fields depend on these
 CORE = (
-    "axial_location", "nodule_attenuation", "nodule_margins_primary_pattern", "nodule_margins_secondary_pattern",
-    "nodule_shape", "nodule_calcification", "nodule_periphery", "satellite_nodules_in_primary_lesion_lobe", *SPREAD,
-    "centrilobular_nodules_diffuse", "emphysema", "fibrosis", "anatomic_location", "lung_nodule",
-)  # fmt: skip
+    "axial_location",
+    "nodule_attenuation",
+    "nodule_margins_primary_pattern",
+    "nodule_margins_secondary_pattern",
+    "nodule_shape",
+    "nodule_calcification",
+    "nodule_periphery",
+    "satellite_nodules_in_primary_lesion_lobe",
+    *SPREAD,
+    "centrilobular_nodules_diffuse",
+    "emphysema",
+    "fibrosis",
+    "anatomic_location",
+    "lung_nodule",
+)
 _TNM = ["Pathological T stage", "Pathological N stage", "Pathological M stage"]
 _STATUS = {"EGFR mutation status": "egfr", "KRAS mutation status": "kras"}
 
@@ -38,27 +52,32 @@ def radiogenomics(
     aim_spread: bool = False,
     allow_leaky: bool = False,
 ) -> Cohort:
-    """Read the published files; what is absent, beside the clinical table, is left out and noted.
+    """Read the published files; except for the clinical table, each file is optional.
+
+    Files that are absent are listed in the notes.
 
     Parameters
     ----------
     root : path
-        Folder with the official clinical CSV and any of: AIM XML, RNA tables, seeds, CT as DICOM folders or ZIPs.
+        Folder with the official clinical CSV and any of: AIM XML, RNA tables, seeds, CT as DICOM folders or
+        ZIPs.
     rna : {"zscore", "fpkm140"}
-        The 1000 most variable genes, z-scored over all 130 patients as they were published, or the raw FPKM of 140.
+        The 1000 most variable genes, z-scored over all 130 patients as published, or the raw FPKM of 140
+        genes.
     aim : {"core", "all"}
-        The 15 AIM fields that every nodule has, or all 28.
+        The 15 AIM fields that every nodule has, or all 28 fields.
     aim_spread : bool
-        Include nodules in another lobe and in the other lung, which all but restate T4 and M1a.
+        Include the fields about nodules in another lobe and in the other lung. They are nearly the same as T4
+        and M1a.
     allow_leaky : bool
-        Put T, N and M among the inputs: only to show what the leak does.
+        Keep T, N and M among the inputs. This is a leak; use it only to show the effect of a leak.
 
     Returns
     -------
     Cohort
-        Outcomes: the pathological stage by AJCC 7th edition with `t`, `n` and `m`, and the mutation status of EGFR
-        (known of 172 patients: 129 wild type, 43 mutant) and KRAS; RNA is the target `expression` too. "ct"
-        has AIM categories, seeds (LPS mm) and scans.
+        Outcomes are the pathological stage (AJCC 7th edition) with `t`, `n` and `m`, and the mutation status
+        of EGFR (known for 172 patients: 129 wild type, 43 mutant) and of KRAS. The RNA block gives the target
+        `expression`. The block "ct" has AIM categories, seeds (LPS mm) and scans.
 
     Raises
     ------
@@ -93,7 +112,7 @@ def radiogenomics(
 
 
 def _outcomes(clinical: pd.DataFrame) -> pd.DataFrame:
-    """Stage, T, N and M, and the status of EGFR and KRAS, missing where it is unknown or was not collected."""
+    """Return stage, T, N, M and the status of EGFR and KRAS; missing if unknown or not collected."""
     status = clinical[list(_STATUS)].apply(clean_cells).rename(columns=_STATUS)
     tnm = clinical[_TNM].apply(clean_cells).set_axis(list(TNM), axis=1)
     return pd.concat([_stage(clinical).rename("stage"), tnm, status], axis=1)
@@ -122,10 +141,10 @@ def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
     if file is None:
         return pd.DataFrame()
     folder.note(
-        "RNA z-scores, and the choice of 1000 genes by variance, are over all 130 patients, before any split"
+        "RNA z-scores, and the choice of 1000 genes by variance, use all 130 patients, before any split"
     )
     folder.note(
-        "some genes' values reach 10^7 to 10^9 FPKM, probably lost decimal points at the source: clip or rank"
+        "values of some genes are 10^7 to 10^9 FPKM, probably as decimal points were lost: clip or rank them"
     )
     return read_rna(file, patients=patients)
 
@@ -166,7 +185,7 @@ def _seeds(folder: Folder) -> pd.DataFrame:
 
 
 def _scans(folder: Folder, patients: pd.Index) -> pd.DataFrame:
-    """Folders and ZIPs named by a patient, in the folder or up to three below it; the shallowest counts."""
+    """Return folders and ZIPs named as a patient, up to three levels deep; the highest level counts."""
     found: dict[str, str] = {}
     for depth in range(4):
         for path in sorted(folder.root.glob("*/" * depth + "[RA]*-*")):

@@ -1,4 +1,7 @@
-"""TCGA-LUAD: RNA-seq z-scores, curated stages (Liu et al. 2018, doi:10.1016/j.cell.2018.02.052) and records."""
+"""TCGA-LUAD: RNA-seq z-scores, curated stages and health records.
+
+Source of the stages: Liu et al. 2018, doi:10.1016/j.cell.2018.02.052.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from mmfusion.data.tables.files import by_patient, read_table
 from mmfusion.data.targets.stage import normalise_stage
 from mmfusion.errors import DataError
 
-_SMOKING = {"1": "never", "2": "current", "3": "former", "4": "former", "5": "former"}  # TCGA's codes
+_SMOKING = {"1": "never", "2": "current", "3": "former", "4": "former", "5": "former"}  # codes of TCGA
 _EHR = {
     "age_at_initial_pathologic_diagnosis": "age",
     "gender": "sex",
@@ -25,24 +28,25 @@ _EHR = {
 
 @register_source("tcga_luad", "tcga")
 def tcga_luad(root: str | Path, *, clip: float | None = 10.0) -> Cohort:
-    """Read the RNA table of one row per slide, the curated clinical table, and the clinical matrix of UCSC Xena.
+    """Read the RNA table (one row per slide), the curated clinical table and the matrix of UCSC Xena.
 
     Parameters
     ----------
     root : path
         Folder with `tcga_luad_*.csv[.zip]` and `tcga_cdr_luad.csv`; `LUAD_clinicalMatrix.tsv` adds smoking.
     clip : float or None
-        Bound of the z-scores, which reach 7,378 as distributed; None leaves them.
+        Limit of the absolute z-scores, which are up to 7,378 in the file; None: z-scores are not clipped.
 
     Returns
     -------
     Cohort
-        The stage is pathological as curated; AJCC 6th and 7th editions are mixed. Patients are those with a record.
+        The stage is the curated pathological stage, by the AJCC 6th or 7th edition. Patients are those with
+        a health record or RNA.
 
     Raises
     ------
     DataError
-        If the RNA or the curated table is absent, or a case's slides disagree.
+        If the RNA table or the curated table is absent, or the slides of one case have different RNA.
     """
     folder = Folder(root, "TCGA-LUAD")
     rna = _rna(folder, clip)
@@ -92,14 +96,15 @@ def _rna(folder: Folder, clip: float | None) -> pd.DataFrame:
     if clip is not None:
         beyond = int((rna.abs() > clip).sum().sum())
         folder.note(
-            f"{beyond} of {rna.size} RNA z-scores beyond ±{clip:g} clipped; they reach {rna.abs().max().max():.0f}"
+            f"{beyond} of {rna.size} RNA z-scores beyond ±{clip:g} clipped; "
+            f"the largest is {rna.abs().max().max():.0f}"
         )
     folder.note("RNA z-scores as distributed, computed over all patients before any split")
     return rna if clip is None else rna.clip(-clip, clip)
 
 
 def _smoking(file: Path) -> pd.DataFrame:
-    """Smoking of each patient's primary tumour record; normals and recurrences are dropped."""
+    """Return the smoking history of each patient, from the record of the primary tumour."""
     table = read_table(file)
     table = table[table["sample_type"] == "Primary Tumor"].drop_duplicates("_PATIENT")
     table = by_patient(table, "_PATIENT", file)[["tobacco_smoking_history", "number_pack_years_smoked"]]

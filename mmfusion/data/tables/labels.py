@@ -24,21 +24,22 @@ def read_outcomes(path: Path, edition: int = 7) -> pd.DataFrame:
     Parameters
     ----------
     path : path
-        A table with patient ids and any of: a stage or T, N and M, the status of EGFR and KRAS ("EGFR mutation
-        status"), `expression_<gene>`. Other columns are not read.
+        A table with patient ids and at least one of: a stage or T, N and M; a status of EGFR or KRAS ("EGFR
+        mutation status"); `expression_<gene>`. Other columns are not read.
     edition : {7, 8, 9}
-        AJCC edition that turns T, N and M into a stage, where the table has no stage.
+        AJCC edition. If the table has no stage, its T, N and M are turned into a stage by this edition.
 
     Returns
     -------
     DataFrame, shape (n_patients, n_outcomes)
-        Index patient_id; columns `stage`, `t`, `n`, `m`, `egfr`, `kras`, `expression_<gene>`, those that the table
-        has. Missing where a cell is empty or says that it is not known.
+        Index patient_id. Columns: those of `stage`, `t`, `n`, `m`, `egfr`, `kras`, `expression_<gene>` that
+        the table has. A value is missing if the cell is empty or says that the value is unknown.
 
     Raises
     ------
     DataError
-        If the table has no outcome, two columns mean the same one, or a stage, T, N, M or number cannot be read.
+        If the table has no outcome, two columns are the same outcome, or a stage, T, N, M or number cannot be
+        read.
     """
     table = read_table(path)
     ids = id_column(table)
@@ -88,7 +89,7 @@ def _stage(row: pd.Series, edition: int, path: Path) -> str | None:
 
 
 def _statuses(table: pd.DataFrame, path: Path) -> dict[str, pd.Series]:
-    """Mutation statuses as recorded; their target checks how they are written."""
+    """Return the mutation statuses as recorded; the targets check their spelling."""
     found: dict[str, object] = {}
     for column in table.columns:
         name = (known_column(column) or ("",))[0]

@@ -1,9 +1,9 @@
-"""What can be predicted, and which columns may not be read to predict it.
+"""Targets: the labels that can be predicted, and the columns that must not be inputs.
 
 Importing this package registers the targets.
 """
 
-from mmfusion.data.targets import stage, molecular, expression, lesion  # isort: skip  # the order of `list_targets`
+from mmfusion.data.targets import stage, molecular, expression, lesion  # isort: skip  # in the order of `list_targets`
 from mmfusion.data.targets.base import Target, get_target, list_targets, register_target
 
 __all__ = [

@@ -1,8 +1,9 @@
-"""AJCC stage groups of a lung cancer from T, N and M, by the 7th, 8th and 9th editions.
+"""AJCC stage groups of lung cancer from T, N and M, by the 7th, 8th and 9th editions.
 
-Sources: AJCC Cancer Staging Manual, 7th ed. (2010), chapter 25, and 8th ed. (2017), chapter 36; AJCC Cancer Staging
-System Version 9: Lung, in force since 2025-01-01, as proposed by Rami-Porta et al. 2024, J Thorac Oncol
-19(7):1007-1027. What changed from the 7th to the 8th edition: Goldstraw et al. 2016, J Thorac Oncol 11(1):39-51.
+Sources: AJCC Cancer Staging Manual, 7th ed. (2010), chapter 25, and 8th ed. (2017), chapter 36; AJCC Cancer
+Staging System Version 9: Lung, in force since 2025-01-01, as proposed by Rami-Porta et al. 2024, J Thorac
+Oncol 19(7):1007-1027. Changes from the 7th to the 8th edition: Goldstraw et al. 2016, J Thorac Oncol
+11(1):39-51.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mmfusion.errors import DataError
 
 EDITIONS = (7, 8, 9)
 _N = {7: ("N0", "N1", "N2", "N3"), 8: ("N0", "N1", "N2", "N3"), 9: ("N0", "N1", "N2a", "N2b", "N3")}
-# rows: T category; columns: the N categories of `_N`, all M0; "-" = the edition lists no group.
+# Rows: T category. Columns: the N categories of `_N`, all with M0. "-": the edition lists no group.
 # T2 is T2a "if size cannot be determined"; T1 without a letter is IA.
 _TABLES: dict[int, dict[str, str]] = {
     7: {
@@ -67,12 +68,13 @@ _M1 = {
     8: {"M1": "IV", "M1a": "IVA", "M1b": "IVA", "M1c": "IVB"},
     9: {"M1": "IV", "M1a": "IVA", "M1b": "IVA", "M1c": "IVB", "M1c1": "IVB", "M1c2": "IVB"},
 }
-_UNSPECIFIC = {9: {"N2": ("N2a", "N2b")}}  # one station, or several
+_UNSPECIFIC = {9: {"N2": ("N2a", "N2b")}}  # one station or several stations
 
-# What a category of one edition may be in the next or the one before; others stay as they are. Sizes of T in cm:
-# 7th edition T1a <= 2 < T1b <= 3 < T2a <= 5 < T2b <= 7 < T3; 8th T1a <= 1 < T1b <= 2 < T1c <= 3 < T2a <= 4 < T2b <= 5
-# < T3 <= 7 < T4. Of the 7th's T3, a main bronchus near the carina or a collapsed lung is T2 in the 8th, an invaded
-# diaphragm T4, and an invaded mediastinal pleura alone no longer counts.
+# (edition, next or previous edition) -> category -> the categories that it may become. Categories that are
+# not listed stay the same. Sizes of T in cm: 7th edition T1a <= 2 < T1b <= 3 < T2a <= 5 < T2b <= 7 < T3; 8th
+# edition T1a <= 1 < T1b <= 2 < T1c <= 3 < T2a <= 4 < T2b <= 5 < T3 <= 7 < T4. A T3 of the 7th edition is T2
+# in the 8th if the reason was a main bronchus near the carina or a collapsed lung, and T4 if it was an
+# invaded diaphragm. An invaded mediastinal pleura alone is no reason in the 8th edition.
 _STEPS: dict[tuple[int, int], dict[str, tuple[str, ...]]] = {
     (7, 8): {
         "T1a": ("T1a", "T1b"),
@@ -107,9 +109,10 @@ def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
     t, n, m : str or int
         Categories, in any common spelling: "T2a", "pT2a", "2a", 2, "Tis", "T1a(mi)", "M1b", "N2b".
     edition : {7, 8, 9}
-        Edition of the AJCC staging system. T1 and T2 without a letter are read as the manuals do (T2 of unknown size
-        is T2a; T1 alone is IA). The 9th edition has N2a (one station) and N2b (several): for an N2 without a letter
-        the coarse group is given where both mean the same one ("III" for T3 N2).
+        Edition of the AJCC staging system. T1 and T2 without a letter are read as in the manuals: T2 of
+        unknown size is T2a, and T1 alone is IA. The 9th edition has N2a (one station) and N2b (several
+        stations). If N2 has no letter and N2a and N2b have one coarse group in common, that group is returned
+        ("III" for T3 N2).
 
     Returns
     -------
@@ -119,13 +122,11 @@ def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
     Raises
     ------
     DataError
-        If a category is not one of the edition's, the edition gives the combination no stage group, or N2 without a
-        letter leaves the stage open (T1 N2 in the 9th edition is IIB or IIIA).
+        If a category is not part of the edition, if the edition lists no stage group for the combination, or
+        if N2 has no letter and the stage is therefore not clear (T1 N2 in the 9th edition is IIB or IIIA).
 
-    References
-    ----------
-    AJCC Cancer Staging Manual, 7th ed. (2010), chapter 25; 8th ed. (2017), chapter 36; Version 9: Lung (2025);
-    Rami-Porta et al. 2024, J Thorac Oncol 19(7):1007-1027.
+    References ---------- AJCC Cancer Staging Manual, 7th ed. (2010), chapter 25; 8th ed. (2017), chapter 36;
+    Version 9: Lung (2025); Rami-Porta et al. 2024, J Thorac Oncol 19(7):1007-1027.
 
     Examples
     --------
@@ -136,7 +137,7 @@ def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
     groups = _groups(t, n, m, edition)
     if not groups:
         hint = "leave the stage empty for this patient"
-        raise DataError(f"AJCC {edition} gives {t} {n} {m} no stage group", hint=hint)
+        raise DataError(f"AJCC {edition} lists no stage group for {t} {n} {m}", hint=hint)
     if len(groups) == 1:
         return groups[0]
     coarse = {re.sub("[A-C].*", "", group) for group in groups}
@@ -146,18 +147,18 @@ def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
         f"AJCC {edition} does not tell the stage of {t} {n} {m}",
         column="N",
         expected="N2a (one station) or N2b (several stations)",
-        got=f"{n}, which leaves {' or '.join(groups)}",
+        got=f"{n}, which may be {' or '.join(groups)}",
         hint="write N2a or N2b, or leave the stage empty for this patient",
     )
 
 
 @lru_cache(maxsize=4096)
 def possible_groups(t: str, n: str, m: str, assigned: int, edition: int) -> tuple[str, ...]:
-    """Return the stage groups that a tumour may have in another edition than that of its T, N and M.
+    """Return the stage groups that a tumour may have in another edition than the one of its T, N and M.
 
-    The editions draw the lines between T categories at other sizes, and the category does not keep the size: a T2a
-    of the 7th edition (3 to 5 cm) is T2a or T2b in the 8th, with N0 stage IB or IIA. Adenocarcinoma in situ, which
-    the 7th edition did not have, is not considered.
+    The T categories of the editions have different limits of size, and a category does not tell the exact
+    size. For example, a T2a of the 7th edition (3 to 5 cm) is T2a or T2b in the 8th, and with N0 it is stage
+    IB or IIA. Adenocarcinoma in situ, which the 7th edition did not have, is not considered.
 
     Parameters
     ----------
@@ -171,12 +172,12 @@ def possible_groups(t: str, n: str, m: str, assigned: int, edition: int) -> tupl
     Returns
     -------
     tuple of str
-        From early to late; empty if the edition lists no group.
+        Stage groups from early to late; empty if the edition lists no group.
 
     Raises
     ------
     DataError
-        If a category is not one of the edition `assigned`.
+        If a category is not part of the edition `assigned`.
 
     Examples
     --------
@@ -195,7 +196,18 @@ def possible_groups(t: str, n: str, m: str, assigned: int, edition: int) -> tupl
 
 
 def categories(t: object, n: object, m: object, edition: int) -> tuple[str, str, str]:
-    """Return T, N and M as the edition writes them ("T1mi", "N2a", "M1c1"); raises `DataError` on other ones."""
+    """Return T, N and M in the spelling of the edition ("T1mi", "N2a", "M1c1").
+
+    Raises
+    ------
+    DataError
+        If a category is not part of the edition, or there is no such edition.
+
+    Examples
+    --------
+    >>> categories("pT1a(mi)", "2a", 0, 9)
+    ('T1mi', 'N2a', 'M0')
+    """
     _check_edition(edition)
     nodes = ("NX", *_N[edition], *_UNSPECIFIC.get(edition, {}))
     return (
@@ -206,7 +218,7 @@ def categories(t: object, n: object, m: object, edition: int) -> tuple[str, str,
 
 
 def _groups(t: str, n: str, m: str, edition: int) -> tuple[str, ...]:
-    """Stage groups of categories as the edition writes them; several where N leaves them open."""
+    """Return the stage groups of T, N and M; more than one if N2 has no letter."""
     if m != "M0":
         return (_M1[edition][m],)
     nodes = _UNSPECIFIC.get(edition, {}).get(n, (n,))
@@ -216,7 +228,7 @@ def _groups(t: str, n: str, m: str, edition: int) -> tuple[str, ...]:
 
 def _check_edition(edition: object) -> None:
     if edition not in EDITIONS:
-        raise DataError("no such AJCC edition here", expected="7, 8 or 9", got=edition)
+        raise DataError("no such AJCC edition", expected="7, 8 or 9", got=edition)
 
 
 def _category(value: object, letter: str, known: tuple[str, ...], edition: int) -> str:
@@ -226,7 +238,7 @@ def _category(value: object, letter: str, known: tuple[str, ...], edition: int) 
     word = {"1ami": "1mi", "isais": "is", "isscis": "is"}.get(word, word)
     name = letter + (word.upper() if word == "x" else word)
     if name not in known:
-        hint = "the editions know no MX: M0 is meant where no metastasis is known" if name == "MX" else None
+        hint = "AJCC has no MX: write M0 if no metastasis is known" if name == "MX" else None
         raise DataError(
             f"not a {letter} category of AJCC {edition}",
             column=letter,

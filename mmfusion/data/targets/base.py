@@ -1,4 +1,4 @@
-"""Target objects: what is predicted, how it is read from a cohort, and what may not be read to predict it."""
+"""Target objects: the label, how it is read from a cohort, and the inputs that are forbidden."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _TARGETS: dict[str, Target] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Target(ABC):
-    """One thing that can be predicted.
+    """A label that can be predicted.
 
     Parameters
     ----------
     name : str
-        Name that it is registered by.
+        Name under which the target is registered.
     kind : {"ordinal", "nominal", "binary", "vector", "mask"}
-        Classes in an order, classes without an order, two classes (the second is the positive one), numbers, or the
-        region of a lesion in a scan.
+        Classes in an order, classes without an order, two classes (the second is the positive class), a
+        vector of numbers, or the region of a lesion in a scan.
     description : str
         One line for reports.
     classes : tuple of str
         Classes in order; empty for vectors and masks.
     probe : str
-        Name of the rule of `mmfusion.evaluation.leakage` that looks for inputs that determine the label.
+        Name of the rule in `mmfusion.evaluation.leakage` that searches for inputs that determine the label.
 
     Raises
     ------
@@ -57,66 +57,67 @@ class Target(ABC):
 
     @property
     def stratified(self) -> bool:
-        """Whether folds keep the shares of the classes; not for vectors and masks."""
+        """True if folds are stratified by class; False for vectors and masks."""
         return self.kind not in ("vector", "mask")
 
     @abstractmethod
     def labels(self, cohort: Cohort) -> pd.Series | pd.DataFrame:
-        """Return the label of every patient of the cohort's table, missing where it is not known.
+        """Return the label of every patient of the cohort's table, missing where it is unknown.
 
         Returns
         -------
         Series or DataFrame
-            A categorical Series of shape (n_patients,) for classes; float64 columns for a vector; paths of files for
-            a mask.
+            For classes: a categorical Series, shape (n_patients,). For a vector: a DataFrame of float64,
+            shape (n_patients, n_values). For a mask: a Series of paths, shape (n_patients,).
 
         Raises
         ------
         DataError
-            If an outcome is written in a way that is not known; it names the patient.
+            If an outcome cannot be read. The error names the patient.
         """
 
     def lacks(self, cohort: Cohort) -> str:
-        """Return why a cohort cannot have these labels; empty if it can, even if no patient has one.
+        """Return the reason why a cohort cannot have these labels, or "" if it can.
 
-        The default looks for the column of the target's name among the outcomes.
+        By default, a cohort needs an outcome with the target's name; its values may all be missing.
         """
         return "" if self.name in cohort.outcomes else f"no column {self.name} among its outcomes"
 
     def collect(self, cohort: Cohort) -> tuple[pd.DataFrame, Mapping[str, object]]:
-        """Return outcomes that stand in the cohort's table, and facts for its provenance.
+        """Return outcomes that are columns of the cohort's table, and facts for the provenance.
 
-        A cohort keeps them among its outcomes, so that the label stays when the block is left out of the inputs.
+        The cohort copies them to its outcomes, so that the label remains if the block is left out of the
+        inputs.
         """
         return pd.DataFrame(index=cohort.table.index), {}
 
     def outcomes(self, cohort: Cohort) -> pd.DataFrame:
-        """Return the cohort's outcomes, with those that `collect` finds."""
+        """Return the cohort's outcomes together with those that `collect` finds."""
         return pd.concat([cohort.outcomes, self.collect(cohort)[0]], axis=1)
 
     def notes(self, cohort: Cohort) -> tuple[str, ...]:
-        """Return what a report must say about the labels of this cohort."""
+        """Return notes about the labels of this cohort, which a report must print."""
         return ()
 
     def forbids(self, modality: str, feature: object) -> bool:
-        """Return whether a column may not be an input.
+        """Return True if a column must not be an input.
 
-        The default: treatments, outcomes and dates, and the target itself. Genes (`rna`) and `meta` are not looked
-        at: gene symbols such as OS9 mean something else, and `meta` is never read.
+        By default, treatments, outcomes, dates and the target itself are forbidden. Columns of `rna` and
+        `meta` are not examined: a gene symbol such as OS9 is no outcome, and `meta` is never an input.
         """
         if modality in ("rna", "meta"):
             return False
         return follows_diagnosis(feature) or header_key(feature) == header_key(self.name)
 
     def withholds(self, modality: str, feature: object) -> bool:
-        """Return whether `cohort.X` leaves a column out because it is the label, or was found together with it.
+        """Return True if a column is left out of `cohort.X`: the label, or measured together with the label.
 
-        The default: no column. Other columns that are forbidden are an error when a model is fitted.
+        By default, no column is left out. Other forbidden columns raise an error when a model is fitted.
         """
         return False
 
     def with_argument(self, argument: str) -> Target:
-        """Return the target that `name:argument` stands for.
+        """Return the target named `name:argument`, such as "expression:EGFR,MET".
 
         Raises
         ------
@@ -127,17 +128,17 @@ class Target(ABC):
 
 
 def register_target(target: Target) -> Target:
-    """Make a target known by its name, and return it.
+    """Register a target under its name, and return it.
 
     Raises
     ------
     DataError
-        If another target has the name, or the name has a colon.
+        If another target has this name, or the name contains a colon.
     """
     if _TARGETS.get(target.name, target) != target:
         raise DataError(f"two targets are called {target.name!r}", hint="give one of them another name")
     if ":" in target.name:
-        raise DataError("a target's name has no colon", got=repr(target.name))
+        raise DataError("a target's name must not contain a colon", got=repr(target.name))
     _TARGETS[target.name] = target
     return target
 
@@ -153,7 +154,7 @@ def get_target(name: str) -> Target:
     Raises
     ------
     DataError
-        If there is no such target; it lists those there are.
+        If there is no such target. The error lists the registered targets.
 
     Examples
     --------
@@ -170,7 +171,13 @@ def get_target(name: str) -> Target:
 
 
 def find_target(name: object) -> Target | None:
-    """Return the target of this name, or None if there is none."""
+    """Return the target of this name, or None if there is no such target.
+
+    Examples
+    --------
+    >>> find_target("egfr").kind, find_target("age")
+    ('binary', None)
+    """
     plain = str(name).partition(":")[0]
     return get_target(str(name)) if plain in registered_targets() else None
 
@@ -202,19 +209,33 @@ def list_targets() -> pd.DataFrame:
 
 
 def describe_targets(kind: str = "") -> str:
-    """Return the targets, or those of one kind, as text: a line each."""
+    """Return the targets, or those of one kind, as text with one line per target."""
     lines = [f"\n  {t.name}: {t.description}" for t in registered_targets().values() if kind in ("", t.kind)]
     return "".join(lines)
 
 
 def is_labelled(labels: pd.Series | pd.DataFrame) -> pd.Series:
-    """Return which patients have a label, or at least one value of it: bool, shape (n_patients,)."""
+    """Return True for each patient who has a label: bool Series, shape (n_patients,).
+
+    A vector is a label if at least one of its values is known.
+
+    Examples
+    --------
+    >>> is_labelled(pd.Series(["I", None], index=["p1", "p2"])).to_dict()
+    {'p1': True, 'p2': False}
+    """
     known = labels.notna()
     return known.any(axis=1) if isinstance(known, pd.DataFrame) else known
 
 
 def label_counts(y: pd.Series | pd.DataFrame) -> pd.Series:
-    """Return how many patients have each class, each value of a vector, or a mask, in the order of the labels."""
+    """Return the number of patients per class, per value of a vector, or with a mask.
+
+    Examples
+    --------
+    >>> label_counts(pd.Series(["I", "II", "I"], dtype="category")).to_dict()
+    {'I': 2, 'II': 1}
+    """
     if isinstance(y, pd.DataFrame):
         return y.notna().sum()
     if not isinstance(y.dtype, pd.CategoricalDtype):

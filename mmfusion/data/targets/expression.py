@@ -1,4 +1,4 @@
-"""Expression of a panel of genes, as a vector of numbers."""
+"""Target: the expression of a panel of genes, as a vector of numbers."""
 
 from __future__ import annotations
 
@@ -18,33 +18,53 @@ if TYPE_CHECKING:
 
 # the panel of the CSPAT paper
 CSPAT = (
-    "EGFR", "KRAS", "ALK", "ROS1", "MET", "ERBB2", "BRAF", "RET",
-    "TP53", "STK11", "KEAP1", "CD274", "NKX2-1", "KRT5", "MKI67", "VEGFA",
-)  # fmt: skip
-PREFIX = "expression_"  # of the columns among the outcomes
+    "EGFR",
+    "KRAS",
+    "ALK",
+    "ROS1",
+    "MET",
+    "ERBB2",
+    "BRAF",
+    "RET",
+    "TP53",
+    "STK11",
+    "KEAP1",
+    "CD274",
+    "NKX2-1",
+    "KRT5",
+    "MKI67",
+    "VEGFA",
+)
+PREFIX = "expression_"  # prefix of the columns among the outcomes
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpressionPanel(Target):
-    """Expression of some genes, a number each.
+    """Expression of a panel of genes, with one number per gene.
 
-    Read from the outcomes `expression_<gene>`, or else from the cohort's RNA table. The whole RNA block is forbidden
-    as an input, and left out of `cohort.X`: each of its genes is measured in the same sample as the panel. Genes that
-    the cohort lacks are named in `cohort.notes`. Another panel is asked for by name: "expression:EGFR,MET".
+    The values are read from the outcomes `expression_<gene>`, or if there are none, from the cohort's RNA
+    table. The whole RNA block is forbidden as an input and is left out of `cohort.X`, as its genes are
+    measured in the same sample as the panel. Genes that the cohort lacks are listed in `cohort.notes`. The
+    name of a target can give another panel: "expression:EGFR,MET".
 
-    Values are log2(TPM + 1) of TPM; of counts log2(CPM + 1); of FPKM log2(TPM + 1) where the table is a whole
-    transcriptome, else log2(FPKM + 1). Values in log or z-scores are taken as they are. All of these are computed
-    patient by patient. What they are is in `cohort.provenance["expression_unit"]`.
+    TPM become log2(TPM + 1), and counts log2(CPM + 1). FPKM become log2(TPM + 1) if the table is a whole
+    transcriptome, otherwise log2(FPKM + 1). Logarithms and z-scores are not changed. Each patient is computed
+    separately. `cohort.provenance["expression_unit"]` names the unit of the result.
 
     Parameters
     ----------
     genes : tuple of str
-        Symbols, in the order of the columns of the labels.
+        Gene symbols, in the order of the columns of the labels.
 
     Raises
     ------
     DataError
         If the panel is empty or has a gene twice.
+
+    Examples
+    --------
+    >>> ExpressionPanel(name="mine", description="two genes", genes=("EGFR", "MET")).kind
+    'vector'
     """
 
     kind: str = "vector"
@@ -59,7 +79,7 @@ class ExpressionPanel(Target):
             )
 
     def labels(self, cohort: Cohort) -> pd.DataFrame:
-        """Return expression, shape (n_patients, n_genes), of the genes that the cohort has."""
+        """Return the expression of the genes that the cohort has, shape (n_patients, n_genes)."""
         found = self.outcomes(cohort)[[PREFIX + gene for gene in self.found(cohort)]].astype("float64")
         return found.rename(columns=lambda name: name.removeprefix(PREFIX))
 
@@ -69,11 +89,11 @@ class ExpressionPanel(Target):
         return [gene for gene in self.genes if PREFIX + gene in cohort.outcomes or gene in rna]
 
     def lacks(self, cohort: Cohort) -> str:
-        """Return why the cohort has no expression of the panel."""
+        """Return the reason why the cohort has no expression of the panel, or ""."""
         return "" if self.found(cohort) else "none of the panel's genes is in its RNA table"
 
     def collect(self, cohort: Cohort) -> tuple[pd.DataFrame, Mapping[str, object]]:
-        """Return the panel's genes that stand in the RNA table only, and their unit."""
+        """Return the panel's genes that are only in the RNA table, and their unit."""
         genes = [gene for gene in self.found(cohort) if PREFIX + gene not in cohort.outcomes]
         if not genes:
             return super().collect(cohort)
@@ -81,7 +101,7 @@ class ExpressionPanel(Target):
         return values.add_prefix(PREFIX), {"expression_unit": unit}
 
     def notes(self, cohort: Cohort) -> tuple[str, ...]:
-        """Say what the values are, and name the genes of the panel that the cohort lacks."""
+        """Return the unit of the values, and the genes of the panel that the cohort lacks."""
         found = self.found(cohort)
         unit = cohort.provenance.get("expression_unit", "the unit in which they were recorded")
         notes = [f"expression of {', '.join(found)} in {unit}"]
@@ -91,15 +111,15 @@ class ExpressionPanel(Target):
         return tuple(notes)
 
     def forbids(self, modality: str, feature: object) -> bool:
-        """Return whether a column is expression or follows the diagnosis."""
+        """Return True if a column is expression, or is known only after the diagnosis."""
         return modality == "rna" or super().forbids(modality, feature)
 
     def withholds(self, modality: str, feature: object) -> bool:
-        """Return whether a column is expression."""
+        """Return True if a column is expression."""
         return modality == "rna"
 
     def with_argument(self, argument: str) -> ExpressionPanel:
-        """Return the panel of these genes, separated by commas."""
+        """Return a panel of other genes, given as symbols separated by commas."""
         genes = tuple(gene.strip() for gene in argument.split(","))
         return replace(
             self, name=f"{self.name}:{argument}", genes=genes, description=f"expression of {', '.join(genes)}"
@@ -107,7 +127,7 @@ class ExpressionPanel(Target):
 
 
 def _logged(rna: pd.DataFrame, genes: list[str], unit: str) -> tuple[pd.DataFrame, str]:
-    """Values of some genes on a scale that a network can learn, and what the scale is."""
+    """Return the values of some genes on a logarithmic scale, and the name of the scale."""
     chosen = rna[genes].astype("float64")
     if unit in ("log", "zscore"):
         return chosen, {

@@ -1,4 +1,4 @@
-"""Headers of columns that are known only with the stage, or only after the diagnosis."""
+"""Headers of columns that reveal the stage, or are known only after the diagnosis."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ _INVOLVED = (
 # treatment, recurrence, survival; or a date
 _AFTER = re.compile(
     r"recurren|relapse|progressi|surviv|death|\bdead(status)?\b|\bdied\b|\bdeceased"
-    r"|mortality|vital|\balive|outcome|follow|\bfu\b|\blast (contact|seen|visit|known)|treatment|therap|chemo|radiation"
+    r"|mortality|vital|\balive|outcome|follow|\bfu\b|\blast (contact|seen|visit|known)"
+    r"|treatment|therap|chemo|radiation"
     r"|adjuvant|surg|residual|margin status|tumou?r status|new tumou?r|neoplasm"
     r"|^(os|dss|dfi|dfs|efs|pfi|rfs|pfs)( |$)|\bdates?\b|days (to|between)|cause of|censor|\bevent\b"
 )
 # T, N, M, nodes, pathology of the resected tumour
 _STAGE = re.compile(
     r"stage|staging|\bajcc|\buicc|\bgrade|invasion|metasta|\bmets\b"
-    # T, N and M by themselves, or called so; T3 and T4 are hormones, pT3 is not
-    r"|^([cp]|yp)?[tnm]$|^([cp]|yp)[tnm]\d|\b([cp]|yp)?tnm\d?\b|^(path|pathologic(al)?|clin|clinical|final) [tnm]\b"
+    # T, N and M alone or with a prefix; T3 and T4 are hormones, but pT3 is a category
+    r"|^([cp]|yp)?[tnm]$|^([cp]|yp)[tnm]\d|\b([cp]|yp)?tnm\d?\b"
+    r"|^(path|pathologic(al)?|clin|clinical|final) [tnm]\b"
     r"|^[cp]?n ?[+]|^[tnm] (path|clin)"
     r"|\b[cp]?[tnm](/[cp]?[tnm])* (descriptor|category|categories|factor|status|class|classification)\b"
-    rf"|^{_NODES}$|\blymph nodes?\b|\b{_NODES} ({_INVOLVED})|\b(positive|involved|affected|metastatic) {_NODES}\b"
+    rf"|^{_NODES}$|\blymph nodes?\b|\b{_NODES} ({_INVOLVED})"
+    rf"|\b(positive|involved|affected|metastatic) {_NODES}\b"
 )
 
 
 def follows_diagnosis(column: object) -> bool:
-    """Return whether a column's header names a treatment, an outcome or a date.
+    """Return True if a column's header names a treatment, an outcome or a date.
 
-    Such a column is forbidden as an input whatever is predicted.
+    Such a column is forbidden as an input for every target.
 
     Examples
     --------
@@ -42,7 +45,9 @@ def follows_diagnosis(column: object) -> bool:
 
 
 def gives_stage_away(column: object) -> bool:
-    """Return whether a column's header says that it tells the stage, follows the diagnosis, or is a date.
+    """Return True if a column's header shows that it reveals the stage or follows the diagnosis.
+
+    Columns that follow the diagnosis are those of `follows_diagnosis`: treatments, outcomes and dates.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Molecular status of a tumour: EGFR and KRAS, wild type or mutant."""
+"""Targets: the mutation status of EGFR and KRAS, wild type or mutant."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ _FINDING = (
 _ALONE = re.compile(rf"({_DRIVERS})")
 _TOLD = re.compile(
     rf"\b({_DRIVERS})\b.*\b({_FINDING})\b|\b({_FINDING})\b.*\b({_DRIVERS})\b"
-    r"|\bmutations?\b|\bmutated\b|\bmutant\b|\bmutational\b|\bwild ?type\b|\bgenotype\b|\bdriver (gene|alteration)s?\b"
+    r"|\bmutations?\b|\bmutated\b|\bmutant\b|\bmutational\b|\bwild ?type\b|\bgenotype\b"
+    r"|\bdriver (gene|alteration)s?\b"
     r"|\bmolecular (test\w*|panel|profile|status|subtype|results?)\b|\bl858r\b|\bt790m\b|\bg12[a-z]\b"
-    # drugs that are given for one of these findings
+    # drugs against one of these mutations
     r"|\btkis?\b|\w+tinib\b|\bsotorasib\b|\badagrasib\b"
 )
 
 
 def tells_molecular_status(modality: str, feature: object) -> bool:
-    """Return whether a column's header names the result of a molecular test, or a drug given for one.
+    """Return True if a column's header names the result of a molecular test, or a drug given after one.
 
-    A gene symbol alone is a status in a health record, and expression in an RNA table.
+    A gene symbol alone is a mutation status in a health record, but expression in an RNA table.
 
     Examples
     --------
@@ -57,24 +58,31 @@ def tells_molecular_status(modality: str, feature: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class MolecularTarget(Target):
-    """Mutation status of one gene: "wildtype" or "mutant", the second being the positive class.
+    """Mutation status of one gene, "wildtype" or "mutant"; "mutant" is the positive class.
 
-    The status is read from the cohort's outcome of the gene's name, or else from the column of this name among its
-    health records.
+    The status is read from the cohort's outcome with the name of the gene, or if there is none, from the
+    column with this name in the health records.
 
-    Forbidden as inputs, and left out of `cohort.X`, is every result of a molecular test, not only that of the gene.
-    EGFR, KRAS and ALK are tested together and nearly exclude each other: a patient with a KRAS mutation hardly ever
-    has one of EGFR, so that the other results tell much of the label, and at prediction they are not known where the
-    label is not. Drugs against these mutations are forbidden too, since they are given after the test, and so are
-    treatments, outcomes and dates in general. Stage, grade and expression of genes are allowed: they neither are the
-    label nor follow from it.
+    The results of all molecular tests are forbidden as inputs and left out of `cohort.X`, not only the result
+    for this gene. EGFR, KRAS and ALK are tested together, and a patient with a mutation of KRAS hardly ever
+    has one of EGFR. The other results therefore reveal much of the label, and a new patient without an EGFR
+    status has no other results either. Drugs against these mutations are forbidden as well, as they are given
+    after the test, and so are all treatments, outcomes and dates. Stage, grade and expression of genes are
+    allowed: they are not the label and do not follow from it.
+
+    Examples
+    --------
+    >>> from mmfusion.data.targets import get_target
+    >>> egfr = get_target("egfr")
+    >>> egfr.classes, egfr.forbids("ehr", "KRAS mutation status"), egfr.forbids("ehr", "age")
+    (('wildtype', 'mutant'), True, False)
     """
 
     kind: str = "binary"
     classes: tuple[str, ...] = ("wildtype", "mutant")
 
     def labels(self, cohort: Cohort) -> pd.Series:
-        """Return the status of each patient; missing where it was not tested or is not known."""
+        """Return the status of each patient; missing if it was not tested or is unknown."""
         cells = self.outcomes(cohort)[self.name].astype("object")
         cells = clean_cells(cells.where(cells.notna(), ""))
         known = {text: _status(text) for text in cells.dropna().unique()}
@@ -92,22 +100,22 @@ class MolecularTarget(Target):
         return pd.Series(pd.Categorical(cells.map(known), dtype=dtype), index=cells.index, name=self.name)
 
     def lacks(self, cohort: Cohort) -> str:
-        """Return why the cohort has no status of the gene."""
+        """Return the reason why the cohort has no status of the gene, or ""."""
         found = self.name in cohort.outcomes or ("ehr", self.name) in cohort.table
         return "" if found else f"no column {self.name} among its outcomes or health records"
 
     def collect(self, cohort: Cohort) -> tuple[pd.DataFrame, Mapping[str, object]]:
-        """Return the status among the health records, if the outcomes have none."""
+        """Return the status in the health records, if it is not among the outcomes."""
         if self.name in cohort.outcomes:
             return super().collect(cohort)
         return cohort.table["ehr"][[self.name]], {}
 
     def forbids(self, modality: str, feature: object) -> bool:
-        """Return whether a column tells a molecular status or follows the diagnosis."""
+        """Return True if a column reveals a molecular status, or is known only after the diagnosis."""
         return tells_molecular_status(modality, feature) or super().forbids(modality, feature)
 
     def withholds(self, modality: str, feature: object) -> bool:
-        """Return whether a column tells a molecular status."""
+        """Return True if a column reveals a molecular status."""
         return tells_molecular_status(modality, feature)
 
 

@@ -1,4 +1,4 @@
-"""Stage targets: which stage groups make a class, and under which AJCC edition."""
+"""Stage targets: classes of stage groups, by AJCC edition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from mmfusion.errors import DataError
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
 
-# every stage group of the 7th to 9th editions, the coarse ones that registries record, and occult carcinoma (TX N0 M0)
+# all stage groups of the 7th to 9th editions, the coarse groups that registries record, and occult carcinoma
+# (TX N0 M0)
 _EARLY = ("occult", "0", "I", "IA", "IA1", "IA2", "IA3", "IB", "II", "IIA", "IIB")
 STAGE_GROUPS = (*_EARLY, "III", "IIIA", "IIIB", "IIIC", "IV", "IVA", "IVB")
 TNM = ("t", "n", "m")
@@ -25,18 +26,24 @@ TNM = ("t", "n", "m")
 
 @dataclass(frozen=True, kw_only=True)
 class StageTarget(Target):
-    """The stage of a lung cancer as ordered classes.
+    """The stage of lung cancer as ordered classes.
 
-    The label is read from the cohort's outcome `stage`. A target of one AJCC edition takes the stage as it is where it
-    was made under that edition. Where it was made under another one, the label is derived from the outcomes `t`, `n`
-    and `m`, for the patients whose class they leave no doubt of (`mmfusion.data.targets.ajcc.possible_groups`).
+    The label is read from the cohort's outcome `stage`. If the target has an AJCC edition and the stage was
+    assigned under another edition, the label is derived from the outcomes `t`, `n` and `m` instead. A patient
+    has no label if T, N and M fit more than one class (`mmfusion.data.targets.ajcc.possible_groups`).
 
     Parameters
     ----------
     mapping : mapping
-        Stage group -> class; a group that is not a key has no class and its patients have no label.
+        Stage group -> class. Patients with a group that is not a key have no label.
     edition : {7, 8, 9}, optional
-        AJCC edition; None takes the stage of any edition.
+        AJCC edition of the target. None: the stage of any edition is taken.
+
+    Examples
+    --------
+    >>> from mmfusion.data.targets import get_target
+    >>> get_target("stage3_ajcc8").mapping["IIIA"], get_target("stage2").mapping["IIIA"]
+    ('III', 'II-IV')
     """
 
     kind: str = "ordinal"
@@ -44,7 +51,7 @@ class StageTarget(Target):
     edition: int | None = None
 
     def labels(self, cohort: Cohort) -> pd.Series:
-        """Return the class of each patient; missing where the stage is unknown, has no class, or is in doubt."""
+        """Return the class of each patient; missing if the stage is unknown, unclear, or has no class."""
         if not self._from_tnm(cohort):
             return target_labels(cohort.outcomes["stage"], self.name)
         [assigned] = stated_editions(cohort)
@@ -52,18 +59,19 @@ class StageTarget(Target):
         return pd.Series(pd.Categorical(classes, dtype=self.dtype), index=classes.index, name=self.name)
 
     def lacks(self, cohort: Cohort) -> str:
-        """Return why the cohort has no such stage: none at all, or only one of another AJCC edition."""
+        """Return the reason why the cohort has no stage of the target's AJCC edition, or ""."""
         if self._from_tnm(cohort):
             if not set(TNM) <= set(cohort.outcomes):
                 of = " and ".join(map(str, stated_editions(cohort))) or "unknown edition"
-                return f"its stage is of AJCC {of}, and it has no T, N and M to derive that of AJCC {self.edition} from"
+                missing = f"it has no T, N and M from which that of AJCC {self.edition} can be derived"
+                return f"its stage is of AJCC {of}, and {missing}"
             if len(stated_editions(cohort)) != 1:
-                return "nothing says of which AJCC edition its T, N and M are"
+                return "it does not say of which AJCC edition its T, N and M are"
             return ""
         return "" if "stage" in cohort.outcomes else "no column stage among its outcomes"
 
     def notes(self, cohort: Cohort) -> tuple[str, ...]:
-        """Name the patients whose class cannot be derived."""
+        """Return a note if labels are derived; it names patients with more than one possible class."""
         if not self._from_tnm(cohort):
             return ()
         [assigned] = stated_editions(cohort)
@@ -77,20 +85,21 @@ class StageTarget(Target):
         return (text,)
 
     def forbids(self, modality: str, feature: object) -> bool:
-        """Return whether a column tells T, N, M, the stage, grade or invasion, or follows the diagnosis."""
+        """Return True if a column reveals T, N, M, stage, grade or invasion, or follows the diagnosis."""
         if modality in ("rna", "meta"):
             return False
         return gives_stage_away(feature) or super().forbids(modality, feature)
 
     @property
     def dtype(self) -> pd.CategoricalDtype:
-        """Ordered categories of the labels."""
+        """Categorical dtype of the labels, with the classes in order."""
         return pd.CategoricalDtype(self.classes, ordered=True)
 
     def _from_tnm(self, cohort: Cohort) -> bool:
-        """Whether the stage that the cohort has is not of this edition.
+        """Return True if labels must be derived from T, N and M, as the stage is of another edition.
 
-        A stage without a stated edition counts as one of the 7th: the cohorts that state none are of its years.
+        A stage without a stated edition counts as 7th edition. The cohorts that state none were staged in the
+        years of the 7th edition.
         """
         return self.edition is not None and self.edition not in (stated_editions(cohort) or (7,))
 
@@ -110,17 +119,17 @@ class StageTarget(Target):
 
 
 def stated_editions(cohort: Cohort) -> tuple[int, ...]:
-    """Return the AJCC editions that a cohort's provenance states for its stage; empty if it states none."""
+    """Return the AJCC editions of a cohort's stage, from its provenance; empty if none is stated."""
     return tuple(map(int, re.findall(r"\d+", str(cohort.provenance.get("ajcc_edition") or ""))))
 
 
 def _within(prefix: str) -> list[str]:
-    """Stage groups by prefix: "I" takes IA, IA1, ... but not II."""
+    """Return the stage groups with a prefix: "I" gives I, IA, IA1, ... but not II."""
     return [g for g in STAGE_GROUPS if re.fullmatch(rf"{prefix}(?:[A-C]?[123]?)", g)]
 
 
 def _register(name: str, description: str, classes: Mapping[str, str], edition: int | None = None) -> None:
-    """Register a target from class -> the prefixes of the stage groups in it."""
+    """Register a target; `classes` maps each class to prefixes of stage groups, separated by spaces."""
     mapping = {g: label for label, prefixes in classes.items() for p in prefixes.split() for g in _within(p)}
     register_target(
         StageTarget(
@@ -153,7 +162,7 @@ _register("late_vs_early", "I-II < III-IV; in situ dropped", {"I-II": "I II", "I
 
 
 def normalise_stage(text: object) -> str | None:
-    """Return the stage group as written here ("IIIA", "0"), or None for what is no stage group.
+    """Return the stage group in the spelling of `STAGE_GROUPS`, or None if the text is no stage group.
 
     Examples
     --------
@@ -171,7 +180,7 @@ def normalise_stage(text: object) -> str | None:
 
 
 def target_labels(stage: pd.Series, target: str) -> pd.Series:
-    """Return the classes of a stage target, of stage groups taken as they are.
+    """Return the classes of a stage target from stage groups, whatever their AJCC edition.
 
     Parameters
     ----------
@@ -183,18 +192,23 @@ def target_labels(stage: pd.Series, target: str) -> pd.Series:
     Returns
     -------
     Series, shape (n,)
-        Ordered categorical with the target's classes; missing where the stage is unknown, has no class under the
-        target (in situ), or is too coarse to tell (III under I/II/IIIA/IIIB).
+        Ordered categorical with the target's classes. A label is missing if the stage is unknown, has no
+        class in the target (in situ), or is too coarse for the target (III for I/II/IIIA/IIIB).
 
     Raises
     ------
     DataError
-        If there is no such stage target, or a value is no stage group at all.
+        If there is no such stage target, or a value is no stage group.
+
+    Examples
+    --------
+    >>> target_labels(pd.Series(["IA", "Stage IIIb", None], index=["p1", "p2", "p3"]), "stage2").tolist()
+    ['I', 'II-IV', nan]
     """
     spec = find_target(target)
     if not isinstance(spec, StageTarget):
         known = [n for n, t in registered_targets().items() if isinstance(t, StageTarget)]
-        raise DataError(f"no target of the stage called {target!r}", expected=", ".join(known))
+        raise DataError(f"no stage target called {target!r}", expected=", ".join(known))
     groups = {text: normalise_stage(text) for text in stage.dropna().unique()}
     for text, group in groups.items():
         if group is None:

@@ -46,7 +46,7 @@ def row(found, name):
     return found.account.set_index("path").loc[name]
 
 
-def test_a_strangers_data(study):
+def test_the_folder_of_a_user(study):
     found = discover(study)
     uses = found.account.set_index("path")["as"].to_dict()
     assert uses == {
@@ -59,13 +59,13 @@ def test_a_strangers_data(study):
         "scans/P-003_tumour_mask.nrrd": "ct mask",
     }
     assert row(found, "scans/p2_ct.nii.gz")["patient"] == "P-002"
-    assert "but for case" not in row(found, "scans/P-003.nrrd")["why"]
+    assert "without case" not in row(found, "scans/P-003.nrrd")["why"]
     assert "leading zeros" in row(found, "scans/p2_ct.nii.gz")["why"]
     assert found.patients.sum().to_dict() == {"ehr": 3, "stage": 3, "rna": 2, "ct": 3}
     assert found.to_do == (seeds_wanted(3, 3),)
 
 
-def test_what_it_writes_loads(study):
+def test_the_written_manifest_loads(study):
     found = discover(study)
     assert not (study / "data_manifest.csv").exists()
     cohort = load_cohort(found.write())
@@ -112,7 +112,7 @@ def test_two_tables_of_the_same_patients(study):
     assert found.patients["seeds"].sum() == 1
 
 
-def test_page_gathers_what_is_alike(study):
+def test_similar_files_share_a_line_of_the_page(study):
     (study / "xml").mkdir()
     for k in range(9):
         (study / "xml" / f"{k}.xml").write_text("<a/>")
@@ -171,7 +171,7 @@ def test_z_scores_are_known(shared_data, tmp_path):
     assert found.patients["rna"].sum() == 130
 
 
-def test_uncommon_genes_are_told_by_their_number(study):
+def test_uncommon_genes_are_recognised_by_their_number(study):
     genes = [f"ZNF{k}" for k in range(40)]
     text = ",".join(["PID", *genes]) + "".join(f"\n{p}," + ",".join(["0.5"] * 40) for p in ("P-001", "P-002"))
     (study / "expression.csv").write_text(text)
@@ -186,9 +186,9 @@ def test_tables_without_ids_and_broken_ones(study):
     (study / "unknown.csv").write_text("patient_id,x1,x2\nP-001,1,2\n")
     (study / "radiomics_ct.csv").write_text("patient_id,sphericity\nP-001,0.5\n")
     found = discover(study)
-    assert "head one patient_id" in row(found, "anonymous.csv")["why"]
+    assert "name one patient_id" in row(found, "anonymous.csv")["why"]
     assert "cannot be read" in row(found, "broken.csv")["why"]
-    assert "clinical.csv gives some of the same patients" in row(found, "unknown.csv")["why"]
+    assert "clinical.csv has some of the same patients" in row(found, "unknown.csv")["why"]
     for name in ("anonymous.csv", "broken.csv", "unknown.csv"):
         assert any(text.startswith(f"{name} not used: ") for text in found.to_do)
     assert row(found, "radiomics_ct.csv")["as"] == "ct features"
@@ -217,9 +217,7 @@ def test_unknown_columns_give_way_to_records_of_the_same_patients(study):
     found = discover(study)
     assert not row(found, "labs.csv")["used"]
     assert row(found, "stages.csv")["as"] == "labels"
-    reason = (
-        "the records are not taken, as clinical.csv gives some of the same patients: put the columns there"
-    )
+    reason = "the records are not taken, as clinical.csv has some of the same patients: add the columns there"
     assert f"stages.csv: {reason}" in found.to_do
     assert f"labs.csv not used: records: taken as they are ldh; {reason}" in found.to_do
     assert load_cohort(found.write()).table["ehr"].columns.tolist() == ["age", "sex", "ecog"]
@@ -250,14 +248,14 @@ def test_usual_headers_of_the_stage(study, header):
 @pytest.mark.parametrize(
     "header", ["T stage", "Stage at relapse", "Staging PET", "stage IV ever", "M category"]
 )
-def test_what_is_not_the_stage(study, header):
+def test_headers_that_are_not_the_stage(study, header):
     (study / "clinical.csv").write_text(EHR.replace("Overall Stage", header))
     (text,) = [text for text in discover(study).to_do if "no stages found" in text]
     assert "pStage" in text and "t, n and m" in text
     assert ("; the closest: " in text) == ("tag" in header)
 
 
-def test_who_has_a_stage_is_counted(study):
+def test_patients_with_a_stage_are_counted(study):
     (study / "clinical.csv").write_text(EHR.replace("IIB", "").replace("IIIA", "Unknown"))
     found = discover(study)
     assert found.patients["stage"].to_dict() == {"P-001": True, "P-002": False, "P-003": False}
@@ -265,8 +263,12 @@ def test_who_has_a_stage_is_counted(study):
 
 
 def test_two_columns_about_genes(study):
-    lines = ["gene_id,gene_name,chr,P-001,P-002", "ENSG00000000001.3,TP53,17,1.5,2", "ENSG00000000002.1,EGFR,7,3,4",
-             "ENSG00000000003.1,,1,5,6"]  # fmt: skip
+    lines = [
+        "gene_id,gene_name,chr,P-001,P-002",
+        "ENSG00000000001.3,TP53,17,1.5,2",
+        "ENSG00000000002.1,EGFR,7,3,4",
+        "ENSG00000000003.1,,1,5,6",
+    ]
     (study / "expression.csv").write_text("\n".join(lines))
     cohort = load_cohort(discover(study, rna_unit="fpkm").write())
     expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003.1": 5}
@@ -287,7 +289,7 @@ def test_one_patients_expression_by_its_name(study):
     (study / "who.csv").write_text("gene,value\nTP53,1.5\nEGFR,2.5\nKRAS,3.5\n")
     found = discover(study, rna_unit="log")
     assert row(found, "P-003_rna.csv")["patient"] == "P-003"
-    assert "whose it is cannot be told" in row(found, "who.csv")["why"]
+    assert "its patient is not clear" in row(found, "who.csv")["why"]
     assert load_cohort(found.write()).table.loc["P-003", ("rna", "EGFR")] == 2.5
 
 
@@ -399,7 +401,7 @@ def test_two_cts_are_a_question(tmp_path, capsys):
     assert "ct" not in found.patients and found.patients["pet"].sum() == 1
     assert "ct volume not taken" in row(found, "P-001/scan")["why"]
     assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 1
-    assert "1 problems" in (shown := capsys.readouterr().out) and "problem: nobody has a label" in shown
+    assert "1 problems" in (shown := capsys.readouterr().out) and "problem: no patient has a label" in shown
 
 
 def test_two_cts_and_nothing_else_are_said_where_no_manifest_can_be_written(tmp_path):

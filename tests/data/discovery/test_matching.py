@@ -21,7 +21,7 @@ IDS = ["R01-001", "R01-010", "R01-100", "AMC-001"]
         ([], None, False),
     ],
 )
-def test_whose(names, patient, exact):
+def test_patient_of_a_file(names, patient, exact):
     match = find_patient_in(names, IDS)
     assert (match.patient, match.exact) == (patient, exact)
     assert match.why

@@ -1,4 +1,4 @@
-"""The known cohorts, from real files: counts as published, and nothing among the inputs that tells the stage."""
+"""The known cohorts, from real files: counts as published, and no input that reveals the stage."""
 
 import re
 import shutil
@@ -91,7 +91,7 @@ def test_radiogenomics_expression(cohorts):
 
 
 def test_radiogenomics_of_another_edition(cohorts):
-    """From T, N and M of the 7th edition: where these leave the class of the 8th or 9th open, there is no label."""
+    """Stages of the 8th and 9th editions from T, N and M of the 7th: no label if the class is not clear."""
     cohort = cohorts["radiogenomics"]
     table = pd.crosstab(cohort.outcomes["t"], cohort.outcomes["n"])
     assert table.loc["T1a"].sum() + table.loc["T1b", "N0"] + table.loc["T2b", "N0"] > 0
@@ -170,7 +170,7 @@ def test_radiogenomics_raw_expression(shared_data):
 
 
 def test_one_patient_from_the_official_files(cohorts, shared_data):
-    """What predicts reads the published files as the adapters do."""
+    """Prediction reads the published files in the same way as the readers of cohorts."""
     root, table = shared_data / PLACES["radiogenomics"], cohorts["radiogenomics"].table
     ehr = read_ehr(next(root.glob("NSCLCR01*.csv")), patient="R01-023")
     rna = read_rna(root / "rna_log10fpkm_zscore_top1000.csv", patient="R01-023")
@@ -230,7 +230,7 @@ def test_tcga_luad_unclipped(shared_data):
 
 
 def test_clinical_table_alone(shared_data, tmp_path):
-    """Each modality is optional: what is absent is left out, and said."""
+    """Each modality is optional; absent ones are left out, with a note."""
     source = next((shared_data / PLACES["radiogenomics"]).glob("NSCLCR01*.csv"))
     (tmp_path / "download").mkdir()
     shutil.copy(source, tmp_path / "download")
@@ -253,7 +253,7 @@ def test_official_folders_of_scans(shared_data, tmp_path):
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_what_is_needed_is_said(name, tmp_path):
+def test_absent_files_give_an_error(name, tmp_path):
     with pytest.raises(DataError, match="give root="):
         load_cohort(name)
     with pytest.raises(DataError, match="no such folder"):

@@ -1,4 +1,4 @@
-"""AJCC tables, cell by cell, typed here by stage group (the code holds them by T)."""
+"""AJCC tables, cell by cell, written here by stage group (in the code they are ordered by T)."""
 
 import pytest
 
@@ -114,7 +114,7 @@ def test_spellings_of_the_8th_edition():
         (("Not Collected", "N0", "M0"), "T"),
     ],
 )
-def test_what_is_no_category(args, column):
+def test_unknown_categories(args, column):
     with pytest.raises(DataError) as raised:
         stage_group(*args)
     assert raised.value.column == column
@@ -146,7 +146,7 @@ def test_n2_without_a_letter_where_it_does_not_matter(t, group):
 def test_n2_without_a_letter_where_it_matters(t):
     with pytest.raises(DataError, match=rf"AJCC 9 does not tell the stage of {t} N2 M0") as raised:
         stage_group(t, "N2", "M0", 9)
-    assert raised.value.got == "N2, which leaves IIB or IIIA"
+    assert raised.value.got == "N2, which may be IIB or IIIA"
     assert "N2a (one station)" in raised.value.expected
 
 

@@ -1,4 +1,4 @@
-"""Expression of a panel: which genes, on which scale, and what becomes of the RNA block."""
+"""Expression of a panel: genes, scale, and the RNA block that is left out of the inputs."""
 
 import numpy as np
 import pandas as pd
@@ -63,8 +63,8 @@ def test_fpkm_of_a_transcriptome_becomes_tpm():
 
 def test_absent_genes_are_named():
     assert cohort().notes[1] == (
-        "14 of the panel's 16 genes are not in this cohort: KRAS, ALK, ROS1, ERBB2, BRAF, RET, TP53, STK11, KEAP1, "
-        "CD274, NKX2-1, KRT5, MKI67, VEGFA"
+        "14 of the panel's 16 genes are not in this cohort: KRAS, ALK, ROS1, ERBB2, BRAF, RET, TP53, STK11, "
+        "KEAP1, CD274, NKX2-1, KRT5, MKI67, VEGFA"
     )
 
 

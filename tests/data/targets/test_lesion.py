@@ -37,7 +37,7 @@ def test_paths_of_masks_of_patients_with_a_scan():
     ]
 
 
-def test_what_was_measured_in_the_mask_is_no_input():
+def test_features_measured_in_the_mask_are_no_inputs():
     got = cohort()
     assert got.withheld == [("ct", "sphericity")]
     assert got.X.columns.tolist() == [

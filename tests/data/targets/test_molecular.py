@@ -1,4 +1,4 @@
-"""Mutation status: what is read, and which columns tell it."""
+"""Mutation status: the labels, and the columns that reveal them."""
 
 import pandas as pd
 import pytest
@@ -9,29 +9,31 @@ from mmfusion.data.targets.molecular import tells_molecular_status
 from mmfusion.errors import DataError
 
 TOLD = [
-    ("ehr", "egfr"), ("ehr", "kras"), ("ehr", "alk"), ("ehr", "EGFR mutation status"), ("ehr", "KRAS status"),
+    ("ehr", "egfr"), ("ehr", "kras"), ("ehr", "alk"), ("ehr", "EGFR mutation status"),
+    ("ehr", "KRAS status"),
     ("ehr", "ALK translocation status"), ("ehr", "ROS1 rearrangement"), ("ehr", "MET exon 14"),
     ("ehr", "BRAF V600 mutation"),
-    ("ehr", "status of KRAS"), ("ehr", "TP53 mutation"), ("ehr", "L858R"), ("ehr", "Erlotinib"), ("ehr", "TKI"),
-    ("ehr", "wild_type"), ("ct", "egfr"), ("rna", "EGFR mutation status"), ("ehr", "HER2 amplification"),
+    ("ehr", "status of KRAS"), ("ehr", "TP53 mutation"), ("ehr", "L858R"), ("ehr", "Erlotinib"),
+    ("ehr", "TKI"), ("ehr", "wild_type"), ("ct", "egfr"),
+    ("rna", "EGFR mutation status"), ("ehr", "HER2 amplification"),
 ]  # fmt: skip
 NOT_TOLD = [
     ("ehr", "age"), ("ehr", "smoking_status"), ("ehr", "histology"), ("ct", "sphericity"), ("rna", "EGFR"),
     ("rna", "KRAS"),
-    ("rna", "MET"), ("meta", "egfr"), ("ehr", "retired"), ("ehr", "metabolic rate"), ("ct", "pred_1"), ("ehr", "grade"),
-    ("ehr", "metformin"),
+    ("rna", "MET"), ("meta", "egfr"), ("ehr", "retired"), ("ehr", "metabolic rate"), ("ct", "pred_1"),
+    ("ehr", "grade"), ("ehr", "metformin"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("modality", "feature"), TOLD)
-def test_told(modality, feature):
+def test_headers_that_reveal_the_status(modality, feature):
     for name in ("egfr", "kras"):
         assert tells_molecular_status(modality, feature) and get_target(name).forbids(modality, feature)
         assert get_target(name).withholds(modality, feature)
 
 
 @pytest.mark.parametrize(("modality", "feature"), NOT_TOLD)
-def test_not_told(modality, feature):
+def test_headers_that_do_not_reveal_the_status(modality, feature):
     assert not get_target("egfr").forbids(modality, feature)
     assert not get_target("egfr").withholds(modality, feature)
 
@@ -43,7 +45,7 @@ def cohort(status, target="egfr", **table):
     return Cohort("t", frame, pd.DataFrame({"egfr": status}, index=index), target, units={"rna": "log"})
 
 
-def test_spellings_and_what_is_not_known():
+def test_spellings_and_unknown_status():
     got = cohort(["Wildtype", "WT", "Mutant", "exon 19 deletion", "L858R", "Unknown", "Not collected"])
     assert got.y.astype(str).to_dict() == {
         "a": "wildtype", "b": "wildtype", "c": "mutant", "d": "mutant", "e": "mutant",
@@ -52,7 +54,7 @@ def test_spellings_and_what_is_not_known():
     assert cohort([0, 1, None]).y.tolist() == ["wildtype", "mutant"]
 
 
-def test_a_status_that_is_none_names_the_patient():
+def test_an_unreadable_status_names_the_patient():
     with pytest.raises(DataError, match="not a mutation status") as raised:
         len(cohort(["WT", "perhaps"]))
     assert raised.value.patient == "b" and raised.value.column == "egfr"

@@ -68,7 +68,7 @@ def test_targets(target, expected):
     assert tuple(labels.cat.categories) == get_target(target).classes
 
 
-def test_what_is_no_stage_names_the_patient():
+def test_an_unreadable_stage_names_the_patient():
     with pytest.raises(DataError) as raised:
         target_labels(pd.Series(["I", "grade 2"], index=["a", "b"]), "stage2")
     assert raised.value.patient == "b"
@@ -76,7 +76,7 @@ def test_what_is_no_stage_names_the_patient():
 
 
 def test_unknown_target():
-    with pytest.raises(DataError, match="no target"):
+    with pytest.raises(DataError, match="no stage target"):
         target_labels(pd.Series(["I"]), "stage9")
 
 
@@ -101,7 +101,7 @@ def test_a_stage_of_the_targets_edition_is_taken_as_it_is():
 
 
 def test_a_stage_of_another_edition_is_derived_from_t_n_m():
-    """Sizes between 3 and 5 cm with N0 are stage I or II in the 8th edition: no label, and the patient is named."""
+    """Between 3 and 5 cm with N0, stage I or II in the 8th edition: no label, but a note."""
     got = cohort("stage3_ajcc8", 7, stage=["IB", "IIA", "IIIA", None], **TNM)
     assert got.y.astype(str).to_dict() == {"b": "II", "c": "III"}
     [note] = got.notes
@@ -126,7 +126,7 @@ def test_t_n_m_of_an_unknown_edition():
         cohort("stage3_ajcc8", stage=["IB", "IIA", "IIIA", None], **TNM)
 
 
-def test_a_category_that_is_none_names_the_patient():
+def test_an_unreadable_category_names_the_patient():
     bad = cohort(
         "stage3_ajcc7", 7, stage=["IB", "IIA", "IIIA", None], **{**TNM, "t": ["T2a", "T9", "T2b", None]}
     )

@@ -54,8 +54,8 @@ def test_patients_of_the_training_count_for_nothing():
     ids = [str(p) for p in cohort.y.index[:4]]
     right = {p: StagePrediction(p, str(cohort.y[p]), {"I": 1.0}, used=("ehr",)) for p in ids[:3]}
     results = right | {ids[3]: DataError("no such scan")}
-    assert tally(results, cohort, []) == "3 of 4 staged; 3 of the 3 with a label correct"
+    assert tally(results, cohort, []) == "3 of 4 staged; 3 of 3 with a label correct"
     assert tally(results, cohort, ids[:1]).endswith(
-        "2 of the 2 with a label correct; 1 not counted: the model was fitted on them"
+        "2 of 2 with a label correct; 1 not counted: the model was fitted on them"
     )
     assert tally(results, cohort, ids[:3]) == "3 of 4 staged; 3 not counted: the model was fitted on them"
