@@ -1,4 +1,4 @@
-"""mmfusion: fuse CT, RNA-seq and health records to stage non-small cell lung cancer."""
+"""mmfusion: fuse CT, PET, RNA-seq and health records to stage non-small cell lung cancer."""
 
 from typing import TYPE_CHECKING
 
