@@ -232,7 +232,7 @@ def test_results_come_in_the_order_asked_for_after_a_resume(cohort, tmp_path):
 
 
 def test_two_models_of_one_name(cohort):
-    with pytest.raises(DataError, match=r"two models have one name .*ridge"):
+    with pytest.raises(DataError, match=r"two models have the same name .*ridge"):
         mf.nested_cv(logistic(), cohort, name="ridge", progress=False)
 
 
@@ -296,7 +296,8 @@ def test_another_fusion_does_not_take_the_options_of_the_first(cohort):
     assert set(found.models) == {"mod_weighted", "concat", "ct only", "rna only", "ehr only"}
 
 
-# --- external ---------------------------------------------------------------------------------------------------
+# --- external
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_external_data_are_touched_once(cohort, tmp_path):
