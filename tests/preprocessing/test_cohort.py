@@ -175,8 +175,8 @@ def test_bad_input_at_prediction(X, fitted, change, match):
     [
         ({}, lambda X: renamed(X, "rna", "proteome"), "unknown modality"),
         ({"modalities": ["pet"]}, lambda X: X, "no such modality in X.*got pet"),
-        ({}, lambda X: X[["meta"]], "nobody has any"),
-        ({}, lambda X: X.iloc[:0], "nobody has any"),
+        ({}, lambda X: X[["meta"]], "no patient has any"),
+        ({}, lambda X: X.iloc[:0], "no patient has any"),
         ({"graph": "knn"}, lambda X: X, "column rna: no such gene graph"),
         ({"n_genes": 0}, lambda X: X, "column rna: too few genes"),
     ],
