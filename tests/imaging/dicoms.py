@@ -37,7 +37,8 @@ def write_series(
 ) -> Path:
     """Write one file per slice of `hu` (z, y, x); the slice step runs along the cross product of `orientation`.
 
-    With modality "PT", `hu` are Bq/mL (int16), of 350 MBq given to 70 kg an hour before the scan: see `SUV_PER_BQML`.
+    With modality "PT", `hu` are Bq/mL (int16), of 350 MBq given to 70 kg an hour before the scan: see
+    `SUV_PER_BQML`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     row, column = np.array(orientation, dtype=float).reshape(2, 3)

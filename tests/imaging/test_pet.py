@@ -71,7 +71,8 @@ def test_times_and_doses(tmp_path, changes, expected):
 
 
 def test_series_made_after_the_acquisition(tmp_path):
-    # each bed is acquired 120 s after the one before; its mean activity is a little before the middle of 100 s
+    # each bed is acquired 120 s after the one before; its mean activity is a little before the middle of 100
+    # s
     late = {"SeriesTime": "170000", "AcquisitionTime": lambda k: f"14{k * 2:02d}00"}
     assert suv(tmp_path / "earliest", **late) == decayed(3600)
     frame = {"ActualFrameDuration": 100_000, "FrameReferenceTime": lambda k: (600 + k * 120 + 49.91) * 1000}
