@@ -1,4 +1,4 @@
-"""Streams: the inputs of a network, what each one is, and who has it."""
+"""Streams: the inputs of a network, their shapes, and the patients who have them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ CUBE: ShapePattern = (1, None, None, None)
 
 @dataclass(frozen=True, eq=False)
 class StreamSpec:
-    """All that an encoder needs to know to be built.
+    """Description of a stream, from which its encoder is built.
 
     Parameters
     ----------
     name : str
-        Stream: a modality's name, or "<modality>_table" for the features of an imaging modality.
+                Name of the stream: a modality, or "<modality>_table" for the features of an imaging modality.
     modality : str
-        Block of the cohort's frame that it reads.
+        Block of the cohort's frame that the stream reads.
     shape : tuple of int
-        Shape of one patient's array: (G,) z-scores of genes; (2, d) values of a table and their observed mask;
-        (1, S, S, S) a cube of a scan in [0, 1]; (S, 2, H, W) slices of PET and CT; (2, D, H, W) a pair of volumes.
+        Shape of one patient's array: (G,) z-scores of genes; (2, d) values of a table and their observed
+        mask; (1, S, S, S) a cube of a scan in [0, 1]; (S, 2, H, W) slices of PET and CT; (2, D, H, W) a pair
+        of volumes.
     feature_names : tuple of str
         Names of the d columns or G genes; empty for a scan.
     edge_index : ndarray of int64, shape (2, E), optional
@@ -53,11 +54,11 @@ class StreamSpec:
 
     @property
     def is_image(self) -> bool:
-        """Whether it is read from scans: three axes or more."""
+        """True if the stream is read from scans: its shape has three axes or more."""
         return len(self.shape) >= 3
 
     def fits(self, pattern: ShapePattern) -> bool:
-        """Whether the shape is one that `pattern` describes.
+        """Return True if the shape matches `pattern`.
 
         Parameters
         ----------
@@ -76,14 +77,14 @@ class StreamSpec:
 
 @dataclass(frozen=True, eq=False)
 class StreamInputs:
-    """What a network reads of some patients.
+    """Inputs of a network for some patients: arrays, and the mask of the streams that they have.
 
     Parameters
     ----------
     arrays : dict of str to ndarray of float32
-        By stream, (n, *shape); zeros where absent.
+        Stream -> array of shape (n, *shape); zeros for patients without the stream.
     present : ndarray of bool, shape (n, n_streams)
-        Who has what, in the order of `arrays`.
+        True if a patient (row) has a stream (column, in the order of `arrays`).
     index : sequence of str, length n
         Patient ids.
     """
@@ -96,6 +97,6 @@ class StreamInputs:
         return len(self.present)
 
     def rows(self, which: np.ndarray | slice) -> StreamInputs:
-        """Of these patients only, by position."""
+        """Return the inputs of the patients at these positions."""
         arrays = {name: array[which] for name, array in self.arrays.items()}
         return StreamInputs(arrays, self.present[which], np.array(self.index, object)[which])

@@ -1,4 +1,4 @@
-"""Every kind of target goes through nested_cv, the store and external validation; no estimator is known by name."""
+"""All kinds of targets work with nested_cv, the store and external validation, whatever the estimator."""
 
 import ast
 import json

@@ -161,7 +161,7 @@ def test_only_ct_has_lungs():
 
 @pytest.fixture(scope="module")
 def r231(tmp_path_factory):
-    """R231's network with weights that call dark voxels lung: made here, for the published ones are 119 MB."""
+    """R231's network with weights that call dark voxels lung; the published weights would be 119 MB."""
     torch, lungmask = pytest.importorskip("torch"), None
     from mmfusion.imaging.isolation import undisturbed
 

@@ -159,12 +159,17 @@ def with_text(X, row, text):
         (lambda X: X.rename(index={X.index[1]: None}), "no patient id"),
         (lambda X: X[["rna", "ct"]], "patient P0.*has none of the model's modalities"),
         (lambda X: X[["meta"]], "has none of the model's modalities"),
-        (lambda X: X.rename(columns={"age": "alter", "sex": "g", "pack_years": "py"}, level=1),
-         "column ehr: none of the columns that the model was fitted on.*got alter"),
+        (
+            lambda X: X.rename(columns={"age": "alter", "sex": "g", "pack_years": "py"}, level=1),
+            "column ehr: none of the columns that the model was fitted on.*got alter",
+        ),
         (lambda X: with_text(X, row=2, text="61 y"), r"patient P\d+, column ehr: age: not a number.*'61 y'"),
-        (lambda X: X.rename(columns=lambda c: c.replace("GENE", "ENSG"), level=1), "column rna: none of the columns"),
+        (
+            lambda X: X.rename(columns=lambda c: c.replace("GENE", "ENSG"), level=1),
+            "column rna: none of the columns",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_at_prediction(X, fitted, change, match):
     with pytest.raises(DataError, match=match):
         fitted.transform(change(X))

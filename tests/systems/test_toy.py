@@ -1,4 +1,4 @@
-"""A toy segmentation system goes through every seam: cohort's frame, patches, training, checkpoint, bundle, Volume."""
+"""A toy segmentation system uses all interfaces: frame, patches, training, checkpoint, bundle, Volume."""
 
 import subprocess
 import sys
