@@ -149,7 +149,7 @@ class FusionNet(nn.Module):
 
 
 def drop_streams(present: torch.Tensor, p: float) -> torch.Tensor:
-    """Hide each present stream with probability p; a patient keeps one at least, drawn at random, shape (b, m)."""
+    """Hide each present stream with probability p, but keep at least one per patient, shape (b, m)."""
     draw = torch.rand(present.shape, device=present.device)
     keep = torch.where(present, draw, -1.0) >= p
     last = torch.where(present, draw, -1.0).argmax(1, keepdim=True)

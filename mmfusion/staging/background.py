@@ -1,4 +1,4 @@
-"""A synthetic background to explain predictions against: per-class quantiles, so that no patient's row leaves."""
+"""Synthetic background for explanations: quantiles per class, so that no row of a patient is saved."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
     -------
     StreamInputs
         `K * 5` rows; each value is a quantile over at least 10 patients (the whole cohort's, where a class
-        has fewer), taken feature by feature, so that no row is a patient. A stream that fewer than 10 have is 0
+        has fewer), taken feature by feature, so that no row is a patient. A stream that fewer than 10 have is
+        0
         throughout, as for a patient who lacks it.
     """
     classes = np.unique(codes)

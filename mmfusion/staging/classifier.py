@@ -38,7 +38,8 @@ from mmfusion.streams import CUBE, StreamInputs
 class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator):
     """Fuse whatever modalities a patient has, and give the probability of each stage.
 
-    Every statistic is learned in `fit`, from the rows it is given. A modality that a patient lacks (a block of
+    Every statistic is learned in `fit`, from the rows it is given. A modality that a patient lacks (a block
+    of
     missing values) is masked out, in training and after.
 
     Parameters
@@ -48,7 +49,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     modalities : sequence of str, optional
         Read only these; default all blocks of X but `meta`.
     encoders : mapping, optional
-        Encoder by stream name ("ct", "ct_table", "rna", "ehr"); default by shape (`mmfusion.list_encoders()`).
+        Encoder by stream name ("ct", "ct_table", "rna", "ehr"); default by shape
+        (`mmfusion.list_encoders()`).
     d, hidden : int
         Width of tokens and of the fused vector.
     dropout : float in [0, 1)
@@ -56,7 +58,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     modality_dropout : float in [0, 1)
         Probability that a present modality is hidden from a training patient; never all of them.
     head : {"ordinal", "softmax"}
-        Ordered thresholds on one score, which wastes no data on what stages have in common; or independent classes.
+        Ordered thresholds on one score, which wastes no data on what stages have in common; or independent
+        classes.
     loss : {"cross_entropy", "focal"}
         Class-weighted cross-entropy, or class-balanced focal loss (Cui et al. 2019, CVPR).
     gamma : float
@@ -64,20 +67,25 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     class_weight : {"balanced", None}
         Weights of the cross-entropy.
     n_genes, graph, graph_k, graph_edges
-        Genes kept in the fold, and the graph over them: "coexpression", "prior" (needs `graph_edges`), "random" or
+        Genes kept in the fold, and the graph over them: "coexpression", "prior" (needs `graph_edges`),
+        "random" or
         "none".
     crop_side, crop_spacing, crop_mode
         Cube of the scan that is read: voxels, mm a voxel, "tumour" (round the seed) or "lung".
     restore, harmonise
-        Restorer of scans (`mmfusion.list_restorers()`), and None, "combat" or "histogram": see `CohortTransformer`.
+        Restorer of scans (`mmfusion.list_restorers()`), and None, "combat" or "histogram": see
+        `CohortTransformer`.
     augment : bool
         Random flips, shifts, noise, ... of training crops.
     lr, weight_decay, batch_size, max_epochs, patience, schedule
-        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation loss, if
-        there is one. A batch is by default a tenth of the rows, 8 to 32, so that small cohorts get as many steps as
+        AdamW; schedule "cosine", "plateau" or "constant"; patience in epochs without a better validation
+        loss, if
+        there is one. A batch is by default a tenth of the rows, 8 to 32, so that small cohorts get as many
+        steps as
         large ones.
     validation_fraction : float in [0, 1)
-        Share of the rows given to `fit` that early stopping watches. By default there is none: all rows are learned
+        Share of the rows given to `fit` that early stopping watches. By default there is none: all rows are
+        learned
         from, for all epochs, since the few rows that a small cohort can spare say little about when to stop.
     n_members : int
         Networks, each with another initialisation (and validation rows), whose probabilities are averaged.
@@ -101,7 +109,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
     module_ : nn.Module
         The trained networks; `module_(present, **streams)` gives log-probabilities, shape (n, K).
     history_ : list of list of dict
-        Per member and epoch: the loss, of training and of validation rows if there are any, and the learning rate.
+        Per member and epoch: the loss, of training and of validation rows if there are any, and the learning
+        rate.
     background_ : StreamInputs
         Synthetic rows (per-class quantiles) against which predictions are explained.
     prior_ : ndarray, shape (K,)
@@ -222,7 +231,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         dict
-            Name to the parameters that differ and the modalities read. The options of the model's own fusion mean
+            Name to the parameters that differ and the modalities read. The options of the model's own fusion
+            mean
             nothing to another, and are reset.
 
         Examples
@@ -283,7 +293,8 @@ class StageClassifier(PredictMixin, BundleMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         DataError
-            On a patient with none of the model's modalities, another unit of RNA, malformed values, or inputs that
+            On a patient with none of the model's modalities, another unit of RNA, malformed values, or inputs
+            that
             give no probabilities.
         """
         check_is_fitted(self, "module_")

@@ -16,7 +16,8 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
     Raises
     ------
     DataError
-        If X is not a frame, the two are not about the same patients, a label is missing, there is one class only, or a
+        If X is not a frame, the two are not about the same patients, a label is missing, there is one class
+        only, or a
         class has one patient.
     """
     if not isinstance(X, pd.DataFrame):

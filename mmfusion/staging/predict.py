@@ -60,7 +60,8 @@ class PredictMixin:
         series : str, optional
             Which series of `ct`, where there are several: a UID or a rule, as of `mmfusion.imaging.read`.
         pet_seed : (x, y, z), optional
-            A point in the tumour of `pet`, LPS mm: `seed` is not used for it. Without it the middle of the PET is
+            A point in the tumour of `pet`, LPS mm: `seed` is not used for it. Without it the middle of the
+            PET is
             read, with a warning.
         pet_series : str, optional
             As `series`, of `pet`.
@@ -149,7 +150,7 @@ class PredictMixin:
         )
 
     def predict_each(self, X: pd.DataFrame, *, top_genes: int = 10) -> list[StagePrediction | MMFusionError]:
-        """Stage every row of `X` on its own; who cannot be staged gives an error naming them, and the rest go on."""
+        """Stage every row of `X` separately; a patient who cannot be staged gets an error that names them."""
         out: list[StagePrediction | MMFusionError] = []
         for patient in X.index:
             try:

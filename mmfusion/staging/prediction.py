@@ -1,4 +1,4 @@
-"""What staging one patient gives: the stage, how probable each one is, what was read, and what to be wary of."""
+"""Result of staging one patient: the stage, probabilities, the modalities read, and warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class StagePrediction:
     used, missing : tuple of str
         Modalities that were read, and that the model knows but this patient lacks.
     top_genes : tuple of (str, float)
-        Genes with the largest |SHAP value| for the predicted class, signed: candidate associations, not biomarkers.
+        Genes with the largest |SHAP value| for the predicted class, signed: candidate associations, not
+        biomarkers.
     warnings : tuple of str
         What makes this prediction less sure: absent genes, a missing seed, a category never seen.
     target : str
@@ -45,7 +46,7 @@ class StagePrediction:
         return asdict(self) | {"probabilities": dict(self.probabilities)}
 
     def to_row(self) -> dict[str, object]:
-        """A row of a table of patients: patient_id, stage, `p_<class>`, used, missing, warnings, and an empty error."""
+        """Row of a table of patients: patient_id, stage, `p_<class>`, used, missing, warnings, error ("")."""
         return {
             "patient_id": self.patient,
             "stage": self.stage,

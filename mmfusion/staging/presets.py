@@ -1,15 +1,19 @@
 """Named settings of `StageClassifier`: of the stage paper, where it gives them, and ours.
 
-The stage paper gives two recipes that don't agree with each other: both are here. Its fourth fold's weights stand
-for `mod_weighted`, of which it lists one choice a fold. Two departures: AdamW stands for Adam in both (decoupled
+The stage paper gives two recipes that don't agree with each other: both are here. Its fourth fold's weights
+stand
+for `mod_weighted`, of which it lists one choice a fold. Two departures: AdamW stands for Adam in both
+(decoupled
 weight decay, Loshchilov & Hutter 2019), and early stopping watches the validation loss, not macro-F1.
 """
 
 from __future__ import annotations
 
 PRESETS: dict[str, dict[str, object]] = {
-    # 4096 deep radiomic features and 18 clinical ones through 4114 -> 512 -> 128 -> classes: 2,174,340 parameters
-    # for four classes. d = 1 makes of every value a token of its own, so that the perceptron's inputs are the values.
+    # 4096 deep radiomic features and 18 clinical ones through 4114 -> 512 -> 128 -> classes: 2,174,340
+    # parameters
+    # for four classes. d = 1 makes of every value a token of its own, so that the perceptron's inputs are the
+    # values.
     "paper_baseline": {
         "fusion": "mlp",
         "fusion_options": {"widths": [128]},

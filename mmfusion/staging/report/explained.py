@@ -1,4 +1,4 @@
-"""The outer folds' models, each asked about patients that it has not seen: genes, modalities, an external cohort."""
+"""Explanations of the outer folds' models on patients outside their training rows; external validation."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, 
 def fold_genes(
     result: NestedResult, cohort: Cohort, *, n_patients: int = 8, n_samples: int = 50, random_state: int = 0
 ) -> FoldGenes | None:
-    """Mean |SHAP value| of genes, each fold's model on some of its own held-out patients; None if no model reads genes.
+    """Return the mean |SHAP value| of genes on held-out patients of each fold; None if no model reads genes.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def genes_against_null(
     result: NestedResult, cohort: Cohort, *, n_refits: int = 20, n_patients: int = 8, n_samples: int = 50,
     random_state: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
-    """Genes of the first fold's model beside those of models that its training patients give under permuted labels.
+    """Compare the genes of the first fold's model with those of models fitted to permuted labels.
 
     Parameters
     ----------
@@ -163,7 +163,8 @@ def fold_external(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Each fold's frozen model on an external cohort; every look is written down in the cache.
 
-    Models are known by their weights, the cohort by its patients and their classes: the same models, fitted again, have
+    Models are known by their weights, the cohort by its patients and their classes: the same models, fitted
+    again, have
     still looked before.
 
     Returns
@@ -173,7 +174,8 @@ def fold_external(
     scores : DataFrame
         As `NestedResult.scores`: the mean probability of the folds' models.
     given : list of str
-        How often these models have looked at these patients before, if they have; warnings that were given, each once.
+        How often these models have looked at these patients before, if they have; warnings that were given,
+        each once.
     """
     own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
     rows, predictions, given, before = [], [], [], []

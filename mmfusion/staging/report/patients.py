@@ -25,7 +25,8 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
     n : int
         Patients to stage, at most.
     fitted : bool
-        There is a model already: the first n are staged. Otherwise n labelled ones, drawn with `seed`, are held out.
+        There is a model already: the first n are staged. Otherwise n labelled ones, drawn with `seed`, are
+        held out.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
 
 
 def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort) -> pd.DataFrame:
-    """A row a patient: recorded class, predicted stage, probabilities, what was read, warnings, or the error."""
+    """Return one row per patient: recorded class, stage, probabilities, modalities, warnings, error."""
     rows = []
     for patient, result in results.items():
         row: dict[str, object] = {"patient_id": patient, "recorded": cohort.y.astype("str").get(patient, "")}
@@ -63,7 +64,7 @@ def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], coh
 def tally(
     results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]
 ) -> str:
-    """How many are staged, and how many rightly of those with a label; those `seen` in training are counted apart."""
+    """Return the numbers of staged and of correct patients; those `seen` in training are separate."""
     predictions = {p: r for p, r in results.items() if not isinstance(r, MMFusionError)}
     right = [
         r.stage == str(cohort.y[p]) for p, r in predictions.items() if p in cohort.y.index and p not in seen
@@ -84,7 +85,8 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
 
     The scan is that of `stream` (see `scan_streams`), by default the first.
 
-    A line below says how much the map is like that of the same networks with their weights shuffled: near 1, it is a
+    A line below says how much the map is like that of the same networks with their weights shuffled: near 1,
+    it is a
     picture of the scan and explains nothing (Adebayo et al. 2018).
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch

@@ -40,13 +40,13 @@ class Plan:
 
 
 def make_plan(cohort: Cohort, outer: int = 0, inner: int = 0, trials: int = 0) -> Plan:
-    """The sizes given; where one is 0, that of a synthetic cohort (3, 2, 3: minutes) or of a real one (5, 3, 6)."""
+    """Return the sizes; 0 means the default of a synthetic cohort (3, 2, 3) or a real one (5, 3, 6)."""
     usual = (3, 2, 3) if is_synthetic(cohort) else (5, 3, 6)
     return Plan(*(given or default for given, default in zip((outer, inner, trials), usual, strict=True)))
 
 
 def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassifier:
-    """The classifier of a preset, under this fusion if one is named; changes that are 0 or empty are left out.
+    """Return the classifier of a preset, with this fusion if named; changes that are 0 or empty are ignored.
 
     The fusion "preset", or "", is the preset's own.
     """
@@ -57,7 +57,7 @@ def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassif
 
 
 def other_fusions(model: StageClassifier, wanted: str) -> list[str]:
-    """The fusions to judge beside the model's: "all", "none", or names with commas; none where it has options."""
+    """Return the other fusions to judge: "all", "none", or names; none if the fusion has options."""
     names = list(list_fusions().index) if wanted == "all" else words_or_none(wanted)
     return [] if model.fusion_options else [name for name in names if name != model.fusion]
 
@@ -110,10 +110,12 @@ def load_study(
     Returns
     -------
     headline : Cohort
-        Of a real cohort the patients who have all modalities, so that models are compared on what they all can read; of
+        Of a real cohort the patients who have all modalities, so that models are compared on what they all
+        can read; of
         a synthetic one, where modalities are missing by design, everybody.
     everybody : Cohort or None
-        All labelled patients with whatever they have; None where nobody lacks anything, or the headline is everybody.
+        All labelled patients with whatever they have; None where nobody lacks anything, or the headline is
+        everybody.
     left_out : str
         As `left_out` says; of the whole cohort.
     """
@@ -217,7 +219,7 @@ def presence_groups(cohort: Cohort) -> pd.Series:
 
 
 def paper_baseline(cohort: Cohort, *, random_state: int = 0) -> StageClassifier | None:
-    """The stage paper's baseline perceptron; None where the cohort lacks its inputs: CT features (no scans) and EHR."""
+    """Return the stage paper's perceptron; None if the cohort lacks its inputs, CT features and EHR."""
     if not {"ct", "ehr"} <= set(cohort.modalities) or "volume" in cohort.table["ct"]:
         return None
     if not feature_names(cohort.table["ct"], "ct"):

@@ -16,9 +16,10 @@ _SMALL = 20  # patients of a class below which a fold holds a handful of them
 
 
 def verdict(result: NestedResult, best_possible: float | None = None) -> list[str]:
-    """Return the sentences (Markdown) at the top of a report: whether the fusion beats the ridge, and how surely.
+    """Return the first sentences (Markdown) of a report: does the fusion beat the ridge, and how surely.
 
-    "Beats" means that the paired 95 % interval over patients lies above 0; where the one corrected for overlapping
+    "Beats" means that the paired 95 % interval over patients lies above 0; where the one corrected for
+    overlapping
     training sets does not, the sentence says so.
     """
     auc = result.scores["macro_auc"]
@@ -53,7 +54,7 @@ def headline(result: NestedResult) -> str:
 
 
 def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
-    """Return the limits of a cohort and a result: notes on the files, small classes, and columns that were left out."""
+    """Return the limits of a cohort and a result: notes on files, small classes, columns left out."""
     notes = [str(note) for note in cohort.notes]
     counts = label_counts(cohort.y)
     notes += [

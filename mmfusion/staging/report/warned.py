@@ -41,7 +41,8 @@ def warnings_given(*results: NestedResult, also: Iterable[str] = ()) -> list[str
     Returns
     -------
     list of str
-        Warnings about patients, over all models and folds: once, with how many patients and who. Others: once, with
+        Warnings about patients, over all models and folds: once, with how many patients and who. Others:
+        once, with
         how often they were given. "none" if there are none.
     """
     given = Counter(str(text) for text in also)

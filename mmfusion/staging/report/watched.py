@@ -24,8 +24,10 @@ def watched_histories(
 ) -> pd.DataFrame:
     """Train and validation loss of each outer fold's setting, by epoch.
 
-    A model that stops early has them from its folds. Of one that learns from all its rows, one network a fold is
-    trained again on four fifths of the fold's training rows, and watched on the rest: nothing is chosen by it.
+    A model that stops early has them from its folds. Of one that learns from all its rows, one network a fold
+    is
+    trained again on four fifths of the fold's training rows, and watched on the rest: nothing is chosen by
+    it.
 
     Parameters
     ----------
