@@ -12,7 +12,7 @@ NOTEBOOKS = sorted(Path("notebooks").glob("*.ipynb"))
 
 
 class BuildWithNotebooks(build_py):
-    """Copy `notebooks/*.ipynb` to `mmfusion/notebooks/`; an editable installation finds the checkout's own."""
+    """Copy `notebooks/*.ipynb` to `mmfusion/notebooks/`; an editable installation uses the checkout."""
 
     def run(self) -> None:
         """Build the package, then add the notebooks; nothing of an earlier build stays."""

@@ -1,4 +1,4 @@
-"""Streams: the inputs of a network, their shapes, and which patient has them."""
+"""Streams: the inputs of a network, their shapes, and the patients who have them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ CUBE: ShapePattern = (1, None, None, None)
 
 @dataclass(frozen=True, eq=False)
 class StreamSpec:
-    """Facts about one stream from which its encoder is built.
+    """Description of a stream, from which its encoder is built.
 
     Parameters
     ----------
     name : str
-        Name of the stream: a modality's name, or "<modality>_table" for the features of an imaging modality.
+        Name of the stream: a modality, or "<modality>_table" for the features of an imaging modality.
     modality : str
-        Block of the cohort's frame that it reads.
+        Block of the cohort's frame that the stream reads.
     shape : tuple of int
-        Shape of one patient's array: (G,) z-scores of genes; (2, d) values of a table and their observed mask;
-        (1, S, S, S) a cube of a scan in [0, 1]; (S, 2, H, W) slices of PET and CT; (2, D, H, W) a pair of volumes.
+        Shape of one patient's array: (G,) z-scores of genes; (2, d) values of a table and their observed
+        mask; (1, S, S, S) a cube of a scan in [0, 1]; (S, 2, H, W) slices of PET and CT; (2, D, H, W) a pair
+        of volumes.
     feature_names : tuple of str
         Names of the d columns or G genes; empty for a scan.
     edge_index : ndarray of int64, shape (2, E), optional
@@ -53,11 +54,11 @@ class StreamSpec:
 
     @property
     def is_image(self) -> bool:
-        """True if the stream is read from scans: three axes or more."""
+        """True if the stream is read from scans: its shape has three axes or more."""
         return len(self.shape) >= 3
 
     def fits(self, pattern: ShapePattern) -> bool:
-        """Return whether the shape is one that `pattern` describes.
+        """Return True if the shape matches `pattern`.
 
         Parameters
         ----------
@@ -76,14 +77,14 @@ class StreamSpec:
 
 @dataclass(frozen=True, eq=False)
 class StreamInputs:
-    """Arrays that a network reads, for some patients.
+    """Inputs of a network for some patients: arrays, and the mask of the streams that they have.
 
     Parameters
     ----------
     arrays : dict of str to ndarray of float32
-        By stream, (n, *shape); zeros where absent.
+        Stream -> array of shape (n, *shape); zeros for patients without the stream.
     present : ndarray of bool, shape (n, n_streams)
-        True where a patient has a stream, in the order of `arrays`.
+        True if a patient (row) has a stream (column, in the order of `arrays`).
     index : sequence of str, length n
         Patient ids.
     """
@@ -96,7 +97,7 @@ class StreamInputs:
         return len(self.present)
 
     def rows(self, which: np.ndarray | slice) -> StreamInputs:
-        """Return the inputs of some patients, chosen by position."""
+        """Return the inputs of the patients at these positions."""
         arrays = {name: array[which] for name, array in self.arrays.items()}
         return StreamInputs(arrays, self.present[which], np.array(self.index, object)[which])
 
@@ -106,8 +107,8 @@ class StreamInputs:
         Raises
         ------
         DataError
-            If a stream is absent or has the wrong shape, the presence mask does not fit, or a patient has none
-            of the streams.
+            If a stream is absent or has the wrong shape, the presence mask does not fit, or a patient has
+            none of the streams.
         """
         names, n = [spec.name for spec in specs], len(self.present)
         if self.present.dtype != bool or self.present.shape != (n, len(specs)):

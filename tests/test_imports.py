@@ -53,7 +53,8 @@ import mmfusion.reports, mmfusion.staging, mmfusion.evaluation
 mmfusion.reports.run_report
 after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
 assert before == after
-print(flags == (torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.deterministic))
+now = torch.get_num_threads(), torch.get_float32_matmul_precision(), torch.backends.cudnn.deterministic
+print(flags == now)
 """
     assert python(code) == "True"
 

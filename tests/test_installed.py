@@ -1,4 +1,4 @@
-"""An installed package is whole: built from an sdist, installed apart from the checkout, used from an empty folder."""
+"""An installed package is complete: built from an sdist and used from an empty folder."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def wheel(tmp_path_factory) -> Path:
 def installed(wheel, tmp_path_factory):
     """A function that runs a command of an environment that has the wheel, and the dependencies of this one.
 
-    The folder of this environment's packages is named in a .pth file. Python does not read the .pth files there, so
-    that an editable mmfusion is not seen.
+    The folder of this environment's packages is named in a .pth file. Python does not read the .pth files
+    there, so that an editable mmfusion is not seen.
     """
     place = tmp_path_factory.mktemp("installed")
     environment, home, here = place / "env", place / "home", place / "here"

@@ -1,4 +1,4 @@
-"""PET is a modality like CT: fitted, predicted, explained, reported; missing, malformed, or another modality's scan."""
+"""PET is a modality like CT: fit, prediction, explanation, report; missing, malformed and wrong scans."""
 
 import json
 import warnings
@@ -238,7 +238,8 @@ def test_dicom_of_another_modality(tmp_path, fitted, capsys, modality, holds):
     write_series(tmp_path / "s", values, (4.0, 4.0, 4.0), modality=holds)
     path = zipped(tmp_path / "s", tmp_path / "s.zip")
     wanted, expected = {"pet": ("PET", "PT"), "ct": ("CT", "CT")}[modality]
-    text = rf"patient P1, file .*s\.zip.*not a {wanted} \(expected a series of modality {expected}; got [^)]*{holds} "
+    text = rf"patient P1, file .*s\.zip.*not a {wanted} "
+    text += rf"\(expected a series of modality {expected}; got [^)]*{holds} "
     with pytest.raises(ScanError, match=text):
         open_scan(one(path, modality), "P1", modality)
     with pytest.raises(ScanError, match=rf"P1.*s\.zip.*not a {wanted}"):
@@ -287,7 +288,8 @@ def test_volumes_of_another_modality(fitted, patient, modality):
     other = {"pet": "ct", "ct": "pet"}[modality]
     unit = {"pet": "SUVbw", "ct": "HU"}
     volume = read(given(patient)[other], unit=unit[other])
-    text = rf"patient P1.*not a {modality.upper()} \(expected a Volume of unit {unit[modality]}; got {unit[other]}"
+    text = rf"patient P1.*not a {modality.upper()} "
+    text += rf"\(expected a Volume of unit {unit[modality]}; got {unit[other]}"
     with pytest.raises(ScanError, match=text):
         fitted.predict_patient(**{modality: volume}, patient="P1")
 

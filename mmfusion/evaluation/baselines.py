@@ -1,4 +1,4 @@
-"""The simple models that stand in every report beside a fusion."""
+"""Simple models for classes, which every report compares a fusion with."""
 
 from __future__ import annotations
 
@@ -19,26 +19,42 @@ from mmfusion.evaluation.scoring import macro_auc_scorer
 from mmfusion.preprocessing.flat import FlatTransformer
 
 _C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_ALL_GENES = 1000  # the ridge takes what the fusion would have to choose from
+_ALL_GENES = 1000  # more genes than a fusion reads, because ridge needs no selection
 
 
 class Majority(DummyClassifier):
-    """Answer with the shares of the classes among the training rows, whatever the inputs."""
+    """Predict the class frequencies of the training rows for every patient.
 
-    modalities: Sequence[str] = ()  # it reads none
+    Examples
+    --------
+    >>> y = pd.Series(["I", "I", "I", "II"])
+    >>> Majority(strategy="prior").fit(np.zeros((4, 1)), y).predict_proba(np.zeros((1, 1))).tolist()
+    [[0.75, 0.25]]
+    """
+
+    modalities: Sequence[str] = ()  # it reads no inputs
 
 
 class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
-    """Fit on the patients who have one of `modalities`; give the training prior to those who have none.
+    """Classifier for patients with some of `modalities`; the others get the class frequencies of training.
 
-    So a single-modality model can be judged on the same patients as a fusion.
+    It makes it possible to judge a single-modality model on the same patients as a fusion.
 
     Parameters
     ----------
     estimator : classifier
-        Cloned and fitted on the rows that it can read.
+        It is cloned and fitted on the rows of patients who have at least one of `modalities`.
     modalities : sequence of str
-        What it reads.
+        Modalities that the estimator reads.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (K,)
+        All classes of the training rows.
+    prior_ : ndarray, shape (K,)
+        Frequencies of the classes among all training rows; they sum to 1.
+    estimator_ : classifier
+        Fitted clone.
     """
 
     def __init__(self, estimator: BaseEstimator, modalities: Sequence[str]) -> None:
@@ -46,7 +62,7 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         self.modalities = modalities
 
     def fit(self, X: pd.DataFrame, y: pd.Series) -> PriorWhereAbsent:
-        """Fit on the rows that have a block of `modalities`."""
+        """Fit on the rows of patients who have at least one of `modalities`."""
         y = _as_categorical(y)
         has = self._has(X)
         self.classes_ = np.array(list(y.cat.categories))
@@ -55,7 +71,7 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        """Probability of each class, shape (n, K)."""
+        """Return the probability of each class, shape (n, K)."""
         check_is_fitted(self, "estimator_")
         has = self._has(X)
         out = np.tile(self.prior_, (len(X), 1))
@@ -67,7 +83,7 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         return out
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """The most probable class, shape (n,)."""
+        """Return the most probable class of each patient, shape (n,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def _has(self, X: pd.DataFrame) -> np.ndarray:
@@ -75,7 +91,22 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
 
 
 def ridge(modalities: Sequence[str] | None = None, *, inner: int = 3, random_state: int = 0) -> BaseEstimator:
-    """L2 logistic regression on all inputs, C by inner folds, no class weights: what a fusion has to beat."""
+    """Return an L2 logistic regression on all inputs, without class weights; a fusion is compared with it.
+
+    Parameters
+    ----------
+    modalities : sequence of str, optional
+        Modalities to read. Default: all.
+    inner : int
+        Number of inner folds that choose C from 1e-4 to 1.
+    random_state : int
+        Seed of the inner folds.
+
+    Examples
+    --------
+    >>> [name for name, step in ridge(["ehr"]).steps]
+    ['flattransformer', 'logisticregressioncv']
+    """
     folds = StratifiedKFold(inner, shuffle=True, random_state=random_state)
     model = LogisticRegressionCV(
         Cs=_C_GRID,
@@ -89,7 +120,13 @@ def ridge(modalities: Sequence[str] | None = None, *, inner: int = 3, random_sta
 
 
 def forest(*, random_state: int = 0) -> BaseEstimator:
-    """Random forest of 500 trees on all inputs."""
+    """Return a random forest of 500 trees on all inputs; `random_state` is its seed.
+
+    Examples
+    --------
+    >>> [name for name, step in forest().steps]
+    ['flattransformer', 'randomforestclassifier']
+    """
     trees = RandomForestClassifier(500, min_samples_leaf=2, max_features="sqrt", random_state=random_state)
     return make_pipeline(FlatTransformer(n_genes=_ALL_GENES), trees)
 
@@ -97,16 +134,26 @@ def forest(*, random_state: int = 0) -> BaseEstimator:
 def standard_baselines(
     modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
 ) -> dict[str, BaseEstimator]:
-    """Majority class, ridge on everything, on the clinical block and on each other modality, random forest.
+    """Return the baselines for classes: majority class, random forest, ridge on all and on single modalities.
 
     Parameters
     ----------
     modalities : sequence of str
-        The cohort's modalities.
+        Modalities of the cohort.
     inner : int
-        Inner folds that choose C.
+        Number of inner folds that choose C.
     random_state : int
-        Seed.
+        Seed of the inner folds and the forest.
+
+    Returns
+    -------
+    dict of str to estimator
+        Name -> model. The ridge on the health records is called "clinical ridge".
+
+    Examples
+    --------
+    >>> list(standard_baselines(["ct", "ehr"]))
+    ['majority', 'ridge', 'forest', 'ct ridge', 'clinical ridge']
     """
     models: dict[str, BaseEstimator] = {
         "majority": Majority(strategy="prior"),

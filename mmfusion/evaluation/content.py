@@ -1,4 +1,4 @@
-"""What a value holds, as nested tuples of text: the same in every process for the same content."""
+"""Describe the content of a value as nested tuples of text, which are equal in every process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from mmfusion.storage.fingerprint import fingerprint
 
 
 def content(value: object) -> object:
-    """Return what a value holds: a model by its parameters, a table by its values, a file by its bytes.
+    """Return the content of a value: the parameters of a model, the values of a table, the bytes of a file.
+
+    Parameters
+    ----------
+    value : object
+        Any value, such as an estimator, a path or a container of them.
 
     Returns
     -------
     object
-        Nested tuples of text, to be hashed. A value whose content cannot be told gives another result at each call,
-        so that it is never taken for another one.
+        Nested tuples of text, which can be hashed. If the content of a value cannot be determined, every call
+        gives another result, so that two such values are never taken for equal.
 
     Examples
     --------
@@ -53,7 +58,7 @@ def content(value: object) -> object:
 
 
 def _of_path(value: str | Path) -> object:
-    """Return a text; of a path that leads somewhere, its last part and what lies there."""
+    """Return the text itself; if it is the path of a file or folder, the name and the fingerprint of that."""
     text, path = str(value), Path(value)
     may_be_folder = isinstance(value, Path) or os.sep in text
     try:

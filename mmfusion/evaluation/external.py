@@ -1,4 +1,4 @@
-"""External validation: a frozen model meets another cohort once, and that is written down."""
+"""External validation: judge a saved model once on another cohort, and record that."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from mmfusion.storage.hashing import hash_each_id
 def external_validation(
     bundle: str | Path, cohort: Cohort, *, again: bool = False, record: str | Path | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge a saved model on a cohort that it has never seen; refuses to do so twice.
+    """Judge a saved model on a cohort that it was not fitted on; raise an error at the second time.
 
     Parameters
     ----------
     bundle : path
-        The saved model; frozen, since a bundle is checked against its hashes.
+        Saved model. It cannot have changed, because a bundle is checked against its hashes.
     cohort : Cohort
-        The external cohort, under the model's target.
+        External cohort, with the target of the model.
     again : bool
-        Allow a second look, which is logged beside the first.
+        Allow a further validation, which is added to the record.
     record : path, optional
-        Where looks are written down; default `<bundle>.external/<cohort>.json`.
+        JSON file that records every validation. Default: `<bundle>.external/<cohort>.json`.
 
     Returns
     -------
@@ -41,9 +41,10 @@ def external_validation(
     Raises
     ------
     LeakageError
-        If the model was fitted on one of the cohort's patients, or at the second look, without `again`.
+        If the model was fitted on a patient of the cohort, or if it was judged on this cohort before
+        and `again` is False.
     DataError
-        If the cohort's classes are not the model's, or the model's predictions do not fit the target.
+        If the model does not know a class of the cohort, or if its predictions do not fit the target.
     """
     from mmfusion.bundle import load
 
@@ -54,8 +55,8 @@ def external_validation(
         raise LeakageError(
             "this model was already judged on this cohort",
             file=file,
-            got=f"first look {looks[0]['when']}",
-            hint="report that look; a second one (again=True) is logged",
+            got=f"first validation {looks[0]['when']}",
+            hint="report that result; a second validation (again=True) is recorded",
         )
     _check_unseen(model, cohort)
     task = task_for(cohort).for_model(model, y)
@@ -79,7 +80,17 @@ def external_validation(
 
 
 def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list[object]:
-    """Return the patients who were trained on, or whose row is of a person who was."""
+    """Return the patients whose id, or the id of whose person, is among the training patients of a model.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted model; `patients_` holds the hashes of its training patients and persons.
+    cohort : Cohort
+        Cohort with the patients.
+    patients : iterable
+        Patient ids to check.
+    """
     person_ids = cohort.groups["patient"].loc[list(patients)].astype(str)
     trained_on = set(model.patients_)
     pairs = zip(hash_each_id(person_ids.index), hash_each_id(person_ids))
@@ -87,7 +98,7 @@ def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list
 
 
 def _check_unseen(model: object, cohort: Cohort) -> None:
-    """Refuse a cohort of which a patient, or the person whom a row is derived from, was among the training patients."""
+    """Raise a `LeakageError` if the model was fitted on a patient or a person of the cohort."""
     known = fitted_on(model, cohort, cohort.X.index)
     if known:
         raise LeakageError(

@@ -1,4 +1,4 @@
-"""What one outer fold of one model gives, and its form in JSON."""
+"""Result of one model on one outer fold, and its JSON form."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ KINDS = ("probabilities", "values", "scores")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicts for the test rows of one fold, as JSON can hold it.
+    """Predictions of a model for the test rows of one fold, as JSON values.
 
     Parameters
     ----------
     kind : {"probabilities", "values", "scores"}
-        Of classes; of a vector; or scores of each patient's mask, since masks are too large to keep.
+        "probabilities" of classes, "values" of a vector, or "scores" of each patient's mask. Masks
+        themselves are too large to keep.
     names : tuple of str
-        The classes, the elements of the vector, or the scores.
+        Names of the classes, of the elements of the vector, or of the scores.
     values : list of list of float or None
-        A row per patient, a column per name; None where there is no value.
+        One row per patient, one column per name; None if there is no value.
     truth : list, optional
-        A class per patient; or a row of values per patient, None where unknown. Scores need none.
+        One class per patient, or one row of values per patient with None for unknown values. Scores have no
+        truth.
+
+    Examples
+    --------
+    >>> Predictions("values", ("EGFR", "KRAS"), [[0.5, None]], [[0.4, 1.0]]).array()
+    array([[0.5, nan]])
     """
 
     kind: str
@@ -32,42 +39,42 @@ class Predictions:
     truth: list | None = None
 
     def array(self) -> np.ndarray:
-        """Return the values as float64, shape (n, len(names)), NaN where there are none."""
+        """Return the values as float64, shape (n, len(names)); NaN for None."""
         return np.array(self.values, dtype=float).reshape(len(self.values), len(self.names))
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One model on one outer fold.
+    """Result of one model on one outer fold.
 
     Parameters
     ----------
     model, label : str
-        Its name, and its name with the share of the training rows.
+        Name of the model, and the name with the share of the training rows.
     repeat, fold : int
-        Which fold.
+        Numbers of the repeat and of the fold within it, from 0.
     patients, person_ids : tuple of str
-        Patient id of each test row, and the person that it belongs to.
+        Patient id of each test row, and the id of the person that the row belongs to.
     predictions : Predictions
-        For the test rows.
+        Predictions for the test rows.
     inputs : tuple of str
         Modalities that the model reads.
     train_fraction : float
-        Share of the training rows used.
+        Share of the training rows that were used, in (0, 1].
     n_train : int
-        Training rows used.
+        Number of training rows that were used.
     params : mapping
-        What the inner folds chose.
+        Parameters that the inner folds chose.
     trials : list of dict
-        Every trial of the search: its inner score (`value`) and parameters.
+        All trials of the search: score on the inner folds (`value`) and parameters.
     history : list of list of dict
         Losses of the refitted model, per member and epoch.
     bundle : str or None
-        Where the model was saved.
+        Folder of the saved model.
     seconds : float
-        Wall-clock seconds.
+        Wall-clock time, s.
     warnings : tuple of str
-        Each warning that was given, once, as "Kind: text".
+        Distinct warnings of the fit, as "Kind: text".
     """
 
     model: str
@@ -89,21 +96,21 @@ class FoldResult:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """Label, repeat and fold, which no two results of a cross-validation share."""
+        """Label, repeat and fold, which together identify a result of a cross-validation."""
         return self.label, self.repeat, self.fold
 
     def to_json(self) -> dict[str, object]:
-        """Return it as JSON values."""
+        """Return the result as JSON values; `from_json` is the inverse."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, state: Mapping[str, object]) -> FoldResult:
-        """Return what `to_json` described.
+        """Return the result that `to_json` described.
 
         Raises
         ------
         ValueError
-            If it is not that: a key is missing or unknown, or rows differ in number.
+            If a key is missing or unknown, or if the numbers of rows differ.
         """
         known = {f.name for f in fields(cls)}
         try:

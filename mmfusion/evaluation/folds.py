@@ -1,4 +1,4 @@
-"""One outer fold of one model: inner folds choose, the outer fold reports."""
+"""Fit and judge one model on one outer fold; inner folds choose its parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optuna_integration import OptunaSearchCV
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_score
 
-import mmfusion.nn.training  # noqa: F401 - loky takes a library loaded after a worker's first task for a memory leak
+import mmfusion.nn.training  # noqa: F401 - if loaded after a worker's first task, loky sees a memory leak
 from mmfusion.errors import DataError
 from mmfusion.evaluation.fold_result import FoldResult
 from mmfusion.evaluation.leakage import probed
@@ -26,24 +26,30 @@ from mmfusion.evaluation.tasks.base import Labels, Task
 
 @dataclass(frozen=True)
 class Candidate:
-    """A named model to be judged.
+    """A named model that is to be judged.
 
     Parameters
     ----------
     name : str
-        As the report calls it.
+        Name of the model in reports.
     estimator : estimator
-        Cloned for every fit.
+        It is cloned for every fit.
     inputs : tuple of str
         Modalities that it reads.
     search : mapping, optional
-        Parameter name to an Optuna distribution, or to a list of choices; searched on inner folds.
+        Parameter name -> Optuna distribution or list of choices, which are searched on inner folds.
     n_trials, inner : int
-        Trials and inner folds of the search.
+        Numbers of trials and of inner folds of the search.
     train_fraction : float
-        Share of the training rows used, for learning curves.
+        Share of the training rows that are used, in (0, 1]; below 1 for learning curves.
     one_row_a_person : bool
-        Learn from the first row of each person only: for a model whose own inner folds know nothing of persons.
+        Fit on the first row of each person only. It is set for models that make inner folds themselves and do
+        not keep the rows of a person together.
+
+    Examples
+    --------
+    >>> Candidate("ridge", None, train_fraction=0.5).label
+    'ridge @0.5'
     """
 
     name: str
@@ -57,26 +63,26 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Its name, and the share of the training rows if not all are used: no two candidates have the same."""
+        """Name, with the share of the training rows if it is below 1; distinct for each candidate."""
         return self.name if self.train_fraction == 1 else f"{self.name} @{self.train_fraction:g}"
 
 
 @dataclass(frozen=True, eq=False)
 class FoldPlace:
-    """Where in the cross-validation a candidate is fitted and judged.
+    """Outer fold on which a candidate is fitted and judged.
 
     Parameters
     ----------
     repeat, fold : int
-        Which fold.
+        Numbers of the repeat and of the fold within it, from 0.
     train, test : ndarray of int
-        Positions of its rows.
+        Positions of the training rows and of the test rows.
     seed : int
-        Of everything random in it.
+        Seed of all random numbers in the fold.
     person_ids : ndarray, shape (n,)
-        Person of each row of the whole table.
+        Id of the person of each row of the whole table.
     bundle : Path, optional
-        Where to save the model.
+        Folder in which the model is saved. Default: the model is not saved.
     """
 
     repeat: int
@@ -102,14 +108,33 @@ def fold_seed(seed: int, repeat: int, fold: int) -> int:
 def evaluate_fold(
     task: Task, candidate: Candidate, X: pd.DataFrame, y: Labels, place: FoldPlace
 ) -> FoldResult:
-    """Fit `candidate` on the training rows of one outer fold, and predict its test rows."""
+    """Fit `candidate` on the training rows of one outer fold, and predict the test rows.
+
+    Parameters
+    ----------
+    task : Task
+        Way to predict and to score.
+    candidate : Candidate
+        Model and its search.
+    X : DataFrame, shape (n, n_columns)
+        All labelled patients of a cohort.
+    y : Series or DataFrame, first axis n
+        Labels of all these patients.
+    place : FoldPlace
+        Rows and seed of the fold.
+
+    Raises
+    ------
+    DataError
+        If the search names a parameter that the model does not have.
+    """
     start = time.perf_counter()
     rows = place.train
     if candidate.one_row_a_person:
         rows = rows[~pd.Index(place.person_ids[rows]).duplicated()]
     rows = task.subsample(rows, y, candidate.train_fraction, place.seed)
     X_train, y_train = X.iloc[rows], y.iloc[rows]
-    # inside, nothing is probed for leaks again: the whole cohort was
+    # the whole cohort has been probed for leaks, so the fits inside need not do it again
     with probed(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         if candidate.search:
@@ -171,9 +196,7 @@ def _search(
             )  # fmt: skip
             try:
                 search.fit(X, y)
-            except (
-                TypeError
-            ):  # what is left of an error in an inner fold: the same trial again says what it was
+            except TypeError:  # optuna hides an error of an inner fold; the same trial again shows it
                 failed = clone(estimator).set_params(**study.trials[-1].params)
                 cross_val_score(failed, X, y, cv=folds, scoring=task.score, error_score="raise")
                 raise
@@ -190,7 +213,7 @@ def _holds(distribution: BaseDistribution, value: object) -> bool:
 
 
 def _seeded(estimator: BaseEstimator, seed: int) -> BaseEstimator:
-    """A clone whose every `random_state` is set from the fold's seed."""
+    """Return a clone in which every parameter `random_state` is the seed of the fold."""
     model = clone(estimator)
     names = [n for n in model.get_params() if n == "random_state" or n.endswith("__random_state")]
     return model.set_params(**dict.fromkeys(names, seed))

@@ -1,4 +1,4 @@
-"""Nested cross-validation: the one way in which the library reports how well a model does."""
+"""Nested cross-validation, which the library uses for every reported performance."""
 
 from __future__ import annotations
 
@@ -42,63 +42,71 @@ def nested_cv(
     progress: bool = True,
     **beside: object,
 ) -> NestedResult:
-    """Judge `model`, and what stands beside it, on outer folds that nothing was chosen on.
+    """Judge `model`, its variants and baselines on outer folds that were not used to choose parameters.
 
-    Per outer fold: Optuna searches `search` on inner folds of the training rows, the best setting is refitted on
-    all training rows, and the test rows are predicted once. Variants of the model and the learning curve use that
-    fold's setting. Baselines have their own inner folds.
+    In every outer fold, Optuna searches `search` on inner folds of the training rows, the best setting is
+    refitted on all training rows, and the test rows are predicted once. Variants of the model and the
+    learning curve use the setting of the fold. Baselines have inner folds of their own.
 
-    What a fold is judged by depends on the kind of the cohort's target (`mmfusion.evaluation.tasks`): classes by
-    macro-AUC, vectors by correlation, masks by overlap.
+    The metric depends on the kind of the cohort's target (`mmfusion.evaluation.tasks`): macro-AUC for
+    classes, correlation for vectors, overlap for masks.
 
     Parameters
     ----------
     model : estimator
-        A `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It
-        may have more: `short_name`, what reports call it; `modalities`, what it reads; `resolved_params()`,
-        its parameters with defaults filled in; `save(folder)`; `history_`, losses by member and epoch;
-        `allow_leaky`, true to accept inputs that give the label away; and `variants`, see `beside`.
+        `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It may
+        also have `short_name`, its name in reports; `modalities`, the modalities that it reads;
+        `resolved_params()`, its parameters with defaults filled in; `save(folder)`; `history_`, losses by
+        member and epoch; `allow_leaky`, True to accept inputs that determine the label; and `variants`, see
+        `beside`.
     cohort : Cohort
-        Its labelled patients are split by patient.
+        Cohort with the patients. Those with a label are split such that the rows of a person stay together.
     search : mapping, optional
-        Parameter to an Optuna distribution or a list of choices; None fits `model` as it is.
+        Parameter name -> Optuna distribution or list of choices. Default: `model` is fitted as it is.
     n_trials, inner : int
-        Optuna trials, the model's own setting first, and inner folds.
+        Number of Optuna trials, of which the first is the setting of `model` itself, and number of inner
+        folds.
     outer : int or Splits
-        Outer folds, or splits made or loaded before.
+        Number of outer folds, or existing splits.
     repeats : int
-        Repeats of the outer folds, each with another shuffle.
+        Number of repeats of the outer folds, each with another shuffle.
     baselines : bool or mapping
-        The standard baselines of the task (`standard_baselines` of classes), others by name, or none.
+        True: the standard baselines of the task (`standard_baselines` for classes). False: none. Mapping:
+        name -> estimator.
     learning_curve : sequence of float
-        Shares of the training rows on which the model and the baseline that it is compared with are fitted again.
+        Shares of the training rows, in (0, 1). The model, and the baseline that it is compared with, are
+        fitted again on each share.
     random_state : int
-        Seed of splits and fits.
+        Seed of the splits and fits.
     where, n_jobs
-        Where folds run (`mmfusion.compute.backend`); the numbers do not depend on it.
+        Backend on which the folds run and number of jobs (`mmfusion.compute.backend`). The results do not
+        depend on them.
     out : path, optional
-        Folder that keeps finished folds: the same call resumes from them, unless the data, the setting, a library or
-        code that can change them has changed (`mmfusion.evaluation.store`). Each fold's model is saved there.
+        Folder for the results and the models of finished folds. The same call resumes from them, unless the
+        data, the setting, a library or code that can change them has changed (`mmfusion.evaluation.store`).
     name : str, optional
-        What to call `model`; default its `short_name`, or its class.
+        Name of `model` in the result. Default: its `short_name`, or the name of its class.
     progress : bool
-        Show a bar.
+        Show a progress bar.
     **beside
-        What to judge beside the model at each fold's setting: options of its method
-        `variants(modalities, **options) -> {name: (changed parameters, modalities read)}`. Of a `StageClassifier`:
-        `fusions=["concat"]`, other fusions, and `singles=True`, the model on each modality alone.
+        Options of the model's method `variants(modalities, **options) -> {name: (changed parameters,
+        modalities read)}`. These variants are judged too, at the setting of each fold. For a
+        `StageClassifier`: `fusions=["concat"]` for other fusions, `singles=True` for the model on each
+        modality alone.
 
     Returns
     -------
     NestedResult
-        Predictions of every model on the same patients, with their metrics, intervals and paired differences.
+        Predictions of all models on the same patients, with metrics, intervals and paired differences.
 
     Raises
     ------
     DataError
-        If a class has fewer patients than folds, a patient has no modality at all, or the model has no such variants.
+        If a class has fewer patients than folds, if a patient has no modality at all, or if the model does
+        not have such variants.
     LeakageError
-        If an input determines the label or is forbidden by the target, or `outer` parts the rows of one person.
+        If an input determines the label or is forbidden by the target, or if `outer` has a person in both the
+        training rows and the test rows of a fold.
     """
     start = time.perf_counter()
     X, y = cohort.X, cohort.y
@@ -106,7 +114,9 @@ def nested_cv(
     task = task_for(cohort)
     person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
     if not getattr(model, "allow_leaky", False):
-        one_each = ~person_ids.duplicated()  # two scans of one person tell each other's label
+        one_each = (
+            ~person_ids.duplicated()
+        )  # two rows of one person have the same label and nearly the same inputs
         check_forbidden(_read_columns(X), cohort.target_spec)
         assert_no_leak(X[one_each], y[one_each], cohort.target_spec)
     if isinstance(outer, Splits):
@@ -147,7 +157,7 @@ def nested_cv(
 
 
 def _variants(model: BaseEstimator, cohort: Cohort, options: Mapping[str, object]) -> list[Variant]:
-    """Return what the model offers to judge beside it."""
+    """Return the variants of the model that are judged too."""
     if not hasattr(model, "variants"):
         if any(options.values()):
             name = type(model).__name__
@@ -172,7 +182,7 @@ def _baselines(
     inner: int,
     random_state: int,
 ) -> list[Candidate]:
-    """Return the baselines asked for; their own inner folds know nothing of persons."""
+    """Return the baselines; their inner folds do not keep the rows of a person together."""
     models = wanted if isinstance(wanted, Mapping) else {}
     if wanted is True:
         models = task.baselines(cohort.modalities, inner=inner, random_state=random_state)
@@ -180,7 +190,7 @@ def _baselines(
 
 
 def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
-    """Return the modalities that an estimator reads: those it names, else all."""
+    """Return the modalities that an estimator reads: its `modalities`, or all if it has none."""
     named = getattr(estimator, "modalities", None)
     return tuple(cohort.modalities if named is None else named)
 
@@ -196,17 +206,17 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
 
 
 def _read_columns(X: pd.DataFrame) -> list[tuple[str, object]]:
-    """Return the columns that a model may read: not `meta`, nor the reserved columns of scans."""
+    """Return the columns that a model may read: all but `meta` and the reserved columns of scans."""
     return [(m, f) for m in X.columns.unique(0) if m != META for f in feature_names(X[m], m)]
 
 
 def _check_apart(splits: Splits, person_ids: pd.Series) -> None:
-    """Refuse splits in which a person is learned from and judged on in one fold, by another row."""
+    """Raise a `LeakageError` if a person has training rows and test rows in the same fold."""
     for train, test in splits.split(person_ids.index):
         both = set(person_ids.iloc[train]) & set(person_ids.iloc[test])
         if both:
             raise LeakageError(
-                "the splits part the rows of one person",
+                "the splits separate the rows of one person",
                 patient=", ".join(sorted(both)[:5]),
                 hint="make them with Splits.make(y, groups=cohort.groups['patient'])",
             )
@@ -215,4 +225,6 @@ def _check_apart(splits: Splits, person_ids: pd.Series) -> None:
 def _check_names(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError("two models have one name", got=", ".join(twice), hint="nested_cv(..., name=...)")
+        raise DataError(
+            "two models have the same name", got=", ".join(twice), hint="nested_cv(..., name=...)"
+        )

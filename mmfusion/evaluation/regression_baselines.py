@@ -1,4 +1,4 @@
-"""The simple models that stand beside a predicted vector in every report."""
+"""Simple models for vectors, which every report compares a model with."""
 
 from __future__ import annotations
 
@@ -20,35 +20,49 @@ _ALL_GENES = 1000
 
 
 class MeanOfTraining(RegressorMixin, BaseEstimator):
-    """Predict the mean of the known training values, whatever the inputs."""
+    """Predict the mean of the known training values for every patient.
 
-    modalities: Sequence[str] = ()  # it reads none
+    Examples
+    --------
+    >>> y = pd.DataFrame({"EGFR": [1.0, 3.0], "KRAS": [2.0, np.nan]})
+    >>> MeanOfTraining().fit(y, y).predict(y.head(1)).tolist()
+    [[2.0, 2.0]]
+    """
+
+    modalities: Sequence[str] = ()  # it reads no inputs
 
     def fit(self, X: pd.DataFrame, y: pd.DataFrame) -> MeanOfTraining:
-        """Learn the mean of each column; refuses one of which nothing is known."""
+        """Compute the mean of each column; raise a `DataError` if a column has no known value."""
         self.mean_ = _means(y)
         return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """Return the means, shape (n, P)."""
+        """Return the training means for every patient, shape (n, P)."""
         check_is_fitted(self, "mean_")
         return np.tile(self.mean_, (len(X), 1))
 
 
 class RidgePerTarget(RegressorMixin, BaseEstimator):
-    """Ridge regression of each column on the rows where it is known, the penalty by leave-one-out.
+    """Ridge regression of each column on the rows in which it is known; leave-one-out chooses the penalty.
 
     Parameters
     ----------
     alphas : sequence of float
-        Penalties to choose from, for each column its own.
+        Penalties, above 0. The best is chosen for each column separately.
+
+    Examples
+    --------
+    >>> x = np.arange(10.0)[:, None]
+    >>> model = RidgePerTarget().fit(x, pd.DataFrame({"a": x[:, 0], "b": 2 * x[:, 0]}))
+    >>> model.predict(np.array([[4.5]])).round(2).tolist()
+    [[4.5, 9.0]]
     """
 
     def __init__(self, alphas: Sequence[float] = _ALPHAS) -> None:
         self.alphas = alphas
 
     def fit(self, X: np.ndarray, y: pd.DataFrame) -> RidgePerTarget:
-        """Fit the columns that are known of the same rows together."""
+        """Fit a model to the training rows; columns that are known in the same rows are fitted together."""
         values = _values(y)
         _means(y)
         known = np.isfinite(values)
@@ -70,14 +84,14 @@ class RidgePerTarget(RegressorMixin, BaseEstimator):
 
 
 class MeanWhereAbsent(RegressorMixin, BaseEstimator):
-    """Fit on the patients who have one of `modalities`; give the training mean to those who have none.
+    """Regressor for patients with some of `modalities`; the others get the training mean.
 
     Parameters
     ----------
     estimator : regressor
-        Cloned and fitted on the rows that it can read.
+        It is cloned and fitted on the rows of patients who have at least one of `modalities`.
     modalities : sequence of str
-        What it reads.
+        Modalities that the estimator reads.
     """
 
     def __init__(self, estimator: BaseEstimator, modalities: Sequence[str]) -> None:
@@ -85,7 +99,7 @@ class MeanWhereAbsent(RegressorMixin, BaseEstimator):
         self.modalities = modalities
 
     def fit(self, X: pd.DataFrame, y: pd.DataFrame) -> MeanWhereAbsent:
-        """Fit on the rows that have a block of `modalities`."""
+        """Fit on the rows of patients who have at least one of `modalities`."""
         has = self._has(X)
         self.mean_ = _means(y)
         self.estimator_ = clone(self.estimator).fit(X[has], y[has])
@@ -105,12 +119,22 @@ class MeanWhereAbsent(RegressorMixin, BaseEstimator):
 
 
 def regression_baselines(modalities: Sequence[str]) -> dict[str, BaseEstimator]:
-    """Return the mean of the training rows, ridge on everything, on the clinical block and on each other modality.
+    """Return the baselines for vectors: training mean, ridge on all and on single modalities.
 
     Parameters
     ----------
     modalities : sequence of str
-        The cohort's modalities.
+        Modalities of the cohort.
+
+    Returns
+    -------
+    dict of str to estimator
+        Name -> model. The ridge on the health records is called "clinical ridge".
+
+    Examples
+    --------
+    >>> list(regression_baselines(["ct", "ehr"]))
+    ['mean', 'ridge', 'ct ridge', 'clinical ridge']
     """
     models: dict[str, BaseEstimator] = {"mean": MeanOfTraining(), "ridge": _ridge(None)}
     for modality in modalities:
@@ -132,5 +156,5 @@ def _means(y: pd.DataFrame) -> np.ndarray:
     known = np.isfinite(values)
     if (empty := ~known.any(axis=0)).any():
         names = ", ".join(map(str, pd.DataFrame(y).columns[empty][:5]))
-        raise DataError("nothing is known of a target among the training rows", column=names)
+        raise DataError("a target has no known value among the training rows", column=names)
     return np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)

@@ -1,4 +1,4 @@
-"""What a nested cross-validation found, and how sure it is."""
+"""Result of a nested cross-validation: predictions, metrics and intervals."""
 
 from __future__ import annotations
 
@@ -24,24 +24,26 @@ class NestedResult:
     Parameters
     ----------
     cohort, target : str
-        What was predicted, on whom.
+        Names of the cohort and of the target.
     task : Task
-        How it is scored and compared.
+        Way to score and to compare the models.
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id): `person`, and the columns of the task: of classes `y_true` and
-        `p_<class>` for every class, of vectors `true_<name>` and `pred_<name>`, of masks their scores.
+        One row per (model, repeat, fold, patient_id). Columns: `person`, and the columns of the task:
+        `y_true` and `p_<class>` for classes, `true_<name>` and `pred_<name>` for vectors, the scores for
+        masks.
     folds : list of FoldResult
-        What every fold gave: chosen parameters, trials, learning curves, warnings, seconds.
+        Results of all folds: chosen parameters, trials, losses, warnings, seconds.
     main : str
-        The model that was searched.
-    present : DataFrame of bool
-        Which patient has which modality.
+        Name of the model whose parameters were searched.
+    present : DataFrame of bool, index patient_id
+        One column per modality; True if the patient has it.
     settings : mapping
-        How it was done.
+        Settings of the cross-validation.
     seconds : float
-        Wall-clock seconds.
+        Wall-clock time, s.
     of_fewer : DataFrame
-        As `predictions`, of models fitted on a share of the training rows (`train_fraction`).
+        As `predictions`, for models that were fitted on a share of the training rows. The column
+        `train_fraction` has the share.
     """
 
     cohort: str
@@ -66,7 +68,7 @@ class NestedResult:
         settings: Mapping[str, object],
         seconds: float,
     ) -> NestedResult:
-        """Gather what the folds gave, in an order that does not depend on which was first."""
+        """Collect the results of the folds; their order does not depend on which fold ended first."""
         order = list(dict.fromkeys(sorted((f.model for f in folds), key=lambda m: m != main)))
         folds = sorted(folds, key=lambda f: (order.index(f.model), f.model, f.repeat, f.fold))
         everything = pd.concat([_rows(task, f) for f in folds], ignore_index=True)
@@ -86,31 +88,31 @@ class NestedResult:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes, in order of severity; empty where the target has none."""
+        """Classes in order of severity; empty if the target has no classes."""
         return getattr(self.task, "classes", ())
 
     @property
     def models(self) -> list[str]:
-        """Names of the models judged on all training rows, the searched one first."""
+        """Names of the models that were fitted on all training rows; the searched model comes first."""
         return list(self.predictions["model"].unique())
 
     @property
     def n(self) -> int:
-        """Patients."""
+        """Number of patients."""
         return len(self.present)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Metrics of every model with 95 % bootstrap intervals over patients; columns (metric, mean | lo | hi)."""
+        """Metrics of every model with 95 % intervals over patients; columns (metric, mean | lo | hi)."""
         return self.task.scores(self.of(self.models))
 
     def paired(self, reference: str | None = None) -> pd.DataFrame:
-        """Primary metric of every model minus that of `reference`, on the same resamples of patients.
+        """Return differences to `reference` in the primary metric, on the same resamples of patients.
 
         Parameters
         ----------
         reference : str, optional
-            A model; default the baseline that the task compares with.
+            Name of a model. Default: the reference of the task, such as "ridge".
 
         Raises
         ------
@@ -120,11 +122,11 @@ class NestedResult:
         return self.task.differences(self.of(self.models), self._reference(reference))
 
     def of(self, models: Sequence[str]) -> pd.DataFrame:
-        """Predictions of these models."""
+        """Return the predictions of these models."""
         return self.predictions[self.predictions["model"].isin(list(models))]
 
     def params(self) -> pd.DataFrame:
-        """The setting that the inner folds of each outer fold chose."""
+        """Return the parameters that the inner folds of each outer fold chose, one row per outer fold."""
         mine = self._of_main()
         several = len({f.repeat for f in mine}) > 1
         names = [
@@ -133,7 +135,7 @@ class NestedResult:
         return pd.DataFrame([f.params for f in mine], index=names)
 
     def typical_params(self) -> dict[str, object]:
-        """One setting to fit a final model at: of fractions the median of what the folds chose, else the mode."""
+        """Return parameters for a final model: of floats the median over the folds, of others the mode."""
         typical = {}
         for name in self.params():
             values = [f.params[name] for f in self._of_main()]
@@ -145,13 +147,13 @@ class NestedResult:
         return typical
 
     def trials(self) -> pd.DataFrame:
-        """Every Optuna trial: fold, inner score (`value`) and parameters."""
+        """Return all Optuna trials: repeat, fold, score on the inner folds (`value`) and parameters."""
         return pd.DataFrame(
             [{"repeat": f.repeat, "fold": f.fold, **t} for f in self._of_main() for t in f.trials]
         )
 
     def histories(self) -> pd.DataFrame:
-        """Train and validation loss of the refitted model by fold, member and epoch."""
+        """Return the training and validation losses of the refitted models by fold, member and epoch."""
         rows = [
             {"repeat": f.repeat, "fold": f.fold, "member": m, **epoch}
             for f in self._of_main()
@@ -161,11 +163,17 @@ class NestedResult:
         return pd.DataFrame(rows)
 
     def bundles(self) -> dict[tuple[int, int], Path]:
-        """Saved model of each outer fold, by (repeat, fold); empty unless `out` was given."""
+        """Return the folder of each outer fold's saved model, by (repeat, fold); empty without `out`."""
         return {(f.repeat, f.fold): Path(f.bundle) for f in self._of_main() if f.bundle}
 
     def learning_curve(self) -> pd.DataFrame:
-        """Primary metric with interval by model and number of training patients; empty unless it was asked for."""
+        """Return the primary metric by model and number of training rows; empty without `learning_curve`.
+
+        Returns
+        -------
+        DataFrame
+            Columns model, n_train (mean number of training rows), mean, lo, hi (95 % interval over patients).
+        """
         if self.of_fewer.empty:
             return pd.DataFrame(columns=["model", "n_train", "mean", "lo", "hi"])
         whole = self.of(self.of_fewer["model"].unique())
@@ -178,23 +186,24 @@ class NestedResult:
         return pd.concat(parts).sort_values(["model", "n_train"]).reset_index(drop=True)
 
     def warnings(self) -> pd.Series:
-        """How often each warning was given in the folds."""
+        """Return the number of folds in which each warning was given."""
         return pd.Series([w for f in self.folds for w in f.warnings], dtype=str).value_counts()
 
     def inputs(self) -> dict[str, tuple[str, ...]]:
-        """Modalities that each model reads."""
+        """Return the modalities that each model reads, by name of the model."""
         return {f.model: f.inputs for f in self.folds}
 
     def detectable_difference(self, reference: str | None = None) -> float:
-        """The smallest difference in the primary metric to `reference` that this n could show with 80 % power."""
+        """Return the smallest difference to `reference` in the primary metric that 80 % power could show."""
         reference = self._reference(reference)
         return self.task.detectable(self.of([self.main, reference]), self.main, reference)
 
     def to_metrics(self) -> dict[str, object]:
-        """What `metrics.json` of a report holds: JSON values.
+        """Return the content of `metrics.json` of a report, as JSON values.
 
-        `primary` names the metric of the headline, the model, and the baseline that it is compared with (None where
-        that was not judged, or is the model itself). `paired_vs_ridge` stays for readers of older reports.
+        `primary` names the metric of the headline, the model, and the baseline that it is compared with. The
+        baseline is None if it was not judged or is the model itself. `paired_vs_ridge` is kept for programs
+        that read older reports.
         """
         inputs, primary = self.inputs(), self.task.primary
         metrics = self.scores.columns.unique(0)
@@ -243,7 +252,7 @@ class NestedResult:
 
 
 def _rows(task: Task, fold: FoldResult) -> pd.DataFrame:
-    """A fold's predictions as rows of the table of all."""
+    """Return the predictions of a fold as rows of the table of all predictions."""
     keys = pd.DataFrame({"patient_id": fold.patients, "person": fold.person_ids})
     keys.insert(0, "model", fold.model)
     keys.insert(1, "repeat", fold.repeat)

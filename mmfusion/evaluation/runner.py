@@ -1,4 +1,4 @@
-"""Runs candidates over the outer folds, taking finished folds from the store."""
+"""Run candidates on the outer folds and take finished folds from the store."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Variant:
-    """The main candidate at a fold's setting, with some parameters changed.
+    """Main candidate at the setting of a fold, with some parameters changed.
 
     Parameters
     ----------
     name : str
-        As the report calls it.
+        Name of the variant in reports.
     changes : mapping
-        Parameters that differ.
+        Parameter name -> changed value.
     inputs : tuple of str
         Modalities that it reads.
     train_fraction : float
-        Share of the training rows used.
+        Share of the training rows that are used, in (0, 1].
     """
 
     name: str
@@ -42,22 +42,24 @@ class Variant:
 
 
 class Runner:
-    """Fits and judges candidates on every outer fold.
+    """Fit and judge candidates on every outer fold.
 
     Parameters
     ----------
     task : Task
-        How.
-    X, y : DataFrame, Series or DataFrame
-        The labelled patients.
-    person_ids : Series
-        Person of each row.
+        Way to predict and to score.
+    X : DataFrame, shape (n, n_columns)
+        All labelled patients.
+    y : Series or DataFrame, first axis n
+        Their labels.
+    person_ids : Series, shape (n,)
+        Id of the person of each row.
     splits : Splits
         Outer folds.
     store : FoldStore
-        Finished folds.
+        Store of finished folds.
     seed : int
-        From which each fold's is derived.
+        Seed from which the seeds of the folds are derived.
     where : mapping
         Options of `mmfusion.compute.run`.
     """
@@ -84,7 +86,7 @@ class Runner:
     def run(
         self, candidates: Sequence[Candidate], description: str, keep: str | None = None
     ) -> list[FoldResult]:
-        """Return every candidate's result on every fold; the models of candidate `keep` are saved beside them."""
+        """Return the results of all candidates on all folds; the models of candidate `keep` are saved."""
         return self._run([(c, fold) for fold in self.folds for c in candidates], description, keep)
 
     def run_at(
@@ -94,7 +96,19 @@ class Runner:
         variants: Sequence[Variant],
         description: str,
     ) -> list[FoldResult]:
-        """Return the results of variants of the main candidate at the setting that each fold chose."""
+        """Return the results of variants of the main candidate at the parameters that each fold chose.
+
+        Parameters
+        ----------
+        main : Candidate
+            Main candidate.
+        params : mapping of (int, int) to mapping
+            (repeat, fold) -> chosen parameters.
+        variants : sequence of Variant
+            Changes to the main candidate.
+        description : str
+            Text of the progress bar.
+        """
         jobs = []
         for fold in self.folds:
             for variant in variants:

@@ -1,4 +1,4 @@
-"""The score that inner folds choose by."""
+"""Score by which the inner folds choose parameters of classifiers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,19 @@ from mmfusion.metrics import macro_auc
 
 
 def macro_auc_scorer(estimator: object, X: pd.DataFrame, y: Sequence[object], **_: object) -> float:
-    """Macro-averaged one-vs-rest AUC of a fitted classifier; classes absent from `y` are left out.
+    """Return the macro-averaged one-vs-rest AUC of a fitted classifier, 0 to 1.
 
-    A scikit-learn scorer, usable where a validation fold may lack a rare class.
+    It is a scikit-learn scorer. Classes absent from `y` are left out, because a validation fold may have no
+    patient of a rare class.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted; `classes_` and `predict_proba` are used.
+    X : DataFrame, shape (n, n_columns)
+        Rows of the validation fold.
+    y : sequence, shape (n,)
+        Their classes.
     """
     return macro_auc(
         np.asarray(y).astype(str), estimator.predict_proba(X), np.asarray(estimator.classes_).astype(str)

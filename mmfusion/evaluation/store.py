@@ -1,9 +1,10 @@
-"""Results of finished folds on disk: written whole or not at all, so that a killed run resumes.
+"""Results of finished folds on disk, from which an interrupted run resumes.
 
-Each candidate's folds lie in a folder that is named by all that they depend on: the data, the splits, the seed, the
-candidate with all its parameters, the versions of libraries, and the code that can be reached from the estimator and
-the task. What was computed of other data, at another setting or by other code is never taken. An edit of code that
-cannot be reached, of a comment or of a docstring keeps the folds (`mmfusion.storage.source`).
+A file is written completely or not at all. The folds of each candidate have a folder. Its name is the hash of
+everything that the results depend on: the data, the splits, the seed, the candidate with all its parameters,
+the versions of libraries, and the code that the estimator and the task can reach. A result for other data,
+another setting or other code is therefore never used. Folds stay valid when a comment, a docstring or code
+that cannot be reached is edited (`mmfusion.storage.source`).
 """
 
 from __future__ import annotations
@@ -33,16 +34,17 @@ log = logging.getLogger(__name__)
 
 
 class FoldStore:
-    """One JSON file per candidate, repeat and fold.
+    """Folder with one JSON file per candidate, repeat and fold.
 
     Parameters
     ----------
     folder : path or None
-        Where the files are; None keeps nothing.
+        Folder of the files; None stores nothing.
     task : Task
-        What the folds are of.
+        Task of the folds.
     setting : callable
-        Gives the hash of what all candidates depend on (`setting_hash`); called where something is kept.
+        Function without arguments that returns the hash of everything that all candidates depend on
+        (`setting_hash`). It is not called if `folder` is None.
     """
 
     def __init__(self, folder: str | Path | None, task: Task, setting: Callable[[], str]) -> None:
@@ -52,14 +54,14 @@ class FoldStore:
         self._code: dict[frozenset[str], str] = {}
 
     def path(self, candidate: Candidate, repeat: int, fold: int) -> Path | None:
-        """Return the stem of the files of one fold of a candidate; None where nothing is kept."""
+        """Return the path of a candidate's fold without a suffix; None if nothing is stored."""
         if self.folder is None:
             return None
         name = re.sub(r"[^A-Za-z0-9.@-]+", "_", candidate.label)
         return self.folder / self.hash(candidate)[:16] / f"{name}-r{repeat}-f{fold}"
 
     def hash(self, candidate: Candidate) -> str:
-        """Return the hash of all that a candidate's folds depend on."""
+        """Return the hash of everything that the folds of a candidate depend on."""
         roots = [candidate.estimator, dict(candidate.search or {}), self.task, evaluate_fold]
         modules = frozenset(defining_modules(roots))
         if modules not in self._code:
@@ -67,18 +69,18 @@ class FoldStore:
         return joblib.hash(repr((self.setting, self._code[modules], content(self.task), content(candidate))))
 
     def get(self, stem: Path | None, label: str) -> FoldResult | None:
-        """Return a finished fold's result, or None."""
+        """Return the result of a finished fold; None if there is none or the file is damaged."""
         if stem is None or not (file := stem.with_name(stem.name + ".json")).is_file():
             return None
         try:
             result = FoldResult.from_json(json.loads(file.read_text()))
         except ValueError:
-            log.warning("%s is damaged: its fold is computed again", file)
+            log.warning("%s is damaged; the fold is computed again", file)
             return None
         return result if result.label == label else None
 
     def put(self, stem: Path | None, result: FoldResult) -> None:
-        """Keep a finished fold's result.
+        """Store the result of a finished fold.
 
         Raises
         ------
@@ -90,7 +92,17 @@ class FoldStore:
 
 
 def setting_hash(cohort: Cohort, splits: Splits, seed: int) -> str:
-    """Return the hash of what the folds of every candidate depend on: values, scans, masks, units, persons, splits."""
+    """Return the hash of everything that all candidates depend on.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its values, scans, masks, units and persons count.
+    splits : Splits
+        Outer folds.
+    seed : int
+        Seed of the fits.
+    """
     X, y = cohort.X, pd.DataFrame(cohort.y)
     scans = [v for column in X.columns if column[1] in ("volume", "mask") for v in X[column].dropna()]
     drawn = [v for v in y.to_numpy(dtype=object).ravel() if _is_file(v)]
@@ -105,7 +117,7 @@ def setting_hash(cohort: Cohort, splits: Splits, seed: int) -> str:
 
 
 def _is_file(label: object) -> bool:
-    """Whether a label is a mask: a file's path, or a Volume."""
+    """Return True if a label is a mask: the path of a file, or a Volume."""
     return isinstance(label, Path | Volume) or (isinstance(label, str) and os.sep in label)
 
 

@@ -87,18 +87,42 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> p
     ------
     DataError
         If a column is missing, if a patient has two predictions in a repeat, or if a patient has two labels.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a"], "site": ["x"]})
+    >>> list(check_predictions(table.assign(y_true="I", p_I=0.9, p_II=0.1), ["I", "II"]))
+    ['model', 'repeat', 'fold', 'patient_id', 'y_true', 'p_I', 'p_II']
     """
     wanted = [*KEYS, "y_true", *(f"p_{c}" for c in classes)]
     check_table(predictions, wanted[len(KEYS) :])
     labels = predictions.drop_duplicates(["patient_id", "y_true"])
-    torn = labels["patient_id"].duplicated()
-    if torn.any():
-        raise DataError("a patient has two labels", patient=labels.loc[torn, "patient_id"].iloc[0])
+    twice = labels["patient_id"].duplicated()
+    if twice.any():
+        raise DataError("a patient has two labels", patient=labels.loc[twice, "patient_id"].iloc[0])
     return predictions[[*wanted, *(["person"] if "person" in predictions else [])]]
 
 
 def check_table(predictions: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raise `DataError` unless a table of predictions has its keys and these columns, each patient once in a repeat."""
+    """Raise a `DataError` unless a table of predictions has all columns, and each patient once per repeat.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One row per (model, repeat, fold, patient_id).
+    columns : sequence of str
+        Columns that it must have beside these keys.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or if a patient has two predictions of a model in a repeat.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": ["m"], "repeat": [0], "fold": [0], "patient_id": ["a"], "dice": [0.8]})
+    >>> check_table(table, ["dice"])
+    """
     wanted = [*KEYS, *columns]
     if absent := [c for c in wanted if c not in predictions]:
         got = ", ".join(map(str, predictions.columns))

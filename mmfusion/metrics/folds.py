@@ -1,4 +1,4 @@
-"""Out-of-fold probabilities of several models: metrics by fold, and with intervals over patients (`metrics.judged`)."""
+"""Metrics of out-of-fold probabilities of several models, by fold and with intervals over patients."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class ModelPredictions(Judged):
     Parameters
     ----------
     patients, strata, person_ids, rows
-        As of `Judged`; the strata are the classes.
+        As for `Judged`; the strata are the classes.
     proba : ndarray, shape (n_rows, K)
-        Per prediction.
+        Probabilities, one row per prediction.
     """
 
     proba: np.ndarray
 
     @classmethod
     def of(cls, predictions: pd.DataFrame, classes: Sequence[object]) -> ModelPredictions:
-        """From the rows of one model in a checked table."""
+        """Return the predictions of one model from its rows in a checked table."""
         proba = check_probabilities(predictions[[f"p_{c}" for c in classes]], len(predictions), len(classes))
         first, person_ids, rows = rows_of(predictions)
         return cls(first.index, encode_labels(first["y_true"], classes), person_ids, rows, proba)
@@ -44,15 +44,15 @@ class ModelPredictions(Judged):
         return self.strata
 
     def of_set(self, metric: str, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return a metric of one test set, as `Judged` asks for."""
+        """Return a metric of one test set, shape (B,); see `Judged.of_set`."""
         return metric_named(metric)(self.weighted(members, weights))
 
     def weighted(self, members: np.ndarray, weights: np.ndarray) -> Weighted:
-        """Return one test set under weightings of its patients."""
+        """Return one test set with weights of its patients, shape (len(members), B)."""
         return Weighted(self.codes[self.rows["patient"].to_numpy()[members]], self.proba[members], weights)
 
     def sets(self, metric: str, weights: np.ndarray) -> dict[tuple, Weighted]:
-        """Return the test sets that `metric` is computed on, under weightings of all patients."""
+        """Return the test sets that `metric` is computed on, with weights of all patients, shape (n, B)."""
         patient = self.rows["patient"].to_numpy()
         return {
             key: self.weighted(members, weights[patient[members]])

@@ -1,9 +1,10 @@
-"""Out-of-fold predictions of one model, of whatever kind: metrics by test set, under many weightings of its patients.
+"""Metrics of the out-of-fold predictions of one model, with many sets of weights of the patients at once.
 
-The headline number is the mean over folds and repeats of the metric within a fold: the models of two folds are
-calibrated differently, and ranking patients of one against patients of the other judges that as well. Where a fold is
-too small for a metric (calibration), or that is what is wanted (subgroups), the folds of a repeat are pooled.
-Intervals resample persons, not rows: who is drawn twice counts twice in every repeat, with every scan there is.
+The headline number is the mean over folds and repeats of the metric within a fold. The folds are not pooled,
+because the models of two folds are calibrated differently, and a ranking of patients across folds would also
+measure that. The folds of a repeat are pooled only if a fold is too small for a metric (calibration) or for a
+subgroup. Intervals resample persons, not rows. A person that is drawn twice counts twice in every repeat,
+with all rows.
 """
 
 from __future__ import annotations
@@ -18,23 +19,24 @@ import pandas as pd
 from mmfusion.metrics.intervals import bootstrap_weights, interval
 from mmfusion.metrics.weighted import mean_available
 
-POOLED = "_pooled"  # suffix: folds of a repeat are pooled before the metric is taken
+POOLED = "_pooled"  # suffix: folds of a repeat are pooled before the metric is computed
 
 
 @dataclass(frozen=True, eq=False)
 class Judged(ABC):
-    """One model's out-of-fold predictions.
+    """Out-of-fold predictions of one model.
 
     Parameters
     ----------
     patients : Index, shape (n,)
-        Sorted.
+        Patient ids, sorted.
     strata : ndarray of int, shape (n,)
-        Group of each patient that keeps its size in every resample: the class, or 0 for all.
+        Stratum of each patient: the class, or 0 for all. Every resample has the same number of persons per
+        stratum.
     person_ids : ndarray of int, shape (n,)
-        Person that each patient id belongs to, 0 to their number less 1.
+        Number of the person that each patient id belongs to, from 0.
     rows : DataFrame
-        Per prediction: `repeat`, `fold`, and `patient`, a position in `patients`.
+        One row per prediction: `repeat`, `fold`, and `patient`, a position in `patients`.
     """
 
     patients: pd.Index
@@ -49,24 +51,24 @@ class Judged(ABC):
         Parameters
         ----------
         metric : str
-            Its name, without the suffix that pools folds.
+            Name of the metric without the suffix "_pooled".
         members : ndarray of int
-            Rows of the test set.
+            Positions in `rows` of the test set.
         weights : ndarray, shape (len(members), B)
-            Weightings of their patients.
+            B sets of weights of its patients.
         """
 
     def weights(self, n_boot: int, random_state: int) -> np.ndarray:
-        """Return bootstrap weights of the patients, shape (n, 1 + n_boot); those of one person have the same."""
+        """Return bootstrap weights, shape (n, 1 + n_boot); patient ids of a person have the same weight."""
         _, one_each = np.unique(self.person_ids, return_index=True)
         return bootstrap_weights(self.strata[one_each], n_boot, random_state)[self.person_ids]
 
     def draws(self, metric: str, weights: np.ndarray) -> np.ndarray:
-        """Return the metric, averaged over test sets, for each weighting of the patients, shape (B,)."""
+        """Return the metric, averaged over test sets, for each set of weights, shape (B,)."""
         return mean_available(np.stack(list(self.by_set(metric, weights).values())))
 
     def by_set(self, metric: str, weights: np.ndarray) -> dict[tuple, np.ndarray]:
-        """Return the metric in each (repeat, fold), or each (repeat,) where it is pooled; shape (B,) each."""
+        """Return the metric in each (repeat, fold), or in each (repeat,) if it is pooled; shape (B,) each."""
         patient = self.rows["patient"].to_numpy()
         name = metric.removesuffix(POOLED)
         return {
@@ -75,14 +77,14 @@ class Judged(ABC):
         }
 
     def members(self, metric: str) -> dict[tuple, np.ndarray]:
-        """Return the rows of each test set that `metric` is computed on."""
+        """Return the positions in `rows` of each test set that `metric` is computed on."""
         keys = ["repeat"] if metric.endswith(POOLED) else ["repeat", "fold"]
         sets = self.rows.groupby(keys).indices.items()
         return {key if isinstance(key, tuple) else (key,): members for key, members in sets}
 
 
 def rows_of(predictions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    """Return what `Judged` holds of the rows of one model: the first row of each patient, persons, and `rows`."""
+    """Return first row per patient, `person_ids` and `rows` of `Judged` from predictions of one model."""
     first = predictions.drop_duplicates("patient_id").set_index("patient_id").sort_index()
     person_ids = pd.factorize(first.get("person", first.index))[0]
     rows = predictions[["repeat", "fold"]].reset_index(drop=True)
@@ -102,12 +104,13 @@ def table_of_scores(
 
     Parameters
     ----------
-    models : mapping
-        By name.
+    models : mapping of str to Judged
+        Name -> predictions.
     metrics : sequence of str
-        Mean over folds and repeats; with the suffix "_pooled": folds of a repeat pooled.
+        Names of metrics. A metric is averaged over folds and repeats. With the suffix "_pooled", the folds of
+        a repeat are pooled before the metric is computed.
     n_boot, level, random_state
-        Resamples, level of the intervals, seed.
+        Number of resamples, level of the intervals (0 to 1), seed.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Names of metrics as people write them."""
+"""Names of metrics for text and figures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ _KNOWN = {
 
 
 def metric_title(metric: str) -> str:
-    """Return the name of a metric as people write it.
+    """Return the name of a metric for text and figures, such as "macro-AUC".
 
+    Parameters
+    ----------
+    metric : str
+        Name in code.
+
+    Examples
+    --------
     >>> metric_title("macro_auc"), metric_title("balanced_accuracy"), metric_title("ece")
     ('macro-AUC', 'balanced accuracy', 'ECE')
     """

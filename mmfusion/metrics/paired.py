@@ -1,4 +1,4 @@
-"""Comparison of models on the same patients: paired bootstrap, corrected t-test, Holm's adjustment, power."""
+"""Comparison of models on the same patients: paired bootstrap, corrected t-test, Holm's adjustment."""
 
 from __future__ import annotations
 
@@ -79,19 +79,19 @@ def table_of_differences(
     level: float = 0.95,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Return every model minus `reference`, as `paired_table` does, of predictions of any kind.
+    """Compare every model with `reference`, as `paired_table` does, for predictions of any kind.
 
     Parameters
     ----------
     models : mapping of str to Judged
-        All of the same patients and folds (`same_rows`).
+        Name -> predictions, all for the same patients and folds (`same_rows`).
     reference, metric, n_boot, level, random_state
         As for `paired_table`.
 
     Raises
     ------
     DataError
-        If there is no such model.
+        If there is no model `reference`.
     """
     models = dict(models)
     if reference not in models:
@@ -108,7 +108,32 @@ def table_of_differences(
 def paired_difference(
     predictions: pd.DataFrame, classes: Sequence[object], model: str, reference: str, **options: object
 ) -> pd.Series:
-    """Return the row of `paired_table` that compares `model` with `reference`; options are passed to it."""
+    """Return the row of `paired_table` that compares `model` with `reference`.
+
+    Parameters
+    ----------
+    predictions, classes
+        As for `score_table`.
+    model, reference : str
+        Models to compare.
+    **options
+        Passed to `paired_table`.
+
+    Raises
+    ------
+    DataError
+        If there is no such model, or if the patients or folds differ.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"], "y_true": ["I", "II"]})
+    >>> good = table.assign(model="good", p_I=[0.9, 0.2], p_II=[0.1, 0.8])
+    >>> poor = table.assign(model="ridge", p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> both = pd.concat([good, poor])
+    >>> found = paired_difference(both, ["I", "II"], "good", "ridge", metric="accuracy", n_boot=10)
+    >>> float(found["diff"])
+    0.5
+    """
     table = paired_table(
         predictions[predictions["model"].isin([model, reference])], classes, reference, **options
     )
@@ -148,7 +173,7 @@ def minimum_detectable_difference(
     Raises
     ------
     DataError
-        As `paired_table`.
+        If there is no such model, or if the patients or folds differ.
     """
     models = _same_patients(
         predictions[predictions["model"].isin([model, reference])], classes, intersect=False
@@ -165,93 +190,26 @@ def detectable(
     n_boot: int = 2000,
     random_state: int = 0,
 ) -> float:
-    """Return the smallest detectable difference, as `minimum_detectable_difference`, of predictions of any kind."""
+    """Return the smallest detectable difference for predictions of any kind.
+
+    Parameters
+    ----------
+    models : mapping of str to Judged
+        Name -> predictions, all for the same patients and folds (`same_rows`).
+    model, reference, metric, n_boot, random_state
+        As for `minimum_detectable_difference`.
+
+    Raises
+    ------
+    DataError
+        If there is no such model.
+    """
     absent = [m for m in (model, reference) if m not in models]
     if absent:
         raise DataError(f"no predictions of {absent[0]!r}", expected=", ".join(models))
     weights = models[reference].weights(n_boot, random_state)
     draws = models[model].draws(metric, weights) - models[reference].draws(metric, weights)
     return float(POWER * np.nanstd(draws[1:], ddof=1))
-
-
-def holm_intervals(
-    predictions: pd.DataFrame,
-    classes: Sequence[object],
-    reference: str | None = None,
-    *,
-    metric: str = "macro_auc",
-    null: float | None = None,
-    n_boot: int = 5000,
-    level: float = 0.95,
-    random_state: int = 0,
-) -> pd.DataFrame:
-    """Compute simultaneous intervals for a family of models.
-
-    If no model has signal, then with probability `level` no interval excludes the null value.
-
-    The j-th smallest of m p-values has an interval of level 1 - alpha / (m - j + 1). From the first interval
-    that covers the null value on, the level stays the same. An interval therefore excludes the null value
-    exactly if Holm's test rejects. The claim is about methods of learning, not about fitted models. The
-    bootstrap is therefore widened, because the training sets of the folds overlap.
-
-    Parameters
-    ----------
-    predictions, classes
-        As for `score_table`.
-    reference : str, optional
-        Compute intervals of differences to this model. Default: intervals of the metric itself.
-    null : float, optional
-        Value of the statistic without signal. Default: 0 for differences, else 0.5 (macro-AUC).
-    metric, n_boot, level, random_state
-        As for `paired_table`.
-
-    Returns
-    -------
-    DataFrame
-        Index model; columns mean, lo, hi, p, p_holm, level (level of this interval).
-
-    Raises
-    ------
-    DataError
-        As `paired_table`.
-
-    References
-    ----------
-    Holm 1979, Scandinavian Journal of Statistics 6(2).
-    Nadeau and Bengio 2003, Machine Learning 52(3): with a correlation of 1/k between k folds, the variance of
-    their mean is 1 + k / (k - 1) times the variance for independent folds.
-    """
-    models = (
-        by_model(predictions, classes)
-        if reference is None
-        else _same_patients(predictions, classes, intersect=False)
-    )
-    draws = {name: model.draws(metric, model.weights(n_boot, random_state)) for name, model in models.items()}
-    if reference is not None:
-        if reference not in draws:
-            raise DataError(f"no predictions of {reference!r}", expected=", ".join(draws))
-        base = draws.pop(reference)
-        draws = {name: values - base for name, values in draws.items()}
-    draws = {
-        name: values[0] + _inflation(models[name]) * (values - values[0]) for name, values in draws.items()
-    }
-    null = null if null is not None else (0.0 if reference is not None else 0.5)
-    p = {name: bootstrap_p(values[1:], null) for name, values in draws.items()}
-    alpha, rows, stopped = 0.0, {}, False
-    for j, name in enumerate(sorted(draws, key=p.get)):
-        alpha = alpha if stopped else (1 - level) / (len(draws) - j)
-        lo, hi = interval(draws[name][1:], 1 - alpha)
-        stopped = stopped or lo <= null <= hi
-        rows[name] = {"mean": float(draws[name][0]), "lo": lo, "hi": hi, "p": p[name], "level": 1 - alpha}
-    table = pd.DataFrame.from_dict({name: rows[name] for name in draws}, orient="index")
-    table.insert(4, "p_holm", holm(table["p"]))
-    return table
-
-
-def _inflation(model: Judged) -> float:
-    """How much wider than a bootstrap of fixed models an interval of the way of learning is (in standard errors)."""
-    k = model.rows.groupby("repeat")["fold"].nunique().max()
-    return float(np.sqrt(1 + k / (k - 1))) if k > 1 else 1.0
 
 
 def _compare(
@@ -276,12 +234,26 @@ def _same_patients(
 
 
 def same_rows(predictions: pd.DataFrame, *, intersect: bool = False) -> pd.DataFrame:
-    """Return the rows of patients and folds that all models share; an error where they differ, unless `intersect`.
+    """Return the rows of the patients and folds that all models have.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One row per (model, repeat, fold, patient_id).
+    intersect : bool
+        If models have different patients or folds, return the common ones instead of an error.
 
     Raises
     ------
     DataError
-        If models were judged on other patients or folds and `intersect` is not set, or share none.
+        If models have different patients or folds and `intersect` is False, or if they have none in common.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": ["a", "a", "b"], "patient_id": ["p", "q", "p"]})
+    >>> table = table.assign(repeat=0, fold=0)
+    >>> len(same_rows(table, intersect=True))
+    2
     """
     keys = {
         m: pd.MultiIndex.from_frame(r[["repeat", "fold", "patient_id"]])

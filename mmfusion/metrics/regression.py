@@ -1,7 +1,8 @@
-"""How good predicted vectors are (expression panels): per target, their means, intervals over patients.
+"""Metrics of predicted vectors, such as expression panels: per target, mean over targets, with intervals.
 
-Labels may be missing per patient and target; a missing one counts for nothing. A prediction that is the same for all
-patients of a test set has correlation 0, not none: a target that a model gives up on must not leave the mean.
+Labels of single patients and targets may be missing; they are ignored. If the prediction of a target is the
+same for all patients of a test set, its correlation is 0 and not NaN. Otherwise a target that a model cannot
+predict would be left out of the mean.
 """
 
 from __future__ import annotations
@@ -36,24 +37,24 @@ def regression_metrics(y_true: object, y_pred: object, names: Sequence[str] | No
     Parameters
     ----------
     y_true : array-like, shape (n, P) or (n,)
-        True values; NaN where unknown.
+        True values; NaN if unknown.
     y_pred : array-like, of the same shape
-        Predicted values.
+        Predicted values, finite.
     names : sequence of str, optional
-        Of the targets; by default their numbers.
+        Names of the targets. Default: their numbers.
 
     Returns
     -------
     DataFrame
-        Index target; columns n (patients with a label), pearson, spearman, concordance (each -1 to 1), mae (in
-        units of the target, 0 is best), r2 (1 is best). NaN where the true values do not vary, or fewer than two
-        are known. Concordance is Lin's coefficient (Lin 1989, Biometrics 45(1)), which falls with differences in
-        mean and scale as well.
+        Index target; columns n (number of patients with a label), pearson, spearman, concordance (each -1 to
+        1), mae (in units of the target, 0 is best), r2 (1 is best). A correlation is NaN if the true values
+        are constant, or if fewer than two are known. Concordance is Lin's coefficient (Lin 1989, Biometrics
+        45(1)); differences in mean and scale decrease it too.
 
     Raises
     ------
     DataError
-        If the shapes differ or a prediction is not finite.
+        If the shapes differ, or if a prediction is not finite.
 
     Examples
     --------
@@ -70,14 +71,14 @@ def regression_metrics(y_true: object, y_pred: object, names: Sequence[str] | No
 
 @dataclass(frozen=True, eq=False)
 class ValuePredictions(Judged):
-    """One model's out-of-fold predictions of vectors.
+    """Out-of-fold predictions of vectors by one model.
 
     Parameters
     ----------
     patients, strata, person_ids, rows
-        As of `Judged`; there are no strata.
+        As for `Judged`; the stratum of all patients is 0.
     true, pred : ndarray, shape (n_rows, P)
-        True values (NaN where unknown) and predicted ones, per prediction.
+        True values (NaN if unknown) and predicted values, one row per prediction.
     """
 
     true: np.ndarray
@@ -85,13 +86,13 @@ class ValuePredictions(Judged):
 
     @classmethod
     def of(cls, predictions: pd.DataFrame, names: Sequence[str]) -> ValuePredictions:
-        """From the rows of one model in a checked table."""
+        """Return the predictions of one model from its rows in a checked table."""
         true, pred = _checked(*(predictions[[f"{kind}_{n}" for n in names]] for kind in ("true", "pred")))
         first, person_ids, rows = rows_of(predictions)
         return cls(first.index, np.zeros(len(first), int), person_ids, rows, true, pred)
 
     def of_set(self, metric: str, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the mean over targets of a metric of one test set, as `Judged` asks for."""
+        """Return the mean over targets of a metric of one test set, shape (B,); see `Judged.of_set`."""
         return mean_available(self.per_target(metric, members, weights))
 
     def per_target(self, metric: str, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -102,20 +103,28 @@ class ValuePredictions(Judged):
 
 
 def value_predictions(predictions: pd.DataFrame, names: Sequence[str]) -> dict[str, ValuePredictions]:
-    """Return the models of a table of predicted vectors, in order of appearance.
+    """Split a table of predicted vectors by model, in order of appearance.
 
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id), with `true_<target>` (NaN where unknown) and `pred_<target>`;
-        `person`, if several rows of a cohort are of one.
+        One row per (model, repeat, fold, patient_id), with `true_<target>` (NaN if unknown) and
+        `pred_<target>`. The optional column `person` says which patient ids belong to the same person.
     names : sequence of str
-        The targets.
+        Names of the targets.
 
     Raises
     ------
     DataError
-        On missing columns, a patient judged twice in a repeat, or a prediction that is not finite.
+        If a column is missing, if a patient has two predictions in a repeat, or if a prediction is not
+        finite.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b", "c"]})
+    >>> table = table.assign(true_EGFR=[1.0, 2.0, 3.0], pred_EGFR=[1.0, 2.0, 4.0])
+    >>> list(value_predictions(table, ["EGFR"]))
+    ['m']
     """
     check_table(predictions, [f"{kind}_{n}" for kind in ("true", "pred") for n in names])
     return {str(m): ValuePredictions.of(rows, names) for m, rows in predictions.groupby("model", sort=False)}
@@ -129,12 +138,19 @@ def regression_table(predictions: pd.DataFrame, names: Sequence[str], **options:
     predictions, names
         As for `value_predictions`.
     **options
-        n_boot, level, random_state, as of `score_table`.
+        n_boot, level, random_state, as for `score_table`.
 
     Returns
     -------
     DataFrame
-        Index model; columns (metric, mean | lo | hi). The mean over folds of the mean over targets.
+        Index model; columns (metric, mean | lo | hi). The metric is averaged over targets, then over folds.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b", "c"]})
+    >>> table = table.assign(true_EGFR=[1.0, 2.0, 3.0], pred_EGFR=[1.0, 2.0, 4.0])
+    >>> round(float(regression_table(table, ["EGFR"], n_boot=10).loc["m", ("pearson", "mean")]), 3)
+    0.982
     """
     return table_of_scores(value_predictions(predictions, names), tuple(REGRESSION_METRICS), **options)
 
@@ -147,7 +163,7 @@ def regression_differences(
     metric: str = "pearson",
     **options: object,
 ) -> pd.DataFrame:
-    """Return every model minus `reference`, on the same resamples of the same patients, as `paired_table` does."""
+    """Compare every model with `reference` on the same resamples of patients; see `paired_table`."""
     models = value_predictions(same_rows(predictions), names)
     return table_of_differences(models, reference, metric, **options)
 
@@ -167,12 +183,13 @@ def target_table(
     predictions, names
         As for `value_predictions`.
     n_boot, level, random_state
-        Resamples, level of the intervals, seed.
+        Number of resamples, level of the intervals (0 to 1), seed.
 
     Returns
     -------
     DataFrame
-        Index (model, target); columns (metric, mean | lo | hi). Means over folds and repeats.
+        Index (model, target); columns (metric, mean | lo | hi). The metric is averaged over folds and
+        repeats.
     """
     parts = {}
     for name, model in value_predictions(predictions, names).items():

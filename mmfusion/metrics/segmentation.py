@@ -1,8 +1,9 @@
-"""How well masks are drawn: overlap and surface distances per patient, pooled overlap, intervals over patients.
+"""Metrics of predicted masks: overlap and surface distances per patient, pooled overlap, with intervals.
 
-What empty masks count for: both empty is a perfect answer (Dice and IoU 1); one empty is a miss or a false alarm (Dice
-and IoU 0). Surface distances have no value in either case (NaN, left out of means); `one_empty_pooled` counts the
-patients for whom that hides an error.
+If the true and the predicted mask are both empty, the prediction is perfect (Dice and IoU 1). If one of them
+is empty, the lesion was missed or invented (Dice and IoU 0). In both cases surface distances are NaN and left
+out of means. `one_empty_pooled` counts the patients with one empty mask, because the distances do not show
+their error.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mmfusion.metrics.checks import check_table
 from mmfusion.metrics.judged import POOLED, Judged, rows_of, table_of_scores
 from mmfusion.metrics.paired import same_rows, table_of_differences
 
-# per patient; the last three are volumes in mm3
+# scores per patient; the last three are volumes in mm3
 MASK_SCORES = ("dice", "iou", "hd95", "assd", "overlap_mm3", "true_mm3", "predicted_mm3")
 SEGMENTATION_METRICS = ("dice", "iou", "hd95", "assd", "dice_pooled", "one_empty_pooled")
 SEGMENTATION_LOWER_IS_BETTER = ("hd95", "assd", "one_empty_pooled")
@@ -28,29 +29,30 @@ SEGMENTATION_LOWER_IS_BETTER = ("hd95", "assd", "one_empty_pooled")
 def mask_scores(
     true: np.ndarray, predicted: np.ndarray, spacing: Sequence[float], *, distances: bool = True
 ) -> dict[str, float]:
-    """Return every score of one predicted mask.
+    """Return all scores of one predicted mask.
 
     Parameters
     ----------
     true, predicted : ndarray, shape (z, y, x) or (y, x)
-        Masks on the same grid: 0 outside, anything else inside.
+        Masks on the same grid: 0 outside, any other value inside.
     spacing : sequence of float
-        Size of a voxel along each axis, mm.
+        Voxel size along each axis, mm.
     distances : bool
-        Whether to measure surface distances, which take longest; NaN if not.
+        Compute surface distances, which take most of the time. If False, they are NaN.
 
     Returns
     -------
-    dict
-        dice and iou (0 to 1); hd95 and assd (mm): the 95th percentile of the distances between the surfaces, the
-        larger of the two directions, and their mean over both surfaces, as `monai.metrics` has them (the surface is
-        the outermost voxels of a mask, distances run between voxel centres); overlap_mm3, true_mm3, predicted_mm3.
-        See above for empty masks.
+    dict of str to float
+        dice and iou: 0 to 1. hd95: 95th percentile of the distances between the surfaces, mm, the larger of
+        the two directions. assd: mean of these distances over both surfaces, mm. Both are computed by
+        `monai.metrics`: the surface consists of the outermost voxels of a mask, and distances are between
+        centres of voxels. overlap_mm3, true_mm3, predicted_mm3: volumes. The docstring of the module explains
+        empty masks.
 
     Raises
     ------
     DataError
-        If the masks differ in shape, or the spacing does not have an entry per axis.
+        If the masks differ in shape, or if the spacing does not have one entry per axis.
 
     Examples
     --------
@@ -74,34 +76,34 @@ def mask_scores(
 
 @dataclass(frozen=True, eq=False)
 class MaskPredictions(Judged):
-    """The scores of one model's out-of-fold masks.
+    """Scores of the out-of-fold masks of one model.
 
     Parameters
     ----------
     patients, strata, person_ids, rows
-        As of `Judged`; there are no strata.
+        As for `Judged`; the stratum of all patients is 0.
     scores : dict of str to ndarray, shape (n_rows,)
-        `MASK_SCORES` per prediction.
+        Name in `MASK_SCORES` -> score per prediction.
     """
 
     scores: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, predictions: pd.DataFrame) -> MaskPredictions:
-        """From the rows of one model in a checked table."""
+        """Return the scores of one model from its rows in a checked table."""
         scores = {name: predictions[name].to_numpy(dtype=float) for name in MASK_SCORES}
         first, person_ids, rows = rows_of(predictions)
         return cls(first.index, np.zeros(len(first), int), person_ids, rows, scores)
 
     def of_set(self, metric: str, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return a metric of one test set, as `Judged` asks for; `by_set` calls it without the suffix "_pooled"."""
+        """Return a metric of one test set, shape (B,); `by_set` calls it without the suffix "_pooled"."""
         if metric == "one_empty":
             true, predicted = (self.scores[f"{kind}_mm3"][members] > 0 for kind in ("true", "predicted"))
             return (true != predicted).astype(float) @ weights
         return _weighted_mean(self.scores[metric][members], weights)
 
     def by_set(self, metric: str, weights: np.ndarray) -> dict[tuple, np.ndarray]:
-        """Return the metric in each (repeat, fold), or each (repeat,) where it is pooled; shape (B,) each."""
+        """Return the metric in each (repeat, fold), or in each (repeat,) if it is pooled; shape (B,) each."""
         if metric not in (*MASK_SCORES, *SEGMENTATION_METRICS):
             raise DataError(f"no metric called {metric!r}", expected=", ".join(SEGMENTATION_METRICS))
         if metric != "dice" + POOLED:
@@ -114,18 +116,18 @@ class MaskPredictions(Judged):
 
 
 def mask_predictions(predictions: pd.DataFrame) -> dict[str, MaskPredictions]:
-    """Return the models of a table of mask scores, in order of appearance.
+    """Split a table of mask scores by model, in order of appearance.
 
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id), with the columns `MASK_SCORES`; `person`, if several rows of a
-        cohort are of one.
+        One row per (model, repeat, fold, patient_id), with the columns `MASK_SCORES`. The optional column
+        `person` says which patient ids belong to the same person.
 
     Raises
     ------
     DataError
-        On missing columns, or a patient judged twice in a repeat.
+        If a column is missing, or if a patient has two predictions in a repeat.
     """
     check_table(predictions, MASK_SCORES)
     return {str(m): MaskPredictions.of(rows) for m, rows in predictions.groupby("model", sort=False)}
@@ -139,14 +141,22 @@ def segmentation_table(predictions: pd.DataFrame, **options: object) -> pd.DataF
     predictions : DataFrame
         As for `mask_predictions`.
     **options
-        n_boot, level, random_state, as of `score_table`.
+        n_boot, level, random_state, as for `score_table`.
 
     Returns
     -------
     DataFrame
-        Index model; columns (metric, mean | lo | hi). dice, iou, hd95, assd: mean over patients in a fold, then over
-        folds. dice_pooled: all volumes of a repeat taken together, so that large lesions count more.
-        one_empty_pooled: number of patients for whom just one of the two masks is empty.
+        Index model; columns (metric, mean | lo | hi). dice, iou, hd95, assd: mean over the patients of a
+        fold, then over folds. dice_pooled: Dice of the summed volumes of a repeat, so that large lesions
+        count more. one_empty_pooled: number of patients for whom exactly one of the two masks is empty.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> scores = dict.fromkeys(MASK_SCORES, 1.0) | {"dice": [0.7, 0.9]}
+    >>> found = segmentation_table(table.assign(**scores), n_boot=10)
+    >>> round(float(found.loc["m", ("dice", "mean")]), 3)
+    0.8
     """
     return table_of_scores(mask_predictions(predictions), SEGMENTATION_METRICS, **options)
 
@@ -154,14 +164,14 @@ def segmentation_table(predictions: pd.DataFrame, **options: object) -> pd.DataF
 def segmentation_differences(
     predictions: pd.DataFrame, reference: str, *, metric: str = "dice", **options: object
 ) -> pd.DataFrame:
-    """Return every model minus `reference`, on the same resamples of the same patients, as `paired_table` does."""
+    """Compare every model with `reference` on the same resamples of patients; see `paired_table`."""
     return table_of_differences(mask_predictions(same_rows(predictions)), reference, metric, **options)
 
 
 def _surface_distances(
     true: np.ndarray, predicted: np.ndarray, spacing: Sequence[float]
 ) -> tuple[float, float]:
-    """Return HD95 and ASSD in mm of two masks that are not empty; read within the box that holds both."""
+    """Return HD95 and ASSD, mm, of two masks that are not empty; only the box around both is read."""
     import torch
     from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
@@ -170,7 +180,7 @@ def _surface_distances(
     for axis in range(either.ndim):
         inside = np.flatnonzero(either.any(axis=tuple(a for a in range(either.ndim) if a != axis)))
         box.append(slice(inside[0], inside[-1] + 1))
-    # a margin: where a mask ends at the edge of the scan is its surface too
+    # a margin makes the edge of the scan a surface of a mask that touches it
     pair = [torch.from_numpy(np.pad(mask[tuple(box)], 1))[None, None].float() for mask in (predicted, true)]
     options = {"include_background": True, "spacing": [float(s) for s in spacing]}
     with warnings.catch_warnings():

@@ -18,9 +18,9 @@ from mmfusion.streams import StreamSpec
 class FusionNet(nn.Module):
     """One encoder per stream, a fusion of their tokens, and a head.
 
-    The placeholder of a missing stream (such as NaN) is replaced by zeros before the encoder, and its tokens are
-    replaced by zeros after it. So it reaches neither the output nor a gradient. `forward` has no branch that
-    depends on data, and it checks nothing: call `StreamInputs.check` once before the network.
+    The placeholder of a missing stream (such as NaN) is replaced by zeros before the encoder, and its tokens
+    are replaced by zeros after it. So it reaches neither the output nor a gradient. `forward` has no branch
+    that depends on data, and it checks nothing: call `StreamInputs.check` once before the network.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class FusionNet(nn.Module):
         return self.head(self.fusion(tokens, present))
 
     def _tokens(self, name: str, x: torch.Tensor, has: torch.Tensor) -> torch.Tensor:
-        """Return the tokens of one stream, with zeros in place of what is missing, before and after the encoder."""
+        """Return the tokens of one stream; placeholders are zeros before and after the encoder."""
         known = torch.where(_along(has, x), x, 0.0)
         tokens = self.encoders[name](known)
         return torch.where(_along(has, tokens), tokens, 0.0)
@@ -124,7 +124,7 @@ def _along(has: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 def drop_streams(present: torch.Tensor, p: float) -> torch.Tensor:
-    """Hide each present stream with probability p, but at least one per patient stays; bool, shape (b, m)."""
+    """Hide each present stream with probability p, but keep at least one per patient, shape (b, m)."""
     draw = torch.rand(present.shape, device=present.device)
     keep = torch.where(present, draw, -1.0) >= p
     last = torch.where(present, draw, -1.0).argmax(1, keepdim=True)

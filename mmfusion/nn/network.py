@@ -18,8 +18,8 @@ class NetworkPlan(FrozenParams):
     Parameters
     ----------
     encoders : mapping of str to str
-        Registered encoder by stream name ("ct", "ct_table", "pet", "rna", "ehr"); default by the stream's shape
-        (`mmfusion.list_encoders()`).
+        Registered encoder by stream name ("ct", "ct_table", "pet", "rna", "ehr"); default by the stream's
+        shape (`mmfusion.list_encoders()`).
     d, hidden : int
         Width of tokens; width of the fused vector.
     dropout : float in [0, 1)

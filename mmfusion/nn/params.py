@@ -12,8 +12,8 @@ from mmfusion.errors import DataError
 class FrozenParams:
     """Base of frozen dataclasses that are parameters of an estimator.
 
-    `get_params` lists the values, so that an estimator's own lists them as `training__lr`; `clone` returns the same
-    object, since it never changes; `replace` returns a changed copy. All values have a JSON form.
+    `get_params` lists the values, so that an estimator's own lists them as `training__lr`; `clone` returns
+    the same object, since it never changes; `replace` returns a changed copy. All values have a JSON form.
     """
 
     def get_params(self, *, deep: bool = True) -> dict[str, object]:

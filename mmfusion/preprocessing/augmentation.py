@@ -1,4 +1,4 @@
-"""Random changes of training crops that leave the label as it is, drawn as parameters that can be replayed."""
+"""Random changes of training crops that do not change the label, drawn as parameters that can be reused."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ _AXES = ("z", "y", "x")
 
 @dataclass(frozen=True, eq=False)
 class AugmentationParams:
-    """What happens to a batch of b crops: `CropAugmentation.apply` with the same values gives the same batch.
+    """Parameters of the changes to a batch of b crops; with them `CropAugmentation.apply` is not random.
 
-    Shapes are those of volumes, d = 3; images have d = 2, and axes y, x.
+    d is the number of axes in space: 3 for volumes (z, y, x), 2 for images (y, x).
 
     Parameters
     ----------
     theta : Tensor, shape (b, d, d + 1)
-        Affine maps of `torch.nn.functional.affine_grid`: output to input, axes (x, y, z) in [-1, 1].
+        Affine maps from output to input coordinates, in the order (x, y, z) and in [-1, 1], as for
+        `torch.nn.functional.affine_grid`.
     gamma : Tensor, shape (b,)
         Exponents of the intensities.
     noise : Tensor, shape (b,)
-        Standard deviations, in units of the window.
+        Standard deviations of the noise, in units of the window.
     noise_seed : int
         Seed of the noise field.
     erase_low, erase_high : Tensor, shape (b, d)
-        Half-open boxes (z, y, x) in [0, 1] that are filled with the crop's mean; empty where nothing is erased.
+        Half-open boxes (z, y, x) in [0, 1] that are filled with the mean of the crop. An empty box erases
+        nothing.
     """
 
     theta: torch.Tensor
@@ -40,30 +42,39 @@ class AugmentationParams:
 
 @dataclass(frozen=True)
 class CropAugmentation:
-    """A random transform of crops in [0, 1], which draws the parameters of a deterministic one.
+    """Random transform of crops in [0, 1]: `sample` draws parameters, `apply` uses them without randomness.
 
     Parameters
     ----------
     flip : str
-        Axes to flip with probability 0.5 each, of "zyx". Leave "x" out if laterality is an input.
+        Axes that are flipped, some of "zyx", each with probability 0.5. Leave "x" out if left and right
+        differ in the other inputs.
     rotate_deg : float
-        Largest rotation about each axis; of an image, in its plane.
+        Largest rotation around each axis, degrees; for an image, in its plane.
     scale : float
         Largest relative change of size.
     shift : float
-        Largest shift, as a share of the side (5 mm of 96 mm by default).
+        Largest shift, as a share of the side. Default: 5 mm of 96 mm.
     gamma : float
-        Exponents lie in [1 / gamma, gamma].
+        Largest exponent of the intensities; the smallest is 1 / gamma.
     noise : float
         Largest standard deviation of Gaussian noise, in units of the window.
     erase : float
-        Probability that a box is erased.
+        Probability that a box is erased, 0 to 1.
     erase_side : float
-        Largest side of that box, as a share of the crop's.
+        Largest side of that box, as a share of the side of the crop.
 
     References
     ----------
     Random erasing: Zhong et al., AAAI 2020.
+
+    Examples
+    --------
+    >>> augmentation = CropAugmentation(flip="zy")
+    >>> params = augmentation.sample(2, torch.Generator().manual_seed(0))
+    >>> x = torch.rand(2, 1, 8, 8, 8)
+    >>> torch.equal(augmentation.apply(params, x), augmentation.apply(params, x))
+    True
     """
 
     flip: str = "zyx"
@@ -76,7 +87,7 @@ class CropAugmentation:
     erase_side: float = 0.3
 
     def sample(self, n: int, generator: torch.Generator, *, dims: int = 3) -> AugmentationParams:
-        """Draw the parameters of n crops of a volume (`dims` 3) or an image (2)."""
+        """Draw the parameters of n crops: of volumes if `dims` is 3, of images if it is 2."""
 
         def uniform(*shape: int) -> torch.Tensor:  # in [-1, 1)
             return 2 * torch.rand(*shape, generator=generator) - 1
@@ -96,7 +107,7 @@ class CropAugmentation:
 
     @staticmethod
     def apply(params: AugmentationParams, x: torch.Tensor) -> torch.Tensor:
-        """Return the augmented batch, shape (b, c, *space), in [0, 1]; `x` is left as it is."""
+        """Return the augmented batch, shape (b, c, *space), in [0, 1]; `x` is not changed."""
         each = (-1, *[1] * (x.ndim - 1))  # one value per crop
         out = F.grid_sample(x, _grid(params, x), mode="bilinear", padding_mode="border", align_corners=False)
         out = out.clamp_(0, 1).pow_(params.gamma.view(each))
@@ -108,9 +119,10 @@ class CropAugmentation:
 
     @staticmethod
     def apply_mask(params: AugmentationParams, mask: torch.Tensor) -> torch.Tensor:
-        """Return masks moved as `apply` moves the images, shape (b, 1, *space); values are kept, none are mixed.
+        """Return masks that are moved as `apply` moves the images, shape (b, 1, *space).
 
-        Intensities, noise and erasing do not touch a mask. Beyond the edge the outermost voxels go on, as in the image.
+        Intensities, noise and erasing do not change a mask, and values are not interpolated. Beyond the edge
+        the outermost voxels are repeated, as in the image.
         """
         grid = _grid(params, mask)
         moved = F.grid_sample(mask.float(), grid, mode="nearest", padding_mode="border", align_corners=False)
@@ -118,35 +130,42 @@ class CropAugmentation:
 
 
 def augment_batch(x: torch.Tensor, generator: torch.Generator, config: CropAugmentation) -> torch.Tensor:
-    """Return a batch of crops, shape (b, c, *space), changed at random; `x` is left as it is."""
+    """Return a randomly changed batch of crops, shape (b, c, *space); `x` is not changed."""
     return config.apply(config.sample(len(x), generator, dims=x.ndim - 2), x)
 
 
 def augment_pair(
     x: torch.Tensor, mask: torch.Tensor, generator: torch.Generator, config: CropAugmentation
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a batch of crops and their masks, moved together at random; both inputs are left as they are.
+    """Return a batch of crops and their masks, randomly changed together; both inputs are not changed.
 
     Parameters
     ----------
     x : Tensor, shape (b, c, *space)
         Images or volumes, in [0, 1].
     mask : Tensor, shape (b, 1, *space)
-        Their masks, of any dtype.
+        Masks of any dtype.
     generator : torch.Generator
-        Draws the parameters.
+        Random generator that draws the parameters.
     config : CropAugmentation
-        Their ranges.
+        Ranges of the parameters.
+
+    Examples
+    --------
+    >>> x, mask = torch.rand(2, 1, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    >>> x, mask = augment_pair(x, mask, torch.Generator().manual_seed(0), CropAugmentation(flip="y"))
+    >>> x.shape, mask.dtype
+    (torch.Size([2, 1, 8, 8]), torch.uint8)
     """
     params = config.sample(len(x), generator, dims=x.ndim - 2)
     return config.apply(params, x), config.apply_mask(params, mask)
 
 
 def _grid(params: AugmentationParams, x: torch.Tensor) -> torch.Tensor:
-    """Where each voxel of the result lies in `x`, for `grid_sample`: shape (b, *space, d)."""
+    """Return the position in `x` of each voxel of the result, for `grid_sample`: shape (b, *space, d)."""
     space = x.shape[2:]
     d = len(space)
-    at = F.affine_grid(torch.eye(d, d + 1)[None], [1, 1, *space], align_corners=False)  # once, not b times
+    at = F.affine_grid(torch.eye(d, d + 1)[None], [1, 1, *space], align_corners=False)  # shared by the batch
     matrix = params.theta[:, :, :d]
     if len(set(space)) > 1:  # a rotation turns voxels, not shares of unequal sides
         sides = torch.tensor(space[::-1], dtype=matrix.dtype)
@@ -156,7 +175,11 @@ def _grid(params: AugmentationParams, x: torch.Tensor) -> torch.Tensor:
 
 
 def _rotations(angles: torch.Tensor) -> torch.Tensor:
-    """Rotation matrices of angles in radians: of (n, 1) in the plane, (n, 2, 2); of (n, 3) about x, y, z, (n, 3, 3)."""
+    """Return rotation matrices for angles in radians.
+
+    Angles of shape (n, 1) are rotations in the plane and give (n, 2, 2). Angles of shape (n, 3) are rotations
+    around x, y and z and give (n, 3, 3).
+    """
     d = 3 if angles.shape[1] == 3 else 2
     out = torch.eye(d).expand(len(angles), d, d)
     for axis in range(angles.shape[1]):
@@ -169,7 +192,7 @@ def _rotations(angles: torch.Tensor) -> torch.Tensor:
 
 
 def _boxes(params: AugmentationParams, shape: torch.Size) -> torch.Tensor:
-    """Where something is erased: bool, shape (b, 1, *space)."""
+    """Return the mask of the voxels that are erased: bool, shape (b, 1, *space)."""
     inside = torch.ones(1, dtype=torch.bool)
     for axis, n in enumerate(shape):
         at = (torch.arange(n) + 0.5) / n

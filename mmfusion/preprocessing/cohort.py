@@ -1,4 +1,4 @@
-"""From a cohort's frame to what encoders read: one array per stream, and who has it."""
+"""Transform a cohort's frame to the inputs of encoders: one array per stream, and presence masks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.data.cohort import feature_names
 from mmfusion.errors import DataError
-from mmfusion.modalities import IMAGING, META, MODALITIES, RESERVED
-from mmfusion.preprocessing.base import FoldFitted, Stateful, check_ids
+from mmfusion.modalities import IMAGING, MODALITIES
+from mmfusion.preprocessing.base import FoldFitted, Stateful
+from mmfusion.preprocessing.blocks import check_cohort, site_of, stream_blocks
 from mmfusion.preprocessing.gene_graph import GeneGraph
 from mmfusion.preprocessing.genes import GeneTransformer
 from mmfusion.preprocessing.harmonisation import SITE, ComBat, encoded_frame, harmonised, numeric_columns
@@ -27,50 +27,61 @@ HARMONISE = (None, "combat", "histogram")
 
 
 class CohortTransformer(TransformerMixin, Stateful):
-    """Fit one transformer per stream, and the gene graph, on the patients given.
+    """Transformer of a cohort's frame; it fits one transformer per stream, and the gene graph.
 
-    A scan is stream "ct" (a cube), its features "ct_table" (a table), "rna" is genes, "ehr" a table. A stream
-    exists if any patient in `fit` has it. Streams come in the order ct, pet, rna, ehr, whatever that of the columns.
-    A PET is read round its own seed, whatever the CT is: lung crops, restorers and histograms are for CT alone, and one
-    `HUOnlyWarning` says that PET is read without.
+    Scans are the stream "ct" or "pet" (a cube), their features "ct_table" or "pet_table" (a table), "rna" is
+    a stream of genes, "ehr" a table. A stream exists if a patient in `fit` has it. The streams have the order
+    ct, pet, rna, ehr, which does not depend on the order of the columns. A PET is cropped around its own
+    seed. Lung crops, restorers and histogram matching are for CT only; if they are chosen, PET is read
+    without them and one `HUOnlyWarning` says so.
 
     Parameters
     ----------
     modalities : sequence of str, optional
-        Read only these; default all blocks but `meta`.
+        Modalities to read. Default: all blocks except `meta`.
     n_genes : int or None
-        See `GeneTransformer`.
+        Number of genes; see `GeneTransformer`.
     graph, graph_k, graph_edges
         `kind`, `k` and `edges` of `GeneGraph`.
     crop_side, crop_spacing, crop_mode
         `side`, `spacing` (mm) and `mode` of `ScanTransformer`.
     restore : str or mapping
-        Restorer of scans, as of `ScanTransformer`.
+        Restorer of scans; see `ScanTransformer`.
     harmonise : {None, "combat", "histogram"}
-        "combat": expression and the numeric features of scans by site, `X["meta"]["site"]` (`ComBat`; health records
-        are left alone, for there a difference between sites is the patients'). "histogram": the grey values of scans
-        (`HistogramMatching`), whatever the site.
+        "combat": harmonise the expression and the numeric features of scans by site, `X["meta"]["site"]`
+        (`ComBat`). Health records are not harmonised, because there sites differ in their patients.
+        "histogram": match the grey values of CT scans (`HistogramMatching`), independent of the site.
     clip : float
-        Bound of z-scores, in SD.
+        Limit of the absolute z-scores, in SD.
     random_state : int
         Seed of a random gene graph.
 
     Attributes
     ----------
     transformers_ : dict of str to FoldFitted
-        By stream.
+        Stream -> fitted transformer.
     graphs_ : dict of str to GeneGraph
-        By stream of genes.
+        Stream of genes -> gene graph.
     harmonisers_ : dict of str to ComBat
-        By stream.
+        Stream -> fitted ComBat.
     specs_ : list of StreamSpec
-        What encoders are built from.
+        Specifications of the streams, from which encoders are built.
     units_ : dict of str to str
-        Unit of the expression in `fit`.
+        Stream of genes -> unit of the expression in `fit`.
     blocks_ : tuple of str
-        Blocks that X had in `fit`.
-    n_fitted_, fitted_ids_hash_
-        How many patients were seen, and a hash of their ids.
+        Modalities that X had in `fit`.
+    n_fitted_ : int
+        Number of patients in `fit`.
+    fitted_ids_hash_ : str
+        SHA-256 hash of their sorted ids.
+
+    Examples
+    --------
+    >>> index = pd.Index(["p1", "p2", "p3"], name="patient_id")
+    >>> X = pd.concat({"ehr": pd.DataFrame({"age": [61.0, 70.0, 55.0]}, index=index)}, axis=1)
+    >>> inputs = CohortTransformer().fit(X).transform(X)
+    >>> inputs.arrays["ehr"].shape, inputs.present.all()
+    ((3, 2, 1), np.True_)
     """
 
     _unsaved = ("graph_edges",)
@@ -105,20 +116,21 @@ class CohortTransformer(TransformerMixin, Stateful):
         self.random_state = random_state
 
     def fit(self, X: pd.DataFrame, y: object = None) -> CohortTransformer:
-        """Learn every stream from these patients.
+        """Fit the transformers of all streams to training rows.
 
         Parameters
         ----------
         X : DataFrame, shape (n, n_columns)
-            Rows of `Cohort.X`: columns (modality, feature), index patient_id.
+            Training rows of `Cohort.X`: columns (modality, feature), index patient_id.
         y : ignored
 
         Raises
         ------
         DataError
-            If X is no such frame, has an unknown block, lacks one of `modalities`, or nobody has any of them.
+            If X is not such a frame, has an unknown modality or lacks one of `modalities`, or if no patient
+            has any of them.
         """
-        blocks = _check_cohort(X)
+        blocks = check_cohort(X)
         wanted = list(self.modalities) if self.modalities is not None else blocks
         if absent := sorted(set(wanted) - set(blocks)):
             raise DataError("no such modality in X", got=", ".join(absent), expected=", ".join(blocks))
@@ -128,17 +140,17 @@ class CohortTransformer(TransformerMixin, Stateful):
             )
         transformers, graphs, harmonisers = {}, {}, {}
         for modality in [m for m in MODALITIES if m in wanted]:
-            for name, block in _blocks(X, modality):
+            for name, block in stream_blocks(X, modality):
                 with _naming(modality):
                     transformers[name] = transformer = self._new(name, modality).fit(block)
                     tabular = modality != "ehr" and name not in IMAGING
                     if self.harmonise == "combat" and tabular and numeric_columns(transformer)[0]:
-                        harmonisers[name] = self._combat(transformer, block, _site(X))
+                        harmonisers[name] = self._combat(transformer, block, site_of(X))
                     if modality == "rna":
-                        graphs[name] = self._graph(transformer, block, harmonisers.get(name), _site(X))
+                        graphs[name] = self._graph(transformer, block, harmonisers.get(name), site_of(X))
         if not transformers:
             raise DataError(
-                "nobody has any of these modalities", expected="a value somewhere", got=", ".join(wanted)
+                "no patient has any of these modalities", expected="at least one value", got=", ".join(wanted)
             )
         self.transformers_, self.graphs_, self.harmonisers_ = transformers, graphs, harmonisers
         self.units_ = {name: transformers[name].unit_ for name in graphs}
@@ -175,30 +187,31 @@ class CohortTransformer(TransformerMixin, Stateful):
         return TableTransformer(clip=self.clip)
 
     def transform(self, X: pd.DataFrame) -> StreamInputs:
-        """Arrays of every stream, and who has it.
+        """Return the arrays of all streams, and the mask of patients who have them.
 
         Raises
         ------
         DataError
-            On a block that the model does not know, another unit of expression, malformed values, or a patient who
-            has none of the streams.
+            If X has a modality that was not in `fit`, another unit of expression or malformed values, or if a
+            patient has none of the streams.
         """
         check_is_fitted(self, "transformers_")
-        blocks = _check_cohort(X)
-        alien = [] if self.modalities is not None else sorted(set(blocks) - set(self.blocks_))
-        if alien:
+        blocks = check_cohort(X)
+        unknown = [] if self.modalities is not None else sorted(set(blocks) - set(self.blocks_))
+        if unknown:
             raise DataError(
-                "a modality that was not there in fit", got=", ".join(alien), expected=", ".join(self.blocks_)
+                "a modality that was not there in fit",
+                got=", ".join(unknown),
+                expected=", ".join(self.blocks_),
             )
         arrays, present = {}, np.zeros((len(X), len(self.transformers_)), dtype=bool)
         for column, (name, transformer) in enumerate(self.transformers_.items()):
             modality = name.removesuffix("_table")
-            block = dict(_blocks(X, modality)).get(name) if modality in blocks else None
+            block = dict(stream_blocks(X, modality)).get(name) if modality in blocks else None
             with _naming(modality):
                 if block is None:
-                    block = pd.DataFrame(
-                        columns=transformer.feature_names_in_, dtype=object
-                    )  # the shape alone
+                    # an empty frame gives the shape
+                    block = pd.DataFrame(columns=transformer.feature_names_in_, dtype=object)
                     arrays[name] = np.zeros(
                         (len(X), *transformer.transform(block).shape[1:]), dtype=np.float32
                     )
@@ -207,7 +220,9 @@ class CohortTransformer(TransformerMixin, Stateful):
                 present[:, column] = transformer.present(block)
                 arrays[name] = transformer.transform(block)
                 if combat := getattr(self, "harmonisers_", {}).get(name):
-                    arrays[name] = harmonised(combat, transformer, arrays[name], present[:, column], _site(X))
+                    arrays[name] = harmonised(
+                        combat, transformer, arrays[name], present[:, column], site_of(X)
+                    )
         if not present.any(axis=1).all():
             raise DataError(
                 "has none of the model's modalities",
@@ -218,7 +233,7 @@ class CohortTransformer(TransformerMixin, Stateful):
 
     @property
     def specs_(self) -> list[StreamSpec]:
-        """A spec per stream, in order."""
+        """Specifications of the streams, in their order."""
         check_is_fitted(self, "transformers_")
         return [
             _spec(name, transformer, self.graphs_.get(name))
@@ -237,45 +252,6 @@ def _spec(name: str, transformer: FoldFitted, graph: GeneGraph | None) -> Stream
     return StreamSpec(name, modality, (len(genes),), genes, graph.edge_index_, graph.edge_weight_)
 
 
-def _check_cohort(X: pd.DataFrame) -> list[str]:
-    """Raise `DataError` unless X is rows of a cohort; else its blocks, `meta` left out."""
-    if not isinstance(X, pd.DataFrame) or X.columns.nlevels != 2:
-        got = type(X).__name__ if not isinstance(X, pd.DataFrame) else f"{X.columns.nlevels} column level"
-        raise DataError(
-            "not a cohort's frame", expected="columns (modality, feature)", got=got, hint="give cohort.X"
-        )
-    check_ids(X.index)
-    blocks = [m for m in X.columns.unique(0) if m != META]
-    if alien := [str(m) for m in blocks if m not in MODALITIES]:
-        raise DataError(
-            "unknown modality",
-            column=", ".join(alien),
-            expected=", ".join((*MODALITIES, META)),
-            hint="put further clinical columns under ehr",
-        )
-    return blocks
-
-
-def _site(X: pd.DataFrame) -> pd.Series:
-    """Site of each patient, missing where it is not known."""
-    known = (META, "site") in X.columns
-    return X[(META, "site")] if known else pd.Series(None, index=X.index, dtype=object)
-
-
-def _blocks(X: pd.DataFrame, modality: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Streams of a modality that anybody has, with their part of its block."""
-    block = X[modality]
-    block.attrs = dict(X.attrs)
-    if modality not in IMAGING:
-        parts = {modality: block}
-    else:
-        scans = [c for c in RESERVED if c in block and not c.startswith("mask")] if "volume" in block else []
-        parts = {modality: block[scans], f"{modality}_table": block[feature_names(block, modality)]}
-        if scans and not block["volume"].notna().any():  # seeds alone are no scan
-            del parts[modality]
-    yield from ((name, part) for name, part in parts.items() if part.notna().to_numpy().any())
-
-
 def _check_known(block: pd.DataFrame, transformer: FoldFitted) -> None:
     known = transformer.feature_names_in_
     if not block.columns.isin(known).any():
@@ -289,7 +265,7 @@ def _check_known(block: pd.DataFrame, transformer: FoldFitted) -> None:
 
 @contextmanager
 def _naming(modality: str) -> Iterator[None]:
-    """Errors from within name the modality beside the column."""
+    """Add the modality to the column of errors that are raised inside."""
     try:
         yield
     except DataError as error:

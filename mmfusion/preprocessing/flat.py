@@ -36,6 +36,13 @@ class FlatTransformer(TransformerMixin, Stateful):
         Stream of scans -> transformer that scales its features.
     indicated_ : tuple of str
         Streams with a column that says which patients have them.
+
+    Examples
+    --------
+    >>> index = pd.Index(["p1", "p2", "p3"], name="patient_id")
+    >>> X = pd.concat({"ehr": pd.DataFrame({"age": [50.0, 60.0, 70.0]}, index=index)}, axis=1)
+    >>> FlatTransformer().fit_transform(X)["ehr: age"].round(2).tolist()
+    [-1.22, 0.0, 1.22]
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""From a scan to the cube that a network reads: a window of its values, at one spacing, round one point."""
+"""Crop a scan to the cube that a network reads: a window of values, at one spacing, around one point."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from mmfusion.preprocessing.hu_only import check_hu_only
 from mmfusion.storage.cache import cached, fingerprint
 
 MODES = ("tumour", "lung")
-_VERSION = 3  # of what a crop is: a new number makes cached ones again
-_MARGIN_MM = 10.0  # round the lungs
-_CONTEXT_MM = 16.0  # round a crop, for a restorer to see
-SPLIT_HU = -500.0  # between lung and tissue, whose histograms are matched apart
+_VERSION = (
+    3  # version of the crops; increase it if the code gives other crops, so that cached ones are not used
+)
+_MARGIN_MM = 10.0  # around the lungs
+_CONTEXT_MM = 16.0  # around a crop, which a restorer reads too
+SPLIT_HU = -500.0  # between lung and tissue; their histograms are matched separately
 
 
 class SeedWarning(UserWarning):
-    """A scan came without a point in the tumour."""
+    """Warning that a scan has no seed, which is a point in the tumour."""
 
 
 def standard_crop(
@@ -44,43 +46,52 @@ def standard_crop(
     series: str | None = None,
     modality: str = "ct",
 ) -> np.ndarray:
-    """Return the cube of a scan that networks read; that of a file is kept in the cache.
+    """Return the cube of a scan that networks read; the cube of a file is cached.
 
     Parameters
     ----------
     scan : Volume or path
-        In the modality's unit, HU or SUVbw; whatever `mmfusion.imaging.read` reads. Of DICOM, the series of the
-        modality is read, whatever else is there.
+        Volume in the unit of the modality (HU or SUVbw), or a path that `mmfusion.imaging.read` accepts. If a
+        DICOM folder has several series, the series of the modality is read.
     center_mm : (x, y, z), optional
-        LPS mm; default for a CT the centre of the lung field (of the scan, where no lung is found), and for a PET the
-        middle of the scan.
+        Centre of the cube, LPS mm. Default: for a CT the centre of the lung field, or of the scan if no lung
+        is found; for a PET the middle of the scan.
     side : int
-        Voxels.
+        Number of voxels along an edge of the cube, at least 2.
     spacing : float
-        mm a voxel; in mode "lung" it follows from the lungs.
+        Voxel size, mm, above 0. In mode "lung" it follows from the size of the lungs.
     window : (low, high), optional
-        Values mapped to 0 and 1; default the modality's, -1000 to 400 HU or 0 to 15 SUVbw.
+        Values that are mapped to 0 and 1. Default: -1000 to 400 HU, or 0 to 15 SUVbw.
     mode : {"tumour", "lung"}
-        A cube round `center_mm`; or the box round both lungs with 10 mm of margin, stretched to a cube (CT only).
+        "tumour": a cube around `center_mm`. "lung": the box around both lungs with a margin of 10 mm,
+        stretched to a cube (CT only).
     restore : str or mapping
-        A restorer (`mmfusion.list_restorers()`), or a mapping of "name" and its options: applied to the part of the
-        scan that is read, and 16 mm round it, before resampling (CT only).
+        Name of a restorer (`mmfusion.list_restorers()`), or a mapping with "name" and its options. The
+        restorer reads the crop and 16 mm around it, before resampling (CT only).
     series : str, optional
-        Which series of a file of several; as of `mmfusion.imaging.read`.
+        Series to read if there are several; see `mmfusion.imaging.read`.
     modality : {"ct", "pet"}
-        What the scan is.
+        Modality of the scan.
 
     Returns
     -------
     ndarray of float32, shape (side, side, side)
-        In [0, 1]; 0 outside the field of view.
+        Values in [0, 1]; 0 outside the field of view.
 
     Raises
     ------
     ScanError
-        If the scan cannot be read or trusted, is of another modality, or the point lies outside it.
+        If the scan cannot be read or trusted, if it has another modality, or if the point lies outside the
+        scan.
     DataError
-        If an option is out of range, or is for CT and the modality is another.
+        If an option is out of range, or if an option for CT is chosen for another modality.
+
+    Examples
+    --------
+    >>> scan = Volume(np.full((20, 20, 20), -300, dtype=np.int16), np.diag([3.0, 3.0, 3.0, 1.0]))
+    >>> cube = standard_crop(scan, (27.0, 27.0, 27.0), side=8)
+    >>> cube.shape, round(float(cube[4, 4, 4]), 3)
+    ((8, 8, 8), 0.5)
     """
     kind = scan_modality(modality)
     side, spacing, window = _checked(side, spacing, kind.window if window is None else window, mode)
@@ -110,36 +121,39 @@ def standard_crop(
 
 
 class ScanTransformer(FoldFitted):
-    """Cubes of one imaging modality, read from its files; nothing is learned from the data but by `harmonise`.
+    """Transformer that reads the scans of one imaging modality as cubes; only `harmonise` learns from data.
 
-    Reads columns `volume`, `volume_part` (which series, if there are several) and `seed_x`, `seed_y`, `seed_z` (LPS
-    mm), its own and no other modality's. A CT without a seed is read at its lung field's centre, a PET, in which no
-    lung can be seen, at its middle; one `SeedWarning` lists such patients.
-    `transform` gives float32 (n, 1, side, side, side) in [0, 1], zeros for patients without a scan.
+    It reads the columns `volume`, `volume_part` (name of the series, if there are several) and `seed_x`,
+    `seed_y`, `seed_z` (LPS mm) of its own modality. A CT without a seed is cropped around the centre of its
+    lung field. A PET without a seed is cropped around its middle, because it does not show the lungs. One
+    `SeedWarning` lists the patients without a seed. `transform` returns float32 (n, 1, side, side, side) in
+    [0, 1]; zeros for patients without a scan.
 
     Parameters
     ----------
     side : int
-        Voxels along an edge of the cube.
+        Number of voxels along an edge of the cube, at least 2.
     spacing : float
-        mm a voxel.
+        Voxel size, mm.
     window : (low, high), optional
-        Values mapped to 0 and 1; default the modality's.
+        Values that are mapped to 0 and 1. Default: the window of the modality.
     mode : {"tumour", "lung"}
-        Round the seed, or the box round both lungs stretched to a cube (CT only; seeds are not needed then).
+        "tumour": a cube around the seed. "lung": the box around both lungs, stretched to a cube; seeds are
+        not read (CT only).
     restore : str or mapping
-        As of `standard_crop`. A network's weights have to be those of `fit` at prediction, too.
+        As for `standard_crop`. At prediction a network must have the same weights as in `fit`.
     harmonise : {None, "histogram"}
-        Match the grey values of each cube to those of the patients in `fit` (`HistogramMatching`; CT only).
+        Match the grey values of each cube to the grey values of the patients in `fit` (`HistogramMatching`;
+        CT only).
     modality : {"ct", "pet"}
-        What the scans are.
+        Modality of the scans.
 
     Attributes
     ----------
     restored_by_ : dict of str to object
-        What restored the scans in `fit`: options, and the hash of weights.
+        Name, options and hash of the weights of the restorer in `fit`.
     matching_ : HistogramMatching or None
-        Fitted on the cubes of the patients in `fit`.
+        Histogram matching that was fitted to the cubes in `fit`.
     """
 
     def __init__(
@@ -163,7 +177,7 @@ class ScanTransformer(FoldFitted):
 
     @property
     def window_(self) -> tuple[float, float]:
-        """Values that are mapped to 0 and 1."""
+        """Values that are mapped to 0 and 1, in the unit of the modality."""
         return scan_modality(self.modality).window if self.window is None else tuple(self.window)
 
     def _has(self, frame: pd.DataFrame) -> np.ndarray:
@@ -184,7 +198,7 @@ class ScanTransformer(FoldFitted):
             self.matching_ = HistogramMatching(split=split if 0 < split < 1 else None).fit(self._read(frame))
 
     def _transform(self, frame: pd.DataFrame) -> np.ndarray:
-        before = getattr(self, "restored_by_", {"name": "identity"})  # bundles of the first release have none
+        before = getattr(self, "restored_by_", {"name": "identity"})  # bundles of the first release lack it
         if len(frame) and (now := make_restorer(self.restore).key()) != before:
             raise DataError("scans would not be restored as in fit", expected=before, got=now)
         out = self._read(frame)
@@ -217,7 +231,7 @@ class ScanTransformer(FoldFitted):
 def _checked(
     side: int, spacing: float, window: Sequence[float], mode: str
 ) -> tuple[int, float, tuple[float, float]]:
-    """The options as plain numbers, so that equal ones have equal cache keys."""
+    """Return the options as plain numbers, so that equal options have equal cache keys."""
     if mode not in MODES:
         raise DataError("unknown way to crop", expected=", ".join(MODES), got=mode)
     if side < 2 or int(side) != side:

@@ -1,19 +1,22 @@
-"""Numbers that describe the uptake in a PET crop, so that ridge and forest can read PET too."""
+"""Features of the uptake in PET crops, for models that read tables (ridge, forest)."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
-_REACH_MM = 30.0  # the lesion is looked for within this radius of the crop's centre
+_REACH_MM = 30.0  # the lesion is searched within this radius of the crop's centre
 _PEAK_ML = 1.0  # volume of the ball over which SUVpeak is the mean
 _FIXED_SUV, _SHARE = 2.5, 0.41  # thresholds: in SUV, and as a share of SUVmax
 _BALLS_MM = (6, 10, 15, 20)
-_FAR_MM = (30.0, 45.0)  # between these, the background
+_FAR_MM = (30.0, 45.0)  # distances from the centre between which the background is measured
 
 
 def describe_uptake(suv: np.ndarray, radius: np.ndarray, spacing: float) -> dict[str, float]:
-    """Return descriptors of one crop; a PET is cut off at the upper end of its window, 15 SUVbw.
+    """Return features of the uptake in one crop.
+
+    A crop contains no values above the upper end of the PET window, 15 SUVbw, so that higher uptake is
+    underestimated.
 
     Parameters
     ----------
@@ -27,15 +30,26 @@ def describe_uptake(suv: np.ndarray, radius: np.ndarray, spacing: float) -> dict
     Returns
     -------
     dict of str to float
-        `suv_max` and `suv_peak` (the highest mean over a ball of 1 mL), within 30 mm of the centre; `suv_mean_<r>mm`
-        within balls; `suv_background`, the median between 30 and 45 mm, and `suv_ratio`, SUVmax over it;
-        `volume_suv2.5_ml`, `volume_41pct_ml` of the hottest piece above 2.5 SUV, and above 41 % of SUVmax;
-        `suv_mean_41pct`, `suv_sd_41pct` inside the latter, and `glycolysis_41pct`, its volume (mL) times its mean.
+        `suv_max` and `suv_peak`: the maximum, and the highest mean over a ball of 1 mL, within 30 mm of the
+        centre. `suv_mean_<r>mm`: mean within a radius. `suv_background`: median between 30 and 45 mm from the
+        centre. `suv_ratio`: SUVmax divided by the background. `volume_suv2.5_ml` and `volume_41pct_ml`:
+        volume of the connected region around the maximum above 2.5 SUV, and above 41 % of SUVmax.
+        `suv_mean_41pct` and `suv_sd_41pct`: mean and standard deviation in the latter. `glycolysis_41pct`:
+        its volume (mL) times its mean.
 
     References
     ----------
-    SUVmax, SUVpeak and the 41 % contour: Boellaard et al. 2015, Eur J Nucl Med Mol Imaging 42, 328-354. Total lesion
-    glycolysis: Larson et al. 1999, Clin Positron Imaging 2, 159-171.
+    SUVmax, SUVpeak and the 41 % contour: Boellaard et al. 2015, Eur J Nucl Med Mol Imaging 42, 328-354. Total
+    lesion     glycolysis: Larson et al. 1999, Clin Positron Imaging 2, 159-171.
+
+    Examples
+    --------
+    >>> axis = np.arange(-15, 16) * 3.0
+    >>> z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    >>> radius = np.sqrt(z**2 + y**2 + x**2)
+    >>> found = describe_uptake(np.where(radius < 12, 8.0, 0.5), radius, 3.0)
+    >>> found["suv_max"], found["suv_background"], round(found["volume_41pct_ml"], 1)
+    (8.0, 0.5, 6.8)
     """
     near = radius < _REACH_MM
     highest = float(suv[near].max()) if near.any() else np.nan
@@ -66,7 +80,7 @@ def _peak(suv: np.ndarray, near: np.ndarray, spacing: float) -> float:
 
 
 def _hottest_piece(suv: np.ndarray, near: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the connected voxels at or above the threshold round the hottest one: bool, empty if that is below."""
+    """Return the mask of the voxels above the threshold that are connected to the maximum; can be empty."""
     hot = near & (suv >= threshold) & (suv > 0)
     if not hot.any():
         return hot

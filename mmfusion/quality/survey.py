@@ -1,4 +1,4 @@
-"""Check every scan of a cohort: which series was read, its geometry and grey values, and what failed and why."""
+"""Check every scan of a cohort: the series that was read, geometry, grey values and failures."""
 
 from __future__ import annotations
 
@@ -62,24 +62,27 @@ class ScanSurvey:
         """Return one line with the numbers of scans that were read and that failed."""
         bad = len(self.failures.index.intersection(self.table.index))
         failed = f"; {len(self.failures) - bad} failed" if len(self.failures) > bad else ""
-        return f"{len(self.table)} of {self._looked} scans read{failed}" + (
+        return f"{len(self.table)} of {self._n_opened} scans read{failed}" + (
             f"; {bad} bad masks" if bad else ""
         )
 
     @property
-    def _looked(self) -> int:
+    def _n_opened(self) -> int:
         return len(self.table.index.union(self.failures.index))
 
     def account(self, total: int) -> str:
-        """Return one sentence: how many of the opened scans failed, and how many of `total` were not opened."""
-        skipped = total - self._looked
+        """Return one sentence with the numbers of scans that failed and that were not opened.
+
+        `total` is the number of scans of the cohort.
+        """
+        skipped = total - self._n_opened
         rest = f"; {skipped} others were not opened (n_scans=0 opens all)" if skipped > 0 else ""
-        return f"{len(self.failures) or 'None'} of the {self._looked} scans that were opened failed{rest}."
+        return f"{len(self.failures) or 'None'} of the {self._n_opened} scans that were opened failed{rest}."
 
     def verdict(self, total: int) -> list[str]:
         """Return the main findings as sentences; `total` is the number of scans of the cohort."""
-        table, looked = self.table, self._looked
-        text = [f"**{self.headline()}**" + (f"; the cohort has {total}." if total > looked else ".")]
+        table = self.table
+        text = [f"**{self.headline()}**" + (f"; the cohort has {total}." if total > self._n_opened else ".")]
         if not len(table):
             return text
         z = table["z_mm"]
@@ -195,9 +198,11 @@ def site_effect(cohort: Cohort, patients: Sequence[str], *, modality: str = "ct"
     Parameters
     ----------
     cohort : Cohort
-        Cohort with CT scans.
+        Cohort with scans of the modality.
     patients : sequence of str
         Ids of the patients.
+    modality : {"ct", "pet"}
+        Modality of the scans.
     """
     site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
     reader, crops = ScanTransformer(modality=modality), {}

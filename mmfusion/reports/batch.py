@@ -39,8 +39,8 @@ def run_batch(
     notebook : str or path
         As in `run_report`.
     runs : path or DataFrame
-        Columns are parameters. An empty cell leaves the notebook's default; `none`, where a parameter knows it, is
-        nothing at all. An optional column `name` names the run's folder; default r01, r02, ...
+        Columns are parameters. An empty cell leaves the notebook's default; `none`, where a parameter knows
+        it, is nothing at all. An optional column `name` names the run's folder; default r01, r02, ...
     out : path, optional
         Folder of the runs; default `reports/<notebook>`.
     progress : bool
@@ -49,8 +49,8 @@ def run_batch(
     Returns
     -------
     DataFrame
-        A row per run: `name`, `status` ("done", "complete before", "failed"), `seconds`, `error`. The same table is in
-        `out/batch.csv` after every run.
+        A row per run: `name`, `status` ("done", "complete before", "failed"), `seconds`, `error`. The same
+        table is in `out/batch.csv` after every run.
 
     Raises
     ------

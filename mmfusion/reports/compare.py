@@ -13,7 +13,8 @@ from mmfusion.reports.primary import Primary, headline, read_primary
 from mmfusion.reports.record import read_run
 
 FACTS = ("cohort", "target", "n")
-# sections of the metrics that say how it was done and on whom, not how well; the kind that they are listed under
+# sections of the metrics that say how it was done and on whom, not how well; the kind that they are listed
+# under
 _SETTINGS = {
     "classes": "cohort",
     "modalities": "cohort",
@@ -38,12 +39,15 @@ class RunComparison:
     names, headlines : (str, str)
         Their folders, and what each found.
     main : str
-        The primary metric of the two main models in one line; "" where a run has no model, or another primary metric.
+        The primary metric of the two main models in one line; "" where a run has no model, or another primary
+        metric.
     changed : DataFrame
-        What is not equal: columns `kind` (cohort, plan, chosen, parameter, input, version, notebook), `what`, `a`, `b`.
+        What is not equal: columns `kind` (cohort, plan, chosen, parameter, input, version, notebook), `what`,
+        `a`, `b`.
     metrics : DataFrame
-        The primary metric of the main models, then every number that both have and that differs, the primary metric
-        before the rest: `metric`, `a`, `b` (with interval, where there is one), `difference` (b minus a).
+        The primary metric of the main models, then every number that both have and that differs, the primary
+        metric before the rest: `metric`, `a`, `b` (with interval, where there is one), `difference` (b minus
+        a).
     n_equal : int
         Numbers that both have and that are equal to three decimals.
     only : (tuple of str, tuple of str)
@@ -138,7 +142,7 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
 def _metrics(
     a: Mapping[str, object], b: Mapping[str, object], pair: Pair
 ) -> tuple[list[dict[str, str]], int, bool]:
-    """Return rows of what differs, how many numbers are equal, and whether the first row is the primary metric's."""
+    """Return the rows that differ, the number of equal values, and True if the primary metric is first."""
     mains = tuple(primary and primary.model for primary in pair)
     before, after = (dict(_numbers(m, main)) for m, main in zip((a, b), mains, strict=True))
     metric = pair[0].metric if None not in pair and pair[0].metric == pair[1].metric else None
@@ -246,7 +250,10 @@ def _cautions(a: Mapping, b: Mapping, pair: Pair) -> Iterator[str]:
         both = [getattr(primary, of, None) for primary in pair]
         if None not in both and both[0] != both[1]:
             yield f"different {what}: {both[0]} and {both[1]}"
-    yield "differences are between two runs, not paired over patients: a report's own paired table says which are real"
+    yield (
+        "differences are between two runs, not paired over patients: "
+        "a report's own paired table says which are real"
+    )
 
 
 def _text(frame: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Turn an executed notebook into one HTML file that needs no network: prose and figures first, code folded away."""
+"""Turn an executed notebook into one HTML file that needs no network; the code is hidden at first."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def notebook_html(
 
 
 def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a copy with tidy tables, in which each picture names its section, for those who cannot see it."""
+    """Return a copy with tidy tables and alternative texts for the figures, which name their section."""
     notebook, section = deepcopy(notebook), "report"
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := _ANY_HEADING.findall(cell.source)):

@@ -42,7 +42,7 @@ def build_index(root: str | Path = "reports") -> Path:
 
 
 def index_root(out: Path) -> Path:
-    """Return the folder whose index lists the report in `out`: the nearest one called reports, else the parent.
+    """Return the folder whose index lists the report in `out`: the nearest called "reports", else the parent.
 
     >>> index_root("/work/reports/demo/r1").as_posix()
     '/work/reports'

@@ -1,4 +1,4 @@
-"""What a report was made from: the files and folders that its parameters name, by hash."""
+"""Hashes of the inputs of a report: the files and folders that its parameters name."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from mmfusion.errors import ManifestError, ReportError
 from mmfusion.reports.place import WRITTEN
 from mmfusion.storage.hashing import hash_path, hash_text
 
-_FEW_BYTES = 1 << 28  # of files that are known by what is in them; beyond it, sizes and times must do
+_FEW_BYTES = 1 << 28  # up to this total size files are hashed; above, their sizes and times are used
 _File = tuple[str, os.stat_result]  # path, state
 
 
 def input_hashes(parameters: Mapping[str, object], out: Path) -> dict[str, str]:
-    """SHA-256 of every file or folder that a parameter names, by parameter; not of those where it is to write.
+    """Return the SHA-256 hash of every file or folder that a parameter names, by parameter.
 
-    A folder of more than 256 MB is known by the names, sizes and times of its files, so that it need not be read. What
-    a manifest names without a hash of its own is found, in the same way, under "<parameter>: files".
+    Parameters that name outputs are left out. If a folder has more than 256 MB, the hash covers the names,
+    sizes and times of its files, so that they need not be read. The key "<parameter>: files" has the hash of
+    the files that a manifest names without a hash.
 
     Parameters
     ----------
     parameters : mapping
-        Of the notebook.
+        Parameters of the notebook.
     out : path
-        The report's folder: where it lies in one that a parameter names, it is no input, nor is what lies beside it.
+        Folder of the report. If it lies in a folder that a parameter names, it is not an input, and neither
+        are the other files of its parent folders.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def _is(question: Callable[[], bool]) -> bool:
 
 
 def _without_hash(manifest: Path, out: Path) -> Iterator[_File]:
-    """The files, folders looked into, that a manifest names but does not know by hash; none if it is no manifest."""
+    """Yield the files that a manifest names without a hash, also in folders; none if it is no manifest."""
     try:
         rows = read_manifest(manifest)
     except ManifestError:
@@ -75,11 +77,9 @@ def _without_hash(manifest: Path, out: Path) -> Iterator[_File]:
 
 
 def _walk(folder: str | Path, out: Path, above: frozenset[str] = frozenset()) -> Iterator[_File]:
-    """The files in a folder and those that it links to, but for hidden ones, and folders that `out` lies in."""
+    """Yield the files in a folder and its links, except hidden files and folders that contain `out`."""
     real = os.path.realpath(folder)
-    if real in above or not os.access(
-        folder, os.R_OK | os.X_OK
-    ):  # a link that leads back, or nothing to be seen
+    if real in above or not os.access(folder, os.R_OK | os.X_OK):  # a link to a parent, or not readable
         return
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
@@ -92,7 +92,7 @@ def _walk(folder: str | Path, out: Path, above: frozenset[str] = frozenset()) ->
 
 
 def _state(files: list[_File], folder: Path) -> str:
-    """What tells these files from others, or from themselves after a change."""
+    """Return the hash of files, which changes if a file changes."""
     few = sum(state.st_size for _, state in files) <= _FEW_BYTES
     lines = (
         f"{os.path.relpath(path, folder)} "

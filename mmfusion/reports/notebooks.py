@@ -18,8 +18,8 @@ _NUMBER = re.compile(r"^\d+_")
 def notebook_folders() -> list[Path]:
     """Return the folders in which notebooks are looked for; the first folder that has a name wins.
 
-    `$MMFUSION_NOTEBOOKS`, if it is set, and nothing else. Otherwise: `notebooks/` of the checkout that this code runs
-    from, `notebooks/` of the current folder, the notebooks in the installed package.
+    `$MMFUSION_NOTEBOOKS`, if it is set, and nothing else. Otherwise: `notebooks/` of the checkout that this
+    code runs from, `notebooks/` of the current folder, the notebooks in the installed package.
     """
     if chosen := os.environ.get("MMFUSION_NOTEBOOKS"):
         return [Path(chosen)]
@@ -58,8 +58,8 @@ def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
     Raises
     ------
     ReportError
-        If a notebook there is not the one that comes with mmfusion, since it may have been edited; nothing is written
-        then. If a file cannot be written.
+        If a notebook there is not the one that comes with mmfusion, since it may have been edited; nothing is
+        written then. If a file cannot be written.
     """
     copies = {Path(folder) / source.name: source.read_bytes() for source in shipped_notebooks()}
     written = [path for path in copies if not os.path.lexists(path)]
@@ -77,7 +77,7 @@ def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
 
 
 def _checkout() -> Path | None:
-    """Return `notebooks/` of the checkout that this code runs from; None if the package is installed elsewhere."""
+    """Return `notebooks/` of the checkout that this code runs from; None outside a checkout."""
     root = Path(__file__).parents[2]
     return root / "notebooks" if (root / "pyproject.toml").is_file() else None
 

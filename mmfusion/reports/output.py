@@ -1,4 +1,4 @@
-"""Write what a notebook leaves beside its page: metrics and figures; nothing without `out_dir`, as in JupyterLab."""
+"""Write metrics and figures of a notebook; without `out_dir`, as in JupyterLab, nothing is written."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def write_metrics(metrics: Mapping[str, object], out_dir: str | Path) -> None:
     Parameters
     ----------
     metrics : mapping
-        With `cohort`, `target`, `n`, and either `models` and `primary` or a one-line `headline`; anything more is kept.
-        `primary` is a mapping: `metric`, `model`, and where wanted `reference` (the model to compare with) and
-        `direction` ("higher" or "lower" is better; default as `mmfusion.metrics.LOWER_IS_BETTER` says).
+        With `cohort`, `target`, `n`, and either `models` and `primary` or a one-line `headline`; anything
+        more is kept. `primary` is a mapping: `metric`, `model`, and where wanted `reference` (the model to
+        compare with) and `direction` ("higher" or "lower" is better; default as
+        `mmfusion.metrics.LOWER_IS_BETTER` says).
     out_dir : path
         The report's folder; with "" the metrics are checked and nothing is written.
 

@@ -1,4 +1,4 @@
-"""Guard the folder of a report: one run at a time writes there, and a new report replaces the old one alone."""
+"""Guard the folder of a report: one run at a time writes there, and only the old report is replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmfusion.reports.record import FAILED_PAGE, RUN, failed_folder, is_report, 
 from mmfusion.storage.atomic import draft_folder, take_place
 from mmfusion.storage.locks import locked
 
-WRITTEN = "save_"  # so begin the names of parameters that say where a notebook is to write
+WRITTEN = "save_"  # prefix of parameters that name outputs of a notebook
 
 
 def check_place(out: Path, values: Mapping[str, object]) -> None:
@@ -74,12 +74,12 @@ def alone(out: Path) -> Iterator[None]:
 
 
 def replace_report(new: Path, out: Path) -> None:
-    """Move a complete report to `out`; what the report there does not list as its own is kept beside the new one.
+    """Move a complete report to `out`; files there that do not belong to the old report are kept.
 
     Raises
     ------
     ReportError
-        If such a file has the name of one in the new report; the old one then stands as it was.
+        If such a file has the same name as a file of the new report. The old report is then not changed.
     OSError
         If a folder cannot be moved.
     """

@@ -52,8 +52,8 @@ def read_primary(metrics: Mapping[str, object]) -> Primary | None:
     Parameters
     ----------
     metrics : mapping
-        The content of `metrics.json`. A report that was made before `primary` was written there is about the macro-AUC
-        of its `main` (or first) model, with the ridge as the reference.
+        The content of `metrics.json`. A report that was made before `primary` was written there is about the
+        macro-AUC of its `main` (or first) model, with the ridge as the reference.
 
     Examples
     --------
@@ -80,7 +80,8 @@ def check_primary(metrics: Mapping[str, object]) -> None:
     Raises
     ------
     ReportError
-        If there are models and `primary` names no metric of one of them, or there are neither models nor a `headline`.
+        If there are models and `primary` names no metric of one of them, or there are neither models nor a
+        `headline`.
     """
     models, stated = metrics.get("models"), metrics.get("primary")
     if not models:

@@ -12,13 +12,13 @@ from pathlib import Path
 import mmfusion
 
 PACKAGES = (
-    "torch", "numpy", "pandas", "scikit-learn", "scipy", "monai", "torch-geometric", "skorch", "optuna", "shap",
-    "captum", "papermill", "nbconvert",
-)  # fmt: skip
+    *("torch", "numpy", "pandas", "scikit-learn", "scipy", "monai", "torch-geometric", "skorch", "optuna"),
+    *("shap", "captum", "papermill", "nbconvert"),
+)
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, mmfusion and the libraries that results depend on, without importing them."""
+    """Return the versions of Python, mmfusion and other libraries, without importing them."""
     found = {"python": platform.python_version(), "mmfusion": mmfusion.__version__}
     for name in PACKAGES:
         try:
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Return the commit of the checkout that runs, with "+changes" if files differ; None outside a checkout."""
+    """Return the commit of the checkout, with "+changes" if files differ; None outside a checkout."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

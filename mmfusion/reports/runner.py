@@ -52,11 +52,11 @@ def run_report(
 ) -> Path:
     """Execute a notebook and leave its report in a folder, whole or not at all.
 
-    The folder has `report.html`, `notebook.ipynb`, `run.json` (parameters, versions, hashes, seconds) and what the
-    notebook wrote into its `out_dir`: `metrics.json`, `figures/`. A report that stood there stays until the new one is
-    complete; a file there that is not its own stays in any case. What a failed run leaves is in `<out>.failed/`, marked
-    as such. A notebook that declares a `work_dir` finds there again what an interrupted run of the same report had
-    finished.
+    The folder has `report.html`, `notebook.ipynb`, `run.json` (parameters, versions, hashes, seconds) and
+    what the notebook wrote into its `out_dir`: `metrics.json`, `figures/`. A report that stood there stays
+    until the new one is complete; a file there that is not its own stays in any case. What a failed run
+    leaves is in `<out>.failed/`, marked as such. A notebook that declares a `work_dir` finds there again what
+    an interrupted run of the same report had finished.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def run_report(
     Raises
     ------
     ReportError
-        If the notebook or a parameter is unknown, a cell fails, `metrics.json` is missing or malformed, the disk is
-        full, `out` is something else than a report, a `save_...` parameter names a path in it, or another run is
-        writing there.
+        If the notebook or a parameter is unknown, a cell fails, `metrics.json` is missing or malformed, the
+        disk is full, `out` is something else than a report, a `save_...` parameter names a path in it, or
+        another run is writing there.
     """
     notebook = find_notebook(name)
     known = notebook_parameters(notebook)
@@ -135,7 +135,7 @@ class _Run:
         return {name: str(folder) for name, folder in folders.items() if name in self.known}
 
     def _finish(self, partial: Path, read: Mapping[str, object]) -> None:
-        """Check what the notebook wrote; add the page and the record of the run, with the hashes of what it read."""
+        """Check the outputs of the notebook; add the page and the record of the run with hashes of inputs."""
         if "out_dir" in self.known and not (partial / METRICS).is_file():
             raise ReportError(
                 "the notebook ended without its metrics",

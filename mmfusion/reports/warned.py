@@ -56,8 +56,8 @@ def warnings_given(*results: HasWarnings, also: Iterable[str] = ()) -> list[str]
     Returns
     -------
     list of str
-        A warning about patients stands there once, with how many patients and who. Another one stands there once, with
-        how often it was given. ["none"] if there are none.
+        A warning about patients is listed once, with the number of patients and their ids. Other warnings are
+        listed once, with their number. ["none"] if there are none.
 
     Examples
     --------

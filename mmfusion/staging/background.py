@@ -25,9 +25,9 @@ def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
     Returns
     -------
     StreamInputs
-        `K * 5` rows. Each value is a quantile over at least 10 patients; if a class has fewer, over all patients.
-        Quantiles are taken feature by feature, so that no row is a patient. A stream that fewer than 10 patients
-        have is 0 in all rows, the same as for a patient who lacks it.
+        `K * 5` rows. Each value is a quantile over at least 10 patients; if a class has fewer, over all
+        patients. Quantiles are taken feature by feature, so that no row is a patient. A stream that fewer
+        than 10 patients have is 0 in all rows, the same as for a patient who lacks it.
     """
     classes = np.unique(codes)
     arrays = {}

@@ -39,8 +39,8 @@ Classes, with their share in training: {prior}.
 {chr(10).join(rows)}
 
 How well it predicts is not known from this folder: see the report of its nested cross-validation.
-The background for explanations is made of per-class quantiles of at least ten patients; no patient's row is stored,
-no category that one patient alone has, and of the training patients' ids only hashes.
+The background for explanations is made of per-class quantiles of at least ten patients; no patient's row is
+stored, no category that one patient alone has, and of the training patients' ids only hashes.
 
 Made with mmfusion {mmfusion.__version__}. Parameters:
 

@@ -42,12 +42,13 @@ from mmfusion.streams import StreamInputs
 class StageClassifier(ClassifierMixin, BaseEstimator):
     """Predict the probability of each stage from whatever modalities a patient has.
 
-    Every statistic is learned in `fit`, from the rows it is given. A modality that a patient lacks (a block of
-    missing values) is masked out, in training and after.
+    Every statistic is learned in `fit`, from the rows it is given. A modality that a patient lacks (a block
+    of missing values) is masked out, in training and after.
 
-    What users set daily is a parameter of its own; everything else is in three nested objects, whose parameters
-    are reached as in skorch: `set_params(training__weight_decay=1e-3, network__hidden=128)`. A nested object may
-    also be given as a mapping of what differs from its defaults: `StageClassifier(training={"schedule": "plateau"})`.
+    What users set daily is a parameter of its own; everything else is in three nested objects, whose
+    parameters are reached as in skorch: `set_params(training__weight_decay=1e-3, network__hidden=128)`. A
+    nested object may also be given as a mapping of what differs from its defaults:
+    `StageClassifier(training={"schedule": "plateau"})`.
 
     Parameters
     ----------
@@ -67,8 +68,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int, optional
         Passes through the training rows; default 20.
     n_members : int
-        Number of networks, each with another initialisation (and other validation rows), whose probabilities are
-        averaged.
+        Number of networks, each with another initialisation (and other validation rows), whose probabilities
+        are averaged.
     preprocessing : CohortTransformer or mapping, optional
         How streams are made: gene graph, crop of the scan, restoration, harmonisation.
     network : NetworkPlan or mapping, optional
@@ -250,8 +251,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            On a patient with none of the model's modalities, another unit of RNA, malformed values, or inputs that
-            give no probabilities.
+            On a patient with none of the model's modalities, another unit of RNA, malformed values, or inputs
+            that give no probabilities.
         """
         check_is_fitted(self, "module_")
         return self.probabilities(self.transformer_.transform(X))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def to_onnx(model: StageClassifier, path: str | Path) -> Path:
     """Write the fitted networks as one ONNX file, which gives the same probabilities to 1e-5.
 
-    The file reads streams as `transformer_` makes them; preprocessing is not part of it. Its output has the classes
-    in the order of `classes_`, which are also in its metadata. Needs the extra `onnx`.
+    The file reads streams as `transformer_` makes them; preprocessing is not part of it. Its output has the
+    classes in the order of `classes_`, which are also in its metadata. Needs the extra `onnx`.
 
     Raises
     ------

@@ -115,11 +115,11 @@ def restore(
 
 
 def from_format_1(params: Mapping[str, object]) -> dict[str, object]:
-    """Put the flat parameters of a bundle of format 1 where they are now; later ones are returned as they are.
+    """Put the flat parameters of a bundle of format 1 into the nested objects; leave later ones unchanged.
 
     Examples
     --------
-    >>> from_format_1({"fusion": "gmu", "d": 8, "gamma": 1.0, "schedule": "cosine", "leak_probe": True})["network"]
+    >>> from_format_1({"fusion": "gmu", "d": 8, "schedule": "cosine"})["network"]
     {'d': 8}
     """
     if set(NESTED) <= set(params):
@@ -138,7 +138,7 @@ def from_format_1(params: Mapping[str, object]) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    """Return a parameter in a form that JSON can hold; the fitted gene graph is saved, its edge list is not."""
+    """Return a parameter in a form that JSON can hold, without the edge list of a gene graph."""
     if isinstance(value, FrozenParams):
         return value.to_dict()
     if isinstance(value, CohortTransformer):

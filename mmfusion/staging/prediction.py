@@ -46,7 +46,7 @@ class StagePrediction:
         return asdict(self) | {"probabilities": dict(self.probabilities)}
 
     def to_row(self) -> dict[str, object]:
-        """Return a row of a table of patients: patient_id, stage, `p_<class>`, used, missing, warnings, error."""
+        """Return a row of a table: patient_id, stage, `p_<class>`, used, missing, warnings, error."""
         return {
             "patient_id": self.patient,
             "stage": self.stage,
@@ -76,10 +76,10 @@ class StagePrediction:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        left, blue = "style='text-align:left'", "background:#3b6ea5;height:.8em"
         bars = "".join(
-            f"<tr><td style='text-align:left'>{'<b>' if c == self.stage else ''}{html.escape(c)}</td><td>{p:.1%}</td>"
-            f"<td style='width:14em;text-align:left'><div style='background:#3b6ea5;height:.8em;width:{100 * p:.1f}%'>"
-            "</div></td></tr>"
+            f"<tr><td {left}>{'<b>' if c == self.stage else ''}{html.escape(c)}</td><td>{p:.1%}</td>"
+            f"<td style='width:14em;text-align:left'><div style='{blue};width:{100 * p:.1f}%'></div></td></tr>"
             for c, p in self.probabilities.items()
         )
         genes = ", ".join(f"<i>{html.escape(g)}</i>&nbsp;{v:+.3f}" for g, v in self.top_genes)

@@ -1,8 +1,9 @@
 """Named settings of `StageClassifier`: two recipes of the stage paper, and two of this project.
 
-The stage paper gives two recipes that do not agree with each other; both are here. For `mod_weighted` it lists weights
-of each fold; those of its fourth fold are used. Two departures: AdamW replaces Adam in both (decoupled weight decay,
-Loshchilov & Hutter 2019), and early stopping watches the validation loss, not macro-F1.
+The stage paper gives two recipes that do not agree with each other; both are here. For `mod_weighted` it
+lists weights of each fold; those of its fourth fold are used. Two departures: AdamW replaces Adam in both
+(decoupled weight decay, Loshchilov & Hutter 2019), and early stopping watches the validation loss, not
+macro-F1.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 _LARGE_STEM = {"conv1": 7, "max_pool": True}  # of a ResNet for large crops
 
 PRESETS: dict[str, dict[str, object]] = {
-    # The paper's baseline: 4096 deep radiomic features and 18 clinical ones through 4114 -> 512 -> 128 -> classes,
-    # 2,174,340 parameters for four classes. With d = 1 every value is a token, so that the perceptron reads the values.
+    # The paper's baseline: 4096 deep radiomic features and 18 clinical ones through 4114 -> 512 -> 128 ->
+    # classes, 2,174,340 parameters for four classes. With d = 1 every value is a token, so that the
+    # perceptron reads the values.
     "paper_baseline": {
         "fusion": "mlp",
         "modalities": ["ct", "ehr"],

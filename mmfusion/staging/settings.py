@@ -1,4 +1,4 @@
-"""The settings that a StageClassifier works with: its nested objects, with its flat parameters put into them."""
+"""Settings of a StageClassifier: its nested objects with its flat parameters put into them."""
 
 from __future__ import annotations
 

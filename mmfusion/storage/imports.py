@@ -1,8 +1,9 @@
-"""Which source files a module can reach by import, found by reading them: nothing is run.
+"""Find the source files that a module can reach by import, by reading them; no code is run.
 
-Imports within functions count; those for type checkers only do not. What is imported by name at run time is found by
-two rules: the dotted name of a module that stands in a file as a string counts as an import of it (registries), and a
-name taken from a package that loads its names lazily leads to the module that its table gives. In doubt a file counts.
+Imports inside functions count; imports for type checkers do not. Two rules find modules that are imported by
+name at run time. A string with the dotted name of a module counts as an import of it (registries). If a
+package loads its names lazily, a name taken from it leads to the module in its table of names. If it is not
+clear whether a file can be reached, it counts.
 """
 
 from __future__ import annotations
@@ -25,24 +26,24 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+\Z")
 
 @dataclass
 class Source:
-    """What one file says.
+    """Hash, imports and names of one source file.
 
     Parameters
     ----------
     hash : str
-        SHA-256 of its syntax tree without docstrings.
+        SHA-256 hash of the syntax tree without docstrings.
     imports : list of (str, str or None, int)
-        Module, name taken from it ("*": all), and level of a relative import.
+        Imported module, name imported from it ("*": all names), and level of a relative import.
     strings : set of str
-        Dotted names among its strings.
+        Dotted names among the strings of the file.
     aliases : mapping of str to str
-        Local name to the dotted name of what it may stand for, if that may be a module.
+        Local name -> dotted name of the object, which may be a module.
     used : mapping of str to set of str
-        Attributes read of each alias; "*" where the alias itself is passed on.
+        Alias -> attributes that are read; "*" if the alias itself is used.
     lazy : mapping of str to str
-        Of a package: name to the module below it that defines it, as its table for lazy loading says.
+        Name -> module of the package that defines it, from the table for lazy loading.
     defined : set of str
-        Names bound at the top level.
+        Names that are defined at the top level.
     """
 
     hash: str
@@ -55,9 +56,19 @@ class Source:
 
 
 def reached(modules: Iterable[str]) -> dict[str, Path]:
-    """Return the source files that can be reached by import from these modules, themselves included, by module name.
+    """Return the source files of these modules and of all modules that they can reach by import.
 
-    Files of the standard library and of installed libraries are left out, and not followed.
+    Files of the standard library and of installed libraries are left out, and their imports are not followed.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Names of modules.
+
+    Returns
+    -------
+    dict of str to Path
+        Name of a module -> source file.
 
     Examples
     --------
@@ -77,12 +88,24 @@ def reached(modules: Iterable[str]) -> dict[str, Path]:
 
 
 def is_installed(name: str) -> bool:
-    """Return whether a module belongs to Python or to an installed library other than this package."""
+    """Return True if a module belongs to Python or to an installed library other than this package.
+
+    Examples
+    --------
+    >>> is_installed("numpy"), is_installed("mmfusion.errors")
+    (True, False)
+    """
     return _place(name.partition(".")[0])[1]
 
 
 def module_file(name: str) -> Path | None:
-    """Return the source file of a module that is neither Python's nor an installed library's; None without one."""
+    """Return the source file of a module of this package or of the user; None for other modules.
+
+    Examples
+    --------
+    >>> module_file("mmfusion.errors").name
+    'errors.py'
+    """
     top, *rest = name.split(".")
     place, installed = _place(top)
     if place is None or installed:
@@ -114,7 +137,7 @@ def _absolute(module: str, level: int, package: str) -> str:
 
 
 def _of_name(module: str, name: str) -> set[str]:
-    """Return the modules that a name taken from a module may lead to."""
+    """Return the modules that may define a name which is imported from a module."""
     file = module_file(module)
     if file is None:
         return set()
@@ -129,7 +152,7 @@ def _of_name(module: str, name: str) -> set[str]:
 
 
 def parsed(file: Path) -> Source:
-    """Return what a source file says; read again only once it has changed."""
+    """Return hash, imports and names of a source file; it is read again only if it has changed."""
     state = file.stat()
     return _parsed(file, state.st_mtime_ns, state.st_size)
 
@@ -166,7 +189,7 @@ def _drop_docstring(node: ast.AST) -> None:
 
 
 class _Reader(ast.NodeVisitor):
-    """Collects imports, dotted strings and the use of modules; skips what only type checkers read."""
+    """Visitor that collects imports, dotted strings and uses of modules, except for type checkers."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -212,7 +235,7 @@ class _Reader(ast.NodeVisitor):
 
 
 def _place(top: str) -> tuple[Path | None, bool]:
-    """Return where a top-level module lies, and whether it is installed or Python's own."""
+    """Return the path of a top-level module, and True if it belongs to Python or an installed library."""
     return _place_of(top, getattr(sys.modules.get(top), "__file__", None))
 
 
@@ -220,9 +243,8 @@ def _place(top: str) -> tuple[Path | None, bool]:
 def _place_of(top: str, file: str | None) -> tuple[Path | None, bool]:
     if top == _PACKAGE:
         return Path(__file__).resolve().parents[1] / "__init__.py", False
-    if (
-        top == "__main__"
-    ):  # a script; what a notebook's kernel or a test runner calls so is not where a class stands
+    # a script; in a notebook or a test run, "__main__" is a file of a library and does not define the class
+    if top == "__main__":
         place = Path(file).resolve() if file else None
         return (None if place is None or _in_library(place) else place), False
     if top in sys.stdlib_module_names:

@@ -1,8 +1,8 @@
 """Hashes of source code: of the whole package, and of the code that a result can depend on.
 
-`code_hash` covers every file of the package. `source_hash` follows imports from where the given objects are defined,
-without running anything, and leaves out comments, docstrings and layout: a result stays valid when only these change,
-or when a file is edited that the objects cannot reach.
+`code_hash` covers every file of the package. `source_hash` follows the imports of the modules that define the
+given objects; it reads the files and does not run them. Comments, docstrings and layout do not count. A
+result therefore stays valid if only these change, or if a file is edited that the objects cannot reach.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from mmfusion.storage.hashing import hash_file, hash_text
 from mmfusion.storage.imports import is_installed, module_file, parsed, reached
 
-# libraries that numbers may depend on, where they are installed
+# libraries that results may depend on, if they are installed
 LIBRARIES = (
     "numpy", "pandas", "scipy", "scikit-learn", "torch", "torch-geometric", "monai", "skorch", "optuna",
     "optuna-integration", "einops", "SimpleITK", "nibabel", "pydicom", "highdicom", "cellpose", "lungmask",
@@ -28,7 +28,13 @@ LIBRARIES = (
 
 
 def code_hash() -> str:
-    """Return the SHA-256 of all Python files of the package, committed or not, to the last byte."""
+    """Return the SHA-256 hash of all bytes of all Python files of the package, committed or not.
+
+    Examples
+    --------
+    >>> len(code_hash())
+    64
+    """
     root = Path(__file__).parents[1]
     files = sorted(root.rglob("*.py"))
     return hash_text("\n".join(f"{f.relative_to(root).as_posix()}\0{hash_file(f)}" for f in files))
@@ -40,16 +46,15 @@ def source_hash(objects: Iterable[object]) -> str:
     Parameters
     ----------
     objects : iterable
-        Estimators, functions, classes, modules. The parameters of an estimator count too, at any depth: the steps
-        of a pipeline, a function among its parameters.
+        Estimators, functions, classes or modules. The parameters of an estimator count too, at any depth,
+        such as the steps of a pipeline or a function among its parameters.
 
     Returns
     -------
     str
-        SHA-256. It covers the files that can be reached by import from where the objects are defined (of this
-        package and of the user's own files; of installed libraries the version), except for their comments,
-        docstrings and layout. An object without a source file, such as a class typed into a notebook, gives a
-        new hash at every call.
+        SHA-256 hash. It covers the files of this package and of the user that the objects can reach by
+        import, without comments, docstrings and layout, and the versions of installed libraries. If an object
+        has no source file, such as a class typed into a notebook, every call gives another hash.
 
     Examples
     --------
@@ -66,7 +71,14 @@ def source_hash(objects: Iterable[object]) -> str:
 
 
 def defining_modules(item: object) -> set[str]:
-    """Return the names of the modules that define an object, its base classes, and its parameters at any depth."""
+    """Return the names of the modules that define an object, its base classes and its parameters.
+
+    Examples
+    --------
+    >>> from mmfusion.errors import DataError
+    >>> sorted(defining_modules(DataError))
+    ['builtins', 'mmfusion.errors']
+    """
     if inspect.ismodule(item):
         return {item.__name__}
     if item is None or isinstance(item, str | bytes | int | float | Path):
@@ -82,7 +94,7 @@ def defining_modules(item: object) -> set[str]:
     found = {base.__module__ for base in kind.__mro__}
     if item is kind:
         return found
-    for part in ("func", "args", "keywords"):  # of functools.partial
+    for part in ("func", "args", "keywords"):  # attributes of functools.partial
         found |= defining_modules(getattr(item, part, None)) if kind.__module__ == "functools" else set()
     params = item.get_params(deep=False) if hasattr(item, "get_params") else {}
     return found | defining_modules(params)

@@ -1,4 +1,4 @@
-"""Phantom: a synthetic cohort with CT, RNA and EHR, whose best possible result is known."""
+"""Phantom: a synthetic cohort with CT, PET, RNA and EHR, whose best possible result is known."""
 
 from mmfusion.synthetic.cohort import VERSION, phantom, posterior
 

@@ -11,13 +11,13 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.targets.stage import target_labels
 from mmfusion.errors import DataError
-from mmfusion.synthetic import model
+from mmfusion.synthetic import model, optimum
 from mmfusion.synthetic.anatomy import SCANNERS
 from mmfusion.synthetic.genes import gene_network, gene_programme
 from mmfusion.synthetic.scans import ensure_scans
 
 VERSION = 2  # version of the generated files; increase it if the same parameters give other files
-PET_VERSION = 1  # the same for the PET
+PET_VERSION = 1  # the same for PET files
 RIGHT_LOBES = ("lobe_rul", "lobe_rml", "lobe_rll")
 LACKS_TWO = 0.25  # share of patients without two modalities, among those who lack at least one
 
@@ -36,7 +36,7 @@ def phantom(
     root: str | Path | None = None,
     target: str = "stage3_ajcc7",
 ) -> tuple[Cohort, pd.DataFrame]:
-    """Make a synthetic cohort with CT, RNA, EHR and, if asked for, PET, whose best possible macro-AUC is known.
+    """Make a synthetic cohort with CT, RNA, EHR and optional PET, whose best possible macro-AUC is known.
 
     The generative model is the same for every seed: `phantom(seed=1)` is an external cohort for
     `phantom(seed=0)`. A null cohort and a planted cohort of the same seed differ only in their labels.
@@ -59,8 +59,8 @@ def phantom(
     sites : int
         Number of sites, 1 to 4. Each has its own scanner. The site is independent of the stage.
     pet : bool
-        Add a PET in SUVbw of the same lesions, with its own masks and seeds. It shows the lesion's size, and an
-        uptake that depends on the tumour burden. Everything else stays the same. A PET is missing with
+        Add a PET in SUVbw of the same lesions, with its own masks and seeds. It shows the size of the lesion,
+        and an uptake that depends on the tumour burden. All other data stay the same. A PET is missing with
         probability `missing`, independently of the other modalities.
     root : path, optional
         Folder for the scans. Default: a folder below `$MMFUSION_CACHE` or `~/.cache/mmfusion` whose name
@@ -76,15 +76,15 @@ def phantom(
     optimum : DataFrame, shape (n_subsets + 1, 1)
         Column `macro_auc`: the Bayes-optimal one-vs-rest macro-AUC. One row per subset of modalities ("ct",
         ..., "ct+rna+ehr"; with PET also "pet", "ct+pet", ...), for patients who have all of them. CT and PET
-        show the same latent, and both show the lesion's diameter. The row "observed" is for the modalities that
-        the patients of this cohort have. A reader of voxels cannot exceed it, because the optimum uses the
-        true parameters of the lesions. It is estimated from 20,000 draws; its standard error is about 0.001.
+        show the same latent, and both show the diameter of the lesion. The row "observed" is for the
+        modalities that the patients of this cohort have. A reader of voxels cannot exceed it, because the
+        optimum uses the true parameters of the lesions. It is estimated from 20,000 draws; its standard error
+        is about 0.001.
 
     Raises
     ------
     DataError
-        If an argument is out of range, or `root` contains other files.
-
+        If an argument is out of range, or if `root` contains other files.
     """
     _check(n, signal, missing, modalities, sites)
     modalities = tuple(m for m in model.MODALITIES if m in modalities)
@@ -126,17 +126,26 @@ def phantom(
         provenance={
             "generator": "mmfusion.synthetic.phantom",
             "version": VERSION,
-            "parameters": {"n": n, "seed": seed, "signal": signal, "missing": missing, "n_genes": n_genes,
-                           "n_planted": n_planted, "modalities": list(modalities), "sites": sites,
-                           "target": target, **({"pet": True} if pet else {})},
+            "parameters": {
+                "n": n,
+                "seed": seed,
+                "signal": signal,
+                "missing": missing,
+                "n_genes": n_genes,
+                "n_planted": n_planted,
+                "modalities": list(modalities),
+                "sites": sites,
+                "target": target,
+                **({"pet": True} if pet else {}),
+            },
             "license": "CC0-1.0",
-            "ajcc_edition": "7, 8 and 9",  # I, II and III are drawn, by no edition's rules
+            "ajcc_edition": "7, 8 and 9",  # stages are drawn, not derived from an edition's rules
             "planted_genes": programme.planted,
             "gene_sets": programme.gene_sets,
             "gene_network": [list(edge) for edge in gene_network(programme)],
             "notes": ["Synthetic patients: nothing here says anything about lung cancer."],
         },
-    )  # fmt: skip
+    )
     return cohort, _optimum(signal, n_genes, n_planted, has, groups)
 
 
@@ -165,7 +174,9 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
         raise DataError("the posterior is known only for a phantom", got=cohort.name)
     programme = gene_programme(given["n_genes"], given["n_planted"])
     drawn = model.draw(given["n"], given["seed"], given["signal"], programme)
-    belief = model.beliefs(drawn.lesions, programme.score(drawn.genes), drawn.record, programme, drawn.uptake)
+    belief = optimum.beliefs(
+        drawn.lesions, programme.score(drawn.genes), drawn.record, programme, drawn.uptake
+    )
     has = _presence(
         given["n"], given["seed"], given["missing"], tuple(given["modalities"]), pet=given.get("pet", False)
     )
@@ -175,7 +186,7 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
         belief[m] = np.where(rows[m], belief[m], model.PRIOR)
     alone = np.where(rows["ct"], belief["ct"], np.where(rows["pet"], belief["pet"], model.PRIOR))
     belief["ct"] = np.where(rows["ct"] & rows["pet"], belief["ct+pet"], alone)
-    probabilities = model.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(
+    probabilities = optimum.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(
         cohort.target
     )
     ids = [f"PH{given['seed']:02d}-{i:04d}" for i in range(1, given["n"] + 1)]
@@ -231,8 +242,8 @@ def _optimum(
 ) -> pd.DataFrame:
     modalities = tuple(has.columns)
     every = model.WITH_PET if "pet" in modalities else model.MODALITIES
-    readings = model.best_readings(signal, n_genes, n_planted, modalities=every)
-    auc = {"+".join(s): model.expected_macro_auc(readings[s] @ groups) for s in model.subsets(modalities)}
+    readings = optimum.best_readings(signal, n_genes, n_planted, modalities=every)
+    auc = {"+".join(s): optimum.expected_macro_auc(readings[s] @ groups) for s in optimum.subsets(modalities)}
     patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has.to_numpy()]
     share, mixed = len(next(iter(readings.values()))) / len(patterns), []
     start = 0.0
@@ -240,5 +251,5 @@ def _optimum(
         stop = start + share * patterns.count(pattern)
         mixed.append(readings[pattern][round(start) : round(stop)])
         start = stop
-    auc["observed"] = model.expected_macro_auc(np.concatenate(mixed) @ groups)
+    auc["observed"] = optimum.expected_macro_auc(np.concatenate(mixed) @ groups)
     return pd.DataFrame({"macro_auc": auc}).rename_axis("modalities")

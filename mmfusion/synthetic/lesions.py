@@ -20,7 +20,7 @@ APPEARANCE = {
     "spiculation": (0.40, 0.05, 0.60, 1.0, False),  # relative height of the spikes
     "texture_hu": (0.25, 10.0, 90.0, 1.0, False),  # standard deviation inside
 }
-UPTAKE = {"suv": (0.60, 2.0, 14.0, 1.0, True)}  # mean uptake in SUVbw, which a PET shows and a CT does not
+UPTAKE = {"suv": (0.60, 2.0, 14.0, 1.0, True)}  # mean uptake in SUVbw; only a PET shows it
 _ALL = {**APPEARANCE, **UPTAKE}
 SEEN_BY = {"ct": tuple(APPEARANCE), "pet": ("diameter_mm", *UPTAKE), "ct+pet": tuple(_ALL)}
 
@@ -37,7 +37,7 @@ def sample(
     rng : Generator
         Random generator.
     names : sequence of str
-        Properties to draw, keys of `APPEARANCE`.
+        Properties to draw, keys of `APPEARANCE` or `UPTAKE`.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def log_likelihood(
 
     Parameters
     ----------
-    lesions : DataFrame, shape (n, 4)
+    lesions : DataFrame, shape (n, >= len(names))
         Appearance, as `sample` returns it.
     grid : ndarray, shape (n_grid,)
         Values of the burden.

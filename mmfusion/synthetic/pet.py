@@ -1,7 +1,8 @@
-"""A small PET of the phantom, in SUVbw: the same lesion as the CT's, as a scanner of lower resolution shows it.
+"""Render a small PET of the phantom, in SUVbw: the lesion of the CT at a lower resolution.
 
-It shows the lesion's size, as the CT does, and its uptake, which the CT does not: a ball of the lesion's volume and of
-one uptake. Spikes, attenuation and texture are not in it, so that what a PET says of the burden is known exactly.
+The PET shows the size of the lesion, as the CT does, and its uptake, which the CT does not show. The lesion
+is a ball with the volume of the CT's lesion and a constant uptake. It has no spikes, attenuation or texture,
+so that the information of a PET about the tumour burden is known exactly.
 """
 
 from __future__ import annotations
@@ -18,13 +19,25 @@ from mmfusion.synthetic.lesions import SpikyBall
 SHAPE, SPACING_MM = (36, 36, 36), 4.0  # as wide as the CT
 RESOLUTION_MM = 5.0  # full width at half maximum
 LUNG_SUV, MUSCLE_SUV, BLOOD_SUV = 0.45, 0.75, 1.6
-NOISE = 0.08  # relative, before the resolution
-BREATHING_MM = 1.5  # how far the lesion lies from where the CT saw it: SD along each axis
+NOISE = 0.08  # relative standard deviation, before the blur of the resolution
+BREATHING_MM = 1.5  # SD along each axis of the distance between the lesion in the PET and in the CT
 
 
 @dataclass(frozen=True)
 class PetScan:
-    """`suv` float32, `mask` uint8, shape (z, y, x); `origin` (of voxel 0) and lesion `centre` in LPS mm, shape (3,)."""
+    """One rendered PET.
+
+    Attributes
+    ----------
+    suv : ndarray of float32, shape (z, y, x)
+        Uptake, SUVbw.
+    mask : ndarray of uint8, shape (z, y, x)
+        Mask of the lesion, 0 or 1.
+    origin : ndarray, shape (3,)
+        Centre of voxel 0 (x, y, z), LPS mm.
+    centre : ndarray, shape (3,)
+        Centre of the lesion (x, y, z), LPS mm.
+    """
 
     suv: np.ndarray
     mask: np.ndarray
@@ -40,20 +53,30 @@ def render_pet(
     *,
     right: bool,
 ) -> PetScan:
-    """Draw one PET.
+    """Render one PET.
 
     Parameters
     ----------
     lesion : mapping
-        `diameter_mm` and `suv`.
+        `diameter_mm`, and `suv`, the uptake in SUVbw.
     ct : Scan
-        Where the patient and the lesion lie.
+        CT of the same patient, which gives the positions of the patient and the lesion.
     ct_spacing : (z, y, x)
-        Of the CT, mm.
+        Voxel size of the CT, mm.
     rng : Generator
-        The PET's own.
+        Random generator of this PET.
     right : bool
-        Which lung, as of the CT.
+        True for the right lung, as for the CT.
+
+    Examples
+    --------
+    >>> from mmfusion.synthetic import lesions
+    >>> from mmfusion.synthetic.anatomy import SCANNERS, render
+    >>> lesion = lesions.sample(np.zeros(1), np.random.default_rng(0)).assign(suv=6.0).iloc[0]
+    >>> ct = render(lesion, SCANNERS[0], np.random.default_rng(0), right=True)
+    >>> pet = render_pet(lesion, ct, SCANNERS[0].spacing, np.random.default_rng(1), right=True)
+    >>> pet.suv.shape, bool(pet.mask.any())
+    ((36, 36, 36), True)
     """
     middle = ct.origin + (np.array(ct.hu.shape[::-1]) - 1) / 2 * ct_spacing[::-1]
     axes = [(np.arange(n, dtype=np.float32) - (n - 1) / 2) * SPACING_MM for n in SHAPE]

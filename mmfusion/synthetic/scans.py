@@ -38,7 +38,7 @@ def ensure_scans(
     seed : int
         Seed. A scan depends on the seed, the row number and the row.
     pet : bool
-        Render the PET of the same lesions; `patients` has their uptake, `suv`.
+        Render the PET of the same lesions. `patients` must have the column `suv`, their uptake in SUVbw.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def _is_complete(folder: Path, digest: str) -> bool:
 
 
 def _fill(root: Path, scans: Iterator[tuple[str, Volume, np.ndarray, np.ndarray]]) -> None:
-    """Write scans: of each its patient, volume, mask and a point in the lesion."""
+    """Write the volume and the mask of each scan, and the table of the points in the lesions."""
     seeds = {}
     for patient, volume, mask, point in scans:
         place = root / "scans" / patient
@@ -108,7 +108,7 @@ def _cts(patients: pd.DataFrame, seed: int) -> Iterator[tuple[str, Volume, np.nd
 def _pets(patients: pd.DataFrame, seed: int) -> Iterator[tuple[str, Volume, np.ndarray, np.ndarray]]:
     for number, (patient, row) in enumerate(patients.iterrows()):
         scanner, right = SCANNERS[int(row["site"])], bool(row["right"])
-        ct = render(row, scanner, np.random.default_rng([seed, number, 7]), right=right)  # for the places
+        ct = render(row, scanner, np.random.default_rng([seed, number, 7]), right=right)  # for the positions
         rng = np.random.default_rng([seed, number, 8])
         scan = render_pet(row, ct, scanner.spacing, rng, right=right)
         affine = _affine((SPACING_MM,) * 3, scan.origin)

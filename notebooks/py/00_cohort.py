@@ -34,8 +34,8 @@ data
 reports.save_figure(figures.cohort_overview(data), out_dir, "overview")
 
 # %% [markdown]
-# The outcome of each patient, as recorded or derived, and the label under the target. A patient without a label
-# is left out of training and evaluation.
+# The outcome of each patient, as recorded or derived, and the label under the target. A patient without a
+# label is left out of training and evaluation.
 
 # %%
 recorded = "stage" if data.target_spec.kind == "ordinal" else data.target

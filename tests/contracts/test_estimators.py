@@ -1,4 +1,4 @@
-"""What is registered is tested: the contract of every fusion as an estimator, from a cohort's frame to a bundle."""
+"""Contract of every registered fusion as an estimator, from a cohort's frame to a bundle."""
 
 from itertools import combinations
 

@@ -51,8 +51,8 @@ def result(cohort, tmp_path_factory):
 
 
 def test_everyone_is_predicted_once_by_every_model(cohort, result):
-    expected = {"crossmodal", "concat", "majority", "ridge", "forest", "clinical ridge", "rna ridge", "ct ridge",
-                "rna only", "ct only", "ehr only"}  # fmt: skip
+    expected = {"crossmodal", "concat", "majority", "ridge", "forest", "clinical ridge", "rna ridge"}
+    expected |= {"ct ridge", "rna only", "ct only", "ehr only"}
     assert set(result.models) == expected
     for model in result.models:
         assert sorted(result.of([model])["patient_id"]) == sorted(cohort.X.index)
@@ -196,9 +196,15 @@ def test_an_error_in_an_inner_fold_keeps_its_words(cohort):
     with pytest.raises(DataError, match="loss became"):
         mf.nested_cv(
             mf.StageClassifier(**QUICK).set_params(training__schedule="constant"),
-            cohort, search={"lr": [1e18]}, n_trials=1, outer=2,
-            inner=2, baselines=False, where="serial", progress=False,
-        )  # fmt: skip
+            cohort,
+            search={"lr": [1e18]},
+            n_trials=1,
+            outer=2,
+            inner=2,
+            baselines=False,
+            where="serial",
+            progress=False,
+        )
 
 
 def test_a_search_over_nothing_known(cohort):
@@ -233,7 +239,7 @@ def test_results_come_in_the_order_asked_for_after_a_resume(cohort, tmp_path):
 
 
 def test_two_models_of_one_name(cohort):
-    with pytest.raises(DataError, match=r"two models have one name .*ridge"):
+    with pytest.raises(DataError, match=r"two models have the same name .*ridge"):
         mf.nested_cv(logistic(), cohort, name="ridge", progress=False)
 
 
@@ -301,7 +307,8 @@ def test_another_fusion_does_not_take_the_options_of_the_first(cohort):
     assert set(found.models) == {"mod_weighted", "concat", "ct only", "rna only", "ehr only"}
 
 
-# --- external ---------------------------------------------------------------------------------------------------
+# --- external
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_external_data_are_touched_once(cohort, tmp_path):

@@ -81,7 +81,7 @@ def test_a_file_that_a_parameter_names_counts_by_its_bytes(cohort, tmp_path):
 
 
 def test_another_process_finds_the_folds(cohort):
-    """Functions among the parameters (the ridge's scorer) are known by name, not by where they lie in memory."""
+    """Functions among the parameters, such as the ridge's scorer, count by name and not by address."""
     code = "from tests.evaluation.test_store import *\nprint(folder(tiny_cohort(90, seed=2), ridge()).name)"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
@@ -137,9 +137,19 @@ def test_content_of_what_cannot_be_told_is_never_the_same():
 
 def test_a_fold_is_the_same_after_a_trip_through_json():
     fold = FoldResult(
-        "m", "m @0.5", 0, 1, ("a", "b"), ("a", "a"), Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]]),
-        inputs=("ct",), params={"lr": 1 / 3}, trials=[{"value": 0.5}], history=[[{"epoch": 1}]], warnings=("w",),
-    )  # fmt: skip
+        "m",
+        "m @0.5",
+        0,
+        1,
+        ("a", "b"),
+        ("a", "a"),
+        Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]]),
+        inputs=("ct",),
+        params={"lr": 1 / 3},
+        trials=[{"value": 0.5}],
+        history=[[{"epoch": 1}]],
+        warnings=("w",),
+    )
     assert FoldResult.from_json(json.loads(json.dumps(fold.to_json(), allow_nan=False))) == fold
 
 

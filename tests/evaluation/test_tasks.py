@@ -1,4 +1,4 @@
-"""Every kind of target goes through nested_cv, the store and external validation; no estimator is known by name."""
+"""All kinds of targets work with nested_cv, the store and external validation, whatever the estimator."""
 
 import ast
 import json
@@ -51,7 +51,8 @@ def same(one, other):
     assert json.dumps([f.to_json() for f in strip[0]]) == json.dumps([f.to_json() for f in strip[1]])
 
 
-# --- all kinds --------------------------------------------------------------------------------------------------
+# --- all kinds
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_kind_of_the_target_chooses_the_task(vectors, masks):
@@ -163,7 +164,8 @@ def test_no_file_of_the_engine_names_an_estimator():
         assert not said & names, file
 
 
-# --- vectors ----------------------------------------------------------------------------------------------------
+# --- vectors
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_values_and_metrics_of_vectors(vectors):
@@ -215,7 +217,7 @@ def test_baselines_use_the_rows_where_a_value_is_known():
     predicted = RidgePerTarget(alphas=[1e-6]).fit(X, holes).predict(X)
     np.testing.assert_allclose(predicted, y, atol=1e-3)
     np.testing.assert_allclose(MeanOfTraining().fit(X, holes).predict(X[:2]), [holes.mean()] * 2)
-    with pytest.raises(DataError, match="column b: nothing is known of a target"):
+    with pytest.raises(DataError, match="column b: a target has no known value"):
         RidgePerTarget().fit(X, holes.assign(b=np.nan))
 
 
@@ -250,7 +252,8 @@ def test_folds_without_classes_cover_everybody_and_need_enough(vectors):
         Splits.make(vectors.y, n_splits=1)
 
 
-# --- masks ------------------------------------------------------------------------------------------------------
+# --- masks
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_scores_of_masks_are_those_of_the_volumes(masks):

@@ -1,4 +1,4 @@
-"""Cohorts with vectors and masks to predict, and estimators that learn them at once: nothing random, no network."""
+"""Cohorts with vectors and masks to predict, and fast estimators for them without randomness or networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installed fmcib package, file by file: importing all of it drags in what cannot be installed beside us."""
+"""Load single files of the installed fmcib package; all of it needs libraries that we cannot install."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_written_nowhere(cohort, encoder, tmp_path):
 
 
 def test_through_a_manifest_into_the_papers_baseline(tmp_path):
-    """4096 foundation features and health records through 512 -> 128, as the stage paper's baseline has it."""
+    """4096 foundation features and health records through 512 -> 128, as in the stage paper's baseline."""
     from mmfusion.staging import StageClassifier
     from tests.cohorts import tiny_cohort
 

@@ -19,7 +19,7 @@ AXIAL = (1, 0, 0, 0, 1, 0)
 
 
 def phantom_hu(shape=(6, 16, 20)) -> np.ndarray:
-    """Int16 (z, y, x), -1000 to 1499 HU in every slice, and neighbours differ, so that any flip or shift shows."""
+    """Return int16 (z, y, x), -1000 to 1499 HU in every slice; neighbours differ, so that shifts show."""
     return (np.arange(np.prod(shape)).reshape(shape) * 1237 % 2500 - 1000).astype(np.int16)
 
 
@@ -35,9 +35,10 @@ def write_series(
     description: str = "",
     change: Callable[[Dataset, int], None] | None = None,
 ) -> Path:
-    """Write one file per slice of `hu` (z, y, x); the slice step runs along the cross product of `orientation`.
+    """Write one file per slice of `hu` (z, y, x); slices follow the cross product of `orientation`.
 
-    With modality "PT", `hu` are Bq/mL (int16), of 350 MBq given to 70 kg an hour before the scan: see `SUV_PER_BQML`.
+    With modality "PT", `hu` are Bq/mL (int16), of 350 MBq given to 70 kg an hour before the scan: see
+    `SUV_PER_BQML`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     row, column = np.array(orientation, dtype=float).reshape(2, 3)

@@ -12,28 +12,40 @@ from mmfusion.imaging import list_series, read, read_crop
 from tests.imaging.dicoms import phantom_hu, write_series
 
 CASES = 60
-VRS = [b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"OB", b"OW", b"PN", b"SH", b"SL",
-       b"SQ", b"SS", b"ST", b"TM", b"UI", b"UL", b"UN", b"US", b"UT", b"ZZ", b"\0\0"]  # fmt: skip
+VRS = [*b"AE AS AT CS DA DS DT FD FL IS LO OB OW PN SH SL SQ SS ST TM UI UL UN US UT ZZ".split(), b"\0\0"]
 LONG = {b"OB", b"OW", b"SQ", b"UN", b"UT"}
 NUMBERS = (
     rb"0 |-1|1e308 |-1e308|nan |inf |-inf|1e-308|999999999999 |abc |1,5 |1\2 |1\2\3\4\5\6\7 |0\0 |-0.7\-0.7 "
 )
 NUMBERS += rb"|1e9\1e9 |0\0\0\0\0\0 |nan\nan |1\0\0\1\0\0 |nan\0\0\0\1\0 |1e300\0\0 |19940430|250000"
 WORDS = rb"CNTS|GML |ADMIN |NONE|PT|CT|MR|\\"
-ABSURD = [*NUMBERS.split(b"|"), *WORDS.split(b"|"), b"", b"\xff\xfe", b"\0\0", b"\xff\xff", b"\0\x80", b"9" * 64,
-          b"\x1b$B\0\0\0", b"\\" * 40]  # fmt: skip
+ABSURD = [
+    *NUMBERS.split(b"|"),
+    *WORDS.split(b"|"),
+    b"",
+    b"\xff\xfe",
+    b"\0\0",
+    b"\xff\xff",
+    b"\0\x80",
+    b"9" * 64,
+    b"\x1b$B\0\0\0",
+    b"\\" * 40,
+]
 
 
 @pytest.fixture(scope="module", params=["CT", "PT"])
 def files(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    write_series(folder, np.abs(phantom_hu((4, 12, 10))) if request.param == "PT" else phantom_hu((4, 12, 10)),
-                 modality=request.param)  # fmt: skip
+    write_series(
+        folder,
+        np.abs(phantom_hu((4, 12, 10))) if request.param == "PT" else phantom_hu((4, 12, 10)),
+        modality=request.param,
+    )
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def elements(data):
-    """(start, VR, where the value starts, its end) of everything at the top level, the meta header included."""
+    """Return (start, VR, start of the value, end) of each top-level element, with the meta header."""
     file = BytesIO(data)
     file.seek(132)
     out = []

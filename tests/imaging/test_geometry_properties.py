@@ -30,7 +30,7 @@ def mass_ml(scan):
 @law(25)
 @given(spacings, mm, st.integers(28, 48), orders, signs, angles, st.integers(0, 2))
 def test_l17_a_sphere_keeps_its_volume_through_the_pipeline(old, new, side, order, sign, degrees, axis):
-    """Scanner grid -> LPS -> isotropic -> crop -> cube of voxels -> back; L-17 is resampling without spacing."""
+    """Scanner grid -> LPS -> isotropic -> crop -> voxels -> back; L-17 is resampling without spacing."""
     radius = 6 * max(*old, new)
     direction = rotation(degrees, axis) @ turned(order, sign)
     mask, scan = ball(radius, old, direction), ball(radius, old, direction, unit="HU")
@@ -152,7 +152,7 @@ def test_padding_then_cropping_is_nothing(spacing, margin):
 @law(25)
 @given(spacings, st.floats(0.7, 6.0), angles, st.sampled_from([np.int16, np.float32]))
 def test_padding_below_air_does_not_change_its_neighbours(spacing, new, degrees, dtype):
-    """A scanner's circle of -3024 round the patient: no value below -1024, and none that a clean scan has not."""
+    """A circle of -3024 around the patient adds no values that a clean scan does not have."""
     hu = np.full((16, 24, 24), TISSUE, dtype)
     y, x = np.mgrid[:24, :24] - 11.5
     hu[:, y**2 + x**2 > 100] = -3024

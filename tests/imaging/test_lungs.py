@@ -155,12 +155,13 @@ def test_only_ct_has_lungs():
             call(volume, method="magic")
 
 
-# --- R231 ---------------------------------------------------------------------------------------------------------
+# --- R231
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def r231(tmp_path_factory):
-    """R231's network with weights that call dark voxels lung: made here, for the published ones are 119 MB."""
+    """R231's network with weights that call dark voxels lung; the published weights would be 119 MB."""
     torch, lungmask = pytest.importorskip("torch"), None
     from mmfusion.imaging.isolation import undisturbed
 

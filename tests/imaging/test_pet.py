@@ -13,7 +13,7 @@ BQML = np.abs(phantom_hu()).astype(np.int16)
 
 
 def suv(folder, **changes):
-    """What the voxels of a PET with other headers are multiplied by; None deletes; of `tracer__X`, in the sequence."""
+    """Return the factor of the voxels for changed headers; None deletes; `tracer__X` is in the sequence."""
 
     def change(ds, k):
         for name, value in changes.items():
@@ -54,24 +54,46 @@ def test_uniform_body_has_an_suv_of_one(tmp_path):
     ("changes", "expected"),
     [
         ({"DecayCorrection": "ADMIN"}, decayed(0)),
-        ({"tracer__RadiopharmaceuticalStartTime": "230000", "SeriesTime": "003000"}, decayed(5400)),  # over midnight
+        (
+            {"tracer__RadiopharmaceuticalStartTime": "230000", "SeriesTime": "003000"},
+            decayed(5400),
+        ),  # over midnight
         ({"tracer__RadiopharmaceuticalStartDateTime": "20200229124500"}, decayed(4500)),  # before StartTime
         ({"tracer__RadiopharmaceuticalStartDateTime": "20200229124500.00+0100"}, decayed(4500)),
-        ({"tracer__RadiopharmaceuticalStartDateTime": "19950101124500"}, decayed(3600)),  # of another date: StartTime
-        ({"tracer__RadiopharmaceuticalStartTime": None,
-          "tracer__RadiopharmaceuticalStartDateTime": "19950101124500"}, decayed(4500)),
+        (
+            {"tracer__RadiopharmaceuticalStartDateTime": "19950101124500"},
+            decayed(3600),
+        ),  # of another date: StartTime
+        (
+            {
+                "tracer__RadiopharmaceuticalStartTime": None,
+                "tracer__RadiopharmaceuticalStartDateTime": "19950101124500",
+            },
+            decayed(4500),
+        ),
         ({"tracer__RadiopharmaceuticalStartTime": "13:00:00"}, decayed(3600)),
         ({"PatientWeight": "140"}, decayed(3600, weight=140)),
         ({"tracer__RadionuclideTotalDose": 700e6}, decayed(3600, dose=700e6)),
     ],
-    ids=["admin", "midnight", "datetime", "zone", "date of another year", "datetime only", "colons", "weight", "dose"],
-)  # fmt: skip
+    ids=[
+        "admin",
+        "midnight",
+        "datetime",
+        "zone",
+        "date of another year",
+        "datetime only",
+        "colons",
+        "weight",
+        "dose",
+    ],
+)
 def test_times_and_doses(tmp_path, changes, expected):
     assert suv(tmp_path, **changes) == expected
 
 
 def test_series_made_after_the_acquisition(tmp_path):
-    # each bed is acquired 120 s after the one before; its mean activity is a little before the middle of 100 s
+    # each bed is acquired 120 s after the one before; its mean activity is a little before the middle of 100
+    # s
     late = {"SeriesTime": "170000", "AcquisitionTime": lambda k: f"14{k * 2:02d}00"}
     assert suv(tmp_path / "earliest", **late) == decayed(3600)
     frame = {"ActualFrameDuration": 100_000, "FrameReferenceTime": lambda k: (600 + k * 120 + 49.91) * 1000}

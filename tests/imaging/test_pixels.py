@@ -170,7 +170,7 @@ def test_damaged_compressed_pixels(tmp_path, syntax):
 @pytest.mark.parametrize("signed", [0, 1])
 @pytest.mark.parametrize("overlay", [False, True])
 def test_unused_bits_do_not_count(tmp_path, signed, overlay):
-    """12 of 16 bits: the sign is the 12th, and old scanners drew into the others; SimpleITK's reading is the same."""
+    """The 12th of 16 bits is the sign; old scanners used the rest for overlays; SimpleITK agrees."""
 
     def change(ds, k):
         ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, signed

@@ -110,7 +110,8 @@ def test_a_difference_is_on_one_grid():
         difference(scan, other)
 
 
-# --- distributions ------------------------------------------------------------------------------------------------
+# --- distributions
+# ------------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
@@ -131,7 +132,8 @@ def test_match_gives_the_distribution_and_keeps_the_order(seed, ties):
         )
 
 
-# --- cellpose -----------------------------------------------------------------------------------------------------
+# --- cellpose
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -205,9 +207,9 @@ def raw(monkeypatch):
 def bounds_hu(scan, raw):
     """The least and the most HU that an output `raw`, known up to `SUMS`, can mean.
 
-    The map to HU rises from one quantile to the next. Moving every quantile and every value by `SUMS` at most gives
-    values between these two. In the gap between lung and tissue, where the scan has hardly any voxel, it rises by
-    some 1e7 HU per unit: there no fixed number of HU could tell a mistake from the order of sums.
+    The map to HU rises from one quantile to the next. Moving every quantile and every value by `SUMS` at most
+    gives values between these two. In the gap between lung and tissue, where the scan has hardly any voxel,
+    it rises by some 1e7 HU per unit: there no fixed number of HU could tell a mistake from the order of sums.
     """
     inside, known = np.clip(scan.array, *adapter.CT_WINDOW), scan.array > -1024
     source, target = quantiles(raw[known]), quantiles(inside[known])
@@ -293,7 +295,8 @@ def test_without_the_package(weights, scan, monkeypatch):
         restore(scan, "cellpose", weights=weights)
 
 
-# --- side by side -------------------------------------------------------------------------------------------------
+# --- side by side
+# -------------------------------------------------------------------------------------------------
 
 
 def test_volume_is_not_mutated_by_a_view():

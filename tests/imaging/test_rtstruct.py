@@ -194,8 +194,10 @@ def test_damaged_ones(tmp_path):
     with pytest.raises(ScanError, match=r"truncated or damaged RTSTRUCT \(got 12 numbers for 5 points\)"):
         read_mask(rtstruct(tmp_path / "a.dcm", A, change=lost), grid())
     with pytest.raises(ScanError, match="truncated or damaged RTSTRUCT"):
-        read_mask(rtstruct(tmp_path / "b.dcm", A, change=lambda ds: ds.StructureSetROISequence[0].pop("ROINumber")),
-                  grid())  # fmt: skip
+        read_mask(
+            rtstruct(tmp_path / "b.dcm", A, change=lambda ds: ds.StructureSetROISequence[0].pop("ROINumber")),
+            grid(),
+        )
     data = rtstruct(tmp_path / "c.dcm", A).read_bytes()
     (tmp_path / "c.dcm").write_bytes(data[: len(data) - 60])
     with pytest.raises(ScanError):

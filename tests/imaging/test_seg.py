@@ -240,8 +240,21 @@ def by_hand(folder, values, kind, path):
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        Segmentation([_completed(h) for h in headers], values, kind, described, generate_uid(), 1, generate_uid(), 1,
-                     "m", "m", "1", "1", max_fractional_value=200).save_as(path)  # fmt: skip
+        Segmentation(
+            [_completed(h) for h in headers],
+            values,
+            kind,
+            described,
+            generate_uid(),
+            1,
+            generate_uid(),
+            1,
+            "m",
+            "m",
+            "1",
+            "1",
+            max_fractional_value=200,
+        ).save_as(path)
     return path
 
 

@@ -6,7 +6,6 @@ from mmfusion.errors import DataError
 from mmfusion.metrics import (
     corrected_t_test,
     fold_scores,
-    holm_intervals,
     minimum_detectable_difference,
     paired_difference,
     paired_table,
@@ -95,31 +94,3 @@ def test_detectable_difference_shrinks_with_n():
         both = pd.concat([predictions("a", n=n, seed=1), predictions("ridge", n=n, seed=2)])
         sizes.append(minimum_detectable_difference(both, CLASSES, "a", n_boot=400))
     assert sizes[0] / sizes[1] == pytest.approx(2, rel=0.3)  # 1 / sqrt(n)
-
-
-def test_holm_intervals_reject_what_holm_rejects(table):
-    noise = [predictions(f"noise {i}", seed=10 + i, signal=0) for i in range(4)]
-    out = holm_intervals(pd.concat([table, *noise]), CLASSES, n_boot=1000)
-    excludes = (out["lo"] > 0.5) | (out["hi"] < 0.5)
-    np.testing.assert_array_equal(excludes, out["p_holm"] <= 0.05)
-    assert excludes[["better", "ridge", "same"]].all() and not excludes.filter(like="noise").any()
-    plain = score_table(table, CLASSES, metrics=["macro_auc"], n_boot=1000)["macro_auc"].loc["ridge"]
-    assert out.loc["ridge", "lo"] < plain["lo"] and out.loc["ridge", "hi"] > plain["hi"]
-    differences = holm_intervals(table, CLASSES, "ridge", n_boot=500)
-    assert list(differences.index) == ["better", "same"] and differences.loc["better", "lo"] > 0
-
-
-def test_constant_model_covers_chance():
-    flat = predictions("majority").assign(p_I=0.5, p_II=0.25, p_III=0.25)
-    out = holm_intervals(flat, CLASSES, n_boot=100).loc["majority"]
-    assert out["lo"] == out["hi"] == 0.5 and out["p"] == 1.0
-
-
-@pytest.mark.slow
-def test_a_family_without_signal_is_rarely_found():
-    found = 0
-    for seed in range(200):
-        models = [predictions(f"m{i}", n=120, signal=0, seed=100 * seed + i, patients=seed) for i in range(5)]
-        out = holm_intervals(pd.concat(models), CLASSES, n_boot=1000)
-        found += ((out["lo"] > 0.5) | (out["hi"] < 0.5)).any()
-    assert found <= 22  # 5 % of 200 is 10; more than 22 happens less than 1 time in 2000

@@ -123,7 +123,7 @@ def test_the_better_model_is_found_better():
 
 
 def test_intervals_cover_as_often_as_they_say():
-    """The correlation of two normal variables at r = 0.6, n = 80: 95 % intervals, 150 draws; SD of a share is 2 %."""
+    """95 % intervals of a correlation, r = 0.6, n = 80, 150 draws; SD of the share: 2 %."""
     hits, rng = 0, np.random.default_rng(1)
     for _ in range(150):
         a = rng.normal(size=(80, 1))

@@ -159,12 +159,17 @@ def with_text(X, row, text):
         (lambda X: X.rename(index={X.index[1]: None}), "no patient id"),
         (lambda X: X[["rna", "ct"]], "patient P0.*has none of the model's modalities"),
         (lambda X: X[["meta"]], "has none of the model's modalities"),
-        (lambda X: X.rename(columns={"age": "alter", "sex": "g", "pack_years": "py"}, level=1),
-         "column ehr: none of the columns that the model was fitted on.*got alter"),
+        (
+            lambda X: X.rename(columns={"age": "alter", "sex": "g", "pack_years": "py"}, level=1),
+            "column ehr: none of the columns that the model was fitted on.*got alter",
+        ),
         (lambda X: with_text(X, row=2, text="61 y"), r"patient P\d+, column ehr: age: not a number.*'61 y'"),
-        (lambda X: X.rename(columns=lambda c: c.replace("GENE", "ENSG"), level=1), "column rna: none of the columns"),
+        (
+            lambda X: X.rename(columns=lambda c: c.replace("GENE", "ENSG"), level=1),
+            "column rna: none of the columns",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_at_prediction(X, fitted, change, match):
     with pytest.raises(DataError, match=match):
         fitted.transform(change(X))
@@ -175,8 +180,8 @@ def test_bad_input_at_prediction(X, fitted, change, match):
     [
         ({}, lambda X: renamed(X, "rna", "proteome"), "unknown modality"),
         ({"modalities": ["pet"]}, lambda X: X, "no such modality in X.*got pet"),
-        ({}, lambda X: X[["meta"]], "nobody has any"),
-        ({}, lambda X: X.iloc[:0], "nobody has any"),
+        ({}, lambda X: X[["meta"]], "no patient has any"),
+        ({}, lambda X: X.iloc[:0], "no patient has any"),
         ({"graph": "knn"}, lambda X: X, "column rna: no such gene graph"),
         ({"n_genes": 0}, lambda X: X, "column rna: too few genes"),
     ],

@@ -18,12 +18,25 @@ def write_run(folder, *, n=40, n_folds=5, auc=0.6, complete=True, **metrics):
     folder.mkdir(parents=True)
     score = {"mean": auc, "ci": [auc - 0.1, auc + 0.1]}
     paired = {"fused": {"macro_auc_diff": 0.01, "ci": [-0.1, 0.12]}}
-    body = {"cohort": "tiny", "target": "stage2", "n": n, "models": {"fused": {"macro_auc": score, "inputs": ["ct"]}},
-            "paired_vs_ridge": paired, "leaky": False} | metrics  # fmt: skip
-    run = {"name": "tiny", "title": f"A <tiny> report of {folder.name}", "parameters": {"n_folds": n_folds},
-           "seconds": 75,
-           "started": "2026-01-31T14:05:00+00:00", "versions": {"torch": "2.13.0"}, "git": "abc", "inputs": {},
-           "notebook": {"file": "10_tiny.ipynb", "sha256": "f"}}  # fmt: skip
+    body = {
+        "cohort": "tiny",
+        "target": "stage2",
+        "n": n,
+        "models": {"fused": {"macro_auc": score, "inputs": ["ct"]}},
+        "paired_vs_ridge": paired,
+        "leaky": False,
+    } | metrics
+    run = {
+        "name": "tiny",
+        "title": f"A <tiny> report of {folder.name}",
+        "parameters": {"n_folds": n_folds},
+        "seconds": 75,
+        "started": "2026-01-31T14:05:00+00:00",
+        "versions": {"torch": "2.13.0"},
+        "git": "abc",
+        "inputs": {},
+        "notebook": {"file": "10_tiny.ipynb", "sha256": "f"},
+    }
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "metrics.json").write_text(json.dumps(body))
     if complete:
@@ -123,20 +136,36 @@ def score(mean):
 
 
 def test_compare_holds_main_model_against_main_model_and_settings_are_no_metrics(tmp_path):
-    a = write_run(tmp_path / "a", headline="concat it is", main="concat", classes={"I": 18}, plan={"outer": 3},
-                  models={"concat": score(0.686), "ridge": score(0.7)}, params={"fold 1": {"hidden": 64, "lr": 1e-3}},
-                  paired_vs_ridge={"concat": {"macro_auc_diff": -0.014, "ci": [-0.1, 0.1]}},
-                  all_patients={"n": 51, "seconds": 30.0})  # fmt: skip
-    b = write_run(tmp_path / "b", headline="late it is", main="late", classes={"I": 18}, plan={"outer": 5},
-                  models={"ridge": score(0.72), "late": score(0.734), "concat": score(0.759)},
-                  params={"fold 1": {"hidden": 32, "lr": 1e-3}}, paired_vs_ridge={"late": {"macro_auc_diff": 0.014}},
-                  all_patients={"n": 51, "seconds": 40.0})  # fmt: skip
+    a = write_run(
+        tmp_path / "a",
+        headline="concat it is",
+        main="concat",
+        classes={"I": 18},
+        plan={"outer": 3},
+        models={"concat": score(0.686), "ridge": score(0.7)},
+        params={"fold 1": {"hidden": 64, "lr": 1e-3}},
+        paired_vs_ridge={"concat": {"macro_auc_diff": -0.014, "ci": [-0.1, 0.1]}},
+        all_patients={"n": 51, "seconds": 30.0},
+    )
+    b = write_run(
+        tmp_path / "b",
+        headline="late it is",
+        main="late",
+        classes={"I": 18},
+        plan={"outer": 5},
+        models={"ridge": score(0.72), "late": score(0.734), "concat": score(0.759)},
+        params={"fold 1": {"hidden": 32, "lr": 1e-3}},
+        paired_vs_ridge={"late": {"macro_auc_diff": 0.014}},
+        all_patients={"n": 51, "seconds": 40.0},
+    )
     found = compare_runs(a, b)
     assert found.headlines == ("concat it is", "late it is")
     assert found.metrics.to_dict("records")[0] == {
-        "metric": "main model macro_auc", "a": "concat 0.686 [0.586, 0.786]", "b": "late 0.734 [0.634, 0.834]",
+        "metric": "main model macro_auc",
+        "a": "concat 0.686 [0.586, 0.786]",
+        "b": "late 0.734 [0.634, 0.834]",
         "difference": "+0.048",
-    }  # fmt: skip
+    }
     assert (
         found.main
         == "main model macro_auc: concat 0.686 [0.586, 0.786], then late 0.734 [0.634, 0.834]: +0.048"
@@ -166,7 +195,8 @@ def test_compare_of_segmentations_is_by_their_own_metric(tmp_path):
 
     found = compare_runs(run("a", "unet", 4.0), run("b", "cspat", 3.0))
     assert found.main == (
-        "main model hd95_mm: unet 4.000 [1.000, 9.000], then cspat 3.000 [1.000, 9.000]: -1.000 (lower is better)"
+        "main model hd95_mm: unet 4.000 [1.000, 9.000], then cspat 3.000 [1.000, 9.000]: "
+        "-1.000 (lower is better)"
     )
     assert [row["metric"] for row in found.metrics.to_dict("records")] == [
         "main model hd95_mm",

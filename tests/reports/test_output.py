@@ -39,21 +39,39 @@ MODELS = {"unet": SCORE, "threshold": {"volume": {"mean": 1.0, "ci": None}}}
 @pytest.mark.parametrize(
     ("metrics", "problem"),
     [
-        ({"n": 3}, r"primary: neither models nor a headline \(expected `models` with `primary`, or a `headline`\)"),
-        ({"headline": "well", "primary": {"metric": "dice", "model": "unet"}}, "a primary metric without models"),
+        (
+            {"n": 3},
+            r"primary: neither models nor a headline \(expected `models` with `primary`, or a `headline`\)",
+        ),
+        (
+            {"headline": "well", "primary": {"metric": "dice", "model": "unet"}},
+            "a primary metric without models",
+        ),
         ({"models": MODELS}, "no primary metric"),
         ({"models": MODELS, "primary": "dice"}, "no primary metric .*got dice"),
         ({"models": MODELS, "primary": {"metric": "dice"}}, "a model that is not in the report .*got None"),
-        ({"models": MODELS, "primary": {"metric": "dice", "model": "gmu"}}, "expected unet, threshold; got 'gmu'"),
-        ({"models": MODELS, "primary": {"metric": "inputs", "model": "unet"}}, "does not have .expected dice; got 'in"),
-        ({"models": MODELS, "primary": {"metric": "dice", "model": "unet", "reference": "threshold"}},
-         r"a metric that threshold does not have \(expected volume; got 'dice'\)"),
-        ({"models": MODELS, "primary": {"metric": "dice", "model": "unet", "baseline": "threshold"}},
-         "an unknown key .*reference, direction; got baseline"),
-        ({"models": MODELS, "primary": {"metric": "dice", "model": "unet", "direction": "up"}},
-         "an unknown direction .expected higher or lower; got up"),
+        (
+            {"models": MODELS, "primary": {"metric": "dice", "model": "gmu"}},
+            "expected unet, threshold; got 'gmu'",
+        ),
+        (
+            {"models": MODELS, "primary": {"metric": "inputs", "model": "unet"}},
+            "does not have .expected dice; got 'in",
+        ),
+        (
+            {"models": MODELS, "primary": {"metric": "dice", "model": "unet", "reference": "threshold"}},
+            r"a metric that threshold does not have \(expected volume; got 'dice'\)",
+        ),
+        (
+            {"models": MODELS, "primary": {"metric": "dice", "model": "unet", "baseline": "threshold"}},
+            "an unknown key .*reference, direction; got baseline",
+        ),
+        (
+            {"models": MODELS, "primary": {"metric": "dice", "model": "unet", "direction": "up"}},
+            "an unknown direction .expected higher or lower; got up",
+        ),
     ],
-)  # fmt: skip
+)
 def test_metrics_that_do_not_say_what_was_found_are_one_error(tmp_path, metrics, problem):
     with pytest.raises(ReportError, match=problem):
         write_metrics(metrics, tmp_path)

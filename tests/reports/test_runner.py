@@ -55,8 +55,11 @@ def test_a_report_has_its_page_metrics_and_record(make_notebook, tmp_path):
 
 
 def test_the_notebook_runs_in_this_python_on_one_thread(make_notebook, tmp_path):
-    make_notebook("10_tiny", "import os, sys; seen = {'exe': sys.executable, 'omp': os.environ['OMP_NUM_THREADS']}",
-                  METRICS.replace('"n": 40', '"n": 40, "seen": seen'))  # fmt: skip
+    make_notebook(
+        "10_tiny",
+        "import os, sys; seen = {'exe': sys.executable, 'omp': os.environ['OMP_NUM_THREADS']}",
+        METRICS.replace('"n": 40', '"n": 40, "seen": seen'),
+    )
     out = run_report("tiny", out=tmp_path / "r", progress=False)
     assert read_run(out)["metrics"]["seen"] == {"exe": sys.executable, "omp": "1"}
 
@@ -83,9 +86,18 @@ def test_an_unknown_parameter_is_an_error_that_lists_the_known(make_notebook, tm
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("n_folds", "three"), ("n_folds", 2.5), ("n_folds", True), ("lr", "fast"), ("quick", "perhaps"),
-                        ("cohort", 3), ("genes", 4), ("n_folds", None)],
-)  # fmt: skip
+    ("name", "value"),
+    [
+        ("n_folds", "three"),
+        ("n_folds", 2.5),
+        ("n_folds", True),
+        ("lr", "fast"),
+        ("quick", "perhaps"),
+        ("cohort", 3),
+        ("genes", 4),
+        ("n_folds", None),
+    ],
+)
 def test_a_value_of_the_wrong_type_is_an_error(make_notebook, tmp_path, name, value):
     make_notebook("10_tiny", METRICS)
     with pytest.raises(ReportError, match=f"column {name}: a parameter of the wrong type"):

@@ -186,7 +186,8 @@ def test_heads_and_losses(cohort, head, loss):
     assert len(model.history_) == 2
 
 
-# --- bundles ---------------------------------------------------------------------------------------------------
+# --- bundles
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -339,9 +340,16 @@ def test_saving_over_something_else_is_refused(fitted, tmp_path):
 
 @pytest.mark.parametrize(
     "config",
-    ['{"learning_rate": 0.1}', "[]", "not JSON", '{"format": 1}', '{"format": "1", "estimator": "StageClassifier"}',
-     '{"format": 1, "estimator": "BertModel"}', '{"format": 1, "estimator": ["StageClassifier"]}'],
-)  # fmt: skip
+    [
+        '{"learning_rate": 0.1}',
+        "[]",
+        "not JSON",
+        '{"format": 1}',
+        '{"format": "1", "estimator": "StageClassifier"}',
+        '{"format": 1, "estimator": "BertModel"}',
+        '{"format": 1, "estimator": ["StageClassifier"]}',
+    ],
+)
 @pytest.mark.parametrize("summed", [True, False])
 def test_a_config_alone_makes_no_saved_model(fitted, tmp_path, config, summed):
     project = tmp_path / "project"

@@ -41,7 +41,8 @@ def folder(tmp_path):
     return out
 
 
-# --- values: manifests, saved models and splits on disk hold them ------------------------------------------------
+# --- values: manifests, saved models and splits on disk hold them
+# ------------------------------------------------
 
 
 def test_bytes_text_and_files_have_the_published_hash(folder):
@@ -97,7 +98,8 @@ def test_value_of_a_checksum():
     assert len(checksum(b"abc")) == CHECKSUM_SIZE
 
 
-# --- behaviour ----------------------------------------------------------------------------------------------------
+# --- behaviour
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_is_known_by_names_and_contents(folder):

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from mmfusion.errors import DataError
-from mmfusion.synthetic import clinical, lesions, model
+from mmfusion.synthetic import clinical, lesions, model, optimum
 from mmfusion.synthetic.genes import gene_programme
 
 N = 8000
@@ -26,7 +26,7 @@ def drawn():
 
 @pytest.fixture(scope="module")
 def belief(drawn):
-    return model.beliefs(drawn.lesions, PROGRAMME.score(drawn.genes), drawn.record, PROGRAMME)
+    return optimum.beliefs(drawn.lesions, PROGRAMME.score(drawn.genes), drawn.record, PROGRAMME)
 
 
 def test_balance(drawn):
@@ -35,22 +35,22 @@ def test_balance(drawn):
 
 
 def test_default_optimum_is_where_fusion_pays():
-    auc = {s: model.expected_macro_auc(p) for s, p in model.best_readings("planted", 500, 20).items()}
+    auc = {s: optimum.expected_macro_auc(p) for s, p in optimum.best_readings("planted", 500, 20).items()}
     assert all(0.65 <= auc[(m,)] <= 0.80 for m in model.MODALITIES)
     assert 0.85 <= auc[model.MODALITIES] <= 0.93
     for pair in [s for s in auc if len(s) == 2]:
         assert max(auc[(m,)] for m in pair) + 0.05 < auc[pair] < auc[model.MODALITIES] - 0.05
 
 
-@pytest.mark.parametrize("subset", model.subsets(model.MODALITIES), ids="+".join)
+@pytest.mark.parametrize("subset", optimum.subsets(model.MODALITIES), ids="+".join)
 def test_posterior_of_emitted_data_reaches_the_table(subset, drawn, belief):
-    promised = model.expected_macro_auc(model.best_readings("planted", 100, 20)[subset])
-    got = _auc(drawn.stage, model.class_probabilities(belief, subset, "planted"))
+    promised = optimum.expected_macro_auc(optimum.best_readings("planted", 100, 20)[subset])
+    got = _auc(drawn.stage, optimum.class_probabilities(belief, subset, "planted"))
     assert got == pytest.approx(promised, abs=2 * STANDARD_ERROR)
 
 
 def test_posterior_is_calibrated(drawn, belief):
-    p = model.class_probabilities(belief, model.MODALITIES, "planted")
+    p = optimum.class_probabilities(belief, model.MODALITIES, "planted")
     assert p.sum(axis=1) == pytest.approx(1)
     for k in range(3):
         for lower in np.arange(0, 1, 0.2):
@@ -78,7 +78,7 @@ def test_an_additive_reader_loses_a_little_and_mostly_for_want_of_the_interactio
         LogisticRegression().fit(x[train], drawn.stage[train]).predict_proba(x[held_out])
         for x in (means, product)
     )
-    best = model.class_probabilities(belief, model.MODALITIES, "planted")[held_out]
+    best = optimum.class_probabilities(belief, model.MODALITIES, "planted")[held_out]
     assert 0 < _auc(stage, best) - _auc(stage, additive) < 0.01
     lost, regained = (log_loss(stage, additive) - log_loss(stage, p) for p in (best, interacting))
     assert 0.005 < lost < 0.02
@@ -86,7 +86,7 @@ def test_an_additive_reader_loses_a_little_and_mostly_for_want_of_the_interactio
 
 
 def test_null_is_chance_everywhere():
-    assert {model.expected_macro_auc(p) for p in model.best_readings("null", 500, 20).values()} == {0.5}
+    assert {optimum.expected_macro_auc(p) for p in optimum.best_readings("null", 500, 20).values()} == {0.5}
 
 
 def test_null_changes_the_stage_alone(drawn):
@@ -94,8 +94,8 @@ def test_null_changes_the_stage_alone(drawn):
     assert null.genes.equals(drawn.genes)
     assert null.lesions.equals(drawn.lesions)
     assert null.record.equals(drawn.record)
-    p = model.class_probabilities(
-        model.beliefs(null.lesions, PROGRAMME.score(null.genes), null.record, PROGRAMME),
+    p = optimum.class_probabilities(
+        optimum.beliefs(null.lesions, PROGRAMME.score(null.genes), null.record, PROGRAMME),
         model.MODALITIES,
         "planted",
     )
@@ -122,7 +122,7 @@ def test_expected_macro_auc_is_that_of_labels_drawn_from_the_probabilities():
     rng = np.random.default_rng(2)
     p = rng.dirichlet([1, 1, 1], 40_000)
     stage = (rng.random((len(p), 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
-    assert model.expected_macro_auc(p) == pytest.approx(_auc(stage, p), abs=0.005)
+    assert optimum.expected_macro_auc(p) == pytest.approx(_auc(stage, p), abs=0.005)
 
 
 def test_lesion_appearance_is_bounded_and_grows_with_the_burden():

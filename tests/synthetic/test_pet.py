@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from mmfusion.data.cohort import presence
 from mmfusion.errors import DataError
 from mmfusion.imaging import read, read_mask
-from mmfusion.synthetic import lesions, model, phantom, posterior
+from mmfusion.synthetic import lesions, model, optimum, phantom, posterior
 from mmfusion.synthetic.genes import gene_programme
 
 OPTIONS = {"n": 24, "seed": 3, "missing": 0.3, "n_genes": 60, "n_planted": 6}
@@ -68,16 +68,16 @@ def large():
     programme = gene_programme(100, 20)
     drawn = model.draw(20_000, 11, "planted", programme)
     score = programme.score(drawn.genes)
-    return drawn, model.beliefs(drawn.lesions, score, drawn.record, programme, drawn.uptake)
+    return drawn, optimum.beliefs(drawn.lesions, score, drawn.record, programme, drawn.uptake)
 
 
-@pytest.mark.parametrize("subset", [s for s in model.subsets(model.WITH_PET) if "pet" in s], ids="+".join)
+@pytest.mark.parametrize("subset", [s for s in optimum.subsets(model.WITH_PET) if "pet" in s], ids="+".join)
 def test_the_optimum_is_reached(large, subset):
     drawn, belief = large
-    promised = model.best_readings("planted", 100, 20, modalities=model.WITH_PET)[subset]
-    got = model.class_probabilities(belief, subset, "planted")
+    promised = optimum.best_readings("planted", 100, 20, modalities=model.WITH_PET)[subset]
+    got = optimum.class_probabilities(belief, subset, "planted")
     auc = np.mean([roc_auc_score(drawn.stage == k, got[:, k]) for k in range(3)])
-    assert auc == pytest.approx(model.expected_macro_auc(promised), abs=0.008)
+    assert auc == pytest.approx(optimum.expected_macro_auc(promised), abs=0.008)
     for k in range(3):  # and it is calibrated: the posterior, no more and no less
         assert got[:, k].mean() == pytest.approx((drawn.stage == k).mean(), abs=0.01)
         for lower in np.arange(0, 1, 0.2):
@@ -112,12 +112,12 @@ def test_the_diameter_counts_once(large):
 
 
 def test_the_uptake_says_something_of_its_own():
-    auc = {s: model.expected_macro_auc(p) for s, p in
-           model.best_readings("planted", 100, 20, modalities=model.WITH_PET).items()}  # fmt: skip
+    auc = {s: optimum.expected_macro_auc(p) for s, p in
+           optimum.best_readings("planted", 100, 20, modalities=model.WITH_PET).items()}  # fmt: skip
     assert auc["ct", "pet"] > max(auc["ct",], auc["pet",])
     assert auc["pet",] > 0.7
-    null = model.best_readings("null", 100, 20, modalities=model.WITH_PET)
-    assert {model.expected_macro_auc(p) for p in null.values()} == {0.5}
+    null = optimum.best_readings("null", 100, 20, modalities=model.WITH_PET)
+    assert {optimum.expected_macro_auc(p) for p in null.values()} == {0.5}
 
 
 def test_the_posterior_reads_what_each_patient_has(made):

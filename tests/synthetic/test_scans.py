@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mmfusion.errors import DataError
-from mmfusion.synthetic import lesions, model, phantom, scans
+from mmfusion.synthetic import lesions, model, optimum, phantom, scans
 from mmfusion.synthetic.anatomy import SCANNERS, render
 from mmfusion.synthetic.genes import gene_programme
 
@@ -95,8 +95,8 @@ def test_voxels_tell_what_the_parameters_tell():
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(
         read[train], drawn.stage[train]
     )
-    belief = model.beliefs(drawn.lesions, None, None, gene_programme(20, 4))
-    best = model.class_probabilities(belief, ("ct",), "planted")[held_out]
+    belief = optimum.beliefs(drawn.lesions, None, None, gene_programme(20, 4))
+    best = optimum.class_probabilities(belief, ("ct",), "planted")[held_out]
     got = roc_auc_score(drawn.stage[held_out], probe.predict_proba(read[held_out]), multi_class="ovr")
     assert got > 0.95 * roc_auc_score(drawn.stage[held_out], best, multi_class="ovr")
 

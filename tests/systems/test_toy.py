@@ -1,4 +1,4 @@
-"""A toy segmentation system goes through every seam: cohort's frame, patches, training, checkpoint, bundle, Volume."""
+"""A toy segmentation system uses all interfaces: frame, patches, training, checkpoint, bundle, Volume."""
 
 import subprocess
 import sys
@@ -145,7 +145,7 @@ def test_a_mask_and_a_vector_together_where_some_lack_either(scans, dims):
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_cross_validation_by_the_lesion_target(scans, dims, tmp_path):
-    """The same estimator goes through the task of masks: folds, scores per patient, saved models that load."""
+    """The same estimator goes through the task of masks: folds, scores per patient, saved models."""
     X, y, _ = scans
     table = pd.concat([X, y.to_frame(("ct", "mask"))], axis=1).rename_axis("patient_id")
     cohort = mf.Cohort("toy", table, pd.DataFrame(index=table.index), "lesion")

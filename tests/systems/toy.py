@@ -1,4 +1,4 @@
-"""Toy segmentation systems, of two and three dimensions: wiring of the library's parts, with nothing of their own."""
+"""Toy segmentation systems in two and three dimensions, which only connect parts of the library."""
 
 from __future__ import annotations
 
@@ -108,8 +108,18 @@ class ToySegmenter(BaseEstimator):
         share, augment = (
             (1.0, None) if seed is not None else (0.7, partial(augment_pair, config=CropAugmentation()))
         )
-        return PatchDataset(images, masks, self._size, per_image=8, lesion_share=share, jitter=3, labels=labels,
-                            intensity=lung_window, augment=augment, seed=seed)  # fmt: skip
+        return PatchDataset(
+            images,
+            masks,
+            self._size,
+            per_image=8,
+            lesion_share=share,
+            jitter=3,
+            labels=labels,
+            intensity=lung_window,
+            augment=augment,
+            seed=seed,
+        )
 
     def save(self, folder) -> ToySegmenter:
         """Save what prediction needs."""
@@ -145,8 +155,11 @@ class ToySegmenter(BaseEstimator):
         image = cached("toy", key, lambda: read(path).resample(self.spacing).array)
         if not isinstance(mask, str):
             return image, None
-        return image, cached("toy", key | {"mask": fingerprint(mask)},
-                             lambda: read_mask(mask).like(read(path).resample(self.spacing)).array)  # fmt: skip
+        return image, cached(
+            "toy",
+            key | {"mask": fingerprint(mask)},
+            lambda: read_mask(mask).like(read(path).resample(self.spacing)).array,
+        )
 
 
 def lung_window(hu: np.ndarray) -> np.ndarray:

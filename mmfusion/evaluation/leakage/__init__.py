@@ -1,4 +1,4 @@
-"""Guards against inputs that give the label away."""
+"""Guards against inputs that determine the label."""
 
 from mmfusion.evaluation.leakage.context import is_probed, probed
 

@@ -1,4 +1,4 @@
-"""A context in which fits do not probe their inputs for leaks, because that was done before."""
+"""Context in which fits do not probe their inputs for leaks, because that was done before."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _PROBED: ContextVar[bool] = ContextVar("probed", default=False)
 
 @contextmanager
 def probed() -> Iterator[None]:
-    """Tell the fits inside that their inputs have been probed for leaks.
+    """Mark the inputs of the fits inside as probed for leaks.
 
-    `nested_cv` probes a whole cohort once, and the fits of its folds need not do it again. The rule against
-    forbidden columns still holds inside. The context counts for the current thread and process; a function that
-    runs in a worker process opens it there.
+    `nested_cv` probes the whole cohort once, so that the fits of the folds need not do it again. Forbidden
+    columns are still refused inside. The context is valid in the current thread and process; a function that
+    runs in a worker process has to open it there.
 
     Examples
     --------
@@ -33,5 +33,5 @@ def probed() -> Iterator[None]:
 
 
 def is_probed() -> bool:
-    """Return whether the inputs of fits count as probed here: inside `probed()`."""
+    """Return True inside `probed()`, where the inputs of fits have been probed already."""
     return _PROBED.get()

@@ -1,4 +1,4 @@
-"""A probe for inputs that determine a value of a vector, such as the expression of a gene."""
+"""Probe for inputs that determine a value of a vector, such as the expression of a gene."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.probe import features_read
 from mmfusion.evaluation.leakage.rules import register_rule
 
-THRESHOLD = 0.9  # share of the variance of ranks
-_ALPHA = 1e-3  # chance of one false alarm in a table without any signal
+THRESHOLD = 0.9  # share of the variance of the ranks, 0 to 1
+_ALPHA = 1e-3  # probability of a false alarm in a table without signal
 
 
 @register_rule(
@@ -20,32 +20,41 @@ _ALPHA = 1e-3  # chance of one false alarm in a table without any signal
     limit=f"at most {THRESHOLD:.2f} of the variance of any value explained by one column",
 )
 def probe_correlation(X: pd.DataFrame, y: pd.DataFrame, random_state: int = 0) -> pd.DataFrame:
-    """Find columns that equal a value of the label, or determine it.
+    """Find columns that equal or determine a value of the label.
 
-    A column of numbers is suspect if the square of its Spearman correlation with a value is over 0.9, so that a copy,
-    a logarithm or any other monotone function of it is found. A column of categories is suspect if the mean rank of
-    the *other* patients of the same category explains as much. In either case the correlation must be beyond chance
-    in a table of this size (normal approximation, corrected for the number of tries).
+    A column of numbers is suspect if the square of its Spearman correlation with a value is above 0.9. This
+    finds a copy, a logarithm or any other monotone function of the value. A column of categories is suspect
+    if the mean rank of the *other* patients of the same category explains as much. In both cases the
+    correlation must be significant in a table of this size (normal approximation, corrected for the number of
+    tests).
 
     Parameters
     ----------
     X : DataFrame, shape (n, p)
-        As given to `fit`. One column level, or two: `meta` and the reserved columns of scans are left out.
+        Inputs, as given to `fit`, with one or two column levels. With two, `meta` and the reserved columns of
+        scans are left out.
     y : DataFrame of float, shape (n, q)
-        Values of the label; single ones may be missing.
+        Values of the label, NaN where missing.
     random_state : int
-        Not used: the rule draws nothing.
+        Not used, because the rule is not random.
 
     Returns
     -------
     DataFrame
-        A row per suspect: `columns` (name of the input), `kind` (the value it tells), `explained`, 0 to 1; the most
-        telling first.
+        One row per suspect, sorted by `explained`: `columns` (name of the input), `kind` (name of the value
+        that it determines), `explained` (share of the variance of the ranks, 0 to 1).
 
     Raises
     ------
     DataError
         If `X` and `y` differ in length.
+
+    Examples
+    --------
+    >>> y = pd.DataFrame({"EGFR": np.arange(60.0)})
+    >>> X = pd.DataFrame({"age": np.tile([50.0, 60.0], 30), "log_egfr": np.log1p(y["EGFR"])})
+    >>> probe_correlation(X, y)["columns"].tolist()
+    ['log_egfr']
     """
     if len(X) != len(y):
         raise DataError("X and y differ in length", expected=f"{len(X)} labels", got=len(y))
@@ -62,7 +71,7 @@ def probe_correlation(X: pd.DataFrame, y: pd.DataFrame, random_state: int = 0) -
 
 
 def _explained(column: pd.Series, y: np.ndarray) -> tuple[float, int]:
-    """Share of the variance of ranks of `y` that a column explains, and among how many patients."""
+    """Return the share of the variance of the ranks of `y` that a column explains, and n of patients."""
     known = column.notna().to_numpy() & ~np.isnan(y)
     n = int(known.sum())
     if n < 3 or np.ptp(y[known]) == 0:
@@ -74,10 +83,10 @@ def _explained(column: pd.Series, y: np.ndarray) -> tuple[float, int]:
     size, total = np.bincount(codes), np.bincount(codes, weights=ranks)
     others = size[codes] - 1
     mean = (total[codes] - ranks) / np.maximum(others, 1)
-    shared = others > 0  # an identifier, whose categories hold one patient each, tells nothing
+    shared = others > 0  # an identifier has one patient per category and cannot predict anything
     if 2 * shared.sum() < n:
         return 0.0, n
-    # below 0 without any signal: the higher a patient's own rank, the lower the mean of the others
+    # negative without signal, because a high rank of a patient lowers the mean rank of the others
     return max(0.0, _correlation(mean[shared], ranks[shared])) ** 2, int(shared.sum())
 
 

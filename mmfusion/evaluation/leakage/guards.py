@@ -1,4 +1,4 @@
-"""Inputs that are forbidden for a target, refused by their names."""
+"""Check that no input is forbidden for a target; inputs are recognised by their names."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from mmfusion.data.targets.base import Target, find_target, get_target
 from mmfusion.data.targets.stage import StageTarget
 from mmfusion.errors import LeakageError
 
-HINT = "leave them out; allow_leaky=True accepts them, to demonstrate the leak, and stamps the model"
+HINT = "leave them out; allow_leaky=True accepts them, to demonstrate the leak, and marks the model"
 
 
 def check_forbidden(columns: Iterable[object], target: str | Target | None = None) -> None:
-    """Refuse columns that are forbidden as inputs for a target.
+    """Raise a `LeakageError` if a column is forbidden as an input for a target.
 
-    For a stage: T, N, M, overall stage, pleural and lymphovascular invasion, grade, and for every target adjuvant
-    treatment, chemotherapy, radiation, recurrence, survival, dates, days to surgery: by header, official or canonical,
-    in any case. What else is forbidden, the target says (`Target.forbids`), and its own name is forbidden too.
+    For every target these are forbidden: adjuvant treatment, chemotherapy, radiation, recurrence, survival,
+    dates and days to surgery. For a stage T, N, M, overall stage, pleural and lymphovascular invasion and
+    grade are forbidden too. They are recognised by their official or canonical header, in upper or lower
+    case. A target can forbid more columns (`Target.forbids`); a column with the name of the target is always
+    forbidden.
 
     Parameters
     ----------
     columns : iterable of str or (modality, feature)
-        What would be read; a plain name is one of a health record.
+        Columns that would be read. A plain name is a column of the health records.
     target : str or Target, optional
-        What is predicted; a name that is not that of a target, and None, count as a stage.
+        Target that is predicted. The rules of a stage apply if it is None or not the name of a target.
 
     Raises
     ------
     LeakageError
-        Naming the columns, and the way out.
+        If a column is forbidden. The error names the columns.
 
     Examples
     --------
@@ -37,7 +39,7 @@ def check_forbidden(columns: Iterable[object], target: str | Target | None = Non
     >>> check_forbidden([("rna", "EGFR"), ("ehr", "kras")], "egfr")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
         ...
-    mmfusion.errors.LeakageError: column kras: tells egfr, or is known only after the diagnosis ...
+    mmfusion.errors.LeakageError: column kras: determines egfr, or is known only after the diagnosis ...
     """
     pairs = [c if isinstance(c, tuple) else ("ehr", c) for c in columns]
     spec = target if isinstance(target, Target) else find_target(target)
@@ -48,7 +50,7 @@ def check_forbidden(columns: Iterable[object], target: str | Target | None = Non
         stage = isinstance(spec, StageTarget)
         problem = "known only with or after the stage"
         raise LeakageError(
-            problem if stage else f"tells {spec.name}, or is known only after the diagnosis",
+            problem if stage else f"determines {spec.name}, or is known only after the diagnosis",
             column=", ".join(map(str, bad)),
             hint=HINT,
         )

@@ -1,8 +1,9 @@
-"""A probe for inputs that determine the label: single columns, pairs and triples.
+"""Probe for inputs that determine the label: single columns, pairs and triples of columns.
 
-A column is cut into levels (categories, or quantiles of a number; missing is a level too). Each patient is predicted
-from the *other* patients of the same level, the classes weighted equally: leave-one-out cross-validation of a lookup
-table, exact and without a loop over patients. Identifiers, whose levels hold one patient each, predict nobody.
+A column is divided into levels: categories, or quantiles of a number; missing cells are a level too. Each
+patient is predicted from the *other* patients of the same level, with equal weights of the classes. This is
+leave-one-out cross-validation of a lookup table; it is exact and needs no loop over patients. An identifier
+has one patient per level and therefore predicts nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from mmfusion.modalities import META
 
 THRESHOLD = 0.9  # balanced accuracy
 _BINS = 16
-_TOP = 30  # most telling columns, looked at by trees and in pairs
-_PARTNERS = 60  # columns of few values, looked at in pairs too
-_BEAM = 8  # best pairs, extended to triples
-_ALPHA = 1e-3  # chance of one false alarm in a table without any signal
+_TOP = 30  # number of best columns that are tried by trees and in pairs
+_PARTNERS = 60  # number of columns with few values that are tried in pairs too
+_BEAM = 8  # number of best pairs that are extended to triples
+_ALPHA = 1e-3  # probability of a false alarm in a table without signal
 
 
 @register_rule(
@@ -38,32 +39,41 @@ _ALPHA = 1e-3  # chance of one false alarm in a table without any signal
     limit=f"balanced accuracy of at most {THRESHOLD:.2f} from up to three columns",
 )
 def probe_leaks(X: pd.DataFrame, y: Sequence[object], random_state: int = 0) -> pd.DataFrame:
-    """Columns, pairs and triples of columns, that determine the label.
+    """Find columns, pairs and triples of columns that determine the label.
 
-    Suspect is what predicts the label with cross-validated balanced accuracy over 0.9, or a category whose repeated
-    levels each stand for one label; in either case by more than chance could do in a table of this size (Hoeffding's
-    bound, corrected for the number of tries). Pairs are tried among the most telling columns and those
-    of few values, and the best ones extended to triples: stage IV takes T, N and M.
+    Columns are suspect if they predict the label with a cross-validated balanced accuracy above 0.9. A column
+    of categories is also suspect if each repeated level has only one label. In both cases the accuracy must
+    be higher than chance allows in a table of this size (Hoeffding's bound, corrected for the number of
+    tests). Pairs are tried among the columns with the highest accuracy and the columns with few values. The
+    best pairs are extended to triples, because T, N and M are needed to determine the stage.
 
     Parameters
     ----------
     X : DataFrame, shape (n, p)
-        As given to `fit`. One column level, or two: `meta` and the reserved columns of scans are left out.
+        Inputs, as given to `fit`, with one or two column levels. With two, `meta` and the reserved columns of
+        scans are left out.
     y : array-like, shape (n,)
-        Labels.
+        Labels; patients without a label are left out.
     random_state : int
-        Shuffles the folds of the trees that confirm continuous columns.
+        Seed of the folds of the trees that confirm continuous columns.
 
     Returns
     -------
     DataFrame
-        A row per suspect: `columns` (names joined by " + "), `kind` ("column", "pair", "triple" or "mapping"),
-        `balanced_accuracy`; the most telling first.
+        One row per suspect, sorted by `balanced_accuracy` (0 to 1): `columns` (names joined by " + "), `kind`
+        ("column", "pair", "triple" or "mapping"), `balanced_accuracy`.
 
     Raises
     ------
     DataError
         If `X` and `y` differ in length.
+
+    Examples
+    --------
+    >>> y = ["I", "II"] * 30
+    >>> X = pd.DataFrame({"sex": ["m", "m", "f"] * 20, "code": ["a", "b"] * 30})
+    >>> probe_leaks(X, y)["columns"].tolist()
+    ['code']
     """
     labels, classes = pd.factorize(np.asarray(pd.Series(y, dtype=object)), sort=True)
     if len(labels) != len(X):
@@ -79,14 +89,14 @@ def probe_leaks(X: pd.DataFrame, y: Sequence[object], random_state: int = 0) -> 
 
     accuracy, pure = _leave_one_out(codes, labels)
     for i in np.argsort(-accuracy, kind="stable")[:_TOP]:
-        if continuous[i] and accuracy[i] > 0.6:  # a tree finds the cut that quantiles blur
+        if continuous[i] and accuracy[i] > 0.6:  # a tree finds a threshold between two quantiles
             accuracy[i] = max(accuracy[i], _tree(numbers[i], labels, random_state))
     enough = max(THRESHOLD, _beyond_chance(labels, len(names)))
     mapped = (pure > max(enough, 1 - 1e-9)) & ~continuous & (accuracy <= enough)
     found = [(names[i], "column", accuracy[i]) for i in np.flatnonzero(accuracy > enough)]
     found += [(names[i], "mapping", pure[i]) for i in np.flatnonzero(mapped)]
-    innocent = np.flatnonzero((accuracy <= enough) & ~mapped)
-    best = innocent[np.argsort(-accuracy[innocent], kind="stable")]
+    unsuspected = np.flatnonzero((accuracy <= enough) & ~mapped)
+    best = unsuspected[np.argsort(-accuracy[unsuspected], kind="stable")]
     few_values = best[~continuous[best]][:_PARTNERS]
     partners = np.union1d(best[:_TOP], few_values)
     return _table(found + [(" + ".join(names[list(s)]), k, a) for s, k, a in _joint(codes, labels, partners)])
@@ -100,25 +110,36 @@ def assert_no_leak(
     allow_leaky: bool = False,
     random_state: int = 0,
 ) -> None:
-    """Refuse inputs that determine the label, unless `allow_leaky` or inside `probed()`.
+    """Raise a `LeakageError` if inputs determine the label.
+
+    Inside `probed()` nothing is checked.
 
     Parameters
     ----------
     X : DataFrame, shape (n, p)
-        As given to `fit`.
+        Inputs, as given to `fit`.
     y : array-like of n labels
         Classes, or a DataFrame of numbers.
     target : Target, optional
-        Its `probe` names the rule; default that of the target that `y` is named by, see `rule_for`.
+        Target whose `probe` names the rule. Default: the target with the name of `y`; see `rule_for`.
     allow_leaky : bool
-        Do nothing.
+        Check nothing.
     random_state : int
-        Of the rule.
+        Seed of the rule.
 
     Raises
     ------
     LeakageError
-        Naming the columns that the rule finds, how well they predict, and the way out.
+        If the rule finds columns that determine the label. The error names them and their accuracy.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"code": ["a", "b"] * 30})
+    >>> assert_no_leak(X, ["I", "II"] * 30, allow_leaky=True)
+    >>> assert_no_leak(X, ["I", "II"] * 30)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+        ...
+    mmfusion.errors.LeakageError: column code: the label can be read off the inputs ...
     """
     if allow_leaky or is_probed():
         return
@@ -136,8 +157,8 @@ def assert_no_leak(
 
 
 def _joint(codes: np.ndarray, y: np.ndarray, partners: np.ndarray) -> list[tuple]:
-    """Pairs among `partners`, and triples grown from the best pairs, that tell the label; no superset of another."""
-    enough = max(THRESHOLD, _beyond_chance(y, max(comb(len(partners), 3), len(partners))))
+    """Return pairs of `partners` and triples that determine the label; no triple contains a pair found."""
+    enough = max(THRESHOLD, _beyond_chance(y, max(comb(len(partners), 3), len(partners), 1)))
     found, seeds = [], _scored(codes, y, {frozenset(pair) for pair in combinations(partners.tolist(), 2)})
     found += [(members, "pair", score) for members, score in seeds if score > enough]
     seeds = [members for members, score in seeds if score <= enough][:_BEAM]
@@ -151,7 +172,7 @@ def _joint(codes: np.ndarray, y: np.ndarray, partners: np.ndarray) -> list[tuple
 def _scored(
     codes: np.ndarray, y: np.ndarray, sets: set[frozenset[int]]
 ) -> list[tuple[tuple[int, ...], float]]:
-    """Leave-one-out balanced accuracy of the joint levels of each set of columns, best first."""
+    """Return the leave-one-out balanced accuracy of the joint levels of each set of columns, best first."""
     members = sorted(tuple(sorted(s)) for s in sets)
     if not members:
         return []
@@ -176,7 +197,7 @@ def features_read(X: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _encode(column: pd.Series) -> tuple[np.ndarray, np.ndarray | None]:
-    """Level of each patient (0 is missing), and the numbers themselves if there are more than `_BINS` of them."""
+    """Return the level of each patient (0: missing), and the numbers if they have over `_BINS` values."""
     if not pd.api.types.is_numeric_dtype(column.dtype):
         return pd.factorize(column.astype(object))[0] + 1, None
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -190,9 +211,9 @@ def _encode(column: pd.Series) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _leave_one_out(codes: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Balanced accuracy per column of `codes`: of everybody, and of those whose level is repeated.
+    """Return two balanced accuracies per column: of all patients, and of those with a repeated level.
 
-    The second is 0 unless those are at least half of the patients, and three of each class.
+    The second is 0 unless at least half of the patients, and three of each class, have a repeated level.
     """
     n_classes, n_levels = int(y.max()) + 1, int(codes.max()) + 1
     size = np.bincount(y, minlength=n_classes)
@@ -204,7 +225,7 @@ def _leave_one_out(codes: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nda
         count = np.bincount(flat.ravel(), minlength=part.shape[1] * n_levels * n_classes)
         count = count.reshape(part.shape[1], n_levels, n_classes)
         share = count / size
-        own = (count - 1) / np.maximum(size - 1, 1)  # of the patient's class, without the patient
+        own = (count - 1) / np.maximum(size - 1, 1)  # share of the patient's class without the patient
         hit = np.zeros(count.shape, dtype=bool)
         for c in range(n_classes):
             rivals = np.delete(share, c, axis=2).max(axis=2)
@@ -220,7 +241,7 @@ def _leave_one_out(codes: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _tree(values: np.ndarray, y: np.ndarray, random_state: int) -> float:
-    """Balanced accuracy of a small tree over 5 folds; 0 if a class is too small for them."""
+    """Return the balanced accuracy of a small tree over 5 folds; 0 if a class has fewer than 5 patients."""
     size = np.bincount(y)
     if size.min() < 5:
         return 0.0
@@ -231,6 +252,6 @@ def _tree(values: np.ndarray, y: np.ndarray, random_state: int) -> float:
 
 
 def _beyond_chance(y: np.ndarray, n_tests: int) -> float:
-    """Balanced accuracy that no rule independent of the label exceeds in `n_tests` tries, but with chance `_ALPHA`."""
+    """Return the balanced accuracy that `n_tests` rules without signal exceed with probability `_ALPHA`."""
     size = np.bincount(y)
     return 1 / len(size) + float(np.sqrt(np.log(n_tests / _ALPHA) * (1 / size).sum() / 2)) / len(size)

@@ -1,4 +1,4 @@
-"""Rules that look for inputs which determine the label, by the name that a target gives them."""
+"""Registry of the rules that find inputs which determine the label; a target names its rule."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ _HOMES = ("mmfusion.evaluation.leakage.probe", "mmfusion.evaluation.leakage.corr
 
 @dataclass(frozen=True)
 class ProbeRule:
-    """A rule for one kind of label.
+    """Rule for one kind of label.
 
     Parameters
     ----------
     name : str
-        What targets call it.
+        Name of the rule, which `Target.probe` refers to.
     find : callable
-        `find(X, y, random_state=0)` returns a table with a row per suspect: `columns`, `kind` and the score.
+        `find(X, y, random_state=0)` returns a table with one row per suspect: `columns`, `kind` and the
+        score.
     score : str
-        Column of the score.
+        Name of the column with the score.
     limit : str
-        What is expected of inputs, for messages.
+        Condition that inputs have to meet, for error messages.
     """
 
     name: str
@@ -42,7 +43,7 @@ _RULES: dict[str, ProbeRule] = {}
 
 
 def register_rule(name: str, *, score: str, limit: str) -> Callable[[Find], Find]:
-    """Return a decorator that makes a function known as the rule `name`."""
+    """Return a decorator that registers a function as the rule `name`; see `ProbeRule`."""
 
     def add(find: Find) -> Find:
         _RULES[name] = ProbeRule(name, find, score, limit)
@@ -57,7 +58,7 @@ def get_rule(name: str) -> ProbeRule:
     Raises
     ------
     DataError
-        If there is no such rule; it lists those there are.
+        If there is no such rule. The error lists the rules.
 
     Examples
     --------
@@ -72,9 +73,15 @@ def get_rule(name: str) -> ProbeRule:
 
 
 def rule_for(y: object, target: Target | None = None) -> ProbeRule:
-    """Return the rule of a target; if none is given, of the target that labels are named by, or by their form.
+    """Return the rule of a target, or the rule that fits the labels if no target is given.
 
-    Labels that no target is named like are looked up as classes; a DataFrame of them is a vector.
+    Without `target`, the target with the name of the Series `y` is used. If there is none, the rule is
+    "correlation" for a DataFrame and "lookup" for classes.
+
+    Examples
+    --------
+    >>> rule_for(["I", "II"]).name
+    'lookup'
     """
     if target is None and isinstance(y, pd.Series):
         target = find_target(y.name)
@@ -85,5 +92,5 @@ def rule_for(y: object, target: Target | None = None) -> ProbeRule:
 
 @register_rule("none", score="score", limit="anything")
 def _nothing(X: pd.DataFrame, y: object, random_state: int = 0) -> pd.DataFrame:
-    """A mask cannot be read off a table: what is measured inside it is forbidden by name."""
+    """Return no suspects, because no table determines a mask; features of the mask are forbidden by name."""
     return pd.DataFrame(columns=["columns", "kind", "score"])

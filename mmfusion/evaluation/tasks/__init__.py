@@ -1,4 +1,4 @@
-"""Tasks: how a fold is predicted, scored and compared for a kind of target."""
+"""Tasks: ways to predict, score and compare, one for each kind of target."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ __all__ = ["TASKS", "ClassificationTask", "RegressionTask", "SegmentationTask", 
 
 
 def task_for(cohort: Cohort) -> Task:
-    """Return the task of a cohort's target, by the target's kind."""
+    """Return the task of a cohort's target; `TASKS` maps the kind of a target to its task."""
     return TASKS[cohort.target_spec.kind].of(cohort)

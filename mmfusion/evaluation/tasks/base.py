@@ -1,4 +1,4 @@
-"""The task: what cross-validation and external validation ask about a kind of target."""
+"""Base class of tasks, which cross-validation and external validation use for a kind of target."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Labels = pd.Series | pd.DataFrame
 
 
 class Task(ABC):
-    """How predictions of a kind of target are made, scored and compared.
+    """Way to predict, score and compare models for a kind of target.
 
-    A task is a small frozen dataclass: it goes to worker processes with every fold. Splits here know no classes; a
-    task that has some overrides them.
+    A task is a small frozen dataclass, because it is sent to worker processes with every fold. The splits of
+    this class are not stratified; a task with classes overrides them.
 
     Attributes
     ----------
     primary : str
-        The metric of the headline, of the search on inner folds, and of comparisons.
+        Metric of the headline, of the search on inner folds, and of comparisons.
     higher_is_better : bool
-        Whether a larger value of `primary` is better. The inner folds maximise `score`, whatever this says.
+        True if a larger value of `primary` is better. The inner folds maximise `score` in either case.
     reference : str or None
-        The baseline that models are compared with, where it is among them.
+        Name of the baseline that models are compared with, if it is judged.
     """
 
     primary: ClassVar[str]
@@ -45,7 +45,7 @@ class Task(ABC):
 
     @abstractmethod
     def predict(self, model: object, X: pd.DataFrame, y: Labels) -> Predictions:
-        """Return what a fitted model predicts for these rows; `y` is never shown to the model.
+        """Return the predictions of a fitted model for these rows; the model never gets `y`.
 
         Raises
         ------
@@ -55,11 +55,11 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, model: object, X: pd.DataFrame, y: Labels) -> float:
-        """Return how good a fitted model is on these rows, higher is better: the scorer of inner folds."""
+        """Return the score of a fitted model on these rows, for inner folds; higher is better."""
 
     @abstractmethod
     def frame(self, predictions: Predictions) -> pd.DataFrame:
-        """Return predictions as a table, a row per patient, in the columns that `scores` reads."""
+        """Return predictions as a table with one row per patient and the columns that `scores` reads."""
 
     @abstractmethod
     def scores(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -68,41 +68,41 @@ class Task(ABC):
         Parameters
         ----------
         table : DataFrame
-            Columns model, repeat, fold, patient_id, person, and those of `frame`.
+            Columns model, repeat, fold, patient_id, person, and the columns of `frame`.
         """
 
     @abstractmethod
     def differences(self, table: pd.DataFrame, reference: str) -> pd.DataFrame:
-        """Return `primary` of every model minus that of `reference`, on the same resamples of patients."""
+        """Return differences to `reference` in `primary`, on the same resamples of patients."""
 
     @abstractmethod
     def detectable(self, table: pd.DataFrame, model: str, reference: str) -> float:
-        """Return the smallest difference in `primary` that this n could show with 80 % power."""
+        """Return the smallest difference in `primary` that these patients can show with 80 % power."""
 
     @abstractmethod
     def baselines(
         self, modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
     ) -> dict[str, BaseEstimator]:
-        """Return the simple models that stand beside every other, by name."""
+        """Return the simple models that every model is compared with, by name."""
 
     def where_absent(self, estimator: BaseEstimator, modalities: Sequence[str]) -> BaseEstimator:
-        """Return the estimator made able to answer for patients who have none of the `modalities` that it reads."""
+        """Return an estimator that also predicts for patients who have none of its `modalities`."""
         return estimator
 
     def for_model(self, model: object, y: Labels) -> Task:
-        """Return the task as a model that was fitted elsewhere knows it.
+        """Return the task for a model that was fitted on another cohort.
 
         Raises
         ------
         DataError
-            If the model cannot have learned these labels.
+            If the labels have a value that the model does not know.
         """
         return self
 
     def splits(
         self, y: Labels, person_ids: pd.Series, *, n_splits: int, n_repeats: int, random_state: int
     ) -> Splits:
-        """Return outer folds in which the rows of one person stay together, stratified if there are classes."""
+        """Return outer folds that keep the rows of a person together; stratified if there are classes."""
         return Splits.make(
             y, groups=person_ids, n_splits=n_splits, n_repeats=n_repeats, random_state=random_state
         )
@@ -110,14 +110,14 @@ class Task(ABC):
     def inner_folds(
         self, X: pd.DataFrame, y: Labels, person_ids: np.ndarray, n_splits: int, seed: int
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return inner folds of training rows, as positions, in which the rows of one person stay together."""
+        """Return inner folds that keep the rows of a person together, as positions of training rows."""
         grouped = pd.Index(person_ids).has_duplicates
         kind = GroupKFold if grouped else KFold
         splitter = kind(n_splits, shuffle=True, random_state=seed)
         return list(splitter.split(X, None, person_ids if grouped else None))
 
     def subsample(self, rows: np.ndarray, y: Labels, fraction: float, seed: int) -> np.ndarray:
-        """Return a share of the training rows, at least two, for a learning curve."""
+        """Return a random share of the training rows, at least two, for a learning curve."""
         if fraction >= 1.0:
             return rows
         n = min(len(rows), max(2, round(fraction * len(rows))))

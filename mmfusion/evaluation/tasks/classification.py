@@ -1,4 +1,4 @@
-"""Classes: probabilities, judged by macro-AUC and its companions."""
+"""Task of classes: probabilities, judged by macro-AUC and other metrics."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ from mmfusion.metrics import minimum_detectable_difference, paired_table, score_
 
 @dataclass(frozen=True)
 class ClassificationTask(Task):
-    """Predict a class; folds are stratified by class.
+    """Prediction of a class; folds are stratified by class.
 
     Parameters
     ----------
     classes : tuple of str
-        In order of severity, if they have one.
+        Names of the classes, in order of severity if they have an order.
+
+    Examples
+    --------
+    >>> found = Predictions("probabilities", ("I",), [[1.0]], ["I"])
+    >>> ClassificationTask(("I", "II")).frame(found).to_dict("records")
+    [{'y_true': 'I', 'p_I': 1.0, 'p_II': 0.0}]
     """
 
     classes: tuple[str, ...]
@@ -52,7 +58,7 @@ class ClassificationTask(Task):
         return macro_auc_scorer(model, X, y)
 
     def frame(self, predictions: Predictions) -> pd.DataFrame:
-        """Return `y_true`, and `p_<class>` of every class: 0 of one that the model does not know."""
+        """Return `y_true` and `p_<class>` for every class; 0 for a class that the model does not know."""
         table = pd.DataFrame(predictions.array(), columns=[f"p_{c}" for c in predictions.names])
         table = table.reindex(columns=[f"p_{c}" for c in self.classes], fill_value=0.0)
         table.insert(0, "y_true", predictions.truth)
@@ -67,7 +73,7 @@ class ClassificationTask(Task):
         return paired_table(table, self.classes, reference=reference)
 
     def detectable(self, table: pd.DataFrame, model: str, reference: str) -> float:
-        """Return the smallest difference in macro-AUC that this n could show."""
+        """Return the smallest difference in macro-AUC that these patients can show with 80 % power."""
         return minimum_detectable_difference(table, self.classes, model, reference)
 
     def baselines(
@@ -77,11 +83,11 @@ class ClassificationTask(Task):
         return standard_baselines(modalities, inner=inner, random_state=random_state)
 
     def where_absent(self, estimator: BaseEstimator, modalities: Sequence[str]) -> BaseEstimator:
-        """Return the estimator, answering with the shares of the classes for those who have none of `modalities`."""
+        """Return an estimator that predicts the class frequencies for patients without `modalities`."""
         return PriorWhereAbsent(estimator, modalities)
 
     def for_model(self, model: object, y: pd.Series) -> ClassificationTask:
-        """Return the task with the model's classes; refuses labels that it does not know."""
+        """Return the task with the classes of the model; raise a `DataError` if it does not know a label."""
         known = tuple(str(c) for c in model.classes_)
         if unknown := sorted(set(y.astype(str)) - set(known)):
             raise DataError(
@@ -92,14 +98,14 @@ class ClassificationTask(Task):
     def inner_folds(
         self, X: pd.DataFrame, y: pd.Series, person_ids: np.ndarray, n_splits: int, seed: int
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return inner folds with the shares of the classes kept."""
+        """Return inner folds that are stratified by class and keep the rows of a person together."""
         grouped = pd.Index(person_ids).has_duplicates
         kind = StratifiedGroupKFold if grouped else StratifiedKFold
         splitter = kind(n_splits, shuffle=True, random_state=seed)
         return list(splitter.split(X, y, person_ids if grouped else None))
 
     def subsample(self, rows: np.ndarray, y: pd.Series, fraction: float, seed: int) -> np.ndarray:
-        """Return a share of the training rows of each class, at least two."""
+        """Return a random share of the training rows of each class, at least two."""
         if fraction >= 1.0:
             return rows
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Vectors, such as the expression of a panel of genes: values, judged by correlation over patients."""
+"""Task of vectors, such as the expression of a gene panel; judged by correlation over patients."""
 
 from __future__ import annotations
 
@@ -27,15 +27,21 @@ from mmfusion.metrics.weighted import mean_available
 
 @dataclass(frozen=True)
 class RegressionTask(Task):
-    """Predict a vector of numbers, of which a patient may lack some.
+    """Prediction of a vector of numbers; some true values of a patient may be missing.
 
-    The headline is Pearson's correlation over the patients of a fold, averaged over the elements of the vector.
-    `model.predict(X)` gives the values, shape (n, P), in the order of the labels' columns.
+    The primary metric is Pearson's correlation over the patients of a fold, averaged over the elements of the
+    vector. `model.predict(X)` returns the values, shape (n, P), in the order of the columns of the labels.
 
     Parameters
     ----------
     names : tuple of str
-        The elements of the vector, such as genes.
+        Names of the P elements of the vector, such as genes.
+
+    Examples
+    --------
+    >>> found = Predictions("values", ("EGFR",), [[0.5]], [[None]])
+    >>> RegressionTask(("EGFR",)).frame(found).columns.tolist()
+    ['true_EGFR', 'pred_EGFR']
     """
 
     names: tuple[str, ...]
@@ -48,17 +54,17 @@ class RegressionTask(Task):
         return cls(tuple(str(c) for c in pd.DataFrame(cohort.y).columns))
 
     def predict(self, model: object, X: pd.DataFrame, y: Labels) -> Predictions:
-        """Return the predicted values beside the true ones."""
+        """Return the predicted values and the true values."""
         values, true = self._values(model, X), pd.DataFrame(y).to_numpy(dtype=float)
         return Predictions("values", self.names, json_rows(np.round(values, 12)), json_rows(true))
 
     def score(self, model: object, X: pd.DataFrame, y: Labels) -> float:
-        """Return the mean of Pearson's correlations; 0 for an element that is predicted alike for all."""
+        """Return the mean of Pearson's correlations; 0 for an element with the same prediction for all."""
         table = regression_metrics(pd.DataFrame(y).to_numpy(dtype=float), self._values(model, X))
         return float(mean_available(table[self.primary].to_numpy()))
 
     def frame(self, predictions: Predictions) -> pd.DataFrame:
-        """Return `true_<name>` and `pred_<name>` of every element."""
+        """Return `true_<name>` and `pred_<name>` for every element."""
         shape = (len(predictions.values), len(self.names))
         true = np.array(predictions.truth, dtype=float).reshape(shape)
         both = np.hstack([true, predictions.array()])
@@ -73,18 +79,18 @@ class RegressionTask(Task):
         return regression_differences(table, self.names, reference, metric=self.primary)
 
     def detectable(self, table: pd.DataFrame, model: str, reference: str) -> float:
-        """Return the smallest difference in mean correlation that this n could show."""
+        """Return the smallest difference in mean correlation that these patients can show with 80 % power."""
         table = table[table["model"].isin([model, reference])]
         return detectable(value_predictions(same_rows(table), self.names), model, reference, self.primary)
 
     def baselines(
         self, modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
     ) -> dict[str, BaseEstimator]:
-        """Return the mean of the training rows, and ridges (`regression_baselines`)."""
+        """Return training mean and ridges (`regression_baselines`)."""
         return regression_baselines(modalities)
 
     def where_absent(self, estimator: BaseEstimator, modalities: Sequence[str]) -> BaseEstimator:
-        """Return the estimator, answering with the training mean for those who have none of `modalities`."""
+        """Return an estimator that predicts the training mean for patients without `modalities`."""
         return MeanWhereAbsent(estimator, modalities)
 
     def _values(self, model: object, X: pd.DataFrame) -> np.ndarray:

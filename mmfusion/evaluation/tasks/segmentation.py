@@ -1,4 +1,4 @@
-"""Masks: a Volume per patient, judged by overlap and distance in the scanner's space."""
+"""Task of masks: one Volume per patient, judged by overlap and distance on the grid of the scan."""
 
 from __future__ import annotations
 
@@ -30,19 +30,25 @@ _MASKS = ("mask", "mask_part")
 
 @dataclass(frozen=True)
 class SegmentationTask(Task):
-    """Predict the mask of a lesion.
+    """Prediction of the mask of a lesion.
 
-    `model.predict(X)` gives a Volume of unit "mask" per patient, in the order of X, as a sequence or one by one. The
-    masks of the patients asked for are taken out of X before: the model cannot read what it is judged by. A prediction
-    on another grid is brought to that of the true mask.
+    `model.predict(X)` returns one Volume of unit "mask" per patient, in the order of X, as a sequence or an
+    iterator. The masks are removed from X before, so that the model cannot read the true masks. A prediction
+    on another grid is resampled to the grid of the true mask.
 
-    The true mask is the file that the label names, on the grid of the patient's scan, or a Volume itself. Of each mask
-    only scores are kept (`mmfusion.metrics.segmentation`, which also says what empty masks count for).
+    A label is the path of the file with the true mask, on the grid of the patient's scan, or a Volume. Only
+    the scores of a mask are stored, not the mask (`mmfusion.metrics.segmentation`, which also explains the
+    scores of empty masks).
 
     Parameters
     ----------
     modality : str
-        Of the scan that masks are drawn on.
+        Imaging modality on which the masks are drawn.
+
+    Examples
+    --------
+    >>> SegmentationTask().modality, SegmentationTask.primary
+    ('ct', 'dice')
     """
 
     modality: str = "ct"
@@ -50,7 +56,7 @@ class SegmentationTask(Task):
 
     @classmethod
     def of(cls, cohort: Cohort) -> SegmentationTask:
-        """Return the task of a cohort's masks; the target may name another modality than CT."""
+        """Return the task of a cohort's masks; its target may have a modality other than CT."""
         return cls(getattr(cohort.target_spec, "modality", "ct"))
 
     def predict(self, model: object, X: pd.DataFrame, y: pd.Series) -> Predictions:
@@ -70,7 +76,7 @@ class SegmentationTask(Task):
         return float(np.mean(dice))
 
     def frame(self, predictions: Predictions) -> pd.DataFrame:
-        """Return a column per score."""
+        """Return a table with one column per score."""
         return pd.DataFrame(predictions.array(), columns=list(predictions.names))
 
     def scores(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -82,14 +88,14 @@ class SegmentationTask(Task):
         return segmentation_differences(table, reference, metric=self.primary)
 
     def detectable(self, table: pd.DataFrame, model: str, reference: str) -> float:
-        """Return the smallest difference in mean Dice that this n could show."""
+        """Return the smallest difference in mean Dice that these patients can show with 80 % power."""
         table = table[table["model"].isin([model, reference])]
         return detectable(mask_predictions(same_rows(table)), model, reference, self.primary)
 
     def baselines(
         self, modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
     ) -> dict[str, BaseEstimator]:
-        """Return no model: there is no simple one yet."""
+        """Return an empty mapping, because there is no simple model for masks yet."""
         return {}
 
     def _pairs(self, model: object, X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[Volume, Volume]]:

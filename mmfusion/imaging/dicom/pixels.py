@@ -21,7 +21,7 @@ _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the int
 
 @dataclass(frozen=True)
 class Scaling:
-    """How stored values become HU or SUV: `stored * slope + intercept`.
+    """Map from stored values to HU or SUV: `stored * slope + intercept`.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_UNIT
 
 _WIDTH, _GAP, _TOP, _BAR = 7.2, 0.03, 0.24, 0.55  # inches: page, between panels, title and legend, colour bar
-_POINT_MM = 60.0  # shown along the normal round a point
-_BODY = {**{unit: m.body for unit, m in BY_UNIT.items()}, "mask": 0.0}  # above it is patient
+_POINT_MM = 60.0  # length along the normal that is shown around a point
+_BODY = {**{unit: m.body for unit, m in BY_UNIT.items()}, "mask": 0.0}  # values above belong to the patient
 _INK = "#222222"
 
 

@@ -9,12 +9,17 @@ DEFAULTS: dict[ShapePattern, str] = {CUBE: "ct_resnet", TABLE: "table_mlp", GENE
 
 
 def default_encoder(spec: StreamSpec) -> str:
-    """Return the name of the encoder that reads a stream when none is chosen.
+    """Return the name of the encoder that reads a stream if the user chooses none.
 
     Raises
     ------
     MMFusionError
         If no default encoder reads streams of this shape.
+
+    Examples
+    --------
+    >>> default_encoder(StreamSpec("ct", "ct", (1, 32, 32, 32)))
+    'ct_resnet'
     """
     for pattern, name in DEFAULTS.items():
         if spec.fits(pattern):

@@ -12,7 +12,7 @@ from mmfusion.streams import ShapePattern, StreamSpec
 
 
 class Encoder(nn.Module):
-    """Maps one stream to tokens; a subclass sets `reads` and `n_tokens`, and writes `forward(x) -> (b, t, d)`.
+    """Base class of the encoders; a subclass sets `reads` and `n_tokens`, and writes `forward`.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Encoder(nn.Module):
     Attributes
     ----------
     reads : tuple of int or None
-        Shape of the streams that it can read; None stands for any size.
+        Shape of the streams that it can read; None allows any size.
     n_tokens : int
         Number of tokens per patient, t.
 
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
         if not spec.fits(self.reads):
             raise MMFusionError(
                 f"{type(self).__name__} cannot read the stream {spec.name!r}",
-                expected=f"shape {self.reads}, None standing for any size",
+                expected=f"shape {self.reads}, where None is any size",
                 got=spec.shape,
             )
         self.spec, self.d, self.dropout = spec, d, dropout

@@ -33,7 +33,7 @@ class CTResNet(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of shape (1, S, S, S).
+        Stream of cubes, shape (1, S, S, S).
     d, dropout
         Width of the tokens; dropout rate of the tokens.
     widths : sequence of int
@@ -83,7 +83,7 @@ class CTResNet(Encoder):
 
     @property
     def gradcam_layer(self) -> nn.Module:
-        """The deepest stage whose map is still at least 8 voxels a side (else the first): where Grad-CAM looks."""
+        """Layer for Grad-CAM: the deepest stage whose map has at least 8 voxels per side, else the first."""
         side = -(-min(self.spec.shape[1:]) // (4 if not self.trunk.no_max_pool else 2))
         stage = 1
         while stage < 4 and side // 2 >= 8:

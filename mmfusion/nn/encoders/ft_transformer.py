@@ -22,7 +22,7 @@ class FTTransformer(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of shape (2, n): n encoded columns.
+        Stream of a table, shape (2, n), with n encoded columns.
     d, dropout
         Width of the tokens, a multiple of `heads`; dropout rate of the block.
     heads : int

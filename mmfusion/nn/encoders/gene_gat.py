@@ -30,7 +30,8 @@ class GeneGAT(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of shape (G,), G genes, with the graph's edges; without, every gene is mapped alone (DeepSets).
+        Stream of G genes, shape (G,), with the edges of the gene graph. Without edges every gene is mapped
+        alone (DeepSets).
     d, dropout
         Width of the tokens; dropout rate between the two attention layers.
     tokens : int
@@ -75,7 +76,7 @@ class GeneGAT(Encoder):
         nn.init.zeros_(self.linear[1].weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Tokens, shape (b, t, d)."""
+        """Return the tokens of the genes, shape (b, t, d)."""
         node = torch.cat([x[:, :, None], self.embedding.expand(x.shape[0], -1, -1)], dim=2)
         first = self.drop(nn.functional.elu(self.layer1(node)))
         known = torch.cat([node, first, nn.functional.elu(self.layer2(first))], dim=2)

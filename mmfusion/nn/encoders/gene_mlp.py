@@ -17,7 +17,7 @@ class GeneMLP(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of shape (G,), G genes.
+        Stream of G genes, shape (G,).
     d, dropout
         Width of the token; dropout rate of the genes and of the hidden layer.
     hidden : int

@@ -20,7 +20,7 @@ class TableMLP(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of shape (2, n): n encoded columns.
+        Stream of a table, shape (2, n), with n encoded columns.
     d, dropout
         Width of the token; dropout rate after the hidden layer.
     hidden : int

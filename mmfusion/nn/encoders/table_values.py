@@ -18,7 +18,7 @@ class TableValues(Encoder):
     Parameters
     ----------
     spec : StreamSpec
-        Of shape (2, n): n encoded columns.
+        Stream of a table, shape (2, n), with n encoded columns.
     d : int
         Width of a token. The last token is padded with zeros.
     dropout : float
@@ -36,6 +36,6 @@ class TableValues(Encoder):
         self.n_tokens = -(-spec.shape[1] // d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The values in rows of d, shape (b, t, d)."""
+        """Return the values in rows of d, shape (b, t, d)."""
         values = nn.functional.pad(x[:, 0], (0, self.n_tokens * self.d - self.spec.shape[1]))
         return rearrange(values, "b (t d) -> b t d", d=self.d)

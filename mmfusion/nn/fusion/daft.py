@@ -25,7 +25,7 @@ class DAFT(Fusion):
     Parameters
     ----------
     streams, n_tokens, d, hidden, dropout
-        As in `Fusion`; streams of scans are modulated by all others.
+        As in `Fusion`; all other streams modulate the streams of scans.
     reduction : int
         Number by which the width of the inputs is divided to give the width of the bottleneck.
     """

@@ -162,7 +162,7 @@ class UnionGATv2(nn.Module):
         return self.conv(x.flatten(0, 1), edges, weight).unflatten(0, (b, self.n_nodes))
 
     def _plain(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute the same with ordinary operators, on lists of in-neighbours that are filled up to one length."""
+        """Compute the same with ordinary operators, on lists of in-neighbours of one length."""
         source, destination = self.union[:, : self.n_edges].cpu().numpy()
         neighbours, edges, known = padded_lists(source, destination, self.n_nodes)
         places = [torch.as_tensor(a, device=x.device) for a in (neighbours, edges, known)]

@@ -135,7 +135,8 @@ def plain_neighbour_attention(
     Parameters
     ----------
     source, target, edge, att, slope, neighbours
-        As in `NeighbourAttention`; a node with fewer than k in-neighbours repeats any node in the free places.
+        As in `NeighbourAttention`; a node with fewer than k in-neighbours repeats any node in the free
+        places.
     known : Tensor of bool, shape (k, G), optional
         The places that hold an in-neighbour; default all. A node without any gives zeros.
 

@@ -1,4 +1,4 @@
-"""Training of networks: one loop, made of skorch's parts, for every network of the library."""
+"""Training of networks: one training loop, based on skorch, for all networks of the library."""
 
 from mmfusion.nn.training.callbacks import ValidMetric
 from mmfusion.nn.training.datasets import StreamDataset

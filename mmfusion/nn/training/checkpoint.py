@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a fit on disk after each epoch, from which it goes on to the same weights.
+"""Checkpoints: the state of a fit on disk after each epoch, from which an interrupted fit continues.
 
-A checkpoint is one safetensors file. Its tensors are the weights, the optimiser's state and the random states; all else
-stands as JSON in its header. Nothing in it is executed on reading.
+A checkpoint is one safetensors file. Its tensors are the weights, the state of the optimiser and the random
+states. Its header contains all other values as JSON. No code of the file is executed when it is read.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ _AGAIN = "delete the folder to start anew, or give each fit a folder of its own"
 
 
 class Checkpoint(Callback):
-    """Writes the state of the fit after each epoch, and puts it back when training begins.
+    """Callback that writes the state of the fit after each epoch, and restores it when training begins.
 
     Parameters
     ----------
     folder : path
-        Where the file stands; made if absent.
+        Folder of the file; it is created if it does not exist.
     plan : TrainingPlan
-        A fit goes on only from a checkpoint of the same plan, first weights and rows.
+        Plan of the fit. A fit continues only from a checkpoint with the same plan, initial weights and rows.
     device : str
         torch device of the fit.
     sets : sequence of Dataset or None
-        Training and validation set. What their method `fingerprint`, if there is one, returns must be the same too.
+        Training set and validation set. If they have a method `fingerprint`, its result must be the same as
+        in the checkpoint.
     """
 
     def __init__(self, folder: str | Path, plan: TrainingPlan, device: str, sets: Sequence[object]) -> None:
         self.folder, self.plan, self.device, self.sets = folder, plan, device, sets
 
     def on_train_begin(self, net: NeuralNet, **kwargs) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Restore the state of the checkpoint, if there is one."""
         self.identity_ = {
             "plan": self.plan.to_dict(),
             "first weights": checksum_tensors([tensor.cpu() for tensor in net.module_.state_dict().values()]),
@@ -58,7 +59,7 @@ class Checkpoint(Callback):
             self._restore(net, path)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state atomically."""
         tensors: dict[str, torch.Tensor] = {}
         body = {
             "identity": self.identity_,
@@ -101,7 +102,7 @@ def _stateful(net: NeuralNet) -> list[tuple[str, Callback]]:
 
 
 def _put_aside(value: object, tensors: dict[str, torch.Tensor]) -> object:
-    """Return JSON values, with the tensors put into a dict; keys that are no text keep their kind."""
+    """Return JSON values and move the tensors to a dict; keys of mappings keep their type."""
     if isinstance(value, torch.Tensor):
         name = f"t{len(tensors)}"
         tensors[name] = value.detach().cpu().contiguous().clone()

@@ -1,4 +1,4 @@
-"""A data set of arrays: rows of every stream with their labels, read a whole batch at a time."""
+"""Data set of arrays: rows of all streams with their labels, read in whole batches."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ Labels = torch.Tensor | dict[str, torch.Tensor]
 
 
 class StreamDataset(torch.utils.data.Dataset):
-    """Rows of every stream and their labels, as tensors, read a whole batch at a time.
+    """Data set with the rows of all streams and their labels as tensors, read in whole batches.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        One array per stream, first axis patients.
+        Stream -> array; the first axis is n patients.
     present : ndarray of bool, shape (n, m)
-        Which patient has which stream.
-    y : ndarray, or mapping of str to ndarray, first axis patients
-        Labels: class codes, vectors or masks, of which some may be missing (see `mmfusion.nn.training.labels`).
+        True if a patient (row) has a stream (column).
+    y : ndarray, or mapping of str to ndarray, first axis n patients
+        Labels: class codes, vectors or masks. Some may be missing (see `mmfusion.nn.training.labels`).
     augment : callable, optional
-        `augment(x, generator) -> x`, applied to batches of the volume streams.
+        `augment(x, generator) -> x`, applied to batches of the streams in `volumes`.
     volumes : sequence of str
-        Names of the volume streams.
+        Names of the streams of scans.
+
+    Examples
+    --------
+    >>> data = StreamDataset({"ehr": np.zeros((3, 2, 4))}, np.ones((3, 1), bool), np.array([0, 1, 0]))
+    >>> inputs, labels = data.__getitems__([0, 2])
+    >>> inputs["ehr"].shape, labels.tolist()
+    (torch.Size([2, 2, 4]), [0, 0])
     """
 
-    valid_batch_size = 256  # the rows are in memory already
+    valid_batch_size = 256  # large, because the rows are in memory already
 
     def __init__(
         self,
@@ -66,7 +73,7 @@ class StreamDataset(torch.utils.data.Dataset):
 
 
 def as_labels(y: np.ndarray | Mapping[str, np.ndarray]) -> Labels:
-    """Return labels as tensors; float labels as float32."""
+    """Return labels as tensors; float labels become float32."""
     if isinstance(y, Mapping):
         return {name: as_labels(one) for name, one in y.items()}
     y = torch.as_tensor(np.require(y, requirements="W") if isinstance(y, np.ndarray) else y)

@@ -1,4 +1,4 @@
-"""Devices of torch: whether one can be used here, and a network put on one for a while."""
+"""Devices of torch: check a device, and move a network to a device for predictions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ _log = logging.getLogger(__name__)
 
 
 def check_device(device: str) -> None:
-    """Raise a DataError unless torch can use this device here."""
+    """Raise a `DataError` unless torch can use this device on this machine.
+
+    Examples
+    --------
+    >>> check_device("cpu")
+    """
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -26,15 +31,16 @@ def check_device(device: str) -> None:
 
 @contextmanager
 def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
-    """Put a network on a device for prediction: evaluation mode, no gradients, one thread. Undo all that at the end.
+    """Move a network to a device for predictions, in evaluation mode, without gradients, on one thread.
 
-    Where this machine lacks the device, the CPU is used and a warning logged: a model trained on a GPU predicts
-    elsewhere too. At the end the network is on the CPU.
+    If the machine does not have the device, the CPU is used and a warning is logged. A model that was trained
+    on a GPU can therefore predict on other machines too. At the end the network is on the CPU in its previous
+    mode.
 
     Yields
     ------
     torch.device
-        Where the network is.
+        Device of the network.
     """
     try:
         check_device(device)

@@ -1,12 +1,13 @@
-"""Labels that some patients lack, and losses that see only those that are known.
+"""Missing labels, and losses over the known labels.
 
-The convention, in every data set of `mmfusion.nn.training`:
+All data sets of `mmfusion.nn.training` follow this convention:
 
 - class codes are int64, shape (n,); -1 means that the class is not known;
 - vectors are float32, shape (n, d); NaN means that this entry is not known;
 - masks are uint8, shape (n, 1, *space), in {0, 1}; 255 in every voxel means that the mask is not known.
 
-A data set gives one such tensor, or a dict of them by name; a network gives one output, or a dict by the same names.
+A data set returns one such tensor, or a dict of them by name. A network returns one output, or a dict with
+the same names.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ NO_CLASS, NO_MASK = -1, 255
 
 
 def known(labels: torch.Tensor) -> torch.Tensor:
-    """Return which labels are known: bool, shape (n,) for classes and masks, (n, d) for vectors.
+    """Return the mask of known labels: bool, shape (n,) for classes and masks, (n, d) for vectors.
 
     Examples
     --------
@@ -39,13 +40,19 @@ def known(labels: torch.Tensor) -> torch.Tensor:
 
 
 class KnownOnly(nn.Module):
-    """A loss over the labels that are known; 0, with a gradient of 0, where a batch has none.
+    """Loss over the known labels; 0 with a gradient of 0 if a batch has no known label.
 
     Parameters
     ----------
     loss : nn.Module
-        `loss(output, labels)` is a mean over rows; of vectors, over entries: it gets the known entries of all rows
-        in one axis.
+        `loss(output, labels)` returns the mean over rows. For vectors it returns the mean over entries, and
+        gets the known entries of all rows as tensors of one axis.
+
+    Examples
+    --------
+    >>> loss = KnownOnly(nn.MSELoss())
+    >>> loss(torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, float("nan")]]))
+    tensor(4.)
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -62,26 +69,32 @@ class KnownOnly(nn.Module):
 
 
 class JointLoss(nn.Module):
-    """The weighted sum of the losses of several outputs, each over the labels that are known.
+    """Weighted sum of the losses of several outputs, each over its known labels.
 
     Parameters
     ----------
     losses : mapping of str to nn.Module
-        By name of output and label; see `KnownOnly`.
+        Name of an output and its labels -> loss; see `KnownOnly`.
     weights : mapping of str to float, optional
-        Default 1 each.
+        Name -> weight of the loss. Default: 1 for each.
 
     Raises
     ------
     DataError
-        If a weight is of no loss.
+        If a name in `weights` is not in `losses`.
+
+    Examples
+    --------
+    >>> loss = JointLoss({"a": nn.MSELoss(), "b": nn.MSELoss()}, {"b": 0.5})
+    >>> loss({"a": torch.ones(2), "b": torch.ones(2)}, {"a": torch.zeros(2), "b": torch.zeros(2)})
+    tensor(1.5000)
     """
 
     def __init__(self, losses: Mapping[str, nn.Module], weights: Mapping[str, float] | None = None) -> None:
         super().__init__()
         self.weights = dict(weights or {})
         if unknown := set(self.weights) - set(losses):
-            raise DataError("a weight of no loss", expected=", ".join(losses), got=", ".join(unknown))
+            raise DataError("a weight without a loss", expected=", ".join(losses), got=", ".join(unknown))
         self.losses = nn.ModuleDict({name: KnownOnly(loss) for name, loss in losses.items()})
 
     def forward(

@@ -1,4 +1,4 @@
-"""The one training loop, skorch's, for every network of the library."""
+"""The training loop, based on skorch, for all networks of the library."""
 
 from __future__ import annotations
 
@@ -33,43 +33,46 @@ def fit_network(
     progress: bool = False,
     checkpoint: str | Path | None = None,
 ) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Train `module` in place, as the plan says.
+    """Train `module` in place, as the plan specifies.
 
-    Random numbers come from the global generators of torch: run this within `reproducible(seed, device)`.
+    Random numbers come from the global generators of torch. For a reproducible result, call this function
+    inside `reproducible(seed, device)`.
 
     Parameters
     ----------
     module : nn.Module
-        Called with the inputs of a batch: by name if they are a dict, else as one argument.
+        Network. If the inputs of a batch are a dict, they are passed by name, else as one argument.
     criterion : nn.Module
-        `criterion(output, labels)` gives the loss, the mean over the rows of a batch, as a scalar.
+        `criterion(output, labels)` returns the loss as a scalar, the mean over the rows of a batch.
     train_set, valid_set : Dataset
-        Give `(inputs, labels)`, a whole batch at a time (`__getitems__`); see `StreamDataset` and `PatchDataset`.
-        `valid_set` may be None.
+        Data sets that return `(inputs, labels)` of a whole batch (`__getitems__`); see `StreamDataset` and
+        `PatchDataset`. `valid_set` may be None.
     plan : TrainingPlan
         Optimiser, schedule, number of epochs, early stopping.
     device : str
         torch device.
     callbacks : sequence of skorch Callback, or pairs of name and Callback
-        Called in this order, before the schedule and early stopping, which can watch what they record.
+        They are called in this order, before the schedule and early stopping, which can watch the metrics
+        that they record.
     progress : bool
-        Show a bar on stderr.
+        Show a progress bar on stderr.
     checkpoint : path, optional
-        Folder. After each epoch the state of the fit is written there, whole or not at all. A fit that finds such a
-        state goes on from there, and gives the same weights, to the bit, as one that was never interrupted.
+        Folder in which the state of the fit is written atomically after each epoch. If it contains a state,
+        the fit continues from it and gives bitwise the same weights as without the interruption.
 
     Returns
     -------
     module : nn.Module
-        In evaluation mode, on the CPU; with early stopping, with the weights of the best epoch.
+        The network in evaluation mode, on the CPU. With early stopping it has the weights of the best epoch.
     history : list of dict
-        Per epoch: `epoch`, `train_loss`, `lr`, `valid_loss` where there is a `valid_set`, and what callbacks recorded.
+        One dict per epoch: `epoch`, `train_loss`, `lr`, `valid_loss` if there is a `valid_set`, and the
+        values that callbacks recorded.
 
     Raises
     ------
     DataError
-        If the loss is not finite, a key of `lr_groups` or `freeze` fits no parameter, `monitor` is not recorded, the
-        device is not there, or the checkpoint is of another fit.
+        If the loss is not finite, if a key of `lr_groups` or `freeze` matches no parameter, if `monitor` is
+        not recorded, if the device cannot be used, or if the checkpoint belongs to another fit.
     KeyboardInterrupt
         If the user interrupts.
     """
@@ -147,4 +150,4 @@ def _as_is(batch: object) -> object:
 
 
 def _silent(_: str) -> None:
-    """Sink for the messages of skorch."""
+    """Ignore a message of skorch."""

@@ -1,4 +1,4 @@
-"""Names of parameters: which of them a key of `TrainingPlan.lr_groups` or `TrainingPlan.freeze` means."""
+"""Find the parameters that a key of `TrainingPlan.lr_groups` or `TrainingPlan.freeze` names."""
 
 from __future__ import annotations
 
@@ -11,17 +11,30 @@ from mmfusion.errors import DataError
 
 
 def pattern(key: str) -> str:
-    """Return a pattern for full names: the key itself if it has wildcards, else all parameters of that part."""
+    """Return a pattern for full names: the key itself if it has wildcards, else `<key>.*`.
+
+    Examples
+    --------
+    >>> pattern("encoder"), pattern("*.weight")
+    ('encoder.*', '*.weight')
+    """
     return key if set(key) & set("*?[") else f"{key}.*"
 
 
 def matching(names: Sequence[str], key: str) -> list[str]:
-    """Return the names that a key means: those of the part, the parameter of just this name, or what a pattern fits.
+    """Return the names of the parameters that a key matches.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Full names of parameters.
+    key : str
+        Name of a part of the network, full name of a parameter, or pattern with `*`, `?` or `[`.
 
     Raises
     ------
     DataError
-        If there are none.
+        If the key matches no name.
 
     Examples
     --------
@@ -38,7 +51,7 @@ def matching(names: Sequence[str], key: str) -> list[str]:
 
 
 def parts(module: nn.Module, key: str) -> list[nn.Module]:
-    """Return the modules of which a key means every parameter; those within them are left out."""
+    """Return the outermost modules all of whose parameters a key matches."""
     own = {name for name, _ in module.named_parameters()}
     meant = {name for name in own if name == key or fnmatchcase(name, pattern(key))}
     found: list[str] = []

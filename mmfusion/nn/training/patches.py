@@ -1,4 +1,4 @@
-"""Patches of images that lie on disk: a data set for training, and prediction of a whole image window by window."""
+"""Patches of images on disk: a data set for training, and prediction of a whole image by windows."""
 
 from __future__ import annotations
 
@@ -21,40 +21,51 @@ Augment = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Te
 
 
 class PatchDataset(torch.utils.data.Dataset):
-    """Random patches of images and their masks; only the patches are read.
+    """Data set of random patches of images and their masks; only the patches are read from disk.
 
-    A batch is `({"x": float32 (b, c, *size)}, {"mask": uint8 (b, 1, *size), ...})`. Positions are drawn from torch's
-    global generator.
+    A batch is `({"x": float32 (b, c, *size)}, {"mask": uint8 (b, 1, *size), ...})`. Positions are drawn from
+    the global generator of torch.
 
     Parameters
     ----------
     images : sequence of ndarray, shape (*space) or (c, *space)
-        Images of two or three dimensions in space, best memory-mapped (`mmfusion.storage.cache.cached`).
+        Images with two or three axes in space; memory-mapped arrays are best
+        (`mmfusion.storage.cache.cached`).
     masks : sequence of ndarray or None, shape (*space)
-        What is not 0 is lesion; None where the mask is not known.
+        Masks: 0 outside the lesion, any other value inside; None if the mask is not known.
     size : sequence of int
-        Sides of a patch. Two sides and volumes: axial slices of them.
+        Sides of a patch in voxels. If it has two sides and the images are volumes, patches of axial slices
+        are read.
     per_image : int
-        Patches of each image per epoch.
+        Number of patches of each image per epoch.
     lesion_share : float in [0, 1]
-        Share of the patches that are centred on a voxel of the lesion, where there is one; the others lie anywhere.
+        Share of the patches that are centred on a voxel of the lesion, if the image has one. The other
+        patches have random positions.
     jitter : int
-        Voxels by which such a centre is moved at random along each side of the patch, at most.
+        Largest random shift of such a centre along each side of the patch, voxels.
     centres : sequence of (z, y, x) or None, optional
         Centre of the lesion in voxels, for images without a mask.
     labels : mapping of str to ndarray, first axis images, optional
-        Further labels, some of which may be missing (see `mmfusion.nn.training.labels`).
+        Further labels; some may be missing (see `mmfusion.nn.training.labels`).
     intensity : callable, optional
-        Turns the values of a patch into what the network reads.
+        Function from the values of a patch to the inputs of the network.
     augment : callable, optional
         `augment(x, mask, generator) -> (x, mask)`; see `mmfusion.preprocessing.augmentation.augment_pair`.
     seed : int, optional
-        Item k is then the same patch in every epoch, and never augmented: for validation.
+        With a seed, item k is the same patch in every epoch and is not augmented, for validation.
 
     Raises
     ------
     DataError
-        If an image and its mask differ in shape, or do not fit `size`; the error says which image.
+        If an image and its mask differ in shape, or if an image does not fit `size`. The error names the
+        image.
+
+    Examples
+    --------
+    >>> data = PatchDataset([np.zeros((4, 16, 16))], [np.ones((4, 16, 16))], size=(8, 8), per_image=3, seed=0)
+    >>> inputs, labels = data[0]
+    >>> len(data), inputs["x"].shape, labels["mask"].shape
+    (3, torch.Size([1, 8, 8]), torch.Size([1, 8, 8]))
     """
 
     def __init__(
@@ -78,8 +89,8 @@ class PatchDataset(torch.utils.data.Dataset):
         self.labels = as_labels(labels or {})
         self.intensity, self.augment, self.seed = intensity, augment, seed
         if not len(self.images) == len(self.masks) == len(centres or self.masks):
-            raise DataError("images, masks and centres are not of the same number",
-                            got=f"{len(self.images)}, {len(self.masks)}, {len(centres or [])}")  # fmt: skip
+            numbers = f"{len(self.images)}, {len(self.masks)}, {len(centres or [])}"
+            raise DataError("images, masks and centres differ in number", got=numbers)
         for k, (image, mask) in enumerate(zip(self.images, self.masks, strict=True)):
             if mask is not None and mask.shape != image.shape[1:]:
                 raise DataError(
@@ -159,41 +170,49 @@ def predict_volume(
     batch_size: int = 4,
     device: str = "cpu",
 ) -> np.ndarray:
-    """Return the network's output for a whole image, from overlapping windows that count most at their centre.
+    """Return the output of a network for a whole image, from overlapping windows.
+
+    Windows have their largest weight in their centre.
 
     Parameters
     ----------
     module : nn.Module
-        Maps windows (b, c, *size) to a tensor, or a dict of tensors, of the same sides.
+        Network that maps windows (b, c, *size) to a tensor, or a dict of tensors, with the same sides.
     image : ndarray, shape (*space) or (c, *space)
-        An image of two or three dimensions in space, of any size.
+        Image of any size with two or three axes in space.
     size : sequence of int
-        Sides of a window. Two sides and a volume: slice by slice along its first axis.
+        Sides of a window in voxels. If it has two sides and the image is a volume, the slices along the first
+        axis are predicted one by one.
     intensity : callable, optional
-        What `PatchDataset` applied to the values of a patch.
+        Same function as for `PatchDataset`.
     output : str
-        Which output of a network that gives several.
+        Name of the output, if the network returns a dict.
     overlap : float in [0, 1)
-        Share of a window that the next one overlaps.
+        Share of a window that the next window overlaps.
     batch_size : int
-        Windows at a time.
+        Number of windows per batch.
     device : str
-        torch device; the CPU where this machine lacks it.
+        torch device. The CPU is used if the machine does not have it.
 
     Returns
     -------
     ndarray of float32, shape (k, *space)
-        One channel per output channel of the network (logits, if it gives logits).
+        One channel per output channel of the network.
 
     Raises
     ------
     DataError
         If image and window do not fit each other.
+
+    Examples
+    --------
+    >>> predict_volume(nn.Identity(), np.ones((3, 16, 16), np.float32), size=(8, 8)).shape
+    (1, 3, 16, 16)
     """
     image = with_channel(image, len(size))
     values = np.array(image if intensity is None else intensity(image), dtype=np.float32, order="C")
-    options = {"roi_size": tuple(size), "sw_batch_size": batch_size, "overlap": overlap, "mode": "gaussian",
-               "padding_mode": "replicate"}  # fmt: skip
+    windows = {"roi_size": tuple(size), "sw_batch_size": batch_size, "overlap": overlap}
+    options = {**windows, "mode": "gaussian", "padding_mode": "replicate"}
     flat = image.ndim - 1 > len(size)
     infer = SliceInferer(spatial_dim=0, **options) if flat else SlidingWindowInferer(**options)
     with on_device(module, device) as target:
@@ -206,17 +225,32 @@ def predict_volume(
 
 
 def with_channel(image: np.ndarray, n_sides: int) -> np.ndarray:
-    """Return an image as (c, *space), for patches of two sides (images, or volumes by slices) or three (volumes).
+    """Return an image with a channel axis, shape (c, *space).
 
-    Three axes are a volume (z, y, x), so a 2-D image with channels has to be given as (c, 1, y, x).
+    Three axes are a volume (z, y, x). A 2-D image with channels must therefore have the shape (c, 1, y, x).
+
+    Parameters
+    ----------
+    image : ndarray, shape (*space) or (c, *space)
+        Image.
+    n_sides : int
+        Number of sides of a patch: 2 for images, or for volumes that are read by slices; 3 for volumes.
 
     Raises
     ------
     DataError
-        If its number of axes does not fit.
+        If the number of axes does not fit.
+
+    Examples
+    --------
+    >>> with_channel(np.zeros((4, 8, 8)), 3).shape
+    (1, 4, 8, 8)
     """
     allowed = {2: (2, 3, 4), 3: (3, 4)}.get(n_sides, ())
     if image.ndim not in allowed:
-        raise DataError("image and patch do not fit each other", got=f"{image.ndim} axes, {n_sides} sides",
-                        expected="two sides for images and slices, three for volumes")  # fmt: skip
+        raise DataError(
+            "image and patch do not fit each other",
+            expected="two sides for images and slices, three for volumes",
+            got=f"{image.ndim} axes, {n_sides} sides",
+        )
     return image if image.ndim == 4 else image[None]

@@ -1,4 +1,4 @@
-"""TrainingPlan: how a network is trained, as one frozen object."""
+"""TrainingPlan: all settings of the training of a network, as one frozen object."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PRECISIONS = ("32", "bf16", "16")
 
 @dataclass(frozen=True)
 class TrainingPlan(FrozenParams):
-    """How a network is trained: optimiser, schedule, length, precision, early stopping.
+    """Settings of the training of a network: optimiser, schedule, length, precision, early stopping.
 
-    A plan never changes: `replace` returns a new one. It can be a parameter of a scikit-learn estimator, whose
-    `get_params` then lists `training__lr` and so on.
+    A plan cannot be changed; `replace` returns a new one. It can be a parameter of a scikit-learn estimator,
+    whose `get_params` then lists `training__lr` and so on.
 
     Parameters
     ----------
@@ -34,46 +34,52 @@ class TrainingPlan(FrozenParams):
     momentum : float in [0, 1)
         Momentum of "sgd"; the other optimisers ignore it.
     lr_groups : mapping of str to float > 0
-        Factors of the learning rate for some parameters, as `{"backbone": 0.1}`. A key is the name of a part of the
-        network, or a pattern with `*` or `?` for the full names of parameters. The first key that fits counts.
+        Factors of the learning rate for some parameters, such as `{"backbone": 0.1}`. A key is the name of a
+        part of the network, or a pattern with `*` or `?` for the full names of parameters. The first key that
+        matches a parameter is used.
     schedule : {"cosine", "constant", "plateau", "poly"}
-        Once per epoch: from `lr` to `min_lr` along half a cosine; no change; a tenth of the learning rate whenever 5
-        epochs bring no better `monitor`; or `lr * (1 - epoch / max_epochs) ** 0.9`.
+        Change of the learning rate after each epoch. "cosine": from `lr` to `min_lr` along half a cosine.
+        "constant": no change. "plateau": divided by 10 after 5 epochs without a better `monitor`. "poly": `lr
+        * (1 - epoch / max_epochs) ** 0.9`.
     min_lr : float >= 0
         Lowest learning rate of "cosine" and "plateau".
     warmup_epochs : int >= 0
-        The learning rate rises to `lr` in equal steps, batch by batch, during these epochs. The schedule follows.
+        Number of epochs in which the learning rate rises to `lr`, in equal steps after each batch. The
+        schedule follows.
     max_epochs : int >= 1
         Number of passes through the training set.
     batch_size : int >= 1, optional
-        By default a tenth of the training rows, but at least 8 and at most 32, so that small cohorts get as many steps
-        as large ones.
+        Number of rows per batch. Default: a tenth of the training rows, but at least 8 and at most 32, so
+        that small cohorts get as many steps as large ones.
     clip_norm : float > 0, optional
-        Largest norm of the gradient of all parameters together; None for no limit.
+        Largest norm of the gradient of all parameters together; None means no limit.
     accumulate : int >= 1
         Number of batches whose mean gradient makes one step of the optimiser.
     precision : {"32", "bf16", "16"}
-        Number format of the forward pass. "16" scales the loss (`torch.amp.GradScaler`). Weights and losses always have
-        32 bits.
+        Number format of the forward pass. "16" scales the loss (`torch.amp.GradScaler`). Weights and losses
+        always have 32 bits.
     patience : int >= 1, optional
-        Early stopping: stop after this many epochs without a better `monitor`, and return the best epoch's weights.
-        It needs validation rows, unless `monitor` is computed without. None: never stop early.
+        Early stopping: stop after this number of epochs without a better `monitor`, and return the weights of
+        the best epoch. It needs validation rows, unless `monitor` is computed without them. None: do not stop
+        early.
     monitor : str
-        What early stopping and "plateau" watch: "valid_loss", "train_loss", or the name of any metric that a
-        callback records.
+        Metric that early stopping and "plateau" use: "valid_loss", "train_loss", or the name of a metric that
+        a callback records.
     direction : {"min", "max"}
-        Whether a low or a high `monitor` is good.
+        "min" if a low `monitor` is good, "max" if a high one is.
     freeze : mapping of str to int or None
-        Parts that are not trained in the first epochs, as `{"encoder": 5}`; None for all epochs. Keys as in
-        `lr_groups`. A frozen part runs in evaluation mode: its running statistics stay too, and its dropout is off.
+        Parts that are not trained in the first epochs, such as `{"encoder": 5}`; None means all epochs. Keys
+        as in `lr_groups`. A frozen part runs in evaluation mode: its running statistics do not change, and
+        its dropout is off.
     validation_fraction : float in [0, 1)
-        Share of the rows given to `fit` that early stopping watches. Read by the estimator, which splits the rows.
+        Share of the rows of `fit` that are used for early stopping. The estimator reads it and splits the
+        rows.
     augment : bool
         Change training scans at random (flips, shifts, noise, ...). Read by the estimator.
     loss : str, optional
-        Name of the loss. Read by the estimator, which makes the loss; None is the estimator's own choice.
+        Name of the loss. The estimator reads it and makes the loss; None means the default of the estimator.
     loss_options : mapping
-        Options of that loss.
+        Options of the loss.
 
     Raises
     ------
@@ -119,11 +125,19 @@ class TrainingPlan(FrozenParams):
             object.__setattr__(self, name, value)
         lowest = self.lr * min([1.0, *self.lr_groups.values()])
         if self.min_lr > lowest:
-            raise DataError("the lowest learning rate is above the first one", column="min_lr",
-                            expected=f"at most {lowest:g}", got=self.min_lr)  # fmt: skip
+            raise DataError(
+                "the lowest learning rate is above the first one",
+                column="min_lr",
+                expected=f"at most {lowest:g}",
+                got=self.min_lr,
+            )
         if self.warmup_epochs >= self.max_epochs:
-            raise DataError("the warm-up takes all epochs", column="warmup_epochs",
-                            expected=f"fewer than max_epochs = {self.max_epochs}", got=self.warmup_epochs)  # fmt: skip
+            raise DataError(
+                "the warm-up takes all epochs",
+                column="warmup_epochs",
+                expected=f"fewer than max_epochs = {self.max_epochs}",
+                got=self.warmup_epochs,
+            )
 
     def rows_per_batch(self, n_rows: int) -> int:
         """Return `batch_size`, or the default for a training set of `n_rows` rows."""
@@ -131,7 +145,7 @@ class TrainingPlan(FrozenParams):
 
 
 def _plain(value: object) -> object:
-    """Return numpy scalars as Python's, and a copy of a mapping."""
+    """Return a numpy scalar as a Python scalar, and a mapping as a copy."""
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return value.item() if isinstance(value, np.generic) else value

@@ -14,18 +14,23 @@ from mmfusion.nn.training.devices import on_device
 def predict_in_batches(
     module: nn.Module, inputs: Mapping[str, np.ndarray], *, batch_size: int = 64, device: str = "cpu"
 ) -> torch.Tensor:
-    """Return what the network gives for each row, on the CPU, shape (n, ...).
+    """Return the output of a network for each row, on the CPU, shape (n, ...).
 
     Parameters
     ----------
     module : nn.Module
-        Called with the inputs of a batch by name. It is on the CPU afterwards.
+        Network; the inputs of a batch are passed by name. It is on the CPU afterwards.
     inputs : mapping of str to ndarray
-        First axis rows.
+        Name -> array; the first axis is n rows.
     batch_size : int
-        Rows at a time.
+        Number of rows per batch.
     device : str
-        torch device; the CPU where this machine lacks it.
+        torch device. The CPU is used if the machine does not have it.
+
+    Examples
+    --------
+    >>> predict_in_batches(nn.Identity(), {"input": np.zeros((5, 2))}, batch_size=2).shape
+    torch.Size([5, 2])
     """
     n_rows = len(next(iter(inputs.values())))
     out = []

@@ -1,4 +1,4 @@
-"""Random numbers: a block of code with a seed of its own, and random states that can be saved."""
+"""Random numbers: seeded blocks of code, and random states that can be saved."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mmfusion.compute import one_thread
 
 @contextmanager
 def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Seed torch, numpy and Python within the block, on one thread; their random states are then as they were.
+    """Seed torch, numpy and Python inside the block, on one thread; restore their random states at the end.
 
     Parameters
     ----------
     seed : int
         Seed, 0 or above.
     device : str
-        torch device that the block uses. Its random state is seeded and put back too. CUDA is not started for a block
-        that runs on the CPU; where it runs already, the states of all GPUs are put back.
+        torch device that the block uses. Its random state is seeded and restored too. CUDA is not started for
+        a block on the CPU; if it runs already, the states of all GPUs are restored.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
     """
     kind = torch.device(device).type
     gpus = list(range(torch.cuda.device_count())) if kind == "cuda" or torch.cuda.is_initialized() else []
-    legacy, python = np.random.get_state(), random.getstate()  # noqa: NPY002 - the caller's, to put it back
+    legacy, python = np.random.get_state(), random.getstate()  # noqa: NPY002 - to restore them
     with one_thread(), torch.random.fork_rng(devices=gpus):
         if gpus or kind != "cpu":
             torch.manual_seed(seed)
@@ -51,7 +51,7 @@ def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
 
 
 def random_states(device: str) -> dict[str, object]:
-    """Return the states of all generators that a fit on `device` draws from, as tensors and plain values."""
+    """Return the states of all random generators that a fit on `device` uses, as tensors and plain values."""
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
     version, words, gauss = random.getstate()
     states: dict[str, object] = {
@@ -65,7 +65,7 @@ def random_states(device: str) -> dict[str, object]:
 
 
 def set_random_states(states: dict[str, object], device: str) -> None:
-    """Put back what `random_states` returned."""
+    """Restore the states that `random_states` returned."""
     torch.set_rng_state(states["torch"])
     name, keys, *rest = states["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002

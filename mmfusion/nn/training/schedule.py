@@ -1,4 +1,4 @@
-"""Learning rates: warm-up batch by batch, then torch's schedules epoch by epoch."""
+"""Schedules of the learning rate: a warm-up by batches, then a schedule of torch by epochs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,33 @@ PLATEAU_EPOCHS, POLY_POWER = 5, 0.9
 
 
 class Schedule(Callback):
-    """Sets the learning rate of every group of parameters, and records it as `lr` (`lr_<group>` for named groups).
+    """Callback that sets the learning rate of every group of parameters and records it.
+
+    The history has it as `lr`, and as `lr_<group>` for named groups.
 
     Parameters
     ----------
     plan : TrainingPlan
-        Its schedule, warm-up and epochs.
+        Plan with the schedule, the warm-up and the number of epochs.
     monitor : str
-        What "plateau" watches.
+        Metric that "plateau" uses.
     """
 
     def __init__(self, plan: TrainingPlan, monitor: str) -> None:
         self.plan, self.monitor = plan, monitor
 
     def on_train_begin(self, net: NeuralNet, **kwargs) -> None:
-        """Make the scheduler."""
+        """Create the scheduler."""
         self.scheduler_ = _scheduler(self.plan, net.optimizer_)
         self.base_ = [group["lr"] for group in net.optimizer_.param_groups]
         self.batch_ = 0
 
-    def on_batch_begin(self, net: NeuralNet, training: bool = False, **kwargs) -> None:  # noqa: FBT001, FBT002
+    def on_batch_begin(
+        self,
+        net: NeuralNet,
+        training: bool = False,  # noqa: FBT001, FBT002 - skorch's signature
+        **kwargs: object,
+    ) -> None:
         """Raise the learning rate during the warm-up."""
         if not training or len(net.history) > self.plan.warmup_epochs:
             return
@@ -42,7 +49,7 @@ class Schedule(Callback):
             group["lr"] = lr * min(share, 1.0)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
-        """Record the learning rates of this epoch, and set those of the next."""
+        """Record the learning rates of this epoch, and set the learning rates of the next epoch."""
         for group in net.optimizer_.param_groups:
             net.history.record(f"lr_{group['name']}" if "name" in group else "lr", float(group["lr"]))
         if self.scheduler_ is None or len(net.history) <= self.plan.warmup_epochs:
@@ -53,11 +60,11 @@ class Schedule(Callback):
             self.scheduler_.step()
 
     def checkpoint_state(self) -> dict[str, object]:
-        """Return what a resumed fit needs."""
+        """Return the state that a resumed fit needs."""
         return {"batch": self.batch_, "scheduler": self.scheduler_ and self.scheduler_.state_dict()}
 
     def restore_state(self, state: dict[str, object]) -> None:
-        """Put back what `checkpoint_state` returned; the optimiser restores the learning rates."""
+        """Restore the state that `checkpoint_state` returned; the optimiser restores the learning rates."""
         self.batch_ = state["batch"]
         if self.scheduler_ is not None:
             self.scheduler_.load_state_dict(state["scheduler"])

@@ -1,4 +1,4 @@
-"""What one step of training does beyond skorch's: groups of parameters, accumulation, mixed precision."""
+"""Training steps that skorch does not have: groups of parameters, accumulation, mixed precision."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
 
 
 class TrainingNet(NeuralNet):
-    """skorch's net, which takes its steps as a `TrainingPlan` says and can go on from a checkpoint.
+    """skorch network that is trained by the steps of a `TrainingPlan` and can continue from a checkpoint.
 
     Parameters
     ----------
     *args, **kwargs
-        Of `skorch.NeuralNet`.
+        Passed to `skorch.NeuralNet`.
     plan : TrainingPlan
-        Its groups of parameters, accumulation and precision.
+        Plan with the groups of parameters, accumulation and precision.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class TrainingNet(NeuralNet):
     frozen_ : list of nn.Module
         Parts that stay in evaluation mode.
     scaler_ : torch.amp.GradScaler
-        Scales the loss where the precision is "16"; does nothing elsewhere.
+        Scaler of the loss for the precision "16"; it does nothing for other precisions.
     """
 
     def __init__(self, *args: object, plan: TrainingPlan, **kwargs: object) -> None:
@@ -41,7 +41,7 @@ class TrainingNet(NeuralNet):
         self.plan = plan
 
     def initialize(self) -> TrainingNet:
-        """Make everything that a fit needs."""
+        """Create all objects that a fit needs."""
         kind = torch.device(self.device).type
         self.scaler_ = torch.amp.GradScaler(kind, enabled=self.plan.precision == "16")
         self.frozen_: list[nn.Module] = []
@@ -51,7 +51,7 @@ class TrainingNet(NeuralNet):
     def get_params_for_optimizer(
         self, prefix: str, named_parameters: Iterable[tuple[str, nn.Parameter]]
     ) -> tuple[tuple, dict[str, object]]:
-        """Put the parameters into groups; what no key of `lr_groups` names comes last, without a name."""
+        """Return the parameters in groups; parameters that no key of `lr_groups` matches form the last."""
         left = dict(named_parameters)
         names, groups = list(left), []
         args, kwargs = super().get_params_for_optimizer(prefix, left.items())
@@ -63,7 +63,7 @@ class TrainingNet(NeuralNet):
         return ([*groups, *([{"params": list(left.values())}] if left else [])],), kwargs
 
     def fit_loop(self, X: object, y: object = None, epochs: int | None = None, **kwargs: object) -> NeuralNet:
-        """Train for the epochs that are left."""
+        """Train for the remaining epochs."""
         left = (self.max_epochs if epochs is None else epochs) - len(self.history)
         return super().fit_loop(X, y, epochs=left, **kwargs)
 
@@ -81,7 +81,7 @@ class TrainingNet(NeuralNet):
         super().run_single_epoch(iterator, training, prefix, step_fn, **kwargs)
 
     def infer(self, x: object, **kwargs: object) -> object:
-        """Run the network in the plan's precision; what it returns has 32 bits."""
+        """Run the network in the precision of the plan; the output has 32 bits."""
         dtype = _AUTOCAST.get(self.plan.precision)
         if dtype is None:
             return super().infer(x, **kwargs)
@@ -89,7 +89,7 @@ class TrainingNet(NeuralNet):
             return _float32(super().infer(x, **kwargs))
 
     def train_step(self, batch: object, **kwargs: object) -> dict[str, object]:
-        """Add the batch's gradient; take a step of the optimiser if it is the last of its group."""
+        """Add the gradient of the batch; after the last batch of a group take a step of the optimiser."""
         self.module_.train()
         self.criterion_.train()
         for part in self.frozen_:
@@ -108,7 +108,7 @@ class TrainingNet(NeuralNet):
             self.share_ = 0.0
         share = n_rows / self.batch_size
         weighted = loss if self.plan.accumulate == 1 else loss * share
-        if weighted.requires_grad:  # not so where all that the loss depends on is frozen
+        if weighted.requires_grad:  # False if all parameters of the loss are frozen
             self.scaler_.scale(weighted).backward()
         self.share_ += share
         self.waiting_ += 1
@@ -117,7 +117,7 @@ class TrainingNet(NeuralNet):
     def _take_step(self, batch: object) -> None:
         named = [(name, p) for name, p in self.get_all_learnable_params() if p.grad is not None]
         self.waiting_ = 0
-        if not named:  # all is frozen
+        if not named:  # all parameters are frozen
             self.optimizer_.step()
             return
         self.scaler_.unscale_(self.optimizer_)

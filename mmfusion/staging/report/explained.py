@@ -33,7 +33,8 @@ class FoldGenes:
     Parameters
     ----------
     sizes : DataFrame
-        Mean |SHAP value| over folds: index gene, largest first; one column per class; 0 if a gene was not selected.
+        Mean |SHAP value| over folds: index gene, largest first; one column per class; 0 if a gene was not
+        selected.
     table : DataFrame
         `mean_over_folds`: mean, sd, folds.
     stability : DataFrame
@@ -133,7 +134,7 @@ def genes_against_null(
 
 
 def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttribution, pd.DataFrame] | None:
-    """Return Shapley values of modalities for all held-out patients, and the mean effect of leaving one out."""
+    """Return Shapley values of modalities of all held-out patients, and the effect of leaving one out."""
     parts, left_out = [], []
     for model, inputs in fold_models(result, cohort):
         parts.append(modality_shapley(model, inputs))
@@ -163,8 +164,8 @@ def fold_external(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Judge each fold's frozen model on an external cohort; every look is recorded in the cache.
 
-    The record knows models by their weights and the cohort by its patients and classes. If the same models are
-    fitted again, their earlier looks still count.
+    The record knows models by their weights and the cohort by its patients and classes. If the same models
+    are fitted again, their earlier looks still count.
 
     Returns
     -------

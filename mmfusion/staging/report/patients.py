@@ -25,8 +25,8 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
     n : int
         Largest number of patients to stage.
     fitted : bool
-        True if a model exists: the first n patients are staged. False: n labelled patients, drawn with `seed`,
-        are held out.
+        True if a model exists: the first n patients are staged. False: n labelled patients, drawn with
+        `seed`, are held out.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
 
 
 def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort) -> pd.DataFrame:
-    """Return one row per patient: recorded class, predicted stage, probabilities, inputs, warnings or error."""
+    """Return one row per patient: recorded class, stage, probabilities, inputs, warnings or error."""
     rows = []
     for patient, result in results.items():
         row: dict[str, object] = {"patient_id": patient, "recorded": cohort.y.astype("str").get(patient, "")}
@@ -64,7 +64,7 @@ def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], coh
 def tally(
     results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]
 ) -> str:
-    """Return how many patients were staged, and how many correctly; training patients (`seen`) are not counted."""
+    """Return how many patients were staged, and how many correctly, without training patients (`seen`)."""
     predictions = {p: r for p, r in results.items() if not isinstance(r, MMFusionError)}
     right = [
         r.stage == str(cohort.y[p]) for p, r in predictions.items() if p in cohort.y.index and p not in seen
@@ -81,11 +81,11 @@ def scan_streams(model: object) -> list[str]:
 
 
 def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> Figure | None:
-    """Show what the model read of a patient's scan, with Grad-CAM of the predicted stage; None without a scan.
+    """Show the crop of a patient's scan with Grad-CAM of the predicted stage; None without a scan.
 
-    The scan is that of `stream` (see `scan_streams`), by default the first. A line below gives the correlation with
-    the map of the same networks with shuffled weights. Near 1, the map shows the scan and explains nothing (Adebayo
-    et al. 2018, NeurIPS).
+    The scan is that of `stream` (see `scan_streams`), by default the first. A line below gives the
+    correlation with the map of the same networks with shuffled weights. Near 1, the map shows the scan and
+    explains nothing (Adebayo et al. 2018, NeurIPS).
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
 

@@ -43,8 +43,8 @@ class Plan:
 def make_plan(cohort: Cohort, outer: int = 0, inner: int = 0, trials: int = 0) -> Plan:
     """Return the sizes of a nested cross-validation; 0 stands for the default.
 
-    Defaults: 3 outer folds, 2 inner folds and 3 trials for a synthetic cohort, which takes minutes; 5, 3 and 6 for a
-    real cohort.
+    Defaults: 3 outer folds, 2 inner folds and 3 trials for a synthetic cohort, which takes minutes; 5, 3 and
+    6 for a real cohort.
     """
     usual = (3, 2, 3) if is_synthetic(cohort) else (5, 3, 6)
     return Plan(*(given or default for given, default in zip((outer, inner, trials), usual, strict=True)))
@@ -76,7 +76,7 @@ def is_synthetic(cohort: Cohort) -> bool:
 
 
 def optimum(cohort: Cohort) -> dict[str, float]:
-    """Return the best possible macro-AUC per subset of modalities, and "observed"; empty if it is not known."""
+    """Return the best possible macro-AUC per subset of modalities; empty if it is not known."""
     return {str(k): float(v) for k, v in (cohort.provenance.get("optimum") or {}).items()}
 
 
@@ -114,8 +114,8 @@ def load_study(
     Returns
     -------
     headline : Cohort
-        In a real cohort, the patients who have all modalities, so that all models can read every patient. In a
-        synthetic cohort, where modalities are missing by design, all patients.
+        In a real cohort, the patients who have all modalities, so that all models can read every patient. In
+        a synthetic cohort, where modalities are missing by design, all patients.
     everybody : Cohort or None
         All labelled patients. None if these are the patients of the main analysis.
     left_out : str
@@ -134,7 +134,7 @@ def load_study(
 
 
 def left_out(cohort: Cohort) -> str:
-    """Return one sentence about patients who have no class under the target, or no modality; "" if there are none.
+    """Return one sentence about patients without a class or without any modality; "" if there are none.
 
     An example: "Left out by the target: IV 3; without a stage: 6."
     """
@@ -156,7 +156,7 @@ def left_out(cohort: Cohort) -> str:
 
 
 def without_rare_scans(cohort: Cohort) -> Cohort:
-    """Return the cohort without scans if few patients have them and the modality has features; a note says so."""
+    """Return the cohort without scans that few patients have, if there are features; a note says so."""
     table, notes = cohort.table, list(cohort.provenance.get("notes", ()))
     for modality in [m for m in IMAGING if m in cohort.modalities]:
         if "volume" not in table[modality] or not feature_names(table[modality], modality):
@@ -221,7 +221,7 @@ def presence_groups(cohort: Cohort) -> pd.Series:
 
 
 def paper_baseline(cohort: Cohort, *, random_state: int = 0) -> StageClassifier | None:
-    """Return the stage paper's baseline; None if the cohort lacks its inputs, CT features (no scans) and EHR."""
+    """Return the stage paper's baseline; None if the cohort lacks CT features (no scans) or EHR."""
     if not {"ct", "ehr"} <= set(cohort.modalities) or "volume" in cohort.table["ct"]:
         return None
     if not feature_names(cohort.table["ct"], "ct"):

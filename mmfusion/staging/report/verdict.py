@@ -18,15 +18,15 @@ _SMALL = 20  # patients of a class below which a fold holds a handful of them
 def verdict(result: NestedResult, best_possible: float | None = None) -> list[str]:
     """Return the sentences (Markdown) at the top of a report, which compare the fusion with the ridge.
 
-    "Beats" means that the paired 95 % interval over patients lies above 0; where the one corrected for overlapping
-    training sets does not, the sentence says so.
+    "Beats" means that the paired 95 % interval over patients lies above 0. If the interval that is corrected
+    for overlapping training sets includes 0, the sentence says so.
     """
     auc = result.scores["macro_auc"]
     main, ridge = auc.loc[result.main], auc.loc["ridge"]
     row = result.paired("ridge").loc[result.main]
     lines = [
-        f"**{result.main} {_against(row)}.** Macro-AUC {_value(main)} against {_value(ridge)} of the ridge on all "
-        f"inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
+        f"**{result.main} {_against(row)}.** Macro-AUC {_value(main)} against {_value(ridge)} of the ridge on "
+        f"all inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
         f"The smallest true difference that {result.n} patients would show with 80 % power is "
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
@@ -35,8 +35,8 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
         lines.append(
-            f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. Of the distance from "
-            f"chance to it, {result.main} reaches {_share(main, best_possible)}, "
+            f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. Of the distance "
+            f"from chance to it, {result.main} reaches {_share(main, best_possible)}, "
             f"the ridge {_share(ridge, best_possible)}."
         )
     return lines
@@ -84,8 +84,8 @@ def _corrected(row: pd.Series) -> str:
     lo, hi = row["corrected_lo"], row["corrected_hi"]
     if (row["lo"] > 0 or row["hi"] < 0) and lo <= 0 <= hi:
         return (
-            f" Corrected for overlapping training sets, the interval is [{lo:+.3f}, {hi:+.3f}] and includes 0: the "
-            "difference may not hold for models trained on other patients."
+            f" Corrected for overlapping training sets, the interval is [{lo:+.3f}, {hi:+.3f}] and includes 0: "
+            "the difference may not hold for models trained on other patients."
         )
     return ""
 

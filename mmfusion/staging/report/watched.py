@@ -25,9 +25,9 @@ def watched_histories(
 ) -> pd.DataFrame:
     """Return training and validation loss by epoch, for the setting of each outer fold.
 
-    A model with early stopping has these losses already. For a model that learns from all its rows, one network per
-    fold is trained again on four fifths of the fold's training rows, and its loss is measured on the others. Nothing
-    is chosen by it.
+    A model with early stopping has these losses already. For a model that learns from all its rows, one
+    network per fold is trained again on four fifths of the fold's training rows, and its loss is measured on
+    the others. Nothing is chosen by it.
 
     Parameters
     ----------

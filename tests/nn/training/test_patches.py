@@ -109,7 +109,7 @@ def test_memory_maps_are_read_and_not_changed(tmp_path, monkeypatch):
         ([np.zeros((4, 4, 4))], [np.zeros((4, 4, 5))], (2, 2, 2), "image 0 and its mask differ"),
         ([np.zeros((4, 4))], [None], (2, 2, 2), "do not fit each other"),
         ([np.zeros((4, 4, 4))], [None], (2,), "do not fit each other"),
-        ([np.zeros((4, 4, 4))], [], (2, 2, 2), "not of the same number"),
+        ([np.zeros((4, 4, 4))], [], (2, 2, 2), "differ in number"),
     ],
 )
 def test_what_does_not_fit(images, masks, size, match):

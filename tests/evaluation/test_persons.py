@@ -67,5 +67,5 @@ def test_nobody_is_on_both_sides_of_an_inner_fold(cohort, monkeypatch):
 
 def test_splits_that_part_a_person_are_refused(cohort):
     data = twice(cohort)
-    with pytest.raises(LeakageError, match="the splits part the rows of one person"):
+    with pytest.raises(LeakageError, match="the splits separate the rows of one person"):
         mf.nested_cv(logistic(), data, outer=Splits.make(data.y, n_splits=3), progress=False)
