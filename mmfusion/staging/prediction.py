@@ -79,7 +79,7 @@ class StagePrediction:
         left, blue = "style='text-align:left'", "background:#3b6ea5;height:.8em"
         bars = "".join(
             f"<tr><td {left}>{'<b>' if c == self.stage else ''}{html.escape(c)}</td><td>{p:.1%}</td>"
-            f"<td style='width:14em;text-align:left'><div style='{blue};width:{100 * p:.1f}%'></div></td></tr>"
+            f"<td style='width:14em'><div style='{blue};width:{100 * p:.1f}%'></div></td></tr>"
             for c, p in self.probabilities.items()
         )
         genes = ", ".join(f"<i>{html.escape(g)}</i>&nbsp;{v:+.3f}" for g, v in self.top_genes)

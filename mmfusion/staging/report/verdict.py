@@ -25,8 +25,8 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     main, ridge = auc.loc[result.main], auc.loc["ridge"]
     row = result.paired("ridge").loc[result.main]
     lines = [
-        f"**{result.main} {_against(row)}.** Macro-AUC {_value(main)} against {_value(ridge)} of the ridge on "
-        f"all inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
+        f"**{result.main} {_against(row)}.** Macro-AUC {_value(main)} against {_value(ridge)} of the ridge "
+        f"on all inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
         f"The smallest true difference that {result.n} patients would show with 80 % power is "
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
@@ -35,8 +35,8 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
         lines.append(
-            f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. Of the distance "
-            f"from chance to it, {result.main} reaches {_share(main, best_possible)}, "
+            f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. Of the "
+            f"distance from chance to it, {result.main} reaches {_share(main, best_possible)}, "
             f"the ridge {_share(ridge, best_possible)}."
         )
     return lines
@@ -84,8 +84,8 @@ def _corrected(row: pd.Series) -> str:
     lo, hi = row["corrected_lo"], row["corrected_hi"]
     if (row["lo"] > 0 or row["hi"] < 0) and lo <= 0 <= hi:
         return (
-            f" Corrected for overlapping training sets, the interval is [{lo:+.3f}, {hi:+.3f}] and includes 0: "
-            "the difference may not hold for models trained on other patients."
+            f" Corrected for overlapping training sets, the interval is [{lo:+.3f}, {hi:+.3f}] and includes "
+            "0: the difference may not hold for models trained on other patients."
         )
     return ""
 
