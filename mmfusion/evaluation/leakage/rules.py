@@ -12,7 +12,8 @@ from mmfusion.data.targets.base import Target, find_target
 from mmfusion.errors import DataError
 
 Find = Callable[..., pd.DataFrame]
-_HOMES = ("probe", "correlation")  # modules that register a rule
+# modules that register a rule; `source_hash` finds their full names here
+_HOMES = ("mmfusion.evaluation.leakage.probe", "mmfusion.evaluation.leakage.correlation")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def get_rule(name: str) -> ProbeRule:
     'balanced_accuracy'
     """
     for home in _HOMES:
-        import_module(f"mmfusion.evaluation.leakage.{home}")
+        import_module(home)
     if name not in _RULES:
         raise DataError(f"no probe rule called {name!r}", expected=", ".join(sorted(_RULES)))
     return _RULES[name]
