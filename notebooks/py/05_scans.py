@@ -1,8 +1,7 @@
 # %% [markdown]
 # # The scans
 #
-# For each scan: which series was read, its geometry, its masks, what restoration would change, and what
-# failed.
+# For each scan: the series that was read, its geometry, its masks, the effect of restoration, and failures.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # a manifest, or the name of a known cohort
@@ -12,7 +11,7 @@ n_scans: int = 24  # scans to read; 0 for all
 n_shown: int = 3  # of these, scans to look at
 n_compared: int = 120  # scans whose crops are compared by site
 restorers: str = "nlm, bilateral, wavelet"  # to compare on one scan; cellpose needs its weights; or none
-model: str = ""  # a saved model: what restoration does to its prediction
+model: str = ""  # a saved model, to show the effect of restoration on its prediction
 save_restored: bool = False  # write the restored crops as NIfTI beside the figures
 out_dir: str = ""  # filled in by the runner
 
@@ -89,8 +88,8 @@ if len(table):
 # %% [markdown]
 # ## Images
 #
-# In radiological convention and to scale, with the outlines of the lung mask (by thresholds) and of the
-# lesion where it is known. In JupyterLab the slider moves through the slices.
+# The slices are in radiological convention and have one scale. Lines show the lung mask (by thresholds) and
+# the lesion, if it is known. In JupyterLab the slider moves through the slices.
 
 # %%
 for patient in shown:
@@ -108,7 +107,7 @@ if shown:  # one whose tumour is known, if there is one
     scan = open_scan(data, looked_at, modality)
     near = scan.around(120.0)
     lesion = None if scan.lesion is None else scan.lesion.like(near)
-    display(imaging.slider(near, lesion, scan.seed, title=f"{looked_at}, 120 mm round {scan.focus}"))
+    display(imaging.slider(near, lesion, scan.seed, title=f"{looked_at}, 120 mm around {scan.focus}"))
 
 # %% [markdown]
 # ## Restoration

@@ -105,9 +105,9 @@ if len(curve):
 # ## All models, on the same patients and folds
 #
 # Macro-averaged one-vs-rest AUC, mean over outer folds. "Ridge" is a logistic regression on all inputs,
-# "clinical ridge" one on the health records alone. "... only" is the fusion model with one modality. For a
-# patient who lacks that modality, a single-modality model predicts the class frequencies of its training
-# patients.
+# "clinical ridge" is the same on the health records alone. "... only" is the fusion model with one modality.
+# For a patient who lacks that modality, a single-modality model predicts the class frequencies of its
+# training patients.
 
 # %%
 reports.save_figure(
@@ -299,7 +299,7 @@ else:
 # %% [markdown]
 # ## Inputs of the models
 #
-# Two checks were made. No column has a name that is known to stand for T, N, M, the stage, or a finding made
+# Two checks were made. No column has a name that is known for T, N, M, the stage, or a finding made
 # during or after surgery. No column determines the label by its content. A column with an unknown name, or
 # one that gives only a hint of the label, can pass both: please read the list.
 

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Staging of patients
 #
-# One section per patient: the predicted stage, the probability of each stage, what the model looks at, and
-# warnings.
+# One section per patient: the predicted stage, the probability of each stage, the inputs with the largest
+# influence, and warnings.
 
 # %% tags=["parameters"]
-cohort: str = "demo"  # whom to stage: demo, radiogenomics, lung1, tcga_luad, or a manifest
+cohort: str = "demo"  # patients to stage: demo, radiogenomics, lung1, tcga_luad, or a manifest
 data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
 target: str = ""  # named target; empty for the cohort's own
 model: str = ""  # a saved model; empty: fit one on the cohort's other patients

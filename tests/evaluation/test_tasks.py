@@ -136,7 +136,7 @@ def test_variants_are_the_models_own(vectors):
 
 def test_what_the_target_forbids_is_refused(vectors, monkeypatch):
     monkeypatch.setattr(GivenTarget, "forbids", lambda self, modality, feature: feature == "sphericity")
-    with pytest.raises(LeakageError, match=r"column sphericity: tells toy"):
+    with pytest.raises(LeakageError, match=r"column sphericity: determines toy"):
         mf.nested_cv(ToyRegressor(), vectors, **QUIET)
     model = ToyRegressor()
     model.allow_leaky = True
@@ -306,8 +306,8 @@ def test_held_out_masks_are_not_seen(masks, tmp_path):
 
 
 def test_permuted_masks_give_chance(masks):
-    """Masks of other patients: what is left is that lesions lie near each other in these small scans."""
-    shuffled = pd.Series(np.roll(masks.labels.to_numpy(), 5), masks.labels.index)
+    """With masks of other patients some overlap is left, because lesions are close in small scans."""
+    shuffled = pd.Series(np.roll(masks.labels.to_numpy(), 5), masks.labels.index, name=masks.labels.name)
     table = masks.table.copy()
     table["ct", "mask"] = shuffled
     result = mf.nested_cv(ToySegmenter(), replace(masks, labels=shuffled, table=table), **QUIET)

@@ -12,7 +12,7 @@ from mmfusion.data.targets.base import Target, find_target
 from mmfusion.errors import DataError
 
 Find = Callable[..., pd.DataFrame]
-# modules that register a rule
+# modules that register a rule; `source_hash` finds their full names here
 _HOMES = ("mmfusion.evaluation.leakage.probe", "mmfusion.evaluation.leakage.correlation")
 
 

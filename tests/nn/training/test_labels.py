@@ -48,7 +48,7 @@ def test_a_joint_loss_is_the_weighted_sum():
     parts = [KnownOnly(losses[k])(outputs[k], labels[k]) for k in CASES]
     total = JointLoss(losses, {"vectors": 0.5})(outputs, labels)
     torch.testing.assert_close(total, parts[0] + 0.5 * parts[1] + parts[2])
-    with pytest.raises(DataError, match="weight of no loss"):
+    with pytest.raises(DataError, match="weight without a loss"):
         JointLoss(losses, {"vector": 0.5})
 
 
