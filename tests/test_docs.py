@@ -51,7 +51,8 @@ def test_first_lines(file):
         ('"""What a file holds."""', ["module: begins with 'What'"]),
         (f'"""{"a" * 108}"""', ["module: the first line has 114 columns"]),
         (
-            '"""A module."""\nclass Reader:\n    """A reader."""\n    def run(self): ...\n    def _go(self): ...',
+            '"""A module."""\nclass Reader:\n    """A reader."""\n    def run(self): ...\n'
+            "    def _go(self): ...",
             ["run: no docstring"],
         ),
     ],

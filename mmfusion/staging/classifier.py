@@ -198,7 +198,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def short_name(self) -> str:
-        """What reports call the model."""
+        """Name of the model in reports: its fusion."""
         return self.fusion
 
     def fit(self, X: pd.DataFrame, y: Sequence[object]) -> Self:

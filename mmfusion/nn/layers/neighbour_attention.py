@@ -41,7 +41,8 @@ class NeighbourAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, source, target, edge, att, slope, neighbours, back, back_ptr):  # noqa: D102
+    def forward(ctx, source, target, edge, att, slope, neighbours, back, back_ptr):
+        """Compute the attention; see the class."""
         source, target = source.contiguous(), target.contiguous()
         (heads, channels), (k, nodes) = att.shape, neighbours.shape
         dot = torch.block_diag(
@@ -67,7 +68,8 @@ class NeighbourAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad):  # noqa: D102
+    def backward(ctx, grad):
+        """Compute the gradients of source, target, edge and att."""
         if torch.is_grad_enabled():  # an error, because second derivatives would be wrong
             raise NotImplementedError("second derivatives of graph attention are not implemented")
         source, target, edge, att, out, neighbours, back, back_ptr, *alphas = ctx.saved_tensors

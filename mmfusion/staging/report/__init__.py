@@ -1,1 +1,1 @@
-"""What a staging report says: its patients, its models, its verdict."""
+"""Contents of a staging report: its patients, models and results."""
