@@ -6,9 +6,10 @@ import sys
 from argparse import Namespace
 
 from mmfusion.errors import DataError, MMFusionError
+from mmfusion.modalities import MODALITIES
 from mmfusion.storage.atomic import saved
 
-_FILES = ("ct", "pet", "rna", "ehr")
+_FILES = tuple(MODALITIES)
 _OPTIONS = ("patient", "seed", "series", "pet_seed", "pet_series", "rna_unit", "site")
 
 

@@ -87,14 +87,15 @@ class Splits:
         n_splits: int = 5,
         n_repeats: int = 1,
         random_state: int = 0,
+        *,
+        stratify: bool | None = None,
     ) -> Splits:
         """Draw random folds that keep the rows of each person together; for classes, stratified folds.
 
         Parameters
         ----------
         y : Series or DataFrame, n rows
-            Label of each patient, none missing; index patient_id. Folds are not stratified if `y` is a
-            DataFrame (a vector) or its name is a target that is a mask.
+            Label of each patient, none missing; index patient_id.
         groups : Series, shape (n,), optional
             Id of the person of each row. By default, each row is a person of its own.
         n_splits : int
@@ -103,6 +104,9 @@ class Splits:
             Number of times that folds are drawn.
         random_state : int
             Seed of the draws.
+        stratify : bool, optional
+            Keep the shares of the classes in each fold. By default True, unless `y` is a DataFrame (a vector)
+            or its name is a target that is a mask.
 
         Raises
         ------
@@ -112,7 +116,7 @@ class Splits:
         if n_splits < 2:
             raise DataError("too few folds", expected="2 or more", got=n_splits)
         y, groups = _aligned(y, groups)
-        stratified = _is_stratified(y)
+        stratified = _is_stratified(y) if stratify is None else stratify
         _check_enough_persons(y if stratified else None, groups, n_splits)
         # if each person has one row: stratification without groups balances the classes better
         grouped = groups.duplicated().any()

@@ -24,13 +24,14 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from mmfusion import modalities
 from mmfusion.errors import DataError
 from mmfusion.synthetic import clinical, lesions
 from mmfusion.synthetic.genes import GeneProgramme, gene_programme
 
 LATENTS = {"ct": "tumour burden", "rna": "gene programme", "ehr": "clinical risk"}
 MODALITIES = tuple(LATENTS)
-WITH_PET = ("ct", "pet", "rna", "ehr")
+WITH_PET = tuple(modalities.MODALITIES)
 STAGES = ("I", "II", "III")
 BALANCE = (0.45, 0.30, 0.25)
 WEIGHTS, INTERACTION, SOFTNESS = (1.2, 1.2, 1.2), 0.5, 0.5

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from mmfusion.modalities import IMAGING
 from mmfusion.synthetic import clinical, lesions
 from mmfusion.synthetic.genes import GeneProgramme, gene_programme
 from mmfusion.synthetic.model import (
@@ -36,7 +37,7 @@ from mmfusion.synthetic.model import (
     thresholds,
 )
 
-BURDEN = ("ct", "pet")  # modalities that show the tumour burden
+BURDEN = IMAGING  # modalities that show the tumour burden
 N_DRAWS = 20_000
 
 

@@ -57,7 +57,9 @@ def test_what_a_fold_depends_on_is_never_resumed_from_another(cohort, tmp_path, 
     elif change == "unit":
         data = replace(data, units={"rna": "tpm"})
     elif change == "edges":
-        model.graph_edges.loc[50, "b"] = 2
+        changed = pd.DataFrame({"a": range(100), "b": 1})
+        changed.loc[50, "b"] = 2
+        model.set_params(preprocessing__graph_edges=changed)
     elif change == "scan":
         files["volume"].write_text("two")
     elif change == "mask":

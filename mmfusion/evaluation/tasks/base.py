@@ -21,8 +21,7 @@ Labels = pd.Series | pd.DataFrame
 class Task(ABC):
     """Way to predict, score and compare models for a kind of target.
 
-    A task is a small frozen dataclass, because it is sent to worker processes with every fold. The splits of
-    this class are not stratified; a task with classes overrides them.
+    A task is a small frozen dataclass, because it is sent to worker processes with every fold.
 
     Attributes
     ----------
@@ -30,6 +29,8 @@ class Task(ABC):
         Metric of the headline, of the search on inner folds, and of comparisons.
     higher_is_better : bool
         True if a larger value of `primary` is better. The inner folds maximise `score` in either case.
+    stratified : bool
+        True if folds keep the shares of the classes.
     reference : str or None
         Name of the baseline that models are compared with, if it is judged.
     """
@@ -37,6 +38,7 @@ class Task(ABC):
     primary: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
     reference: ClassVar[str | None] = None
+    stratified: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -104,7 +106,7 @@ class Task(ABC):
     ) -> Splits:
         """Return outer folds that keep the rows of a person together; stratified if there are classes."""
         return Splits.make(
-            y, groups=person_ids, n_splits=n_splits, n_repeats=n_repeats, random_state=random_state
+            y, person_ids, n_splits, n_repeats, random_state=random_state, stratify=self.stratified
         )
 
     def inner_folds(

@@ -39,6 +39,7 @@ class ClassificationTask(Task):
     classes: tuple[str, ...]
     primary: ClassVar[str] = "macro_auc"
     reference: ClassVar[str | None] = "ridge"
+    stratified: ClassVar[bool] = True
 
     @classmethod
     def of(cls, cohort: Cohort) -> ClassificationTask:
