@@ -83,6 +83,13 @@ class FoldPlace:
         Id of the person of each row of the whole table.
     bundle : Path, optional
         Folder in which the model is saved. Default: the model is not saved.
+
+    Examples
+    --------
+    >>> person_ids = np.array(["a", "b", "c"])
+    >>> place = FoldPlace(0, 1, np.array([0, 1]), np.array([2]), fold_seed(7, 0, 1), person_ids)
+    >>> place.person_ids[place.test].tolist(), place.seed
+    (['c'], 8)
     """
 
     repeat: int
