@@ -113,7 +113,14 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 
 
 def check_manifest(frame: pd.DataFrame, file: str | Path | None = None) -> pd.DataFrame:
-    """Check a manifest as `read_manifest` does, and return it with all `COLUMNS`; `frame` is not changed."""
+    """Check a manifest as `read_manifest` does, and return it with all `COLUMNS`; `frame` is not changed.
+
+    Examples
+    --------
+    >>> row = {"dataset": "mine", "patient_id": "", "modality": "ehr", "role": "features", "path": "ehr.csv"}
+    >>> check_manifest(pd.DataFrame([row])).loc[0, "path"]
+    'ehr.csv'
+    """
     absent = [c for c in REQUIRED if c not in frame]
     if absent:
         raise ManifestError(
