@@ -222,7 +222,13 @@ def _is_image(path: Path) -> bool:
 
 
 def may_be_dicom(path: Path) -> bool:
-    """Return True for a folder, a ZIP, or a file whose name or first bytes are those of DICOM."""
+    """Return True for a folder, a ZIP, or a file whose name or first bytes are those of DICOM.
+
+    Examples
+    --------
+    >>> may_be_dicom(Path("slice.dcm"))
+    True
+    """
     if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
         return True
     with path.open("rb") as file:

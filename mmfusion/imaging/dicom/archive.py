@@ -54,6 +54,13 @@ class Member:
         `part(start, size)` gives `size` bytes from `start` on, or all to the end if `size` is -1.
     file : Path
         The file itself, or the ZIP that holds it.
+
+    Examples
+    --------
+    >>> data = b"DICOM"
+    >>> part = lambda start, size: data[start : start + size]
+    >>> Member("a.dcm", len(data), part, Path("a.dcm")).read(2, 3)
+    b'COM'
     """
 
     name: str
