@@ -45,6 +45,13 @@ class FoldStore:
     setting : callable
         Function without arguments that returns the hash of everything that all candidates depend on
         (`setting_hash`). It is not called if `folder` is None.
+
+    Examples
+    --------
+    >>> from mmfusion.evaluation.tasks import ClassificationTask
+    >>> store = FoldStore(None, ClassificationTask(("I", "II")), lambda: "")
+    >>> store.path(Candidate("ridge", None), 0, 0) is None  # without a folder nothing is stored
+    True
     """
 
     def __init__(self, folder: str | Path | None, task: Task, setting: Callable[[], str]) -> None:
