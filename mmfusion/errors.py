@@ -58,32 +58,80 @@ def _rebuild(kind: type[MMFusionError], problem: str, state: dict) -> MMFusionEr
 
 
 class DataError(MMFusionError):
-    """Error for a table, label or patient id that cannot be used."""
+    """Error for a table, label or patient id that cannot be used.
+
+    Examples
+    --------
+    >>> print(DataError("two rows of one patient", patient="P7", file="ehr.csv"))
+    patient P7, file ehr.csv: two rows of one patient
+    """
 
 
 class ManifestError(MMFusionError):
-    """Error for a manifest that does not match the files that it lists."""
+    """Error for a manifest that does not match the files that it lists.
+
+    Examples
+    --------
+    >>> print(ManifestError("hash differs", file="ct/P1.nii.gz", hint="restore the file"))
+    file ct/P1.nii.gz: hash differs -> restore the file
+    """
 
 
 class ScanError(MMFusionError):
-    """Error for a scan that cannot be read, or whose values or geometry are not plausible."""
+    """Error for a scan that cannot be read, or whose values or geometry are not plausible.
+
+    Examples
+    --------
+    >>> print(ScanError("the slices are not parallel", patient="P2", file="P2.zip"))
+    patient P2, file P2.zip: the slices are not parallel
+    """
 
 
 class ScanWarning(UserWarning):
-    """Warning about a scan that was corrected, or that is unusual but can be used."""
+    """Warning about a scan that was corrected, or that is unusual but can be used.
+
+    Examples
+    --------
+    >>> issubclass(ScanWarning, UserWarning)
+    True
+    """
 
 
 class LeakageError(MMFusionError):
-    """Error for an input that contains the label, or information that is only known after the label."""
+    """Error for an input that contains the label, or information that is only known after the label.
+
+    Examples
+    --------
+    >>> print(LeakageError("the column contains the stage", column="ajcc_stage"))
+    column ajcc_stage: the column contains the stage
+    """
 
 
 class BundleError(MMFusionError):
-    """Error for a saved model that cannot be read."""
+    """Error for a saved model that cannot be read.
+
+    Examples
+    --------
+    >>> print(BundleError("a file of the model is missing", file="model/weights.safetensors"))
+    file model/weights.safetensors: a file of the model is missing
+    """
 
 
 class ReportError(MMFusionError):
-    """Error for a report that could not be completed."""
+    """Error for a report that could not be completed.
+
+    Examples
+    --------
+    >>> print(ReportError("a cell of the notebook failed", file="stage.ipynb"))
+    file stage.ipynb: a cell of the notebook failed
+    """
 
 
 class WeightsUnavailable(MMFusionError):
-    """Error for pretrained weights that are not on this machine."""
+    """Error for pretrained weights that are not on this machine.
+
+    Examples
+    --------
+    >>> print(WeightsUnavailable("no weights of the model", hint="copy them to the folder of the weights"))
+    no weights of the model -> copy them to the folder of the weights
+    """

@@ -36,6 +36,11 @@ class Modality:
         Scans only: SOP class UID of the slices.
     words : tuple of str
         Scans only: words in lower case that name the modality in the name of a file.
+
+    Examples
+    --------
+    >>> MODALITIES["ct"].unit, MODALITIES["ct"].window, MODALITIES["ehr"].is_scan
+    ('HU', (-1000.0, 400.0), False)
     """
 
     name: str

@@ -96,12 +96,24 @@ RESTORERS = Registry("restorer", "mmfusion.imaging.restoration")
 
 
 def list_encoders() -> pd.DataFrame:
-    """Return the registered encoders: a table with modality, paper and summary, indexed by name."""
+    """Return the registered encoders: a table with modality, paper and summary, indexed by name.
+
+    Examples
+    --------
+    >>> list_encoders().loc["gene_gat", "modality"]
+    'rna'
+    """
     return ENCODERS.frame()
 
 
 def list_fusions() -> pd.DataFrame:
-    """Return the registered fusions: a table with modality, paper and summary, indexed by name."""
+    """Return the registered fusions: a table with modality, paper and summary, indexed by name.
+
+    Examples
+    --------
+    >>> list_fusions().index.tolist()
+    ['concat', 'crossmodal', 'daft', 'gmu', 'late', 'mlp', 'mod_weighted', 'simple']
+    """
     return FUSIONS.frame()
 
 

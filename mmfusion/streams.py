@@ -35,6 +35,11 @@ class StreamSpec:
         Gene graph: row 0 source, row 1 destination.
     edge_weight : ndarray of float32, shape (E,), optional
         Its weights.
+
+    Examples
+    --------
+    >>> StreamSpec("ct", "ct", (1, 32, 32, 32)).is_image, StreamSpec("ehr", "ehr", (2, 3)).is_image
+    (True, False)
     """
 
     name: str
@@ -87,6 +92,16 @@ class StreamInputs:
         True if a patient (row) has a stream (column, in the order of `arrays`).
     index : sequence of str, length n
         Patient ids.
+
+    Examples
+    --------
+    >>> rna, ehr = StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))
+    >>> arrays = {"rna": np.zeros((2, 100)), "ehr": np.zeros((2, 2, 3))}
+    >>> inputs = StreamInputs(arrays, np.array([[True, True], [False, True]]), ["P1", "P2"])
+    >>> len(inputs.check([rna, ehr]))
+    2
+    >>> inputs.rows(slice(1, 2)).index.tolist()
+    ['P2']
     """
 
     arrays: dict[str, np.ndarray]

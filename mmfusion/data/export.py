@@ -41,6 +41,19 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
     ------
     DataError
         If the folder is not empty, or a scan is absent or consists of two files (header and values).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mmfusion.data.load import load_cohort
+    >>> ids = pd.Index(["p1", "p2"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"]}, index=ids)
+    >>> cohort = Cohort("example", table, outcomes, "stage2")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     manifest = write_cohort(cohort, Path(folder) / "files")
+    ...     load_cohort(manifest).modalities
+    ['ehr']
     """
     root = Path(root)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

@@ -99,6 +99,15 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     ManifestError
         If the file is absent or a row breaks the schema: a wrong role, unit, hash or path, a scan without a
         patient, two scans of one patient with the same modality and role, two rows for one file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> row = {"dataset": "mine", "patient_id": "", "modality": "ehr", "role": "features", "path": "ehr.csv"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pd.DataFrame([row]).to_csv(Path(folder) / "manifest.csv", index=False)
+    ...     read_manifest(Path(folder) / "manifest.csv").shape
+    (1, 13)
     """
     path = Path(path)
     if not path.is_file():
@@ -113,7 +122,14 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 
 
 def check_manifest(frame: pd.DataFrame, file: str | Path | None = None) -> pd.DataFrame:
-    """Check a manifest as `read_manifest` does, and return it with all `COLUMNS`; `frame` is not changed."""
+    """Check a manifest as `read_manifest` does, and return it with all `COLUMNS`; `frame` is not changed.
+
+    Examples
+    --------
+    >>> row = {"dataset": "mine", "patient_id": "", "modality": "ehr", "role": "features", "path": "ehr.csv"}
+    >>> check_manifest(pd.DataFrame([row])).loc[0, "path"]
+    'ehr.csv'
+    """
     absent = [c for c in REQUIRED if c not in frame]
     if absent:
         raise ManifestError(

@@ -25,6 +25,13 @@ class PatientScan:
         Mask of the lesion, on the grid of the scan.
     seed : tuple of float or None
         (x, y, z) of a point in the tumour, LPS mm.
+
+    Examples
+    --------
+    >>> array = np.zeros((20, 40, 40), np.float32)
+    >>> scan = PatientScan(Volume(array, np.eye(4), "HU"), None, (10.0, 20.0, 10.0))
+    >>> scan.focus, scan.around(8.0).shape
+    ('the seed', (9, 9, 9))
     """
 
     volume: Volume
@@ -126,6 +133,11 @@ def seeds_wanted(absent: int, scans: int, modality: str = "ct") -> str:
         Number of scans without a seed, and of all scans.
     modality : {"ct", "pet"}
         Modality of the scans.
+
+    Examples
+    --------
+    >>> seeds_wanted(3, 10).partition(":")[0]
+    '3 of 10 scans have no seed'
     """
     if modality != "ct":
         return (

@@ -55,6 +55,13 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         Frequencies of the classes among all training rows; they sum to 1.
     estimator_ : classifier
         Fitted clone.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({("ehr", "age"): [50.0, 60.0, None], ("ct", "volume"): ["a", "b", "c"]})
+    >>> model = PriorWhereAbsent(DummyClassifier(strategy="most_frequent"), ["ehr"])
+    >>> model.fit(X, pd.Series(["I", "I", "II"])).predict_proba(X).round(2).tolist()
+    [[1.0, 0.0], [1.0, 0.0], [0.67, 0.33]]
     """
 
     def __init__(self, estimator: BaseEstimator, modalities: Sequence[str]) -> None:

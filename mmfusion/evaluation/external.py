@@ -90,6 +90,17 @@ def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list
         Cohort with the patients.
     patients : iterable
         Patient ids to check.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> ids = pd.Index(["p1", "p2"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"]}, index=ids)
+    >>> cohort = Cohort("example", table, outcomes, "stage2")
+    >>> model = SimpleNamespace(patients_=hash_each_id(["p2"]))
+    >>> fitted_on(model, cohort, ["p1", "p2"])
+    ['p2']
     """
     person_ids = cohort.groups["patient"].loc[list(patients)].astype(str)
     trained_on = set(model.patients_)

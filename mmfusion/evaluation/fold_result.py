@@ -75,6 +75,13 @@ class FoldResult:
         Wall-clock time, s.
     warnings : tuple of str
         Distinct warnings of the fit, as "Kind: text".
+
+    Examples
+    --------
+    >>> found = Predictions("probabilities", ("I", "II"), [[0.75, 0.25]], ["I"])
+    >>> result = FoldResult("ridge", "ridge", 0, 2, ("P1",), ("P1",), found)
+    >>> result.key, FoldResult.from_json(result.to_json()) == result
+    (('ridge', 0, 2), True)
     """
 
     model: str

@@ -83,6 +83,13 @@ class FoldPlace:
         Id of the person of each row of the whole table.
     bundle : Path, optional
         Folder in which the model is saved. Default: the model is not saved.
+
+    Examples
+    --------
+    >>> person_ids = np.array(["a", "b", "c"])
+    >>> place = FoldPlace(0, 1, np.array([0, 1]), np.array([2]), fold_seed(7, 0, 1), person_ids)
+    >>> place.person_ids[place.test].tolist(), place.seed
+    (['c'], 8)
     """
 
     repeat: int
@@ -127,6 +134,17 @@ def evaluate_fold(
     ------
     DataError
         If the search names a parameter that the model does not have.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from mmfusion.evaluation.tasks import ClassificationTask
+    >>> X = pd.DataFrame({"age": [50.0, 60.0, 70.0, 80.0]}, index=["p1", "p2", "p3", "p4"])
+    >>> y = pd.Series(["I", "II", "I", "II"], index=X.index)
+    >>> place = FoldPlace(0, 0, np.array([0, 1]), np.array([2, 3]), 0, X.index.to_numpy())
+    >>> task, majority = ClassificationTask(("I", "II")), Candidate("majority", DummyClassifier())
+    >>> evaluate_fold(task, majority, X, y, place).patients
+    ('p3', 'p4')
     """
     start = time.perf_counter()
     rows = place.train

@@ -107,6 +107,18 @@ def nested_cv(
     LeakageError
         If an input determines the label or is forbidden by the target, or if `outer` has a person in both the
         training rows and the test rows of a fold.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> ids = pd.Index([f"p{i}" for i in range(8)], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [50.0 + i for i in range(8)]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"] * 4}, index=ids)
+    >>> cohort = Cohort("example", table, outcomes, "stage2")
+    >>> options = {"outer": 2, "baselines": False, "where": "serial", "progress": False}
+    >>> result = nested_cv(DummyClassifier(), cohort, **options)
+    >>> result.scores.loc["DummyClassifier", ("macro_auc", "mean")].item()
+    0.5
     """
     start = time.perf_counter()
     X, y = cohort.X, cohort.y

@@ -92,6 +92,14 @@ class MeanWhereAbsent(RegressorMixin, BaseEstimator):
         It is cloned and fitted on the rows of patients who have at least one of `modalities`.
     modalities : sequence of str
         Modalities that the estimator reads.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> X = pd.DataFrame({("rna", "EGFR"): [1.0, 2.0, None], ("ct", "volume"): ["a", "b", "c"]})
+    >>> model = MeanWhereAbsent(DummyRegressor(), ["rna"])
+    >>> model.fit(X, pd.DataFrame({"KRAS": [1.0, 3.0, 5.0]})).predict(X).tolist()
+    [[2.0], [2.0], [3.0]]
     """
 
     def __init__(self, estimator: BaseEstimator, modalities: Sequence[str]) -> None:

@@ -44,6 +44,19 @@ class NestedResult:
     of_fewer : DataFrame
         As `predictions`, for models that were fitted on a share of the training rows. The column
         `train_fraction` has the share.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from mmfusion.evaluation import nested_cv
+    >>> ids = pd.Index([f"p{i}" for i in range(8)], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [50.0 + i for i in range(8)]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"] * 4}, index=ids)
+    >>> cohort = Cohort("example", table, outcomes, "stage2")
+    >>> options = {"outer": 2, "baselines": False, "where": "serial", "progress": False}
+    >>> result = nested_cv(DummyClassifier(), cohort, **options)
+    >>> result.models, result.classes, result.n
+    (['DummyClassifier'], ('I', 'II-IV'), 8)
     """
 
     cohort: str

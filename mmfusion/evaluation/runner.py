@@ -33,6 +33,11 @@ class Variant:
         Modalities that it reads.
     train_fraction : float
         Share of the training rows that are used, in (0, 1].
+
+    Examples
+    --------
+    >>> Variant("ct alone", {"modalities": ["ct"]}, ("ct",)).train_fraction
+    1.0
     """
 
     name: str

@@ -24,6 +24,13 @@ def macro_auc_scorer(estimator: object, X: pd.DataFrame, y: Sequence[object], **
         Rows of the validation fold.
     y : sequence, shape (n,)
         Their classes.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> X, y = pd.DataFrame({"age": [50, 60, 70, 80]}), ["I", "I", "II", "II"]
+    >>> macro_auc_scorer(DummyClassifier().fit(X, y), X, y)
+    0.5
     """
     return macro_auc(
         np.asarray(y).astype(str), estimator.predict_proba(X), np.asarray(estimator.classes_).astype(str)

@@ -45,6 +45,13 @@ class FoldStore:
     setting : callable
         Function without arguments that returns the hash of everything that all candidates depend on
         (`setting_hash`). It is not called if `folder` is None.
+
+    Examples
+    --------
+    >>> from mmfusion.evaluation.tasks import ClassificationTask
+    >>> store = FoldStore(None, ClassificationTask(("I", "II")), lambda: "")
+    >>> store.path(Candidate("ridge", None), 0, 0) is None  # without a folder nothing is stored
+    True
     """
 
     def __init__(self, folder: str | Path | None, task: Task, setting: Callable[[], str]) -> None:
@@ -102,6 +109,16 @@ def setting_hash(cohort: Cohort, splits: Splits, seed: int) -> str:
         Outer folds.
     seed : int
         Seed of the fits.
+
+    Examples
+    --------
+    >>> ids = pd.Index(["p1", "p2", "p3", "p4"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0, 55.0, 80.0]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB", "IA", "IIIB"]}, index=ids)
+    >>> cohort = Cohort("example", table, outcomes, "stage2")
+    >>> splits = Splits.make(cohort.y, n_splits=2, n_repeats=1, random_state=0)
+    >>> setting_hash(cohort, splits, seed=0) == setting_hash(cohort, splits, seed=1)
+    False
     """
     X, y = cohort.X, pd.DataFrame(cohort.y)
     scans = [v for column in X.columns if column[1] in ("volume", "mask") for v in X[column].dropna()]
@@ -128,6 +145,14 @@ def write_json(file: Path, value: object) -> None:
     ------
     DataError
         If the disk is full or the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder) / "scores.json", {"dice": 0.8})
+    ...     json.loads((Path(folder) / "scores.json").read_text())
+    {'dice': 0.8}
     """
     with saved(file) as draft:
         draft.write_text(json.dumps(value))

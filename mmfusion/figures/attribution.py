@@ -80,6 +80,17 @@ def gene_beeswarm(
     ------
     DataError
         If the attribution has no such class.
+
+    Examples
+    --------
+    >>> from mmfusion.explain.attributions import GeneAttribution
+    >>> values = np.array([[[0.1], [0.0]], [[-0.3], [0.1]]])
+    >>> expression, base = np.array([[1.0, 0.0], [-3.0, 0.5]]), np.full((2, 1), 0.5)
+    >>> output = base + values.sum(axis=1)
+    >>> found = GeneAttribution(values, expression, output, base, ("P1", "P2"), ("EGFR", "KRAS"), ("I",))
+    >>> figure = gene_beeswarm(found, "I")
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['KRAS', 'EGFR']
     """
     values = attribution.values_of(class_)
     top = list(attribution.mean_abs(class_).index[:n])[::-1]
@@ -152,6 +163,16 @@ def modality_contributions(attribution: ModalityAttribution) -> Figure:
     ----------
     attribution : ModalityAttribution
         From `explain.modalities`.
+
+    Examples
+    --------
+    >>> from mmfusion.explain.modalities import ModalityAttribution
+    >>> values, present = np.array([[[0.2], [-0.1]]]), np.array([[True, True]])
+    >>> output, base = np.array([[0.6]]), np.array([0.5])
+    >>> found = ModalityAttribution(values, present, output, base, ("P1",), ("ct", "rna"), ("I",))
+    >>> figure = modality_contributions(found)
+    >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    ['ct', 'rna']
     """
     size = attribution.mean_abs()
     figure, (left, right) = new_figure(2.7, 1, 2, width_ratios=[1, 1.25])

@@ -34,6 +34,15 @@ def cohort_overview(cohort: Cohort, *, features: int = 12) -> Figure:
     ------
     ReportError
         If no patient has a label.
+
+    Examples
+    --------
+    >>> ids = pd.Index(["p1", "p2", "p3"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0, None]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB", "IA"]}, index=ids)
+    >>> figure = cohort_overview(Cohort("example", table, outcomes, "stage2"))
+    >>> figure.get_suptitle()
+    'example: 3 patients, target stage2'
     """
     X, y = cohort.X, cohort.y
     if X.empty:

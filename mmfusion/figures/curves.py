@@ -33,6 +33,15 @@ def roc(predictions: pd.DataFrame, classes: Sequence[object], model: str, *, ran
     ------
     DataError
         If the model has no predictions, or they are malformed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": list("abcd")})
+    >>> table["y_true"] = ["I", "I", "II", "II"]
+    >>> table["p_I"], table["p_II"] = [0.9, 0.6, 0.7, 0.1], [0.1, 0.4, 0.3, 0.9]
+    >>> figure = roc(table, ["I", "II"], "m")
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['I versus rest', 'II versus rest']
     """
     curves, aucs = mean_roc(predictions, classes, model, random_state=random_state)
     figure, axes = new_figure(
@@ -77,6 +86,15 @@ def reliability(
     ------
     DataError
         If a model has no predictions, or they are malformed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": list("abcd")})
+    >>> table["y_true"] = ["I", "I", "II", "II"]
+    >>> table["p_I"], table["p_II"] = [0.9, 0.6, 0.7, 0.1], [0.1, 0.4, 0.3, 0.9]
+    >>> figure = reliability(table, ["I", "II"], ["m"], bins=2)
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['m']
     """
     figure, axes = new_grid(
         len(models), columns=3, row=2.7, rest=0.1, panel=WIDTH / 3, sharex=True, sharey=True

@@ -87,6 +87,14 @@ def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str)
     ------
     DataError
         If the model has no predictions, or they are malformed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> figure = confusions(table, ["I", "II"], "m")
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['1', '0', '1', '0']
     """
     judged = one_model(predictions, classes, model)
     counts = _confusions(judged, len(classes))
@@ -230,6 +238,14 @@ def class_probabilities(predictions: pd.DataFrame, classes: Sequence[object], mo
     ------
     DataError
         If the model has no predictions, or they are malformed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> figure = class_probabilities(table, ["I", "II"], "m")
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['probability of I', 'probability of II']
     """
     judged = one_model(predictions, classes, model)
     true = judged.codes[judged.rows["patient"]]

@@ -28,6 +28,18 @@ def site_effects(found: SiteSeparability) -> Figure:
     ------
     ReportError
         If there are no patients.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mmfusion.quality.separability import SiteSeparability
+    >>> table = pd.DataFrame({"auc": [0.9, 0.5]}, index=["before", "after"])
+    >>> features = pd.DataFrame({"eta2_before": [0.4], "eta2_after": [0.1]}, index=["volume"])
+    >>> places = {f"pc{i}_{state}": [0.0, 1.0] for i in (1, 2) for state in ("before", "after")}
+    >>> pca = pd.DataFrame({"site": ["north", "south"], **places}, index=["P1", "P2"])
+    >>> figure = site_effects(SiteSeparability(table, features, pca))
+    >>> figure.axes[0].get_title(loc="left")
+    'before: site AUC 0.90'
     """
     if found.pca.empty:
         raise ReportError("no patients to show")

@@ -47,6 +47,16 @@ def restoration_panel(
     ------
     ReportError
         If no restorer was run.
+
+    Examples
+    --------
+    >>> from mmfusion.quality import RestorerComparison
+    >>> table = pd.DataFrame({"ssim": [1.0, 0.9]}, index=["input", "nlm"])
+    >>> images = {"input": np.zeros((8, 8), np.float32), "nlm": np.ones((8, 8), np.float32)}
+    >>> deltas = {"nlm": np.ones((8, 8), np.float32)}
+    >>> figure = restoration_panel(RestorerComparison(table, images, deltas, None, (1.0, 1.0), 0))
+    >>> [ax.get_title(loc="left") for ax in figure.axes[:4]]
+    ['before', 'after', 'difference', 'measured']
     """
     names = list(comparison.deltas)
     if not names:

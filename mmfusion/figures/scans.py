@@ -91,6 +91,14 @@ def gradcam_montage(
     ------
     ReportError
         If none of the patients has a map.
+
+    Examples
+    --------
+    >>> from mmfusion.explain.scans import ScanAttribution
+    >>> maps = np.ones((1, 4, 4, 4), dtype=np.float32)
+    >>> figure = gradcam_montage(ScanAttribution(maps, maps, ("P1",), ("II",)))
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['axial', 'coronal', 'sagittal']
     """
     wanted = list(attribution.patients[:4] if patients is None else patients)
     rows = [i for i, p in enumerate(attribution.patients) if p in wanted]

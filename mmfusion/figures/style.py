@@ -137,6 +137,13 @@ def forest(
     """Draw points with horizontal intervals, the first on top.
 
     `mean`, `lo` and `hi` have shape (n,). `style` may hold `colours`, one per point.
+
+    Examples
+    --------
+    >>> figure, ax = new_figure(2.0)
+    >>> forest(ax, mean=[0.7, 0.6], lo=[0.6, 0.5], hi=[0.8, 0.7])
+    >>> len(ax.lines)  # one interval per row
+    2
     """
     y = np.arange(len(mean))[::-1]
     colours = style.pop("colours", [BLUE] * len(mean))
@@ -149,7 +156,15 @@ def forest(
 
 
 def label_rows(ax: Axes, labels: Sequence[str]) -> None:
-    """Write the names of the rows of a forest plot, the first on top."""
+    """Write the names of the rows of a forest plot, the first on top.
+
+    Examples
+    --------
+    >>> figure, ax = new_figure(2.0)
+    >>> label_rows(ax, ["fusion", "ridge"])
+    >>> ax.get_yticks().tolist()
+    [1, 0]
+    """
     ax.set_yticks(np.arange(len(labels))[::-1], labels)
 
 
@@ -166,6 +181,13 @@ def annotate_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]],
         Text of each cell.
     dark : float
         Value above which a cell is dark, 0 to 1.
+
+    Examples
+    --------
+    >>> figure, ax = new_figure(2.0)
+    >>> annotate_cells(ax, np.array([[0.9, 0.1]]), [["9", "1"]])
+    >>> [text.get_color() for text in ax.texts]
+    ['white', '#222222']
     """
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
@@ -174,7 +196,15 @@ def annotate_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]],
 
 
 def bare(ax: Axes) -> None:
-    """Remove the frame and the ticks of an axes."""
+    """Remove the frame and the ticks of an axes.
+
+    Examples
+    --------
+    >>> figure, ax = new_figure(2.0)
+    >>> bare(ax)
+    >>> len(ax.get_xticks())
+    0
+    """
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():

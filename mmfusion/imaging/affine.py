@@ -54,7 +54,13 @@ def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
 
 
 def directions(affine: np.ndarray) -> np.ndarray:
-    """Return the unit vectors along the voxel axes x, y and z as columns, shape (3, 3)."""
+    """Return the unit vectors along the voxel axes x, y and z as columns, shape (3, 3).
+
+    Examples
+    --------
+    >>> directions(np.diag([-0.7, -0.7, 2.5, 1.0])).tolist()
+    [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     return affine[:3, :3] / spacing_of(affine)[::-1]
 
 

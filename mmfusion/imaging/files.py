@@ -73,6 +73,19 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     ScanWarning
         If a slice is present more than once with equal header and pixels (exported twice); one copy is used.
         If a NIfTI does not state its position, or an NRRD or MetaImage does not state its voxel size.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mmfusion.imaging.nifti import write_nifti
+    >>> hu = np.full((4, 16, 16), -1000, np.int16)
+    >>> hu[:, 4:12, 4:12] = 40
+    >>> ct = Volume(hu, np.diag([1.0, 1.0, 2.5, 1.0]), "HU")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_nifti(ct, Path(folder) / "ct.nii.gz")
+    ...     scan = read(Path(folder) / "ct.nii.gz")
+    >>> scan.shape, scan.spacing, scan.unit
+    ((4, 16, 16), (2.5, 1.0, 1.0), 'HU')
     """
     path = _existing(path)
     _check_unit(unit)
@@ -222,7 +235,13 @@ def _is_image(path: Path) -> bool:
 
 
 def may_be_dicom(path: Path) -> bool:
-    """Return True for a folder, a ZIP, or a file whose name or first bytes are those of DICOM."""
+    """Return True for a folder, a ZIP, or a file whose name or first bytes are those of DICOM.
+
+    Examples
+    --------
+    >>> may_be_dicom(Path("slice.dcm"))
+    True
+    """
     if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
         return True
     with path.open("rb") as file:

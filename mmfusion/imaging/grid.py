@@ -21,6 +21,13 @@ class Grid:
         Values of the voxels.
     affine : ndarray, shape (4, 4)
         Voxel (x, y, z) to LPS mm.
+
+    Examples
+    --------
+    >>> class Box(Grid):
+    ...     array, affine = np.zeros((10, 20, 20)), np.diag([1.0, 1.0, 2.0, 1.0])
+    >>> Box().spacing, Box().voxel_to_mm([3, 4, 5]).tolist(), Box().contains([0, 0, 30])
+    ((2.0, 1.0, 1.0), [3.0, 4.0, 10.0], False)
     """
 
     array: np.ndarray

@@ -37,6 +37,13 @@ class LungField:
         Size of the box (z, y, x), mm.
     found : bool
         False if no lung was found; the box is then the whole scan.
+
+    Examples
+    --------
+    >>> center, size = np.array([0.0, 20.0, -100.0]), np.array([250.0, 180.0, 280.0])
+    >>> field = LungField(center, size, found=True)
+    >>> field.size_mm[0].item()  # mm from the top to the bottom of the lungs
+    250.0
     """
 
     center_mm: np.ndarray

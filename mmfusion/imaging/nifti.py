@@ -56,6 +56,16 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     -----
     ScanWarning
         If the file states no position. Its axes are then assumed to run along +L, +P and +S.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scan = Volume(np.zeros((4, 8, 8), np.int16), np.diag([1.0, 1.0, 2.5, 1.0]), "HU")
+    ...     _ = write_nifti(scan, Path(folder) / "ct.nii.gz")
+    ...     array, affine = read_nifti(Path(folder) / "ct.nii.gz")
+    >>> array.shape, spacing_of(affine)
+    ((4, 8, 8), (2.5, 1.0, 1.0))
     """
     try:
         with path.open("rb") as plain:

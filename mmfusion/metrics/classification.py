@@ -29,6 +29,11 @@ def judge(y_true: Sequence[object], proba: object, classes: Sequence[object]) ->
     ------
     DataError
         If a label is not a class, or if a row of `proba` is not a distribution.
+
+    Examples
+    --------
+    >>> judge(["I", "II"], [[0.9, 0.1], [0.6, 0.4]], ["I", "II"]).confusion[:, :, 0].tolist()
+    [[1.0, 0.0], [1.0, 0.0]]
     """
     codes = encode_labels(y_true, classes)
     return Weighted(codes, check_probabilities(proba, len(codes), len(classes)), np.ones((len(codes), 1)))

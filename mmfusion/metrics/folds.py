@@ -27,6 +27,14 @@ class ModelPredictions(Judged):
         As for `Judged`; the strata are the classes.
     proba : ndarray, shape (n_rows, K)
         Probabilities, one row per prediction.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"], "y_true": ["I", "II"]})
+    >>> table = table.assign(model="m", p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> one = ModelPredictions.of(check_predictions(table, ["I", "II"]), ["I", "II"])
+    >>> one.draws("accuracy", np.ones((2, 1))).tolist()
+    [0.5]
     """
 
     proba: np.ndarray
@@ -67,6 +75,14 @@ def by_model(predictions: pd.DataFrame, classes: Sequence[object]) -> dict[str, 
     ------
     DataError
         If the predictions are malformed (see `check_predictions`), or if a row is not a distribution.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"], "y_true": ["I", "II"]})
+    >>> table = table.assign(p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> both = pd.concat([table.assign(model="fusion"), table.assign(model="ridge")])
+    >>> list(by_model(both, ["I", "II"]))
+    ['fusion', 'ridge']
     """
     table = check_predictions(predictions, classes)
     return {str(m): ModelPredictions.of(rows, classes) for m, rows in table.groupby("model", sort=False)}
@@ -79,6 +95,13 @@ def one_model(predictions: pd.DataFrame, classes: Sequence[object], model: str) 
     ------
     DataError
         If there are no predictions of the model (the error lists the models), or if they are malformed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    >>> one_model(table, ["I", "II"], "m").patients.tolist()
+    ['a', 'b']
     """
     names = list(predictions["model"].unique())
     if model not in names:

@@ -37,6 +37,17 @@ class Judged(ABC):
         Number of the person that each patient id belongs to, from 0.
     rows : DataFrame
         One row per prediction: `repeat`, `fold`, and `patient`, a position in `patients`.
+
+    Examples
+    --------
+    >>> class MeanScore(Judged):
+    ...     scores = np.array([0.5, 1.0])
+    ...     def of_set(self, metric, members, weights):
+    ...         return self.scores[members] @ weights / weights.sum(axis=0)
+    >>> rows = pd.DataFrame({"repeat": [0, 0], "fold": [0, 1], "patient": [0, 1]})
+    >>> one = MeanScore(pd.Index(["a", "b"]), np.zeros(2, int), np.arange(2), rows)
+    >>> one.draws("score", np.ones((2, 1))).tolist()
+    [0.75]
     """
 
     patients: pd.Index
@@ -84,7 +95,15 @@ class Judged(ABC):
 
 
 def rows_of(predictions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    """Return first row per patient, `person_ids` and `rows` of `Judged` from predictions of one model."""
+    """Return first row per patient, `person_ids` and `rows` of `Judged` from predictions of one model.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": [0, 1], "patient_id": ["b", "a"]})
+    >>> first, person_ids, rows = rows_of(table)
+    >>> first.index.tolist(), rows["patient"].tolist()
+    (['a', 'b'], [1, 0])
+    """
     first = predictions.drop_duplicates("patient_id").set_index("patient_id").sort_index()
     person_ids = pd.factorize(first.get("person", first.index))[0]
     rows = predictions[["repeat", "fold"]].reset_index(drop=True)
@@ -116,6 +135,15 @@ def table_of_scores(
     -------
     DataFrame
         Index model; columns (metric, mean | lo | hi).
+
+    Examples
+    --------
+    >>> from mmfusion.metrics.regression import value_predictions
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b", "c"]})
+    >>> table = table.assign(true_EGFR=[1.0, 2.0, 3.0], pred_EGFR=[1.0, 2.0, 4.0])
+    >>> scores = table_of_scores(value_predictions(table, ["EGFR"]), ["mae"], n_boot=10)
+    >>> round(float(scores.loc["m", ("mae", "mean")]), 3)
+    0.333
     """
     rows = {}
     for name, model in models.items():

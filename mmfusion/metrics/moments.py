@@ -59,6 +59,13 @@ class Moments:
     """Weighted means, variances and covariance of true and predicted values, each of shape (P, B).
 
     Variances and covariance are divided by the sum of the weights.
+
+    Examples
+    --------
+    >>> pairs = Pairs(np.array([[1.0], [3.0]]), np.array([[2.0], [4.0]]), np.ones((2, 1)))
+    >>> moments = Moments.of(pairs, pairs.true, pairs.pred)
+    >>> moments.true.tolist(), moments.var_true.tolist(), moments.correlation.tolist()
+    ([[2.0]], [[1.0]], [[1.0]])
     """
 
     true: np.ndarray
@@ -138,7 +145,13 @@ def concordance(pairs: Pairs) -> np.ndarray:
 
 
 def mean_absolute_error(pairs: Pairs) -> np.ndarray:
-    """Return the mean absolute error of each target, shape (P, B); NaN if no value is known."""
+    """Return the mean absolute error of each target, shape (P, B); NaN if no value is known.
+
+    Examples
+    --------
+    >>> mean_absolute_error(Pairs(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]), np.ones((2, 1))))
+    array([[0.5]])
+    """
     return pairs.mean(np.abs(pairs.true - pairs.pred))
 
 

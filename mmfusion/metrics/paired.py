@@ -174,6 +174,16 @@ def minimum_detectable_difference(
     ------
     DataError
         If there is no such model, or if the patients or folds differ.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": list("abcd")})
+    >>> table["y_true"] = ["I", "I", "II", "II"]
+    >>> flat = table.assign(model="ridge", p_I=0.5, p_II=0.5)
+    >>> good = table.assign(model="good", p_I=[0.9, 0.5, 0.4, 0.1], p_II=[0.1, 0.5, 0.6, 0.9])
+    >>> both = pd.concat([good, flat])
+    >>> round(minimum_detectable_difference(both, ["I", "II"], "good", metric="brier", n_boot=100), 1)
+    0.3
     """
     models = _same_patients(
         predictions[predictions["model"].isin([model, reference])], classes, intersect=False
@@ -203,6 +213,15 @@ def detectable(
     ------
     DataError
         If there is no such model.
+
+    Examples
+    --------
+    >>> from mmfusion.metrics.regression import value_predictions
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"], "true_EGFR": [1.0, 2.0]})
+    >>> good, poor = table.assign(model="good", pred_EGFR=1.5), table.assign(model="poor", pred_EGFR=2.5)
+    >>> models = value_predictions(pd.concat([good, poor]), ["EGFR"])
+    >>> round(detectable(models, "good", "poor", "mae", n_boot=100), 1)
+    0.9
     """
     absent = [m for m in (model, reference) if m not in models]
     if absent:

@@ -79,6 +79,14 @@ class ValuePredictions(Judged):
         As for `Judged`; the stratum of all patients is 0.
     true, pred : ndarray, shape (n_rows, P)
         True values (NaN if unknown) and predicted values, one row per prediction.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b", "c"]})
+    >>> table = table.assign(true_EGFR=[1.0, 2.0, 3.0], pred_EGFR=[1.0, 2.0, 4.0])
+    >>> one = ValuePredictions.of(table, ["EGFR"])
+    >>> one.draws("mae", np.ones((3, 1))).round(3).tolist()
+    [0.333]
     """
 
     true: np.ndarray
@@ -163,7 +171,17 @@ def regression_differences(
     metric: str = "pearson",
     **options: object,
 ) -> pd.DataFrame:
-    """Compare every model with `reference` on the same resamples of patients; see `paired_table`."""
+    """Compare every model with `reference` on the same resamples of patients; see `paired_table`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"], "true_EGFR": [1.0, 2.0]})
+    >>> new, ridge = table.assign(model="new", pred_EGFR=1.5), table.assign(model="ridge", pred_EGFR=3.0)
+    >>> both = pd.concat([new, ridge])
+    >>> found = regression_differences(both, ["EGFR"], "ridge", metric="mae", n_boot=10)
+    >>> float(found.loc["new", "diff"])
+    -1.0
+    """
     models = value_predictions(same_rows(predictions), names)
     return table_of_differences(models, reference, metric, **options)
 
@@ -190,6 +208,14 @@ def target_table(
     DataFrame
         Index (model, target); columns (metric, mean | lo | hi). The metric is averaged over folds and
         repeats.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b", "c"]})
+    >>> table = table.assign(true_EGFR=[1.0, 2.0, 3.0], pred_EGFR=[1.0, 2.0, 4.0])
+    >>> found = target_table(table, ["EGFR"], n_boot=10)
+    >>> round(float(found.loc[("m", "EGFR"), ("mae", "mean")]), 3)
+    0.333
     """
     parts = {}
     for name, model in value_predictions(predictions, names).items():

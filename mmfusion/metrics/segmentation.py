@@ -84,6 +84,13 @@ class MaskPredictions(Judged):
         As for `Judged`; the stratum of all patients is 0.
     scores : dict of str to ndarray, shape (n_rows,)
         Name in `MASK_SCORES` -> score per prediction.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(**dict.fromkeys(MASK_SCORES, 1.0) | {"dice": [0.5, 1.0]})
+    >>> MaskPredictions.of(table).draws("dice", np.ones((2, 1))).tolist()
+    [0.75]
     """
 
     scores: dict[str, np.ndarray]
@@ -128,6 +135,12 @@ def mask_predictions(predictions: pd.DataFrame) -> dict[str, MaskPredictions]:
     ------
     DataError
         If a column is missing, or if a patient has two predictions in a repeat.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> list(mask_predictions(table.assign(**dict.fromkeys(MASK_SCORES, 1.0))))
+    ['m']
     """
     check_table(predictions, MASK_SCORES)
     return {str(m): MaskPredictions.of(rows) for m, rows in predictions.groupby("model", sort=False)}
@@ -164,7 +177,17 @@ def segmentation_table(predictions: pd.DataFrame, **options: object) -> pd.DataF
 def segmentation_differences(
     predictions: pd.DataFrame, reference: str, *, metric: str = "dice", **options: object
 ) -> pd.DataFrame:
-    """Compare every model with `reference` on the same resamples of patients; see `paired_table`."""
+    """Compare every model with `reference` on the same resamples of patients; see `paired_table`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    >>> table = table.assign(**dict.fromkeys(MASK_SCORES, 1.0))
+    >>> both = pd.concat([table.assign(model="new", dice=0.75), table.assign(model="old", dice=0.5)])
+    >>> found = segmentation_differences(both, "old", n_boot=10)
+    >>> float(found.loc["new", "diff"])
+    0.25
+    """
     return table_of_differences(mask_predictions(same_rows(predictions)), reference, metric, **options)
 
 

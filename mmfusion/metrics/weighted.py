@@ -35,6 +35,12 @@ class Weighted:
         Predicted probabilities.
     weights : ndarray, shape (n, B)
         One row per patient, one column per weighting. A column of ones gives the plain metric.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([[1, 2], [1, 0]]))
+    >>> test.total.tolist(), accuracy(test).tolist()  # the second weighting draws the first patient twice
+    ([2, 2], [0.5, 1.0])
     """
 
     codes: np.ndarray
@@ -95,12 +101,26 @@ def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def class_aucs(s: Weighted) -> np.ndarray:
-    """Return the one-vs-rest AUC of each class, shape (K, B); NaN if it has no patients or all of them."""
+    """Return the one-vs-rest AUC of each class, shape (K, B); NaN if it has no patients or all of them.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))
+    >>> class_aucs(test).tolist()
+    [[1.0], [1.0]]
+    """
     return np.stack([auc(s.proba[:, k], s.codes == k, s.weights) for k in range(s.proba.shape[1])])
 
 
 def macro_auc(s: Weighted) -> np.ndarray:
-    """Return the mean one-vs-rest AUC over the classes that have patients, shape (B,), 0 to 1."""
+    """Return the mean one-vs-rest AUC over the classes that have patients, shape (B,), 0 to 1.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))
+    >>> macro_auc(test).tolist()
+    [1.0]
+    """
     return mean_available(class_aucs(s))
 
 
@@ -114,29 +134,64 @@ def accuracy(s: Weighted) -> np.ndarray:
 
 
 def recalls(s: Weighted) -> np.ndarray:
-    """Return the recall of each class, shape (K, B); NaN for a class without patients."""
+    """Return the recall of each class, shape (K, B); NaN for a class without patients.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))
+    >>> recalls(test).tolist()
+    [[1.0], [0.0]]
+    """
     return _ratio(_diagonal(s.confusion), s.confusion.sum(axis=1))
 
 
 def precisions(s: Weighted) -> np.ndarray:
-    """Return the precision of each class, shape (K, B); 0 if it is never predicted, as in scikit-learn."""
+    """Return the precision of each class, shape (K, B); 0 if it is never predicted, as in scikit-learn.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))
+    >>> precisions(test).tolist()
+    [[0.5], [0.0]]
+    """
     predicted = s.confusion.sum(axis=0)
     return np.where(predicted > 0, _ratio(_diagonal(s.confusion), predicted), 0.0)
 
 
 def f1s(s: Weighted) -> np.ndarray:
-    """Return the F1 of each class, shape (K, B); NaN for a class without patients."""
+    """Return the F1 of each class, shape (K, B); NaN for a class without patients.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))
+    >>> f1s(test).round(3).tolist()
+    [[0.667], [0.0]]
+    """
     both = s.confusion.sum(axis=0) + s.confusion.sum(axis=1)
     return np.where(s.present, _ratio(2 * _diagonal(s.confusion), both), np.nan)
 
 
 def balanced_accuracy(s: Weighted) -> np.ndarray:
-    """Return the mean recall over the classes that have patients, shape (B,), 0 to 1."""
+    """Return the mean recall over the classes that have patients, shape (B,), 0 to 1.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]), np.ones((3, 1)))
+    >>> balanced_accuracy(test).tolist()
+    [0.5]
+    """
     return mean_available(recalls(s))
 
 
 def macro_f1(s: Weighted) -> np.ndarray:
-    """Return the mean F1 over the classes that have patients, shape (B,), 0 to 1."""
+    """Return the mean F1 over the classes that have patients, shape (B,), 0 to 1.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))
+    >>> macro_f1(test).round(3).tolist()
+    [0.333]
+    """
     return mean_available(f1s(s))
 
 
@@ -144,6 +199,12 @@ def quadratic_kappa(s: Weighted) -> np.ndarray:
     """Return Cohen's kappa with quadratic weights, shape (B,), -1 to 1.
 
     The classes are treated as equally spaced. NaN if all patients are in one cell of the confusion matrix.
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]]), np.ones((2, 1)))
+    >>> quadratic_kappa(test).tolist()
+    [1.0]
     """
     k = len(s.confusion)
     cost = (np.subtract.outer(np.arange(k), np.arange(k)) ** 2)[:, :, None]
@@ -166,7 +227,13 @@ def brier(s: Weighted) -> np.ndarray:
 
 
 def log_loss(s: Weighted) -> np.ndarray:
-    """Return the cross-entropy in nats, shape (B,); probabilities are clipped to [eps, 1 - eps]."""
+    """Return the cross-entropy in nats, shape (B,); probabilities are clipped to [eps, 1 - eps].
+
+    Examples
+    --------
+    >>> log_loss(Weighted(np.array([0]), np.array([[0.5, 0.5]]), np.ones((1, 1)))).round(3).tolist()
+    [0.693]
+    """
     eps = np.finfo(float).eps
     return s.mean(-np.log(np.clip(s.proba[np.arange(len(s.codes)), s.codes], eps, 1 - eps)))
 
@@ -175,6 +242,12 @@ def ece(s: Weighted, bins: int = 10) -> np.ndarray:
     """Return the expected calibration error of the most probable class, shape (B,), 0 to 1.
 
     Each bin holds the same number of predictions (Nixon et al. 2019, CVPR Workshops).
+
+    Examples
+    --------
+    >>> test = Weighted(np.array([0, 0]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.ones((2, 1)))
+    >>> ece(test, bins=1).round(3).tolist()  # mean confidence 0.85, accuracy 1
+    [0.15]
     """
     confidence, correct = s.proba.max(axis=1), s.proba.argmax(axis=1) == s.codes
     member = np.eye(bins)[confidence_bins(confidence, bins)]

@@ -17,6 +17,14 @@ class Ensemble(nn.Module):
     ----------
     members : sequence of FusionNet
         Networks with the same streams and classes.
+
+    Examples
+    --------
+    >>> from mmfusion.streams import StreamSpec
+    >>> members = [FusionNet([StreamSpec("ehr", "ehr", (2, 3))], 4, fusion="concat") for _ in range(3)]
+    >>> proba = Ensemble(members)(torch.ones(2, 1, dtype=torch.bool), ehr=torch.zeros(2, 2, 3)).exp()
+    >>> proba.shape, [round(total, 3) for total in proba.sum(1).tolist()]
+    (torch.Size([2, 4]), [1.0, 1.0])
     """
 
     def __init__(self, members: Sequence[FusionNet]) -> None:

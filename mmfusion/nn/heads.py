@@ -9,7 +9,13 @@ from mmfusion.errors import MMFusionError
 
 
 class SoftmaxHead(nn.Linear):
-    """Linear head with one logit per class: (b, f) to (b, K)."""
+    """Linear head with one logit per class: (b, f) to (b, K).
+
+    Examples
+    --------
+    >>> SoftmaxHead(8, 4)(torch.zeros(2, 8)).shape
+    torch.Size([2, 4])
+    """
 
 
 class OrdinalHead(nn.Module):

@@ -45,6 +45,14 @@ class FusionNet(nn.Module):
     ------
     MMFusionError
         On unknown names, options or streams.
+
+    Examples
+    --------
+    >>> rna, ehr = StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))
+    >>> net = FusionNet([rna, ehr], n_classes=4, encoders={"rna": "gene_mlp"}, fusion="concat").eval()
+    >>> present = torch.tensor([[True, True], [False, True]])  # the second patient has no genes
+    >>> net(present, rna=torch.zeros(2, 100), ehr=torch.zeros(2, 2, 3)).shape
+    torch.Size([2, 4])
     """
 
     def __init__(
@@ -124,7 +132,16 @@ def _along(has: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 def drop_streams(present: torch.Tensor, p: float) -> torch.Tensor:
-    """Hide each present stream with probability p, but keep at least one per patient, shape (b, m)."""
+    """Hide each present stream with probability p, but keep at least one per patient, shape (b, m).
+
+    Examples
+    --------
+    >>> present = torch.tensor([[True, True, False]])
+    >>> drop_streams(present, 0.0).tolist()
+    [[True, True, False]]
+    >>> drop_streams(present, 1.0).sum().item()  # one stream stays
+    1
+    """
     draw = torch.rand(present.shape, device=present.device)
     keep = torch.where(present, draw, -1.0) >= p
     last = torch.where(present, draw, -1.0).argmax(1, keepdim=True)

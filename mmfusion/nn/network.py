@@ -71,5 +71,11 @@ class NetworkPlan(FrozenParams):
         ------
         MMFusionError
             On unknown names of encoders, fusions or heads, or options that they do not take.
+
+        Examples
+        --------
+        >>> net = NetworkPlan().build([StreamSpec("ehr", "ehr", (2, 3))], n_classes=4, fusion="concat")
+        >>> list(net.encoders)
+        ['ehr']
         """
         return FusionNet(specs, n_classes, fusion=fusion, **self.get_params())

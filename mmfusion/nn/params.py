@@ -14,6 +14,17 @@ class FrozenParams:
 
     `get_params` lists the values, so that an estimator's own lists them as `training__lr`; `clone` returns
     the same object, since it never changes; `replace` returns a changed copy. All values have a JSON form.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Widths(FrozenParams):
+    ...     hidden: int = 64
+    >>> Widths().replace(hidden=128)
+    Widths(hidden=128)
+    >>> Widths.from_dict({"hidden": 32}).to_dict()
+    {'hidden': 32}
     """
 
     def get_params(self, *, deep: bool = True) -> dict[str, object]:

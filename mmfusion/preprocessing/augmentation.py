@@ -30,6 +30,12 @@ class AugmentationParams:
     erase_low, erase_high : Tensor, shape (b, d)
         Half-open boxes (z, y, x) in [0, 1] that are filled with the mean of the crop. An empty box erases
         nothing.
+
+    Examples
+    --------
+    >>> params = CropAugmentation(erase=0.0).sample(2, torch.Generator().manual_seed(0))
+    >>> params.theta.shape, torch.equal(params.erase_low, params.erase_high)
+    (torch.Size([2, 3, 4]), True)
     """
 
     theta: torch.Tensor
@@ -130,7 +136,14 @@ class CropAugmentation:
 
 
 def augment_batch(x: torch.Tensor, generator: torch.Generator, config: CropAugmentation) -> torch.Tensor:
-    """Return a randomly changed batch of crops, shape (b, c, *space); `x` is not changed."""
+    """Return a randomly changed batch of crops, shape (b, c, *space); `x` is not changed.
+
+    Examples
+    --------
+    >>> x = torch.rand(2, 1, 8, 8, 8)
+    >>> augment_batch(x, torch.Generator().manual_seed(0), CropAugmentation()).shape
+    torch.Size([2, 1, 8, 8, 8])
+    """
     return config.apply(config.sample(len(x), generator, dims=x.ndim - 2), x)
 
 

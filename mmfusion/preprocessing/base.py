@@ -15,7 +15,18 @@ from mmfusion.storage.hashing import hash_ids
 
 
 class Stateful(BaseEstimator):
-    """Estimator whose fitted state consists of JSON values and numpy arrays, nested in any way."""
+    """Estimator whose fitted state consists of JSON values and numpy arrays, nested in any way.
+
+    Examples
+    --------
+    >>> class Centre(Stateful):
+    ...     def fit(self, X):
+    ...         self.mean_ = X.mean(axis=0)
+    ...         return self
+    >>> centre = Centre().fit(np.array([[1.0], [3.0]]))
+    >>> Centre.from_state(centre.state()).mean_
+    array([2.])
+    """
 
     _unsaved: tuple[str, ...] = ()  # parameters that only `fit` needs, so `state` leaves them out
     _classes: dict[str, type[Stateful]] = {}  # by name, so that a state can hold others
@@ -108,6 +119,17 @@ class FoldFitted(TransformerMixin, Stateful):
         Number of patients who had the modality in `fit`.
     fitted_ids_hash_ : str
         SHA-256 hash of the sorted ids of these patients.
+
+    Examples
+    --------
+    >>> class Centre(FoldFitted):
+    ...     def _fit(self, frame):
+    ...         self.mean_ = frame.mean().to_numpy()
+    ...     def _transform(self, frame):
+    ...         return (frame.to_numpy() - self.mean_).astype(np.float32)
+    >>> ages = pd.DataFrame({"age": [60.0, 70.0, np.nan]}, index=["p1", "p2", "p3"])
+    >>> Centre().fit_transform(ages).tolist()  # zero for the patient without the modality
+    [[-5.0], [5.0], [0.0]]
     """
 
     def fit(self, frame: pd.DataFrame, y: object = None) -> FoldFitted:
@@ -210,7 +232,16 @@ def check_frame(frame: pd.DataFrame) -> None:
 
 
 def check_ids(index: pd.Index) -> None:
-    """Raise a `DataError` if a patient id is missing or occurs twice."""
+    """Raise a `DataError` if a patient id is missing or occurs twice.
+
+    Examples
+    --------
+    >>> check_ids(pd.Index(["p1", "p2"]))
+    >>> check_ids(pd.Index(["p1", "p1"]))
+    Traceback (most recent call last):
+        ...
+    mmfusion.errors.DataError: patient p1: duplicate patient id -> keep one row per patient
+    """
     if index.isna().any():
         raise DataError("a row has no patient id", expected="a patient_id in every row")
     if index.has_duplicates:

@@ -19,7 +19,18 @@ _ENOUGH = 0.1  # share of the chosen genes that a patient must have
 
 
 class AbsentGenesWarning(UserWarning):
-    """Genes that were chosen in `fit` are not in the table; their mean is used."""
+    """Genes that were chosen in `fit` are not in the table; their mean is used.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"EGFR": [1.0, 3.0], "KRAS": [5.0, 6.0]}, index=["p1", "p2"])
+    >>> transformer = GeneTransformer(unit="log").fit(table)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = transformer.transform(table[["EGFR"]])
+    >>> print(caught[0].message)
+    1 of 2 genes absent, their mean is used
+    """
 
 
 class OutOfRangeWarning(UserWarning):

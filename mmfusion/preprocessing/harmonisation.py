@@ -235,6 +235,17 @@ def encoded_frame(
     -------
     DataFrame, shape (n, n_numeric + 1)
         Index patient_id. A cell that was not observed is missing.
+
+    Examples
+    --------
+    >>> from mmfusion.preprocessing.tables import TableTransformer
+    >>> ids = list("abcd")
+    >>> table = pd.DataFrame({"age": [60, 70, 65, 72]}, index=ids)
+    >>> transformer = TableTransformer().fit(table)
+    >>> site = pd.Series(["north", "south"] * 2, index=ids)
+    >>> frame = encoded_frame(transformer, transformer.transform(table), np.ones(4, bool), site)
+    >>> frame.columns[:1].tolist(), frame.shape
+    (['age'], (4, 2))
     """
     values = encoded if encoded.ndim == 2 else np.where(encoded[:, 1] > 0, encoded[:, 0], np.nan)
     names, columns = numeric_columns(transformer)

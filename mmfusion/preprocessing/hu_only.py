@@ -11,7 +11,16 @@ _PLAIN = {"mode": "tumour", "restore": "identity", "harmonise": None}  # what an
 
 
 class HUOnlyWarning(UserWarning):
-    """A setting for CT was not applied to scans of another modality, whose values are not in HU."""
+    """A setting for CT was not applied to scans of another modality, whose values are not in HU.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = without_hu_only("pet", mode="lung")
+    >>> [w.category.__name__ for w in caught]
+    ['HUOnlyWarning']
+    """
 
 
 def hu_only(modality: str, **settings: object) -> dict[str, object]:
@@ -35,7 +44,16 @@ def hu_only(modality: str, **settings: object) -> dict[str, object]:
 
 
 def check_hu_only(modality: str, **settings: object) -> None:
-    """Raise a DataError on settings that scans of this modality cannot have."""
+    """Raise a DataError on settings that scans of this modality cannot have.
+
+    Examples
+    --------
+    >>> check_hu_only("ct", mode="lung")
+    >>> check_hu_only("pet", mode="lung")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+        ...
+    mmfusion.errors.DataError: column pet: a setting for CT, which needs HU, but the scans are PET
+    """
     if asked := hu_only(modality, **settings):
         raise DataError(
             f"a setting for CT, which needs HU, but the scans are {scan_modality(modality).title}",
@@ -46,7 +64,13 @@ def check_hu_only(modality: str, **settings: object) -> None:
 
 
 def without_hu_only(modality: str, **settings: object) -> dict[str, object]:
-    """Return the settings that scans of this modality can have; a warning says which are left out."""
+    """Return the settings that scans of this modality can have; a warning says which are left out.
+
+    Examples
+    --------
+    >>> without_hu_only("ct", mode="lung", restore="nlm")
+    {'mode': 'lung', 'restore': 'nlm'}
+    """
     if left_out := hu_only(modality, **settings):
         title = scan_modality(modality).title
         text = f"{_listed(left_out)}: for CT only, since it needs HU; {title} is read without"

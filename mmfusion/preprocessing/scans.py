@@ -154,6 +154,11 @@ class ScanTransformer(FoldFitted):
         Name, options and hash of the weights of the restorer in `fit`.
     matching_ : HistogramMatching or None
         Histogram matching that was fitted to the cubes in `fit`.
+
+    Examples
+    --------
+    >>> ScanTransformer(side=16).window_, ScanTransformer(modality="pet").window_
+    ((-1000.0, 400.0), (0.0, 15.0))
     """
 
     def __init__(

@@ -18,15 +18,47 @@ _FEW, _MANY, _PER = 2, 5, 50  # a level needs n / 50 patients, but at least 2 an
 
 
 class MissingColumnsWarning(UserWarning):
-    """Columns of `fit` are absent from the table; they are treated as missing for every patient."""
+    """Columns of `fit` are absent from the table; they are treated as missing for every patient.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"age": [60.0, 70.0], "weight": [80.0, 90.0]}, index=["p1", "p2"])
+    >>> transformer = TableTransformer().fit(table)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = transformer.transform(table[["age"]])
+    >>> print(caught[0].message)
+    1 of 2 columns absent, treated as missing: weight
+    """
 
 
 class NewCategoryWarning(UserWarning):
-    """A category that no patient or too few patients had in `fit`; it is read as unknown."""
+    """A category that no patient or too few patients had in `fit`; it is read as unknown.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"sex": ["f", "f", "m", "m"]}, index=list("abcd"))
+    >>> transformer = TableTransformer().fit(table)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = transformer.transform(pd.DataFrame({"sex": ["x"]}, index=["e"]))
+    >>> print(caught[0].message)
+    sex: not seen in fit, or too rarely, read as unknown: x (known: f, m)
+    """
 
 
 class FreeTextWarning(UserWarning):
-    """A text column with a different value for most patients (an identifier, a note) is left out."""
+    """A text column with a different value for most patients (an identifier, a note) is left out.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"age": [60.0, 70.0, 65.0], "note": ["one", "two", "three"]}, index=list("abc"))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = TableTransformer().fit(table)
+    >>> print(caught[0].message)
+    note: most patients have a value of their own (an identifier, a note?), left out
+    """
 
 
 class TableTransformer(FoldFitted):

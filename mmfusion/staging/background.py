@@ -28,6 +28,13 @@ def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
         `K * 5` rows. Each value is a quantile over at least 10 patients; if a class has fewer, over all
         patients. Quantiles are taken feature by feature, so that no row is a patient. A stream that fewer
         than 10 patients have is 0 in all rows, the same as for a patient who lacks it.
+
+    Examples
+    --------
+    >>> ages = np.arange(20, dtype=np.float32)[:, None]
+    >>> inputs = StreamInputs({"rna": ages}, np.ones((20, 1), bool), list(range(20)))
+    >>> class_quantiles(inputs, np.repeat([0, 1], 10)).arrays["rna"].shape
+    (10, 1)
     """
     classes = np.unique(codes)
     arrays = {}

@@ -12,7 +12,19 @@ if TYPE_CHECKING:
 
 
 def model_card(model: StageClassifier) -> str:
-    """Return the model card in Markdown: inputs, classes, parameters, and limits of use."""
+    """Return the model card in Markdown: inputs, classes, parameters, and limits of use.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from mmfusion.staging import StageClassifier
+    >>> from mmfusion.streams import StreamSpec
+    >>> model = StageClassifier()  # a fit sets the next attributes
+    >>> model.transformer_ = SimpleNamespace(specs_=[StreamSpec("ehr", "ehr", (2, 1), ("age",))])
+    >>> model.classes_, model.prior_ = ["I", "II"], [0.75, 0.25]
+    >>> print(model_card(model).splitlines()[0])
+    # Stage classifier (crossmodal)
+    """
     rows = [
         f"| {spec.name} | {' x '.join(map(str, spec.shape))} | {', '.join(spec.feature_names[:8])}"
         f"{' ...' if len(spec.feature_names) > 8 else ''} |"

@@ -29,6 +29,19 @@ class StagePrediction:
         Reasons why the prediction is less certain, such as absent genes, a missing seed, or a new category.
     target : str
         Name of the model's target.
+
+    Examples
+    --------
+    >>> found = StagePrediction("P1", "II", {"I": 0.25, "II": 0.75}, used=("ehr",), missing=("ct",))
+    >>> print(found)
+    Patient P1: stage II
+      I    25.0%  ########
+      II   75.0%  ######################
+    Read: ehr
+    Missing: ct
+    Research software; not for decisions about patients.
+    >>> found.to_row()["p_II"]
+    0.75
     """
 
     patient: str

@@ -30,7 +30,14 @@ FLAT = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a fit depends on, beside the fusion and the seed."""
+    """Everything that a fit depends on, beside the fusion and the seed.
+
+    Examples
+    --------
+    >>> from mmfusion.staging import StageClassifier
+    >>> settings_of(StageClassifier(lr=1e-3)).training.lr
+    0.001
+    """
 
     preprocessing: CohortTransformer
     network: NetworkPlan
@@ -44,6 +51,13 @@ def settings_of(model: StageClassifier) -> Settings:
     ------
     DataError
         If a value is given in both places and differs, or a nested object has no such parameter.
+
+    Examples
+    --------
+    >>> from mmfusion.staging import StageClassifier
+    >>> settings = settings_of(StageClassifier(dropout=0.1, network={"hidden": 128}))
+    >>> settings.network.dropout, settings.network.hidden
+    (0.1, 128)
     """
     parts = {}
     for name in NESTED:
@@ -57,7 +71,14 @@ def settings_of(model: StageClassifier) -> Settings:
 
 
 def nested(model: StageClassifier, name: str) -> object:
-    """Return a nested object of a classifier; None stands for the default, a mapping for changes to it."""
+    """Return a nested object of a classifier; None stands for the default, a mapping for changes to it.
+
+    Examples
+    --------
+    >>> from mmfusion.staging import StageClassifier
+    >>> nested(StageClassifier(training={"max_epochs": 5}), "training").max_epochs
+    5
+    """
     kind, given = NESTED[name], getattr(model, name)
     if given is None or isinstance(given, Mapping):
         return changed(kind(), given or {})
@@ -68,7 +89,13 @@ def nested(model: StageClassifier, name: str) -> object:
 
 
 def changed(part: object, changes: Mapping[str, object]) -> object:
-    """Return a nested object with some values changed; the one given stays as it is."""
+    """Return a nested object with some values changed; the one given stays as it is.
+
+    Examples
+    --------
+    >>> changed(NetworkPlan(hidden=64), {"hidden": 128}).hidden
+    128
+    """
     if isinstance(part, CohortTransformer):
         known = part.get_params(deep=False)
         if unknown := sorted(set(changes) - set(known)):
@@ -79,7 +106,14 @@ def changed(part: object, changes: Mapping[str, object]) -> object:
 
 
 def nested_params(model: StageClassifier) -> dict[str, object]:
-    """Return the parameters of the nested objects as `training__lr` and so on."""
+    """Return the parameters of the nested objects as `training__lr` and so on.
+
+    Examples
+    --------
+    >>> from mmfusion.staging import StageClassifier
+    >>> nested_params(StageClassifier(training={"max_epochs": 5}))["training__max_epochs"]
+    5
+    """
     return {
         f"{name}__{key}": value
         for name in NESTED
@@ -89,7 +123,15 @@ def nested_params(model: StageClassifier) -> dict[str, object]:
 
 
 def resolved_params(model: StageClassifier) -> dict[str, object]:
-    """Return all parameters with the values that a fit would use, flat and nested."""
+    """Return all parameters with the values that a fit would use, flat and nested.
+
+    Examples
+    --------
+    >>> from mmfusion.staging import StageClassifier
+    >>> params = resolved_params(StageClassifier(max_epochs=5))
+    >>> params["max_epochs"], params["training__max_epochs"]
+    (5, 5)
+    """
     settings = settings_of(model)
     parts = {name: getattr(settings, name).get_params(deep=False) for name in NESTED}
     flat = {key: parts[home][key] for key, home in FLAT.items()}

@@ -37,6 +37,11 @@ class Scanner:
         Standard deviation of the Gaussian reconstruction kernel, mm.
     offset_hu : float
         Constant added to all values, HU.
+
+    Examples
+    --------
+    >>> SCANNERS[0].spacing, SCANNERS[0].noise_hu
+    ((3.0, 3.0, 3.0), 45.0)
     """
 
     name: str
@@ -69,6 +74,14 @@ class Scan:
         Centre of voxel 0 (x, y, z), LPS mm.
     centre : ndarray, shape (3,)
         Centre of the lesion (x, y, z), LPS mm.
+
+    Examples
+    --------
+    >>> from mmfusion.synthetic import lesions
+    >>> lesion = lesions.sample(np.zeros(1), np.random.default_rng(0)).iloc[0]
+    >>> scan = render(lesion, SCANNERS[0], np.random.default_rng(0), right=True)
+    >>> scan.hu.shape, scan.mask.max().item()
+    ((46, 46, 46), 1)
     """
 
     hu: np.ndarray

@@ -59,6 +59,12 @@ class Draw:
         Gene expression, TPM.
     record : DataFrame, shape (n, 19)
         Health records.
+
+    Examples
+    --------
+    >>> patients = draw(5, seed=0)
+    >>> patients.stage.shape, patients.lesions.shape, patients.uptake.columns.tolist()
+    ((5,), (5, 4), ['suv'])
     """
 
     latents: np.ndarray
@@ -127,7 +133,16 @@ def draw_stage(latents: np.ndarray, rng: np.random.Generator, signal: str = "pla
 
 
 def check_signal(signal: str) -> None:
-    """Raise a `DataError` if `signal` is not in `SIGNALS`."""
+    """Raise a `DataError` if `signal` is not in `SIGNALS`.
+
+    Examples
+    --------
+    >>> check_signal("planted")
+    >>> check_signal("strong")
+    Traceback (most recent call last):
+        ...
+    mmfusion.errors.DataError: unknown signal (expected planted or null; got 'strong')
+    """
     if signal not in SIGNALS:
         raise DataError("unknown signal", expected=" or ".join(SIGNALS), got=repr(signal))
 
@@ -156,7 +171,13 @@ def draw_latents(n: int, rng: np.random.Generator) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def joint_over_margins() -> np.ndarray:
-    """Return the prior of (B, P, R) divided by the product of its margins, on the grids (41, 41, 41)."""
+    """Return the prior of (B, P, R) divided by the product of its margins, on the grids (41, 41, 41).
+
+    Examples
+    --------
+    >>> joint_over_margins().shape
+    (41, 41, 41)
+    """
     points = np.stack(np.meshgrid(GRID, GRID, GRID, indexing="ij"), axis=-1)
     excess = np.linalg.inv(CORRELATION) - np.eye(3)
     return np.exp(-0.5 * np.einsum("...i,ij,...j->...", points, excess, points))
@@ -164,7 +185,13 @@ def joint_over_margins() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def thresholds() -> np.ndarray:
-    """Return the thresholds of the score between the stages, which give the shares in `BALANCE`."""
+    """Return the thresholds of the score between the stages, which give the shares in `BALANCE`.
+
+    Examples
+    --------
+    >>> bool(thresholds()[0] < thresholds()[1])
+    True
+    """
     scores = stage_score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
     weight = np.einsum("b,p,r->bpr", PRIOR, PRIOR, PRIOR) * joint_over_margins()
     weight /= weight.sum()

@@ -67,6 +67,14 @@ def beliefs(
     -------
     dict of str to ndarray, shape (n, 41)
         Posteriors; rows sum to 1. With the uptake, the burden has three posteriors: "ct", "pet" and "ct+pet".
+
+    Examples
+    --------
+    >>> burden = np.array([-2.0, 0.0, 2.0])
+    >>> lesion = lesions.sample(burden, np.random.default_rng(0))
+    >>> belief = beliefs(lesion, None, None, gene_programme(50, 5))
+    >>> belief["ct"].shape, belief["ct"].sum(axis=1).round(6).tolist()
+    ((3, 41), [1.0, 1.0, 1.0])
     """
     log = {
         "ct": None if lesion is None else lesions.log_likelihood(lesion, GRID),
@@ -104,6 +112,14 @@ def class_probabilities(
     -------
     ndarray, shape (n, 3)
         Probabilities of stage I, II and III; rows sum to 1.
+
+    Examples
+    --------
+    >>> lesion = lesions.sample(np.array([-2.0, 2.0]), np.random.default_rng(0))
+    >>> belief = beliefs(lesion, None, None, gene_programme(50, 5))
+    >>> proba = class_probabilities(belief, ["ct"], "planted")
+    >>> proba.shape, bool(proba[1, 2] > proba[0, 2])  # stage III is more probable with a large burden
+    ((2, 3), True)
     """
     n = len(next(iter(belief.values())))
     burden = "+".join(m for m in BURDEN if m in modalities)
@@ -168,7 +184,14 @@ def best_readings(
     n_draws: int = N_DRAWS,
     modalities: tuple[str, ...] = MODALITIES,
 ) -> dict[tuple[str, ...], np.ndarray]:
-    """Return subset of modalities -> P(stage | subset) of `n_draws` patients, shape (n_draws, 3); cached."""
+    """Return subset of modalities -> P(stage | subset) of `n_draws` patients, shape (n_draws, 3); cached.
+
+    Examples
+    --------
+    >>> readings = best_readings("planted", 50, 5, n_draws=100, modalities=("ct", "ehr"))
+    >>> list(readings), readings["ct", "ehr"].shape
+    ([('ct',), ('ehr',), ('ct', 'ehr')], (100, 3))
+    """
     programme = gene_programme(n_genes, n_planted)
     latents = draw_latents(n_draws, stream(0, "optimum"))
     belief = beliefs(

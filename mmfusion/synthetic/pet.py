@@ -37,6 +37,12 @@ class PetScan:
         Centre of voxel 0 (x, y, z), LPS mm.
     centre : ndarray, shape (3,)
         Centre of the lesion (x, y, z), LPS mm.
+
+    Examples
+    --------
+    >>> scan = PetScan(np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.uint8), np.zeros(3), np.zeros(3))
+    >>> scan.suv.shape
+    (36, 36, 36)
     """
 
     suv: np.ndarray

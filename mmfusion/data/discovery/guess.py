@@ -56,6 +56,12 @@ class Guess:
         Patients who have a stage in the table.
     stage_like : str
         A header that may mean the stage, if no header of the table is known to mean it.
+
+    Examples
+    --------
+    >>> guess = Guess((Use("ct", "volume"),), "ct volume by its name")
+    >>> [use.what for use in guess.uses]
+    ['ct volume']
     """
 
     uses: tuple[Use, ...]

@@ -19,6 +19,11 @@ class Match:
         Reason for the result.
     exact : bool
         True if the name contains the id letter by letter.
+
+    Examples
+    --------
+    >>> Match(None, "two ids fit: R01-1 and R01-10").patient is None
+    True
     """
 
     patient: str | None

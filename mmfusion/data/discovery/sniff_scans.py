@@ -23,7 +23,13 @@ _TUMOUR = re.compile(r"(?<![a-z])(i?gtv|tumou?r|lesion|nodule|neoplasm)(?![a-z])
 
 
 def is_image(path: Path) -> bool:
-    """Return True if the name of a file is that of a scan: NIfTI, NRRD or MetaImage."""
+    """Return True if the name of a file is that of a scan: NIfTI, NRRD or MetaImage.
+
+    Examples
+    --------
+    >>> is_image(Path("P1_ct.nii.gz")), is_image(Path("stage.csv"))
+    (True, False)
+    """
     return path.name.lower().endswith(IMAGE_SUFFIXES)
 
 

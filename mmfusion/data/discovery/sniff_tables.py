@@ -31,7 +31,13 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9]+(-[A-Z0-9]+)*|C\d+orf\d+")
 
 
 def is_table(path: Path) -> bool:
-    """Return True if the name of a file is that of a table, or the file is a ZIP of one table."""
+    """Return True if the name of a file is that of a table, or the file is a ZIP of one table.
+
+    Examples
+    --------
+    >>> is_table(Path("genes.tsv.gz")), is_table(Path("P1_ct.nii.gz"))
+    (True, False)
+    """
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes[-1:] == [".zip"]:
         try:

@@ -16,6 +16,16 @@ def files_of(root: Path, *, ignored: Collection[str] = ()) -> tuple[list[Path], 
 
     Scans are image files, DICOM folders and ZIPs. Hidden files, and files with a name in `ignored`, are
     skipped.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("ehr.csv", "P1_ct.nii.gz", "letter.docx"):
+    ...         (Path(folder) / name).touch()
+    ...     tables, scans, others = files_of(Path(folder))
+    >>> [[file.name for file in files] for files in (tables, scans, others)]
+    [['ehr.csv'], ['P1_ct.nii.gz'], ['letter.docx']]
     """
     tables, scans, others = [], [], []
     for folder, inner, names in os.walk(root):

@@ -27,7 +27,13 @@ def register_source(*names: str) -> Callable[[Callable[..., Cohort]], Callable[.
 
 
 def sources() -> dict[str, Callable[..., Cohort]]:
-    """Return the readers of the known cohorts, by name."""
+    """Return the readers of the known cohorts, by name.
+
+    Examples
+    --------
+    >>> "tcga_luad" in sources()
+    True
+    """
     for module in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
     return dict(sorted(_READERS.items()))

@@ -26,6 +26,12 @@ class EhrTable:
         Column `site`, if the table has one.
     left_out : tuple of str
         Headers of the columns that reveal the stage or were recorded after staging.
+
+    Examples
+    --------
+    >>> table = canonical_ehr(pd.DataFrame({"Age": ["61"], "Site": ["Seoul"]}, index=["p1"]))
+    >>> table.features.columns.tolist(), table.meta.columns.tolist()
+    (['age'], ['site'])
     """
 
     features: pd.DataFrame

@@ -55,6 +55,15 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
     ------
     DataError
         If the file does not exist, is not a table, or has two columns with the same header.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "ehr.csv"
+    ...     pd.DataFrame({"id": ["p1"], "size": [2.6]}).to_csv(file, sep=";", decimal=",", index=False)
+    ...     read_table(file, numbers=True)["size"].tolist()
+    [2.6]
     """
     path = Path(path)
     lines = [line for line in re.split("\r\n|\r|\n", _text_of(path)) if line.strip()]

@@ -40,6 +40,15 @@ def read_outcomes(path: Path, edition: int = 7) -> pd.DataFrame:
     DataError
         If the table has no outcome, two columns are the same outcome, or a stage, T, N, M or number cannot be
         read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "labels.csv"
+    ...     pd.DataFrame({"patient_id": ["p1", "p2"], "pStage": ["IA", "IIIB"]}).to_csv(file, index=False)
+    ...     read_outcomes(file)["stage"].to_dict()
+    {'p1': 'IA', 'p2': 'IIIB'}
     """
     table = read_table(path)
     ids = id_column(table)

@@ -66,6 +66,12 @@ def read_ehr_table(
     """Read health records like `read_ehr`; return the site and the headers of dropped columns as well.
 
     `allow_leaky` is passed to `canonical_ehr`.
+
+    Examples
+    --------
+    >>> table = read_ehr_table(pd.DataFrame({"patient_id": ["p1"], "Age": ["61"], "pStage": ["IA"]}))
+    >>> table.features.columns.tolist(), table.left_out
+    (['age'], ('pStage',))
     """
     file = None if isinstance(source, pd.DataFrame) else source
     table = source if file is None else read_table(source)
@@ -98,6 +104,15 @@ def read_features(source: str | Path, patient: str | None = None) -> pd.DataFram
     ------
     DataError
         If a cell of a numeric column is not a number. The error names patient, column and value.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "ct_features.csv"
+    ...     pd.DataFrame({"patient_id": ["p1", "p2"], "volume": [2.5, 4.0]}).to_csv(file, index=False)
+    ...     read_features(file)["volume"].to_dict()
+    {'p1': 2.5, 'p2': 4.0}
     """
     table = _of_patients(read_table(source), patient, source)
     if deep := deep_columns(table):

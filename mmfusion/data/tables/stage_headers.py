@@ -70,7 +70,13 @@ def stage_columns(table: pd.DataFrame) -> list[str]:
 
 
 def tnm_columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns of T, N and M; empty unless the table has all three."""
+    """Return the columns of T, N and M; empty unless the table has all three.
+
+    Examples
+    --------
+    >>> tnm_columns(pd.DataFrame(columns=["pT", "pN", "pM"])), tnm_columns(pd.DataFrame(columns=["pT", "pN"]))
+    (['pT', 'pN', 'pM'], [])
+    """
     keys = {header_key(c): c for c in table.columns}
     found = [next((keys[h] for h in _TNM_HEADERS[letter] if h in keys), None) for letter in "tnm"]
     return [] if None in found else found

@@ -43,6 +43,15 @@ class Target(ABC):
     ------
     DataError
         If there is no such kind.
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Smoker(Target):
+    ...     def labels(self, cohort):
+    ...         return cohort.outcomes["smoker"].astype("category")
+    >>> Smoker(name="smoker", kind="binary", description="Smoker or not").stratified
+    True
     """
 
     name: str
@@ -134,6 +143,11 @@ def register_target(target: Target) -> Target:
     ------
     DataError
         If another target has this name, or the name contains a colon.
+
+    Examples
+    --------
+    >>> register_target(get_target("egfr")).name  # the same target may be registered again
+    'egfr'
     """
     if _TARGETS.get(target.name, target) != target:
         raise DataError(f"two targets are called {target.name!r}", hint="give one of them another name")
@@ -183,7 +197,13 @@ def find_target(name: object) -> Target | None:
 
 
 def registered_targets() -> dict[str, Target]:
-    """Return all targets by name, in the order in which they were registered."""
+    """Return all targets by name, in the order in which they were registered.
+
+    Examples
+    --------
+    >>> "egfr" in registered_targets()
+    True
+    """
     import_module("mmfusion.data.targets")
     return dict(_TARGETS)
 
@@ -209,7 +229,13 @@ def list_targets() -> pd.DataFrame:
 
 
 def describe_targets(kind: str = "") -> str:
-    """Return the targets, or those of one kind, as text with one line per target."""
+    """Return the targets, or those of one kind, as text with one line per target.
+
+    Examples
+    --------
+    >>> print(describe_targets("mask").strip())
+    lesion: the lesion's region in the CT, as a mask
+    """
     lines = [f"\n  {t.name}: {t.description}" for t in registered_targets().values() if kind in ("", t.kind)]
     return "".join(lines)
 

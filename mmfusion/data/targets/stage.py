@@ -119,7 +119,14 @@ class StageTarget(Target):
 
 
 def stated_editions(cohort: Cohort) -> tuple[int, ...]:
-    """Return the AJCC editions of a cohort's stage, from its provenance; empty if none is stated."""
+    """Return the AJCC editions of a cohort's stage, from its provenance; empty if none is stated.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> stated_editions(SimpleNamespace(provenance={"ajcc_edition": "7"}))
+    (7,)
+    """
     return tuple(map(int, re.findall(r"\d+", str(cohort.provenance.get("ajcc_edition") or ""))))
 
 

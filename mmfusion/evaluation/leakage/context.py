@@ -33,5 +33,14 @@ def probed() -> Iterator[None]:
 
 
 def is_probed() -> bool:
-    """Return True inside `probed()`, where the inputs of fits have been probed already."""
+    """Return True inside `probed()`, where the inputs of fits have been probed already.
+
+    Examples
+    --------
+    >>> is_probed()
+    False
+    >>> with probed():
+    ...     is_probed()
+    True
+    """
     return _PROBED.get()

@@ -189,7 +189,14 @@ def _table(found: list[tuple[str, str, float]]) -> pd.DataFrame:
 
 
 def features_read(X: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return the columns that a model may read, by name."""
+    """Return the columns that a model may read, by name.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({("ehr", "age"): [61.0], ("ct", "volume"): ["P1.nii.gz"]})
+    >>> list(features_read(X))
+    ['ehr: age']
+    """
     if X.columns.nlevels == 1:
         return {str(c): X[c] for c in X.columns}
     blocks = {m: X[m] for m in X.columns.unique(0) if m != META}

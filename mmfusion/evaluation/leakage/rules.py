@@ -31,6 +31,12 @@ class ProbeRule:
         Name of the column with the score.
     limit : str
         Condition that inputs have to meet, for error messages.
+
+    Examples
+    --------
+    >>> rule = ProbeRule("none", _nothing, score="score", limit="anything")
+    >>> len(rule.find(pd.DataFrame({"age": [60, 70]}), ["I", "II"]))
+    0
     """
 
     name: str

@@ -21,5 +21,15 @@ __all__ = ["TASKS", "ClassificationTask", "RegressionTask", "SegmentationTask", 
 
 
 def task_for(cohort: Cohort) -> Task:
-    """Return the task of a cohort's target; `TASKS` maps the kind of a target to its task."""
+    """Return the task of a cohort's target; `TASKS` maps the kind of a target to its task.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ids = pd.Index(["p1", "p2"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0]}, index=ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"]}, index=ids)
+    >>> task_for(Cohort("example", table, outcomes, "stage2"))
+    ClassificationTask(classes=('I', 'II-IV'))
+    """
     return TASKS[cohort.target_spec.kind].of(cohort)

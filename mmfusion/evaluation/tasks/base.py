@@ -33,6 +33,14 @@ class Task(ABC):
         True if folds keep the shares of the classes.
     reference : str or None
         Name of the baseline that models are compared with, if it is judged.
+
+    Examples
+    --------
+    >>> from mmfusion.evaluation.tasks import RegressionTask
+    >>> task, X = RegressionTask(("EGFR",)), pd.DataFrame({"age": range(6)})
+    >>> folds = task.inner_folds(X, None, np.array(["a", "a", "b", "b", "c", "c"]), n_splits=3, seed=0)
+    >>> [len(test) for train, test in folds]  # both rows of a person are in one fold
+    [2, 2, 2]
     """
 
     primary: ClassVar[str]

@@ -127,7 +127,14 @@ class SegmentationTask(Task):
 
 
 def without_masks(X: pd.DataFrame) -> pd.DataFrame:
-    """Return a copy of a cohort's table in which no patient has a mask; the columns stay."""
+    """Return a copy of a cohort's table in which no patient has a mask; the columns stay.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame([["P1.nii.gz", "P1_mask.nii.gz"]], columns=[("ct", "volume"), ("ct", "mask")])
+    >>> without_masks(X).notna().to_numpy().tolist()
+    [[True, False]]
+    """
     X = X.copy()
     for column in [c for c in X.columns if c[1] in _MASKS]:
         X[column] = pd.Series(np.nan, index=X.index, dtype=object)

@@ -54,6 +54,13 @@ class Member:
         `part(start, size)` gives `size` bytes from `start` on, or all to the end if `size` is -1.
     file : Path
         The file itself, or the ZIP that holds it.
+
+    Examples
+    --------
+    >>> data = b"DICOM"
+    >>> part = lambda start, size: data[start : start + size]
+    >>> Member("a.dcm", len(data), part, Path("a.dcm")).read(2, 3)
+    b'COM'
     """
 
     name: str
@@ -89,6 +96,15 @@ def members(path: Path) -> Iterator[list[Member]]:
         If a ZIP is damaged or encrypted; if a name in it is absolute or contains `..`; if a member is a link;
         if members overlap; or if the ZIP would unpack to more than `MAX_BYTES`, or to more than `MAX_RATIO`
         times its size (a ZIP bomb).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "slice.dcm").write_bytes(b"DICM")
+    ...     with members(Path(folder)) as found:
+    ...         print([member.size for member in found])
+    [4]
     """
     with ExitStack() as stack:
         found = []

@@ -47,6 +47,20 @@ def series_affine(slices: Sequence[Header], path: Path) -> tuple[list[Header], n
     ScanError
         If slices differ in shape, orientation or pixel spacing, are doubled, missing or unevenly spaced, or
         if the gantry was tilted, or values are implausible.
+
+    Examples
+    --------
+    >>> from mmfusion.imaging.affine import spacing_of
+    >>> from mmfusion.imaging.dicom.archive import Member
+    >>> values = {"Rows": 64, "Columns": 64, "PixelSpacing": [0.7, 0.7]}
+    >>> values["ImageOrientationPatient"] = [1, 0, 0, 0, 1, 0]
+    >>> member = Member("slice.dcm", 0, lambda start, size: b"", Path("slice.dcm"))
+    >>> slices = [
+    ...     Header(member, values | {"ImagePositionPatient": [0, 0, z]}, "", None, None) for z in (5, 0, 2.5)
+    ... ]
+    >>> slices, affine = series_affine(slices, Path("scan"))
+    >>> [header.value("ImagePositionPatient")[2] for header in slices], spacing_of(affine)
+    ([0, 2.5, 5], (2.5, 0.7, 0.7))
     """
     for header in slices:
         header.expect(_NEEDED)

@@ -53,6 +53,14 @@ class Header:
         Byte at which the pixels begin if they are not compressed; else None.
     length : int or None
         Bytes of pixels; None if the file has none.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> member = Member("slice.dcm", 0, lambda start, size: b"", Path("slice.dcm"))
+    >>> header = Header(member, {"Rows": "512", "PixelSpacing": ["0.7", "0.7"]}, "", None, None)
+    >>> header.number("Rows"), header.numbers("PixelSpacing", 2), header.number("Columns")
+    (512.0, (0.7, 0.7), None)
     """
 
     member: Member
@@ -147,6 +155,13 @@ def read_header(member: Member) -> Header | None:
     ------
     ScanError
         If the file is truncated or damaged.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> text = Member("notes.txt", 5, lambda start, size: b"hello", Path("notes.txt"))
+    >>> read_header(text) is None
+    True
     """
     size = _PREFIX
     while True:
@@ -168,7 +183,13 @@ def read_header(member: Member) -> Header | None:
 
 
 def unreadable(name: str, got: object = None) -> ScanError:
-    """Make the error for a file that is truncated or damaged."""
+    """Make the error for a file that is truncated or damaged.
+
+    Examples
+    --------
+    >>> unreadable("slice.dcm", "12 of 524288 bytes of pixels").problem
+    'truncated or damaged DICOM'
+    """
     hint = "copy or download it again, or take it out if it is not part of the scan"
     return ScanError("truncated or damaged DICOM", file=name, got=got, hint=hint)
 

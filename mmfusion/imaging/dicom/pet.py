@@ -42,6 +42,15 @@ def suv_factors(slices: Sequence[Header]) -> list[float]:
     ScanError
         If weight, dose, half-life or time is absent or implausible; if attenuation or decay was not
         corrected; if the units are of another kind; or if the SUV is not normalised by body weight.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mmfusion.imaging.dicom.archive import Member
+    >>> member = Member("slice.dcm", 0, lambda start, size: b"", Path("slice.dcm"))
+    >>> values = {"Units": "GML", "CorrectedImage": ["DECY", "ATTN"]}
+    >>> suv_factors([Header(member, values, "", None, None)])  # GML is SUVbw already
+    [1.0]
     """
     first = slices[0]
     for header in slices:

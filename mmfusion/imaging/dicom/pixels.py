@@ -33,6 +33,12 @@ class Scaling:
         Value of padded pixels (PixelPaddingValue).
     dtype : dtype
         int16 if every slope and intercept is a whole number, else float32.
+
+    Examples
+    --------
+    >>> ct = Scaling(slopes=[1], intercepts=[-1024], lowest=-1024, padding=-1024, dtype=np.dtype("int16"))
+    >>> 1064 * ct.slopes[0] + ct.intercepts[0]  # HU of a stored value
+    40
     """
 
     slopes: Sequence[float]
@@ -120,7 +126,15 @@ class SlicedArray:
 
 
 def stored_shape(slices: Sequence[Header]) -> tuple[int, int, int]:
-    """Return the stored shape of slices, (z, y, x)."""
+    """Return the stored shape of slices, (z, y, x).
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> slices = [SimpleNamespace(number={"Rows": 512, "Columns": 256}.get)] * 3
+    >>> stored_shape(slices)
+    (3, 512, 256)
+    """
     return (len(slices), int(slices[0].number("Rows")), int(slices[0].number("Columns")))
 
 

@@ -43,6 +43,11 @@ class Series:
         Why it cannot be read as CT or PET; "" if it can.
     slices : list of Header
         In any order.
+
+    Examples
+    --------
+    >>> Series("1.2.3", "CT", "LUNG 1.0", 2.0, "", slices=[]).description
+    'LUNG 1.0'
     """
 
     uid: str
@@ -111,6 +116,12 @@ def choose_series(
     ------
     ScanError
         If there is none of this modality, none is left, or more than one.
+
+    Examples
+    --------
+    >>> lung, soft = (Series(f"1.2.{i}", "CT", name, i, "", []) for i, name in enumerate(["LUNG", "SOFT"]))
+    >>> choose_series([lung, soft], "*soft*", Path("scan")).uid
+    '1.2.1'
     """
     rules = [rules] if isinstance(rules, str) else list(rules or ())
     readable = left = [s for s in series if not s.problem]

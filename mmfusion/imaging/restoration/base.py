@@ -21,6 +21,15 @@ class Restorer:
     padding replaced by air. `spacing` is (z, y, x) in mm. `known` is a mask of the same shape, False for
     padding. It returns an array of the same shape. Options are keyword arguments of `__init__` and attributes
     of the same names.
+
+    Examples
+    --------
+    >>> class Half(Restorer):
+    ...     def _restore(self, hu, spacing, known):
+    ...         return hu / 2
+    >>> scan = Volume(np.array([[[-1024, -800, 0]]], np.int16), np.eye(4), "HU")
+    >>> Half()(scan).array.tolist()  # padding stays the same
+    [[[-1024.0, -400.0, 0.0]]]
     """
 
     registered_name: str

@@ -75,7 +75,17 @@ def read_rtstruct(ds: Dataset, path: str, *, reference: Volume | None, roi: Roi 
 
 
 def regions(ds: Dataset) -> dict[int, str]:
-    """Return number -> name of every region."""
+    """Return number -> name of every region.
+
+    Examples
+    --------
+    >>> region = Dataset()
+    >>> region.ROINumber, region.ROIName = 1, "GTV-1"
+    >>> structures = Dataset()
+    >>> structures.StructureSetROISequence = [region]
+    >>> regions(structures)
+    {1: 'GTV-1'}
+    """
     return {
         int(item.ROINumber): str(item.get("ROIName") or "")
         for item in ds.get("StructureSetROISequence") or ()
@@ -83,7 +93,17 @@ def regions(ds: Dataset) -> dict[int, str]:
 
 
 def count_contours(ds: Dataset) -> dict[int, int]:
-    """Return number of a region -> number of its contours."""
+    """Return number of a region -> number of its contours.
+
+    Examples
+    --------
+    >>> region = Dataset()
+    >>> region.ReferencedROINumber, region.ContourSequence = 1, [Dataset(), Dataset()]
+    >>> structures = Dataset()
+    >>> structures.ROIContourSequence = [region]
+    >>> count_contours(structures)
+    {1: 2}
+    """
     items = ds.get("ROIContourSequence") or ()
     return {int(item.ReferencedROINumber): len(item.get("ContourSequence") or ()) for item in items}
 

@@ -122,7 +122,16 @@ def count_frames(ds: Dataset) -> dict[int, int]:
 
 
 def referenced_series(ds: Dataset) -> list[str]:
-    """Return the SeriesInstanceUIDs of the images that the segmentation was drawn on."""
+    """Return the SeriesInstanceUIDs of the images that the segmentation was drawn on.
+
+    Examples
+    --------
+    >>> series, segmentation = Dataset(), Dataset()
+    >>> series.SeriesInstanceUID = "1.2.3"
+    >>> segmentation.ReferencedSeriesSequence = [series]
+    >>> referenced_series(segmentation)
+    ['1.2.3']
+    """
     return [str(item.SeriesInstanceUID) for item in ds.get("ReferencedSeriesSequence") or ()]
 
 

@@ -36,6 +36,13 @@ class SourceSeries:
         Path for messages.
     files : frozenset of Path
         Files (or ZIPs) that contain the series.
+
+    Examples
+    --------
+    >>> header = Dataset()
+    >>> header.Rows, header.Columns = 512, 512
+    >>> SourceSeries([header] * 3, np.eye(4), "scan", frozenset()).shape
+    (3, 512, 512)
     """
 
     headers: list[Dataset]

@@ -23,6 +23,11 @@ class Plane:
         1: slices are shown by ascending coordinate. -1: by descending coordinate.
     rises : bool
         True if the vertical coordinate increases upwards.
+
+    Examples
+    --------
+    >>> PLANES["axial"].axis, PLANES["axial"].letters
+    (0, 'RLAP')
     """
 
     axis: int

@@ -28,7 +28,13 @@ _NICE_MM = (2, 5, 10, 20, 50, 100, 200)  # possible lengths of the scale bar
 
 
 class View(Figure):
-    """Figure that needs no window and that a notebook shows."""
+    """Figure that needs no window and that a notebook shows.
+
+    Examples
+    --------
+    >>> View(figsize=(4, 3)).get_size_inches().tolist()
+    [4.0, 3.0]
+    """
 
     def __init__(self, **options: object) -> None:
         super().__init__(**options)
@@ -56,6 +62,12 @@ class Scene:
         Values of the scan shown as black and white.
     heat : (low, high)
         Values of the overlay shown as lowest and highest colour.
+
+    Examples
+    --------
+    >>> ct = Volume(np.zeros((4, 8, 8), np.float32), np.eye(4), "HU")
+    >>> Scene(ct, window=WINDOWS["lung"]).volume.shape
+    (4, 8, 8)
     """
 
     volume: Volume

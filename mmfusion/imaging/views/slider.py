@@ -59,6 +59,14 @@ class SliceSlider:
         Scan, masks, overlay and point.
     plane : str
         The plane that is shown first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmfusion.imaging.volume import Volume
+    >>> volume = Volume(np.zeros((4, 8, 8), np.int16), np.eye(4))
+    >>> SliceSlider(volume, plane="coronal", window="lung").plane
+    'coronal'
     """
 
     def __init__(

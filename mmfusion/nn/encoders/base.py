@@ -34,6 +34,15 @@ class Encoder(nn.Module):
     ------
     MMFusionError
         If the stream has another shape.
+
+    Examples
+    --------
+    >>> class Mean(Encoder):
+    ...     reads = (None,)
+    ...     def forward(self, x):
+    ...         return x.mean(1)[:, None, None].expand(-1, 1, self.d)
+    >>> Mean(StreamSpec("rna", "rna", (100,)), d=8, dropout=0.0)(torch.zeros(2, 100)).shape
+    torch.Size([2, 1, 8])
     """
 
     reads: ClassVar[ShapePattern]

@@ -48,6 +48,12 @@ class CTResNet(Encoder):
     Notes
     -----
     Input (b, 1, S, S, S) float32 in [0, 1]; output (b, 8, d).
+
+    Examples
+    --------
+    >>> encoder = CTResNet(StreamSpec("ct", "ct", (1, 16, 16, 16)), d=8)
+    >>> encoder(torch.zeros(2, 1, 16, 16, 16)).shape
+    torch.Size([2, 8, 8])
     """
 
     reads = CUBE

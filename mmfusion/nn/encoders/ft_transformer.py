@@ -32,6 +32,11 @@ class FTTransformer(Encoder):
     -----
     Input (b, 2, n) float32: values and mask of observed cells; output (b, 1, d). The imputed number of a
     missing value is not read.
+
+    Examples
+    --------
+    >>> FTTransformer(StreamSpec("ehr", "ehr", (2, 3)), d=8)(torch.zeros(5, 2, 3)).shape
+    torch.Size([5, 1, 8])
     """
 
     reads = TABLE

@@ -45,6 +45,14 @@ class GeneGAT(Encoder):
     -----
     Input (b, G) float32, z-scores; output (b, t, d). Another order of the genes changes only the order of the
     per-gene parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ring = np.array([[0, 1, 2, 3], [1, 2, 3, 0]])  # each gene sends to the next gene
+    >>> encoder = GeneGAT(StreamSpec("rna", "rna", (4,), edge_index=ring), d=8, tokens=2)
+    >>> encoder(torch.zeros(5, 4)).shape
+    torch.Size([5, 2, 8])
     """
 
     reads = GENES

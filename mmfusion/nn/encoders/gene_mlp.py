@@ -26,6 +26,11 @@ class GeneMLP(Encoder):
     Notes
     -----
     Input (b, G) float32, z-scores; output (b, 1, d).
+
+    Examples
+    --------
+    >>> GeneMLP(StreamSpec("rna", "rna", (100,)), d=8)(torch.zeros(5, 100)).shape
+    torch.Size([5, 1, 8])
     """
 
     reads = GENES

@@ -29,6 +29,11 @@ class TableMLP(Encoder):
     Notes
     -----
     Input (b, 2, n) float32: values and mask of observed cells; output (b, 1, d).
+
+    Examples
+    --------
+    >>> TableMLP(StreamSpec("ehr", "ehr", (2, 3)), d=8)(torch.zeros(5, 2, 3)).shape
+    torch.Size([5, 1, 8])
     """
 
     reads = TABLE

@@ -27,6 +27,12 @@ class TableValues(Encoder):
     Notes
     -----
     Input (b, 2, n) float32; output (b, ceil(n / d), d).
+
+    Examples
+    --------
+    >>> encoder = TableValues(StreamSpec("ehr", "ehr", (2, 3)), d=2)
+    >>> encoder(torch.tensor([[[50.0, 1.0, 20.0], [1.0, 1.0, 1.0]]])).tolist()
+    [[[50.0, 1.0], [20.0, 0.0]]]
     """
 
     reads = TABLE

@@ -31,6 +31,15 @@ class Fusion(nn.Module):
     ----------
     out_features : int
         Width of the output of `forward(tokens, present)`.
+
+    Examples
+    --------
+    >>> class First(Fusion):
+    ...     def forward(self, tokens, present):
+    ...         return tokens[self.names[0]].mean(1)
+    >>> fusion = First([StreamSpec("ehr", "ehr", (2, 3))], {"ehr": 1}, d=8, hidden=8, dropout=0.0)
+    >>> fusion({"ehr": torch.zeros(5, 1, 8)}, torch.ones(5, 1, dtype=torch.bool)).shape
+    torch.Size([5, 8])
     """
 
     out_features: int

@@ -14,7 +14,16 @@ from mmfusion.streams import StreamSpec
 
 @FUSIONS.register("concat", modality="any", paper="Ngiam et al. 2011, ICML (joint representation)")
 class Concat(Fusion):
-    """Concatenation of the streams' vectors and one hidden layer; the vector of an absent stream is zero."""
+    """Concatenation of the streams' vectors and one hidden layer; the vector of an absent stream is zero.
+
+    Examples
+    --------
+    >>> streams = [StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))]
+    >>> fusion = Concat(streams, {"rna": 4, "ehr": 1}, d=8, hidden=16, dropout=0.0)
+    >>> tokens = {"rna": torch.zeros(2, 4, 8), "ehr": torch.zeros(2, 1, 8)}
+    >>> fusion(tokens, torch.tensor([[True, True], [False, True]])).shape
+    torch.Size([2, 16])
+    """
 
     def __init__(
         self, streams: Sequence[StreamSpec], n_tokens: Mapping[str, int], d: int, hidden: int, dropout: float
@@ -38,6 +47,14 @@ class Simple(Concat):
     """Concatenation of vectors, divided by the square root of the number of streams present.
 
     The length of the concatenated vector then does not depend on the number of streams.
+
+    Examples
+    --------
+    >>> streams = [StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))]
+    >>> fusion = Simple(streams, {"rna": 4, "ehr": 1}, d=8, hidden=16, dropout=0.0)
+    >>> scale = fusion.scale(torch.tensor([[True, True], [False, True]]))
+    >>> [round(s, 3) for s in scale[:, 0].tolist()]
+    [0.707, 1.0]
     """
 
     def scale(self, present: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,14 @@ class DAFT(Fusion):
         As in `Fusion`; all other streams modulate the streams of scans.
     reduction : int
         Number by which the width of the inputs is divided to give the width of the bottleneck.
+
+    Examples
+    --------
+    >>> streams = [StreamSpec("ct", "ct", (1, 32, 32, 32)), StreamSpec("ehr", "ehr", (2, 3))]
+    >>> fusion = DAFT(streams, {"ct": 8, "ehr": 1}, d=8, hidden=16, dropout=0.0)
+    >>> tokens = {"ct": torch.zeros(2, 8, 8), "ehr": torch.zeros(2, 1, 8)}
+    >>> fusion(tokens, torch.tensor([[True, True], [False, True]])).shape
+    torch.Size([2, 16])
     """
 
     def __init__(

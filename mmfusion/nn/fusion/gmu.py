@@ -19,6 +19,14 @@ class GatedMultimodalUnit(Fusion):
 
     The two tied gates of the paper, z and 1 - z, are a softmax over two streams. Here the softmax runs over
     the streams that are present.
+
+    Examples
+    --------
+    >>> streams = [StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))]
+    >>> fusion = GatedMultimodalUnit(streams, {"rna": 4, "ehr": 1}, d=8, hidden=16, dropout=0.0)
+    >>> tokens = {"rna": torch.zeros(2, 4, 8), "ehr": torch.zeros(2, 1, 8)}
+    >>> fusion(tokens, torch.tensor([[True, True], [False, True]])).shape
+    torch.Size([2, 16])
     """
 
     def __init__(

@@ -20,6 +20,14 @@ class Late(Fusion):
     Each stream has its own hidden layer in its own columns of the output, divided by the number of streams
     present. A linear head on this output is the average of the logits of one-stream models with separate
     weights.
+
+    Examples
+    --------
+    >>> streams = [StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))]
+    >>> fusion = Late(streams, {"rna": 4, "ehr": 1}, d=8, hidden=16, dropout=0.0)
+    >>> tokens = {"rna": torch.zeros(2, 4, 8), "ehr": torch.zeros(2, 1, 8)}
+    >>> fusion(tokens, torch.tensor([[True, True], [False, True]])).shape  # 16 columns per stream
+    torch.Size([2, 32])
     """
 
     def __init__(

@@ -39,6 +39,14 @@ class Perceptron(Fusion):
         As in `Fusion`; `hidden` is the width of the first layer.
     widths : sequence of int
         Widths of the further layers.
+
+    Examples
+    --------
+    >>> streams = [StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))]
+    >>> fusion = Perceptron(streams, {"rna": 4, "ehr": 1}, d=8, hidden=16, dropout=0.0, widths=(12,))
+    >>> tokens = {"rna": torch.zeros(2, 4, 8), "ehr": torch.zeros(2, 1, 8)}
+    >>> fusion(tokens, torch.tensor([[True, True], [False, True]])).shape
+    torch.Size([2, 12])
     """
 
     def __init__(

@@ -30,6 +30,15 @@ class ModalityWeighted(Concat):
     ------
     MMFusionError
         If a weight is missing or not positive.
+
+    Examples
+    --------
+    >>> streams = [StreamSpec("rna", "rna", (100,)), StreamSpec("ehr", "ehr", (2, 3))]
+    >>> sizes, weights = {"rna": 4, "ehr": 1}, {"rna": 3.0, "ehr": 1.0}
+    >>> fusion = ModalityWeighted(streams, sizes, d=8, hidden=16, dropout=0.0, weights=weights)
+    >>> scale = fusion.scale(torch.tensor([[True, True], [False, True]]))
+    >>> [[round(w, 2) for w in patient] for patient in scale.tolist()]
+    [[0.75, 0.25], [0.0, 1.0]]
     """
 
     def __init__(

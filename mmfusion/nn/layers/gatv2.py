@@ -76,6 +76,13 @@ class RegularGATv2(nn.Module):
     References
     ----------
     Brody et al. 2022, "How attentive are graph attention networks?", ICLR.
+
+    Examples
+    --------
+    >>> ring = np.array([[0, 1, 2], [1, 2, 0]])  # each node has one in-neighbour
+    >>> layer = RegularGATv2(ring, None, 3, in_features=4, out_features=8, heads=2)
+    >>> layer(torch.zeros(5, 3, 4)).shape
+    torch.Size([5, 3, 16])
     """
 
     def __init__(
@@ -130,6 +137,13 @@ class UnionGATv2(nn.Module):
     ----------
     edge_index, edge_weight, n_nodes, in_features, out_features, heads
         As in `RegularGATv2`.
+
+    Examples
+    --------
+    >>> star = np.array([[1, 2], [0, 0]])  # node 0 has two in-neighbours, the others have none
+    >>> layer = UnionGATv2(star, None, 3, in_features=4, out_features=8, heads=2)
+    >>> layer(torch.zeros(5, 3, 4)).shape
+    torch.Size([5, 3, 16])
     """
 
     def __init__(

@@ -38,6 +38,14 @@ class NeighbourAttention(torch.autograd.Function):
         Index of the j-th in-neighbour of each node.
     back, back_ptr : Tensor of int64, shapes (2, k * G * H) and (G * H,)
         Transposed graph, from `transpose_lists`.
+
+    Examples
+    --------
+    >>> neighbours, source = np.array([[1, 0]]), torch.tensor([[[1.0], [2.0]]])  # two nodes, b = H = C = 1
+    >>> back, back_ptr = map(torch.as_tensor, transpose_lists(neighbours, heads=1))
+    >>> graph = (torch.ones(1, 1), 0.2, torch.as_tensor(neighbours), back, back_ptr)
+    >>> NeighbourAttention.apply(source, torch.zeros(1, 2, 1), None, *graph).tolist()
+    [[[2.0], [1.0]]]
     """
 
     @staticmethod
@@ -145,6 +153,12 @@ def plain_neighbour_attention(
     Returns
     -------
     Tensor, shape (b, G, H * C)
+
+    Examples
+    --------
+    >>> source, neighbours = torch.tensor([[[1.0], [2.0]]]), torch.tensor([[1, 0]])  # b = k = H = C = 1
+    >>> plain_neighbour_attention(source, source, None, torch.ones(1, 1), 0.2, neighbours).tolist()
+    [[[2.0], [1.0]]]
     """
     (k, nodes), (heads, channels) = neighbours.shape, att.shape
     shown = source[:, neighbours.flatten()].reshape(-1, k, nodes, heads, channels)

@@ -67,6 +67,11 @@ class ValidMetric(Callback):
         `metric(predicted, labels) -> float`. It gets the output of the network and the labels of all
         validation rows, on the CPU. These are tensors, or dicts of tensors if the network or the data set
         returns dicts.
+
+    Examples
+    --------
+    >>> ValidMetric("mae", lambda predicted, labels: (predicted - labels).abs().mean().item()).name
+    'mae'
     """
 
     def __init__(self, name: str, metric: Callable[[object, object], float]) -> None:
@@ -96,7 +101,14 @@ class ValidMetric(Callback):
 
 
 class BestEpoch(EarlyStopping):
-    """Callback that stops after `patience` epochs without improvement and restores the best weights."""
+    """Callback that stops after `patience` epochs without improvement and restores the best weights.
+
+    Examples
+    --------
+    >>> stop = BestEpoch(monitor="valid_loss", patience=10, load_best=True)
+    >>> stop.patience, stop.lower_is_better
+    (10, True)
+    """
 
     def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
         """Compare the epoch with the best epoch so far."""
@@ -120,6 +132,11 @@ class Freeze(Callback):
     ----------
     epochs : mapping of str to int or None
         Part of the network -> number of epochs; None means all epochs.
+
+    Examples
+    --------
+    >>> Freeze({"encoders.ct": 5, "encoders.rna": None}).epochs["encoders.ct"]
+    5
     """
 
     def __init__(self, epochs: Mapping[str, int | None]) -> None:
@@ -158,6 +175,13 @@ def watched(net: NeuralNet, monitor: str) -> float:
     ------
     DataError
         If the metric was not recorded. The error lists the recorded metrics.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> net = SimpleNamespace(history=[{"epoch": 1, "valid_loss": 0.7}])
+    >>> watched(net, "valid_loss")
+    0.7
     """
     row = net.history[-1]
     if monitor not in row:

@@ -73,7 +73,13 @@ class StreamDataset(torch.utils.data.Dataset):
 
 
 def as_labels(y: np.ndarray | Mapping[str, np.ndarray]) -> Labels:
-    """Return labels as tensors; float labels become float32."""
+    """Return labels as tensors; float labels become float32.
+
+    Examples
+    --------
+    >>> as_labels(np.array([0.5, np.nan]))
+    tensor([0.5000,    nan])
+    """
     if isinstance(y, Mapping):
         return {name: as_labels(one) for name, one in y.items()}
     y = torch.as_tensor(np.require(y, requirements="W") if isinstance(y, np.ndarray) else y)
@@ -81,12 +87,25 @@ def as_labels(y: np.ndarray | Mapping[str, np.ndarray]) -> Labels:
 
 
 def labels_of(y: Labels, index: torch.Tensor | int) -> Labels:
-    """Return the labels of some rows."""
+    """Return the labels of some rows.
+
+    Examples
+    --------
+    >>> labels_of({"stage": torch.tensor([0, 1, 2])}, torch.tensor([0, 2]))
+    {'stage': tensor([0, 2])}
+    """
     return {name: one[index] for name, one in y.items()} if isinstance(y, dict) else y[index]
 
 
 def checksum_tensors(tensors: Sequence[torch.Tensor | np.ndarray]) -> str:
-    """Return the checksum of tensors or arrays, with their shapes and dtypes."""
+    """Return the checksum of tensors or arrays, with their shapes and dtypes.
+
+    Examples
+    --------
+    >>> a, b = torch.zeros(2, 3), torch.zeros(3, 2)
+    >>> checksum_tensors([a]) == checksum_tensors([a.numpy()]), checksum_tensors([a]) == checksum_tensors([b])
+    (True, False)
+    """
     parts = []
     for one in tensors:
         array = np.ascontiguousarray(one)

@@ -41,6 +41,15 @@ def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
     ------
     torch.device
         Device of the network.
+
+    Examples
+    --------
+    >>> net = nn.Dropout(0.5)
+    >>> with on_device(net, "cpu") as device:
+    ...     print(device, net.training)
+    cpu False
+    >>> net.training
+    True
     """
     try:
         check_device(device)

@@ -51,7 +51,14 @@ def matching(names: Sequence[str], key: str) -> list[str]:
 
 
 def parts(module: nn.Module, key: str) -> list[nn.Module]:
-    """Return the outermost modules all of whose parameters a key matches."""
+    """Return the outermost modules all of whose parameters a key matches.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
+    >>> parts(net, "2")
+    [Linear(in_features=2, out_features=1, bias=True)]
+    """
     own = {name for name, _ in module.named_parameters()}
     meant = {name for name in own if name == key or fnmatchcase(name, pattern(key))}
     found: list[str] = []

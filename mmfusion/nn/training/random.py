@@ -51,7 +51,16 @@ def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
 
 
 def random_states(device: str) -> dict[str, object]:
-    """Return the states of all random generators that a fit on `device` uses, as tensors and plain values."""
+    """Return the states of all random generators that a fit on `device` uses, as tensors and plain values.
+
+    Examples
+    --------
+    >>> states = random_states("cpu")
+    >>> first = torch.rand(1)
+    >>> set_random_states(states, "cpu")
+    >>> torch.equal(first, torch.rand(1))
+    True
+    """
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
     version, words, gauss = random.getstate()
     states: dict[str, object] = {
@@ -65,7 +74,16 @@ def random_states(device: str) -> dict[str, object]:
 
 
 def set_random_states(states: dict[str, object], device: str) -> None:
-    """Restore the states that `random_states` returned."""
+    """Restore the states that `random_states` returned.
+
+    Examples
+    --------
+    >>> states = random_states("cpu")
+    >>> first = np.random.normal()
+    >>> set_random_states(states, "cpu")
+    >>> first == np.random.normal()
+    True
+    """
     torch.set_rng_state(states["torch"])
     name, keys, *rest = states["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002

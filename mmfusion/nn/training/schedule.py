@@ -23,6 +23,18 @@ class Schedule(Callback):
         Plan with the schedule, the warm-up and the number of epochs.
     monitor : str
         Metric that "plateau" uses.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from types import SimpleNamespace
+    >>> optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)
+    >>> net = SimpleNamespace(optimizer_=optimizer, batches_=4, history=[{"epoch": 1}])
+    >>> schedule = Schedule(TrainingPlan(warmup_epochs=1), "valid_loss")
+    >>> schedule.on_train_begin(net)
+    >>> schedule.on_batch_begin(net, training=True)
+    >>> optimizer.param_groups[0]["lr"]  # after the first of four batches of the warm-up
+    0.025
     """
 
     def __init__(self, plan: TrainingPlan, monitor: str) -> None:

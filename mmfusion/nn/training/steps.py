@@ -34,6 +34,13 @@ class TrainingNet(NeuralNet):
         Parts that stay in evaluation mode.
     scaler_ : torch.amp.GradScaler
         Scaler of the loss for the precision "16"; it does nothing for other precisions.
+
+    Examples
+    --------
+    >>> sizes = {"module__in_features": 3, "module__out_features": 1}
+    >>> net = TrainingNet(nn.Linear, nn.MSELoss, plan=TrainingPlan(precision="32"), **sizes)
+    >>> net.initialize().scaler_.is_enabled()  # only the precision "16" scales the loss
+    False
     """
 
     def __init__(self, *args: object, plan: TrainingPlan, **kwargs: object) -> None:
