@@ -44,8 +44,8 @@ def build_index(root: str | Path = "reports") -> Path:
 def index_root(out: Path) -> Path:
     """Return the folder whose index lists the report in `out`: the nearest called "reports", else the parent.
 
-    >>> index_root("/work/reports/demo/r1").as_posix()
-    '/work/reports'
+    >>> index_root("/data/reports/demo/r1").as_posix()
+    '/data/reports'
     """
     out = Path(out).absolute()
     return next((p for p in out.parents if p.name == "reports"), out.parent)

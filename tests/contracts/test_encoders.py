@@ -92,9 +92,9 @@ def test_gradients_reach_the_inputs(name):
 
 def test_a_stream_of_another_shape_is_refused(name):
     cls = ENCODERS.get(name)
-    alien = next(spec for spec in specs() if not spec.fits(cls.reads))
-    with pytest.raises(MMFusionError, match=alien.name):
-        cls(alien, D, 0.3)
+    other = next(spec for spec in specs() if not spec.fits(cls.reads))
+    with pytest.raises(MMFusionError, match=other.name):
+        cls(other, D, 0.3)
 
 
 def test_built_on_the_meta_device(name):

@@ -42,12 +42,12 @@ def test_precision_is_that_of_people_not_of_rows(cohort):
 
 def test_nobody_is_on_both_sides_of_an_inner_fold(cohort, monkeypatch):
     data = twice(cohort)
-    torn = []
+    shared = []
     original = folds_module.OptunaSearchCV.fit
 
     def fit(self, X, y=None, **kwargs):
-        people = data.groups.loc[X.index, "patient"].to_numpy()
-        torn.extend(set(people[a]) & set(people[b]) for a, b in self.cv)
+        person_ids = data.groups.loc[X.index, "patient"].to_numpy()
+        shared.extend(set(person_ids[a]) & set(person_ids[b]) for a, b in self.cv)
         return original(self, X, y, **kwargs)
 
     monkeypatch.setattr(folds_module.OptunaSearchCV, "fit", fit)
@@ -62,7 +62,7 @@ def test_nobody_is_on_both_sides_of_an_inner_fold(cohort, monkeypatch):
         "progress": False,
     }
     mf.nested_cv(model, data, search=search, **settings)
-    assert len(torn) == 6 and not any(torn)
+    assert len(shared) == 6 and not any(shared)
 
 
 def test_splits_that_part_a_person_are_refused(cohort):
