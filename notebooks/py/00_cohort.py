@@ -1,14 +1,14 @@
 # %% [markdown]
 # # The cohort
 #
-# The patients of a cohort, the data of each modality, what is missing, and the limits of what can be learned
-# from it.
+# This report shows the patients of a cohort, the data of each modality, the missing data, and the limits of
+# what can be learned from the cohort.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # a manifest, or the name of a known cohort
 data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
-target: str = ""  # what is predicted, such as stage3_ajcc8, stage2, egfr; empty for the cohort's own
-n_scans: int = 2  # scans to show, of each modality
+target: str = ""  # label to predict, such as stage3_ajcc8, stage2, egfr; empty for the cohort's own
+n_scans: int = 2  # scans to show of each modality
 out_dir: str = ""  # filled in by the runner
 
 # %%
@@ -34,8 +34,8 @@ data
 reports.save_figure(figures.cohort_overview(data), out_dir, "overview")
 
 # %% [markdown]
-# The outcome of each patient, as recorded or derived, and the label under the target. A patient without a
-# label is left out of training and evaluation.
+# The table counts patients by their outcome, as recorded or derived, and by their label under the target. A
+# patient without a label is left out of training and evaluation.
 
 # %%
 recorded = "stage" if data.target_spec.kind == "ordinal" else data.target

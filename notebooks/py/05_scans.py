@@ -1,16 +1,17 @@
 # %% [markdown]
 # # The scans
 #
-# For each scan: the series that was read, its geometry, its masks, the effect of restoration, and failures.
+# This report describes each scan: the series that was read, its geometry and its masks. It also shows the
+# effect of restoration, and lists failures.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # a manifest, or the name of a known cohort
 data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
 modality: str = "ct"  # ct or pet
 n_scans: int = 24  # scans to read; 0 for all
-n_shown: int = 3  # of these, scans to look at
+n_shown: int = 3  # scans to show as images
 n_compared: int = 120  # scans whose crops are compared by site
-restorers: str = "nlm, bilateral, wavelet"  # to compare on one scan; cellpose needs its weights; or none
+restorers: str = "nlm, bilateral, wavelet"  # compared on one scan; or none; cellpose needs its weights
 model: str = ""  # a saved model, to show the effect of restoration on its prediction
 save_restored: bool = False  # write the restored crops as NIfTI beside the figures
 out_dir: str = ""  # filled in by the runner
@@ -88,8 +89,8 @@ if len(table):
 # %% [markdown]
 # ## Images
 #
-# The slices are in radiological convention and have one scale. Lines show the lung mask (by thresholds) and
-# the lesion, if it is known. In JupyterLab the slider moves through the slices.
+# The slices are in radiological convention and have the same scale. Lines show the lung mask (by thresholds)
+# and the lesion, if it is known. In JupyterLab the slider moves through the slices.
 
 # %%
 for patient in shown:
@@ -101,7 +102,7 @@ for patient in shown:
     display(reports.save_figure(figure, out_dir, f"scan_{patient}"))
 
 # %%
-if shown:  # one whose tumour is known, if there is one
+if shown:  # a scan with a known tumour, if there is one
     known = table.loc[shown, "lesion_ml"].notna()
     looked_at = known.idxmax()
     scan = open_scan(data, looked_at, modality)
@@ -112,9 +113,9 @@ if shown:  # one whose tumour is known, if there is one
 # %% [markdown]
 # ## Restoration
 #
-# The same scan before and after each restorer, and the difference. The similarity to the input shows how much
-# a restorer changes, not how good it is: no change at all would score best. A model uses restoration only if
-# it is fitted with it.
+# The figure shows one scan before and after each restorer, and the difference. The similarity to the input
+# shows how much a restorer changes the scan, not how good it is: an unchanged scan would score best. A model
+# uses restoration only if it was fitted with it.
 
 # %%
 compared = None
@@ -141,8 +142,8 @@ if shown and modality == "ct" and reports.words_or_none(restorers):
 # ## Sites
 #
 # Can the hospital be predicted from simple features of the crops that a model reads? The AUC is given before
-# and after ComBat, which matches the mean and spread of each site and is fitted on the training folds. An AUC
-# of 0.5 is chance.
+# and after ComBat. ComBat matches the mean and spread of each site, and is fitted on the training folds. An
+# AUC of 0.5 is chance.
 
 # %%
 effect = site_effect(data, paths.index[:n_compared], modality=modality)

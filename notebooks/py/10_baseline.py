@@ -1,23 +1,23 @@
 # %% [markdown]
 # # Simple models
 #
-# Results without a fusion network: ridge on all modalities, ridge on one modality, a random forest, and the
-# paper's baseline.
+# This report judges models without a fusion network: ridge on all modalities, ridge on one modality, a random
+# forest, and the paper's baseline.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
 data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
 target: str = ""  # named target, such as stage3_ajcc7, stage2, late_vs_early; empty for the cohort's own
 modalities: str = ""  # read only these, comma-separated; empty for all
-n_patients: int = 0  # size limit of a synthetic cohort; 0 for all of it
+n_patients: int = 0  # largest number of patients in a synthetic cohort; 0 for all
 outer: int = 5  # outer folds
 inner: int = 3  # inner folds, which choose the penalty
-repeats: int = 1  # repeats of the outer folds, each with another shuffle
-seed: int = 0  # of splits and fits
+repeats: int = 1  # repeats of the outer folds; each repeat shuffles the patients again
+seed: int = 0  # seed of splits and fits
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
 n_jobs: int = 2  # processes
 out_dir: str = ""  # filled in by the runner
-work_dir: str = ""  # filled in by the runner; kept until the report is complete, so that a killed run resumes
+work_dir: str = ""  # filled in by the runner; kept until the report is complete, so that a run can be resumed
 
 # %%
 from IPython.display import Markdown, display
@@ -66,7 +66,7 @@ reports.save_figure(
 with_intervals(result.scores)
 
 # %% [markdown]
-# The difference of each model to the ridge on all inputs, on the same resamples of patients:
+# The difference between each model and the ridge on all inputs, on the same resamples of patients:
 
 # %%
 reports.save_figure(figures.paired_differences(result.paired("ridge")), out_dir, "differences")

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Stage from fused modalities
 #
-# Does fusing modalities improve staging? Nested cross-validation of a fusion model and of simple models, on
-# the same patients.
+# Does the fusion of modalities improve staging? This report compares a fusion model with simple models, by
+# nested cross-validation on the same patients.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -10,25 +10,25 @@ data_root: str = ""  # folder of the cohort's files; empty for the demo, or for 
 target: str = ""  # named target, such as stage3_ajcc7, stage2, late_vs_early; empty for the cohort's own
 modalities: str = ""  # read only these, comma-separated; empty for all
 preset: str = "demo"  # settings of the model: demo, full, paper_multimodal
-fusion: str = "crossmodal"  # the fusion that is searched, and judged first; preset for the preset's own
-fusions: str = "all"  # others to judge at its setting, comma-separated; or all, or none
-n_patients: int = 120  # size limit of a synthetic cohort; 0 for all of it
+fusion: str = "crossmodal"  # fusion of the main model, whose parameters are searched; preset: the preset's
+fusions: str = "all"  # other fusions, with the same parameters, comma-separated; or all, or none
+n_patients: int = 120  # largest number of patients in a synthetic cohort; 0 for all
 outer: int = 0  # outer folds; 0: 3 on a synthetic cohort, 5 on a real one
 inner: int = 0  # inner folds; 0: 2 or 3
 trials: int = 0  # trials of the search in each outer fold; 0: 3 or 6
-n_genes: int = 200  # genes kept in the fold; 0 for the preset's
-max_epochs: int = 15  # at most; 0 for the preset's
-learning_curve: str = "0.5"  # shares of the training patients to learn from as well, comma-separated; or none
-external: str = ""  # another cohort or manifest for the frozen models; demo: the generator's next seed
-external_root: str = ""  # folder of its files
-n_explained: int = 8  # held-out patients a fold whose genes are explained
-n_null: int = 0  # models fitted to permuted labels to compare genes with, 20 or more; each takes a fit
-save_model: str = ""  # folder for a model of all patients, at the folds' typical setting; empty: none
-seed: int = 0  # of splits, fits and searches
+n_genes: int = 200  # genes kept in each fold; 0 for the preset's number
+max_epochs: int = 15  # largest number of epochs; 0 for the preset's
+learning_curve: str = "0.5"  # shares of the training patients for the curve, comma-separated; or none
+external: str = ""  # cohort or manifest for external validation; demo: made with the next seed
+external_root: str = ""  # folder of the external cohort's files
+n_explained: int = 8  # held-out patients per fold whose genes are explained
+n_null: int = 0  # models fitted to permuted labels, to compare genes with: 0, or 20 or more; one fit each
+save_model: str = ""  # folder for a model fitted on all patients, with typical parameters; empty: none
+seed: int = 0  # seed of splits, fits and searches
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
 n_jobs: int = 2  # processes
 out_dir: str = ""  # filled in by the runner
-work_dir: str = ""  # filled in by the runner; kept until the report is complete, so that a killed run resumes
+work_dir: str = ""  # filled in by the runner; kept until the report is complete, so that a run can be resumed
 
 # %%
 import tempfile
@@ -96,7 +96,8 @@ display(Markdown(f"{text} {left_out}"))
 curve = result.learning_curve()
 if len(curve):
     text = (
-        "The same models trained on fewer patients. A curve that still rises suggests that more would help."
+        "The same models trained on fewer patients. A curve that still rises suggests that more patients "
+        "would help."
     )
     figure = figures.learning_curve(curve, references=references)
     display(Markdown(text), reports.save_figure(figure, out_dir, "learning_curve"))
@@ -118,9 +119,10 @@ reports.save_figure(
 with_intervals(result.scores)
 
 # %% [markdown]
-# The difference of each model to the ridge. Thick line: 95 % interval over test patients, for the models as
-# fitted. Thin line: 95 % interval that also allows for other training patients (corrected, as folds share
-# most of theirs). Shaded: differences too small to be detected with this number of patients.
+# The difference between each model and the ridge. The thick line is the 95 % interval over test patients, for
+# the models as fitted. The thin line is a 95 % interval that also allows for other training patients. It is
+# corrected, because folds share most of their training patients. Shaded differences are too small to be
+# detected with this number of patients.
 
 # %%
 detectable = result.detectable_difference("ridge")
@@ -133,16 +135,16 @@ reports.save_figure(
 # %% [markdown]
 # ## Hyperparameters
 #
-# The setting that the inner folds of each outer fold chose, without its test patients. Where folds disagree,
-# the setting matters little, or the inner folds are too small to decide.
+# The inner folds of each outer fold chose these values, without the test patients of the outer fold. If the
+# folds disagree, the values matter little, or the inner folds are too small to decide.
 
 # %%
 reports.save_figure(figures.hyperparameters(result.params()), out_dir, "hyperparameters")
 
 # %% [markdown]
-# Loss by epoch at each fold's setting, of one network. The validation loss is measured on a fifth of the
-# fold's training patients, which this network is not trained on. If the validation loss rises while the
-# training loss falls, the network overfits.
+# Loss by epoch of one network per fold, with the values that the fold chose. The validation loss is measured
+# on a fifth of the fold's training patients; this network is not trained on them. If the validation loss
+# rises while the training loss falls, the network overfits.
 
 # %%
 losses = watched.watched_histories(result, model, data, where=where)
@@ -170,8 +172,8 @@ reports.save_figure(
 # %% [markdown]
 # ## What each modality adds
 #
-# The model fitted on one modality at a time, and on all of them. Diamonds (synthetic cohorts only): the best
-# possible result for patients who have these modalities.
+# The model is fitted on one modality at a time, and on all of them. Diamonds show the best possible result
+# for patients who have these modalities (synthetic cohorts only).
 
 # %%
 singles = [f"{m} only" for m in data.modalities]
@@ -211,7 +213,7 @@ else:
     display(reports.save_figure(figure, out_dir, "models_all_patients"))
 
 # %% [markdown]
-# By the modalities that patients have; the folds of a repeat are pooled:
+# Results by the modalities that patients have. The folds of a repeat are pooled:
 
 # %%
 groups = study.presence_groups(on)
@@ -224,8 +226,8 @@ else:
 # %% [markdown]
 # ## External cohort
 #
-# The models of the folds, unchanged, predict another cohort. Only the first time counts as external
-# validation. On the diagonal, the external result equals that of cross-validation.
+# The models of the folds predict another cohort without any change. Only the first time counts as external
+# validation. A point on the diagonal has the same result in cross-validation and in the external cohort.
 
 # %%
 if external:
@@ -242,8 +244,9 @@ else:
 # %% [markdown]
 # ## Genes with the largest influence on the predictions
 #
-# Expected gradients (SHAP) of each fold's model on its held-out patients, with the other modalities as
-# observed; the mean over folds. These are candidate associations, not biomarkers.
+# Expected gradients (SHAP) explain the predictions of each fold's model for its held-out patients. The other
+# modalities stay as observed. The figure shows the mean over folds. These are candidate associations, not
+# biomarkers.
 
 # %%
 genes = explained.fold_genes(result, data, n_patients=n_explained, random_state=seed)
@@ -259,9 +262,9 @@ else:
         if planted
         else ""
     )
-    many = len(genes.stability) > 0  # genes enough, and folds
+    many = len(genes.stability) > 0  # enough genes, and several folds
     text += (
-        " How far the first k genes of the folds agree (Kuncheva index: 0 is chance, 1 is the same genes):"
+        " Agreement of the first k genes between folds (Kuncheva index: 0 is chance, 1 is the same genes):"
         if many
         else ""
     )
@@ -282,8 +285,9 @@ if genes is not None and n_null:
 # %% [markdown]
 # ## The saved model
 #
-# Fitted on all patients, at the setting that the folds chose most often (the median for fractions). It was
-# not tested itself: the results above are those of models made in the same way from fewer patients.
+# The model is fitted on all patients, with the values that the folds chose most often (the median for
+# fractions). This model was not tested: the results above are those of models that were fitted in the same
+# way on fewer patients.
 
 # %%
 given = []

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Staging of patients
 #
-# One section per patient: the predicted stage, the probability of each stage, the inputs with the largest
-# influence, and warnings.
+# Each patient has a section with the predicted stage, the probability of each stage, the inputs with the
+# largest influence, and warnings.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # patients to stage: demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -11,9 +11,9 @@ target: str = ""  # named target; empty for the cohort's own
 model: str = ""  # a saved model; empty: fit one on the cohort's other patients
 n_patients: int = 6  # patients to stage
 preset: str = "demo"  # settings of the model, if one is fitted
-n_training: int = 120  # patients to fit it on, at most
-max_epochs: int = 15  # at most
-seed: int = 0  # of the choice of patients, and of the fit
+n_training: int = 120  # largest number of patients to fit the model on
+max_epochs: int = 15  # largest number of epochs
+seed: int = 0  # seed of the choice of patients, and of the fit
 out_dir: str = ""  # filled in by the runner
 
 # %%
@@ -54,7 +54,7 @@ origin = (
 seen = fitted_on(classifier, data, predictions)
 text = f"{len(predictions)} of {len(results)} patients staged by {origin}."
 if seen:
-    text += f" **It was fitted on {len(seen)} of them**, so that their results do not show how good it is."
+    text += f" **It was fitted on {len(seen)} of them**, so their results do not show how good it is."
 display(Markdown(text))
 if given:
     display(
