@@ -6,7 +6,7 @@ from mmfusion.lazy import lazy
 
 __version__ = "0.1.0"
 
-# name -> module; `import mmfusion` and `mmfusion --help` stay instant
+# name -> module that defines it; it is imported at the first use, so that `import mmfusion` stays fast
 _LAZY = {
     "Cohort": "data.cohort",
     "load_cohort": "data.load",

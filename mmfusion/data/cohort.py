@@ -29,17 +29,17 @@ class Cohort:
     table : DataFrame, shape (n_patients, n_columns)
         One row per patient, with or without a label. Index `patient_id`; column levels `(modality, feature)`.
     outcomes : DataFrame, shape (n_patients, n_outcomes)
-        The recorded values from which targets are read; missing where unknown. They are never inputs.
-        `stage` is the AJCC stage group ("0", "IA", "IB", ..., "IV", or coarse "I", "II", "III"). `t`, `n` and
-        `m` are its categories. `egfr` and `kras` are mutation statuses. `expression_<gene>` is the expression
-        of a gene. Each column is optional.
+        The recorded values from which targets are read; missing where unknown. They are never inputs. `stage`
+        is the AJCC stage group ("0", "IA", "IB", ..., "IV", or coarse "I", "II", "III"). `t`, `n` and `m` are
+        the TNM categories. `egfr` and `kras` are mutation statuses. `expression_<gene>` is the expression of
+        a gene. Each column is optional.
     target : str
         Name of a target (`mmfusion.list_targets()`). The target turns outcomes into labels.
     units : mapping
         Modality -> unit; `units["rna"]` is one of counts, tpm, fpkm, log, zscore.
     groups : DataFrame, shape (n_patients, n_columns), optional
-        `site`, and `patient`: the id of the person, equal in all rows of one person. By default, each row is
-        a person of its own.
+        Columns `site`, and `patient`: the id of the person, which is the same in all rows of one person. By
+        default, each row is another person.
     provenance : mapping
         Files, hashes, licences and notes; `ajcc_edition` is the AJCC edition of stage, T, N and M.
 

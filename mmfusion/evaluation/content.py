@@ -28,7 +28,7 @@ def content(value: object) -> object:
     -------
     object
         Nested tuples of text, which can be hashed. If the content of a value cannot be determined, every call
-        gives another result, so that two such values are never taken for equal.
+        gives another result, so that two such values are never equal.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def content(value: object) -> object:
 
 
 def _of_path(value: str | Path) -> object:
-    """Return the text itself; if it is the path of a file or folder, the name and the fingerprint of that."""
+    """Return the text itself; if it is the path of a file or folder, its name and its fingerprint."""
     text, path = str(value), Path(value)
     may_be_folder = isinstance(value, Path) or os.sep in text
     try:

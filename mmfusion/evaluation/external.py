@@ -18,12 +18,12 @@ from mmfusion.storage.hashing import hash_each_id
 def external_validation(
     bundle: str | Path, cohort: Cohort, *, again: bool = False, record: str | Path | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge a saved model on a cohort that it was not fitted on; raise an error at the second time.
+    """Judge a saved model on a cohort that it was not fitted on; a second validation is an error.
 
     Parameters
     ----------
     bundle : path
-        Saved model. It cannot have changed, because a bundle is checked against its hashes.
+        Folder of the saved model. Its files are checked against their hashes, so changes are found.
     cohort : Cohort
         External cohort, with the target of the model.
     again : bool
@@ -116,5 +116,5 @@ def _check_unseen(model: object, cohort: Cohort) -> None:
             f"the model was fitted on {len(known)} of the cohort's {len(cohort.X)} patients",
             patient=", ".join(map(str, known[:5])),
             file=cohort.name,
-            hint="leave them out; if they are other people with the same ids, give the ids a prefix",
+            hint="leave them out; if they are other persons with the same ids, add a prefix to the ids",
         )

@@ -1,4 +1,4 @@
-"""Nested cross-validation, which the library uses for every reported performance."""
+"""Nested cross-validation, from which the library computes every reported performance."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mmfusion.storage.atomic import saved
 from mmfusion.streams import StreamSpec
 
 _LOGGERS = ("torch.onnx", "torch.onnx._internal.exporter._registration", "onnxscript")
-_TOLERANCE = 1e-5  # between the probabilities of the network and of its export
+_TOLERANCE = 1e-5  # largest difference between the probabilities of the network and of its export
 
 
 def write_onnx(
@@ -24,19 +24,19 @@ def write_onnx(
 ) -> Path:
     """Write a network as an ONNX file, and check that it gives the same probabilities.
 
-    The file's inputs are `present`, bool (b, m), and each stream by name, float32 (b, ...); its output is
-    `probabilities`, float32 (b, K). The number of patients b is free.
+    The inputs of the file are `present`, bool (b, m), and each stream by name, float32 (b, ...). Its output
+    is `probabilities`, float32 (b, K). Any number of patients b is allowed.
 
     Parameters
     ----------
     module : nn.Module
-        Called as `module(present, **streams)`; the softmax of what it returns is the distribution.
+        Network, called as `module(present, **streams)`. It returns logits; their softmax gives probabilities.
     specs : sequence of StreamSpec
         The streams, in the order of the columns of `present`.
     path : path
         The file to write.
     classes : sequence of str, optional
-        Names of the K classes, kept in the file's metadata.
+        Names of the K classes, stored in the metadata of the file.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def write_onnx(
 
 
 class _Positional(nn.Module):
-    """A network as a function of positional arguments that gives probabilities."""
+    """Network with positional arguments that returns probabilities."""
 
     def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
@@ -110,9 +110,10 @@ def _export(
 
 
 def _example(specs: Sequence[StreamSpec]) -> tuple[torch.Tensor, ...]:
-    """A row for each pattern of present streams: random numbers, and who has which."""
+    """Return the presence table with one row per pattern of present streams, and random values."""
     patterns = [row for row in product((False, True), repeat=len(specs)) if any(row)]
-    present = torch.tensor(patterns * (2 if len(patterns) == 1 else 1))  # of a single row the axis is no axis
+    # two rows at least, because the export would fix the size of an axis of size 1
+    present = torch.tensor(patterns * (2 if len(patterns) == 1 else 1))
     generator = torch.Generator().manual_seed(0)
     return present, *(torch.rand(len(present), *spec.shape, generator=generator) for spec in specs)
 
@@ -124,5 +125,5 @@ def _check_equal(network: nn.Module, run: object, example: tuple[torch.Tensor, .
     worst = float(np.abs(run.run(None, feed)[0] - expected).max())
     if not worst <= _TOLERANCE:
         raise MMFusionError(
-            "the exported network gives other probabilities", expected=f"within {_TOLERANCE}", got=worst
+            "the exported network gives different probabilities", expected=f"within {_TOLERANCE}", got=worst
         )

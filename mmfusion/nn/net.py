@@ -18,9 +18,10 @@ from mmfusion.streams import StreamSpec
 class FusionNet(nn.Module):
     """One encoder per stream, a fusion of their tokens, and a head.
 
-    The placeholder of a missing stream (such as NaN) is replaced by zeros before the encoder, and its tokens
-    are replaced by zeros after it. So it reaches neither the output nor a gradient. `forward` has no branch
-    that depends on data, and it checks nothing: call `StreamInputs.check` once before the network.
+    If a patient lacks a stream, its placeholder (such as NaN) is replaced by zeros before the encoder, and
+    its tokens are replaced by zeros after the encoder. The placeholder therefore changes neither the output
+    nor a gradient. `forward` has no branch that depends on data, and it checks nothing. Call
+    `StreamInputs.check` once before the network.
 
     Parameters
     ----------
@@ -29,22 +30,22 @@ class FusionNet(nn.Module):
     n_classes : int
         Number of classes, K.
     encoders : mapping of str to str, optional
-        Registered encoder by stream name; default by shape (`mmfusion.nn.encoders.DEFAULTS`).
+        Stream name -> registered encoder. The default depends on the shape (`mmfusion.nn.encoders.DEFAULTS`).
     fusion, head : str
-        Registered fusion; head "softmax" or "ordinal".
+        Name of a registered fusion, and of the head: "softmax" or "ordinal".
     d, hidden : int
-        Width of tokens, and of the fusion's hidden layer.
+        Width of the tokens, and width of the fusion's hidden layer.
     dropout : float
         Dropout of encoders and fusion.
     modality_dropout : float
         Probability that a present stream is hidden in training. Every patient keeps one stream.
     encoder_options, fusion_options : mapping, optional
-        Further arguments of encoders by encoder name, and of the fusion.
+        Encoder name -> further arguments of the encoder; further arguments of the fusion.
 
     Raises
     ------
     MMFusionError
-        On unknown names, options or streams.
+        If a name, an option or a stream is unknown.
 
     Examples
     --------
@@ -74,7 +75,7 @@ class FusionNet(nn.Module):
         self.specs = tuple(specs)
         self.modality_dropout = modality_dropout
         names = {spec.name: (encoders or {}).get(spec.name) or default_encoder(spec) for spec in specs}
-        # a setting may name streams that the cohort lacks, as in ablations
+        # a setting may name streams that the cohort does not have, as in ablations
         _check_known("encoders", encoders, [*names, *STREAMS])
         _check_known("encoder_options", encoder_options, ENCODERS.frame().index)
         options = encoder_options or {}
@@ -98,12 +99,12 @@ class FusionNet(nn.Module):
         present : Tensor of bool, shape (b, m)
             True where a patient has a stream, in the order of `specs`.
         **streams : Tensor
-            By stream name, (b, *shape) with the shape of its spec.
+            Stream name -> values, shape (b, *shape) with the shape of its spec.
 
         Returns
         -------
         Tensor, shape (b, K)
-            Softmax of it is the distribution over classes.
+            Logits; their softmax gives the probabilities of the classes.
         """
         if self.training and self.modality_dropout:
             present = drop_streams(present, self.modality_dropout)
@@ -127,7 +128,7 @@ class FusionNet(nn.Module):
 
 
 def _along(has: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Return the mask (b,) with as many axes as `x`, so that the two broadcast."""
+    """Return the mask (b,) with as many axes as `x`, so that both can be broadcast."""
     return has.reshape(-1, *[1] * (x.ndim - 1))
 
 

@@ -18,19 +18,19 @@ class NetworkPlan(FrozenParams):
     Parameters
     ----------
     encoders : mapping of str to str
-        Registered encoder by stream name ("ct", "ct_table", "pet", "rna", "ehr"); default by the stream's
-        shape (`mmfusion.list_encoders()`).
+        Stream name ("ct", "ct_table", "pet", "rna", "ehr") -> registered encoder
+        (`mmfusion.list_encoders()`). The default depends on the shape of the stream.
     d, hidden : int
-        Width of tokens; width of the fused vector.
+        Width of the tokens, and width of the fused vector.
     dropout : float in [0, 1)
         Dropout of encoders and fusion.
     modality_dropout : float in [0, 1)
-        Probability that a present modality is hidden from a training patient; never all of them.
+        Probability that a modality of a training patient is hidden. Each patient keeps at least one.
     head : {"ordinal", "softmax"}
-        Ordered thresholds on one score, which spends no data on what stages have in common; or independent
-        classes.
+        "ordinal": one score with ordered thresholds; it needs fewer parameters, because the stages share the
+        score. "softmax": one score per class.
     encoder_options : mapping of str to mapping
-        Further arguments of encoders, by encoder name.
+        Encoder name -> further arguments of the encoder.
     fusion_options : mapping
         Further arguments of the fusion.
 
@@ -65,12 +65,12 @@ class NetworkPlan(FrozenParams):
                 raise DataError("out of range", column=name, expected="in [0, 1)", got=getattr(self, name))
 
     def build(self, specs: Sequence[StreamSpec], n_classes: int, fusion: str) -> FusionNet:
-        """Build the untrained network for these streams (on the meta device: its shapes alone).
+        """Build the untrained network for these streams; on the meta device it has only shapes.
 
         Raises
         ------
         MMFusionError
-            On unknown names of encoders, fusions or heads, or options that they do not take.
+            If an encoder, a fusion or a head is unknown, or does not have one of the options.
 
         Examples
         --------

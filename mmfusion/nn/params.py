@@ -1,4 +1,4 @@
-"""FrozenParams: settings that never change, and that scikit-learn can look into."""
+"""FrozenParams: settings that cannot be changed, and that scikit-learn can list."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from mmfusion.errors import DataError
 class FrozenParams:
     """Base of frozen dataclasses that are parameters of an estimator.
 
-    `get_params` lists the values, so that an estimator's own lists them as `training__lr`; `clone` returns
-    the same object, since it never changes; `replace` returns a changed copy. All values have a JSON form.
+    `get_params` returns the values, so that `get_params` of the estimator lists them as `training__lr`.
+    `clone` returns the same object, because it cannot be changed. `replace` returns a changed copy. All
+    values have a JSON form.
 
     Examples
     --------
@@ -28,11 +29,11 @@ class FrozenParams:
     """
 
     def get_params(self, *, deep: bool = True) -> dict[str, object]:
-        """Return the values by name, as scikit-learn asks for them."""
+        """Return the values by name, as scikit-learn needs them."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def __sklearn_clone__(self) -> Self:
-        """Return the object itself, which never changes."""
+        """Return the object itself, because it cannot be changed."""
         return self
 
     def replace(self, **changes: object) -> Self:
@@ -52,7 +53,7 @@ class FrozenParams:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Self:
-        """Return the object that `to_dict` described; values that are not named have their defaults.
+        """Return the object that `to_dict` described; missing values get their defaults.
 
         Raises
         ------

@@ -26,8 +26,8 @@ def class_quantiles(inputs: StreamInputs, codes: np.ndarray) -> StreamInputs:
     -------
     StreamInputs
         `K * 5` rows. Each value is a quantile over at least 10 patients; if a class has fewer, over all
-        patients. Quantiles are taken feature by feature, so that no row is a patient. A stream that fewer
-        than 10 patients have is 0 in all rows, the same as for a patient who lacks it.
+        patients. Quantiles are taken feature by feature, so no row is a patient. If fewer than
+        10 patients have a stream, it is 0 in all rows, the same as for a patient who lacks it.
 
     Examples
     --------

@@ -41,8 +41,8 @@ def model_card(model: StageClassifier) -> str:
     )
     return f"""# Stage classifier ({model.fusion})
 {leaky}
-Predicts the stage of non-small cell lung cancer from any subset of the inputs below. Research software:
-not a medical device, not for decisions about patients.
+The model predicts the stage of non-small cell lung cancer from any subset of the inputs below. It is research
+software, not a medical device. Do not use it for decisions about patients.
 
 Classes, with their share in training: {prior}.
 
@@ -50,9 +50,10 @@ Classes, with their share in training: {prior}.
 |---|---|---|
 {chr(10).join(rows)}
 
-How well it predicts is not known from this folder: see the report of its nested cross-validation.
-The background for explanations is made of per-class quantiles of at least ten patients; no patient's row is
-stored, no category that one patient alone has, and of the training patients' ids only hashes.
+This folder does not show how well the model predicts. See the report of its nested cross-validation.
+The background for explanations consists of quantiles per class, each over at least ten patients. The folder
+holds no patient's row, and no category that only one patient has. It holds the ids of the training patients
+only as hashes.
 
 Made with mmfusion {mmfusion.__version__}. Parameters:
 

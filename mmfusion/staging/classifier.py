@@ -40,14 +40,14 @@ from mmfusion.streams import StreamInputs
 
 
 class StageClassifier(ClassifierMixin, BaseEstimator):
-    """Predict the probability of each stage from whatever modalities a patient has.
+    """Predict the probability of each stage from the modalities that a patient has.
 
-    Every statistic is learned in `fit`, from the rows it is given. A modality that a patient lacks (a block
-    of missing values) is masked out, in training and after.
+    All statistics are learned in `fit`, from the rows that it gets. If a patient lacks a modality (a block of
+    missing values), the modality is masked out, in training and in prediction.
 
-    What users set daily is a parameter of its own; everything else is in three nested objects, whose
-    parameters are reached as in skorch: `set_params(training__weight_decay=1e-3, network__hidden=128)`. A
-    nested object may also be given as a mapping of what differs from its defaults:
+    The most common settings are parameters of the classifier. All others are in three nested objects. Their
+    parameters have names as in skorch: `set_params(training__weight_decay=1e-3, network__hidden=128)`. A
+    nested object can also be given as a mapping of changes to its defaults:
     `StageClassifier(training={"schedule": "plateau"})`.
 
     Parameters
@@ -55,12 +55,12 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     fusion : str, default "crossmodal"
         A registered fusion (`mmfusion.list_fusions()`).
     modalities : sequence of str, optional
-        Read only these; default all blocks of X but `meta`.
+        Read only these; default all blocks of X except `meta`.
     encoders : mapping, optional
         Encoder by stream name ("ct", "ct_table", "pet", "rna", "ehr"); default by the stream's shape
         (`mmfusion.list_encoders()`).
     n_genes : int, optional
-        Genes kept in the fold; default 500.
+        Number of genes that `fit` selects; default 500.
     dropout : float in [0, 1), optional
         Dropout of encoders and fusion; default 0.5.
     lr : float, optional
@@ -68,34 +68,34 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int, optional
         Passes through the training rows; default 20.
     n_members : int
-        Number of networks, each with another initialisation (and other validation rows), whose probabilities
-        are averaged.
+        Number of networks. Their probabilities are averaged. Each has another initialisation, and other
+        validation rows.
     preprocessing : CohortTransformer or mapping, optional
-        How streams are made: gene graph, crop of the scan, restoration, harmonisation.
+        Settings of the streams: gene graph, crop of the scan, restoration, harmonisation.
     network : NetworkPlan or mapping, optional
         Parts and widths of the network.
     training : TrainingPlan or mapping, optional
         Optimiser, schedule, early stopping, loss, augmentation.
     allow_leaky : bool
-        Accept inputs that give the label away. For demonstrations of leakage only; the model is stamped.
+        Accept inputs that reveal the label. Only for demonstrations of leakage; the model is marked.
     device : str
         torch device for training and prediction.
     random_state : int
-        Seed of everything random in `fit`.
+        Seed of all random numbers in `fit`.
     verbose : bool
         Show a progress bar over epochs.
 
     Attributes
     ----------
     classes_ : ndarray of str, shape (K,)
-        In order of severity.
+        Classes in order of severity.
     transformer_ : CohortTransformer
         Fitted preprocessing of every stream.
     module_ : nn.Module
         The trained networks; `module_(present, **streams)` gives log-probabilities, shape (n, K).
     history_ : list of list of dict
-        Per member and epoch: the loss of training rows, that of validation rows if there are any, and the
-        learning rate.
+        Per member and epoch: the loss of the training rows, the loss of the validation rows if there are
+        any, and the learning rate.
     background_ : StreamInputs
         Synthetic rows (per-class quantiles) against which predictions are explained.
     prior_ : ndarray, shape (K,)
@@ -149,7 +149,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def from_preset(cls, name: str, **changes: object) -> Self:
-        """Return a classifier with the settings of `mmfusion.staging.presets.PRESETS[name]`, some changed.
+        """Return a classifier with the settings of `mmfusion.staging.presets.PRESETS[name]` and some changes.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def settings(self) -> Settings:
-        """The nested objects with the flat parameters put into them.
+        """Nested objects that have the values of the flat parameters.
 
         Raises
         ------
@@ -214,10 +214,10 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            On labels that don't match X, one class only, fewer than two patients in a class, settings that
-            contradict each other, or a loss that is not finite.
+            If the labels do not match X, there is only one class, a class has fewer than two patients,
+            settings contradict each other, or the loss is not finite.
         LeakageError
-            On columns that are known only with or after the label, or that determine it.
+            If a column is known only with or after the label, or determines it.
         """
         settings = self.settings
         codes, self.classes_ = encode_labels(X, y)
@@ -251,8 +251,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            On a patient with none of the model's modalities, another unit of RNA, malformed values, or inputs
-            that give no probabilities.
+            If a patient has none of the model's modalities, RNA has another unit, values are malformed, or
+            the probabilities are not finite.
         """
         check_is_fitted(self, "module_")
         return self.probabilities(self.transformer_.transform(X))
@@ -263,7 +263,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[proba.argmax(axis=1)]
 
     def probabilities(self, inputs: StreamInputs) -> np.ndarray:
-        """Return the probability of each class from what `transformer_` made, shape (n, K).
+        """Return the probability of each class from the streams of `transformer_`, shape (n, K).
 
         Raises
         ------
@@ -274,11 +274,11 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         arrays = {"present": inputs.present, **inputs.arrays}
         proba = predict_in_batches(self.module_, arrays, device=self.device).exp().double().numpy()
         if bad := [str(p) for p, row in zip(inputs.index, proba, strict=True) if not np.isfinite(row).all()]:
-            hint = "look for values that are no numbers in the scan, or for a model that did not learn"
+            hint = "check the scan for values that are not numbers, and check that the model learned"
             raise DataError("the probabilities are not finite", patient=", ".join(bad[:5]), hint=hint)
         return proba
 
-    # functions of the model, each with its idea in a file of its own
+    # methods that are defined in other files
     predict_patient = predict_patient
     predict_row = predict_row
     predict_each = predict_each

@@ -24,20 +24,20 @@ def fit_member(
     device: str = "cpu",
     progress: bool = False,
 ) -> tuple[FusionNet, list[dict[str, float]]]:
-    """Train a network on the rows of a fit, or on those that early stopping does not watch.
+    """Train a network on the rows of a fit, without the validation rows of early stopping.
 
     Parameters
     ----------
     module : FusionNet
-        Untrained.
+        Untrained network.
     inputs : StreamInputs
         All rows given to `fit`.
     codes : ndarray of int, shape (n,)
         Their classes.
     plan : TrainingPlan
-        How it is trained. The default batch size follows from all rows.
+        Settings of the training. The default batch size depends on the number of all rows.
     seed : int
-        Draws the validation rows.
+        Seed for the choice of the validation rows.
     device : str
         torch device.
     progress : bool
@@ -46,7 +46,7 @@ def fit_member(
     Returns
     -------
     module : FusionNet
-        In evaluation mode, on the CPU.
+        Trained network in evaluation mode, on the CPU.
     history : list of dict
         One row per epoch, see `mmfusion.nn.training.fit_network`.
     """

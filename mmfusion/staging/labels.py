@@ -16,8 +16,8 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
     Raises
     ------
     DataError
-        If X is not a frame, X and y are not about the same patients, a label is missing, there is only one
-        class, or a class has only one patient.
+        If X is not a DataFrame, X and y have different patients, a label is missing, there is only one class,
+        or a class has only one patient.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
     y = y if isinstance(y, pd.Series) else pd.Series(y, index=X.index)
     if not y.index.equals(X.index):
         raise DataError(
-            "X and y are not about the same patients", hint="use cohort.X and cohort.y, indexed alike"
+            "X and y are not about the same patients", hint="use cohort.X and cohort.y, with the same index"
         )
     if y.isna().any():
         raise DataError("a patient has no label", patient=", ".join(map(str, y.index[y.isna()][:5])))

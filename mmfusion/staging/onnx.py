@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def to_onnx(model: StageClassifier, path: str | Path) -> Path:
     """Write the fitted networks as one ONNX file, which gives the same probabilities to 1e-5.
 
-    The file reads streams as `transformer_` makes them; preprocessing is not part of it. Its output has the
-    classes in the order of `classes_`, which are also in its metadata. Needs the extra `onnx`.
+    The inputs of the file are the streams that `transformer_` makes. Preprocessing is not part of the file.
+    Its output has the classes in the order of `classes_`, and its metadata names them. Needs the extra
+    `onnx`.
 
     Raises
     ------

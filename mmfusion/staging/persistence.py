@@ -24,7 +24,7 @@ from mmfusion.streams import StreamInputs
 if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
 
-# where the parameters of format 1 are now; those that keep their name and place are not listed
+# parameter of format 1 -> its place now; parameters that keep their name and place are not listed
 _FORMAT_1 = {
     "graph": "preprocessing",
     "graph_k": "preprocessing",
@@ -115,7 +115,7 @@ def restore(
 
 
 def from_format_1(params: Mapping[str, object]) -> dict[str, object]:
-    """Put the flat parameters of a bundle of format 1 into the nested objects; leave later ones unchanged.
+    """Move the flat parameters of a bundle of format 1 to the nested objects; keep those of later formats.
 
     Examples
     --------

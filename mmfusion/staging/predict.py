@@ -76,9 +76,9 @@ def predict_patient(
     Raises
     ------
     DataError
-        If nothing is given, a modality is one that the model does not read, or a table is malformed.
+        If no modality is given, the model does not read one of them, or a table is malformed.
     ScanError
-        If a scan cannot be read or trusted, or is of the other modality.
+        If a scan cannot be read, is not plausible, or is of the other modality.
     """
     check_is_fitted(model, "module_")
     scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
@@ -101,9 +101,9 @@ def patient_row(
     Parameters
     ----------
     model : StageClassifier
-        Fitted; it names the genes to look for and their unit.
+        Fitted model; it names the genes to look for and their unit.
     scans : mapping
-        By modality: the scan, a point in its tumour, and its series.
+        Modality -> the scan, a point in its tumour, and its series.
     rna, ehr, patient, rna_unit, site
         See `predict_patient`.
 
@@ -178,7 +178,7 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
 def predict_each(
     model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10
 ) -> list[StagePrediction | MMFusionError]:
-    """Stage every row of `X` by itself; a patient who cannot be staged gives an error in the list."""
+    """Stage each row of `X` separately; the list has an error for a patient who cannot be staged."""
     out: list[StagePrediction | MMFusionError] = []
     for patient in X.index:
         try:

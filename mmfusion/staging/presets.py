@@ -1,9 +1,9 @@
 """Named settings of `StageClassifier`: two recipes of the stage paper, and two of this project.
 
-The stage paper gives two recipes that do not agree with each other; both are here. For `mod_weighted` it
-lists weights of each fold; those of its fourth fold are used. Two departures: AdamW replaces Adam in both
-(decoupled weight decay, Loshchilov & Hutter 2019), and early stopping watches the validation loss, not
-macro-F1.
+The stage paper gives two recipes that differ from each other. Both are here. For `mod_weighted`, the paper
+lists the weights of each fold; the weights of its fourth fold are used. Two settings differ from the paper.
+AdamW replaces Adam in both recipes (decoupled weight decay, Loshchilov & Hutter 2019). Early stopping uses
+the validation loss, not macro-F1.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ PRESETS: dict[str, dict[str, object]] = {
             "patience": 15,
         },
     },
-    # This project's small model: minutes on two cores.
+    # This project's small model. It is fitted within minutes on two cores.
     "demo": {
         "fusion": "crossmodal",
         "n_genes": 200,

@@ -30,7 +30,7 @@ FLAT = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a fit depends on, beside the fusion and the seed.
+    """All settings of a fit except the fusion and the seed.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def nested(model: StageClassifier, name: str) -> object:
 
 
 def changed(part: object, changes: Mapping[str, object]) -> object:
-    """Return a nested object with some values changed; the one given stays as it is.
+    """Return a copy of a nested object with some values changed.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def resolved_params(model: StageClassifier) -> dict[str, object]:
 
 
 def split_nested(params: Mapping[str, object]) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
-    """Part parameters as `set_params` gets them into flat ones, and changes of each nested object.
+    """Split the parameters of `set_params` into flat parameters and changes of each nested object.
 
     Examples
     --------

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def variants(
     model: StageClassifier, modalities: Sequence[str], *, fusions: Sequence[str] = (), singles: bool = False
 ) -> dict[str, tuple[dict[str, object], tuple[str, ...]]]:
-    """Return what `nested_cv` judges beside the model: other fusions, and single modalities.
+    """Return the variants that `nested_cv` judges beside the model: other fusions, single modalities.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def variants(
     Returns
     -------
     dict
-        Name to the parameters that differ and the modalities that are read. The options of the model's own
+        Name -> (the changed parameters, the modalities that are read). The options of the model's own
         fusion are reset, because another fusion does not have them.
 
     Examples

@@ -122,7 +122,7 @@ def test_labels_of_the_9th_edition(make):
     assert cohort.with_target("stage4_ajcc8").y.tolist() == ["III", "III", "IV"]
     with pytest.raises(DataError, match="not a T category of AJCC 7"):
         load_cohort(path)
-    with pytest.raises(DataError, match="AJCC 9 does not tell the stage of T1c N2 M0") as raised:
+    with pytest.raises(DataError, match="AJCC 9 gives more than one stage for T1c N2 M0") as raised:
         load_cohort(make({"labels.csv": labels.replace("N2a", "N2")}), edition=9)
     assert raised.value.patient == "p1"
 

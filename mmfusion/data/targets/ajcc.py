@@ -125,8 +125,10 @@ def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
         If a category is not part of the edition, if the edition lists no stage group for the combination, or
         if N2 has no letter and the stage is therefore not clear (T1 N2 in the 9th edition is IIB or IIIA).
 
-    References ---------- AJCC Cancer Staging Manual, 7th ed. (2010), chapter 25; 8th ed. (2017), chapter 36;
-    Version 9: Lung (2025); Rami-Porta et al. 2024, J Thorac Oncol 19(7):1007-1027.
+    References
+    ----------
+    AJCC Cancer Staging Manual, 7th ed. (2010), chapter 25; 8th ed. (2017), chapter 36; AJCC Cancer Staging
+    System Version 9: Lung (2025); Rami-Porta et al. 2024, J Thorac Oncol 19(7):1007-1027.
 
     Examples
     --------
@@ -144,7 +146,7 @@ def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
     if len(coarse) == 1:
         return coarse.pop()
     raise DataError(
-        f"AJCC {edition} does not tell the stage of {t} {n} {m}",
+        f"AJCC {edition} gives more than one stage for {t} {n} {m}",
         column="N",
         expected="N2a (one station) or N2b (several stations)",
         got=f"{n}, which may be {' or '.join(groups)}",
@@ -154,9 +156,9 @@ def stage_group(t: object, n: object, m: object, edition: int = 7) -> str:
 
 @lru_cache(maxsize=4096)
 def possible_groups(t: str, n: str, m: str, assigned: int, edition: int) -> tuple[str, ...]:
-    """Return the stage groups that a tumour may have in another edition than the one of its T, N and M.
+    """Return the stage groups that a tumour may have in another edition than that of its T, N and M.
 
-    The T categories of the editions have different limits of size, and a category does not tell the exact
+    The T categories of the editions have different limits of size, and a category does not give the exact
     size. For example, a T2a of the 7th edition (3 to 5 cm) is T2a or T2b in the 8th, and with N0 it is stage
     IB or IIA. Adenocarcinoma in situ, which the 7th edition did not have, is not considered.
 

@@ -1,4 +1,4 @@
-"""Target objects: the label, how it is read from a cohort, and the inputs that are forbidden."""
+"""Base class and registry of targets: the label, its source in a cohort, and the forbidden inputs."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ class Target(ABC):
         return "" if self.name in cohort.outcomes else f"no column {self.name} among its outcomes"
 
     def collect(self, cohort: Cohort) -> tuple[pd.DataFrame, Mapping[str, object]]:
-        """Return outcomes that are columns of the cohort's table, and facts for the provenance.
+        """Return outcomes found among the columns of the cohort's table, and entries for the provenance.
 
-        The cohort copies them to its outcomes, so that the label remains if the block is left out of the
+        The cohort copies them to its outcomes. The label therefore remains if the block is left out of the
         inputs.
         """
         return pd.DataFrame(index=cohort.table.index), {}
@@ -112,7 +112,7 @@ class Target(ABC):
         """Return True if a column must not be an input.
 
         By default, treatments, outcomes, dates and the target itself are forbidden. Columns of `rna` and
-        `meta` are not examined: a gene symbol such as OS9 is no outcome, and `meta` is never an input.
+        `meta` are not examined: a gene symbol such as OS9 is not an outcome, and `meta` is never an input.
         """
         if modality in ("rna", "meta"):
             return False
@@ -133,7 +133,7 @@ class Target(ABC):
         DataError
             If the target takes no argument.
         """
-        raise DataError(f"the target {self.name!r} takes nothing after its name", got=argument)
+        raise DataError(f"the target {self.name!r} takes no argument after its name", got=argument)
 
 
 def register_target(target: Target) -> Target:

@@ -48,8 +48,8 @@ class ExpressionPanel(Target):
     name of a target can give another panel: "expression:EGFR,MET".
 
     TPM become log2(TPM + 1), and counts log2(CPM + 1). FPKM become log2(TPM + 1) if the table is a whole
-    transcriptome, otherwise log2(FPKM + 1). Logarithms and z-scores are not changed. Each patient is computed
-    separately. `cohort.provenance["expression_unit"]` names the unit of the result.
+    transcriptome, otherwise log2(FPKM + 1). Logarithms and z-scores are not changed. The values of a patient
+    do not depend on other patients. `cohort.provenance["expression_unit"]` names the unit of the result.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class ExpressionPanel(Target):
         return values.add_prefix(PREFIX), {"expression_unit": unit}
 
     def notes(self, cohort: Cohort) -> tuple[str, ...]:
-        """Return the unit of the values, and the genes of the panel that the cohort lacks."""
+        """Return a note about the unit of the values, and one about genes that the cohort lacks."""
         found = self.found(cohort)
         unit = cohort.provenance.get("expression_unit", "the unit in which they were recorded")
         notes = [f"expression of {', '.join(found)} in {unit}"]

@@ -39,7 +39,7 @@ _TOLD = re.compile(
 
 
 def tells_molecular_status(modality: str, feature: object) -> bool:
-    """Return True if a column's header names the result of a molecular test, or a drug given after one.
+    """Return True if a column's header names the result of a molecular test, or a drug given after it.
 
     A gene symbol alone is a mutation status in a health record, but expression in an RNA table.
 
@@ -60,15 +60,15 @@ def tells_molecular_status(modality: str, feature: object) -> bool:
 class MolecularTarget(Target):
     """Mutation status of one gene, "wildtype" or "mutant"; "mutant" is the positive class.
 
-    The status is read from the cohort's outcome with the name of the gene, or if there is none, from the
-    column with this name in the health records.
+    The status is read from the cohort's outcome with the name of the gene. If there is no such outcome, it is
+    read from the column with this name in the health records.
 
     The results of all molecular tests are forbidden as inputs and left out of `cohort.X`, not only the result
-    for this gene. EGFR, KRAS and ALK are tested together, and a patient with a mutation of KRAS hardly ever
-    has one of EGFR. The other results therefore reveal much of the label, and a new patient without an EGFR
-    status has no other results either. Drugs against these mutations are forbidden as well, as they are given
-    after the test, and so are all treatments, outcomes and dates. Stage, grade and expression of genes are
-    allowed: they are not the label and do not follow from it.
+    for this gene. EGFR, KRAS and ALK are tested together, and a patient with a mutation of KRAS very rarely
+    has a mutation of EGFR. The other results therefore reveal much of the label, and a new patient without an
+    EGFR status has no other results either. Drugs against these mutations are forbidden too, because they are
+    given after the test. All treatments, outcomes and dates are forbidden as well. Stage, grade and
+    expression of genes are allowed: they are not the label and do not follow from it.
 
     Examples
     --------

@@ -63,10 +63,10 @@ class StageTarget(Target):
         if self._from_tnm(cohort):
             if not set(TNM) <= set(cohort.outcomes):
                 of = " and ".join(map(str, stated_editions(cohort))) or "unknown edition"
-                missing = f"it has no T, N and M from which that of AJCC {self.edition} can be derived"
+                missing = f"it has no T, N and M from which the stage of AJCC {self.edition} can be derived"
                 return f"its stage is of AJCC {of}, and {missing}"
             if len(stated_editions(cohort)) != 1:
-                return "it does not say of which AJCC edition its T, N and M are"
+                return "the AJCC edition of its T, N and M is not stated"
             return ""
         return "" if "stage" in cohort.outcomes else "no column stage among its outcomes"
 
@@ -80,7 +80,7 @@ class StageTarget(Target):
         text = f"the stage of AJCC {self.edition} is derived from T, N and M of AJCC {assigned}"
         if doubtful:
             named = ", ".join(doubtful[:5]) + (", ..." if len(doubtful) > 5 else "")
-            text += f"; for {len(doubtful)} of {len(known)} patients they fit more than one class"
+            text += f"; T, N and M of {len(doubtful)} of {len(known)} patients fit more than one class"
             text += f", and these have no label: {named}"
         return (text,)
 
@@ -98,8 +98,8 @@ class StageTarget(Target):
     def _from_tnm(self, cohort: Cohort) -> bool:
         """Return True if labels must be derived from T, N and M, as the stage is of another edition.
 
-        A stage without a stated edition counts as 7th edition. The cohorts that state none were staged in the
-        years of the 7th edition.
+        A stage without a stated edition counts as 7th edition, because the known cohorts without a stated
+        edition were staged in the years of the 7th edition.
         """
         return self.edition is not None and self.edition not in (stated_editions(cohort) or (7,))
 
@@ -169,7 +169,7 @@ _register("late_vs_early", "I-II < III-IV; in situ dropped", {"I-II": "I II", "I
 
 
 def normalise_stage(text: object) -> str | None:
-    """Return the stage group in the spelling of `STAGE_GROUPS`, or None if the text is no stage group.
+    """Return the stage group in the spelling of `STAGE_GROUPS`, or None if the text is not a stage group.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def target_labels(stage: pd.Series, target: str) -> pd.Series:
     Raises
     ------
     DataError
-        If there is no such stage target, or a value is no stage group.
+        If there is no such stage target, or a value is not a stage group.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Registry of the rules that find inputs which determine the label; a target names its rule."""
+"""Registry of the rules that find inputs that determine the label; each target names its rule."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ProbeRule:
     score : str
         Name of the column with the score.
     limit : str
-        Condition that inputs have to meet, for error messages.
+        Condition that inputs must satisfy, for error messages.
 
     Examples
     --------

@@ -186,9 +186,13 @@ def watched(net: NeuralNet, monitor: str) -> float:
     row = net.history[-1]
     if monitor not in row:
         known = ", ".join(k for k, v in row.items() if isinstance(v, float) and k != "dur")
-        hint = "add ValidMetric(name, metric) to the callbacks, or watch another"
+        hint = "add ValidMetric(name, metric) to the callbacks, or choose another metric"
         raise DataError(
-            "the metric to watch is not recorded", column="monitor", expected=known, got=monitor, hint=hint
+            "the metric of `monitor` is not recorded",
+            column="monitor",
+            expected=known,
+            got=monitor,
+            hint=hint,
         )
     return row[monitor]
 

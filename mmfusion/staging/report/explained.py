@@ -121,7 +121,7 @@ def genes_against_null(
 
     def importance(fitted: object) -> pd.Series:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # as above
+            warnings.simplefilter("ignore", UserWarning)  # the same warnings as in the results
             return gene_shap(fitted, some, n_samples=n_samples, random_state=random_state).mean_abs()
 
     def refit(labels: np.ndarray, seed: int) -> pd.Series:
@@ -162,19 +162,19 @@ def fold_external(
     cohort: Cohort,
     metrics: Sequence[str] = ("macro_auc", "balanced_accuracy", "macro_f1"),
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Judge each fold's frozen model on an external cohort; every look is recorded in the cache.
+    """Judge each fold's frozen model on an external cohort; every evaluation is recorded in the cache.
 
-    The record knows models by their weights and the cohort by its patients and classes. If the same models
-    are fitted again, their earlier looks still count.
+    The record identifies models by their weights, and the cohort by its patients and classes. If the same
+    models are fitted again, their earlier evaluations still count.
 
     Returns
     -------
     table : DataFrame
-        Columns fold, metric, cv, external; input of `figures.cv_vs_external`.
+        Columns fold, metric, cv, external, as `figures.cv_vs_external` reads them.
     scores : DataFrame
         Scores of the mean probability of the folds' models, see `NestedResult.scores`.
     given : list of str
-        Earlier looks of these models at these patients, and the warnings, each once.
+        A line about earlier evaluations of these models on these patients, and the warnings, each once.
     """
     own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
     rows, predictions, given, before = [], [], [], []
@@ -210,7 +210,7 @@ def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
 
 
 def _looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
-    """Return one line about earlier looks, if there were any."""
+    """Return one line about earlier evaluations, if there were any."""
     n, days = max(map(len, looks), default=0), sorted(str(look["when"]) for fold in looks for look in fold)
     if not n:
         return []

@@ -25,15 +25,15 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
     n : int
         Largest number of patients to stage.
     fitted : bool
-        True if a model exists: the first n patients are staged. False: n labelled patients, drawn with
-        `seed`, are held out.
+        True: a model exists, and the first n patients are staged. False: n labelled patients are held out;
+        they are drawn with `seed`.
 
     Returns
     -------
     patients : DataFrame
         Rows of `cohort.table`.
     rest : Cohort
-        All other persons; it has no other row of the chosen ones.
+        All other persons. It has no row of a person who was chosen.
     """
     table = cohort.table[presence(cohort.table).any(axis=1)]
     if fitted:
@@ -83,9 +83,9 @@ def scan_streams(model: object) -> list[str]:
 def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> Figure | None:
     """Show the crop of a patient's scan with Grad-CAM of the predicted stage; None without a scan.
 
-    The scan is that of `stream` (see `scan_streams`), by default the first. A line below gives the
-    correlation with the map of the same networks with shuffled weights. Near 1, the map shows the scan and
-    explains nothing (Adebayo et al. 2018, NeurIPS).
+    `stream` is the scan to show (see `scan_streams`), by default the first. A line below the figure gives the
+    correlation with the map of the same networks with shuffled weights. If it is near 1, the map depends on
+    the scan only and explains nothing (Adebayo et al. 2018, NeurIPS).
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
 

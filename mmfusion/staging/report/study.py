@@ -22,7 +22,7 @@ from mmfusion.staging import StageClassifier
 _ENOUGH_SCANS = 0.2  # share of patients
 GENERATED = ("demo", "phantom")
 
-# the settings that inner folds choose from; the paper gives no ranges, these are ours
+# the values that inner folds choose from; the paper gives no ranges, so these are our own
 SEARCH: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(3e-4, 1e-2, log=True),
     "dropout": FloatDistribution(0.0, 0.6),
@@ -41,7 +41,7 @@ class Plan:
 
 
 def make_plan(cohort: Cohort, outer: int = 0, inner: int = 0, trials: int = 0) -> Plan:
-    """Return the sizes of a nested cross-validation; 0 stands for the default.
+    """Return the sizes of a nested cross-validation; 0 means the default.
 
     Defaults: 3 outer folds, 2 inner folds and 3 trials for a synthetic cohort, which takes minutes; 5, 3 and
     6 for a real cohort.
@@ -98,12 +98,12 @@ def load_study(
     n_patients: int = 0,
     seed: int = 0,
 ) -> tuple[Cohort, Cohort | None, str]:
-    """Load a cohort, and return the patients of the main analysis, all patients, and who is in neither.
+    """Load a cohort; return the patients of the main analysis, all patients, and a line about the others.
 
     Parameters
     ----------
     name, root, target : str
-        See `load_cohort`; "" stands for its default.
+        See `load_cohort`; "" means its default.
     modalities : sequence of str
         Modalities to read; empty for all.
     n_patients : int
@@ -156,7 +156,7 @@ def left_out(cohort: Cohort) -> str:
 
 
 def without_rare_scans(cohort: Cohort) -> Cohort:
-    """Return the cohort without scans that few patients have, if there are features; a note says so."""
+    """Return the cohort without its scans if few patients have them and there are features; add a note."""
     table, notes = cohort.table, list(cohort.provenance.get("notes", ()))
     for modality in [m for m in IMAGING if m in cohort.modalities]:
         if "volume" not in table[modality] or not feature_names(table[modality], modality):
@@ -169,7 +169,7 @@ def without_rare_scans(cohort: Cohort) -> Cohort:
 
 
 def load_external(name: str, root: str, cohort: Cohort, *, n_patients: int = 0) -> Cohort:
-    """Load another cohort under the same target; a synthetic cohort is made with another seed.
+    """Load another cohort with the same target; a synthetic cohort is made with another seed.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]
     Raises
     ------
     LeakageError
-        If one of them is known only at or after staging.
+        If a feature is known only at or after staging.
     """
     lines = []
     for modality in cohort.modalities:

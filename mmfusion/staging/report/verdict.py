@@ -1,4 +1,4 @@
-"""Say in plain words what a nested cross-validation found, and what its limits are."""
+"""Sentences about the result of a nested cross-validation, and about its limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics.names import metric_title
 
 SHOWN = ("macro_auc", "balanced_accuracy", "macro_f1", "brier")
-_SMALL = 20  # patients of a class below which a fold holds a handful of them
+_SMALL = 20  # with fewer patients in a class, a fold has only a few of them
 
 
 def verdict(result: NestedResult, best_possible: float | None = None) -> list[str]:

@@ -27,7 +27,7 @@ def watched_histories(
 
     A model with early stopping has these losses already. For a model that learns from all its rows, one
     network per fold is trained again on four fifths of the fold's training rows, and its loss is measured on
-    the others. Nothing is chosen by it.
+    the others. This loss is not used to choose anything.
 
     Parameters
     ----------

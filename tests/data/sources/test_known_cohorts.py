@@ -102,7 +102,8 @@ def test_radiogenomics_of_another_edition(cohorts):
     }.items():
         assert counts(cohort.with_target(target).y) == expected
     assert (
-        "for 54 of 162 patients they fit more than one class" in cohort.with_target("stage3_ajcc8").notes[-1]
+        "T, N and M of 54 of 162 patients fit more than one class"
+        in cohort.with_target("stage3_ajcc8").notes[-1]
     )
     for name in ("lung1", "tcga_luad"):
         with pytest.raises(DataError, match="no T, N and M"):

@@ -144,7 +144,7 @@ def test_n2_without_a_letter_where_it_does_not_matter(t, group):
 
 @pytest.mark.parametrize("t", ["T1", "T1a", "T1b", "T1c"])
 def test_n2_without_a_letter_where_it_matters(t):
-    with pytest.raises(DataError, match=rf"AJCC 9 does not tell the stage of {t} N2 M0") as raised:
+    with pytest.raises(DataError, match=rf"AJCC 9 gives more than one stage for {t} N2 M0") as raised:
         stage_group(t, "N2", "M0", 9)
     assert raised.value.got == "N2, which may be IIB or IIIA"
     assert "N2a (one station)" in raised.value.expected

@@ -76,7 +76,7 @@ def test_another_panel():
         get_target("expression:MET,MET")
     with pytest.raises(DataError, match="none of the panel's genes"):
         got.with_target("expression:TP53")
-    with pytest.raises(DataError, match="takes nothing after its name"):
+    with pytest.raises(DataError, match="takes no argument after its name"):
         get_target("egfr:1")
 
 
