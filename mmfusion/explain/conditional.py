@@ -19,7 +19,7 @@ from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
 from mmfusion.streams import ShapePattern, StreamInputs, StreamSpec
 
-_BATCH = 64  # rows per batch: a crop has 32^3 floats, and its feature maps many times as many
+_BATCH = 64  # rows per batch; a crop has 32^3 floats, and its feature maps have many more
 
 
 class FittedModel(Protocol):
@@ -39,9 +39,9 @@ def as_inputs(model: FittedModel, X: object) -> StreamInputs:
 def find_stream(
     model: FittedModel, pattern: ShapePattern, what: str, name: str | None = None
 ) -> tuple[int, StreamSpec]:
-    """Return the position and the spec of the first stream that fits a shape, or of the one called `name`.
+    """Return the position and the spec of the first stream that fits a shape, or of the stream `name`.
 
-    `what` it is, in words, is for the message.
+    `what` is a description of the stream for the error message.
 
     Raises
     ------
@@ -171,8 +171,8 @@ def presence_function(
     Returns
     -------
     callable
-        `proba(present, rows)`: `present` is bool of shape (n, m) and says which streams the networks may use;
-        `rows` are the r row numbers to predict. It returns probabilities of shape (r, K).
+        `proba(present, rows)`: `present` is bool of shape (n, m) and is True for the streams that the
+        networks may use; `rows` are the r row numbers to predict. It returns probabilities of shape (r, K).
     """
     tokens = [_encode(m, inputs) if hasattr(m, "fuse") else None for m in members]
     _, streams = _tensors(inputs)

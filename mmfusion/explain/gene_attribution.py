@@ -49,9 +49,8 @@ def gene_shap(
     background : StreamInputs or ndarray, shape (b, G), optional
         Gene expression to compare with. Default: the model's synthetic background, which contains no patient.
     conditioning : {"observed", "mean"}
-        "observed": the other modalities of each patient are used. "mean": the other modalities of all
-        patients are the mean vectors of the background; they are the same for all patients, but no patient
-        has them.
+        "observed": the other modalities of each patient are used. "mean": the mean vectors of the background
+        replace the other modalities. They are the same for all patients, but no real patient has them.
     classes : sequence of str, optional
         Classes to explain. Default: all. The time grows with their number.
     n_samples : int
@@ -102,8 +101,8 @@ def integrated_gradients(
 ) -> GeneAttribution:
     """Return integrated gradients of the class probabilities with respect to genes (`captum`).
 
-    They start at the mean expression of the background. The method uses no random numbers, and is a check of
-    `gene_shap`. `base` of the result is the probability at the mean expression.
+    The path of integration starts at the mean expression of the background. The method uses no random
+    numbers. It is a check of `gene_shap`. `base` of the result is the probability at the mean expression.
 
     Parameters
     ----------
@@ -183,7 +182,7 @@ class _Case:
         return OneStream(members, self.spec.name, self.inputs, self.mean_of)
 
     def functions(self, members: Sequence[torch.nn.Module]) -> Iterator[tuple[torch.nn.Module, np.ndarray]]:
-        """Yield functions of genes only, each with the gene expression of the patients it explains."""
+        """Yield functions of genes only, each with the gene expression of the patients that it explains."""
         if self.mean_of is not None:
             yield _Pick(self.function(members), self.columns), self.x
             return
@@ -204,7 +203,7 @@ class _Case:
 
 
 class _Pick(torch.nn.Module):
-    """Function with only some of another function's outputs."""
+    """Function that returns only some outputs of another function."""
 
     def __init__(self, function: torch.nn.Module, columns: Sequence[int]) -> None:
         super().__init__()

@@ -191,14 +191,14 @@ def randomisation_check(
     X : DataFrame or StreamInputs
         Patients to explain. Patients without a scan are left out.
     stream : str, optional
-        Stream of scans to look at; default the first.
+        Name of the scan stream. Default: the first.
     random_state : int
         Seed of the shuffles.
 
     Returns
     -------
     Series
-        Spearman's rank correlation per patient (index patient_id), in [-1, 1]; NaN if one of the maps is
+        Spearman's rank correlation per patient (index patient_id), in [-1, 1]; NaN if one of the two maps is
         constant.
 
     Raises
@@ -222,7 +222,7 @@ def randomisation_check(
 
 
 def _shuffled(module: torch.nn.Module, seed: int) -> torch.nn.Module:
-    """Return a copy with the entries of every weight shuffled, which keeps their distribution."""
+    """Return a copy in which the entries of every weight are shuffled; their distribution stays the same."""
     twin, generator = copy.deepcopy(module), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in twin.parameters():

@@ -157,7 +157,7 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
 def modality_contributions(attribution: ModalityAttribution) -> Figure:
     """Mean |Shapley value| of each modality for each class's probability, and its spread over patients.
 
-    Patients who lack a modality are left out of its column.
+    The column of a modality leaves out patients who lack it.
 
     Parameters
     ----------

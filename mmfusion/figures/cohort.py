@@ -27,8 +27,8 @@ def cohort_overview(cohort: Cohort, *, features: int = 12) -> Figure:
     cohort : Cohort
         Cohort whose labelled patients are shown.
     features : int
-        Number of features of each modality in the heat map; those with the most missing cells are shown. A
-        modality with more than 40 features is one row, coloured by the share of values that are known.
+        Number of features of each modality in the heat map. The features with the most missing cells are
+        shown. A modality with more than 40 features is one row; its colour is the share of known values.
 
     Raises
     ------

@@ -241,7 +241,7 @@ def by_presence(table: pd.DataFrame, *, smallest: int = 10) -> Figure:
 
 @styled
 def learning_curve(table: pd.DataFrame, *, references: Mapping[str, float] | None = None) -> Figure:
-    """Macro-AUC by number of training patients, which shows if more patients would help.
+    """Macro-AUC by number of training patients; it shows if more patients would help.
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ def _lines(ax: object, references: Mapping[str, float]) -> None:
 
 
 def _write(ax: object, table: pd.DataFrame, texts: list[str] | None = None) -> None:
-    """Write one text per row at the right edge; default the mean with its interval."""
+    """Write one text per row at the right edge; by default, the mean with its interval."""
     texts = texts or [f"{r['mean']:.3f} [{r['lo']:.3f}, {r['hi']:.3f}]" for _, r in table.iterrows()]
     for y, text in zip(np.arange(len(table))[::-1], texts, strict=True):
         ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, color=INK)

@@ -21,7 +21,7 @@ def roc(predictions: pd.DataFrame, classes: Sequence[object], model: str, *, ran
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+        One row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
     classes : sequence
         Classes in order of severity; one panel per class.
     model : str
@@ -74,7 +74,7 @@ def reliability(
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+        One row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
     classes : sequence
         Classes in order of severity.
     models : sequence of str

@@ -69,7 +69,7 @@ def hyperparameters(params: pd.DataFrame) -> Figure:
 
 @styled
 def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str) -> Figure:
-    """Confusion matrices of each outer fold of the first repeat, and of all patients together.
+    """Confusion matrix of each outer fold of the first repeat, and of all patients together.
 
     Rows are the true classes. Colour is the share of the row. The number in a cell is the number of patients;
     for all patients together, it is the mean over repeats.
@@ -77,7 +77,7 @@ def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str)
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+        One row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
     classes : sequence
         Classes in order of severity.
     model : str
@@ -169,12 +169,12 @@ def learning_curves(histories: pd.DataFrame) -> Figure:
 def cv_vs_external(table: pd.DataFrame) -> Figure:
     """Metric of each fold's model on its own outer fold and on the external cohort.
 
-    A point on the diagonal has the same value on both.
+    A point on the diagonal has the same value in both.
 
     Parameters
     ----------
     table : DataFrame
-        Columns fold, metric, cv, external; a row per fold and metric.
+        Columns fold, metric, cv, external; one row per fold and metric.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def class_probabilities(predictions: pd.DataFrame, classes: Sequence[object], mo
     Parameters
     ----------
     predictions : DataFrame
-        A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
+        One row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>`.
     classes : sequence
         Classes in order of severity; one panel per class.
     model : str

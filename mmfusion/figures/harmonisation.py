@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @styled
 def site_effects(found: SiteSeparability) -> Figure:
-    """Principal components by site, and the share of each feature's variance between sites, before and after.
+    """Principal components by site, and each feature's share of variance between sites, before and after.
 
     Parameters
     ----------

@@ -138,7 +138,7 @@ def _three(
     peak = float(overlay.max()) if overlay is not None and overlay.max() > 0 else 1.0
     for axis, ax in enumerate(axes):
         down, across = [a for a in range(3) if a != axis]
-        origin = "upper" if axis == 0 else "lower"  # z points to the head, which is drawn at the top
+        origin = "upper" if axis == 0 else "lower"  # z increases towards the head, which is drawn on top
         options = {"origin": origin, "aspect": spacing[down] / spacing[across], "interpolation": "nearest"}
         ax.imshow(
             crop.take(where[axis], axis),

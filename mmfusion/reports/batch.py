@@ -32,30 +32,32 @@ def run_batch(
     *,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Run a notebook once per row.
+    """Run a notebook once per row of a table.
 
     Parameters
     ----------
     notebook : str or path
         As in `run_report`.
     runs : path or DataFrame
-        Columns are parameters. An empty cell leaves the notebook's default; `none`, where a parameter knows
-        it, is nothing at all. An optional column `name` names the run's folder; default r01, r02, ...
+        One row per run; the columns are parameters. An empty cell means the notebook's default. `none` means
+        nothing, for the parameters that allow it. The optional column `name` is the name of the run's folder;
+        default r01, r02, ...
     out : path, optional
         Folder of the runs; default `reports/<notebook>`.
     progress : bool
-        Show bars.
+        Show progress bars.
 
     Returns
     -------
     DataFrame
-        A row per run: `name`, `status` ("done", "complete before", "failed"), `seconds`, `error`. The same
+        One row per run: `name`, `status` ("done", "complete before", "failed"), `seconds`, `error`. The same
         table is in `out/batch.csv` after every run.
 
     Raises
     ------
     ReportError
-        If the table has an unknown column, two runs of one name, or no rows. A run that fails raises nothing.
+        If the table has an unknown column, two runs with the same name, or no rows. A failed run raises no
+        error.
     """
     path = find_notebook(notebook)
     known = notebook_parameters(path)
@@ -86,7 +88,7 @@ def _one(notebook: Path, given: Mapping[str, str], out: Path, *, progress: bool)
 
 
 def _is_complete(notebook: Path, given: Mapping[str, str], out: Path) -> bool:
-    """Return whether `out` holds the report that would be made: same notebook, values, files and code."""
+    """Return True if `out` has the report of the same notebook, parameter values, files and code."""
     if not is_report(out):
         return False
     known = notebook_parameters(notebook)
@@ -114,7 +116,7 @@ def _read(runs: str | Path | pd.DataFrame) -> pd.DataFrame:
         except FileNotFoundError as error:
             raise ReportError("no such table of runs", file=runs) from error
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise ReportError("not a CSV table", file=runs, got=error, expected="a row a run") from error
+            raise ReportError("not a CSV table", file=runs, got=error, expected="one row per run") from error
     if table.empty:
         raise ReportError(
             "the table of runs has no rows", file=None if isinstance(runs, pd.DataFrame) else runs
@@ -129,10 +131,10 @@ def _names(table: pd.DataFrame, runs: object) -> list[str]:
     file = None if isinstance(runs, pd.DataFrame) else runs
     for name in names:
         if not _NAME.fullmatch(name):
-            raise ReportError("not a name for a folder", file=file, column="name", got=repr(name),
+            raise ReportError("not a valid name of a folder", file=file, column="name", got=repr(name),
                               expected="letters, digits, . _ + @ = -")  # fmt: skip
         if name.endswith(FAILED):
-            raise ReportError("a name that is kept for failed runs", file=file, column="name", got=name)
+            raise ReportError("a name that is reserved for failed runs", file=file, column="name", got=name)
         if names.count(name) > 1:
-            raise ReportError("two runs have one name", file=file, column="name", got=name)
+            raise ReportError("two runs have the same name", file=file, column="name", got=name)
     return names

@@ -13,8 +13,7 @@ from mmfusion.reports.primary import Primary, headline, read_primary
 from mmfusion.reports.record import read_run
 
 FACTS = ("cohort", "target", "n")
-# sections of the metrics that say how it was done and on whom, not how well; the kind that they are listed
-# under
+# sections of the metrics that describe methods and patients, not performance -> their `kind` in the table
 _SETTINGS = {
     "classes": "cohort",
     "modalities": "cohort",
@@ -24,7 +23,7 @@ _SETTINGS = {
 }
 _COLUMNS = ["metric", "a", "b", "difference"]
 
-_MAIN = "\0main"  # stands for the main model in a path
+_MAIN = "\0main"  # name of the main model in a path
 
 Keys = tuple[str, ...]
 Pair = tuple[Primary | None, Primary | None]
@@ -37,23 +36,23 @@ class RunComparison:
     Parameters
     ----------
     names, headlines : (str, str)
-        Their folders, and what each found.
+        Folders of the reports, and their headlines.
     main : str
-        The primary metric of the two main models in one line; "" where a run has no model, or another primary
-        metric.
+        The primary metric of the two main models in one line; "" if a report has no model, or if the primary
+        metrics differ.
     changed : DataFrame
-        What is not equal: columns `kind` (cohort, plan, chosen, parameter, input, version, notebook), `what`,
-        `a`, `b`.
+        Settings that are not equal: columns `kind` (cohort, plan, chosen, parameter, input, version,
+        notebook), `what`, `a`, `b`.
     metrics : DataFrame
-        The primary metric of the main models, then every number that both have and that differs, the primary
-        metric before the rest: `metric`, `a`, `b` (with interval, where there is one), `difference` (b minus
-        a).
+        Numbers that both reports have and that differ. The primary metric of the main models comes first,
+        then the other values of the primary metric, then the rest. Columns `metric`, `a`, `b` (with the
+        interval, if there is one), `difference` (b minus a).
     n_equal : int
-        Numbers that both have and that are equal to three decimals.
+        Count of the numbers that both reports have and that are equal to three decimals.
     only : (tuple of str, tuple of str)
-        Models that stand beside the main one in this run alone.
+        Other models than the main model that only this report has.
     cautions : tuple of str
-        Why the numbers may not be comparable.
+        Reasons why the numbers may not be comparable.
     """
 
     names: tuple[str, str]
@@ -66,7 +65,7 @@ class RunComparison:
     cautions: tuple[str, ...]
 
     def to_html(self) -> str:
-        """Return the comparison as a page that needs no network."""
+        """Return the comparison as an HTML page that needs no network."""
         tables = {"changed": self.changed.to_dict("records"), "metrics": self.metrics.to_dict("records")}
         title = f"{self.names[0]} and {self.names[1]}"
         runs = list(zip("ab", self.names, self.headlines, strict=True))
@@ -107,7 +106,7 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
     Raises
     ------
     ReportError
-        If either is no complete report.
+        If one of the folders has no complete report.
     """
     first, second = read_run(a), read_run(b)
     found = (first["metrics"], second["metrics"])
@@ -215,7 +214,7 @@ def _leaves(value: object, path: Keys = ()) -> Iterator[tuple[Keys, object]]:
 def _numbers(
     metrics: Mapping[str, object], main: str | None
 ) -> Iterator[tuple[Keys, tuple[float, list | None]]]:
-    """Yield every result that is a number, with its path; a mean and its ci are one number with its interval.
+    """Yield every result that is a number, with its path; a mean and its `ci` are a number with its interval.
 
     The main model has the same name in both runs, so that the two main models are compared.
     """
@@ -252,7 +251,7 @@ def _cautions(a: Mapping, b: Mapping, pair: Pair) -> Iterator[str]:
             yield f"different {what}: {both[0]} and {both[1]}"
     yield (
         "differences are between two runs, not paired over patients: "
-        "a report's own paired table says which are real"
+        "see the paired table of each report for differences between its models"
     )
 
 

@@ -20,11 +20,11 @@ from mmfusion.reports.notebooks import read_notebook
 
 LOG = "kernel.log"
 _ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # processes share the cores, threads do not; sums keep their order
-    "TQDM_DISABLE": "1",  # one bar, ours
+    "OMP_NUM_THREADS": "1",  # one thread per process, so that sums keep their order
+    "TQDM_DISABLE": "1",  # only the progress bar of this module is shown
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    # a worker that is replaced because it grew is no news to a reader
+    # joblib replaces workers that use much memory; readers need no warning about it
     "PYTHONWARNINGS": "ignore::UserWarning:joblib.externals.loky.process_executor",
 }
 
@@ -59,7 +59,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object], *, p
     ReportError
         If a cell fails or the kernel dies.
     KeyboardInterrupt
-        If it was interrupted.
+        If the user interrupts.
     OSError
         If `output` cannot be written.
     """
@@ -91,7 +91,7 @@ def _last_line(log: Path) -> str | None:
 
 @contextmanager
 def _quiet_papermill() -> Iterator[None]:
-    """Log errors only inside the block; afterwards the log levels are as they were."""
+    """Log only errors inside the block; restore the log levels at the end."""
     loggers = [logging.getLogger(name) for name in ("papermill", "papermill.translators", "nbclient")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -40,15 +40,15 @@ def notebook_html(
     Parameters
     ----------
     notebook : NotebookNode
-        Executed.
+        Executed notebook.
     title : str
-        Of the page.
+        Title of the page.
     facts : sequence of str
-        Shown in one line on top: date, duration, version.
+        Facts in one line at the top: date, duration, version.
     parameters : sequence of dict
-        `name`, `value`, `help`, and `changed` where it is not the default.
+        `name`, `value`, `help`, and `changed` if the value is not the default.
     failed : str, optional
-        Why the run stopped: the page says on top that it is no report.
+        Reason why the run stopped. The top of the page then says that it is not a report.
     """
     exporter = HTMLExporter(
         template_name="notebook",
@@ -69,7 +69,7 @@ def notebook_html(
 
 
 def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return a copy with tidy tables and alternative texts for the figures, which name their section."""
+    """Return a copy with tidy tables, and with figures whose alternative text names their section."""
     notebook, section = deepcopy(notebook), "report"
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := _ANY_HEADING.findall(cell.source)):

@@ -12,12 +12,12 @@ from mmfusion.storage.atomic import saved
 
 
 def build_index(root: str | Path = "reports") -> Path:
-    """Write `index.html` in `root`, with a row per complete report below it; failed runs are listed apart.
+    """Write `index.html` in `root`: one row per complete report in its subfolders, and a list of failed runs.
 
     Raises
     ------
     ReportError
-        If there is no such folder, or it cannot be written.
+        If there is no such folder, or the file cannot be written.
     """
     root = Path(root)
     if not root.is_dir():

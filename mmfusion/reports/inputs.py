@@ -19,7 +19,7 @@ def input_hashes(parameters: Mapping[str, object], out: Path) -> dict[str, str]:
     """Return the SHA-256 hash of every file or folder that a parameter names, by parameter.
 
     Parameters that name outputs are left out. If a folder has more than 256 MB, the hash covers the names,
-    sizes and times of its files, so that they need not be read. The key "<parameter>: files" has the hash of
+    sizes and times of its files, so the files are not read. The key "<parameter>: files" has the hash of
     the files that a manifest names without a hash.
 
     Parameters

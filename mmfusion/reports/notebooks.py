@@ -1,4 +1,4 @@
-"""Find the notebooks that reports are made of, and copy those that come with mmfusion."""
+"""Find the notebooks of reports, and copy the notebooks that come with mmfusion."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _NUMBER = re.compile(r"^\d+_")
 
 
 def notebook_folders() -> list[Path]:
-    """Return the folders in which notebooks are looked for; the first folder that has a name wins.
+    """Return the folders with notebooks, in the order of search.
 
-    `$MMFUSION_NOTEBOOKS`, if it is set, and nothing else. Otherwise: `notebooks/` of the checkout that this
-    code runs from, `notebooks/` of the current folder, the notebooks in the installed package.
+    A notebook is taken from the first folder that has one with its name. If `$MMFUSION_NOTEBOOKS` is set, it
+    is the only folder. Otherwise the folders are `notebooks/` of the checkout that this code runs from,
+    `notebooks/` of the current folder, and the notebooks of the installed package.
     """
     if chosen := os.environ.get("MMFUSION_NOTEBOOKS"):
         return [Path(chosen)]
@@ -48,18 +49,18 @@ def copy_notebooks(folder: str | Path) -> tuple[list[Path], list[Path]]:
     Parameters
     ----------
     folder : path
-        Made if absent.
+        Folder of the copies. It is made if it is absent.
 
     Returns
     -------
     written, unchanged : list of Path
-        The copies made now, and those that were there already and are equal.
+        The copies made now, and the equal copies that were there before.
 
     Raises
     ------
     ReportError
-        If a notebook there is not the one that comes with mmfusion, since it may have been edited; nothing is
-        written then. If a file cannot be written.
+        If a notebook in the folder differs from the one that comes with mmfusion, because it may have been
+        edited; nothing is written in this case. Also if a file cannot be written.
     """
     copies = {Path(folder) / source.name: source.read_bytes() for source in shipped_notebooks()}
     written = [path for path in copies if not os.path.lexists(path)]
@@ -97,12 +98,12 @@ def list_notebooks() -> list[Path]:
 
 
 def find_notebook(name: str | Path) -> Path:
-    """Return the path of the notebook called `name`, with or without its number, or at that path.
+    """Return the path of a notebook; `name` is its name, with or without its number, or its path.
 
     Raises
     ------
     ReportError
-        If there is none, or there are two; lists what there is.
+        If there is no such notebook, or if there are two. The error lists the notebooks.
     """
     path = Path(name)
     if path.suffix == ".ipynb":
@@ -129,7 +130,7 @@ def short_name(notebook: Path) -> str:
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:
-    """Return the notebook in the current format; raises `ReportError` if the file is no notebook."""
+    """Return the notebook in the current format; raise a `ReportError` if the file is not a notebook."""
     try:
         return nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError, UnicodeDecodeError) as error:

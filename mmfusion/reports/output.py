@@ -19,9 +19,9 @@ _PLAIN = re.compile(r"\w[\w.+@=-]{0,59}")
 
 
 def file_name(name: str) -> str:
-    """Return `name`, which may hold a patient's id, as a file's stem; two names give two stems.
+    """Return a file name without suffix for a text, such as a patient's id; it differs for each text.
 
-    A name that is too long or has "/", blanks or such is rewritten, and a hash of it is added.
+    A text that is too long, or has blanks or characters such as "/", is rewritten, and its hash is added.
 
     >>> file_name("scan_R01-001"), file_name("scan 2020/001")
     ('scan_R01-001', 'scan_2020_001-f4bdbd61')
@@ -41,22 +41,23 @@ def save_figure(figure: Figure, out_dir: str | Path, name: str) -> Figure:
 
 
 def write_metrics(metrics: Mapping[str, object], out_dir: str | Path) -> None:
-    """Write `out_dir/metrics.json`, strict JSON; what could not be computed (NaN, infinite) is null.
+    """Write `out_dir/metrics.json`, strict JSON; values that could not be computed (NaN, infinite) are null.
 
     Parameters
     ----------
     metrics : mapping
-        With `cohort`, `target`, `n`, and either `models` and `primary` or a one-line `headline`; anything
-        more is kept. `primary` is a mapping: `metric`, `model`, and where wanted `reference` (the model to
-        compare with) and `direction` ("higher" or "lower" is better; default as
-        `mmfusion.metrics.LOWER_IS_BETTER` says).
+        It has `cohort`, `target`, `n`, and either `models` and `primary`, or a one-line `headline`. Other
+        keys are kept. `primary` is a mapping with `metric` and `model`. It can also have `reference` (the
+        model to compare with) and `direction` ("higher" or "lower" is better; the default is in
+        `mmfusion.metrics.LOWER_IS_BETTER`).
     out_dir : path
-        The report's folder; with "" the metrics are checked and nothing is written.
+        Folder of the report. If it is "", the metrics are checked, and nothing is written.
 
     Raises
     ------
     ReportError
-        If `primary` names a model or metric that is not there, or nothing says what the report found.
+        If `primary` names a model or a metric that `models` does not have, or if the metrics have neither
+        `models` nor a `headline`.
     """
     check_primary(metrics)
     if out_dir:

@@ -31,7 +31,7 @@ def format_number(value: object) -> str:
 
 
 def format_seconds(seconds: float | None) -> str:
-    """Return a duration as people write it; "" for None.
+    """Return a duration in seconds as text; "" for None.
 
     >>> format_seconds(12.3), format_seconds(185), format_seconds(7800)
     ('12 s', '3 min 5 s', '2 h 10 min')

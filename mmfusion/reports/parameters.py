@@ -26,13 +26,13 @@ class Parameter:
     Parameters
     ----------
     name : str
-        What it is called.
+        Name of the parameter.
     kind : str
         Its annotation ("int", "float", "bool", "str", "list[str]", ...), or the type of its default.
     default : object
-        What it is if nobody says otherwise.
+        Value if no other value is given.
     help : str
-        Its comment.
+        Its comment, which is the help text.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Parameter:
     help: str
 
     def convert(self, value: object) -> object:
-        """Return `value` in this parameter's type; text is read as on a command line.
+        """Return a value in the type of the parameter; text is read as on a command line.
 
         >>> Parameter("outer", "int", 5, "outer folds").convert("3")
         3
@@ -49,7 +49,7 @@ class Parameter:
         Raises
         ------
         ReportError
-            If it is not of the type.
+            If the value does not have the type.
         """
         kind, optional = self.kind, self.default is None
         if inner := _OPTIONAL.match(kind):
@@ -84,7 +84,7 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
             default = ast.literal_eval(p["default"])
         except (ValueError, SyntaxError) as error:
             raise ReportError(
-                "a default that is no literal", file=notebook, column=name, got=p["default"],
+                "the default is not a literal", file=notebook, column=name, got=p["default"],
                 hint="write plain numbers, strings, lists in the parameters cell",
             ) from error  # fmt: skip
         kind = p["inferred_type_name"]
@@ -94,7 +94,7 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
 
 
 def check_known(names: Iterable[str], known: Mapping[str, Parameter], notebook: Path) -> None:
-    """Raise `ReportError`, which lists what is known, if a name is unknown or filled in by the runner."""
+    """Raise a `ReportError` that lists the parameters if a name is unknown or filled in by the runner."""
     open_to_users = {name: p for name, p in known.items() if name not in RESERVED}
     unknown = [name for name in names if name not in open_to_users]
     if unknown:
@@ -109,12 +109,12 @@ def check_known(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
 def convert_parameters(
     given: Mapping[str, object], known: Mapping[str, Parameter], notebook: Path
 ) -> dict[str, object]:
-    """Return the given values in the notebook's types.
+    """Return the values in the types of the notebook's parameters.
 
     Raises
     ------
     ReportError
-        If one is unknown, or of the wrong type.
+        If a parameter is unknown, or a value has the wrong type.
     """
     check_known(given, known, notebook)
     return {name: known[name].convert(value) for name, value in given.items()}
@@ -137,7 +137,7 @@ def _as_bool(value: object) -> bool:
 
 
 def _as_str(value: object) -> str:
-    raise ValueError(value)  # text was taken before
+    raise ValueError(value)  # text was accepted above
 
 
 def _as_list(value: object) -> list:

@@ -16,19 +16,19 @@ WRITTEN = "save_"  # prefix of parameters that name outputs of a notebook
 
 
 def check_place(out: Path, values: Mapping[str, object]) -> None:
-    """Refuse a folder that holds anything but a report, and parameters that would write into it.
+    """Refuse a folder with other files than a report, and parameters that would write into the folder.
 
     Parameters
     ----------
     out : path
-        The report's folder, absolute.
+        Absolute path of the report's folder.
     values : mapping
-        Of the notebook's parameters, by name.
+        Name -> value of the notebook's parameters.
 
     Raises
     ------
     ReportError
-        Naming the folder or the parameter.
+        If one of them is refused. The error names the folder or the parameter.
     """
     empty = out.is_dir() and not any(out.iterdir())
     if (
@@ -57,14 +57,14 @@ def work_folder(out: Path) -> Path:
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """One run at a time for a folder; where files cannot be locked, without that.
+    """Block that only one run at a time can enter, per folder; without effect if files cannot be locked.
 
     Raises
     ------
     ReportError
-        If another process is making the report that goes there.
+        If another process is making the report of this folder.
     OSError
-        If the folder above cannot be written.
+        If the parent folder cannot be written.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     hint = "wait until it has ended, or choose another folder with -o"
@@ -96,7 +96,8 @@ def replace_report(new: Path, out: Path) -> None:
             if any((new / part).is_file() or (new / part).is_symlink() for part in (name, *name.parents))
         ]:
             raise ReportError(
-                "a file that is not the old report's stands where the new one writes", file=out / taken[0],
+                "a file that does not belong to the old report has the name of a file of the new report",
+                file=out / taken[0],
                 hint="move it elsewhere, then run it again",
             )  # fmt: skip
         new.rename(out)
@@ -122,6 +123,6 @@ def _other_files(folder: Path) -> list[Path]:
 
 
 def discard_failure(out: Path) -> None:
-    """Remove what an earlier failed run of this report left; a folder without its page is not touched."""
+    """Remove the folder of an earlier failed run of this report, if it has the page of a failed run."""
     if (failed_folder(out) / FAILED_PAGE).is_file():
         shutil.rmtree(failed_folder(out), ignore_errors=True)

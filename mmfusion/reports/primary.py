@@ -12,7 +12,7 @@ from mmfusion.reports.record import METRICS
 
 _KEYS = ("metric", "model", "reference", "direction")
 _DIRECTIONS = ("higher", "lower")
-_OLD_METRIC, _OLD_REFERENCE = "macro_auc", "ridge"  # of reports that were made before `primary` was written
+_OLD_METRIC, _OLD_REFERENCE = "macro_auc", "ridge"  # used for reports that were made without `primary`
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Primary:
     Parameters
     ----------
     metric : str
-        Name of the metric, as it stands below each model in `metrics.json`.
+        Name of the metric, as in the entry of each model in `metrics.json`.
     model : str
         The model that the report is about.
     reference : str, optional
         The model to compare it with.
     lower_is_better : bool
-        Whether a smaller value of the metric is a better one.
+        True if a smaller value of the metric is better.
     """
 
     metric: str
@@ -38,7 +38,7 @@ class Primary:
 
     @property
     def title(self) -> str:
-        """Return the metric as people write it, with its direction where lower is better.
+        """Return the usual name of the metric, with its direction if lower is better.
 
         >>> Primary("brier", "gmu", lower_is_better=True).title
         'Brier score (lower is better)'
@@ -75,13 +75,13 @@ def read_primary(metrics: Mapping[str, object]) -> Primary | None:
 
 
 def check_primary(metrics: Mapping[str, object]) -> None:
-    """Check that the metrics of a report say what it found: a primary metric of a model, or a headline.
+    """Check that the metrics of a report have a primary metric of a model, or a headline.
 
     Raises
     ------
     ReportError
-        If there are models and `primary` names no metric of one of them, or there are neither models nor a
-        `headline`.
+        If there are models and `primary` does not name a metric of one of them, or if there are neither
+        models nor a `headline`.
     """
     models, stated = metrics.get("models"), metrics.get("primary")
     if not models:
@@ -102,7 +102,7 @@ def check_primary(metrics: Mapping[str, object]) -> None:
 
 
 def _check_score(models: Mapping[str, Mapping[str, object]], model: object, metric: object) -> None:
-    """Check that a model has a score under this metric, which may be null where it could not be computed."""
+    """Check that a model has a score under this metric; the score may be null."""
     if model not in models:
         raise _error("a model that is not in the report", expected=", ".join(models), got=repr(model))
     scores = models[model]
@@ -117,7 +117,7 @@ def _error(problem: str, **details: object) -> ReportError:
 
 
 def headline(metrics: Mapping[str, object]) -> str:
-    """Return in one line what a report found: its own `headline`, or the primary metric of its model.
+    """Return the headline of a report in one line: its `headline`, or the primary metric of its model.
 
     >>> models = {"unet": {"dice": {"mean": 0.8, "ci": [0.7, 0.9]}}}
     >>> headline({"models": models, "primary": {"metric": "dice", "model": "unet"}})

@@ -1,4 +1,4 @@
-"""Look up what a report was made with: versions, commit, machine."""
+"""Look up the versions, the commit and the machine with which a report is made."""
 
 from __future__ import annotations
 

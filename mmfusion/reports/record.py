@@ -12,12 +12,12 @@ FAILED_PAGE, FAILED = "FAILED.html", ".failed"
 
 
 def is_report(folder: Path) -> bool:
-    """Return whether a folder holds a complete report."""
+    """Return True if a folder has a complete report."""
     return (folder / RUN).is_file() and (folder / PAGE).is_file()
 
 
 def failed_folder(out: Path) -> Path:
-    """Return the folder that keeps what a failed run left."""
+    """Return the folder in which the files of a failed run are kept."""
     return out.with_name(out.name + FAILED)
 
 
@@ -27,7 +27,7 @@ def read_run(folder: str | Path) -> dict[str, object]:
     Raises
     ------
     ReportError
-        If no complete report stands there, or a file in it is malformed.
+        If the folder has no complete report, or a file in it is malformed.
     """
     folder = Path(folder)
     if not is_report(folder):
@@ -48,4 +48,4 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON: write null for what could not be computed")
+    raise ValueError(f"{constant} is not JSON: write null for a value that could not be computed")

@@ -50,24 +50,24 @@ def run_report(
     *,
     progress: bool = True,
 ) -> Path:
-    """Execute a notebook and leave its report in a folder, whole or not at all.
+    """Execute a notebook and write its report to a folder, complete or not at all.
 
-    The folder has `report.html`, `notebook.ipynb`, `run.json` (parameters, versions, hashes, seconds) and
-    what the notebook wrote into its `out_dir`: `metrics.json`, `figures/`. A report that stood there stays
-    until the new one is complete; a file there that is not its own stays in any case. What a failed run
-    leaves is in `<out>.failed/`, marked as such. A notebook that declares a `work_dir` finds there again what
-    an interrupted run of the same report had finished.
+    The folder has `report.html`, `notebook.ipynb`, `run.json` (parameters, versions, hashes, seconds), and
+    the files that the notebook wrote to its `out_dir`: `metrics.json`, `figures/`. An old report in the
+    folder is replaced when the new report is complete. Files that do not belong to the old report are kept.
+    The files of a failed run are moved to `<out>.failed/` and are marked as failed. If a notebook declares a
+    `work_dir`, an interrupted run can be resumed: the same report finds the finished parts there.
 
     Parameters
     ----------
     name : str or path
         "stage_fusion", "20_stage_fusion", or a path to a notebook.
     parameters : mapping, optional
-        By name; text is converted to the notebook's types.
+        Name -> value; text is converted to the notebook's types.
     out : path, optional
-        The report's folder; default `reports/<name>`.
+        Folder of the report; default `reports/<name>`.
     progress : bool
-        Show a bar over cells.
+        Show a progress bar over cells.
 
     Returns
     -------
@@ -78,8 +78,8 @@ def run_report(
     ------
     ReportError
         If the notebook or a parameter is unknown, a cell fails, `metrics.json` is missing or malformed, the
-        disk is full, `out` is something else than a report, a `save_...` parameter names a path in it, or
-        another run is writing there.
+        disk is full, `out` exists and is not a report, a `save_...` parameter names a path in `out`, or
+        another run is writing to `out`.
     """
     notebook = find_notebook(name)
     known = notebook_parameters(notebook)
@@ -107,7 +107,7 @@ class _Run:
         return self.out
 
     def _make(self, *, progress: bool) -> None:
-        read = {  # before anybody changes it
+        read = {  # before a run can change it
             "notebook": {"file": self.notebook.name, "sha256": hash_path(self.notebook)},
             "code": code_hash(),
             "inputs": input_hashes(self.values, self.out),
@@ -176,10 +176,10 @@ class _Run:
         return notebook_html(nb, title=title, facts=facts, parameters=rows, failed=failed)
 
     def _set_aside(self, partial: Path, error: BaseException | None) -> None:
-        """Move a failed run to a folder that is marked as failed; on a full disk, keep what can be kept."""
+        """Move a failed run to a folder that is marked as failed, with a page if the disk has space."""
         discard_failure(self.out)
         failed = failed_folder(self.out)
-        if failed.exists():  # something else, which stays
+        if failed.exists():  # not a failed run: it is kept
             failed = failed.with_name(f"{partial.name.removeprefix('.')}{FAILED}")
         if not (partial / NOTEBOOK).is_file():
             shutil.rmtree(partial, ignore_errors=True)

@@ -12,10 +12,10 @@ _MISSING = re.compile(r"<td>(?:NaN|None|NaT|&lt;NA&gt;)</td>")
 
 
 def tidy_tables(html: str) -> str:
-    """Return the HTML with its pandas tables tidied; everything else is as it was.
+    """Return HTML with tidy pandas tables; the rest is unchanged.
 
-    The names of the index stand in the row of the column names, long names of columns can be broken at an
-    underscore, and a missing value is a dash.
+    The names of the index are in the row of the column names. Long column names can be broken at an
+    underscore. A missing value is shown as a dash.
 
     >>> tidy_tables('<table class="dataframe"><tbody><tr><td>NaN</td></tr></tbody></table>')
     '<table class="dataframe"><tbody><tr><td>–</td></tr></tbody></table>'

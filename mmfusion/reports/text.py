@@ -1,4 +1,4 @@
-"""Text for notebook cells: lists in parameters, lists on the page."""
+"""Text for notebook cells: lists in parameters, and lists on the page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def words(text: str) -> list[str]:
 def words_or_none(text: str) -> list[str]:
     """Return the words of a text separated by commas; "none" gives an empty list.
 
-    In a table of runs an empty cell stands for the notebook's default, so that "none" is needed to say
-    nothing at all.
+    In a table of runs, an empty cell means the notebook's default. The word "none" is therefore needed for an
+    empty list.
 
     >>> words_or_none("0.25, 0.5")
     ['0.25', '0.5']

@@ -1,4 +1,4 @@
-"""Lists of warnings about the data: each once, with the patients that it is about."""
+"""Lists of warnings about the data: each warning once, with the ids of its patients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 _ABOUT_SOFTWARE = ("FutureWarning", "DeprecationWarning", "PendingDeprecationWarning")
 _SHOWN = 10  # patients to name
 _SEVERAL = re.compile(r"^(?P<text>.* of )\d+ patient\(s\)(?P<more>.*): (?P<names>.+)$")
-_LIST = re.compile(r": (?P<list>[^:()]+)(?: \(.*\))?$")  # what was met, and in parentheses what was known
+_LIST = re.compile(r": (?P<list>[^:()]+)(?: \(.*\))?$")  # found values, and the known values in parentheses
 _ONE = re.compile(r"^patient (?P<name>[^:]+): (?P<text>.+)$")
 
 
@@ -22,7 +22,7 @@ class HasWarnings(Protocol):
     """A result that counts its warnings."""
 
     def warnings(self) -> pd.Series:
-        """Return how often each warning was given."""
+        """Return the number of times that each warning was given."""
 
 
 @contextmanager
@@ -44,12 +44,12 @@ def collected() -> Iterator[list[str]]:
 
 
 def warnings_given(*results: HasWarnings, also: Iterable[str] = ()) -> list[str]:
-    """Return what these results warned of, as lines of Markdown; warnings about software are left out.
+    """Return the warnings of these results as lines of Markdown, without warnings about software.
 
     Parameters
     ----------
     *results : object with a method `warnings()`
-        That gives a Series: text of the warning -> how often. `NestedResult` has one.
+        The method returns a Series: text of the warning -> number of times. `NestedResult` has it.
     also : iterable of str
         More warnings, as `collected` gives them.
 
@@ -71,9 +71,9 @@ def warnings_given(*results: HasWarnings, also: Iterable[str] = ()) -> list[str]
 
 
 def summarised(given: Counter[str]) -> list[str]:
-    """Return one line per warning, given how often each "Kind: text" came."""
-    patients: dict[tuple[str, str], set[str]] = {}  # by what stands before and after "3 patients"
-    others: dict[str, Counter[str]] = {}  # by what stands before a list
+    """Return one line per warning from the number of times that each "Kind: text" was given."""
+    patients: dict[tuple[str, str], set[str]] = {}  # grouped by the text before and after "3 patients"
+    others: dict[str, Counter[str]] = {}  # grouped by the text before a list
     for warning, n in given.items():
         kind, _, text = warning.partition(": ")
         if kind in _ABOUT_SOFTWARE:
@@ -93,7 +93,7 @@ def summarised(given: Counter[str]) -> list[str]:
 
 
 def _united(warnings: Iterable[str]) -> str:
-    """Return the union of the lists that stand at the ends of these warnings."""
+    """Return the union of the lists at the ends of these warnings."""
     lists = [_LIST.search(warning)["list"].split(", ") for warning in warnings]
     return ", ".join(sorted({name for names in lists for name in names}))
 

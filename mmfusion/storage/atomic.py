@@ -61,7 +61,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def saved(path: str | Path, error: type[MMFusionError] = DataError) -> Iterator[Path]:
-    """Write a file that the user asked for, as `atomic_file`; the error says what to do.
+    """Write a file that the user requested, as `atomic_file` does; the error has a hint.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     path : path
         The folder to write. It must be absent or empty, unless `replace` is True.
     replace : bool
-        Whether to replace a folder that holds files.
+        If True, a folder that holds files is replaced.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def take_place(draft: Path, path: str | Path, *, replace: bool = False) -> None:
         try:
             draft.rename(path)
         finally:
-            if draft.exists():  # not moved, for example because of an interrupt: the old one stays
+            if draft.exists():  # the move failed, for example because of an interrupt: restore the old folder
                 old.rename(path)
             else:
                 shutil.rmtree(old, ignore_errors=True)

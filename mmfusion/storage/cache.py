@@ -1,7 +1,7 @@
-"""A cache of arrays on disk: found by the hash of their inputs, memory-mapped, shared by processes.
+"""A cache of arrays on disk, found by the hash of their inputs, memory-mapped and shared by processes.
 
 An entry is one file, `<kind>/<2 digits>/<hash>.npy` in `cache_folder`, which numpy can read too. It is
-written atomically, so that an interrupt leaves no half of an entry. A checksum follows the array, so that a
+written atomically, so an interrupt does not leave an incomplete entry. A checksum follows the array, so a
 damaged entry is found and made again.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["cache_folder", "cached", "fingerprint", "lookup", "prune"]
 _log = logging.getLogger(__name__)
 _HEADER = 4096  # bytes before the array, so that the array begins on a page of memory
 _MAX_MAPS = 256  # each keeps a file open; a process may have about 1000 open files
-_PATIENCE_S = 3600  # to wait for another process that makes the same entry; after that it is made twice
+_PATIENCE_S = 3600  # time to wait for another process that makes the same entry; then it is made twice
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _State = tuple[int, int, int]  # inode number, size, time of the last change
 _seen: dict[
@@ -86,7 +86,7 @@ def lookup(kind: str, key: Mapping[str, object]) -> np.ndarray | None:
 def prune(max_bytes: int) -> int:
     """Delete the entries that were used longest ago until the rest take at most `max_bytes`.
 
-    The file's time of access tells when an entry was used. Most file systems update it once a day. An entry
+    The access time of a file shows when its entry was used. Most file systems update it once a day. An entry
     that another process has mapped stays readable for that process. Drafts older than a day are deleted too.
 
     Parameters
@@ -148,7 +148,7 @@ def _load(path: str) -> np.ndarray | None:
 
 
 def _whole(path: str, memory: mmap.mmap, state: os.stat_result) -> bool:
-    """Return whether the checksum is right; compared once per process, and again if the file changes."""
+    """Return True if the checksum is right; it is compared once per process and state of the file."""
     mark = (state.st_ino, state.st_size, state.st_ctime_ns)
     if _seen.get(path) == mark:
         return True

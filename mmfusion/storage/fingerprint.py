@@ -33,7 +33,7 @@ def fingerprint(path: str | Path) -> str:
     Returns
     -------
     str
-        XXH3-128, 32 hexadecimal digits. It tells scans apart, but it does not protect against forgery.
+        XXH3-128, 32 hexadecimal digits. It distinguishes scans, but it does not protect against forgery.
 
     Raises
     ------
@@ -72,10 +72,10 @@ def _fingerprint(path: Path) -> str:
 
 
 def settled(state: os.stat_result, now_ns: int) -> bool:
-    """Return whether a change of the file after `now_ns` would certainly change its recorded time.
+    """Return True if a change of the file after `now_ns` would certainly change its recorded time.
 
     The clock of a file system advances in steps: of at most 10 ms, or of one or two seconds on old or simple
-    file systems, which record whole seconds. A file that changes twice within one step shows the same time.
+    file systems that record whole seconds. A file that changes twice within one step shows the same time.
 
     Parameters
     ----------

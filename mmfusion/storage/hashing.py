@@ -1,7 +1,7 @@
 """Hashes of files, folders, text, JSON values and patient ids.
 
 Manifests, saved models, splits and the names of cache entries hold these hashes. A change here makes all of
-them invalid, so the tests compare every function with fixed values.
+them invalid, so the tests compare each function with fixed values.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def hash_ids(ids: Iterable[object]) -> str:
 def hash_each_id(ids: Iterable[object]) -> list[str]:
     """Return the SHA-256 hash of each patient id.
 
-    A saved model recognises by them the patients that it was fitted on, without naming them.
+    With these hashes, a saved model recognises the patients that it was fitted on, but does not name them.
 
     Examples
     --------

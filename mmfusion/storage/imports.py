@@ -2,8 +2,8 @@
 
 Imports inside functions count; imports for type checkers do not. Two rules find modules that are imported by
 name at run time. A string with the dotted name of a module counts as an import of it (registries). If a
-package loads its names lazily, a name taken from it leads to the module in its table of names. If it is not
-clear whether a file can be reached, it counts.
+package loads its names lazily, a name imported from it counts as an import of the module in its table. If it
+is not clear whether a file can be reached, it counts.
 """
 
 from __future__ import annotations

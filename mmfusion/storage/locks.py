@@ -24,10 +24,10 @@ def locked(file: str | Path, *, wait_s: float, busy: Exception | None = None) ->
     file : path
         The lock file. Its folder is made if it is absent.
     wait_s : float
-        How long to wait for another process, in seconds.
+        Time to wait for another process, in seconds.
     busy : Exception, optional
-        Raised if another process still holds the lock after `wait_s`. Without it the block then runs
-        unlocked.
+        Error to raise if another process still holds the lock after `wait_s`. If None, the block then runs
+        without the lock.
 
     Examples
     --------

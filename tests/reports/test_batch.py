@@ -86,9 +86,9 @@ def test_changed_code_is_run_again(make_notebook, tmp_path, monkeypatch):
     ("text", "problem"),
     [
         ("n_fold\n3\n", r"(?s)unknown parameter 'n_fold'.*n_folds"),
-        ("name,n_folds\na,3\na,4\n", "two runs have one name"),
-        ("name,n_folds\n../a,3\n", "not a name for a folder"),
-        ("name,n_folds\na.failed,3\na,4\n", "kept for failed runs"),
+        ("name,n_folds\na,3\na,4\n", "two runs have the same name"),
+        ("name,n_folds\n../a,3\n", "not a valid name of a folder"),
+        ("name,n_folds\na.failed,3\na,4\n", "reserved for failed runs"),
         ("n_folds\n", "has no rows"),
         ("", "not a CSV table"),
         ("out_dir\nx\n", "unknown parameter 'out_dir'"),

@@ -282,7 +282,7 @@ def test_a_file_that_stands_in_the_way_is_not_overwritten(make_notebook, tmp_pat
     out = run_report("tiny", out=tmp_path / "r", progress=False)
     (out / "table.csv").write_text("mine")
     make_notebook("10_tiny", METRICS, "pathlib.Path(out_dir, 'table.csv').write_text('new')")
-    with pytest.raises(ReportError, match=r"table\.csv: a file that is not the old report's"):
+    with pytest.raises(ReportError, match=r"table\.csv: a file that does not belong to the old report"):
         run_report("tiny", out=out, progress=False)
     assert (out / "table.csv").read_text() == "mine" and read_run(out)["metrics"]
     assert [p.name for p in tmp_path.glob("*r*") if p.name != "notebooks"] in (
