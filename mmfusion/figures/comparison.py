@@ -105,7 +105,7 @@ def paired_differences(
     Raises
     ------
     ReportError
-        If there is no model beside the reference.
+        If there is no model other than the reference.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def paired_differences(
     >>> figure = paired_differences(table, detectable=0.06)
     """
     if paired.empty:
-        raise ReportError("no model beside the reference", expected="two models or more")
+        raise ReportError("no model other than the reference", expected="two models or more")
     table = paired.sort_values("diff", ascending=False, kind="stable")
     figure, ax = new_figure(1.0 + 0.27 * len(table))
     if detectable:

@@ -71,7 +71,7 @@ def settings_of(model: StageClassifier) -> Settings:
 
 
 def nested(model: StageClassifier, name: str) -> object:
-    """Return a nested object of a classifier; None stands for the default, a mapping for changes to it.
+    """Return a nested object of a classifier; None means the default, a mapping means changes to it.
 
     Examples
     --------

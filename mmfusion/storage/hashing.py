@@ -42,7 +42,7 @@ def hash_text(text: str) -> str:
 
 
 def hash_json(value: object) -> str:
-    """Return the SHA-256 hash of a value as JSON, whatever the order of the keys in its dicts.
+    """Return the SHA-256 hash of a value as JSON; the order of the keys in its dicts does not matter.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def hash_path(path: str | Path) -> str:
 
 
 def hash_ids(ids: Iterable[object]) -> str:
-    """Return the SHA-256 hash of a set of patient ids, whatever their order.
+    """Return the SHA-256 hash of a set of patient ids; their order does not matter.
 
     Examples
     --------

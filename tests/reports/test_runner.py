@@ -241,7 +241,7 @@ pathlib.Path(out_dir, "metrics.json").write_text("{}")
 
 
 @pytest.mark.parametrize("place", ["r", "r/model", "r/../r/figures/model", ".r.work/model", "r.failed/model"])
-def test_what_a_report_would_replace_is_no_place_for_a_model(make_notebook, tmp_path, monkeypatch, place):
+def test_a_save_path_in_the_report_folder_is_an_error(make_notebook, tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     make_notebook("10_tiny", SAVING, parameters=SAVES)
     with pytest.raises(ReportError, match=r"column save_model: lies in the report's own folder.*beside it"):
@@ -251,7 +251,7 @@ def test_what_a_report_would_replace_is_no_place_for_a_model(make_notebook, tmp_
     assert (tmp_path / "r_model").is_dir()
 
 
-def test_what_is_not_the_reports_own_stays_where_it_is(make_notebook, tmp_path):
+def test_files_of_the_user_in_the_report_folder_are_kept(make_notebook, tmp_path):
     make_notebook("10_tiny", METRICS, "pathlib.Path(out_dir, 'figures').mkdir()",
                   "pathlib.Path(out_dir, 'figures', f'{n_folds}.png').touch()")  # fmt: skip
     out = run_report("tiny", {"n_folds": 3}, tmp_path / "r", progress=False)
@@ -277,7 +277,7 @@ def test_what_appears_while_a_report_is_made_stays(make_notebook, tmp_path):
     assert (out / "model" / "w").is_file() and read_run(out)["metrics"]
 
 
-def test_a_file_that_stands_in_the_way_is_not_overwritten(make_notebook, tmp_path):
+def test_a_file_of_the_user_is_not_overwritten(make_notebook, tmp_path):
     make_notebook("10_tiny", METRICS)
     out = run_report("tiny", out=tmp_path / "r", progress=False)
     (out / "table.csv").write_text("mine")

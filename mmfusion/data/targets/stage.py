@@ -187,7 +187,7 @@ def normalise_stage(text: object) -> str | None:
 
 
 def target_labels(stage: pd.Series, target: str) -> pd.Series:
-    """Return the classes of a stage target from stage groups, whatever their AJCC edition.
+    """Return the classes of a stage target from stage groups of any AJCC edition.
 
     Parameters
     ----------

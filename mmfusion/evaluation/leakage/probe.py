@@ -139,7 +139,7 @@ def assert_no_leak(
     >>> assert_no_leak(X, ["I", "II"] * 30)  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
         ...
-    mmfusion.errors.LeakageError: column code: the label can be read off the inputs ...
+    mmfusion.errors.LeakageError: column code: the inputs determine the label ...
     """
     if allow_leaky or is_probed():
         return
@@ -148,7 +148,7 @@ def assert_no_leak(
     if len(suspects):
         first = suspects.head(5)
         raise LeakageError(
-            "the label can be read off the inputs",
+            "the inputs determine the label",
             column="; ".join(first["columns"]),
             expected=rule.limit,
             got=", ".join(f"{a:.2f}" for a in first[rule.score]),
