@@ -27,10 +27,9 @@ from mmfusion.staging.predict import predict_each, predict_patient, predict_row
 from mmfusion.staging.presets import PRESETS
 from mmfusion.staging.settings import (
     Settings,
-    changed,
-    nested,
     nested_params,
     resolved_params,
+    set_nested,
     settings_of,
     split_nested,
 )
@@ -168,6 +167,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     def set_params(self, **params: object) -> Self:
         """Set parameters, nested ones as `training__lr`; a nested object is replaced, never changed.
 
+        `training__lr` alone sets `lr` to None, so that the value given last is used.
+
         Raises
         ------
         DataError
@@ -177,8 +178,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         """
         flat, inner = split_nested(params)
         super().set_params(**flat)
-        for name, changes in inner.items():
-            setattr(self, name, changed(nested(self, name), changes))
+        set_nested(self, inner, flat)
         return self
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -156,6 +156,29 @@ def split_nested(params: Mapping[str, object]) -> tuple[dict[str, object], dict[
         else:
             flat[key] = value
     return flat, inner
+
+
+def set_nested(
+    model: StageClassifier, inner: Mapping[str, Mapping[str, object]], flat: Collection[str] = ()
+) -> None:
+    """Replace nested objects of a classifier by changed ones.
+
+    A flat parameter of the same meaning becomes None, unless it is one of `flat`: the value set last is used,
+    also if it is the default.
+
+    Examples
+    --------
+    >>> from mmfusion.staging import StageClassifier
+    >>> model = StageClassifier(lr=1e-2)
+    >>> set_nested(model, {"training": {"lr": 1e-3}})
+    >>> model.settings.training.lr
+    0.001
+    """
+    for name, changes in inner.items():
+        setattr(model, name, changed(nested(model, name), changes))
+        for key in set(changes) - set(flat):
+            if FLAT.get(key) == name:
+                setattr(model, key, None)
 
 
 def _check_agree(name: str, part: object, flat: Mapping[str, object]) -> None:

@@ -60,6 +60,17 @@ def test_nested_values_are_reached_as_in_skorch():
     )  # the first one is as it was
 
 
+def test_a_nested_value_set_later_replaces_the_flat_one():
+    for value in (1e-3, 1e-2):  # the default, and another value
+        model = mf.StageClassifier(lr=3e-4, max_epochs=7).set_params(training__lr=value)
+        assert model.settings.training.lr == model.resolved_params()["lr"] == value
+        assert model.settings.training.max_epochs == 7
+    model = mf.StageClassifier(lr=3e-4, dropout=0.1)
+    again = mf.StageClassifier().set_params(**model.get_params())
+    for part in ("network", "training"):
+        assert getattr(again.settings, part) == getattr(model.settings, part)
+
+
 def test_a_nested_object_given_is_never_changed():
     transformer = CohortTransformer(graph_k=3)
     model = mf.StageClassifier(preprocessing=transformer)
