@@ -16,7 +16,7 @@ from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.network import NetworkPlan
-from mmfusion.nn.training import TrainingPlan, predict_in_batches, reproducible
+from mmfusion.nn.training import TrainingPlan, check_device, predict_in_batches, reproducible
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.fitting import fit_member
@@ -220,6 +220,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
             On columns that are known only with or after the label, or that determine it.
         """
         settings = self.settings
+        check_device(self.device)
         codes, self.classes_ = encode_labels(X, y)
         if not self.allow_leaky:
             check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
@@ -230,7 +231,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         self.background_ = class_quantiles(inputs, codes)
         members, self.history_ = [], []
         for member in range(self.n_members):
-            seed = self.random_state + 1000 * member
+            seed = int(self.random_state) + 1000 * member
             with reproducible(seed, self.device):
                 module = settings.network.build(self.transformer_.specs_, len(self.classes_), self.fusion)
                 module, history = fit_member(
