@@ -86,6 +86,8 @@ def _pack(value: object) -> object:
         return {k: _pack(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(_pack(v) for v in value)
+    if isinstance(value, np.generic):
+        return value.item()
     if value is None or type(value) in (str, int, float, bool):
         return value
     raise TypeError(f"{type(value).__name__} has no JSON form")
