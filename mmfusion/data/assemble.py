@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,7 @@ def assemble(
     root: Path,
     target: str | None = None,
     *,
-    edition: int = 7,
+    edition: int | None = None,
     allow_leaky: bool = False,
 ) -> Cohort:
     """Read the files of one data set into a cohort.
@@ -44,7 +45,8 @@ def assemble(
         the AJCC edition. If the labels have no stages, the first target for which they have a column.
     edition : {7, 8, 9}
         AJCC edition of the stages, T, N and M in the labels. If a table has no stage, its T, N and M are
-        turned into a stage by this edition.
+        turned into a stage by this edition. Default: the one that the rows of labels state in the column
+        `parameters`, as `write_cohort` does, or 7.
     allow_leaky : bool
         Keep T, N and M of the EHR table among the inputs.
 
@@ -61,6 +63,8 @@ def assemble(
     DataError
         If a table cannot be read.
     """
+    stated = _stated_editions(manifest) if edition is None else (edition,)
+    edition = stated[0]
     reader = _Reader(root, edition, allow_leaky=allow_leaky)
     rows = list(manifest.itertuples(index=False))
     for row in sorted(rows, key=lambda r: r.role in SCAN_ROLES):
@@ -82,7 +86,7 @@ def assemble(
             "files": {r.path: r.sha256 for r in rows if r.role not in SCAN_ROLES},
             "license": ", ".join(sorted({r.license for r in rows} - {""})),
             "notes": tuple(reader.notes),
-            "ajcc_edition": edition,
+            "ajcc_edition": edition if len(stated) == 1 else " and ".join(map(str, stated)),
             "leaky": allow_leaky,
             **reader.facts,
         },
@@ -201,6 +205,17 @@ class _Reader:
             hint = "add the patient to the labels (the stage may stay empty), or correct the id"
             raise ManifestError("a scan's patient is in no table", patient=", ".join(unlisted[:5]), hint=hint)
         return (known if len(known) else scans.unique()).rename("patient_id")
+
+
+def _stated_editions(manifest: pd.DataFrame) -> tuple[int, ...]:
+    """Return the AJCC editions that the rows of labels state; (7,) if none states one."""
+    cells = manifest.loc[manifest["role"] == "labels", "parameters"]
+    found = {tuple(json.loads(cell or "{}").get("ajcc_edition", [7])) for cell in cells}
+    if len(found) > 1:
+        got = "; ".join(", ".join(map(str, editions)) for editions in sorted(found))
+        hint = "give the edition: load_cohort(..., edition=)"
+        raise ManifestError("labels of several AJCC editions", column="parameters", got=got, hint=hint)
+    return found.pop() if found else (7,)
 
 
 def _usual_target(outcomes: pd.DataFrame, edition: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort, feature_names
 from mmfusion.data.manifest import SCAN_ROLES, write_manifest
 from mmfusion.data.targets.expression import PREFIX
+from mmfusion.data.targets.stage import stated_editions
 from mmfusion.errors import DataError
 from mmfusion.modalities import IMAGING, META, SEED
 from mmfusion.storage.atomic import atomic_folder
@@ -119,7 +121,10 @@ class _Writer:
         unit = self.cohort.units.get(modality, "") if role == "features" else ""
         if any(str(c).startswith(PREFIX) for c in frame):
             unit = "zscore" if "z-scores" in str(self.cohort.provenance.get("expression_unit")) else "log"
-        self.row(modality, role, name, patient, unit=unit)
+        editions = stated_editions(self.cohort) if role == "labels" else ()
+        stated = editions and 7 not in editions  # `load_cohort` reads labels as 7th edition by default
+        parameters = json.dumps({"ajcc_edition": list(editions)}) if stated else ""
+        self.row(modality, role, name, patient, unit=unit, parameters=parameters)
 
     def scan(self, modality: str, patient: str, role: str, cells: pd.Series) -> None:
         """Copy a volume or a mask."""

@@ -16,6 +16,7 @@ from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.folds import Candidate
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
+from mmfusion.evaluation.options import check_options, check_plans
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.runner import Runner, Variant
 from mmfusion.evaluation.store import FoldStore, setting_hash
@@ -102,8 +103,8 @@ def nested_cv(
     Raises
     ------
     DataError
-        If a class has fewer patients than folds, if a patient has no modality at all, or if the model does
-        not have such variants.
+        If a class has fewer patients than folds, if a patient has no modality at all, if an option is out of
+        range, or if the model does not have such variants.
     LeakageError
         If an input determines the label or is forbidden by the target, or if `outer` has a person in both the
         training rows and the test rows of a fold.
@@ -121,6 +122,9 @@ def nested_cv(
     0.5
     """
     start = time.perf_counter()
+    folds = {} if isinstance(outer, Splits) else {"outer": outer, "repeats": repeats}
+    check_options(**folds, inner=inner, n_trials=n_trials, random_state=random_state)
+    check_plans(search, baselines, learning_curve, n_trials)
     X, y = cohort.X, cohort.y
     _check(X, cohort)
     task = task_for(cohort)
@@ -213,7 +217,11 @@ def _check(X: pd.DataFrame, cohort: Cohort) -> None:
     nothing = X.index[~presence(X).any(axis=1)]
     if len(nothing):
         raise DataError(
-            "a patient has no modality at all", patient=", ".join(map(str, nothing[:5])), file=cohort.name
+            f"a patient has no modality at all that {cohort.target} may have as an input",
+            patient=", ".join(map(str, nothing[:5])),
+            file=cohort.name,
+            expected=f"at least one of {', '.join(cohort.modalities)}",
+            hint="leave these patients out: cohort.select(patients=...)",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 from mmfusion.errors import DataError
 from mmfusion.nn.net import FusionNet
@@ -56,13 +57,17 @@ class NetworkPlan(FrozenParams):
 
     def __post_init__(self) -> None:
         for name in ("encoders", "encoder_options", "fusion_options"):
+            if not isinstance(getattr(self, name) or {}, Mapping):
+                raise DataError("not a mapping", column=name, got=repr(getattr(self, name)))
             object.__setattr__(self, name, dict(getattr(self, name) or {}))
         for name in ("d", "hidden"):
-            if not getattr(self, name) >= 1:
-                raise DataError("out of range", column=name, expected="1 or more", got=getattr(self, name))
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise DataError("out of range", column=name, expected="a whole number, 1 or more", got=value)
         for name in ("dropout", "modality_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise DataError("out of range", column=name, expected="in [0, 1)", got=getattr(self, name))
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 <= value < 1:
+                raise DataError("out of range", column=name, expected="a number in [0, 1)", got=value)
 
     def build(self, specs: Sequence[StreamSpec], n_classes: int, fusion: str) -> FusionNet:
         """Build the untrained network for these streams; on the meta device it has only shapes.

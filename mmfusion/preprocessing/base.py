@@ -19,13 +19,11 @@ class Stateful(BaseEstimator):
 
     Examples
     --------
-    >>> class Centre(Stateful):
-    ...     def fit(self, X):
-    ...         self.mean_ = X.mean(axis=0)
-    ...         return self
-    >>> centre = Centre().fit(np.array([[1.0], [3.0]]))
-    >>> Centre.from_state(centre.state()).mean_
-    array([2.])
+    >>> from mmfusion.preprocessing.tables import TableTransformer
+    >>> ages = pd.DataFrame({"age": [60.0, 70.0]}, index=["p1", "p2"])
+    >>> state = TableTransformer().fit(ages).state()
+    >>> TableTransformer.from_state(state).transform(ages)[:, 0].tolist()
+    [[-1.0], [1.0]]
     """
 
     _unsaved: tuple[str, ...] = ()  # parameters that only `fit` needs, so `state` leaves them out
@@ -86,6 +84,8 @@ def _pack(value: object) -> object:
         return {k: _pack(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(_pack(v) for v in value)
+    if isinstance(value, np.generic):
+        return value.item()
     if value is None or type(value) in (str, int, float, bool):
         return value
     raise TypeError(f"{type(value).__name__} has no JSON form")
@@ -122,14 +122,10 @@ class FoldFitted(TransformerMixin, Stateful):
 
     Examples
     --------
-    >>> class Centre(FoldFitted):
-    ...     def _fit(self, frame):
-    ...         self.mean_ = frame.mean().to_numpy()
-    ...     def _transform(self, frame):
-    ...         return (frame.to_numpy() - self.mean_).astype(np.float32)
+    >>> from mmfusion.preprocessing.tables import TableTransformer
     >>> ages = pd.DataFrame({"age": [60.0, 70.0, np.nan]}, index=["p1", "p2", "p3"])
-    >>> Centre().fit_transform(ages).tolist()  # zero for the patient without the modality
-    [[-5.0], [5.0], [0.0]]
+    >>> TableTransformer().fit(ages).transform(ages)[:, 0].tolist()  # zero without the modality
+    [[-1.0], [1.0], [0.0]]
     """
 
     def fit(self, frame: pd.DataFrame, y: object = None) -> FoldFitted:

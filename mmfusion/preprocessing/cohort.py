@@ -132,6 +132,9 @@ class CohortTransformer(TransformerMixin, Stateful):
         """
         blocks = check_cohort(X)
         wanted = list(self.modalities) if self.modalities is not None else blocks
+        if not wanted or len(set(wanted)) < len(wanted):
+            expected = f"each once, at least one of {', '.join(blocks)}"
+            raise DataError("unusable modalities", expected=expected, got=", ".join(wanted) or "none")
         if absent := sorted(set(wanted) - set(blocks)):
             raise DataError("no such modality in X", got=", ".join(absent), expected=", ".join(blocks))
         if self.harmonise not in HARMONISE:

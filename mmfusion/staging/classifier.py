@@ -16,7 +16,7 @@ from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.network import NetworkPlan
-from mmfusion.nn.training import TrainingPlan, predict_in_batches, reproducible
+from mmfusion.nn.training import TrainingPlan, check_device, predict_in_batches, reproducible
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.fitting import fit_member
@@ -27,10 +27,9 @@ from mmfusion.staging.predict import predict_each, predict_patient, predict_row
 from mmfusion.staging.presets import PRESETS
 from mmfusion.staging.settings import (
     Settings,
-    changed,
-    nested,
     nested_params,
     resolved_params,
+    set_nested,
     settings_of,
     split_nested,
 )
@@ -168,6 +167,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     def set_params(self, **params: object) -> Self:
         """Set parameters, nested ones as `training__lr`; a nested object is replaced, never changed.
 
+        `training__lr` alone sets `lr` to None, so that the value given last is used.
+
         Raises
         ------
         DataError
@@ -177,8 +178,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         """
         flat, inner = split_nested(params)
         super().set_params(**flat)
-        for name, changes in inner.items():
-            setattr(self, name, changed(nested(self, name), changes))
+        set_nested(self, inner, flat)
         return self
 
     @property
@@ -220,6 +220,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
             If a column is known only with or after the label, or determines it.
         """
         settings = self.settings
+        check_device(self.device)
         codes, self.classes_ = encode_labels(X, y)
         if not self.allow_leaky:
             check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
@@ -230,7 +231,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         self.background_ = class_quantiles(inputs, codes)
         members, self.history_ = [], []
         for member in range(self.n_members):
-            seed = self.random_state + 1000 * member
+            seed = int(self.random_state) + 1000 * member
             with reproducible(seed, self.device):
                 module = settings.network.build(self.transformer_.specs_, len(self.classes_), self.fusion)
                 module, history = fit_member(

@@ -16,8 +16,8 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
     Raises
     ------
     DataError
-        If X is not a DataFrame, X and y have different patients, a label is missing, there is only one class,
-        or a class has only one patient.
+        If X is not a DataFrame, X and y have different patients, y is a table, a label is missing, there is
+        only one class, or a class has only one patient.
 
     Examples
     --------
@@ -29,6 +29,10 @@ def encode_labels(X: pd.DataFrame, y: Sequence[object]) -> tuple[np.ndarray, np.
         raise DataError("X is not a cohort's frame", expected="rows of cohort.X", got=type(X).__name__)
     if len(X) != len(y):
         raise DataError("X and y differ in length", expected=f"{len(X)} labels", got=len(y))
+    if np.ndim(y) != 1:
+        name = "a table of labels" if isinstance(y, pd.DataFrame) else f"labels of shape {np.shape(y)}"
+        hint = "choose a target with classes: mmfusion.list_targets()"
+        raise DataError("not one class per patient", expected=f"{len(X)} labels", got=name, hint=hint)
     y = y if isinstance(y, pd.Series) else pd.Series(y, index=X.index)
     if not y.index.equals(X.index):
         raise DataError(

@@ -76,7 +76,8 @@ def predict_patient(
     Raises
     ------
     DataError
-        If no modality is given, the model does not read one of them, or a table is malformed.
+        If no modality is given, the model does not read one of them, a seed or series is given without its
+        scan, or a table is malformed.
     ScanError
         If a scan cannot be read, is not plausible, or is of the other modality.
     """
@@ -122,6 +123,11 @@ def patient_row(
     if ehr is not None:
         blocks["ehr"] = _single(read_ehr(ehr, patient), ehr)
     for modality, (scan, seed, series) in scans.items():
+        table = not isinstance(scan, Volume) and Path(scan or "").suffix.lower() in _TABLES
+        if (scan is None or table) and (seed is not None or series is not None):
+            got = "a table of features" if table else "a seed or series alone"
+            hint = "seed and series are of the CT, pet_seed and pet_series of the PET"
+            raise DataError("a seed or series without a scan", column=modality, got=got, hint=hint)
         if scan is not None:
             blocks[modality] = _scan(modality, scan, seed, series, patient)
     if not blocks:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from sklearn.base import clone
@@ -50,7 +52,8 @@ def settings_of(model: StageClassifier) -> Settings:
     Raises
     ------
     DataError
-        If a value is given in both places and differs, or a nested object has no such parameter.
+        If a value is given in both places and differs, a nested object has no such parameter, or the number
+        of members or the seed is no whole number.
 
     Examples
     --------
@@ -59,6 +62,8 @@ def settings_of(model: StageClassifier) -> Settings:
     >>> settings.network.dropout, settings.network.hidden
     (0.1, 128)
     """
+    _check_whole("n_members", model.n_members, 1)
+    _check_whole("random_state", model.random_state)
     parts = {}
     for name in NESTED:
         part = nested(model, name)
@@ -156,6 +161,35 @@ def split_nested(params: Mapping[str, object]) -> tuple[dict[str, object], dict[
         else:
             flat[key] = value
     return flat, inner
+
+
+def set_nested(
+    model: StageClassifier, inner: Mapping[str, Mapping[str, object]], flat: Collection[str] = ()
+) -> None:
+    """Replace nested objects of a classifier by changed ones.
+
+    A flat parameter of the same meaning becomes None, unless it is one of `flat`: the value set last is used,
+    also if it is the default.
+
+    Examples
+    --------
+    >>> from mmfusion.staging import StageClassifier
+    >>> model = StageClassifier(lr=1e-2)
+    >>> set_nested(model, {"training": {"lr": 1e-3}})
+    >>> model.settings.training.lr
+    0.001
+    """
+    for name, changes in inner.items():
+        setattr(model, name, changed(nested(model, name), changes))
+        for key in set(changes) - set(flat):
+            if FLAT.get(key) == name:
+                setattr(model, key, None)
+
+
+def _check_whole(name: str, value: object, low: float = -math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        expected = "a whole number" + (f", {low} or above" if low > -math.inf else "")
+        raise DataError("unusable setting", column=name, expected=expected, got=repr(value))
 
 
 def _check_agree(name: str, part: object, flat: Mapping[str, object]) -> None:

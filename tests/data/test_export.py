@@ -165,6 +165,23 @@ def test_outcomes_are_read_back(tmp_path):
     assert got.provenance["expression_unit"] == "the logarithm that was recorded"
 
 
+@pytest.mark.parametrize("edition", [7, 8, 9, "8 and 9"])
+def test_the_ajcc_edition_is_read_back(tmp_path, edition):
+    index = pd.Index(["a", "b", "c"], name="patient_id")
+    table = pd.concat({"ehr": pd.DataFrame({"age": [60.0, 61.0, 62.0]}, index=index)}, axis=1)
+    outcomes = pd.DataFrame(
+        {"stage": ["IIB", "IIIA", "IB"], "t": ["T3", "T3", "T2a"], "n": ["N0", "N1", "N0"], "m": "M0"},
+        index=index,
+    )
+    cohort = Cohort("study", table, outcomes, "stage2", provenance={"ajcc_edition": edition})
+    manifest = write_cohort(cohort, tmp_path / "files")
+    for target in cohort.targets:
+        got = load_cohort(manifest, target=target)
+        assert got.y.equals(cohort.with_target(target).y), target
+        assert got.targets == cohort.targets and got.provenance["ajcc_edition"] == edition
+    assert load_cohort(manifest, edition=7).provenance["ajcc_edition"] == 7  # what the caller says counts
+
+
 def test_a_cohort_without_outcomes(tmp_path):
     bare = cohort_of(["a", "b"], ehr={"age": [60.0, 61.0]})
     bare = Cohort("study", bare.table, pd.DataFrame({"egfr": ["wt", "wt"]}, index=bare.table.index), "egfr")

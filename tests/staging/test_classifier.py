@@ -141,6 +141,18 @@ def test_labels_of_other_patients(cohort):
         mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y.iloc[::-1])
 
 
+def test_a_vector_is_no_class(cohort):
+    vector = pd.DataFrame({"EGFR": 1.0, "MET": 2.0}, index=cohort.X.index)
+    for y in (vector, vector.to_numpy()):
+        with pytest.raises(DataError, match=r"not one class per patient.*list_targets"):
+            mf.StageClassifier().fit(cohort.X, y)
+
+
+def test_no_patients_have_no_probabilities(cohort, fitted):
+    with pytest.raises(DataError, match="at least one row"):
+        fitted.predict_proba(cohort.X.iloc[:0])
+
+
 def test_a_patient_without_a_label(cohort):
     y = cohort.y.copy()
     y.iloc[3] = None

@@ -56,3 +56,20 @@ def test_later_parameters_are_left_alone():
 @pytest.mark.parametrize("name", ["d", "hidden"])
 def test_a_flat_name_of_format_1_is_a_nested_one(name):
     assert from_format_1({name: 5, "fusion": "gmu"})["network"] == {name: 5}
+
+
+def test_settings_may_be_numbers_of_numpy(tmp_path):
+    cohort = tiny_cohort(30)
+    model = mf.StageClassifier(
+        n_members=np.int64(1),
+        max_epochs=np.int64(1),
+        n_genes=np.int64(20),
+        dropout=np.float32(0.5),
+        random_state=np.int64(3),
+        network={"d": np.int64(8)},
+        training={"weight_decay": np.float64(0.01), "lr_groups": {"head": np.float64(0.5)}},
+    ).fit(cohort.X, cohort.y)
+    model.save(tmp_path / "model")
+    again = mf.load(tmp_path / "model")
+    assert np.array_equal(again.predict_proba(cohort.X), model.predict_proba(cohort.X))
+    assert again.random_state == 3 and again.settings.preprocessing.n_genes == 20

@@ -100,6 +100,17 @@ def test_another_unit_of_rna(model, files):
         model.predict_patient(rna=paths["rna"], rna_unit="tpm")
 
 
+@pytest.mark.parametrize("lost", [{"seed": (0, 0, 0)}, {"series": "1.2"}, {"pet_seed": (0, 0, 0)}])
+def test_a_seed_or_series_is_not_lost(model, files, lost):
+    _, paths = files
+    modality = "pet" if "pet_seed" in lost else "ct"
+    with pytest.raises(DataError, match=f"column {modality}: a seed or series without a scan"):
+        model.predict_patient(ehr=paths["ehr"], **lost)
+    if modality == "ct":
+        with pytest.raises(DataError, match="table of features"):
+            model.predict_patient(ct=paths["ct"], **lost)
+
+
 def test_no_such_scan(model):
     with pytest.raises(DataError, match="no such scan"):
         model.predict_patient(ct="nowhere.zip")

@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 from sklearn.base import clone
 
@@ -11,6 +12,7 @@ from mmfusion.nn.network import NetworkPlan
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.settings import FLAT, NESTED
+from tests.cohorts import tiny_cohort
 
 
 def test_few_parameters_are_flat():
@@ -60,6 +62,17 @@ def test_nested_values_are_reached_as_in_skorch():
     )  # the first one is as it was
 
 
+def test_a_nested_value_set_later_replaces_the_flat_one():
+    for value in (1e-3, 1e-2):  # the default, and another value
+        model = mf.StageClassifier(lr=3e-4, max_epochs=7).set_params(training__lr=value)
+        assert model.settings.training.lr == model.resolved_params()["lr"] == value
+        assert model.settings.training.max_epochs == 7
+    model = mf.StageClassifier(lr=3e-4, dropout=0.1)
+    again = mf.StageClassifier().set_params(**model.get_params())
+    for part in ("network", "training"):
+        assert getattr(again.settings, part) == getattr(model.settings, part)
+
+
 def test_a_nested_object_given_is_never_changed():
     transformer = CohortTransformer(graph_k=3)
     model = mf.StageClassifier(preprocessing=transformer)
@@ -83,7 +96,46 @@ def test_resolved_parameters_are_what_a_fit_uses():
     assert found["lr"] == found["training__lr"] == 3e-4 and found["max_epochs"] == 20
 
 
-@pytest.mark.parametrize("bad", [{"d": 0}, {"dropout": 1.0}, {"modality_dropout": -0.1}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"d": 0},
+        {"d": "32"},
+        {"hidden": 1.5},
+        {"dropout": 1.0},
+        {"dropout": "a half"},
+        {"modality_dropout": -0.1},
+        {"fusion_options": 5},
+    ],
+)
 def test_network_plan_checks_its_values(bad):
     with pytest.raises(DataError, match=next(iter(bad))):
         NetworkPlan(**bad)
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        ({"n_members": 0}, "n_members"),
+        ({"n_members": 1.5}, "n_members"),
+        ({"random_state": None}, "random_state"),
+        ({"random_state": "1"}, "random_state"),
+        ({"device": "gpu"}, "device"),
+        ({"modalities": []}, "modalities"),
+        ({"modalities": ["rna", "rna"]}, "modalities"),
+        ({"training": {"validation_fraction": 0.99}}, "validation_fraction"),
+        ({"training": {"loss_options": {"gama": 2.0}}}, "gama"),
+    ],
+)
+def test_a_fit_names_the_parameter_that_it_cannot_use(bad, named):
+    cohort = tiny_cohort(30)
+    with pytest.raises(DataError, match=named):
+        mf.StageClassifier(**{"n_members": 1, "max_epochs": 1, "n_genes": 20} | bad).fit(cohort.X, cohort.y)
+
+
+def test_a_seed_may_be_a_number_of_numpy():
+    cohort = tiny_cohort(30)
+    model = mf.StageClassifier(n_members=1, max_epochs=1, n_genes=20, random_state=3)
+    proba = clone(model).fit(cohort.X, cohort.y).predict_proba(cohort.X)
+    same = model.set_params(random_state=np.int64(3)).fit(cohort.X, cohort.y).predict_proba(cohort.X)
+    assert np.array_equal(proba, same)

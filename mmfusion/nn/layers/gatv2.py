@@ -122,7 +122,10 @@ class RegularGATv2(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Nodes' new features, shape (b, G, heads * out_features)."""
         edge = None if self.lin_edge is None else self.lin_edge(self.edge_weight[:, :, None])
-        graph = (self.lin_l(x), self.lin_r(x), edge, self.att[0], _SLOPE, self.neighbours)
+        projected = (self.lin_l(x), self.lin_r(x), edge)
+        # autocast gives the projections 16 bits; the attention needs one number format
+        source, target, edge = (None if p is None else p.to(self.att.dtype) for p in projected)
+        graph = (source, target, edge, self.att[0], _SLOPE, self.neighbours)
         if torch.compiler.is_exporting():
             return plain_neighbour_attention(*graph) + self.bias
         return NeighbourAttention.apply(*graph, self.back, self.back_ptr) + self.bias

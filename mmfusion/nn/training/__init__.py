@@ -2,6 +2,7 @@
 
 from mmfusion.nn.training.callbacks import ValidMetric
 from mmfusion.nn.training.datasets import StreamDataset
+from mmfusion.nn.training.devices import check_device
 from mmfusion.nn.training.labels import JointLoss, KnownOnly
 from mmfusion.nn.training.loop import fit_network
 from mmfusion.nn.training.plan import TrainingPlan
@@ -14,6 +15,7 @@ __all__ = [
     "StreamDataset",
     "TrainingPlan",
     "ValidMetric",
+    "check_device",
     "fit_network",
     "predict_in_batches",
     "reproducible",

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mmfusion.errors import DataError
 from mmfusion.nn.training.devices import on_device
 
 
@@ -27,12 +28,19 @@ def predict_in_batches(
     device : str
         torch device. The CPU is used if the machine does not have it.
 
+    Raises
+    ------
+    DataError
+        If there are no rows.
+
     Examples
     --------
     >>> predict_in_batches(nn.Identity(), {"input": np.zeros((5, 2))}, batch_size=2).shape
     torch.Size([5, 2])
     """
     n_rows = len(next(iter(inputs.values())))
+    if not n_rows:
+        raise DataError("nothing to predict", expected="at least one row", got=0)
     out = []
     with on_device(module, device) as target:
         for start in range(0, n_rows, batch_size):

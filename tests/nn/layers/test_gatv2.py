@@ -102,3 +102,17 @@ def test_without_a_graph_each_gene_is_mapped_separately():
     layer = build(lambda: graph_attention(None, None, 4, F_IN, CHANNELS, HEADS))
     x = torch.randn(2, 4, F_IN, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(layer(x), layer.lin_l(x) + layer.bias)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "edge weights"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_runs_with_mixed_precision(weighted, dtype):
+    _, ours, _, _ = layers(9, 3, weighted=weighted)
+    ours = ours.float()
+    x = torch.randn(2, 9, F_IN, generator=torch.Generator().manual_seed(0))
+    expected = ours(x)
+    with torch.autocast("cpu", dtype=dtype):
+        found = ours(x)
+    found.sum().backward()
+    torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=0.05)
+    assert all(torch.isfinite(p.grad).all() for p in ours.parameters())
