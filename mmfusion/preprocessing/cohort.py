@@ -132,7 +132,7 @@ class CohortTransformer(TransformerMixin, Stateful):
         """
         blocks = check_cohort(X)
         wanted = list(self.modalities) if self.modalities is not None else blocks
-        if not wanted or len(set(wanted)) < len(wanted):
+        if self.modalities is not None and (not wanted or len(set(wanted)) < len(wanted)):
             expected = f"each once, at least one of {', '.join(blocks)}"
             raise DataError("unusable modalities", expected=expected, got=", ".join(wanted) or "none")
         if absent := sorted(set(wanted) - set(blocks)):

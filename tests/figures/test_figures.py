@@ -162,7 +162,7 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.gradcam_montage(scans(), patients=["X"]), "none of these patients"),
         (lambda: figures.learning_curve(pd.DataFrame()), "no learning curve"),
         (lambda: figures.learning_curves(pd.DataFrame()), "no learning curves"),
-        (lambda: figures.paired_differences(pd.DataFrame()), "no model beside"),
+        (lambda: figures.paired_differences(pd.DataFrame()), "no model other than the reference"),
         (lambda: figures.by_presence(pd.DataFrame()), "no groups"),
         (lambda: figures.gene_bars(pd.DataFrame()), "no genes"),
         (lambda: figures.cv_vs_external(pd.DataFrame({"cv": [0.5]})), "nothing to compare"),

@@ -75,7 +75,7 @@ def test_a_graph_whose_genes_have_different_numbers_of_neighbours():
 def test_the_module_keeps_its_mode_and_a_failure_leaves_no_file(tmp_path, monkeypatch):
     net = network(streams=("ehr",)).train()
     monkeypatch.setattr("mmfusion.nn.export._TOLERANCE", -1.0)
-    with pytest.raises(MMFusionError, match="other probabilities"):
+    with pytest.raises(MMFusionError, match="different probabilities"):
         write_onnx(net, specs("ehr"), tmp_path / "net.onnx")
     assert net.training and not list(tmp_path.iterdir())
 

@@ -122,7 +122,7 @@ def test_a_stage_of_another_edition_without_t_n_m(edition, target):
 
 
 def test_t_n_m_of_an_unknown_edition():
-    with pytest.raises(DataError, match="of which AJCC edition"):
+    with pytest.raises(DataError, match="AJCC edition of its T, N and M is not stated"):
         cohort("stage3_ajcc8", stage=["IB", "IIA", "IIIA", None], **TNM)
 
 
