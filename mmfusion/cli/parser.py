@@ -109,7 +109,7 @@ def _validate(commands) -> None:
         "--edition",
         type=int,
         choices=(7, 8, 9),
-        help="AJCC edition of the stages, T, N and M in the labels (default 7)",
+        help="AJCC edition of the labels; default, the one that the manifest states, else 7",
     )
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
     p.add_argument(

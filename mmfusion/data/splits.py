@@ -278,10 +278,8 @@ def _aligned(
 
 def _check_enough_persons(y: pd.Series | None, groups: pd.Series, n_splits: int) -> None:
     if y is None:
-        if groups.nunique() < n_splits:
-            raise DataError(
-                "too few patients for the folds", expected=f"{n_splits} or more", got=groups.nunique()
-            )
+        if (got := groups.nunique()) < n_splits:
+            raise DataError("too few patients for the folds", expected=f"{n_splits} or more", got=got)
         return
     persons = groups.groupby(y.astype(str).to_numpy()).nunique()
     if len(persons) < 2:
@@ -290,8 +288,9 @@ def _check_enough_persons(y: pd.Series | None, groups: pd.Series, n_splits: int)
         hint = "use fewer folds, or a target that merges the class with another"
         target = find_target(y.name)
         hint += f":{describe_targets(target.kind)}" if target and target.kind == "ordinal" else ""
+        problem = f"class {persons.idxmin()} has {persons.min()} patients, too few for {n_splits} folds"
         raise DataError(
-            f"class {persons.idxmin()} has {persons.min()} patients, too few for {n_splits} folds",
+            problem,
             column=y.name,
             expected=f"{n_splits} or more of each class",
             got=", ".join(f"{k}: {v}" for k, v in persons.items()),

@@ -26,7 +26,7 @@ ACCEPTED = (
     "stage, pStage, cStage, stage group, overall stage, AJCC stage, pathologic stage, clinical stage, "
     "with an edition or 'at diagnosis' after it; or t, n and m"
 )
-_EDITION = r"[678](?:th)?|v[678]|ed|edn|edition|(?:ajcc|uicc|tnm)[678]?"
+_EDITION = r"[6-9](?:th)?|v[6-9]|ed|edn|edition|(?:ajcc|uicc|tnm)[6-9]?"
 _KIND = (
     rf"overall|clinical|clin|pathologic|pathological|path|p|c|final|initial|tumou?r|cancer|disease|{_EDITION}"
 )

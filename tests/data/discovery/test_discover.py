@@ -236,7 +236,7 @@ def test_the_account_lists_every_column(study):
 @pytest.mark.parametrize(
     "header",
     ["AJCC Stage (7th ed)", "Stage at diagnosis", "pStage", "cStage", "Pathologic Stage Group", "TNM stage",
-     "UICC stage (8th edition)", "Overall.Stage", "ajcc7_stage"],
+     "UICC stage (8th edition)", "AJCC 9 stage", "Overall.Stage", "ajcc7_stage"],
 )  # fmt: skip
 def test_usual_headers_of_the_stage(study, header):
     (study / "clinical.csv").write_text(EHR.replace("Overall Stage", header))
