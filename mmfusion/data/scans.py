@@ -147,7 +147,7 @@ def seeds_wanted(absent: int, scans: int, modality: str = "ct") -> str:
         )
     return (
         f"{absent} of {scans} scans have no seed: give a table patient_id, seed_x, seed_y, seed_z (LPS mm), "
-        'or crop_mode="lung"; lesion masks are not used to place the crop'
+        'or fit with StageClassifier(preprocessing={"crop_mode": "lung"}); lesion masks do not place the crop'
     )
 
 
