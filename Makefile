@@ -39,7 +39,7 @@ $(READY): pyproject.toml constraints.txt
 
 # cellpose, lungmask and ONNX are large, and only tests need them all
 $(EXTRAS): $(READY)
-	@$(INSTALL) -e ".[restore,lungs,onnx]"
+	@$(INSTALL) -e ".[restore,lungs,onnx,excel]"
 	@touch $@
 
 report: $(READY)  ## the demo cohort through the staging notebooks: reports/index.html
