@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
-from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.dicom.packed import GZIP, pieces
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.dicom.recognise import HEAD, SUFFIXES, is_archive, looks_like_dicom
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.itk import read_itk
 from mmfusion.imaging.nifti import read_nifti
@@ -220,7 +223,9 @@ def _check_unit(unit: str | None) -> None:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        raise ScanError("unknown scan format", file=path, expected=expected, got=path.suffix or "no suffix")
+        hint = "unpack it, and give the folder" if is_archive(path.name, _head(path)) else None
+        got = path.suffix or "no suffix"
+        raise ScanError("unknown scan format", file=path, expected=expected, got=got, hint=hint)
 
 
 def _existing(path: str | Path) -> Path:
@@ -239,13 +244,25 @@ def may_be_dicom(path: Path) -> bool:
 
     Examples
     --------
-    >>> may_be_dicom(Path("slice.dcm"))
-    True
+    >>> may_be_dicom(Path("slice.dcm")), may_be_dicom(Path("slice.dcm.gz"))
+    (True, True)
     """
-    if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
+    name = path.name.lower()
+    if path.is_dir() or name.endswith((".zip", *SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))):
         return True
-    with path.open("rb") as file:
-        return looks_like_dicom(file.read(132))
+    head = _head(path)
+    if name.endswith(".gz"):
+        with suppress(EOFError, zlib.error):
+            head = next(pieces(head, GZIP), b"")
+    return looks_like_dicom(head)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise ScanError("cannot be read", file=path, got=error.strerror, hint="may you read it?") from error
 
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,10 @@ from pydicom.dataset import Dataset
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.archive import Member, members
+from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
+from mmfusion.imaging.dicom.copies import without_copies
 from mmfusion.imaging.dicom.headers import DAMAGED, read_header
-from mmfusion.imaging.dicom.series import SeriesRules, choose_series, find_series, without_copies
+from mmfusion.imaging.dicom.series import find_series
 
 Source = str | Path | Sequence[str | Path]
 STRUCTURES = {"SEG": "DICOM-SEG", "RTSTRUCT": "RTSTRUCT"}
