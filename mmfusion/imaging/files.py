@@ -13,8 +13,9 @@ from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
 from mmfusion.imaging.dicom.series import SeriesRules
 from mmfusion.imaging.hu import PADDING_HU
-from mmfusion.imaging.itk import read_itk
+from mmfusion.imaging.metaimage import read_metaimage
 from mmfusion.imaging.nifti import read_nifti
+from mmfusion.imaging.nrrd import read_nrrd
 from mmfusion.imaging.plausible import check_values, sampled_slices
 from mmfusion.imaging.structures.rois import Roi, choose_rois
 from mmfusion.imaging.structures.rtstruct import read_rtstruct
@@ -22,8 +23,14 @@ from mmfusion.imaging.structures.seg import read_seg
 from mmfusion.imaging.structures.source import STRUCTURES, read_structure, readable
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_UNIT
+from mmfusion.storage.text_header import META_SUFFIXES, NRRD_SUFFIXES
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_READERS = {
+    **dict.fromkeys((".nii", ".nii.gz"), read_nifti),
+    **dict.fromkeys(NRRD_SUFFIXES, read_nrrd),
+    **dict.fromkeys(META_SUFFIXES, read_metaimage),
+}
+IMAGE_SUFFIXES = tuple(_READERS)
 
 
 def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = None) -> Volume:
@@ -72,7 +79,7 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     -----
     ScanWarning
         If a slice is present more than once with equal header and pixels (exported twice); one copy is used.
-        If a NIfTI does not state its position, or an NRRD or MetaImage does not state its voxel size.
+        If a NIfTI, NRRD or MetaImage does not state its position, voxel size or byte order.
 
     Examples
     --------
@@ -96,8 +103,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
         unit = unit or "HU"
         check_values(array[sampled_slices(len(array))], unit, path)
         if unit == "HU":
-            return Volume(np.maximum(array, array.dtype.type(PADDING_HU)), affine).to_lps()
-        return Volume(array.astype(np.float32), affine, BY_UNIT[unit].dicom, unit).to_lps()
+            return Volume(np.maximum(array, array.dtype.type(PADDING_HU), out=array), affine).to_lps()
+        return Volume(array.astype(np.float32, copy=False), affine, BY_UNIT[unit].dicom, unit).to_lps()
     _expect_dicom(path)
     return read_series(path, series, unit)
 
@@ -220,7 +227,10 @@ def _check_unit(unit: str | None) -> None:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        raise ScanError("unknown scan format", file=path, expected=expected, got=path.suffix or "no suffix")
+        hint = "give the header, .mhd or .nhdr" if path.suffix.lower() in (".raw", ".zraw") else None
+        hint = "convert it to .nii.gz" if path.suffix.lower() in (".hdr", ".img") else hint
+        got = path.suffix or "no suffix"
+        raise ScanError("unknown scan format", file=path, expected=expected, got=got, hint=hint)
 
 
 def _existing(path: str | Path) -> Path:
@@ -250,13 +260,14 @@ def may_be_dicom(path: Path) -> bool:
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the array (z, y, x), int16 if the values fit, else float32, and the checked affine (4, 4)."""
-    array, affine = (read_nifti if path.name.lower().endswith((".nii", ".nii.gz")) else read_itk)(path)
+    read_it = next(reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix))
+    array, affine = read_it(path)
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
-        array = array.astype(np.int16)
+        array = array.astype(np.int16, copy=False)
     else:
         with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
+            array = array.astype(np.float32, copy=False)
         if not np.isfinite(array).all():
             raise ScanError(
                 "values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels"

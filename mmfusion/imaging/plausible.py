@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from mmfusion.errors import ScanError
+from mmfusion.limits import check_memory
 
 MAX_BYTES = 8 * 2**30  # largest size of an unpacked scan; a thoracic CT has about 0.2 GiB
 _AIR = -300  # HU; lung and air lie below
@@ -21,21 +23,27 @@ _NO_SUV, _HOT = (
 _NO_HU = -10  # HU: a scan without fat and air is none; a PET may go a little below 0
 
 
-def check_size(shape: Sequence[int], file: object) -> None:
-    """Raise a ScanError if float32 voxels of this shape (z, y, x) need more than `MAX_BYTES`.
+def check_size(shape: Sequence[int], file: object, stored: int = 2) -> None:
+    """Raise a ScanError if voxels of this shape (z, y, x) need more memory than `memory_limit`.
 
     The shape comes from the header, so that a scan is refused before memory is allocated. A damaged or
     manipulated header can state a size that is larger than the memory.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape that the header states.
+    file : path
+        File for the message.
+    stored : int
+        Bytes of one stored voxel. Reading needs them and one float32 copy.
 
     Examples
     --------
     >>> check_size((512, 512, 512), "scan.nii")
     """
-    if 4 * np.prod(shape, dtype=np.float64) > MAX_BYTES:
-        got = f"{' x '.join(map(str, shape))} voxels (z, y, x)"
-        raise ScanError(
-            "the scan is too large", file=file, expected=f"{MAX_BYTES / 2**30:.0f} GiB at most", got=got
-        )
+    count = math.prod(int(n) for n in shape)
+    check_memory(count * (stored + 4), "the scan", file=file, error=ScanError)
 
 
 def sampled_slices(n: int) -> list[int]:
