@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.tables.cells import decimal_commas
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.errors import DataError
 
 _IDS = (
@@ -32,7 +33,9 @@ def header_key(column: object) -> str:
     return re.sub(r"[\s._()\[\]-]+", " ", str(column)).strip().lower()
 
 
-def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
+def read_table(
+    path: str | Path, *, numbers: bool = False, sheet: str | None = None, notes: TableNotes | None = None
+) -> pd.DataFrame:
     """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP.
 
     Cells are separated by tabs, commas or semicolons. If they are separated by semicolons, 2,60 is read as
@@ -45,6 +48,10 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
     numbers : bool
         If True, columns of numbers become numbers, except the first column and columns of ids. If False,
         every cell stays text and an empty cell is an empty string.
+    sheet : str, optional
+        Sheet of an Excel workbook; it may also follow the path, as in "study.xlsx#Clinical".
+    notes : TableNotes, optional
+        Account that the reader fills; without one, it warns.
 
     Returns
     -------
