@@ -147,7 +147,7 @@ def test_demo_writes_a_cohort_that_validates_and_a_patient(demo, capsys):
     assert main(["validate", str(demo / "manifest.csv"), "--target", "stage3_ajcc7"]) == 0
     text = capsys.readouterr().out
     assert "12 patients" in text
-    assert text.endswith("no problems found\n")
+    assert text.endswith("\nall is well\n")
 
 
 def test_validate_lists_scans_that_cannot_be_read(demo, tmp_path, capsys):

@@ -34,7 +34,12 @@ def header_key(column: object) -> str:
 
 
 def read_table(
-    path: str | Path, *, numbers: bool = False, sheet: str | None = None, notes: TableNotes | None = None
+    path: str | Path,
+    *,
+    numbers: bool = False,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP.
 
@@ -50,6 +55,9 @@ def read_table(
         every cell stays text and an empty cell is an empty string.
     sheet : str, optional
         Sheet of an Excel workbook; it may also follow the path, as in "study.xlsx#Clinical".
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers. The column comes first
+        and is called patient_id.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -104,7 +112,17 @@ def read_table(
     if separator == ";":
         _decimal_points(frame, [c for c in header if c not in names], numbers=numbers)
     known = any(header_key(c) in ID_HEADERS for c in header)
-    return frame.drop(columns=row_number(frame) if known else [])
+    frame = frame.drop(columns=row_number(frame) if known else [])
+    return frame if ids is None else _ids_first(frame, ids, path)
+
+
+def _ids_first(frame: pd.DataFrame, ids: str, path: Path) -> pd.DataFrame:
+    """Return the table with the column `ids` first, under the name patient_id."""
+    if ids not in frame or ("patient_id" in frame and ids != "patient_id"):
+        got = ", ".join(map(str, frame.columns[:5]))
+        raise DataError("no such column of patient ids", file=path, column=ids, expected=ids, got=got)
+    frame = frame[[ids, *(column for column in frame.columns if column != ids)]]
+    return frame.rename(columns={ids: "patient_id"})
 
 
 def _decimal_points(frame: pd.DataFrame, columns: list[str], *, numbers: bool) -> None:

@@ -35,6 +35,7 @@ def read_ehr(
     patient: str | None = None,
     *,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read health records of one patient or many, with canonical column names.
@@ -48,6 +49,8 @@ def read_ehr(
         Return this patient only. If the table has no ids, this is the patient's id.
     sheet : str, optional
         Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -68,7 +71,7 @@ def read_ehr(
     >>> read_ehr(table, "p1").loc["p1"].to_dict()
     {'age': 61.0, 'sex': 'female'}
     """
-    return read_ehr_table(source, patient, sheet=sheet, notes=notes).features
+    return read_ehr_table(source, patient, sheet=sheet, ids=ids, notes=notes).features
 
 
 def read_ehr_table(
@@ -77,6 +80,7 @@ def read_ehr_table(
     *,
     allow_leaky: bool = False,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> EhrTable:
     """Read health records like `read_ehr`; return the site and the headers of dropped columns as well.
@@ -90,7 +94,7 @@ def read_ehr_table(
     (['age'], ('pStage',))
     """
     file = None if isinstance(source, pd.DataFrame) else source
-    table = source if file is None else read_table(source)
+    table = source if file is None else read_table(source, ids=ids)
     if table.index.name == "patient_id":
         table = table.reset_index()
     table = table.drop(columns=deep_columns(table))  # a file may hold them beside the records
@@ -102,6 +106,7 @@ def read_features(
     patient: str | None = None,
     *,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read a table of imaging features or other features, with a row per patient.
@@ -118,6 +123,8 @@ def read_features(
         Return this patient only. If the table has no ids, this is the patient's id.
     sheet : str, optional
         Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -140,7 +147,7 @@ def read_features(
     ...     read_features(file)["volume"].to_dict()
     {'p1': 2.5, 'p2': 4.0}
     """
-    table = _of_patients(read_table(source), patient, source)
+    table = _of_patients(read_table(source, ids=ids), patient, source)
     if deep := deep_columns(table):
         return _expression(table[deep].replace("", None), source, None)
     columns = {c: guess_column(clean_cells(table[c]), c, source) for c in table}
@@ -167,6 +174,7 @@ def read_rna(
     genes: Collection[str] = (),
     unit: str | None = None,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read gene expression into a table with patients in rows and genes in columns.
@@ -184,6 +192,8 @@ def read_rna(
         A negative value is an error in counts, tpm and fpkm.
     sheet : str, optional
         Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -205,7 +215,7 @@ def read_rna(
     {'TP53': 1.0, 'EGFR': 2.5}
     """
     file = None if isinstance(source, pd.DataFrame) else source
-    table = source if file is None else one_gene_column(read_table(source, numbers=True))
+    table = source if file is None else one_gene_column(read_table(source, numbers=True, ids=ids))
     if file is not None and table.shape[1] == 2 and id_column(table) is None:
         table = _gene_value(table, patient)
     elif file is None and (ids := id_column(table)) is not None:
