@@ -16,6 +16,7 @@ from mmfusion.data.overlap import shared_columns, shared_patients
 from mmfusion.data.persons import person_ids
 from mmfusion.data.rows import RowReader
 from mmfusion.data.tables.notes import listed
+from mmfusion.data.targets.ajcc import EDITIONS
 from mmfusion.data.targets.base import is_labelled, registered_targets
 from mmfusion.data.targets.stage import target_labels
 from mmfusion.errors import DataError, ManifestError, MMFusionError
@@ -73,9 +74,8 @@ def assemble(
         patient, or two tables of one modality share no column.
     """
     stated = _stated(manifest, "ajcc_edition") if edition is None else [edition]
-    reader = RowReader(
-        root, (stated or [7])[0], stated=bool(stated), allow_leaky=allow_leaky, problems=problems
-    )
+    assumed = next((e for e in stated if e in EDITIONS), 7)
+    reader = RowReader(root, assumed, stated=bool(stated), allow_leaky=allow_leaky, problems=problems)
     rows = list(manifest.itertuples(index=False))
     reader.read_all(rows)
     spelling = unify(reader.ids())
