@@ -97,11 +97,9 @@ def validate(arguments: Namespace) -> int:
     cohort, problems = _loaded(arguments)
     if cohort is not None:
         sys.stdout.write(f"{cohort}\n")
-        told = cohort.provenance
-        right = "if that is right, delete its row in the manifest"
-        problems += [*told.get("warnings", ()), *(f"{text} ({right})" for text in told.get("not_used", ()))]
-        shown = {*told.get("warnings", ()), *told.get("not_used", ())}
-        for note in (*(note for note in cohort.notes if note not in shown), *_without_seed(cohort)):
+        warned = cohort.provenance.get("warnings", ())
+        problems += warned
+        for note in (*(note for note in cohort.notes if note not in warned), *_without_seed(cohort)):
             sys.stdout.write(f"note: {note}\n")
         problems += [] if arguments.no_scans else _unreadable(cohort)
         problems += _label_problems(cohort)
@@ -115,6 +113,7 @@ def validate(arguments: Namespace) -> int:
 
 def _loaded(arguments: Namespace) -> tuple[Cohort | None, list[str]]:
     """Load the cohort, and return it with the errors of files that were left out."""
+    from mmfusion.data.checks import lines_of
     from mmfusion.data.load import load_cohort
     from mmfusion.data.sources import sources
 
@@ -128,7 +127,7 @@ def _loaded(arguments: Namespace) -> tuple[Cohort | None, list[str]]:
         if not errors:
             raise
         cohort, errors = None, [*errors, error]
-    return cohort, list(dict.fromkeys(map(str, errors)))
+    return cohort, lines_of(errors, arguments.root or Path(arguments.manifest).absolute().parent)
 
 
 def _label_problems(cohort: Cohort) -> list[str]:

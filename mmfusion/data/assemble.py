@@ -150,7 +150,7 @@ def _blocks(reader: RowReader) -> dict[str, list[pd.DataFrame]]:
                 DataError(
                     f"two tables give {modality} {what}",
                     patient=listed(twice),
-                    file=", ".join(files),
+                    file=listed(files),
                     hint="keep one row per patient, or one of the tables in the manifest",
                 )
             )

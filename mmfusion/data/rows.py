@@ -95,7 +95,11 @@ class RowReader:
             self._add(row, row.role, pd.DataFrame(cells, index=[row.patient_id]))
         elif row.role == UNUSED:
             why = json.loads(row.parameters or "{}").get("why", "no reason is given")
-            self.not_used.setdefault(why, []).append(row.path)
+            if self.problems is None:
+                self.not_used.setdefault(why, []).append(row.path)
+            else:
+                hint = "if that is right, delete its row in the manifest"
+                self.problems.append(ManifestError(f"not used: {why}", file=row.path, hint=hint))
         else:
             self._read_table(row, path)
 

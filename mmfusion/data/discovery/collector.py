@@ -53,6 +53,7 @@ class Collector:
         )
         every = [patient for guess in tables.values() if guess.uses for patient in guess.ids]
         self.known = list(dict.fromkeys(self._spelled(every)))
+        self.without_unit: list[str] = []  # RNA tables
         self.lost: list[str] = []  # scans of no known patient
 
     def account(self, path: Path, *, used: bool, why: str, what: str = "", patient: str = "") -> None:
@@ -145,6 +146,11 @@ class Collector:
         if not self.has.get("stage"):
             closest = f"; the closest: {', '.join(self.stage_like[:4])}" if self.stage_like else ""
             to_do.append(f"no stages found: give a table with patient_id and {ACCEPTED}{closest}")
+        if self.without_unit:
+            to_do.append(
+                f"{listed(self.without_unit)}: say in which unit it is, in the column unit of the "
+                f"manifest or with --rna-unit ({', '.join(RNA_UNITS)})"
+            )
         unused = [f"{listed(names)} not used: {why}" for why, names in self.unused.items()]
         more = len(unused) - 10
         to_do += unused[:10] + [f"{more} more tables not used, see below"] * (more > 0)
@@ -178,11 +184,7 @@ class Collector:
         if modality != "rna":
             return ""
         unit = guess.unit or self.rna_unit or ""
-        if not unit:
-            self.to_do.append(
-                f"{self._name(path)}: say in which unit it is, in the column unit of the manifest "
-                f"({', '.join(RNA_UNITS)})"
-            )
+        self.without_unit += [] if unit else [self._name(path)]
         return unit
 
     def _row(self, path: Path, use: Use, *, patient: str = "", unit: str = "", parameters: str = "") -> None:

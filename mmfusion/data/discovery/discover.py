@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.assemble import assemble
+from mmfusion.data.checks import lines_of
 from mmfusion.data.cohort import RNA_UNITS, Cohort
 from mmfusion.data.discovery.collector import Collector, names_of
 from mmfusion.data.discovery.sniff_scans import sniff_scan
@@ -137,7 +138,8 @@ def _result(collector: Collector) -> Discovery:
 
 def _trial(rows: pd.DataFrame, root: Path) -> tuple[Cohort | None, list[str]]:
     """Load the cohort of a manifest that is not written yet; return it, or None, and all errors as text."""
-    if rows.empty or (rows["role"] == UNUSED).all():
+    rows = rows[rows["role"] != UNUSED]
+    if rows.empty:
         return None, []
     problems: list[MMFusionError] = []
     rna = rows["modality"] == "rna"
@@ -148,7 +150,4 @@ def _trial(rows: pd.DataFrame, root: Path) -> tuple[Cohort | None, list[str]]:
         cohort = assemble(trial, root, problems=problems)
     except MMFusionError as error:
         problems.append(error)
-    for error in problems:
-        file = Path(str(error.file))
-        error.file = file.relative_to(root).as_posix() if file.is_relative_to(root) else error.file
-    return cohort, list(map(str, problems))
+    return cohort, lines_of(problems, root)
