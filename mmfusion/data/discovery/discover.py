@@ -18,7 +18,7 @@ from mmfusion.data.manifest import COLUMNS, UNUSED, check_manifest, write_manife
 from mmfusion.errors import DataError, ManifestError, MMFusionError
 
 MANIFEST = "data_manifest.csv"
-SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".sav", ".rds", ".parquet")
+OTHER_TABLES = (".sav", ".rds", ".rdata", ".parquet", ".feather", ".dta", ".sas7bdat")
 _KEEP = (
     "if files changed, keep it and accept them with: mmfusion validate <manifest> --rehash; "
     "mmfusion init --overwrite replaces it, and what was set by hand is lost"
@@ -80,7 +80,7 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
     Parameters
     ----------
     folder : path
-        Folder with all files: DICOM folders or ZIPs, NIfTI, NRRD, CSV, TSV.
+        Folder with all files: DICOM folders or ZIPs, NIfTI, NRRD, CSV, TSV, Excel.
     dataset : str, optional
         Name of the data set; default, the name of the folder.
     rna_unit : {"counts", "tpm", "fpkm", "log", "zscore"}, optional
@@ -110,7 +110,7 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
         collector.add_table(path, guess)
     collector.add_scans(images)
     for path in others:
-        if path.suffix.lower() in SHEETS:
+        if path.suffix.lower() in OTHER_TABLES:
             collector.leave_out(path, "a table of another kind: save it as CSV")
         else:
             collector.account(path, used=False, why="neither a table nor a scan")

@@ -16,6 +16,7 @@ from mmfusion.data.discovery.id_columns import ENOUGH, column_of_known_ids, shar
 from mmfusion.data.rows import SEED_HEADERS
 from mmfusion.data.tables.cells import clean_cells
 from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
+from mmfusion.data.tables.excel import WORKBOOKS
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
 from mmfusion.data.tables.gene_columns import gene_like, one_gene_column
 from mmfusion.data.tables.notes import TableNotes
@@ -25,7 +26,7 @@ from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 from mmfusion.modalities import modality_of_name
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *WORKBOOKS)
 PROSE = "a text, no table"
 _FEATURE_WORDS = re.compile(
     r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])"
@@ -42,6 +43,8 @@ def is_table(path: Path) -> bool:
     (True, False)
     """
     suffixes = [s.lower() for s in path.suffixes]
+    if path.name.startswith("~$"):  # Excel writes such a file while a workbook is open
+        return False
     if suffixes[-1:] == [".zip"]:
         try:
             with zipfile.ZipFile(path) as archive:

@@ -2,6 +2,7 @@ import zipfile
 from pathlib import Path
 from shutil import rmtree
 
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 
@@ -205,12 +206,33 @@ def test_tables_without_ids_and_broken_ones(study):
     assert row(found, "radiomics_ct.csv")["as"] == "ct features"
 
 
-def test_spreadsheets_are_left_to_a_person_and_prose_is_not(study):
-    (study / "more.xlsx").write_bytes(b"PK")
+def test_other_tables_are_left_to_a_person_and_prose_is_not(study):
+    (study / "more.parquet").write_bytes(b"PAR1")
+    (study / "old.xls").write_bytes(b"x")
+    (study / "~$open.xlsx").write_bytes(b"x")
     (study / "README.txt").write_text("Thank you, dear colleague\nfor the data\n")
     to_do = discover(study).to_do
-    assert "more.xlsx not used: a table of another kind: save it as CSV" in to_do
-    assert not any("README" in text for text in to_do)
+    assert "more.parquet not used: a table of another kind: save it as CSV" in to_do
+    assert any("old.xls not used: cannot be read: a workbook of this format" in text for text in to_do)
+    assert not any("README" in text or "open.xlsx" in text for text in to_do)
+
+
+def test_a_workbook_is_read(study):
+    pytest.importorskip("openpyxl")
+    pd.read_csv(study / "clinical.csv").to_excel(study / "clinical.xlsx", index=False)
+    (study / "clinical.csv").unlink()
+    found = discover(study)
+    assert row(found, "clinical.xlsx")["as"] == "ehr features, labels"
+    assert len(load_cohort(found.write())) == 3
+
+
+def test_a_workbook_of_several_sheets_asks_for_one(study):
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter(study / "study.xlsx") as book:
+        for name in ("Labs", "Words"):
+            pd.DataFrame({"patient_id": ["P-001"], "ldh": [1]}).to_excel(book, sheet_name=name, index=False)
+    (text,) = [text for text in discover(study).to_do if "study.xlsx" in text]
+    assert "Labs" in text and "Words" in text
 
 
 def test_unknown_columns_beside_known_ids_are_records(study):
