@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
 import string
@@ -19,8 +20,8 @@ _MARKUP = {ord(c): f"&#{ord(c)};" for c in string.punctuation if c not in ",;%?'
 # an element of its own, because programs that typeset formulas look for these two in the finished page
 _MARKUP |= {ord(c): f"<span>&#{ord(c)};</span>" for c in "$\\"}
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-_FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
-_GUARDED = re.compile(r"'+(\s*[=+\-@＝＋－＠]|[\t\r\n])")
+_BEGIN = r"(?!\s*-*\s*\Z)(\s*[=+\-@＝＋－＠]|[\t\r\n])"  # dashes alone, such as "--", are no formula
+_FORMULA, _GUARDED = re.compile(f"'*{_BEGIN}"), re.compile(f"'+{_BEGIN}")
 
 
 def visible_text(value: object) -> str:
@@ -109,7 +110,10 @@ def write_csv(frame: pd.DataFrame, file: str | Path, *, index: bool = True, **op
     '@a,-1
     <BLANKLINE>
     """
-    guarded_cells(frame).to_csv(file, index=index, **{"lineterminator": "\n", **options})
+    broken: list[str] = []  # texts with a carriage return, which must be quoted
+    _each_text(frame, lambda text: broken.append(text) or text if "\r" in text else text)
+    quoting = csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
+    guarded_cells(frame).to_csv(file, index=index, lineterminator="\n", quoting=quoting, **options)
 
 
 def _is_formula(text: str) -> bool:
@@ -127,8 +131,10 @@ def _each_text(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFram
     out = frame.copy()
     for i, dtype in enumerate(frame.dtypes):
         if dtype.kind not in "biufcmM":
-            column = frame.iloc[:, i].astype(object)
-            out.isetitem(i, column.map(one, na_action="ignore"))
+            before = frame.iloc[:, i].astype(object)
+            after = before.map(one, na_action="ignore")
+            if not after.equals(before):
+                out.isetitem(i, after)
     names = [map(one, axis.names) for axis in (out.columns, out.index)]
     out.columns, out.index = out.columns.map(one), out.index.map(one)
     out.columns.names, out.index.names = map(list, names)

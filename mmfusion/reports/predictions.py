@@ -40,8 +40,9 @@ def write_predictions(predictions: pd.DataFrame, out_dir: str | Path, part: str 
     >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["=a"], "y_true": ["I"]})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_predictions(table.assign(p_I=1 / 3, p_II=2 / 3), folder)
-    ...     read_predictions(Path(folder) / "predictions.csv").iloc[0].tolist()
-    ['=a', 0, 0, 'm', 'I', 'II', 0.3333333333333333, 0.6666666666666666]
+    ...     again = read_predictions(Path(folder) / "predictions.csv")
+    >>> again["patient_id"].tolist(), again["y_pred"].tolist(), again["p_I"].tolist() == [1 / 3]
+    (['=a'], ['II'], True)
     """
     if out_dir:
         table = predictions
