@@ -20,8 +20,9 @@ HOSTILE = [
     '<meta http-equiv="refresh" content="0;url=http://evil">', "<img src=x onerror=alert(1)>",
     "<form action=http://evil><input></form>", "$\\href{http://evil}{x}$", "$$x$$", "\\(x\\)", "a | b",
     "# heading", "- item", "1. one", "1) one", "> quote", "---", "***", "~~x~~", "http://evil.org",
-    "www.evil.org", "me@evil.org", "<http://evil.org>", "&lt;b&gt;", "&copy;", "| a |\n|---|\n| b |", "    code",
-    "[x]: http://evil", "[^1]", "```\ncode\n```", "<!-- c -->", "</span><script>x</script>", "==m==", "\\*a\\*",
+    "www.evil.org", "me@evil.org", "<http://evil.org>", "&lt;b&gt;", "&copy;", "| a |\n|---|\n| b |",
+    "    code", "[x]: http://evil", "[^1]", "```\ncode\n```", "<!-- c -->",
+    "</span><script>x</script>", "==m==", "\\*a\\*",
 ]  # fmt: skip
 
 
@@ -89,7 +90,21 @@ def test_html_is_not_interpreted(text):
     assert all(text.split()[-1] in read(page).text for page in pages.values())
 
 
-CELLS = ["=1+1", "+1+1", "-x", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "'=1", "''-a", "-1-1|x", "+cmd"]
+CELLS = [
+    "=1+1",
+    "+1+1",
+    "-x",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "＝1",
+    "'=1",
+    "''-a",
+    "-1-1|x",
+    "+cmd",
+]
 HARMLESS = ["-5", "+3.2e-4", "-.5", "--", "-", "'--", "a=b", "", "P-1", "'a", "1-2", None]
 
 

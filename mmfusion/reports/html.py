@@ -17,7 +17,7 @@ from mmfusion.reports.tables import tidy_tables
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _ANY_HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 _PICTURES = {"image/png", "image/jpeg"}
-_SHOWN = {"text/html", "text/markdown", "text/plain", "application/vnd.jupyter.widget-view+json", *_PICTURES}
+_SHOWN = {"text/html", "text/markdown", "text/plain", *_PICTURES}  # a widget has a picture beside it
 
 
 def title_of(notebook: nbformat.NotebookNode, default: str) -> str:
@@ -78,6 +78,8 @@ def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             section = found[-1].strip()
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
+            if data and not _SHOWN & set(data):
+                data["text/plain"] = f"Not shown: {', '.join(sorted(data))}"
             for mime in set(data) - _SHOWN:  # such as scripts
                 del data[mime]
             output["metadata"] = {}  # options of pictures: a page has its own
