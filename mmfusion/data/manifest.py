@@ -17,7 +17,8 @@ from mmfusion.storage.atomic import atomic_file
 from mmfusion.storage.hashing import hash_path
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
-ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator")
+UNUSED = "unused"  # a table that `mmfusion init` could not use; `validate` reminds of it
+ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator", UNUSED)
 REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
 OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
 COLUMNS = REQUIRED + OPTIONAL
@@ -218,7 +219,7 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
     ManifestError
         If a file is absent or its SHA-256 hash differs. The error names the first such file.
     """
-    for row in manifest[manifest["role"] != "generator"].itertuples():
+    for row in manifest[~manifest["role"].isin(["generator", UNUSED])].itertuples():
         file = resolve(row.path, root)
         if not file.exists():
             hint = "correct the path, or give root=, the folder from which the manifest's paths start"
@@ -265,7 +266,12 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     if hashes:
         check_hashes(frame, path.parent)
         made = [
-            h or ("" if r == "generator" or _holds(path.parent / p, path) else hash_path(path.parent / p))
+            h
+            or (
+                ""
+                if r in ("generator", UNUSED) or _holds(path.parent / p, path)
+                else hash_path(path.parent / p)
+            )
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)

@@ -12,9 +12,9 @@ import pandas as pd
 
 from mmfusion import __version__
 from mmfusion.compute import run
-from mmfusion.data.assemble import SEED_HEADERS
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
+from mmfusion.data.rows import SEED_HEADERS
 from mmfusion.data.scans import scan_of
 from mmfusion.data.tables.cells import to_numbers
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
