@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging.dicom.archive import Member, members
 from mmfusion.imaging.dicom.headers import DAMAGED, read_header
 from mmfusion.imaging.dicom.series import SeriesRules, choose_series, find_series, without_copies
 
 Source = str | Path | Sequence[str | Path]
+_CUT_OFF = (EOFError, BytesLengthException, struct.error, zlib.error)
 STRUCTURES = {"SEG": "DICOM-SEG", "RTSTRUCT": "RTSTRUCT"}
 
 
@@ -119,24 +123,34 @@ def read_structure(path: Path) -> tuple[str, Dataset]:
 
 @contextmanager
 def readable(path: object, what: str) -> Iterator[None]:
-    """Turn any error of a damaged or invalid object into one ScanError that names the file.
+    """Turn any error that pydicom raises for an object into one ScanError that names the file.
+
+    Only what proves that data are lost is called damage: a file or a value that ends too early, or data that
+    cannot be unpacked. For anything else the error says what could not be understood.
 
     Examples
     --------
     >>> with readable("rs.dcm", "RTSTRUCT"):
     ...     raise AttributeError("no ContourData")
     Traceback (most recent call last):
-    mmfusion.errors.ScanError: file rs.dcm: truncated or damaged RTSTRUCT (got no ContourData) -> copy or ...
+    mmfusion.errors.ScanError: file rs.dcm: the RTSTRUCT could not be understood (got AttributeError: no ...
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's warnings about invalid values that can still be read
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             yield
     except ScanError:
         raise
-    except DAMAGED as error:
+    except _CUT_OFF as error:
         hint = "copy or download it again"
         raise ScanError(f"truncated or damaged {what}", file=path, got=error, hint=hint) from error
+    except DAMAGED as error:
+        hint = "an element is absent or not as DICOM asks for it: export it again, or with another program"
+        got = f"{type(error).__name__}: {error}"[:200]
+        raise ScanError(f"the {what} could not be understood", file=path, got=got, hint=hint) from error
+    for warning in caught:  # pydicom's warnings about invalid values that can still be read are left out
+        if issubclass(warning.category, ScanWarning):
+            warnings.warn(warning.message, stacklevel=3)
 
 
 @contextmanager
