@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 import mmfusion as mf
 from mmfusion.errors import ScanError, ScanWarning
@@ -365,3 +366,20 @@ def test_surplus_pixels_are_named(shared_data, tmp_path):
     path = _edited(source, tmp_path / "long.dcm", _set(PixelData=data + b"\1" * 40))
     with pytest.warns(ScanWarning, match="40 bytes of pixels more than its frames have"):
         np.testing.assert_array_equal(read_mask(path).array, read_mask(source).array)
+
+
+def test_a_deflated_file_is_unpacked_within_the_limit(shared_data, tmp_path, monkeypatch):
+    source = shared_data / "dicom_seg" / "seg_image_ct_binary.dcm"
+    expected = read_mask(source)
+
+    def deflate(ds: Dataset, surplus: int = 0) -> None:
+        ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        ds.add_new(0x00091001, "OB", b"\0" * surplus)
+
+    path = _edited(source, tmp_path / "small.dcm", deflate)
+    np.testing.assert_array_equal(read_mask(path).array, expected.array)
+    path = _edited(source, tmp_path / "bomb.dcm", lambda ds: deflate(ds, 8 * 2**20))
+    assert path.stat().st_size < 2**17
+    monkeypatch.setenv("MMFUSION_MAX_GIB", "0.005")
+    with pytest.raises(ScanError, match=r"bomb.dcm.*too large .*MMFUSION_MAX_GIB"):
+        read_mask(path)

@@ -15,11 +15,13 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging.dicom.archive import Member, members
-from mmfusion.imaging.dicom.headers import DAMAGED, read_header
+from mmfusion.imaging.dicom.headers import DAMAGED, looks_like_dicom, read_header
 from mmfusion.imaging.dicom.series import SeriesRules, choose_series, find_series, without_copies
+from mmfusion.limits import check_memory, memory_limit
 
 Source = str | Path | Sequence[str | Path]
 _CUT_OFF = (EOFError, BytesLengthException, struct.error, zlib.error)
@@ -164,5 +166,18 @@ def _members(source: Source) -> Iterator[list[Member]]:
 
 
 def _dataset(member: Member, *, pixels: bool) -> Dataset:
+    check_memory(2.0 * member.size, "the file", file=member.name, error=ScanError)
     with readable(member.name, "DICOM"):
-        return pydicom.dcmread(BytesIO(member.read()), stop_before_pixels=not pixels, force=True)
+        data = member.read()
+        _check_unpacked(data, member.name)
+        return pydicom.dcmread(BytesIO(data), stop_before_pixels=not pixels, force=True)
+
+
+def _check_unpacked(data: bytes, name: str) -> None:
+    """Raise a ScanError if a deflated file would unpack to more memory than allowed."""
+    if not looks_like_dicom(data) or DeflatedExplicitVRLittleEndian.encode() not in data[:2000]:
+        return
+    limit = memory_limit() // 2  # pydicom keeps a copy
+    begin = 144 + int.from_bytes(data[140:144], "little")  # after the file meta information
+    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(memoryview(data)[begin:], limit + 1)
+    check_memory(2.0 * len(unpacked), "the unpacked file", file=name, error=ScanError)
