@@ -16,7 +16,7 @@ from mmfusion.imaging.dicom.series import SeriesRules
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.itk import read_itk
 from mmfusion.imaging.nifti import read_nifti
-from mmfusion.imaging.plausible import check_values, sampled_slices
+from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.structures.placing import on_scan, warn_other_grid
 from mmfusion.imaging.structures.rois import Roi, choose_rois
 from mmfusion.imaging.structures.rtstruct import read_rtstruct
@@ -96,7 +96,7 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
             raise ScanError("series is for DICOM", file=path, got=series)
         array, affine = _read_image(path)
         unit = unit or "HU"
-        check_values(array[sampled_slices(len(array))], unit, path)
+        check_scan(array, unit, path)
         if unit == "HU":
             return Volume(np.maximum(array, array.dtype.type(PADDING_HU)), affine).to_lps()
         return Volume(array.astype(np.float32), affine, BY_UNIT[unit].dicom, unit).to_lps()

@@ -86,10 +86,13 @@ class Volume(Covered):
         object.__setattr__(self, "affine", checked_affine(self.affine))
 
     def expect(self, unit: str, name: str | None = None) -> None:
-        """Raise a ScanError that contains `name` if the values are not in this unit."""
+        """Raise a ScanError that contains `name` if the values are not in this unit, or of its modality."""
+        expected = f"a Volume of unit {unit}"
         if self.unit != unit:
-            expected = f"a Volume of unit {unit}"
             raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=self.unit)
+        if unit in BY_UNIT and self.modality != BY_UNIT[unit].dicom:
+            expected, got = f"{expected} and modality {BY_UNIT[unit].dicom}", f"modality {self.modality}"
+            raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=got)
 
     def to_lps(self) -> Volume:
         """Return the same voxels with axes transposed and flipped to run (nearly) along +L, +P and +S."""
