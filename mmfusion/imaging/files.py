@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
-from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.dicom.packed import GZIP, pieces
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.dicom.recognise import HEAD, SUFFIXES, is_archive, looks_like_dicom
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.metaimage import read_metaimage
 from mmfusion.imaging.nifti import read_nifti
@@ -33,6 +36,10 @@ _READERS = {
     **dict.fromkeys(META_SUFFIXES, read_metaimage),
 }
 IMAGE_SUFFIXES = tuple(_READERS)
+_HINTS = {
+    **dict.fromkeys((".raw", ".zraw"), "give the header, .mhd or .nhdr"),
+    **dict.fromkeys((".hdr", ".img"), "convert it to .nii.gz"),
+}
 
 
 def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = None) -> Volume:
@@ -251,8 +258,8 @@ def _check_unit(unit: str | None) -> None:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        hint = "give the header, .mhd or .nhdr" if path.suffix.lower() in (".raw", ".zraw") else None
-        hint = "convert it to .nii.gz" if path.suffix.lower() in (".hdr", ".img") else hint
+        hint = "unpack it, and give the folder" if is_archive(path.name, _head(path)) else None
+        hint = _HINTS.get(path.suffix.lower(), hint)
         got = path.suffix or "no suffix"
         raise ScanError("unknown scan format", file=path, expected=expected, got=got, hint=hint)
 
@@ -273,13 +280,25 @@ def may_be_dicom(path: Path) -> bool:
 
     Examples
     --------
-    >>> may_be_dicom(Path("slice.dcm"))
-    True
+    >>> may_be_dicom(Path("slice.dcm")), may_be_dicom(Path("slice.dcm.gz"))
+    (True, True)
     """
-    if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
+    name = path.name.lower()
+    if path.is_dir() or name.endswith((".zip", *SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))):
         return True
-    with path.open("rb") as file:
-        return looks_like_dicom(file.read(132))
+    head = _head(path)
+    if name.endswith(".gz"):
+        with suppress(EOFError, zlib.error):
+            head = next(pieces(head, GZIP), b"")
+    return looks_like_dicom(head)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise ScanError("cannot be read", file=path, got=error.strerror, hint="may you read it?") from error
 
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:

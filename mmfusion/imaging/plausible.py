@@ -11,7 +11,6 @@ from mmfusion.errors import ScanError
 from mmfusion.limits import check_memory
 from mmfusion.modalities import BY_UNIT
 
-MAX_BYTES = 8 * 2**30  # largest size of an unpacked scan; a thoracic CT has about 0.2 GiB
 _AIR = -300  # HU; lung and air lie below
 _BONE = 700  # HU; only a small part of a body lies above
 _METAL = 4000  # HU; hardly anything lies above

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.account import Account
 from mmfusion.imaging.affine import centered, checked_affine, corners, directions, lps_axes
 from mmfusion.imaging.covered import Covered
 from mmfusion.imaging.grid import three
@@ -50,6 +51,9 @@ class Volume(Covered):
         unknown.
     series_uid : str, optional
         SeriesInstanceUID of the scan, or of the scan that a mask was drawn on. None if unknown.
+    source : Account, optional
+        How many files of DICOM were given and used, and which were left out and why. None if it is not from
+        DICOM.
 
     Raises
     ------
@@ -73,6 +77,7 @@ class Volume(Covered):
     unit: str = "HU"
     frame_of_reference: str | None = None
     series_uid: str | None = None
+    source: Account | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or not self.array.size:

@@ -19,8 +19,11 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging.dicom.archive import Member, members
-from mmfusion.imaging.dicom.headers import DAMAGED, looks_like_dicom, read_header
-from mmfusion.imaging.dicom.series import SeriesRules, choose_series, find_series, without_copies
+from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
+from mmfusion.imaging.dicom.copies import without_copies
+from mmfusion.imaging.dicom.headers import DAMAGED, read_header
+from mmfusion.imaging.dicom.recognise import looks_like_dicom
+from mmfusion.imaging.dicom.series import find_series
 from mmfusion.limits import check_memory, memory_limit
 
 Source = str | Path | Sequence[str | Path]
