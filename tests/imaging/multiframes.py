@@ -116,7 +116,7 @@ def legacy_converted(slices: Sequence[Dataset], path: Path) -> Path:
     make = legacy.LegacyConvertedEnhancedPETImage if pet else legacy.LegacyConvertedEnhancedCTImage
     for one in slices:
         for keyword, value in {
-            "StudyDate": "20200229", "StudyTime": "120000", "ContentDate": "20200229", "ContentTime": "120000",
+            "StudyDate": "20200229", "StudyTime": "120000", "ContentDate": "20200229", "ContentTime": "1200",
             "AcquisitionDate": "20200229", "AcquisitionTime": "120000", "SeriesDate": "20200229",
             "SeriesTime": "120000", "Manufacturer": "m", "AccessionNumber": "", "PatientName": "X",
             "PatientBirthDate": "", "PatientSex": "", "ReferringPhysicianName": "", "StudyID": "",
