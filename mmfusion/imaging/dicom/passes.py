@@ -130,10 +130,13 @@ def _follow(names: Sequence[str], depth: np.ndarray) -> bool:
 def _alternate(names: Sequence[str]) -> bool:
     """Return True if numbers of slices jump to and fro along the body, as 1, 17, 2, 18 do."""
     try:
-        steps = np.sign(np.diff([float(name) for name in names]))
+        steps = np.diff([float(name) for name in names])
     except ValueError:
         return False
-    return len(names) >= 6 and np.count_nonzero(steps[1:] * steps[:-1] < 0) > 0.8 * (len(names) - 2)
+    if not steps.all():  # passes with one number are told by `_follow`
+        return False
+    backwards = min(np.count_nonzero(steps > 0), np.count_nonzero(steps < 0))
+    return backwards >= 2 and backwards * 8 >= len(names)
 
 
 def _times(slices: Sequence[Header]) -> list[str]:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
@@ -162,10 +162,10 @@ def find_series(found: Sequence[Member]) -> list[Series]:
 def _reason(member: Member) -> tuple[str, bool]:
     """Return why a file is not a slice, and whether it may be one all the same."""
     head = member.read(0, HEAD)
-    if is_archive(member.name, head):
-        return "packed: unpack it", not is_no_slice(member.name, head)
-    if is_no_slice(member.name, head) or PurePath(member.name).name.upper() == "DICOMDIR":
+    if is_no_slice(member.name, head):
         return "not DICOM", False
+    if is_archive(member.name, head):
+        return "packed: unpack it", True
     if head[128:132] == b"DICM":
         return "not an image", False
     return "empty" if not head else "cannot be understood as DICOM", True
