@@ -220,3 +220,37 @@ def test_a_pad_byte_is_usual(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read(write_series(tmp_path, HU, change=change)).shape == (6, 15, 19)
+
+
+@pytest.mark.parametrize(
+    ("behind", "noticed"),
+    [
+        (b"\xfc\xff\xfc\xffOB\0\0\x04\0\0\0\0\0\0\0", False),
+        (bytes(512), False),
+        (b"\x10\x02\x11\x03" * 8, True),
+    ],
+    ids=["padding element", "zeros", "other bytes"],
+)
+def test_bytes_behind_the_pixels(folder, behind, noticed):
+    path = folder / "1_014.dcm"
+    path.write_bytes(path.read_bytes() + behind)
+    if noticed:
+        with pytest.warns(ScanWarning, match=r"1_014.dcm: 32 bytes behind the pixels that are no element"):
+            read(folder)
+    else:
+        assert read(folder).source.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"), [("SOPClassUID", "1.2.840.10008.5.1.4.1.1.99"), ("Modality", "CU")]
+)
+def test_a_slice_of_the_series_with_another_class_is_a_loss(folder, tag, value):
+    def change(ds, k):
+        if k == 5:
+            setattr(ds, tag, value)
+
+    write_series(folder, HU, change=change)
+    with pytest.warns(
+        ScanWarning, match=r"1 file: C., (no image of slices|neither CT nor PET) \(1_035.dcm\)"
+    ):
+        assert read(folder).shape == (5, 16, 20)

@@ -15,6 +15,7 @@ from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.decoding import decoded
 from mmfusion.imaging.dicom.header import Header, unreadable
 
+_GROUP_OF_PIXELS = 0x7FE0
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
 
 
@@ -170,14 +171,31 @@ def stored_bytes(header: Header) -> int:
 def surplus_pixels(slices: Sequence[Header]) -> list[str]:
     """Return a sentence if files have more bytes of pixels than their images need; one pad byte is usual.
 
-    The number of rows or columns may then be wrong.
+    The number of rows or columns may then be wrong. Bytes behind the pixels that are no element of DICOM mean
+    that something was added, or lies at the wrong place.
     """
-    more = [h for h in slices if h.offset is not None and h.length > stored_bytes(h) + 1]
-    if not more:
-        return []
-    first = more[0]
-    others = f" and {len(more) - 1} more" if len(more) > 1 else ""
-    return [f"{first.name}{others}: {first.length} bytes of pixels, the image needs {stored_bytes(first)}"]
+    plain = [header for header in slices if header.offset is not None]
+    last = {header.member.name: header for header in plain}  # of a file with many frames, the last one
+    found = [
+        (h, f"{h.length} bytes of pixels, the image needs {stored_bytes(h)}")
+        for h in plain
+        if h.length > stored_bytes(h) + 1
+    ]
+    found += [
+        (h, f"{n} bytes behind the pixels that are no element") for h in last.values() if (n := _behind(h))
+    ]
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{header.name}{others}: {text}" for header, text in found[:1]]
+
+
+def _behind(header: Header) -> int:
+    """Return the number of bytes behind the pixels if they are neither elements nor zeros."""
+    end = header.offset + header.length
+    left = header.member.size - end
+    if left <= 0:
+        return 0
+    begin = header.member.read(end, 64)
+    return 0 if int.from_bytes(begin[:2], "little") >= _GROUP_OF_PIXELS or not any(begin) else left
 
 
 def _dtype(header: Header) -> np.dtype:

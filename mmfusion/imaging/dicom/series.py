@@ -26,6 +26,8 @@ from mmfusion.imaging.dicom.recognise import HEAD, is_archive, is_no_slice
 from mmfusion.imaging.dicom.tags import BY_CLASS
 from mmfusion.modalities import BY_DICOM
 
+NEITHER, NO_SLICES = "neither CT nor PET", "no image of slices"
+
 
 @dataclass(frozen=True, eq=False)
 class Series:
@@ -119,9 +121,16 @@ class Found:
         used = {header.member.name for header in slices}
         left = [*self.others]
         for one in self.series:
-            same = one.uid == chosen.uid and not one.problem
+            same = one.uid == chosen.uid
             what = one.problem or ("another pass, or a copy" if same else "another series")
-            left += [(name, f"{one.modality}, {what}", False) for name in one.names() if name not in used]
+            odd = same and one.problem in (
+                NEITHER,
+                NO_SLICES,
+            )  # with a position it should be one of the slices
+            placed = {h.member.name for h in one.slices if odd and h.values.get("ImagePositionPatient")}
+            left += [
+                (name, f"{one.modality}, {what}", name in placed) for name in one.names() if name not in used
+            ]
         alike = [header for one in self.series if one.uid == chosen.uid for header in one.slices]
         remarks = (*missing_at_ends(slices, alike), *surplus_pixels(slices)) if sound else ()
         return Account(self.given, len(used), by_reason(left), remarks)
@@ -179,9 +188,9 @@ def _named(header: Header) -> tuple[str, float]:
 def _problem(header: Header) -> str:
     modality, kind = header.text("Modality"), header.text("SOPClassUID")
     if modality not in BY_DICOM:
-        return "neither CT nor PET"
+        return NEITHER
     if kind and BY_CLASS.get(kind, ("", False))[0] != modality:
-        return "no image of slices"
+        return NO_SLICES
     if "LOCALIZER" in header.text("ImageType").upper():
         return "localizer"
     if "REPROJECTION" in header.text("SeriesType").upper():
