@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -14,8 +15,10 @@ from pydicom.uid import UID, ExplicitVRBigEndian
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.decoding import decoded
 from mmfusion.imaging.dicom.header import Header, unreadable
+from mmfusion.limits import check_memory
 
 _GROUP_OF_PIXELS = 0x7FE0
+_BYTES_AT_WORK = 16  # of a pixel while its slice is decoded: as stored, and with more bits
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
 
 
@@ -77,10 +80,11 @@ class SlicedArray:
         Raises
         ------
         ScanError
-            If pixels are damaged, or no decoder for their compression is installed.
+            If pixels are damaged, no decoder for their compression is installed, or the box is too large for
+            the memory.
         """
         ranges = [s.indices(n)[:2] for s, n in zip(box, self.shape, strict=True)]
-        out = np.empty([max(stop - start, 0) for start, stop in ranges], self.dtype)
+        out = self._empty([max(stop - start, 0) for start, stop in ranges])
         turned = out[tuple(slice(None, None, -1 if f else 1) for f in self._flip)].transpose(
             np.argsort(self._order)
         )
@@ -95,9 +99,16 @@ class SlicedArray:
 
     def planes(self, numbers: Sequence[int]) -> np.ndarray:
         """Return some slices in their stored orientation, shape (n, rows, columns)."""
-        out = np.empty((len(numbers), *stored_shape(self._slices)[1:]), self.dtype)
+        out = self._empty((len(numbers), *stored_shape(self._slices)[1:]))
         self._decode(out, numbers, slice(0, out.shape[1]), slice(0, out.shape[2]))
         return out
+
+    def _empty(self, shape: Sequence[int]) -> np.ndarray:
+        """Return a new array, if there is memory for it and for the slices that are decoded at one time."""
+        rows, columns = stored_shape(self._slices)[1:]
+        needed = math.prod(shape) * self.dtype.itemsize + _THREADS * rows * columns * _BYTES_AT_WORK
+        check_memory(needed, "the scan", file=self._slices[0].member.file, error=ScanError)
+        return np.empty(shape, self.dtype)
 
     def _decode(self, out: np.ndarray, numbers: Sequence[int], y: slice, x: slice) -> None:
         def one(k: int) -> None:
