@@ -13,7 +13,7 @@ from pandera.errors import SchemaErrors
 from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.errors import ManifestError
 from mmfusion.modalities import IMAGING, MODALITIES
-from mmfusion.storage.atomic import atomic_file
+from mmfusion.storage.atomic import saved
 from mmfusion.storage.hashing import hash_path
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
@@ -258,7 +258,8 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     Raises
     ------
     ManifestError
-        If a row breaks the schema, or with `hashes` a file is absent or has changed.
+        If a row breaks the schema, with `hashes` a file is absent or has changed, or the manifest cannot be
+        written.
     """
     path = Path(path)
     frame = check_manifest(frame, path)
@@ -269,7 +270,7 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)
-    with atomic_file(path) as draft:
+    with saved(path, ManifestError) as draft:
         frame.to_csv(draft, index=False, lineterminator="\n")
     return path
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from mmfusion.imaging.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from mmfusion.imaging.views.scene import View
+from mmfusion.imaging.views.settings import drawn_with
 
 WIDTH = 7.2  # inches, the width of a report's column
 GREY, LIGHT, INK = "#8c8c8c", "#e3e3e3", "#222222"
@@ -53,7 +53,7 @@ _RC = {
     "figure.titleweight": "bold",
 }
 
-styled = rc_context(_RC)  # decorator of every function that makes a figure; it restores the settings
+styled = drawn_with(_RC)  # decorator of every function that makes a figure
 
 
 def new_figure(

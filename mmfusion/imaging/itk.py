@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.plausible import check_size
 
 
@@ -39,9 +38,7 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
             "the scan cannot be read", file=path, got=reason, hint="copy or download it again"
         ) from error
     if not _states_spacing(path):
-        warnings.warn(
-            f"{path.name}: the voxel size is not stated: 1 mm is assumed", ScanWarning, stacklevel=2
-        )
+        warn(f"{path.name}: the voxel size is not stated: 1 mm is assumed", ScanWarning, stacklevel=2)
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-import warnings
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +16,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.affine import LPS_TO_RAS, corners, spacing_of
 from mmfusion.imaging.dicom.archive import inflater
 from mmfusion.imaging.plausible import check_size
@@ -128,7 +127,7 @@ def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -
     ]
     if not found:
         reason = "the position is not stated (sform and qform codes are 0)"
-        warnings.warn(f"{path}: {reason}: its axes are taken as +L, +P, +S", ScanWarning, stacklevel=2)
+        warn(f"{path}: {reason}: its axes are taken as +L, +P, +S", ScanWarning, stacklevel=2)
         return np.diag([*(abs(float(mm)) for mm in header["pixdim"][1:4]), 1.0])
     if len(found) == 2:
         change = found[0] - found[1]

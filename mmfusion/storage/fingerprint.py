@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import time
@@ -13,10 +12,9 @@ from pathlib import Path
 from xxhash import xxh3_128
 
 from mmfusion.errors import ScanError
-from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.atomic import atomic_file, cache_folder, without_cache
 from mmfusion.storage.hashing import checksum
 
-_log = logging.getLogger(__name__)
 _CHUNK, _HEAD = 1 << 20, 1 << 16
 _TICK_NS, _SECOND_NS = 20_000_000, 1_000_000_000
 _POINTER = re.compile(rb"^(?:ElementDataFile\s*=|data ?file:)\s*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
@@ -152,4 +150,4 @@ def _remember(note: Path, facts: dict[str, str]) -> None:
         with atomic_file(note) as draft:
             draft.write_text(json.dumps(facts), encoding="utf-8")
     except OSError as error:
-        _log.warning("cannot write the cache %s: %s", note.parent, error)
+        without_cache(error)

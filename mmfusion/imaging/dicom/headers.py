@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import warnings
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaSto
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from mmfusion.errors import ScanError
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.archive import Member
 from mmfusion.imaging.dicom.tags import TEXTS, WANTED, WANTED_OF_TRACER, Wanted
 
@@ -216,8 +216,7 @@ def _parse(member: Member, head: bytes, *, whole: bool) -> Header | None:
         return ends
 
     file = BytesIO(head)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on values that are formally wrong but readable
+    with silenced("pydicom"):  # its remarks on values that are formally wrong but readable
         try:
             ds = read_partial(file, stop, specific_tags=list(WANTED), force=not looks_like_dicom(head))
             kind = str(ds.file_meta.get("MediaStorageSOPClassUID") or "") or None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pydicom
 from pydicom.uid import UID
 
 from mmfusion.errors import ScanError
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.headers import DAMAGED, Header, unreadable
 
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
@@ -101,10 +101,10 @@ class SlicedArray:
 
     def _decode(self, out: np.ndarray, numbers: Sequence[int], y: slice, x: slice) -> None:
         def one(k: int) -> None:
-            out[k] = self._values(numbers[k], y, x)
+            with np.errstate(all="ignore"):  # values are clipped
+                out[k] = self._values(numbers[k], y, x)
 
-        with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-            warnings.simplefilter("ignore")
+        with silenced("pydicom", "pylibjpeg"), ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(one, range(len(numbers))))
 
     def _values(self, k: int, y: slice, x: slice) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from pydicom.uid import (
     EnhancedPETImageStorage,
 )
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, gathered, warn
 from mmfusion.imaging.affine import spacing_of
 from mmfusion.imaging.dicom.archive import Member
 from mmfusion.imaging.dicom.geometry import series_affine
@@ -66,8 +65,7 @@ class Series:
     def spacing(self, path: Path) -> tuple[float, float, float] | None:
         """Return the spacing (z, y, x) in mm; None if the slices cannot be stacked."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ScanWarning)
+            with gathered():
                 return spacing_of(self.placed(path)[1])
         except ScanError:
             return None
@@ -213,7 +211,7 @@ def without_copies(found: Sequence[Header]) -> list[Header]:
     if copies:
         more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
         text = f"{copies[0].name}{more}: passed over, the same file as another"
-        warnings.warn(text, ScanWarning, stacklevel=2)
+        warn(text, ScanWarning, stacklevel=2)
     return kept
 
 

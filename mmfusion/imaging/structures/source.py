@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from mmfusion.errors import ScanError
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.archive import Member, members
 from mmfusion.imaging.dicom.headers import DAMAGED, read_header
 from mmfusion.imaging.dicom.series import SeriesRules, choose_series, find_series, without_copies
@@ -129,8 +129,7 @@ def readable(path: object, what: str) -> Iterator[None]:
     mmfusion.errors.ScanError: file rs.dcm: truncated or damaged RTSTRUCT (got no ContourData) -> copy or ...
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's warnings about invalid values that can still be read
+        with silenced("pydicom", "highdicom"):  # their warnings about invalid values that can still be read
             yield
     except ScanError:
         raise

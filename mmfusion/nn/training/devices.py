@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import nn
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
+from mmfusion.exclusive import exclusive
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
 
     If the machine does not have the device, the CPU is used and a warning is logged. A model that was trained
     on a GPU can therefore predict on other machines too. At the end the network is on the CPU in its previous
-    mode.
+    mode. Several threads can predict with one network at the same time if it is in evaluation mode and the
+    device is the CPU; otherwise the network changes, and one thread at a time uses it.
 
     Yields
     ------
@@ -56,11 +58,16 @@ def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
     except DataError as error:
         _log.warning("%s; predicting on the CPU", error)
         device = "cpu"
-    modes = {part: part.training for part in module.modules()}
     target = torch.device(device)
-    with one_thread(), torch.inference_mode():
+    with ExitStack() as stack:
+        stack.enter_context(one_thread())
+        stack.enter_context(torch.inference_mode())
+        if target.type != "cpu" or any(part.training for part in module.modules()):
+            stack.enter_context(exclusive())
+        modes = {part: part.training for part in module.modules() if part.training}
         try:
-            module.eval()
+            if modes:
+                module.eval()
             if target.type != "cpu":
                 module.to(target)
             yield target
