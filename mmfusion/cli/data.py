@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import filecmp
 import shlex
-import shutil
 import sys
-import tempfile
 from argparse import Namespace
 from pathlib import Path
 
 from mmfusion.errors import DataError, MMFusionError
-from mmfusion.storage.atomic import draft_folder, saved, take_place, writing
+from mmfusion.storage.atomic import saved, scratch_folder, take_place, writing
 
 PATIENT = "new_patient"
 
@@ -25,15 +23,11 @@ def demo(arguments: Namespace) -> int:
     if model is not None and model.exists():
         raise DataError("the model exists already", file=model, hint="choose another name for the model")
     _check_demo_place(folder)
-    with tempfile.TemporaryDirectory() as scratch, writing(folder):
-        cohort, optimum = phantom(arguments.n, arguments.random_seed, root=Path(scratch, "cohort"))
-        draft = draft_folder(folder)
-        try:
-            write_cohort(cohort, draft)
-            seed = _new_patient(draft / PATIENT, Path(scratch, "other"), arguments.random_seed + 1)
-            _complete_demo(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+    with writing(folder), scratch_folder(folder) as draft, scratch_folder(folder) as scratch:
+        cohort, optimum = phantom(arguments.n, arguments.random_seed, root=scratch / "cohort")
+        write_cohort(cohort, draft)
+        seed = _new_patient(draft / PATIENT, scratch / "other", arguments.random_seed + 1)
+        _complete_demo(draft, folder)
     manifest = folder / "manifest.csv"
     best = optimum["macro_auc"].iloc[-1]
     sys.stdout.write(f"{cohort}\nbest possible macro-AUC: {best:.3f}\nmanifest: {manifest}\n")

@@ -178,10 +178,25 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     ...     print([file.name for file in Path(folder, "model").iterdir()])
     ['config.json']
     """
+    with scratch_folder(path) as draft:
+        yield draft
+        take_place(draft, path, replace=replace)
+
+
+@contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """Make a hidden folder beside `path` that is removed at the end, or after a kill by the next writer.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, scratch_folder(f"{folder}/model") as scratch:
+    ...     print(scratch.is_dir())
+    True
+    """
     draft = draft_folder(path)
     try:
         yield draft
-        take_place(draft, path, replace=replace)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

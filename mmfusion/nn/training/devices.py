@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -36,8 +38,7 @@ def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
 
     If the machine does not have the device, the CPU is used and a warning is logged. A model that was trained
     on a GPU can therefore predict on other machines too. At the end the network is on the CPU in its previous
-    mode. Several threads can predict with one network at the same time if it is in evaluation mode and the
-    device is the CPU; otherwise the network changes, and one thread at a time uses it.
+    mode. Several threads can predict with one network at the same time on the CPU.
 
     Yields
     ------
@@ -59,20 +60,38 @@ def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
         _log.warning("%s; predicting on the CPU", error)
         device = "cpu"
     target = torch.device(device)
-    with ExitStack() as stack:
-        stack.enter_context(one_thread())
-        stack.enter_context(torch.inference_mode())
-        if target.type != "cpu" or any(part.training for part in module.modules()):
-            stack.enter_context(exclusive())
-        modes = {part: part.training for part in module.modules() if part.training}
-        try:
-            if modes:
-                module.eval()
-            if target.type != "cpu":
+    with one_thread(), torch.inference_mode():
+        if target.type == "cpu":
+            with _evaluating(module):
+                yield target
+            return
+        with exclusive(), _evaluating(module):  # the network moves, so one thread at a time uses it
+            try:
                 module.to(target)
-            yield target
-        finally:
-            if target.type != "cpu":
+                yield target
+            finally:
                 module.to("cpu")
-            for part, mode in modes.items():
-                part.training = mode
+
+
+_users: Counter[int] = Counter()  # number of threads that predict with a network now
+_modes: dict[int, list[nn.Module]] = {}  # its parts that were in training mode
+_lock = threading.Lock()
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Keep a network in evaluation mode as long as at least one thread is in such a block."""
+    with _lock:
+        if not _users[id(module)]:
+            _modes[id(module)] = [part for part in module.modules() if part.training]
+            module.eval()
+        _users[id(module)] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users[id(module)] -= 1
+            if not _users[id(module)]:
+                del _users[id(module)]
+                for part in _modes.pop(id(module)):
+                    part.training = True
