@@ -103,6 +103,16 @@ class ScanWarning(UserWarning):
     """
 
 
+class TableWarning(UserWarning):
+    """Warning about a table that was corrected, or of which a part was not used.
+
+    Examples
+    --------
+    >>> issubclass(TableWarning, UserWarning)
+    True
+    """
+
+
 class LeakageError(MMFusionError):
     """Error for an input that contains the label, or information that is only known after the label.
 

@@ -14,10 +14,11 @@ from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.errors import ManifestError
 from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.storage.atomic import saved
-from mmfusion.storage.hashing import hash_path
+from mmfusion.storage.hashing import hash_file, hash_path
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
-ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator")
+UNUSED = "unused"  # a table that `mmfusion init` could not use; `validate` reminds of it
+ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator", UNUSED)
 REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
 OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
 COLUMNS = REQUIRED + OPTIONAL
@@ -218,23 +219,30 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
     ManifestError
         If a file is absent or its SHA-256 hash differs. The error names the first such file.
     """
-    for row in manifest[manifest["role"] != "generator"].itertuples():
+    for row in manifest[~manifest["role"].isin(["generator", UNUSED])].itertuples():
         file = resolve(row.path, root)
         if not file.exists():
             hint = "correct the path, or give root=, the folder from which the manifest's paths start"
             raise ManifestError("file absent", patient=row.patient_id or None, file=file, hint=hint)
         if row.sha256 and (got := hash_path(file)) != row.sha256:
-            hint = (
-                "restore the changed file, or accept the change with: mmfusion validate <manifest> --rehash"
-            )
             raise ManifestError(
                 "hash differs",
                 patient=row.patient_id or None,
                 file=file,
                 expected=row.sha256,
                 got=got,
-                hint=hint,
+                hint=_why_it_differs(file, row.sha256),
             )
+
+
+def _why_it_differs(file: Path, recorded: str) -> str:
+    accept = "mmfusion validate <manifest> --rehash"
+    if file.is_file() and hash_file(file) == recorded:
+        return (
+            "the recorded hash covers the header alone, not the data files that it names; "
+            f"if the data are right, record the hash of both with: {accept}"
+        )
+    return f"restore the changed file, or accept the change with: {accept}"
 
 
 def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = False) -> Path:
@@ -266,7 +274,12 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     if hashes:
         check_hashes(frame, path.parent)
         made = [
-            h or ("" if r == "generator" or _holds(path.parent / p, path) else hash_path(path.parent / p))
+            h
+            or (
+                ""
+                if r in ("generator", UNUSED) or _holds(path.parent / p, path)
+                else hash_path(path.parent / p)
+            )
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)

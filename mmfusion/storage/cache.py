@@ -26,7 +26,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.errors import Given, ScanWarning, gathered, warn
+from mmfusion.errors import Given, ScanWarning, TableWarning, gathered, warn
 from mmfusion.exclusive import is_exclusive
 from mmfusion.storage.atomic import atomic_file, cache_folder, without_cache
 from mmfusion.storage.drafts import sweep
@@ -234,7 +234,7 @@ def _described(header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
 
 
 def _read_warnings(text: bytes) -> list[Given]:
-    kinds = {ScanWarning.__name__: ScanWarning}
+    kinds = {kind.__name__: kind for kind in (ScanWarning, TableWarning)}
     return [Given(kinds.get(kind, UserWarning), message) for kind, message in json.loads(text or "[]")]
 
 

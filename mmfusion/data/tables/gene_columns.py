@@ -34,6 +34,19 @@ def gene_like(names: Iterable[object]) -> int:
     return sum(name in _COMMON or bool(_ENSEMBL.fullmatch(name)) for name in map(str, names))
 
 
+def naming(names: Iterable[object]) -> str:
+    """Return how most of the genes are named: "Ensembl ids", "Entrez ids" or "gene symbols".
+
+    >>> naming(["ENSG00000146648.18", "ENSG00000141510"]), naming(["EGFR", "TP53"]), naming(["1956"])
+    ('Ensembl ids', 'gene symbols', 'Entrez ids')
+    """
+    names = list(map(str, names))
+    ensembl, numbers = sum(bool(_ENSEMBL.fullmatch(n)) for n in names), sum(n.isdigit() for n in names)
+    if 2 * ensembl > len(names):
+        return "Ensembl ids"
+    return "Entrez ids" if 2 * numbers > len(names) else "gene symbols"
+
+
 def one_gene_column(table: pd.DataFrame) -> pd.DataFrame:
     """Reduce the columns about genes to one column of gene names, which comes first.
 

@@ -9,6 +9,7 @@ import pandas as pd
 from mmfusion.data.tables.cells import clean_cells, to_numbers
 from mmfusion.data.tables.ehr_headers import known_column
 from mmfusion.data.tables.files import by_patient, id_column, read_table
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.stage_headers import ACCEPTED, stage_columns, tnm_columns
 from mmfusion.data.targets.ajcc import stage_group
 from mmfusion.data.targets.expression import PREFIX
@@ -18,7 +19,14 @@ from mmfusion.errors import DataError
 MOLECULAR = ("egfr", "kras")
 
 
-def read_outcomes(path: Path, edition: int = 7) -> pd.DataFrame:
+def read_outcomes(
+    path: Path,
+    edition: int = 7,
+    *,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
+) -> pd.DataFrame:
     """Read the outcomes of each patient from a table of labels.
 
     Parameters
@@ -28,6 +36,12 @@ def read_outcomes(path: Path, edition: int = 7) -> pd.DataFrame:
         mutation status"); `expression_<gene>`. Other columns are not read.
     edition : {7, 8, 9}
         AJCC edition. If the table has no stage, its T, N and M are turned into a stage by this edition.
+    sheet : str, optional
+        Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
+    notes : TableNotes, optional
+        Account that the reader fills; without one, it warns.
 
     Returns
     -------
@@ -50,7 +64,7 @@ def read_outcomes(path: Path, edition: int = 7) -> pd.DataFrame:
     ...     read_outcomes(file)["stage"].to_dict()
     {'p1': 'IA', 'p2': 'IIIB'}
     """
-    table = read_table(path)
+    table = read_table(path, ids=ids)
     ids = id_column(table)
     if ids is None:
         raise DataError(

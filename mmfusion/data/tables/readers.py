@@ -22,6 +22,7 @@ from mmfusion.data.tables.files import (
     read_table,
 )
 from mmfusion.data.tables.gene_columns import GENE_HEADERS, gene_like, one_gene_column
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 
@@ -29,7 +30,14 @@ _LOG = logging.getLogger(__name__)
 _DEEP = re.compile(r"(pred|random\d+)_\d+")  # headers of a foundation model's features
 
 
-def read_ehr(source: str | Path | pd.DataFrame, patient: str | None = None) -> pd.DataFrame:
+def read_ehr(
+    source: str | Path | pd.DataFrame,
+    patient: str | None = None,
+    *,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
+) -> pd.DataFrame:
     """Read health records of one patient or many, with canonical column names.
 
     Parameters
@@ -39,6 +47,12 @@ def read_ehr(source: str | Path | pd.DataFrame, patient: str | None = None) -> p
         without an id, or two columns (name, value).
     patient : str, optional
         Return this patient only. If the table has no ids, this is the patient's id.
+    sheet : str, optional
+        Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
+    notes : TableNotes, optional
+        Account that the reader fills; without one, it warns.
 
     Returns
     -------
@@ -57,11 +71,17 @@ def read_ehr(source: str | Path | pd.DataFrame, patient: str | None = None) -> p
     >>> read_ehr(table, "p1").loc["p1"].to_dict()
     {'age': 61.0, 'sex': 'female'}
     """
-    return read_ehr_table(source, patient).features
+    return read_ehr_table(source, patient, sheet=sheet, ids=ids, notes=notes).features
 
 
 def read_ehr_table(
-    source: str | Path | pd.DataFrame, patient: str | None = None, *, allow_leaky: bool = False
+    source: str | Path | pd.DataFrame,
+    patient: str | None = None,
+    *,
+    allow_leaky: bool = False,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
 ) -> EhrTable:
     """Read health records like `read_ehr`; return the site and the headers of dropped columns as well.
 
@@ -74,14 +94,21 @@ def read_ehr_table(
     (['age'], ('pStage',))
     """
     file = None if isinstance(source, pd.DataFrame) else source
-    table = source if file is None else read_table(source)
+    table = source if file is None else read_table(source, ids=ids)
     if table.index.name == "patient_id":
         table = table.reset_index()
     table = table.drop(columns=deep_columns(table))  # a file may hold them beside the records
     return canonical_ehr(_of_patients(table, patient, file), allow_leaky=allow_leaky, file=file)
 
 
-def read_features(source: str | Path, patient: str | None = None) -> pd.DataFrame:
+def read_features(
+    source: str | Path,
+    patient: str | None = None,
+    *,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
+) -> pd.DataFrame:
     """Read a table of imaging features or other features, with a row per patient.
 
     A column is numeric if most of its cells are numbers, otherwise it is categorical. If the table has
@@ -94,6 +121,12 @@ def read_features(source: str | Path, patient: str | None = None) -> pd.DataFram
         A table with a column of ids. For one patient, it may also be a single row without an id.
     patient : str, optional
         Return this patient only. If the table has no ids, this is the patient's id.
+    sheet : str, optional
+        Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
+    notes : TableNotes, optional
+        Account that the reader fills; without one, it warns.
 
     Returns
     -------
@@ -114,7 +147,7 @@ def read_features(source: str | Path, patient: str | None = None) -> pd.DataFram
     ...     read_features(file)["volume"].to_dict()
     {'p1': 2.5, 'p2': 4.0}
     """
-    table = _of_patients(read_table(source), patient, source)
+    table = _of_patients(read_table(source, ids=ids), patient, source)
     if deep := deep_columns(table):
         return _expression(table[deep].replace("", None), source, None)
     columns = {c: guess_column(clean_cells(table[c]), c, source) for c in table}
@@ -140,6 +173,9 @@ def read_rna(
     patients: Collection[str] = (),
     genes: Collection[str] = (),
     unit: str | None = None,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read gene expression into a table with patients in rows and genes in columns.
 
@@ -154,6 +190,12 @@ def read_rna(
         Known ids and gene names. They decide which axis holds the genes.
     unit : {"counts", "tpm", "fpkm", "log", "zscore"}, optional
         A negative value is an error in counts, tpm and fpkm.
+    sheet : str, optional
+        Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
+    notes : TableNotes, optional
+        Account that the reader fills; without one, it warns.
 
     Returns
     -------
@@ -173,7 +215,7 @@ def read_rna(
     {'TP53': 1.0, 'EGFR': 2.5}
     """
     file = None if isinstance(source, pd.DataFrame) else source
-    table = source if file is None else one_gene_column(read_table(source, numbers=True))
+    table = source if file is None else one_gene_column(read_table(source, numbers=True, ids=ids))
     if file is not None and table.shape[1] == 2 and id_column(table) is None:
         table = _gene_value(table, patient)
     elif file is None and (ids := id_column(table)) is not None:
