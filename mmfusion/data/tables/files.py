@@ -16,6 +16,7 @@ from mmfusion.data.tables.dialect import Layout, layout_of
 from mmfusion.data.tables.excel import WORKBOOKS, split_sheet, text_of_sheet
 from mmfusion.data.tables.notes import TableNotes, listed, note
 from mmfusion.errors import DataError
+from mmfusion.escaping import unguarded_cells
 from mmfusion.limits import check_memory
 
 _IDS = (
@@ -45,9 +46,10 @@ def read_table(
     """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP, or a sheet of a workbook.
 
     Cells are separated by tabs, semicolons, bars or commas, whichever gives all rows the same number of
-    cells. If they are separated by semicolons, 2,60 is read as 2.60. Lines above the header that begin with #
-    and title rows are not read, and noted (`mmfusion.data.tables.dialect`). If the table has a column of ids,
-    an unnamed first column that only numbers the rows is dropped.
+    cells. If they are separated by semicolons, 2,60 is read as 2.60. An apostrophe before =, +, - or @, which
+    keeps spreadsheet programs from reading a formula, is not part of a cell. Lines above the header that
+    begin with # and title rows are not read, and noted (`mmfusion.data.tables.dialect`). If the table has a
+    column of ids, an unnamed first column that only numbers the rows is dropped.
 
     Parameters
     ----------
@@ -132,7 +134,9 @@ def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
         raise DataError("the rows cannot be told apart", file=path, got=got, hint="check the quotation marks")
     if layout.separator == ";":
         _decimal_points(frame, [c for c in names if c not in text], numbers=numbers)
-    return frame.drop(columns=extra) if extra else frame
+    frame = frame.drop(columns=extra) if extra else frame
+    guarded = any("'" in text for text in (*header, *layout.lines))
+    return unguarded_cells(frame) if guarded else frame
 
 
 def _without_unnamed(frame: pd.DataFrame, path: Path, notes: TableNotes | None) -> pd.DataFrame:
