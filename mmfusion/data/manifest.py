@@ -12,6 +12,7 @@ from pandera.errors import SchemaErrors
 
 from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.errors import ManifestError
+from mmfusion.escaping import unguarded_cells, write_csv
 from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.hashing import hash_file, hash_path
@@ -116,7 +117,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
             "no manifest there", file=path, hint="make one with: mmfusion init <folder of your data>"
         )
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        frame = unguarded_cells(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig"))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ManifestError(f"not a CSV table ({error})", file=path, expected=", ".join(REQUIRED)) from error
     return check_manifest(frame, path)
@@ -284,7 +285,7 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
         ]
         frame = frame.assign(sha256=made)
     with saved(path, ManifestError) as draft:
-        frame.to_csv(draft, index=False, lineterminator="\n")
+        write_csv(frame, draft, index=False)
     return path
 
 
