@@ -6,10 +6,15 @@ import shlex
 import sys
 import tempfile
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.storage.atomic import saved
+
+if TYPE_CHECKING:
+    from mmfusion.data.cohort import Cohort
 
 PATIENT = "new_patient"
 
@@ -61,56 +66,86 @@ def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
 def init(arguments: Namespace) -> int:
     """Write a manifest of a folder, and a page that lists each file with the reason why it is used or not."""
     from mmfusion.data.discovery.account import page
-    from mmfusion.data.discovery.discover import discover
+    from mmfusion.data.discovery.discover import MANIFEST, discover
 
     found = discover(arguments.folder, dataset=arguments.dataset, rna_unit=arguments.rna_unit)
+    if found.cohort is not None and len(found.cohort):
+        found = replace(found, to_do=(*found.to_do, *_label_problems(found.cohort)))
     account = arguments.folder / "data_manifest.md"
     text = page(found)
+    replaced = (arguments.folder / MANIFEST).exists()
     manifest = found.write(overwrite=arguments.overwrite)
     with saved(account) as draft:
         draft.write_text(text, encoding="utf-8")
     sys.stdout.write(
         text.split("\n## Used")[0].rstrip() + f"\n\nall files with reasons: {account}\nmanifest: {manifest}\n"
     )
+    if replaced:
+        sys.stdout.write("the manifest that was there before was replaced\n")
     sys.stdout.write(f"next: mmfusion validate {shlex.quote(str(manifest))}\n")
     return 0
 
 
 def validate(arguments: Namespace) -> int:
-    """Check a manifest and its files; list each scan that cannot be read."""
-    from mmfusion.data.load import load_cohort
-    from mmfusion.data.tables.stage_headers import ACCEPTED
-    from mmfusion.evaluation.leakage.probe import assert_no_leak
-
+    """Check a manifest and its files; list all problems, and what was not used."""
     if arguments.rehash:
         from mmfusion.data.manifest import rehash
 
         changed = rehash(arguments.manifest, arguments.root)
         lines = [*(f"changed: {path}" for path in changed), f"changed files accepted: {len(changed)}"]
         sys.stdout.write("\n".join(lines) + "\n")
+    cohort, problems = _loaded(arguments)
+    if cohort is not None:
+        sys.stdout.write(f"{cohort}\n")
+        warned = cohort.provenance.get("warnings", ())
+        problems += warned
+        for note in (*(note for note in cohort.notes if note not in warned), *_without_seed(cohort)):
+            sys.stdout.write(f"note: {note}\n")
+        problems += [] if arguments.no_scans else _unreadable(cohort)
+        problems += _label_problems(cohort)
+    for problem in problems:
+        sys.stdout.write(f"problem: {problem}\n")
+    skipped = " (the scans were not opened)" if arguments.no_scans else ""
+    count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+    sys.stdout.write((count if problems else "all is well") + f"{skipped}\n")
+    return 1 if problems else 0
+
+
+def _loaded(arguments: Namespace) -> tuple[Cohort | None, list[str]]:
+    """Load the cohort, and return it with the errors of files that were left out."""
+    from mmfusion.data.checks import lines_of
+    from mmfusion.data.load import load_cohort
+    from mmfusion.data.sources import sources
+
     options = {} if arguments.edition is None else {"edition": arguments.edition}
-    cohort = load_cohort(arguments.manifest, root=arguments.root, target=arguments.target, **options)
-    sys.stdout.write(f"{cohort}\n")
-    for note in cohort.notes:
-        sys.stdout.write(f"note: {note}\n")
-    for note in _without_seed(cohort):
-        sys.stdout.write(f"note: {note}\n")
-    problems = [] if arguments.no_scans else _unreadable(cohort)
-    if not len(cohort):
-        staged = "stage" in cohort.outcomes and cohort.outcomes["stage"].notna().any()
-        why = "none of the stages has a class in this target" if staged else f"give a column {ACCEPTED}"
-        if cohort.targets:
-            why += f"; there are labels for {', '.join(cohort.targets)}"
-        problems.append(f"no patient has a label ({cohort.target}): {why}")
-    else:
+    errors: list[MMFusionError] = []
+    if arguments.manifest not in sources():
+        options["problems"] = errors
+    try:
+        cohort = load_cohort(arguments.manifest, root=arguments.root, target=arguments.target, **options)
+    except MMFusionError as error:
+        if not errors:
+            raise
+        cohort, errors = None, [*errors, error]
+    return cohort, lines_of(errors, arguments.root or Path(arguments.manifest).absolute().parent)
+
+
+def _label_problems(cohort: Cohort) -> list[str]:
+    """Return the reason why no patient has a label, or the columns that determine the label."""
+    from mmfusion.data.tables.stage_headers import ACCEPTED
+    from mmfusion.evaluation.leakage.probe import assert_no_leak
+
+    if len(cohort):
         try:
             assert_no_leak(cohort.X, cohort.y)
         except MMFusionError as error:
-            problems.append(str(error))
-    for problem in problems:
-        sys.stdout.write(f"problem: {problem}\n")
-    sys.stdout.write("no problems found\n" if not problems else f"{len(problems)} problems\n")
-    return 1 if problems else 0
+            return [str(error)]
+        return []
+    staged = "stage" in cohort.outcomes and cohort.outcomes["stage"].notna().any()
+    why = "none of the stages has a class in this target" if staged else f"give a column {ACCEPTED}"
+    if cohort.targets:
+        why += f"; there are labels for {', '.join(cohort.targets)}"
+    return [f"no patient has a label ({cohort.target}): {why}"]
 
 
 def _unreadable(cohort) -> list[str]:

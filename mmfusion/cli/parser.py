@@ -78,7 +78,9 @@ def _init(commands) -> None:
         "  mmfusion init my_data/\n  mmfusion init my_data/ --rna-unit tpm",
     )
     p.add_argument(
-        "folder", type=Path, help="folder with scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV)"
+        "folder",
+        type=Path,
+        help="folder with scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV, Excel)",
     )
     p.add_argument("--dataset", help="name of the data set; default, the name of the folder")
     p.add_argument(
@@ -96,9 +98,13 @@ def _validate(commands) -> None:
         commands,
         "validate",
         "data:validate",
-        "check a manifest: schema, hashes, tables, scans, columns that leak",
+        "check a manifest and all its files, and list what is wrong or not used",
         "  mmfusion validate data_manifest.csv\n"
-        "  mmfusion validate my_data/data_manifest.csv --target stage2",
+        "  mmfusion validate my_data/data_manifest.csv --target stage2\n\n"
+        "Checked are the schema, hashes, tables, the patients that two modalities share, the columns that\n"
+        'two tables share, scans, and columns that leak. The last line is "all is well" if there is no\n'
+        "problem. A table that init could not use is a problem until its row (role unused) is deleted from\n"
+        "the manifest.",
     )
     p.add_argument("manifest", help="a manifest, or the name of a known cohort")
     p.add_argument(

@@ -41,7 +41,7 @@ class Cohort:
         Columns `site`, and `patient`: the id of the person, which is the same in all rows of one person. By
         default, each row is another person.
     provenance : mapping
-        Files, hashes, licences and notes; `ajcc_edition` is the AJCC edition of stage, T, N and M.
+        Files, hashes, licences, notes and warnings; `ajcc_edition` is the AJCC edition of stage, T, N and M.
 
     Raises
     ------
@@ -144,8 +144,9 @@ class Cohort:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes that a report must print: about the files, and about how the labels were made."""
-        return (*self.provenance.get("notes", ()), *self.target_spec.notes(self))
+        """Lines that a report must print: warnings, notes about the files, and how the labels were made."""
+        told = [text for kind in ("warnings", "not_used", "notes") for text in self.provenance.get(kind, ())]
+        return (*told, *self.target_spec.notes(self))
 
     def with_target(self, name: str) -> Cohort:
         """Return the same cohort under another target.

@@ -13,6 +13,7 @@ from mmfusion.data.manifest import SCAN_ROLES, write_manifest
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.data.targets.stage import stated_editions
 from mmfusion.errors import DataError
+from mmfusion.escaping import write_csv
 from mmfusion.modalities import IMAGING, META, SEED
 from mmfusion.storage.atomic import atomic_folder
 
@@ -24,7 +25,8 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
 
     The files are `<modality>/<patient>/volume.*` and `mask.*`, which are copies; `<modality>_seeds.csv`
     (LPS mm); `rna.csv`, `ehr.csv` and `<modality>_features.csv` (one row per patient who has features);
-    `meta.csv` (site, scanner); `labels.csv` (stage and other outcomes); and `manifest.csv`. A patient who is
+    `meta.csv` (site, scanner); `labels.csv` (stage and other outcomes); and `manifest.csv`, whose rows of
+    labels state the target and the AJCC editions of the stage. A patient who is
     the same person as another patient, and who has no scan, has a table of labels `labels/<patient>.csv`.
 
     Parameters
@@ -74,6 +76,8 @@ class _Writer:
             cohort.groups.get("site", pd.Series("", index=cohort.table.index)).fillna("").rename(index=str)
         )
         self.same_as = _same_as(cohort.groups["patient"].rename(index=str))
+        editions = {"ajcc_edition": list(found)} if (found := stated_editions(cohort)) else {}
+        self.stated = {**editions, "target": cohort.target}  # cell `parameters` of the rows of labels
         self.written: list[dict[str, str]] = []
 
     def rows(self) -> pd.DataFrame:
@@ -117,13 +121,11 @@ class _Writer:
     def table(self, frame: pd.DataFrame, name: str, modality: str, role: str, patient: str = "") -> None:
         """Write a table of all patients, or of one patient."""
         (self.root / name).parent.mkdir(exist_ok=True)
-        frame.rename_axis("patient_id").to_csv(self.root / name, lineterminator="\n")
+        write_csv(frame.rename_axis("patient_id"), self.root / name)
         unit = self.cohort.units.get(modality, "") if role == "features" else ""
         if any(str(c).startswith(PREFIX) for c in frame):
             unit = "zscore" if "z-scores" in str(self.cohort.provenance.get("expression_unit")) else "log"
-        editions = stated_editions(self.cohort) if role == "labels" else ()
-        stated = editions and 7 not in editions  # `load_cohort` reads labels as 7th edition by default
-        parameters = json.dumps({"ajcc_edition": list(editions)}) if stated else ""
+        parameters = json.dumps(self.stated) if role == "labels" else ""
         self.row(modality, role, name, patient, unit=unit, parameters=parameters)
 
     def scan(self, modality: str, patient: str, role: str, cells: pd.Series) -> None:

@@ -12,12 +12,14 @@ from pandera.errors import SchemaErrors
 
 from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.errors import ManifestError
+from mmfusion.escaping import unguarded_cells, write_csv
 from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.storage.atomic import atomic_file
 from mmfusion.storage.hashing import hash_path
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
-ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator")
+UNUSED = "unused"  # a table that `mmfusion init` could not use; `validate` reminds of it
+ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator", UNUSED)
 REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
 OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
 COLUMNS = REQUIRED + OPTIONAL
@@ -115,7 +117,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
             "no manifest there", file=path, hint="make one with: mmfusion init <folder of your data>"
         )
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        frame = unguarded_cells(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig"))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ManifestError(f"not a CSV table ({error})", file=path, expected=", ".join(REQUIRED)) from error
     return check_manifest(frame, path)
@@ -218,7 +220,7 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
     ManifestError
         If a file is absent or its SHA-256 hash differs. The error names the first such file.
     """
-    for row in manifest[manifest["role"] != "generator"].itertuples():
+    for row in manifest[~manifest["role"].isin(["generator", UNUSED])].itertuples():
         file = resolve(row.path, root)
         if not file.exists():
             hint = "correct the path, or give root=, the folder from which the manifest's paths start"
@@ -265,12 +267,17 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     if hashes:
         check_hashes(frame, path.parent)
         made = [
-            h or ("" if r == "generator" or _holds(path.parent / p, path) else hash_path(path.parent / p))
+            h
+            or (
+                ""
+                if r in ("generator", UNUSED) or _holds(path.parent / p, path)
+                else hash_path(path.parent / p)
+            )
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)
     with atomic_file(path) as draft:
-        frame.to_csv(draft, index=False, lineterminator="\n")
+        write_csv(frame, draft, index=False)
     return path
 
 

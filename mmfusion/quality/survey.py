@@ -82,7 +82,7 @@ class ScanSurvey:
     def verdict(self, total: int) -> list[str]:
         """Return the main findings as sentences; `total` is the number of scans of the cohort."""
         table = self.table
-        text = [f"**{self.headline()}**" + (f"; the cohort has {total}." if total > self._n_opened else ".")]
+        text = [self.headline() + (f"; the cohort has {total}." if total > self._n_opened else ".")]
         if not len(table):
             return text
         z = table["z_mm"]

@@ -10,13 +10,14 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from mmfusion.reports.clean import clean_html
 from mmfusion.reports.pages import TEMPLATES, render
 from mmfusion.reports.tables import tidy_tables
 
-_SCRIPT = re.compile(r"<script\b.*?</script\s*>|<link\b[^>]*>", re.IGNORECASE | re.DOTALL)
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _ANY_HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 _PICTURES = {"image/png", "image/jpeg"}
+_SHOWN = {"text/html", "text/markdown", "text/plain", *_PICTURES}  # a widget has a picture beside it
 
 
 def title_of(notebook: nbformat.NotebookNode, default: str) -> str:
@@ -35,7 +36,7 @@ def notebook_html(
     parameters: Sequence[dict[str, object]] = (),
     failed: str | None = None,
 ) -> str:
-    """Return the page of an executed notebook.
+    """Return the page of an executed notebook; nothing in its outputs can act (`clean_html`).
 
     Parameters
     ----------
@@ -56,6 +57,7 @@ def notebook_html(
         exclude_anchor_links=True,
         embed_images=True,
     )
+    exporter.register_filter("clean", clean_html)
     body, _ = exporter.from_notebook_node(_prepared(notebook))
     return render(
         "report.html.j2",
@@ -64,7 +66,7 @@ def notebook_html(
         facts=facts,
         parameters=parameters,
         failed=failed,
-        body=_SCRIPT.sub("", body),
+        body=body,
     )
 
 
@@ -76,6 +78,11 @@ def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             section = found[-1].strip()
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
+            if data and not _SHOWN & set(data):
+                data["text/plain"] = f"Not shown: {', '.join(sorted(data))}"
+            for mime in set(data) - _SHOWN:  # such as scripts
+                del data[mime]
+            output["metadata"] = {}  # options of pictures: a page has its own
             for mime in _PICTURES & set(data):
                 output.metadata.setdefault(mime, {}).setdefault("alt", f"Figure: {section}")
             if "text/html" in data:

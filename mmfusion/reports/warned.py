@@ -44,7 +44,7 @@ def collected() -> Iterator[list[str]]:
 
 
 def warnings_given(*results: HasWarnings, also: Iterable[str] = ()) -> list[str]:
-    """Return the warnings of these results as lines of Markdown, without warnings about software.
+    """Return the warnings of these results as lines, without warnings about software.
 
     Parameters
     ----------

@@ -165,7 +165,7 @@ def test_outcomes_are_read_back(tmp_path):
     assert got.provenance["expression_unit"] == "the logarithm that was recorded"
 
 
-@pytest.mark.parametrize("edition", [7, 8, 9, "8 and 9"])
+@pytest.mark.parametrize("edition", [7, 8, 9, "8 and 9", "7 and 8 and 9", "6 and 7"])
 def test_the_ajcc_edition_is_read_back(tmp_path, edition):
     index = pd.Index(["a", "b", "c"], name="patient_id")
     table = pd.concat({"ehr": pd.DataFrame({"age": [60.0, 61.0, 62.0]}, index=index)}, axis=1)
@@ -175,6 +175,7 @@ def test_the_ajcc_edition_is_read_back(tmp_path, edition):
     )
     cohort = Cohort("study", table, outcomes, "stage2", provenance={"ajcc_edition": edition})
     manifest = write_cohort(cohort, tmp_path / "files")
+    assert load_cohort(manifest).target == "stage2"  # the target is stated too
     for target in cohort.targets:
         got = load_cohort(manifest, target=target)
         assert got.y.equals(cohort.with_target(target).y), target

@@ -27,6 +27,7 @@ def page(found: Discovery) -> str:
     if patients.shape[1] > 1:
         lines.append(f"| all of these | {int(patients.all(axis=1).sum())} |")
     lines += ["", "## Left to do", "", *([f"- {text}" for text in found.to_do] or ["Nothing."])]
+    lines += ["", "## Notes", "", *([f"- {text}" for text in found.notes] or ["None."])]
     for title, part in (("Used", used), ("Not used", account[~account["used"]])):
         lines += ["", f"## {title}", ""]
         lines += _bullets(part) or ["Nothing."]

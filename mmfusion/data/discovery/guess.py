@@ -56,6 +56,8 @@ class Guess:
         Patients who have a stage in the table.
     stage_like : str
         A header that may mean the stage, if no header of the table is known to mean it.
+    id_column : str, optional
+        Header of the column of ids, if its values show this and not its header.
 
     Examples
     --------
@@ -71,3 +73,4 @@ class Guess:
     unit: str = ""
     staged: tuple[str, ...] = ()
     stage_like: str = ""
+    id_column: str | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from mmfusion.data.id_rules import loose
 
 
 @dataclass(frozen=True)
@@ -29,50 +31,6 @@ class Match:
     patient: str | None
     why: str
     exact: bool = False
-
-
-def loose(text: str) -> str:
-    """Return an id in lower case, with one kind of separator and without leading zeros.
-
-    >>> loose("R01_007"), loose("r1-7")
-    ('r-1-7', 'r-1-7')
-    """
-    groups = re.findall(r"[a-z]+|\d+", text.lower())
-    return "-".join(g.lstrip("0") or "0" if g.isdigit() else g for g in groups)
-
-
-def spelled_twice(files: Mapping[str, str]) -> list[str]:
-    """Find ids that differ only in case, separators or zeros, and are probably one patient.
-
-    The user has to make such ids equal.
-
-    Parameters
-    ----------
-    files : mapping
-        Patient id -> the first table that has it.
-
-    Returns
-    -------
-    list of str
-        One line per pair of tables, with an example.
-
-    Examples
-    --------
-    >>> spelled_twice({"P-001": "clinical.csv", "p1": "rna.csv"})
-    ['1 patient: clinical.csv writes P-001, rna.csv p1: make the ids equal']
-    """
-    alike: dict[str, list[str]] = {}
-    for patient in files:
-        alike.setdefault(loose(patient), []).append(patient)
-    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for first, *others in alike.values():
-        for other in others:
-            pairs.setdefault((files[first], files[other]), []).append((first, other))
-    return [
-        f"{len(ids)} patient{'s' * (len(ids) > 1)}: {a} writes {ids[0][0]}, {b} {ids[0][1]}: "
-        "make the ids equal"
-        for (a, b), ids in pairs.items()
-    ]
 
 
 def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.assemble import SEED_HEADERS
 from mmfusion.data.discovery.guess import Guess, Use
+from mmfusion.data.discovery.id_columns import ENOUGH, column_of_known_ids, shared_ids
+from mmfusion.data.rows import SEED_HEADERS
 from mmfusion.data.tables.cells import clean_cells
 from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
+from mmfusion.data.tables.excel import WORKBOOKS
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
 from mmfusion.data.tables.gene_columns import gene_like, one_gene_column
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.readers import deep_columns, read_rna
 from mmfusion.data.tables.stage_headers import closest_stage_header, stage_columns
 from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 from mmfusion.modalities import modality_of_name
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *WORKBOOKS)
 PROSE = "a text, no table"
 _FEATURE_WORDS = re.compile(
     r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])"
@@ -39,6 +43,8 @@ def is_table(path: Path) -> bool:
     (True, False)
     """
     suffixes = [s.lower() for s in path.suffixes]
+    if path.name.startswith("~$"):  # Excel writes such a file while a workbook is open
+        return False
     if suffixes[-1:] == [".zip"]:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -51,11 +57,46 @@ def is_table(path: Path) -> bool:
     )
 
 
-def sniff_table(path: Path) -> Guess:
-    """Return the uses of a table; one table may have both health records and stages."""
+def with_known_ids(guesses: Mapping[Path, Guess], others: Collection[str] = ()) -> dict[Path, Guess]:
+    """Examine tables again whose ids are in no other table, if another column holds ids of the other tables.
+
+    Parameters
+    ----------
+    guesses : mapping
+        Path of each table -> what `sniff_table` found.
+    others : collection of str
+        Further names of patients, such as those of folders with scans.
+
+    Returns
+    -------
+    dict
+        The same paths; `Guess.id_column` names the column of a table that was examined again.
+    """
+    found = dict(guesses)
+    for path, guess in guesses.items():
+        known = {p for other, g in guesses.items() if other != path and g.uses for p in g.ids} or set(others)
+        genes = any(use.modality == "rna" for use in guess.uses)
+        if genes or guess.why == PROSE or not known or shared_ids(guess.ids, known) >= ENOUGH:
+            continue
+        try:
+            table = read_table(path, notes=TableNotes())
+        except DataError:
+            continue
+        column = column_of_known_ids(table, known)
+        if column is not None and column != id_column(table):
+            again = sniff_table(path, column)
+            found[path] = replace(again, why=f"ids from {column!r}; {again.why}", id_column=column)
+    return found
+
+
+def sniff_table(path: Path, ids: str | None = None) -> Guess:
+    """Return the uses of a table; one table may have both health records and stages.
+
+    `ids` is the header of the column of patient ids, if it is known.
+    """
     try:
-        table = read_table(path)
-        genes = _expression(path, table)
+        table = read_table(path, ids=ids, notes=TableNotes())
+        genes = _expression(path, table) if ids is None else None
         if genes is not None:
             unit, why = _unit(genes)
             ids = tuple(genes.index) if len(genes) > 1 or genes.index[0] != "patient" else ()
@@ -72,7 +113,7 @@ def sniff_table(path: Path) -> Guess:
         if ids is None:
             headers = ", ".join(map(str, table.columns[:4]))
             return Guess((), f"no column of patient ids among {headers}...: name one patient_id")
-        return _by_headers(path, by_patient(table, ids, path))
+        return _by_headers(path, by_patient(table, ids, path, TableNotes()))
     except DataError as error:
         error.file = None  # the account names the file
         return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {error}")
@@ -131,10 +172,10 @@ def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
     """
     symbols = sum(bool(_SYMBOL.fullmatch(str(c))) for c in table.columns)
     many = id_column(table) is not None and symbols >= max(30, 0.8 * table.shape[1])
-    names = one_gene_column(table).iloc[:, 0].astype(str)
+    names = one_gene_column(table, notes=TableNotes()).iloc[:, 0].astype(str)
     if not many and gene_like(table.columns) < 3 and gene_like(names) < 3:
         return None
-    return read_rna(path)
+    return read_rna(path, notes=TableNotes())
 
 
 def _unit(genes: pd.DataFrame) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from mmfusion.data.tables.excel import WORKBOOKS, split_sheet, text_of_sheet
 from mmfusion.data.tables.notes import TableNotes, listed, note
 from mmfusion.data.tables.summaries import without_summaries
 from mmfusion.errors import DataError
+from mmfusion.escaping import unguarded_cells
 from mmfusion.limits import check_memory
 
 _IDS = (
@@ -36,14 +37,20 @@ def header_key(column: object) -> str:
 
 
 def read_table(
-    path: str | Path, *, numbers: bool = False, sheet: str | None = None, notes: TableNotes | None = None
+    path: str | Path,
+    *,
+    numbers: bool = False,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP, or a sheet of a workbook.
 
     Cells are separated by tabs, semicolons, bars or commas, whichever gives all rows the same number of
-    cells. If they are separated by semicolons, 2,60 is read as 2.60. Lines above the header that begin with #
-    and title rows are not read, and noted (`mmfusion.data.tables.dialect`). If the table has a column of ids,
-    an unnamed first column that only numbers the rows is dropped.
+    cells. If they are separated by semicolons, 2,60 is read as 2.60. An apostrophe before =, +, - or @, which
+    keeps spreadsheet programs from reading a formula, is not part of a cell. Lines above the header that
+    begin with # and title rows are not read, and noted (`mmfusion.data.tables.dialect`). If the table has a
+    column of ids, an unnamed first column that only numbers the rows is dropped.
 
     Parameters
     ----------
@@ -54,6 +61,9 @@ def read_table(
         every cell stays text and an empty cell is an empty string.
     sheet : str, optional
         Sheet of an Excel workbook; it may also follow the path, as in "study.xlsx#Clinical".
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers. The column comes first
+        and is called patient_id.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -89,7 +99,8 @@ def read_table(
     frame.attrs["first_line"] = layout.first_line
     known = any(header_key(c) in ID_HEADERS for c in frame.columns)
     numbered = row_number(frame) if known else []
-    return frame.drop(columns=numbered) if numbered else frame
+    frame = frame.drop(columns=numbered) if numbered else frame
+    return frame if ids is None else _ids_first(frame, ids, path)
 
 
 def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
@@ -124,7 +135,9 @@ def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
         raise DataError("the rows cannot be told apart", file=path, got=got, hint="check the quotation marks")
     if layout.separator == ";":
         _decimal_points(frame, [c for c in names if c not in text], numbers=numbers)
-    return frame.drop(columns=extra) if extra else frame
+    frame = frame.drop(columns=extra) if extra else frame
+    guarded = any("'" in text for text in (*header, *layout.lines))
+    return unguarded_cells(frame) if guarded else frame
 
 
 def _without_unnamed(frame: pd.DataFrame, path: Path, notes: TableNotes | None) -> pd.DataFrame:
@@ -137,6 +150,15 @@ def _without_unnamed(frame: pd.DataFrame, path: Path, notes: TableNotes | None) 
         places = listed(c[1:] for c in filled)
         note(notes, f"column {places} has no header and was not read", path)
     return frame.drop(columns=unnamed) if unnamed else frame
+
+
+def _ids_first(frame: pd.DataFrame, ids: str, path: Path) -> pd.DataFrame:
+    """Return the table with the column `ids` first, under the name patient_id."""
+    if ids not in frame or ("patient_id" in frame and ids != "patient_id"):
+        got = ", ".join(map(str, frame.columns[:5]))
+        raise DataError("no such column of patient ids", file=path, column=ids, expected=ids, got=got)
+    frame = frame[[ids, *(column for column in frame.columns if column != ids)]]
+    return frame.rename(columns={ids: "patient_id"})
 
 
 def _decimal_points(frame: pd.DataFrame, columns: list[str], *, numbers: bool) -> None:

@@ -48,6 +48,19 @@ def about_genes(table: pd.DataFrame) -> list[str]:
     return [c for c in table.columns if header_key(c) in known]
 
 
+def naming(names: Iterable[object]) -> str:
+    """Return how most of the genes are named: "Ensembl ids", "Entrez ids" or "gene symbols".
+
+    >>> naming(["ENSG00000146648.18", "ENSG00000141510"]), naming(["EGFR", "TP53"]), naming(["1956"])
+    ('Ensembl ids', 'gene symbols', 'Entrez ids')
+    """
+    names = list(map(str, names))
+    ensembl, numbers = sum(bool(ENSEMBL.fullmatch(n)) for n in names), sum(n.isdigit() for n in names)
+    if 2 * ensembl > len(names):
+        return "Ensembl ids"
+    return "Entrez ids" if 2 * numbers > len(names) else "gene symbols"
+
+
 def one_gene_column(
     table: pd.DataFrame, file: object = None, notes: TableNotes | None = None
 ) -> pd.DataFrame:

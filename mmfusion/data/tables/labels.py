@@ -20,7 +20,12 @@ MOLECULAR = ("egfr", "kras")
 
 
 def read_outcomes(
-    path: Path, edition: int = 7, *, sheet: str | None = None, notes: TableNotes | None = None
+    path: Path,
+    edition: int = 7,
+    *,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read the outcomes of each patient from a table of labels.
 
@@ -33,6 +38,8 @@ def read_outcomes(
         AJCC edition. If the table has no stage, its T, N and M are turned into a stage by this edition.
     sheet : str, optional
         Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -57,7 +64,7 @@ def read_outcomes(
     ...     read_outcomes(file)["stage"].to_dict()
     {'p1': 'IA', 'p2': 'IIIB'}
     """
-    table = read_table(path)
+    table = read_table(path, sheet=sheet, ids=ids, notes=notes)
     ids = id_column(table)
     if ids is None:
         raise DataError(

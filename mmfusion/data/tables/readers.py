@@ -32,6 +32,7 @@ def read_ehr(
     patient: str | None = None,
     *,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read health records of one patient or many, with canonical column names.
@@ -45,6 +46,8 @@ def read_ehr(
         Return this patient only. If the table has no ids, this is the patient's id.
     sheet : str, optional
         Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -65,7 +68,7 @@ def read_ehr(
     >>> read_ehr(table, "p1").loc["p1"].to_dict()
     {'age': 61.0, 'sex': 'female'}
     """
-    return read_ehr_table(source, patient, sheet=sheet, notes=notes).features
+    return read_ehr_table(source, patient, sheet=sheet, ids=ids, notes=notes).features
 
 
 def read_ehr_table(
@@ -74,6 +77,7 @@ def read_ehr_table(
     *,
     allow_leaky: bool = False,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> EhrTable:
     """Read health records like `read_ehr`; return the site and the headers of dropped columns as well.
@@ -87,7 +91,7 @@ def read_ehr_table(
     (['age'], ('pStage',))
     """
     file = None if isinstance(source, pd.DataFrame) else source
-    table = source if file is None else read_table(source, sheet=sheet, notes=notes)
+    table = source if file is None else read_table(source, sheet=sheet, ids=ids, notes=notes)
     if table.index.name == "patient_id":
         table = table.reset_index()
     deep = deep_columns(table)  # a file may hold them beside the records
@@ -101,6 +105,7 @@ def read_features(
     patient: str | None = None,
     *,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read a table of imaging features or other features, with a row per patient.
@@ -117,6 +122,8 @@ def read_features(
         Return this patient only. If the table has no ids, this is the patient's id.
     sheet : str, optional
         Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -139,7 +146,7 @@ def read_features(
     ...     read_features(file)["volume"].to_dict()
     {'p1': 2.5, 'p2': 4.0}
     """
-    table = _of_patients(read_table(source, sheet=sheet, notes=notes), patient, source, notes)
+    table = _of_patients(read_table(source, sheet=sheet, ids=ids, notes=notes), patient, source, notes)
     if deep := deep_columns(table):
         others = [c for c in table.columns if c not in deep]
         leave_out(notes, others, "beside features of a foundation model")

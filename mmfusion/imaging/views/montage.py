@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.views.planes import PLANES, check_plane
-from mmfusion.imaging.views.scene import COLOURS, Scene, View
+from mmfusion.imaging.views.scene import COLOURS, Scene
+from mmfusion.imaging.views.view import View
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_UNIT
 
@@ -129,7 +130,7 @@ def montage(
         bar.tick_params(labelsize=7, color=_INK, labelcolor=_INK, length=2)
         unit = "" if scene.overlay.unit == "mask" else scene.overlay.unit
         bar.set_title(unit, fontsize=7, color=_INK, loc="left", weight="normal", pad=3)
-    return figure
+    return figure.literal()
 
 
 def slices(scene: Scene, plane: str, n: int) -> list[int]:

@@ -10,7 +10,8 @@ from matplotlib import rc_context
 
 from mmfusion.imaging.views.montage import montage, slices
 from mmfusion.imaging.views.planes import PLANES, check_plane
-from mmfusion.imaging.views.scene import WINDOWS, Scene, View, png_of, window_of
+from mmfusion.imaging.views.scene import WINDOWS, Scene, window_of
+from mmfusion.imaging.views.view import View, png_of
 from mmfusion.imaging.volume import Volume
 
 _WIDTH, _DPI = 5.0, 110  # inches, pixels per inch

@@ -49,6 +49,28 @@ class FoldGenes:
     n_patients: int
 
 
+@dataclass(frozen=True)
+class External:
+    """Result of the folds' models on an external cohort.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns fold, metric, cv, external, as `figures.cv_vs_external` reads them.
+    scores : DataFrame
+        Scores of the mean probability of the folds' models, see `NestedResult.scores`.
+    predictions : DataFrame
+        The mean probabilities, as in `NestedResult.predictions`; the model is called "external".
+    notes : list of str
+        A line about earlier evaluations of these models on these patients, and the warnings, each once.
+    """
+
+    table: pd.DataFrame
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
+    notes: list[str]
+
+
 def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, StreamInputs]]:
     """Yield the model of each outer fold with the inputs of its held-out patients."""
     rows = result.of([result.main])
@@ -161,20 +183,11 @@ def fold_external(
     result: NestedResult,
     cohort: Cohort,
     metrics: Sequence[str] = ("macro_auc", "balanced_accuracy", "macro_f1"),
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+) -> External:
     """Judge each fold's frozen model on an external cohort; every evaluation is recorded in the cache.
 
     The record identifies models by their weights, and the cohort by its patients and classes. If the same
     models are fitted again, their earlier evaluations still count.
-
-    Returns
-    -------
-    table : DataFrame
-        Columns fold, metric, cv, external, as `figures.cv_vs_external` reads them.
-    scores : DataFrame
-        Scores of the mean probability of the folds' models, see `NestedResult.scores`.
-    given : list of str
-        A line about earlier evaluations of these models on these patients, and the warnings, each once.
     """
     own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
     rows, predictions, given, before = [], [], [], []
@@ -200,7 +213,7 @@ def fold_external(
         **dict(zip(columns, np.mean([p[columns] for p in predictions], axis=0).T, strict=True))
     )
     given = [*_looks_before(before), *dict.fromkeys(given)]
-    return pd.DataFrame(rows), score_table(mean, result.classes), given
+    return External(pd.DataFrame(rows), score_table(mean, result.classes), mean, given)
 
 
 def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
