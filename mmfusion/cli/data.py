@@ -65,21 +65,18 @@ def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
 
 def init(arguments: Namespace) -> int:
     """Write a manifest of a folder, and a page that lists each file with the reason why it is used or not."""
-    from mmfusion.data.discovery.account import page
+    from mmfusion.data.discovery.account import page, summary
     from mmfusion.data.discovery.discover import MANIFEST, discover
 
     found = discover(arguments.folder, dataset=arguments.dataset, rna_unit=arguments.rna_unit)
     if found.cohort is not None and len(found.cohort):
         found = replace(found, to_do=(*found.to_do, *_label_problems(found.cohort)))
     account = arguments.folder / "data_manifest.md"
-    text = page(found)
     replaced = (arguments.folder / MANIFEST).exists()
     manifest = found.write(overwrite=arguments.overwrite)
     with saved(account) as draft:
-        draft.write_text(text, encoding="utf-8")
-    sys.stdout.write(
-        text.split("\n## Used")[0].rstrip() + f"\n\nall files with reasons: {account}\nmanifest: {manifest}\n"
-    )
+        draft.write_text(page(found), encoding="utf-8")
+    sys.stdout.write(f"{summary(found)}\nall files with reasons: {account}\nmanifest: {manifest}\n")
     if replaced:
         sys.stdout.write("the manifest that was there before was replaced\n")
     sys.stdout.write(f"next: mmfusion validate {shlex.quote(str(manifest))}\n")
