@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, feature_names
-from mmfusion.data.manifest import SCAN_ROLES, write_manifest
+from mmfusion.data.manifest import write_manifest
+from mmfusion.data.manifest_schema import SCAN_ROLES
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.data.targets.stage import stated_editions
 from mmfusion.errors import DataError
