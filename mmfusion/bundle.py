@@ -15,7 +15,7 @@ from mmfusion.errors import BundleError
 from mmfusion.storage.atomic import atomic_folder
 from mmfusion.storage.hashing import hash_file
 
-FORMAT = 2
+FORMAT = 3
 # the only classes that a bundle may name, and their modules; see `register_estimator`
 ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")

@@ -162,7 +162,7 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
         warnings.simplefilter("always", UserWarning)
         inputs = model.transformer_.transform(X.loc[:, X.columns.get_level_values(0).isin([*known, META])])
         proba = model.probabilities(inputs)[0]
-        stage = str(model.classes_[proba.argmax()])
+        stage = str(model.decide(proba[None])[0])
         genes = _top_genes(model, inputs, stage, top_genes)
     notes = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     notes += [f"{m} was given, but the model does not read it" for m in unread]
@@ -178,6 +178,8 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
         top_genes=genes,
         warnings=tuple(dict.fromkeys(notes)),
         target=model.target_,
+        shares={str(c): float(p) for c, p in zip(model.classes_, model.prior_, strict=True)},
+        decision=model.decision_.describe(model.classes_),
     )
 
 
