@@ -19,7 +19,7 @@ from mmfusion.imaging.dicom.codestream import check_codestream
 from mmfusion.imaging.dicom.header import Header, not_understood, unreadable
 from mmfusion.limits import check_memory, memory_limit
 
-_SECONDS, _PIXELS_PER_SECOND = 15.0, 1e6  # a slice of 512 x 512 takes 0.05 s
+_SECONDS, _PIXELS_PER_SECOND = 8.0, 1e6  # a slice of 512 x 512 takes 0.05 s
 _OWN_GIB = 1.5  # what Python and the libraries reserve themselves
 _PACKAGES = "pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm"
 _BITS = {"rows": "Rows", "columns": "Columns", "bits_allocated": "BitsAllocated", "bits_stored": "BitsStored"}
