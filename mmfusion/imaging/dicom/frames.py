@@ -167,4 +167,5 @@ def _frame(full: Header, values: dict[str | int, object], k: int) -> Header:
         size *= int(one.number(tag) or 0)
     start = k * (size // 8)
     length = min(max(full.length - start, 0), size // 8)
-    return replace(full, values=values, offset=full.offset + start, length=length, frame=k)
+    begin = full.offset + start
+    return replace(full, values=values, offset=begin, begin=begin, length=length, frame=k)

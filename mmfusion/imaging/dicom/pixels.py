@@ -10,15 +10,15 @@ from contextvars import copy_context
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from mmfusion.errors import ScanError
 from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.decoding import decoded
 from mmfusion.imaging.dicom.header import Header, unreadable
+from mmfusion.imaging.dicom.recognise import is_late_element
 from mmfusion.limits import check_memory
 
-_GROUP_OF_PIXELS = 0x7FE0
 _BYTES_AT_WORK = 16  # of a pixel while its slice is decoded: as stored, and with more bits
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
 
@@ -169,8 +169,8 @@ def check_pixels(header: Header) -> None:
     for tag in ("Rows", "Columns"):
         if not 1 <= header.number(tag) <= 2**14:
             raise header.error("a damaged header", tag, expected=f"1 to {2**14}", got=header.value(tag))
-    if header.offset is not None:
-        there = min(header.length, header.member.size - header.offset)
+    if header.begin is not None and header.encoded is None:
+        there = min(header.length, header.member.size - header.begin)
         expected = max(stored_bytes(header), header.length)
         if there < expected:
             raise unreadable(header.name, f"{max(there, 0)} of {expected} bytes of pixels")
@@ -187,7 +187,7 @@ def surplus_pixels(slices: Sequence[Header]) -> list[str]:
     The number of rows or columns may then be wrong. Bytes behind the pixels that are no element of DICOM mean
     that something was added, or lies at the wrong place.
     """
-    plain = [header for header in slices if header.offset is not None]
+    plain = [header for header in slices if header.begin is not None and header.encoded is None]
     last = {header.member.name: header for header in plain}  # of a file with many frames, the last one
     found = [
         (h, f"{h.length} bytes of pixels, the image needs {stored_bytes(h)}")
@@ -203,12 +203,14 @@ def surplus_pixels(slices: Sequence[Header]) -> list[str]:
 
 def _behind(header: Header) -> int:
     """Return the number of bytes behind the pixels if they are neither elements nor zeros."""
-    end = header.offset + header.length
+    end = header.begin + header.length
     left = header.member.size - end
     if left <= 0:
         return 0
     begin = header.member.read(end, 64)
-    return 0 if int.from_bytes(begin[:2], "little") >= _GROUP_OF_PIXELS or not any(begin) else left
+    explicit, little = header.syntax != ImplicitVRLittleEndian, header.syntax != ExplicitVRBigEndian
+    padded = left % 2 == 0 and not any(begin)  # files of DICOM have an even length
+    return 0 if padded or is_late_element(begin, left, explicit=explicit, little=little) else left
 
 
 def _dtype(header: Header) -> np.dtype:
