@@ -188,15 +188,12 @@ def surplus_pixels(slices: Sequence[Header]) -> list[str]:
     that something was added, or lies at the wrong place.
     """
     plain = [header for header in slices if header.begin is not None and header.encoded is None]
-    last = {header.member.name: header for header in plain}  # of a file with many frames, the last one
     found = [
         (h, f"{h.length} bytes of pixels, the image needs {stored_bytes(h)}")
         for h in plain
         if h.length > stored_bytes(h) + 1
     ]
-    found += [
-        (h, f"{n} bytes behind the pixels that are no element") for h in last.values() if (n := _behind(h))
-    ]
+    found += [(h, f"{n} bytes behind the pixels that are no element") for h in plain if (n := _behind(h))]
     others = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return [f"{header.name}{others}: {text}" for header, text in found[:1]]
 
@@ -205,7 +202,7 @@ def _behind(header: Header) -> int:
     """Return the number of bytes behind the pixels if they are neither elements nor zeros."""
     end = header.begin + header.length
     left = header.member.size - end
-    if left <= 0:
+    if left <= 0 or header.values.get("FramesFollow"):
         return 0
     begin = header.member.read(end, 64)
     explicit, little = header.syntax != ImplicitVRLittleEndian, header.syntax != ExplicitVRBigEndian
