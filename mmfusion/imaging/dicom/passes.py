@@ -2,8 +2,8 @@
 
 DICOM allows them to share a SeriesInstanceUID. Their slices lie between each other or at the same positions,
 and a volume of both would be wrong although its spacing is even. One pass is chosen by a rule such as
-"acquisition=2". The name is one of `ALIASES`, or an element in `_PASSES` and `_AT_ONE_PLACE`; the value may be
-a range of numbers, as in "time=120000-120500", or "*" for all slices.
+"acquisition=2". Its name is one of `ALIASES`, or an element in `_PASSES` or `_AT_ONE_PLACE`. Its value may be a
+range of numbers, as in "time=120000-120500", or "*" for all slices.
 """
 
 from __future__ import annotations
