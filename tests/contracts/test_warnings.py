@@ -1,6 +1,7 @@
 """Every room gives warnings with `mmfusion.errors.warn`; the state of the process changes in few places."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,12 @@ ALLOWED = {  # name of the call -> the files that may have it, and why
 }
 
 
+@cache
 def calls():
+    return tuple(_calls())
+
+
+def _calls():
     for path in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
