@@ -16,7 +16,7 @@ from mmfusion.storage.atomic import atomic_folder, writing
 from mmfusion.storage.drafts import sweep
 from mmfusion.storage.hashing import hash_file
 
-FORMAT = 2
+FORMAT = 3
 # the only classes that a bundle may name, and their modules; see `register_estimator`
 ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")

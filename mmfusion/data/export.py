@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, feature_names
-from mmfusion.data.manifest import SCAN_ROLES, write_manifest
+from mmfusion.data.manifest import write_manifest
+from mmfusion.data.manifest_schema import SCAN_ROLES
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.data.targets.stage import stated_editions
 from mmfusion.errors import DataError
+from mmfusion.escaping import write_csv
 from mmfusion.modalities import IMAGING, META, SEED
 from mmfusion.storage.atomic import atomic_folder, writing
 
@@ -122,7 +124,7 @@ class _Writer:
     def table(self, frame: pd.DataFrame, name: str, modality: str, role: str, patient: str = "") -> None:
         """Write a table of all patients, or of one patient."""
         (self.root / name).parent.mkdir(exist_ok=True)
-        frame.rename_axis("patient_id").to_csv(self.root / name, lineterminator="\n")
+        write_csv(frame.rename_axis("patient_id"), self.root / name)
         unit = self.cohort.units.get(modality, "") if role == "features" else ""
         if any(str(c).startswith(PREFIX) for c in frame):
             unit = "zscore" if "z-scores" in str(self.cohort.provenance.get("expression_unit")) else "log"

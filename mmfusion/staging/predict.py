@@ -168,7 +168,7 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
     with gathered() as found:
         inputs = model.transformer_.transform(X.loc[:, X.columns.get_level_values(0).isin([*known, META])])
         proba = model.probabilities(inputs)[0]
-        stage = str(model.classes_[proba.argmax()])
+        stage = str(model.decide(proba[None])[0])
         genes = _top_genes(model, inputs, stage, top_genes)
     notes = [*X.attrs.get("notes", ())]
     notes += map(str, found)
@@ -185,6 +185,8 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
         top_genes=genes,
         warnings=tuple(dict.fromkeys(notes)),
         target=model.target_,
+        shares={str(c): float(p) for c, p in zip(model.classes_, model.prior_, strict=True)},
+        decision=model.decision_.describe(model.classes_),
     )
 
 

@@ -90,6 +90,9 @@ def read_source(source: Source, series: SeriesRules = None) -> SourceSeries:
     with _members(source) as files:
         chosen = choose_series(find_series(files), series, path)
         slices, affine = chosen.placed(path)
+        if slices[0].frame is not None:
+            problem = "regions and points cannot refer to a scan with many frames in one file"
+            raise ScanError(problem, file=path, hint="export it as one file for each slice")
         names = frozenset(header.member.file for header in chosen.slices)
         return SourceSeries(
             [_dataset(header.member, pixels=False) for header in slices], affine, str(path), names
