@@ -145,7 +145,7 @@ def test_a_fold_is_the_same_after_a_trip_through_json():
         1,
         ("a", "b"),
         ("a", "a"),
-        Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]]),
+        Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]], ["I", "II"]),
         inputs=("ct",),
         params={"lr": 1 / 3},
         trials=[{"value": 0.5}],
@@ -196,7 +196,7 @@ def _files(folder, pattern):
 @pytest.mark.parametrize("damage", ["edited", "cut off", "empty", "of another release", "no JSON object"])
 def test_an_edited_fold_is_computed_again_and_said(stored, tmp_path, damage):
     before = stored().predictions
-    file = next(path for path in _files(tmp_path, "*.json") if path.parent.parent == tmp_path)
+    file = _files(tmp_path, "*-r0-f0.json")[0]
     text = file.read_text()
     state = json.loads(text)
     state["result"]["predictions"]["values"][0][0] += 1e-3
