@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from mmfusion.data.keys import IdTable, Spelling
-from mmfusion.data.manifest import SCAN_ROLES, UNUSED, resolve
+from mmfusion.data.manifest import resolve
+from mmfusion.data.manifest_schema import SCAN_ROLES, UNUSED, parameters_of
 from mmfusion.data.tables.cells import to_numbers
 from mmfusion.data.tables.files import header_key
 from mmfusion.data.tables.labels import read_outcomes
@@ -94,7 +94,7 @@ class RowReader:
             cells = {row.role: str(path)} | ({f"{row.role}_part": row.part} if row.part else {})
             self._add(row, row.role, pd.DataFrame(cells, index=[row.patient_id]))
         elif row.role == UNUSED:
-            why = json.loads(row.parameters or "{}").get("why", "no reason is given")
+            why = parameters_of(row.parameters).get("why", "no reason is given")
             if self.problems is None:
                 self.not_used.setdefault(why, []).append(row.path)
             else:
@@ -105,8 +105,9 @@ class RowReader:
 
     def _read_table(self, row, path: Path) -> None:
         notes = TableNotes()
-        ids = json.loads(row.parameters or "{}").get("id_column")
-        more = {"sheet": row.part or None, "ids": ids, "notes": notes}
+        more = {"sheet": row.part or None, "notes": notes}
+        if row.modality != "rna" and (ids := parameters_of(row.parameters).get("id_column")) is not None:
+            more["ids"] = ids
         try:
             if row.role == "labels":
                 self._labels(row, path, more)

@@ -15,6 +15,7 @@ from mmfusion.data.tables.content import text_of
 from mmfusion.data.tables.dialect import Layout, layout_of
 from mmfusion.data.tables.excel import WORKBOOKS, split_sheet, text_of_sheet
 from mmfusion.data.tables.notes import TableNotes, listed, note
+from mmfusion.data.tables.summaries import without_summaries
 from mmfusion.errors import DataError
 from mmfusion.escaping import unguarded_cells
 from mmfusion.limits import check_memory
@@ -200,8 +201,12 @@ def id_column(table: pd.DataFrame) -> str | None:
     return named[0] if named else None
 
 
-def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFrame:
+def by_patient(
+    table: pd.DataFrame, ids: str, file: object = None, notes: TableNotes | None = None
+) -> pd.DataFrame:
     """Return the table indexed by the patient ids in column `ids`, without this column.
+
+    Rows that are no patients, such as "Mean", are left out and noted.
 
     Raises
     ------
@@ -217,8 +222,10 @@ def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFra
     if (names == "").any():
         line = int(np.flatnonzero(names == "")[0]) + table.attrs.get("first_line", 2)
         raise DataError(f"line {line} has no patient id", file=file, column=ids)
-    no_duplicates(names, "patient", file)
-    return table.drop(columns=ids).set_axis(pd.Index(names, name="patient_id"))
+    table = table.drop(columns=ids).set_axis(pd.Index(names, name="patient_id"))
+    table = without_summaries(table, file, notes)
+    no_duplicates(table.index, "patient", file)
+    return table
 
 
 def find_patient(patient: str, index: pd.Index, file: object = None) -> str:
