@@ -11,7 +11,9 @@ import pandas as pd
 from mmfusion.escaping import html_text
 
 # styles are part of the elements, as JupyterLab removes style sheets from notebooks that it does not trust
-_TEXT = "text-align:left;white-space:normal;overflow-wrap:anywhere;max-width:42em;vertical-align:top"
+_TEXT = "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:42em;vertical-align:top"
+_LONG = "text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:14em;vertical-align:top"
+_MANY = 40  # characters of a long text, which may be broken anywhere
 _NUMBER = "text-align:right;vertical-align:top"
 _MISSING = "–"
 _CLASS = "mmfusion mathjax_ignore tex2jax_ignore"  # JupyterLab reads no formulas in it
@@ -128,7 +130,7 @@ def _broken(name: object) -> str:
 
 
 def _cell(tag: str, text: object, *, numeric: bool, escaped: bool = False) -> str:
-    style = _NUMBER if numeric else _TEXT
+    style = _NUMBER if numeric else _LONG if len(str(text)) > _MANY else _TEXT
     return f'<{tag} style="{style}">{text if escaped else html_text(text)}</{tag}>'
 
 
