@@ -157,6 +157,8 @@ def list_weights() -> pd.DataFrame:
     """
     import pandas as pd
 
+    from mmfusion.display import FullTable
+
     rows = {
         name: {
             "file": known.file,
@@ -167,7 +169,7 @@ def list_weights() -> pd.DataFrame:
         }
         for name, known in KNOWN.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    return FullTable(pd.DataFrame.from_dict(rows, orient="index").rename_axis("name"))
 
 
 def _home() -> Path:

@@ -256,6 +256,7 @@ def _compare(commands) -> None:
     )
     p.add_argument("a", type=Path, help="folder of a report")
     p.add_argument("b", type=Path, help="folder of another report")
+    p.add_argument("--all", action="store_true", help="list every metric, and not only the first ten")
     p.add_argument("-o", "--out", type=Path, metavar="HTML", help="also write a page")
 
 
