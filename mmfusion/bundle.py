@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import BundleError
+from mmfusion.limits import check_memory
 from mmfusion.storage.atomic import atomic_folder
 from mmfusion.storage.hashing import hash_file
+from mmfusion.storage.npz import read_arrays
+from mmfusion.storage.strict_json import parse_json
 
 FORMAT = 2
 # the only classes that a bundle may name, and their modules; see `register_estimator`
@@ -21,6 +24,7 @@ ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
 _SUMS = "checksums.json"
 _AGAIN = "save the model again"
+_DEPTH = 300  # levels of lists and objects in a config
 # what numpy and safetensors raise on damaged files
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, OSError)
 
@@ -122,9 +126,10 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
     _check_sums(folder)
     if not _format(body):
         raise BundleError("names no format", file=folder / "config.json", got=body.get("format"), hint=_AGAIN)
+    for name in ("weights.safetensors", "arrays.npz"):
+        check_memory((folder / name).stat().st_size, "the saved model", file=folder / name, error=BundleError)
     try:
-        with (folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(folder / "arrays.npz", _named(body["state"]))
         tensors = load_file(folder / "weights.safetensors")
         return body["estimator"], _join(body["state"], arrays), tensors
     except (*_DAMAGE, SafetensorError) as error:
@@ -214,8 +219,11 @@ def _format(body: Mapping[str, object]) -> int:
 
 def _read_json(path: Path) -> dict[str, object]:
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        check_memory(20.0 * path.stat().st_size, "the file", file=path, error=BundleError)
+        value = parse_json(path.read_bytes(), depth=_DEPTH, nan=True)
+    except BundleError:
+        raise
+    except (OSError, ValueError) as error:
         raise BundleError("is not JSON: edited or damaged", file=path, got=error, hint=_AGAIN) from error
     if not isinstance(value, dict):
         raise BundleError(
@@ -248,6 +256,18 @@ def _split(value: object, arrays: dict[str, np.ndarray]) -> object:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise BundleError("cannot be saved: a value has no JSON form", got=type(value).__name__)
+
+
+def _named(value: object) -> list[str]:
+    """Return the names of the arrays that a value refers to, each once."""
+    names, parts = {}, [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict) and "__array__" in part:
+            names[str(part["__array__"])] = None
+        elif isinstance(part, dict | list):
+            parts += part.values() if isinstance(part, dict) else part
+    return list(names)
 
 
 def _join(value: object, arrays: Mapping[str, np.ndarray]) -> object:

@@ -19,6 +19,7 @@ from mmfusion.nn.params import FrozenParams
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.card import model_card
 from mmfusion.staging.settings import NESTED
+from mmfusion.staging.sizes import build_members, check_state
 from mmfusion.streams import StreamInputs
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ _FORMAT_1 = {
 }
 _LOSS_OPTIONS = ("gamma", "class_weight")
 _REMOVED = ("leak_probe",)
+# what an edited state raises in the classes that it is given to
+_UNFIT = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MMFusionError)
 
 
 def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
@@ -95,7 +98,7 @@ def restore(
     """
     try:
         model = cls(**from_format_1(state["params"]))
-        model.classes_ = np.array(state["classes"])
+        model.classes_ = np.array([str(c) for c in state["classes"]])
         model.prior_, model.target_, model.patients_ = state["prior"], state["target"], state["patients"]
         model.transformer_ = CohortTransformer.from_state(state["transformer"])
         background = state["background"]
@@ -104,13 +107,13 @@ def restore(
         model.history_ = state["history"]
         model.feature_names_in_ = pd.MultiIndex.from_tuples([tuple(c) for c in state["columns"]])
         model.n_features_in_ = len(model.feature_names_in_)
-        network, specs = model.settings.network, model.transformer_.specs_
-        members = [network.build(specs, len(model.classes_), model.fusion) for _ in model.history_]
-        model.module_ = Ensemble(members)
+        check_state(model, tensors)
+        model.module_ = Ensemble(build_members(model, tensors))
         model.module_.load_state_dict(dict(tensors))
-    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, MMFusionError) as error:
+    except _UNFIT as error:
         problem = f"does not fit this release's {cls.__name__}"
-        raise BundleError(problem, got=error, hint="fit and save again") from error
+        got = str(error)[:500] or type(error).__name__
+        raise BundleError(problem, got=got, hint="fit and save again") from error
     return model
 
 
