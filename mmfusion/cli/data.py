@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import filecmp
 import shlex
 import sys
-import tempfile
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmfusion.errors import DataError, MMFusionError
-from mmfusion.storage.atomic import saved
+from mmfusion.errors import DataError, MMFusionError, ScanWarning
+from mmfusion.storage.atomic import saved, scratch_folder, take_place, writing
 
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
@@ -27,10 +27,13 @@ def demo(arguments: Namespace) -> int:
     folder, model = arguments.folder, arguments.model
     if model is not None and model.exists():
         raise DataError("the model exists already", file=model, hint="choose another name for the model")
-    with tempfile.TemporaryDirectory() as scratch:
-        cohort, optimum = phantom(arguments.n, arguments.random_seed, root=Path(scratch, "cohort"))
-        manifest = write_cohort(cohort, folder)
-        seed = _new_patient(folder / PATIENT, Path(scratch, "other"), arguments.random_seed + 1)
+    _check_demo_place(folder)
+    with writing(folder), scratch_folder(folder) as draft, scratch_folder(folder) as scratch:
+        cohort, optimum = phantom(arguments.n, arguments.random_seed, root=scratch / "cohort")
+        write_cohort(cohort, draft)
+        seed = _new_patient(draft / PATIENT, scratch / "other", arguments.random_seed + 1)
+        _complete_demo(draft, folder)
+    manifest = folder / "manifest.csv"
     best = optimum["macro_auc"].iloc[-1]
     sys.stdout.write(f"{cohort}\nbest possible macro-AUC: {best:.3f}\nmanifest: {manifest}\n")
     new = folder / PATIENT
@@ -45,6 +48,37 @@ def demo(arguments: Namespace) -> int:
     files = f"--ct {new / 'scan.zip'} --seed {seed} --rna {new / 'rna.csv'} --ehr {new / 'ehr.csv'}"
     sys.stdout.write(f"model: {model}\nnext: mmfusion predict --model {model} {files}\n")
     return 0
+
+
+def _check_demo_place(folder: Path) -> None:
+    """Raise `DataError` if a folder holds other files than those of a demo cohort."""
+    with writing(folder):
+        if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not _has_manifest(folder))):
+            raise DataError("the folder is not empty", file=folder, hint="give a new one")
+
+
+def _has_manifest(folder: Path) -> bool:
+    return (folder / "manifest.csv").is_file()
+
+
+def _complete_demo(draft: Path, folder: Path) -> None:
+    """Move the demo cohort to its folder; keep one that is there, and complete one that is half-made.
+
+    Raises
+    ------
+    DataError
+        If the folder holds another cohort.
+    """
+    made, there = (
+        {path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (draft, folder)
+    )
+    if not all(filecmp.cmp(draft / name, folder / name, shallow=False) for name in made & there):
+        raise DataError("the folder holds another cohort", file=folder, hint="give a new folder")
+    if made <= there:
+        return
+    if there - made:
+        raise DataError("the folder holds other files", file=folder, hint="give a new folder")
+    take_place(draft, folder, replace=True)
 
 
 def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
@@ -65,21 +99,18 @@ def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
 
 def init(arguments: Namespace) -> int:
     """Write a manifest of a folder, and a page that lists each file with the reason why it is used or not."""
-    from mmfusion.data.discovery.account import page
+    from mmfusion.data.discovery.account import page, summary
     from mmfusion.data.discovery.discover import MANIFEST, discover
 
     found = discover(arguments.folder, dataset=arguments.dataset, rna_unit=arguments.rna_unit)
     if found.cohort is not None and len(found.cohort):
         found = replace(found, to_do=(*found.to_do, *_label_problems(found.cohort)))
     account = arguments.folder / "data_manifest.md"
-    text = page(found)
     replaced = (arguments.folder / MANIFEST).exists()
     manifest = found.write(overwrite=arguments.overwrite)
     with saved(account) as draft:
-        draft.write_text(text, encoding="utf-8")
-    sys.stdout.write(
-        text.split("\n## Used")[0].rstrip() + f"\n\nall files with reasons: {account}\nmanifest: {manifest}\n"
-    )
+        draft.write_text(page(found), encoding="utf-8")
+    sys.stdout.write(f"{summary(found)}\nall files with reasons: {account}\nmanifest: {manifest}\n")
     if replaced:
         sys.stdout.write("the manifest that was there before was replaced\n")
     sys.stdout.write(f"next: mmfusion validate {shlex.quote(str(manifest))}\n")
@@ -101,7 +132,11 @@ def validate(arguments: Namespace) -> int:
         problems += warned
         for note in (*(note for note in cohort.notes if note not in warned), *_without_seed(cohort)):
             sys.stdout.write(f"note: {note}\n")
-        problems += [] if arguments.no_scans else _unreadable(cohort)
+        if not arguments.no_scans:
+            scans, remarks = _scans(cohort)
+            problems += scans
+            for remark in remarks:
+                sys.stdout.write(f"note: {remark}\n")
         problems += _label_problems(cohort)
     for problem in problems:
         sys.stdout.write(f"problem: {problem}\n")
@@ -148,7 +183,10 @@ def _label_problems(cohort: Cohort) -> list[str]:
     return [f"no patient has a label ({cohort.target}): {why}"]
 
 
-def _unreadable(cohort) -> list[str]:
+def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
+    """Open every scan; return what is wrong, and what else to know, such as files that are not used."""
+    import warnings
+
     from tqdm import tqdm
 
     from mmfusion.data.scans import open_scan
@@ -160,14 +198,24 @@ def _unreadable(cohort) -> list[str]:
         if (modality, "volume") in cohort.table
         for patient in cohort.table.index[cohort.table[modality, "volume"].notna()]
     ]
-    problems = []
+    problems, notes = [], []
     for patient, modality in tqdm(scans, desc="scans", unit="scan", leave=False, disable=len(scans) < 2):
-        try:
-            open_scan(cohort, patient, modality)
-        except MMFusionError as error:
-            error.patient = error.patient or patient
-            problems.append(str(error))
-    return problems
+        who = f"patient {patient}, {modality}"
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ScanWarning)
+            try:
+                source = open_scan(cohort, patient, modality).volume.source
+            except MMFusionError as error:
+                error.patient = error.patient or patient
+                problems.append(str(error))
+                continue
+        lost = [] if source is None else source.losses
+        problems += [f"{who}: the scan may not be complete: {loss}" for loss in lost]
+        said = [str(w.message) for w in caught if issubclass(w.category, ScanWarning)]
+        notes += [f"{who}: {text}" for text in said if not any(loss in text for loss in lost)]
+        if source is not None and any(not part.lost for part in source.left_out):
+            notes.append(f"{who}: {source}")
+    return problems, notes
 
 
 def _without_seed(cohort) -> list[str]:

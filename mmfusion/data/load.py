@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mmfusion.data.generated import generate
 from mmfusion.data.manifest import check_hashes, read_manifest, resolve
 from mmfusion.data.manifest_schema import parameters_of
 from mmfusion.data.sources import sources
-from mmfusion.errors import DataError, ManifestError, MMFusionError, TableWarning
+from mmfusion.errors import DataError, ManifestError, MMFusionError, TableWarning, warn
 
 
 def load_cohort(
@@ -95,7 +94,7 @@ def from_manifest(
     cohort = assemble(manifest, root, target, problems=problems, **options)
     if problems is None:  # else the caller shows them
         for text in cohort.provenance["warnings"]:
-            warnings.warn(f"{path}: {text}", TableWarning, stacklevel=3)
+            warn(f"{path}: {text}", TableWarning, stacklevel=3)
     return replace(cohort, provenance={"source": str(path), **cohort.provenance})
 
 

@@ -18,8 +18,9 @@ from mmfusion.data.manifest_schema import (
     stays_inside,
 )
 from mmfusion.errors import ManifestError
+from mmfusion.escaping import unguarded_cells, write_csv
 from mmfusion.limits import check_memory
-from mmfusion.storage.atomic import atomic_file
+from mmfusion.storage.atomic import saved
 from mmfusion.storage.hashing import hash_file, hash_path
 
 
@@ -58,7 +59,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
         )
     check_memory(10.0 * path.stat().st_size, "the manifest", file=path, error=ManifestError)
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        frame = unguarded_cells(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig"))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
         raise ManifestError(f"not a CSV table ({error})", file=path, expected=", ".join(REQUIRED)) from error
     return check_manifest(frame, path)
@@ -164,7 +165,8 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     Raises
     ------
     ManifestError
-        If a row breaks the schema, or with `hashes` a file is absent or has changed.
+        If a row breaks the schema, with `hashes` a file is absent or has changed, or the manifest cannot be
+        written.
     """
     path = Path(path)
     frame = check_manifest(frame, path)
@@ -180,8 +182,8 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)
-    with atomic_file(path) as draft:
-        frame.to_csv(draft, index=False, lineterminator="\n")
+    with saved(path, ManifestError) as draft:
+        write_csv(frame, draft, index=False)
     return path
 
 

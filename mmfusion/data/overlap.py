@@ -129,7 +129,7 @@ def shared_columns(modality: str, tables: Mapping[str, Sequence[str]]) -> Overla
     Returns
     -------
     Overlap
-        Empty if all tables have the same columns.
+        Empty if there is one table.
 
     Examples
     --------
@@ -141,8 +141,10 @@ def shared_columns(modality: str, tables: Mapping[str, Sequence[str]]) -> Overla
     for file, columns in sorted(tables.items()):
         kinds.setdefault(frozenset(map(str, columns)), file)
     sizes = sorted(kinds, key=lambda columns: (-len(columns), kinds[columns]))
-    if len(sizes) < 2:
+    if len(tables) < 2:
         return Overlap()
+    if len(sizes) == 1:
+        return Overlap(f"columns of {modality}: {len(tables)} tables with the same {len(sizes[0])} columns")
     largest = sizes[0]
     parts, warnings, errors = [], [], []
     for columns in sizes[1:]:

@@ -105,8 +105,9 @@ class RowReader:
 
     def _read_table(self, row, path: Path) -> None:
         notes = TableNotes()
-        ids = parameters_of(row.parameters).get("id_column")
-        more = {"sheet": row.part or None, "ids": ids, "notes": notes}
+        more = {"sheet": row.part or None, "notes": notes}
+        if row.modality != "rna" and (ids := parameters_of(row.parameters).get("id_column")) is not None:
+            more["ids"] = ids
         try:
             if row.role == "labels":
                 self._labels(row, path, more)

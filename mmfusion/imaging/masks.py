@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.files import IMAGE_SUFFIXES, existing, is_image, may_be_dicom, read_image
 from mmfusion.imaging.structures.placing import on_scan, warn_other_grid
 from mmfusion.imaging.structures.rois import Roi, choose_rois
@@ -97,6 +96,6 @@ def _read_labels(path: Path, roi: Roi) -> Volume:
         )
     regions = {int(value): "" for value in values if value}
     if not regions and roi is None:
-        warnings.warn(f"{path}: the mask is empty: every voxel is 0", ScanWarning, stacklevel=3)
+        warn(f"{path}: the mask is empty: every voxel is 0", ScanWarning, stacklevel=3)
     chosen = choose_rois(regions, roi, path) if regions or roi is not None else []
     return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()

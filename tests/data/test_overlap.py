@@ -64,8 +64,10 @@ def test_few_columns():
     assert found.note == "columns of ehr: north.csv has 3, south.csv has 3, 1 of them shared"
 
 
-def test_equal_columns_are_not_mentioned():
-    assert shared_columns("rna", {f"{k}.csv": ["TP53", "EGFR"] for k in range(1000)}).note == ""
+def test_equal_columns_are_one_short_note():
+    found = shared_columns("rna", {f"{k}.csv": ["TP53", "EGFR"] for k in range(1000)})
+    assert found.note == "columns of rna: 1000 tables with the same 2 columns" and not found.warnings
+    assert shared_columns("rna", {"a.csv": ["TP53"]}).note == ""
 
 
 def study(folder, **files):

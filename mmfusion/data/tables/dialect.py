@@ -14,6 +14,7 @@ from mmfusion.errors import DataError
 
 SEPARATORS = "\t;|,"  # in order of preference
 MAX_COLUMNS = 200_000
+_STAR = ("gene_id", "unstranded", "stranded_first", "stranded_second")  # a file without a header
 _SAMPLE, _SAMPLE_CHARACTERS = 200, 2**20
 _SEP_LINE = re.compile(r'"?sep=(.)"?[,;\s]*', re.IGNORECASE)
 _QUOTES = "a quotation mark that opens a cell must close it, before the next separator"
@@ -99,7 +100,9 @@ def layout_of(
         lines[start] = lines[start].replace("#", "", 1)
     if comments:
         text = lines[comments[0]].strip()[:60]
-        note(notes, f"{len(comments)} comment lines above the header were not read: {text!r}", file)
+        note(
+            notes, f"lines above the header that begin with # were not read ({len(comments)}): {text!r}", file
+        )
     start = _skip_titles(lines, start, separator, file, notes)
     return _check(lines, start, separator, file, notes)
 
@@ -190,7 +193,7 @@ def _skip_titles(lines: list[str], start: int, separator: str, file: object, not
     chosen += _is_title_above_header(sample[chosen : chosen + 3], columns)
     if chosen:
         texts = listed((repr(" ".join(filter(None, record)))[:60] for _, record in sample[:chosen]), 3)
-        note(notes, f"{chosen} rows above the header were not read: {texts}", file)
+        note(notes, f"rows above the header were not read ({chosen}): {texts}", file)
     return start + sample[chosen][0]
 
 
@@ -266,6 +269,8 @@ def _fit(
     header: list[str], widths: Counter[tuple[int, int]], where: dict[tuple[int, int], int], file: object
 ) -> tuple[list[str], int]:
     """Return the header, with a name for R's row names, and the number of empty columns after it."""
+    if header[:1] == ["N_unmapped"] and len(header) == len(_STAR):  # STAR's ReadsPerGene.out.tab
+        header = list(_STAR)
     named = _last_filled(header)
     most = max((width for width, _ in widths), default=named)
     used = max((used for _, used in widths), default=0)

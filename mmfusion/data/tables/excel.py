@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers")
 _READ = (".xlsx", ".xlsm")
 _PER_BYTE, _PER_TAG = 4, 200  # memory that openpyxl takes for the XML; a cell with a number has 4 tags
-_MERGED = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
+_MERGED = re.compile(
+    rb"""mergeCell\s[^>]*?ref\s*=\s*["']\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})["']""",
+    re.IGNORECASE,
+)
 _MAX_MERGED = 100_000  # cells
 _SAVE = "open it in Excel, save the sheet as .xlsx or CSV, and use that file"
 _UNREADABLE = (
@@ -170,7 +173,9 @@ def _check_merged(xml: bytes, path: Path) -> None:
 
     area = 0
     for left, top, right, bottom in _MERGED.findall(xml):
-        area += (number(right.decode()) - number(left.decode()) + 1) * (int(bottom) - int(top) + 1)
+        area += (number(right.decode().upper()) - number(left.decode().upper()) + 1) * (
+            int(bottom) - int(top) + 1
+        )
     if area > _MAX_MERGED:
         expected = f"{_MAX_MERGED} merged cells at most"
         raise DataError("too many merged cells", file=path, expected=expected, got=area, hint=_SAVE)

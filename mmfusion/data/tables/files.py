@@ -15,7 +15,9 @@ from mmfusion.data.tables.content import text_of
 from mmfusion.data.tables.dialect import Layout, layout_of
 from mmfusion.data.tables.excel import WORKBOOKS, split_sheet, text_of_sheet
 from mmfusion.data.tables.notes import TableNotes, listed, note
+from mmfusion.data.tables.summaries import without_summaries
 from mmfusion.errors import DataError
+from mmfusion.escaping import unguarded_cells
 from mmfusion.limits import check_memory
 
 _IDS = (
@@ -45,9 +47,10 @@ def read_table(
     """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP, or a sheet of a workbook.
 
     Cells are separated by tabs, semicolons, bars or commas, whichever gives all rows the same number of
-    cells. If they are separated by semicolons, 2,60 is read as 2.60. Lines above the header that begin with #
-    and title rows are not read, and noted (`mmfusion.data.tables.dialect`). If the table has a column of ids,
-    an unnamed first column that only numbers the rows is dropped.
+    cells. If they are separated by semicolons, 2,60 is read as 2.60. An apostrophe before =, +, - or @, which
+    keeps spreadsheet programs from reading a formula, is not part of a cell. Lines above the header that
+    begin with # and title rows are not read, and noted (`mmfusion.data.tables.dialect`). If the table has a
+    column of ids, an unnamed first column that only numbers the rows is dropped.
 
     Parameters
     ----------
@@ -132,7 +135,9 @@ def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
         raise DataError("the rows cannot be told apart", file=path, got=got, hint="check the quotation marks")
     if layout.separator == ";":
         _decimal_points(frame, [c for c in names if c not in text], numbers=numbers)
-    return frame.drop(columns=extra) if extra else frame
+    frame = frame.drop(columns=extra) if extra else frame
+    guarded = any("'" in text for text in (*header, *layout.lines))
+    return unguarded_cells(frame) if guarded else frame
 
 
 def _without_unnamed(frame: pd.DataFrame, path: Path, notes: TableNotes | None) -> pd.DataFrame:
@@ -196,8 +201,12 @@ def id_column(table: pd.DataFrame) -> str | None:
     return named[0] if named else None
 
 
-def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFrame:
+def by_patient(
+    table: pd.DataFrame, ids: str, file: object = None, notes: TableNotes | None = None
+) -> pd.DataFrame:
     """Return the table indexed by the patient ids in column `ids`, without this column.
+
+    Rows that are no patients, such as "Mean", are left out and noted.
 
     Raises
     ------
@@ -213,8 +222,10 @@ def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFra
     if (names == "").any():
         line = int(np.flatnonzero(names == "")[0]) + table.attrs.get("first_line", 2)
         raise DataError(f"line {line} has no patient id", file=file, column=ids)
-    no_duplicates(names, "patient", file)
-    return table.drop(columns=ids).set_axis(pd.Index(names, name="patient_id"))
+    table = table.drop(columns=ids).set_axis(pd.Index(names, name="patient_id"))
+    table = without_summaries(table, file, notes)
+    no_duplicates(table.index, "patient", file)
+    return table
 
 
 def find_patient(patient: str, index: pd.Index, file: object = None) -> str:

@@ -64,7 +64,7 @@ def read_outcomes(
     ...     read_outcomes(file)["stage"].to_dict()
     {'p1': 'IA', 'p2': 'IIIB'}
     """
-    table = read_table(path, ids=ids)
+    table = read_table(path, sheet=sheet, ids=ids, notes=notes)
     ids = id_column(table)
     if ids is None:
         raise DataError(

@@ -21,7 +21,6 @@ PREFERRED = (
     "pillow",
     "gdcm",
 )  # gdcm ends its process on many damaged frames
-_NO_DAMAGE = ("has changed from",)
 
 
 def send(stream: BinaryIO, message: dict[str, object], data: bytes = b"") -> None:
@@ -52,7 +51,7 @@ def receive(stream: BinaryIO) -> tuple[dict[str, object], bytes] | None:
 
 
 def decode(frame: bytes, syntax: str, options: dict[str, object]) -> tuple[dict[str, object], bytes]:
-    """Decode one frame with the first decoder that can; return a message and the pixels.
+    """Decode one frame with the preferred decoder; return a message and the pixels.
 
     The message has either `shape` and `dtype`, or `error`; `missing` is True if no decoder is installed.
     """
@@ -63,20 +62,17 @@ def decode(frame: bytes, syntax: str, options: dict[str, object]) -> tuple[dict[
     plugins = [name for name in PREFERRED if name in decoder.available_plugins]
     if not plugins:
         return {"error": f"no decoder for {decoder.UID.name}", "missing": True}, b""
-    source, error = encapsulate([frame], has_bot=False), ""
-    for plugin in plugins:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                array, _ = decoder.as_array(source, index=0, decoding_plugin=plugin, **options)
-            except Exception as problem:  # noqa: BLE001 whatever a decoder raises, the parent reports it
-                error = error or f"{type(problem).__name__}: {problem}"
-                continue
-        said = [str(w.message) for w in caught if not any(text in str(w.message) for text in _NO_DAMAGE)]
-        if said:
-            return {"error": said[0]}, b""
-        return {"shape": array.shape, "dtype": array.dtype.str}, array.tobytes()
-    return {"error": error.strip().splitlines()[-1]}, b""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            source = encapsulate([frame], has_bot=False)
+            array, _ = decoder.as_array(source, index=0, decoding_plugin=plugins[0], **options)
+        except Exception as problem:  # noqa: BLE001 whatever a decoder raises, the parent reports it
+            said = str(problem).strip().splitlines()
+            return {"error": f"{type(problem).__name__}: {said[-1].strip() if said else ''}"}, b""
+    if caught:  # on data that do not fill the image, for example
+        return {"error": str(caught[0].message)}, b""
+    return {"shape": array.shape, "dtype": array.dtype.str}, array.tobytes()
 
 
 def limit_memory(n_bytes: int) -> None:

@@ -93,6 +93,15 @@ def test_page(study):
     assert "- `notes.docx`: neither a table nor a scan" in text
 
 
+def test_names_of_files_and_patients_are_only_text_on_the_page(study):
+    text = EHR.replace("P-001", '"<meta http-equiv=refresh>\n# P [1](javascript:x)"')
+    (study / "clinical.csv").write_text(text)
+    (study / "a`<b>`.csv").write_text("width,height\n1,2\n")
+    shown = page(discover(study))
+    assert "<meta" not in shown.replace("\\<meta", "") and "[1](" not in shown.replace("\\[1\\](", "")
+    assert "\n# P" not in shown and "`` a`<b>`.csv ``" in shown
+
+
 def test_two_scans_of_one_patient_are_not_guessed(study):
     dicom(study / "scans" / "P-001" / "other")
     found = discover(study)
