@@ -29,6 +29,8 @@ def check_state(model: StageClassifier) -> None:
     if not 2 <= classes == len(set(model.classes_)) == prior.size:
         problem = "classes and their shares do not match"
         raise BundleError(problem, expected=f"{classes} of both", got=prior.size)
+    if (names := model.feature_names_in_).nlevels != 2 or names.has_duplicates:
+        raise BundleError("not the columns of a cohort", expected="pairs (modality, feature), each once")
     for spec in model.transformer_.specs_:
         check_memory(4.0 * math.prod(spec.shape), f"the stream {spec.name}", error=BundleError)
         held = np.shape(model.background_.arrays[spec.name])[1:]
