@@ -15,6 +15,7 @@ from mmfusion.limits import check_memory
 from mmfusion.modalities import META, MODALITIES, RESERVED
 from mmfusion.nn.net import FusionNet
 from mmfusion.nn.network import NetworkPlan
+from mmfusion.preprocessing.base import Stateful
 
 if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
@@ -31,6 +32,10 @@ def check_state(model: StageClassifier) -> None:
         raise BundleError(problem, expected=f"{classes} of both", got=prior.size)
     if (names := model.feature_names_in_).nlevels != 2 or names.has_duplicates:
         raise BundleError("not the columns of a cohort", expected="pairs (modality, feature), each once")
+    for name in ("transformers_", "harmonisers_", "graphs_"):
+        parts = getattr(model.transformer_, name, {})
+        if not isinstance(parts, Mapping) or not all(isinstance(part, Stateful) for part in parts.values()):
+            raise BundleError("a part of the preprocessing is not fitted", column=name)
     for spec in model.transformer_.specs_:
         check_memory(4.0 * math.prod(spec.shape), f"the stream {spec.name}", error=BundleError)
         held = np.shape(model.background_.arrays[spec.name])[1:]
