@@ -18,7 +18,7 @@ PACKED = zlib.compress(VOXELS.tobytes())
 @pytest.fixture(autouse=True)
 def unchecked(monkeypatch):
     """The voxels of these tests are noise, which is no CT."""
-    monkeypatch.setattr("mmfusion.imaging.files.check_values", lambda *args: None)
+    monkeypatch.setattr("mmfusion.imaging.files.check_scan", lambda *args: None)
 
 
 @pytest.mark.parametrize("names", ["s01.raw\ns02.raw", "s01.raw\ns02.raw\ns03.raw"])
