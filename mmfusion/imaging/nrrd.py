@@ -44,7 +44,7 @@ _SPACES = {
     **dict.fromkeys(("right-anterior-superior", "ras"), LPS_TO_RAS),
     **dict.fromkeys(("left-anterior-superior", "las"), _LAS),
 }
-_MM = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "cm": 10.0, "m": 1e3, "": 1.0}
+_MM = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "cm": 10.0, "m": 1e3, "": 1.0}
 _FIELDS = re.compile(  # all fields of the format
     "axismaxs|axismins|blocksize|byteskip|centers|content|datafile|dimension|encoding|endian|kinds|labels|"
     "lineskip|max|measurementframe|min|number|oldmax|oldmin|sampleunits|sizes|space|spacedirections|"
@@ -94,6 +94,8 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
             raise header.error("unknown fields", got=", ".join(sorted(unknown))[:100])
         sizes, axes = _axes(header)
         affine = _affine(header, axes, sizes)
+        if {"oldmin", "oldmax"} & set(header.fields):
+            header.warn("the values were scaled for storage (old min, old max): the stored values are used")
         shape = tuple(sizes[k] for k in reversed(axes))
         return _voxels(header, shape, _dtype(header)), affine
     except OSError as error:
@@ -113,11 +115,21 @@ def _axes(header: TextHeader) -> tuple[list[int], list[int]]:
     else:
         axes = [k for k, vector in enumerate(vectors) if vector is not None]
     others = [sizes[k] for k in range(len(sizes)) if k not in axes]
+    _check_kinds(header, axes, len(sizes))
     if len(axes) != 3 or not sizes or min(sizes) < 1 or max(others, default=1) > 1:
         size = " x ".join(map(str, sizes)) or f"{dims} dimensions"
         got = f"{size}, {len(axes)} axes with a direction"
         raise header.error("not a volume", expected="3 dimensions, 1 value per voxel", got=got)
     return sizes, axes
+
+
+def _check_kinds(header: TextHeader, axes: list[int], dims: int) -> None:
+    """Raise a ScanError if the values along an axis are colours, times or parts of vectors."""
+    kinds = header.fields.get("kinds", "").lower().split()
+    if "kinds" in header.fields and len(kinds) != dims:
+        raise header.error("not the right number of kinds", "kinds", expected=f"{dims} kinds")
+    if kinds and not {kinds[k] for k in axes} <= {"domain", "space", "none", "???"}:
+        raise header.error("not a volume", "kinds", expected="domain domain domain")
 
 
 def _vectors(header: TextHeader, dims: int) -> list[list[float] | None]:

@@ -213,7 +213,7 @@ def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
         ({"ElementToIntensityFunctionSlope": "2"}, "a rule to rescale the values"),
         ({"DistanceUnits": "um"}, "distanceunits: unknown unit"),
         ({"Comment": "\0"}, "the header cannot be read .*not text"),
-        ({"Comment": "x" * 70_000}, "the header cannot be read .*a line of"),
+        ({"Comment": "x" * 70_000}, "the header cannot be read .*a longer line"),
         ({"ElementDataFile": "../other.raw"}, "the data file lies outside"),
         ({"ElementDataFile": "/etc/passwd"}, "the data file lies outside"),
         ({"ElementDataFile": "C:\\other.raw"}, "the data file lies outside"),

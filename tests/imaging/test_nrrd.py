@@ -160,6 +160,7 @@ def test_a_fourth_axis_of_size_one(tmp_path, sizes, directions, spacings):
         ({"space_directions": None, "spacings": "1 2 3"}, "the directions of the axes are not stated"),
         ({"space_directions": None}, "the voxel size is not stated: 1 mm is assumed"),
         ({"space_origin": None}, "the position is not stated"),
+        ({"old_min": "-1024", "old_max": "3071"}, "the values were scaled for storage"),
     ],
 )
 def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
@@ -173,8 +174,11 @@ def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
         ({"dimension": "9223372036854775807"}, "dimension: a number out of range"),
         ({"dimension": "9" * 5000}, "dimension: not the right number"),
         ({"dimension": None}, "dimension: .*got nothing"),
-        ({"dimension": "4", "sizes": "5 3 2 2", "space_directions": None}, "not a volume .*5 x 3 x 2 x 2"),
-        ({"dimension": "2", "sizes": "5 12", "space_directions": None}, "not a volume"),
+        (
+            {"dimension": "4", "sizes": "5 3 2 2", "space_directions": None, "kinds": None},
+            "not a volume .*5 x 3 x 2 x 2",
+        ),
+        ({"dimension": "2", "sizes": "5 12", "space_directions": None, "kinds": None}, "not a volume"),
         ({"sizes": "0 3 4"}, "not a volume .*0 x 3 x 4"),
         ({"sizes": "5 3"}, "sizes: not the right number"),
         ({"sizes": "-5 3 4"}, "not a volume"),
@@ -212,6 +216,9 @@ def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
         ({"space": "right-anterior-superior-time"}, "space: unknown space"),
         ({"space_units": '"mm" "cm" "mm"'}, "spaceunits: unknown unit"),
         ({"space_units": '"parsec" "parsec" "parsec"'}, "spaceunits: unknown unit"),
+        ({"kinds": "vector domain domain"}, "kinds: not a volume"),
+        ({"kinds": "domain domain list"}, "kinds: not a volume"),
+        ({"kinds": "domain domain"}, "kinds: not the right number"),
         ({"line_skip": 10**9}, "lineskip: a number of lines out of range"),
         ({"line_skip": 3}, "lineskip: there are not so many lines"),
         ({"byte_skip": 10**11}, "the data end .* bytes before the voxels begin"),
