@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.errors import ScanError
 from mmfusion.imaging.affine import LPS_TO_RAS
 from mmfusion.imaging.blocks import Block, Packed
 from mmfusion.imaging.parts import as_bytes, read_parts, size_of
@@ -70,6 +69,8 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
         states, or compressed data are damaged; if a data file is absent or outside the header's folder; if
         there are not three dimensions and one value per voxel; if the scan needs more memory than
         `mmfusion.limits.memory_limit`.
+    OSError
+        If a file cannot be read.
 
     Warns
     -----
@@ -88,19 +89,15 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
     >>> array.tolist(), affine.diagonal().tolist()
     ([[[7, 9]]], [1.0, 1.0, 2.0, 1.0])
     """
-    try:
-        header = read_header(path)
-        if unknown := {field for field in header.fields if not _FIELDS.fullmatch(field)}:
-            raise header.error("unknown fields", got=", ".join(sorted(unknown))[:100])
-        sizes, axes = _axes(header)
-        affine = _affine(header, axes, sizes)
-        if {"oldmin", "oldmax"} & set(header.fields):
-            header.warn("the values were scaled for storage (old min, old max): the stored values are used")
-        shape = tuple(sizes[k] for k in reversed(axes))
-        return _voxels(header, shape, _dtype(header)), affine
-    except OSError as error:
-        got = error.strerror or error
-        raise ScanError("the scan cannot be read", file=error.filename or path, got=got) from error
+    header = read_header(path)
+    if unknown := {field for field in header.fields if not _FIELDS.fullmatch(field)}:
+        raise header.error("unknown fields", got=", ".join(sorted(unknown))[:100])
+    sizes, axes = _axes(header)
+    affine = _affine(header, axes, sizes)
+    if {"oldmin", "oldmax"} & set(header.fields):
+        header.warn("the values were scaled for storage (old min, old max): the stored values are used")
+    shape = tuple(sizes[k] for k in reversed(axes))
+    return _voxels(header, shape, _dtype(header)), affine
 
 
 def _axes(header: TextHeader) -> tuple[list[int], list[int]]:

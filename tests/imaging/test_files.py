@@ -287,3 +287,15 @@ def test_a_file_that_is_one_half_of_a_scan(tmp_path):
         (tmp_path / name).write_bytes(bytes(200))
         with pytest.raises(ScanError, match=rf"unknown scan format .*{hint}"):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".mha", ".nrrd"])
+def test_a_file_that_must_not_be_read(tmp_path, suffix, monkeypatch):
+    path = written(tmp_path / f"v{suffix}")
+
+    def refuse(self, *args):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(ScanError, match=f"v{suffix}: the scan cannot be read .*Permission denied"):
+        read(path)
