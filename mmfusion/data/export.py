@@ -15,6 +15,7 @@ from mmfusion.data.targets.stage import stated_editions
 from mmfusion.errors import DataError
 from mmfusion.modalities import IMAGING, META, SEED
 from mmfusion.storage.atomic import atomic_folder
+from mmfusion.storage.detached import linked_files
 
 _DETACHED = (".mhd", ".nhdr")
 
@@ -131,7 +132,7 @@ class _Writer:
         source = Path(cells[role])
         if not source.exists():
             raise DataError(f"the {role} is absent", patient=patient, file=source)
-        if source.suffix.lower() in _DETACHED:
+        if source.suffix.lower() in _DETACHED or (source.is_file() and linked_files(source)):
             hint = "write it as one file: mmfusion.imaging.write_nifti"
             raise DataError(
                 f"the {role} consists of two files, header and values",
