@@ -48,7 +48,7 @@ class Change:
     in_text : bool
         It lies in the lines of text at the start of the file.
     resized : bool
-        The file has another length than at the start, after all changes.
+        It changed the length of the file, and no other change restored it.
     impossible : bool
         A number of the text was replaced by one that no header can mean.
     """
@@ -92,9 +92,9 @@ def mutate(
 
 
 def settled(whole: dict[str, bytes], files: dict[str, bytes], changes: list[Change]) -> list[Change]:
-    """Return the changes with `resized` for the files at the end: two changes can cancel each other."""
-    lengths = {name: len(files.get(name, b"")) - len(data) for name, data in whole.items()}
-    return [replace(change, resized=lengths[change.file] != 0) for change in changes]
+    """Return the changes, `resized` only if the file has another length at the end: two can cancel."""
+    same = {name for name, data in whole.items() if len(files.get(name, b"")) == len(data)}
+    return [replace(change, resized=change.resized and change.file not in same) for change in changes]
 
 
 def _in_text(data: bytes, size: int, name: str, rng: np.random.Generator) -> tuple[bytes, Change]:

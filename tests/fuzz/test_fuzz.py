@@ -95,3 +95,4 @@ def test_changes_that_cancel_each_other():
     assert not any(change.resized for change in settled({"a": b"12345"}, {"a": b"12x34"}, changes))
     assert all(change.resized for change in settled({"a": b"12345"}, {"a": b"12x3"}, changes))
     assert all(change.resized for change in settled({"a": b"12345"}, {}, changes))
+    assert not settled({"a": b"12345"}, {"a": b"1"}, [Change("zero", "a")])[0].resized
