@@ -191,7 +191,11 @@ def is_image(path: Path) -> bool:
 def read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the array (z, y, x), int16 if the values fit, else float32, and the checked affine (4, 4)."""
     read_it = next(reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix))
-    array, affine = read_it(path)
+    try:
+        array, affine = read_it(path)
+    except OSError as error:
+        got, file = error.strerror or error, error.filename or path
+        raise ScanError("the scan cannot be read", file=file, got=got) from error
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
         array = array.astype(np.int16, copy=False)
