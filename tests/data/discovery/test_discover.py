@@ -313,7 +313,7 @@ def test_two_columns_about_genes(study):
     ]
     (study / "expression.csv").write_text("\n".join(lines))
     cohort = load_cohort(discover(study, rna_unit="fpkm").write())
-    expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003.1": 5}
+    expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003": 5}
     assert cohort.table["rna"].loc["P-001"].to_dict() == expected
 
 
