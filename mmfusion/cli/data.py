@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmfusion.errors import DataError, MMFusionError
+from mmfusion.errors import DataError, MMFusionError, ScanWarning
 from mmfusion.storage.atomic import saved
 
 if TYPE_CHECKING:
@@ -98,7 +98,11 @@ def validate(arguments: Namespace) -> int:
         problems += warned
         for note in (*(note for note in cohort.notes if note not in warned), *_without_seed(cohort)):
             sys.stdout.write(f"note: {note}\n")
-        problems += [] if arguments.no_scans else _unreadable(cohort)
+        if not arguments.no_scans:
+            scans, remarks = _scans(cohort)
+            problems += scans
+            for remark in remarks:
+                sys.stdout.write(f"note: {remark}\n")
         problems += _label_problems(cohort)
     for problem in problems:
         sys.stdout.write(f"problem: {problem}\n")
@@ -145,7 +149,10 @@ def _label_problems(cohort: Cohort) -> list[str]:
     return [f"no patient has a label ({cohort.target}): {why}"]
 
 
-def _unreadable(cohort) -> list[str]:
+def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
+    """Open every scan; return what is wrong, and what else to know, such as files that are not used."""
+    import warnings
+
     from tqdm import tqdm
 
     from mmfusion.data.scans import open_scan
@@ -157,14 +164,24 @@ def _unreadable(cohort) -> list[str]:
         if (modality, "volume") in cohort.table
         for patient in cohort.table.index[cohort.table[modality, "volume"].notna()]
     ]
-    problems = []
+    problems, notes = [], []
     for patient, modality in tqdm(scans, desc="scans", unit="scan", leave=False, disable=len(scans) < 2):
-        try:
-            open_scan(cohort, patient, modality)
-        except MMFusionError as error:
-            error.patient = error.patient or patient
-            problems.append(str(error))
-    return problems
+        who = f"patient {patient}, {modality}"
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ScanWarning)
+            try:
+                source = open_scan(cohort, patient, modality).volume.source
+            except MMFusionError as error:
+                error.patient = error.patient or patient
+                problems.append(str(error))
+                continue
+        lost = [] if source is None else source.losses
+        problems += [f"{who}: the scan may not be complete: {loss}" for loss in lost]
+        said = [str(w.message) for w in caught if issubclass(w.category, ScanWarning)]
+        notes += [f"{who}: {text}" for text in said if not any(loss in text for loss in lost)]
+        if source is not None and any(not part.lost for part in source.left_out):
+            notes.append(f"{who}: {source}")
+    return problems, notes
 
 
 def _without_seed(cohort) -> list[str]:

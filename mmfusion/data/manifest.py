@@ -15,7 +15,7 @@ from mmfusion.errors import ManifestError
 from mmfusion.escaping import unguarded_cells, write_csv
 from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.storage.atomic import atomic_file
-from mmfusion.storage.hashing import hash_path
+from mmfusion.storage.hashing import hash_file, hash_path
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
 UNUSED = "unused"  # a table that `mmfusion init` could not use; `validate` reminds of it
@@ -226,17 +226,24 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
             hint = "correct the path, or give root=, the folder from which the manifest's paths start"
             raise ManifestError("file absent", patient=row.patient_id or None, file=file, hint=hint)
         if row.sha256 and (got := hash_path(file)) != row.sha256:
-            hint = (
-                "restore the changed file, or accept the change with: mmfusion validate <manifest> --rehash"
-            )
             raise ManifestError(
                 "hash differs",
                 patient=row.patient_id or None,
                 file=file,
                 expected=row.sha256,
                 got=got,
-                hint=hint,
+                hint=_why_it_differs(file, row.sha256),
             )
+
+
+def _why_it_differs(file: Path, recorded: str) -> str:
+    accept = "mmfusion validate <manifest> --rehash"
+    if file.is_file() and hash_file(file) == recorded:
+        return (
+            "the recorded hash covers the header alone, not the data files that it names; "
+            f"if the data are right, record the hash of both with: {accept}"
+        )
+    return f"restore the changed file, or accept the change with: {accept}"
 
 
 def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = False) -> Path:

@@ -90,8 +90,13 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         return out
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """Return the most probable class of each patient, shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        """Return the estimator's class of each patient; the most common class without `modalities`; (n,)."""
+        check_is_fitted(self, "estimator_")
+        has = self._has(X)
+        out = np.full(len(X), self.classes_[self.prior_.argmax()])
+        if has.any():
+            out[has] = self.estimator_.predict(X[has])
+        return out
 
     def _has(self, X: pd.DataFrame) -> np.ndarray:
         return presence(X)[list(self.modalities)].any(axis=1).to_numpy()

@@ -26,6 +26,8 @@ class Predictions:
     truth : list, optional
         One class per patient, or one row of values per patient with None for unknown values. Scores have no
         truth.
+    decided : list of str, optional
+        The class that the model decided on for each patient. None if the most probable class is meant.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class Predictions:
     names: tuple[str, ...]
     values: list[list[float | None]]
     truth: list | None = None
+    decided: list[str] | None = None
 
     def array(self) -> np.ndarray:
         """Return the values as float64, shape (n, len(names)); NaN for None."""
@@ -130,7 +133,8 @@ class FoldResult:
             result = cls(**{**state, **tuples, "predictions": found})
         except TypeError as error:
             raise ValueError(f"not a fold's result: {error}") from error
-        sizes = {len(result.patients), len(result.person_ids), len(found.values)}
+        rows = [result.patients, result.person_ids, found.values]
+        sizes = {len(part) for part in [*rows, *([found.decided] if found.decided is not None else [])]}
         if len(sizes) != 1 or found.kind not in KINDS:
             raise ValueError(f"not a fold's result: {sizes} rows, kind {found.kind!r}")
         return result

@@ -28,9 +28,9 @@ class NestedResult:
     task : Task
         Way to score and to compare the models.
     predictions : DataFrame
-        One row per (model, repeat, fold, patient_id). Columns: `person`, and the columns of the task:
-        `y_true` and `p_<class>` for classes, `true_<name>` and `pred_<name>` for vectors, the scores for
-        masks.
+        One row per (model, repeat, fold, patient_id). Columns: `person`, and the columns of the task. For
+        classes: `y_true`, `y_pred` (the class that the model decided on) and `p_<class>`. For vectors:
+        `true_<name>` and `pred_<name>`. For masks: the scores.
     folds : list of FoldResult
         Results of all folds: chosen parameters, trials, losses, warnings, seconds.
     main : str

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import warnings
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
-from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.dicom.packed import GZIP, pieces
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.dicom.recognise import HEAD, SUFFIXES, is_archive, looks_like_dicom
 from mmfusion.imaging.hu import PADDING_HU
-from mmfusion.imaging.itk import read_itk
+from mmfusion.imaging.metaimage import read_metaimage
 from mmfusion.imaging.nifti import read_nifti
-from mmfusion.imaging.plausible import check_values, sampled_slices
+from mmfusion.imaging.nrrd import read_nrrd
+from mmfusion.imaging.plausible import check_scan
+from mmfusion.imaging.structures.placing import on_scan, warn_other_grid
 from mmfusion.imaging.structures.rois import Roi, choose_rois
 from mmfusion.imaging.structures.rtstruct import read_rtstruct
 from mmfusion.imaging.structures.seg import read_seg
 from mmfusion.imaging.structures.source import STRUCTURES, read_structure, readable
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_UNIT
+from mmfusion.storage.text_header import META_SUFFIXES, NRRD_SUFFIXES
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_READERS = {
+    **dict.fromkeys((".nii", ".nii.gz"), read_nifti),
+    **dict.fromkeys(NRRD_SUFFIXES, read_nrrd),
+    **dict.fromkeys(META_SUFFIXES, read_metaimage),
+}
+IMAGE_SUFFIXES = tuple(_READERS)
+_HINTS = {
+    **dict.fromkeys((".raw", ".zraw"), "give the header, .mhd or .nhdr"),
+    **dict.fromkeys((".hdr", ".img"), "convert it to .nii.gz"),
+}
 
 
 def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = None) -> Volume:
@@ -72,7 +88,7 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     -----
     ScanWarning
         If a slice is present more than once with equal header and pixels (exported twice); one copy is used.
-        If a NIfTI does not state its position, or an NRRD or MetaImage does not state its voxel size.
+        If a NIfTI, NRRD or MetaImage does not state its position, voxel size or byte order.
 
     Examples
     --------
@@ -94,10 +110,10 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
             raise ScanError("series is for DICOM", file=path, got=series)
         array, affine = _read_image(path)
         unit = unit or "HU"
-        check_values(array[sampled_slices(len(array))], unit, path)
+        check_scan(array, unit, path)
         if unit == "HU":
-            return Volume(np.maximum(array, array.dtype.type(PADDING_HU)), affine).to_lps()
-        return Volume(array.astype(np.float32), affine, BY_UNIT[unit].dicom, unit).to_lps()
+            return Volume(np.maximum(array, array.dtype.type(PADDING_HU), out=array), affine).to_lps()
+        return Volume(array.astype(np.float32, copy=False), affine, BY_UNIT[unit].dicom, unit).to_lps()
     _expect_dicom(path)
     return read_series(path, series, unit)
 
@@ -160,19 +176,40 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
         The scan. If given, the mask is resampled to the scan's grid. RTSTRUCT needs it, because contours have
         no grid. Without it, other masks keep their own grid.
     roi : int, str or sequence of these, optional
-        The region: its number (in a label image: its value), its name, or a pattern such as ``"Tumor_*"``.
-        Several regions are joined into one mask; ``"*"`` joins all. Needed if there is more than one region.
+        The region: its number (in a label image: its value), its name, or a pattern such as ``"tumor_*"``, in
+        which upper and lower case are equal. Several regions are joined into one mask; ``"*"`` joins all.
+        Needed if there is more than one region.
 
     Returns
     -------
     Volume
-        uint8 in {0, 1}, unit "mask".
+        uint8 in {0, 1}, unit "mask". The region lies around its `centroid_mm`; `center_mm` is the centre of
+        the grid.
 
     Raises
     ------
     ScanError
         If the file cannot be read; if the region does not exist or is empty; if there are several regions and
         none is chosen; if the mask was drawn on another scan than `reference`.
+
+    Warns
+    -----
+    ScanWarning
+        If a label image or SEG has no region and `roi` is None: the mask is then empty, as for a patient
+        without a lesion. If a label image has another grid than `reference`: it may be another patient's. If
+        something in the file is left out (see `mmfusion.imaging.structures.rtstruct`).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mmfusion.imaging.nifti import write_nifti
+    >>> labels = np.zeros((4, 16, 16), np.uint8)
+    >>> labels[1:3, 2:6, 10:14] = 1
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_nifti(Volume(labels, np.eye(4), unit="mask"), Path(folder) / "mask.nii.gz")
+    ...     mask = read_mask(Path(folder) / "mask.nii.gz")
+    >>> mask.centroid_mm.tolist(), mask.center_mm.tolist()
+    ([11.5, 3.5, 1.5], [7.5, 7.5, 1.5])
     """
     path = _existing(path)
     if _is_image(path):
@@ -192,11 +229,9 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
         raise ScanError("unknown mask format", file=path, expected=expected, got=path.suffix, hint=hint)
     if reference is None:
         return mask
-    there = mask.like(reference)
-    if not there.array.any():
-        expected, got = (f"centre at {np.round(v.center_mm, 1)} mm" for v in (reference, mask))
-        hint = "was it made for another scan, or with opposite signs of x and y (RAS)?"
-        raise ScanError("the region lies outside the scan", file=path, expected=expected, got=got, hint=hint)
+    there = on_scan(mask, reference, path)
+    if _is_image(path):
+        warn_other_grid(mask, reference, path)
     return there
 
 
@@ -208,7 +243,10 @@ def _read_labels(path: Path, roi: Roi) -> Volume:
         raise ScanError(
             "not a mask", file=path, expected=expected, got=f"{values[0]:.4g} to {values[-1]:.4g}"
         )
-    chosen = choose_rois({int(value): "" for value in values if value}, roi, path)
+    regions = {int(value): "" for value in values if value}
+    if not regions and roi is None:
+        warnings.warn(f"{path}: the mask is empty: every voxel is 0", ScanWarning, stacklevel=3)
+    chosen = choose_rois(regions, roi, path) if regions or roi is not None else []
     return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()
 
 
@@ -220,7 +258,10 @@ def _check_unit(unit: str | None) -> None:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        raise ScanError("unknown scan format", file=path, expected=expected, got=path.suffix or "no suffix")
+        hint = "unpack it, and give the folder" if is_archive(path.name, _head(path)) else None
+        hint = _HINTS.get(path.suffix.lower(), hint)
+        got = path.suffix or "no suffix"
+        raise ScanError("unknown scan format", file=path, expected=expected, got=got, hint=hint)
 
 
 def _existing(path: str | Path) -> Path:
@@ -239,24 +280,37 @@ def may_be_dicom(path: Path) -> bool:
 
     Examples
     --------
-    >>> may_be_dicom(Path("slice.dcm"))
-    True
+    >>> may_be_dicom(Path("slice.dcm")), may_be_dicom(Path("slice.dcm.gz"))
+    (True, True)
     """
-    if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
+    name = path.name.lower()
+    if path.is_dir() or name.endswith((".zip", *SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))):
         return True
-    with path.open("rb") as file:
-        return looks_like_dicom(file.read(132))
+    head = _head(path)
+    if name.endswith(".gz"):
+        with suppress(EOFError, zlib.error):
+            head = next(pieces(head, GZIP), b"")
+    return looks_like_dicom(head)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise ScanError("cannot be read", file=path, got=error.strerror, hint="may you read it?") from error
 
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the array (z, y, x), int16 if the values fit, else float32, and the checked affine (4, 4)."""
-    array, affine = (read_nifti if path.name.lower().endswith((".nii", ".nii.gz")) else read_itk)(path)
+    read_it = next(reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix))
+    array, affine = read_it(path)
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
-        array = array.astype(np.int16)
+        array = array.astype(np.int16, copy=False)
     else:
         with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
+            array = array.astype(np.float32, copy=False)
         if not np.isfinite(array).all():
             raise ScanError(
                 "values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels"

@@ -79,7 +79,8 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> p
     ----------
     predictions : DataFrame
         A row per (model, repeat, fold, patient_id) with `y_true` and `p_<class>` for each class. The optional
-        column `person` says which patient ids belong to the same person.
+        column `person` says which patient ids belong to the same person. The optional column `y_pred` has the
+        class that the model decided on; without it, the most probable class is the decision.
     classes : sequence
         Classes in order of severity.
 
@@ -100,7 +101,7 @@ def check_predictions(predictions: pd.DataFrame, classes: Sequence[object]) -> p
     twice = labels["patient_id"].duplicated()
     if twice.any():
         raise DataError("a patient has two labels", patient=labels.loc[twice, "patient_id"].iloc[0])
-    return predictions[[*wanted, *(["person"] if "person" in predictions else [])]]
+    return predictions[[*wanted, *(c for c in ("y_pred", "person") if c in predictions)]]
 
 
 def check_table(predictions: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -27,6 +27,8 @@ class ModelPredictions(Judged):
         As for `Judged`; the strata are the classes.
     proba : ndarray, shape (n_rows, K)
         Probabilities, one row per prediction.
+    decided : ndarray of int, shape (n_rows,), optional
+        Class that the model decided on. Default: the most probable class.
 
     Examples
     --------
@@ -38,13 +40,15 @@ class ModelPredictions(Judged):
     """
 
     proba: np.ndarray
+    decided: np.ndarray | None = None
 
     @classmethod
     def of(cls, predictions: pd.DataFrame, classes: Sequence[object]) -> ModelPredictions:
         """Return the predictions of one model from its rows in a checked table."""
         proba = check_probabilities(predictions[[f"p_{c}" for c in classes]], len(predictions), len(classes))
         first, person_ids, rows = rows_of(predictions)
-        return cls(first.index, encode_labels(first["y_true"], classes), person_ids, rows, proba)
+        decided = encode_labels(predictions["y_pred"], classes) if "y_pred" in predictions else None
+        return cls(first.index, encode_labels(first["y_true"], classes), person_ids, rows, proba, decided)
 
     @property
     def codes(self) -> np.ndarray:
@@ -57,7 +61,9 @@ class ModelPredictions(Judged):
 
     def weighted(self, members: np.ndarray, weights: np.ndarray) -> Weighted:
         """Return one test set with weights of its patients, shape (len(members), B)."""
-        return Weighted(self.codes[self.rows["patient"].to_numpy()[members]], self.proba[members], weights)
+        codes = self.codes[self.rows["patient"].to_numpy()[members]]
+        decided = None if self.decided is None else self.decided[members]
+        return Weighted(codes, self.proba[members], weights, decided)
 
     def sets(self, metric: str, weights: np.ndarray) -> dict[tuple, Weighted]:
         """Return the test sets that `metric` is computed on, with weights of all patients, shape (n, B)."""

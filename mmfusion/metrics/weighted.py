@@ -35,6 +35,8 @@ class Weighted:
         Predicted probabilities.
     weights : ndarray, shape (n, B)
         One row per patient, one column per weighting. A column of ones gives the plain metric.
+    decided : ndarray of int, shape (n,), optional
+        Classes that the model decided on. Default: the most probable classes.
 
     Examples
     --------
@@ -46,6 +48,7 @@ class Weighted:
     codes: np.ndarray
     proba: np.ndarray
     weights: np.ndarray
+    decided: np.ndarray | None = None
 
     @cached_property
     def total(self) -> np.ndarray:
@@ -56,7 +59,8 @@ class Weighted:
     def confusion(self) -> np.ndarray:
         """Weight of each (true, predicted) pair, shape (K, K, B)."""
         k = self.proba.shape[1]
-        cell = self.codes * k + self.proba.argmax(axis=1)
+        decided = self.proba.argmax(axis=1) if self.decided is None else self.decided
+        cell = self.codes * k + decided
         return (np.eye(k * k)[cell].T @ self.weights).reshape(k, k, -1)
 
     @cached_property
@@ -125,7 +129,7 @@ def macro_auc(s: Weighted) -> np.ndarray:
 
 
 def accuracy(s: Weighted) -> np.ndarray:
-    """Return the share of patients whose most probable class is the true class, shape (B,), 0 to 1.
+    """Return the share of patients for whom the decided class is the true class, shape (B,), 0 to 1.
 
     >>> accuracy(Weighted(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), np.ones((2, 1)))).tolist()
     [0.5]

@@ -15,7 +15,9 @@ from mmfusion.data.cohort import presence
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume
+from mmfusion.imaging.identity import patient_of
 from mmfusion.modalities import META, MODALITIES
+from mmfusion.staging.identity import NO_ID, patient_name
 from mmfusion.staging.prediction import StagePrediction
 from mmfusion.streams import GENES, StreamInputs
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
 
 _TABLES = (".csv", ".tsv", ".txt")
-_NO_ID = "patient"  # the id that the readers give to a table without ids
 
 
 def predict_patient(
@@ -56,7 +57,8 @@ def predict_patient(
     pet : path or Volume, optional
         The same as `ct`, in SUVbw. A folder or ZIP that holds CT and PET may be given as both.
     patient : str, optional
-        The patient's id in tables of several patients.
+        The patient's id in tables of several patients, and in the result. Default: the id in the tables, or
+        else the PatientID of the DICOM files.
     seed : (x, y, z), optional
         A point in the tumour of `ct`, LPS mm. Without it the lung field is used, with a warning.
     series : str, optional
@@ -77,7 +79,7 @@ def predict_patient(
     ------
     DataError
         If no modality is given, the model does not read one of them, a seed or series is given without its
-        scan, or a table is malformed.
+        scan, or a table is malformed; if the inputs state different patients and `patient` is not given.
     ScanError
         If a scan cannot be read, is not plausible, or is of the other modality.
     """
@@ -123,7 +125,7 @@ def patient_row(
     if ehr is not None:
         blocks["ehr"] = _single(read_ehr(ehr, patient), ehr)
     for modality, (scan, seed, series) in scans.items():
-        table = not isinstance(scan, Volume) and Path(scan or "").suffix.lower() in _TABLES
+        table = _is_table(scan)
         if (scan is None or table) and (seed is not None or series is not None):
             got = "a table of features" if table else "a seed or series alone"
             hint = "seed and series are of the CT, pet_seed and pet_series of the PET"
@@ -132,11 +134,13 @@ def patient_row(
             blocks[modality] = _scan(modality, scan, seed, series, patient)
     if not blocks:
         raise DataError("nothing to read", patient=patient, expected="at least one of ct, pet, rna, ehr")
-    name = _patient_id(blocks, patient)
+    tables = {m: str(block.index[0]) for m, block in blocks.items()}
+    name, notes = patient_name(tables, _stated(scans), patient)
     X = pd.concat({m: b.set_axis([name]) for m, b in blocks.items()}, axis=1).rename_axis("patient_id")
     if site is not None:
         X[(META, "site")] = site
     X.attrs["units"] = {"rna": rna_unit} if rna_unit else {}
+    X.attrs["notes"] = notes
     return X
 
 
@@ -164,7 +168,8 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
         proba = model.probabilities(inputs)[0]
         stage = str(model.classes_[proba.argmax()])
         genes = _top_genes(model, inputs, stage, top_genes)
-    notes = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+    notes = [*X.attrs.get("notes", ())]
+    notes += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     notes += [f"{m} was given, but the model does not read it" for m in unread]
     if model.allow_leaky:
         notes.append("the model was fitted with inputs that give the label away (LEAKY)")
@@ -225,13 +230,17 @@ def _check_kinds(**sources: object) -> None:
             )
 
 
-def _patient_id(blocks: dict[str, pd.DataFrame], patient: str | None) -> str:
-    """Return the patient's id; refuse tables about different patients."""
-    names = {m: str(b.index[0]) for m, b in blocks.items() if str(b.index[0]) != _NO_ID}
-    if len(set(names.values())) > 1:
-        got = ", ".join(f"{m} of {name}" for m, name in names.items())
-        raise DataError("the tables are about different patients", got=got, hint="give one patient's tables")
-    return patient or next(iter(names.values()), _NO_ID)
+def _stated(scans: Mapping[str, tuple]) -> dict[str, str | None]:
+    """Return modality -> the patient that the DICOM files of its scan state; None if they state none."""
+    found = {}
+    for modality, (scan, _, series) in scans.items():
+        if isinstance(scan, str | Path) and not _is_table(scan):
+            found[modality] = patient_of(scan, series, unit=MODALITIES[modality].unit)
+    return found
+
+
+def _is_table(scan: object) -> bool:
+    return isinstance(scan, str | Path) and Path(scan).suffix.lower() in _TABLES
 
 
 def _single(table: pd.DataFrame, source: object) -> pd.DataFrame:
@@ -254,7 +263,7 @@ def _scan(
     patient: str | None,
 ) -> pd.DataFrame:
     if not isinstance(scan, Volume):
-        if Path(scan).suffix.lower() in _TABLES:
+        if _is_table(scan):
             return _single(read_features(scan, patient), scan)
         if not Path(scan).exists():
             raise DataError("no such scan", patient=patient, file=scan)
@@ -271,4 +280,4 @@ def _scan(
         if len(seed) != 3:
             raise DataError("a seed is a point", patient=patient, expected="x,y,z in LPS mm", got=seed)
         row |= {f"seed_{axis}": float(v) for axis, v in zip("xyz", seed, strict=True)}
-    return pd.DataFrame([row], index=[patient or _NO_ID])
+    return pd.DataFrame([row], index=[patient or NO_ID])

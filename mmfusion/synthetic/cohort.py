@@ -27,6 +27,7 @@ def phantom(
     seed: int = 0,
     signal: str = "planted",
     *,
+    family: str = "ordered",
     missing: float = 0.1,
     n_genes: int = 500,
     n_planted: int = 20,
@@ -49,6 +50,9 @@ def phantom(
         Seed for the patients, their scans and their missing modalities.
     signal : {"planted", "null"}
         "planted": the stage depends on the latents. "null": the stage is random.
+    family : {"ordered", "nominal"}
+        "ordered": the stages follow one score of severity. "nominal": each stage has signs of its own, so
+        that no single score separates them. All other data are the same.
     missing : float
         Probability that a patient lacks at least one modality, completely at random. Every patient has at
         least one.
@@ -86,12 +90,12 @@ def phantom(
     DataError
         If an argument is out of range, or if `root` contains other files.
     """
-    _check(n, signal, missing, modalities, sites)
+    _check(n, signal, family, missing, modalities, sites)
     modalities = tuple(m for m in model.MODALITIES if m in modalities)
     groups = _stage_groups(target)
     ids = pd.Index([f"PH{seed:02d}-{i:04d}" for i in range(1, n + 1)], name="patient_id")
     programme = gene_programme(n_genes, n_planted)
-    drawn = model.draw(n, seed, signal, programme)
+    drawn = model.draw(n, seed, signal, programme, family)
     site = model.stream(seed, "site").integers(sites, size=n)
     blocks = {"rna": drawn.genes.set_index(ids), "ehr": drawn.record.set_index(ids)}
     if "ct" in modalities or pet:
@@ -117,7 +121,7 @@ def phantom(
     scanners = np.array([SCANNERS[k].name for k in range(sites)])
     table["meta"] = pd.DataFrame({"site": names[site], "scanner": scanners[site]}, index=ids)
     cohort = Cohort(
-        name=f"phantom-{signal}-{seed}",
+        name=f"phantom-{signal}-{seed}" if family == "ordered" else f"phantom-{family}-{signal}-{seed}",
         table=pd.concat(table, axis=1, names=["modality", "feature"]),
         outcomes=pd.DataFrame({"stage": np.array(model.STAGES)[drawn.stage]}, index=ids),
         target=target,
@@ -137,6 +141,7 @@ def phantom(
                 "sites": sites,
                 "target": target,
                 **({"pet": True} if pet else {}),
+                **({"family": family} if family != "ordered" else {}),
             },
             "license": "CC0-1.0",
             "ajcc_edition": "7, 8 and 9",  # stages are drawn, not derived from an edition's rules
@@ -146,7 +151,7 @@ def phantom(
             "notes": ["Synthetic patients: nothing here says anything about lung cancer."],
         },
     )
-    return cohort, _optimum(signal, n_genes, n_planted, has, groups)
+    return cohort, _optimum((signal, family), n_genes, n_planted, has, groups)
 
 
 def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.DataFrame:
@@ -173,7 +178,8 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
     if given is None or cohort.provenance.get("generator") != "mmfusion.synthetic.phantom":
         raise DataError("the posterior is known only for a phantom", got=cohort.name)
     programme = gene_programme(given["n_genes"], given["n_planted"])
-    drawn = model.draw(given["n"], given["seed"], given["signal"], programme)
+    law = given["signal"], given.get("family", "ordered")
+    drawn = model.draw(given["n"], given["seed"], law[0], programme, law[1])
     belief = optimum.beliefs(
         drawn.lesions, programme.score(drawn.genes), drawn.record, programme, drawn.uptake
     )
@@ -186,9 +192,7 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
         belief[m] = np.where(rows[m], belief[m], model.PRIOR)
     alone = np.where(rows["ct"], belief["ct"], np.where(rows["pet"], belief["pet"], model.PRIOR))
     belief["ct"] = np.where(rows["ct"] & rows["pet"], belief["ct+pet"], alone)
-    probabilities = optimum.class_probabilities(belief, model.MODALITIES, given["signal"]) @ _stage_groups(
-        cohort.target
-    )
+    probabilities = optimum.class_probabilities(belief, model.MODALITIES, *law) @ _stage_groups(cohort.target)
     ids = [f"PH{given['seed']:02d}-{i:04d}" for i in range(1, given["n"] + 1)]
     frame = pd.DataFrame(
         probabilities, index=pd.Index(ids, name="patient_id"), columns=list(cohort.y.cat.categories)
@@ -196,8 +200,9 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
     return frame.loc[cohort.X.index]
 
 
-def _check(n: int, signal: str, missing: float, modalities: Sequence[str], sites: int) -> None:
+def _check(n: int, signal: str, family: str, missing: float, modalities: Sequence[str], sites: int) -> None:
     model.check_signal(signal)
+    model.check_family(family)
     if n < 1:
         raise DataError("no patients", expected="n >= 1", got=n)
     if not 0 <= missing <= 1:
@@ -234,7 +239,7 @@ def _presence(
 
 
 def _optimum(
-    signal: str,
+    law: tuple[str, str],
     n_genes: int,
     n_planted: int,
     has: pd.DataFrame,
@@ -242,7 +247,7 @@ def _optimum(
 ) -> pd.DataFrame:
     modalities = tuple(has.columns)
     every = model.WITH_PET if "pet" in modalities else model.MODALITIES
-    readings = optimum.best_readings(signal, n_genes, n_planted, modalities=every)
+    readings = optimum.best_readings(law[0], n_genes, n_planted, modalities=every, family=law[1])
     auc = {"+".join(s): optimum.expected_macro_auc(readings[s] @ groups) for s in optimum.subsets(modalities)}
     patterns = [tuple(m for m, there in zip(modalities, row) if there) for row in has.to_numpy()]
     share, mixed = len(next(iter(readings.values()))) / len(patterns), []

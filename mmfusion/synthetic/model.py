@@ -9,6 +9,14 @@ stage is a proportional-odds model of a score with an interaction:
 The thresholds t_k give 45 % stage I, 30 % stage II and 25 % stage III. Given its latent, the data of a
 modality are independent of everything else, and their likelihood is known (`mmfusion.synthetic.optimum`).
 
+In the second family, "nominal", the stages are not ordered in one score. Each has signs of its own. The log
+odds of stage II and of stage III over stage I depend on different latents:
+
+    stage I:   u = -1.2 B - 1.2 P - 1.2 R
+    stage II:  u = -0.9 B + 2.4 P - 0.9 R
+    stage III: u =  2.1 B - 1.2 P + 2.1 R + 0.75 B P
+    P(stage) = softmax(u + c), where the constants c give the same shares of the stages
+
 A PET also shows the tumour burden. It shows the diameter of the lesion, as the CT does, and its uptake,
 which depends on the burden only.
 """
@@ -22,7 +30,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from mmfusion import modalities
 from mmfusion.errors import DataError
@@ -36,7 +44,10 @@ STAGES = ("I", "II", "III")
 BALANCE = (0.45, 0.30, 0.25)
 WEIGHTS, INTERACTION, SOFTNESS = (1.2, 1.2, 1.2), 0.5, 0.5
 CORRELATION = 0.3 + 0.7 * np.eye(3)  # of the latents
+OWN_SIGNS = np.array([[-1.2, -1.2, -1.2], [-0.9, 2.4, -0.9], [2.1, -1.2, 2.1]])  # stage x latent
+OWN_INTERACTION = 0.75  # of B P, for stage III
 SIGNALS = ("planted", "null")
+FAMILIES = ("ordered", "nominal")
 GRID = np.linspace(-4.0, 4.0, 41)
 PRIOR = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
 
@@ -86,10 +97,16 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, crc32(name.encode())])
 
 
-def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | None = None) -> Draw:
+def draw(
+    n: int,
+    seed: int,
+    signal: str = "planted",
+    programme: GeneProgramme | None = None,
+    family: str = "ordered",
+) -> Draw:
     """Draw `n` patients of the model.
 
-    A null draw and a planted draw with the same seed differ only in the stage.
+    Draws with the same seed, and another signal or family, differ only in the stage.
 
     Parameters
     ----------
@@ -101,6 +118,8 @@ def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | 
         "planted": the stage depends on the latents. "null": it is random.
     programme : GeneProgramme, optional
         Gene programme. Default: `gene_programme()`.
+    family : {"ordered", "nominal"}
+        "ordered": the stages follow one score. "nominal": each stage has signs of its own.
 
     Examples
     --------
@@ -110,7 +129,7 @@ def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | 
     latents = draw_latents(n, stream(seed, "latents"))
     return Draw(
         latents=latents,
-        stage=draw_stage(latents, stream(seed, "stage"), signal),
+        stage=draw_stage(latents, stream(seed, "stage"), signal, family),
         lesions=lesions.sample(latents[:, 0], stream(seed, "lesions")),
         uptake=lesions.sample(latents[:, 0], stream(seed, "uptake"), tuple(lesions.UPTAKE)),
         genes=(programme or gene_programme()).sample(latents[:, 1], stream(seed, "genes")),
@@ -118,7 +137,9 @@ def draw(n: int, seed: int, signal: str = "planted", programme: GeneProgramme | 
     )
 
 
-def draw_stage(latents: np.ndarray, rng: np.random.Generator, signal: str = "planted") -> np.ndarray:
+def draw_stage(
+    latents: np.ndarray, rng: np.random.Generator, signal: str = "planted", family: str = "ordered"
+) -> np.ndarray:
     """Draw the stage (0, 1 or 2) of each row of `latents` (n, 3); the result has shape (n,).
 
     Examples
@@ -128,8 +149,24 @@ def draw_stage(latents: np.ndarray, rng: np.random.Generator, signal: str = "pla
     """
     if signal == "null":
         return rng.choice(len(STAGES), len(latents), p=BALANCE)
-    cumulative = expit((thresholds() - stage_score(*latents.T)[:, None]) / SOFTNESS)
-    return (rng.random((len(latents), 1)) > cumulative).sum(axis=1)
+    return (rng.random(len(latents)) > cumulative(*latents.T, family)).sum(axis=0)
+
+
+def cumulative(
+    burden: np.ndarray, programme: np.ndarray, risk: np.ndarray, family: str = "ordered"
+) -> np.ndarray:
+    """Return P(stage <= I) and P(stage <= II) for latents of equal shape (...), shape (2, ...).
+
+    Examples
+    --------
+    >>> cumulative(np.array([0.0]), np.array([3.0]), np.array([0.0]), "nominal").round(2).tolist()
+    [[0.0], [1.0]]
+    """
+    if family == "nominal":
+        shares = softmax(_utilities(burden, programme, risk, constants()), axis=0)
+        return np.stack([shares[0], shares[0] + shares[1]])
+    score = stage_score(burden, programme, risk)
+    return np.stack([expit((t - score) / SOFTNESS) for t in thresholds()])
 
 
 def check_signal(signal: str) -> None:
@@ -145,6 +182,21 @@ def check_signal(signal: str) -> None:
     """
     if signal not in SIGNALS:
         raise DataError("unknown signal", expected=" or ".join(SIGNALS), got=repr(signal))
+
+
+def check_family(family: str) -> None:
+    """Raise a `DataError` if `family` is not in `FAMILIES`.
+
+    Examples
+    --------
+    >>> check_family("nominal")
+    >>> check_family("linear")
+    Traceback (most recent call last):
+        ...
+    mmfusion.errors.DataError: unknown family (expected ordered or nominal; got 'linear')
+    """
+    if family not in FAMILIES:
+        raise DataError("unknown family", expected=" or ".join(FAMILIES), got=repr(family))
 
 
 def stage_score(burden: np.ndarray, programme: np.ndarray, risk: np.ndarray) -> np.ndarray:
@@ -192,10 +244,38 @@ def thresholds() -> np.ndarray:
     >>> bool(thresholds()[0] < thresholds()[1])
     True
     """
-    scores = stage_score(*np.meshgrid(GRID, GRID, GRID, indexing="ij"))
-    weight = np.einsum("b,p,r->bpr", PRIOR, PRIOR, PRIOR) * joint_over_margins()
-    weight /= weight.sum()
+    points, weight = _prior_on_grid()
+    scores = stage_score(*points)
     shares = np.cumsum(BALANCE)[:-1]
     return np.array(
         [brentq(lambda t, q=q: (expit((t - scores) / SOFTNESS) * weight).sum() - q, -20, 20) for q in shares]
     )
+
+
+@lru_cache(maxsize=1)
+def constants() -> np.ndarray:
+    """Return the constants of the family "nominal", which give the shares in `BALANCE`, shape (3,).
+
+    Examples
+    --------
+    >>> constants().shape
+    (3,)
+    """
+    points, weight = _prior_on_grid()
+    found = np.zeros(len(STAGES))
+    for _ in range(100):  # each step raises the stages that are too rare; 60 steps reach 1e-12
+        shares = (softmax(_utilities(*points, found), axis=0) * weight).sum(axis=(1, 2, 3))
+        found += np.log(np.array(BALANCE) / shares)
+    return found
+
+
+def _utilities(burden: np.ndarray, programme: np.ndarray, risk: np.ndarray, added: np.ndarray) -> np.ndarray:
+    out = np.einsum("kl,l...->k...", OWN_SIGNS, np.stack([burden, programme, risk]))
+    out[2] += OWN_INTERACTION * burden * programme
+    return out + added.reshape(-1, *[1] * np.ndim(burden))
+
+
+def _prior_on_grid() -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the grids of (B, P, R), and the prior of their points, which sums to 1."""
+    weight = np.einsum("b,p,r->bpr", PRIOR, PRIOR, PRIOR) * joint_over_margins()
+    return np.meshgrid(GRID, GRID, GRID, indexing="ij"), weight / weight.sum()

@@ -90,3 +90,16 @@ def test_bad_predictions(table, change, message):
     table.loc[table["patient_id"] == table["patient_id"][0], "y_true"] = "I"
     with pytest.raises(DataError, match=message):
         score_table(change(table), CLASSES)
+
+
+def test_the_decided_class_counts_where_it_differs_from_the_most_probable_one():
+    table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": ["a", "b"]})
+    table = table.assign(y_true=["I", "II"], p_I=[0.9, 0.6], p_II=[0.1, 0.4])
+    decided = table.assign(y_pred=["I", "II"])
+    names = ["accuracy", "macro_f1", "balanced_accuracy", "macro_auc", "brier"]
+    plain = score_table(table, ["I", "II"], metrics=names, n_boot=10).xs("mean", axis=1, level=1).loc["m"]
+    own = score_table(decided, ["I", "II"], metrics=names, n_boot=10).xs("mean", axis=1, level=1).loc["m"]
+    assert plain["accuracy"] == 0.5 and (own[["accuracy", "macro_f1", "balanced_accuracy"]] == 1).all()
+    assert (own[["macro_auc", "brier"]] == plain[["macro_auc", "brier"]]).all()
+    with pytest.raises(DataError, match="not among the classes"):
+        score_table(table.assign(y_pred=["I", "IV"]), ["I", "II"], n_boot=10)

@@ -135,3 +135,40 @@ def test_lesion_appearance_is_bounded_and_grows_with_the_burden():
 def test_unknown_signal_is_refused():
     with pytest.raises(DataError, match="planted or null"):
         model.check_signal("strong")
+
+
+@pytest.fixture(scope="module")
+def nominal():
+    return model.draw(N, 11, "planted", PROGRAMME, "nominal")
+
+
+def test_the_second_family_changes_the_stage_alone(drawn, nominal):
+    assert nominal.genes.equals(drawn.genes) and nominal.record.equals(drawn.record)
+    assert nominal.lesions.equals(drawn.lesions) and (nominal.stage != drawn.stage).mean() > 0.2
+    assert np.bincount(nominal.stage, minlength=3) / N == pytest.approx(model.BALANCE, abs=0.02)
+    null = (model.draw(200, 11, "null", PROGRAMME, family).stage for family in model.FAMILIES)
+    np.testing.assert_array_equal(*null)
+
+
+@pytest.mark.parametrize("subset", optimum.subsets(model.MODALITIES), ids="+".join)
+def test_the_second_familys_posterior_reaches_its_table(subset, nominal, belief):
+    promised = optimum.expected_macro_auc(optimum.best_readings("planted", 100, 20, family="nominal")[subset])
+    got = optimum.class_probabilities(belief, subset, "planted", "nominal")
+    assert _auc(nominal.stage, got) == pytest.approx(promised, abs=2 * STANDARD_ERROR)
+    assert got.mean(axis=0) == pytest.approx(np.bincount(nominal.stage) / N, abs=0.02)
+
+
+def test_no_single_score_orders_the_second_familys_stages(nominal, belief):
+    """The best possible model names the middle stage; a model of one ordered score cannot."""
+    best = optimum.class_probabilities(belief, model.MODALITIES, "planted", "nominal")
+    middle = nominal.stage == 1
+    assert (best.argmax(axis=1) == 1)[middle].mean() > 0.65
+    means = np.column_stack([belief[m] @ model.GRID for m in model.MODALITIES])
+    score = LogisticRegression().fit(means[~middle], nominal.stage[~middle]).decision_function(means)
+    assert _auc(nominal.stage, best) > 0.91
+    assert roc_auc_score(middle, -np.abs(score - np.median(score))) < roc_auc_score(middle, best[:, 1]) - 0.1
+
+
+def test_unknown_family_is_refused():
+    with pytest.raises(DataError, match="ordered or nominal"):
+        model.check_family("linear")

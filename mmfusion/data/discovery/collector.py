@@ -183,6 +183,8 @@ class Collector:
     def _unit(self, path: Path, modality: str, guess: Guess) -> str:
         if modality != "rna":
             return ""
+        if guess.units:
+            return self.rna_unit if self.rna_unit in guess.units else guess.units[0]
         unit = guess.unit or self.rna_unit or ""
         self.without_unit += [] if unit else [self._name(path)]
         return unit

@@ -33,7 +33,7 @@ class ClassificationTask(Task):
     --------
     >>> found = Predictions("probabilities", ("I",), [[1.0]], ["I"])
     >>> ClassificationTask(("I", "II")).frame(found).to_dict("records")
-    [{'y_true': 'I', 'p_I': 1.0, 'p_II': 0.0}]
+    [{'y_true': 'I', 'y_pred': 'I', 'p_I': 1.0, 'p_II': 0.0}]
     """
 
     classes: tuple[str, ...]
@@ -49,20 +49,32 @@ class ClassificationTask(Task):
         return cls(tuple(str(c) for c in known))
 
     def predict(self, model: object, X: pd.DataFrame, y: pd.Series) -> Predictions:
-        """Return the probability of each class that the model knows."""
+        """Return the probability of each class that the model knows, and the class that it decides on.
+
+        A model may have `decide(proba) -> classes`, so that it need not read its inputs twice.
+        """
         classes = tuple(str(c) for c in model.classes_)
-        proba = np.round(model.predict_proba(X), 12).tolist()
-        return Predictions("probabilities", classes, proba, [str(v) for v in y])
+        proba = model.predict_proba(X)
+        decided = model.decide(proba) if hasattr(model, "decide") else model.predict(X)
+        return Predictions(
+            "probabilities",
+            classes,
+            np.round(proba, 12).tolist(),
+            [str(v) for v in y],
+            [str(v) for v in decided],
+        )
 
     def score(self, model: object, X: pd.DataFrame, y: pd.Series) -> float:
         """Return the macro-AUC; classes absent from `y` are left out."""
         return macro_auc_scorer(model, X, y)
 
     def frame(self, predictions: Predictions) -> pd.DataFrame:
-        """Return `y_true` and `p_<class>` for every class; 0 for a class that the model does not know."""
+        """Return `y_true`, `y_pred` and `p_<class>` for every class; 0 for a class that the model lacks."""
         table = pd.DataFrame(predictions.array(), columns=[f"p_{c}" for c in predictions.names])
         table = table.reindex(columns=[f"p_{c}" for c in self.classes], fill_value=0.0)
         table.insert(0, "y_true", predictions.truth)
+        most_probable = [predictions.names[k] for k in predictions.array().argmax(axis=1)]
+        table.insert(1, "y_pred", predictions.decided or most_probable)
         return table
 
     def scores(self, table: pd.DataFrame) -> pd.DataFrame:

@@ -7,14 +7,13 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
-import pydicom
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.headers import DAMAGED, Header, unreadable
+from mmfusion.imaging.dicom.decoding import decoded
+from mmfusion.imaging.dicom.header import Header, unreadable
 
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
 
@@ -105,7 +104,11 @@ class SlicedArray:
 
         with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
             warnings.simplefilter("ignore")
-            list(pool.map(one, range(len(numbers))))
+            try:
+                list(pool.map(one, range(len(numbers))))
+            except BaseException:  # the other slices need not be read any more
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
 
     def _values(self, k: int, y: slice, x: slice) -> np.ndarray:
         header, scaling = self._slices[k], self._scaling
@@ -153,10 +156,28 @@ def check_pixels(header: Header) -> None:
         if not 1 <= header.number(tag) <= 2**14:
             raise header.error("a damaged header", tag, expected=f"1 to {2**14}", got=header.value(tag))
     if header.offset is not None:
-        expected = int(header.number("Rows") * header.number("Columns")) * _dtype(header).itemsize
         there = min(header.length, header.member.size - header.offset)
+        expected = max(stored_bytes(header), header.length)
         if there < expected:
             raise unreadable(header.name, f"{max(there, 0)} of {expected} bytes of pixels")
+
+
+def stored_bytes(header: Header) -> int:
+    """Return the number of bytes that the pixels of a slice take when they are not compressed."""
+    return int(header.number("Rows") * header.number("Columns")) * _dtype(header).itemsize
+
+
+def surplus_pixels(slices: Sequence[Header]) -> list[str]:
+    """Return a sentence if files have more bytes of pixels than their images need; one pad byte is usual.
+
+    The number of rows or columns may then be wrong.
+    """
+    more = [h for h in slices if h.offset is not None and h.length > stored_bytes(h) + 1]
+    if not more:
+        return []
+    first = more[0]
+    others = f" and {len(more) - 1} more" if len(more) > 1 else ""
+    return [f"{first.name}{others}: {first.length} bytes of pixels, the image needs {stored_bytes(first)}"]
 
 
 def _dtype(header: Header) -> np.dtype:
@@ -167,7 +188,7 @@ def _dtype(header: Header) -> np.dtype:
 def stored_values(header: Header, y: slice = slice(None), x: slice = slice(None)) -> np.ndarray:
     """Return values as they stand in the file. Of uncompressed pixels, only the wanted rows are read."""
     if header.offset is None:
-        return _used_bits(header, _decompressed(header)[y, x])
+        return _used_bits(header, _unpacked(header)[y, x])
     y = slice(*y.indices(int(header.number("Rows")))[:2])
     dtype, columns = _dtype(header), int(header.number("Columns"))
     row = columns * dtype.itemsize
@@ -187,28 +208,22 @@ def _used_bits(header: Header, stored: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _decompressed(header: Header) -> np.ndarray:
-    data = BytesIO(header.member.read())
-    try:
-        stored = pydicom.dcmread(data, force=True).pixel_array
-    except (
-        RuntimeError,
-        *DAMAGED,
-    ) as error:  # decoders raise RuntimeError, and so does pydicom where it has none
-        if "missing dependencies" in str(error):
-            got = UID(header.syntax).name
-            packages = "pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm"
-            hint = f"pip install {packages}, or export the scan uncompressed"
-            raise ScanError(
-                "no decoder for this compression", file=header.name, got=got, hint=hint
-            ) from error
-        raise unreadable(
-            header.name, str(error).strip().splitlines()[0] if str(error).strip() else None
-        ) from error
-    expected = (int(header.number("Rows")), int(header.number("Columns")))
-    if stored.shape != expected:
-        raise unreadable(header.name, f"pixels of shape {stored.shape} where the header says {expected}")
-    return stored
+def _unpacked(header: Header) -> np.ndarray:
+    """Return the values of pixels that are compressed, or stored with the high byte first."""
+    if header.encoded is not None:
+        return decoded(header)
+    rows, columns = int(header.number("Rows")), int(header.number("Columns"))
+    dtype = _dtype(header).newbyteorder(">")
+    data = header.member.read(header.begin, rows * columns * dtype.itemsize) if header.begin else b""
+    if header.syntax != ExplicitVRBigEndian or len(data) < rows * columns * dtype.itemsize:
+        raise unreadable(header.name, f"{len(data)} bytes of pixels in {UID(header.syntax).name}")
+    stored = np.frombuffer(data, dtype).reshape(rows, columns)
+    if dtype.itemsize == 1:  # words of two pixels, the second first
+        stored = np.frombuffer(
+            np.frombuffer(data[: rows * columns // 2 * 2], "<u2").byteswap().tobytes(), dtype
+        )
+        stored = stored.reshape(rows, columns)
+    return stored.astype(dtype.newbyteorder("="))
 
 
 def _padding(header: Header, stored: np.ndarray) -> np.ndarray | None:

@@ -34,7 +34,11 @@ def list_rois(path: str | Path) -> pd.DataFrame:
     kind = STRUCTURES[ds.Modality]
     with readable(name, kind):
         if ds.Modality == "SEG":
-            names, parts, series = seg.segments(ds, name), seg.count_frames(ds), seg.referenced_series(ds)
+            names, parts, series = (
+                seg.segments(ds, name),
+                seg.count_frames(ds, name),
+                seg.referenced_series(ds),
+            )
         else:
             names, parts = rtstruct.regions(ds), rtstruct.count_contours(ds)
             series = rtstruct.referenced_series(ds)

@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 
 from mmfusion import __version__
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.structures.source import Source, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices
