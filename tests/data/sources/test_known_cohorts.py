@@ -11,7 +11,7 @@ import pytest
 from mmfusion.data.cohort import presence
 from mmfusion.data.load import load_cohort
 from mmfusion.data.tables.readers import read_ehr, read_rna
-from mmfusion.errors import DataError, TableWarning, LeakageError
+from mmfusion.errors import DataError, LeakageError, TableWarning
 from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.modalities import META, RESERVED
 
