@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from mmfusion.data.keys import IdTable, Spelling
-from mmfusion.data.manifest import SCAN_ROLES, UNUSED, resolve
+from mmfusion.data.manifest import resolve
+from mmfusion.data.manifest_schema import SCAN_ROLES, UNUSED, parameters_of
 from mmfusion.data.tables.labels import read_outcomes
 from mmfusion.data.tables.notes import TableNotes, listed
 from mmfusion.data.tables.readers import read_ehr_table, read_features, read_rna
@@ -99,7 +99,7 @@ class RowReader:
             cells = {row.role: str(path)} | ({f"{row.role}_part": row.part} if row.part else {})
             self._add(row, row.role, pd.DataFrame(cells, index=[row.patient_id]))
         elif row.role == UNUSED:
-            why = json.loads(row.parameters or "{}").get("why", "no reason is given")
+            why = parameters_of(row.parameters).get("why", "no reason is given")
             if self.problems is None:
                 self.not_used.setdefault(why, []).append(row.path)
             else:
@@ -111,7 +111,7 @@ class RowReader:
     def _read_table(self, row, path: Path) -> None:
         notes = TableNotes()
         more = {"sheet": row.part or None, "notes": notes}
-        if row.modality != "rna" and (ids := json.loads(row.parameters or "{}").get("id_column")) is not None:
+        if row.modality != "rna" and (ids := parameters_of(row.parameters).get("id_column")) is not None:
             more["ids"] = ids
         try:
             if row.role == "labels":

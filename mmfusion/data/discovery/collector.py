@@ -11,7 +11,7 @@ from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.data.discovery.matching import Match, find_patient_in
 from mmfusion.data.discovery.sniff_tables import PROSE
 from mmfusion.data.keys import IdTable, unify
-from mmfusion.data.manifest import UNUSED
+from mmfusion.data.manifest_schema import UNUSED
 from mmfusion.data.scans import seeds_wanted
 from mmfusion.data.tables.notes import listed
 from mmfusion.data.tables.stage_headers import ACCEPTED

@@ -14,7 +14,8 @@ from mmfusion.data.discovery.collector import Collector, names_of
 from mmfusion.data.discovery.sniff_scans import sniff_scan
 from mmfusion.data.discovery.sniff_tables import sniff_table, with_known_ids
 from mmfusion.data.discovery.walk import files_of
-from mmfusion.data.manifest import COLUMNS, UNUSED, check_manifest, write_manifest
+from mmfusion.data.manifest import check_manifest, write_manifest
+from mmfusion.data.manifest_schema import COLUMNS, UNUSED
 from mmfusion.errors import DataError, ManifestError, MMFusionError
 
 MANIFEST = "data_manifest.csv"

@@ -118,7 +118,7 @@ def sniff_table(path: Path, ids: str | None = None) -> Guess:
         if ids is None:
             headers = ", ".join(map(str, table.columns[:4]))
             return Guess((), f"no column of patient ids among {headers}...: name one patient_id")
-        return _by_headers(path, by_patient(table, ids, path))
+        return _by_headers(path, by_patient(table, ids, path, TableNotes()))
     except DataError as error:
         error.file = None  # the account names the file
         return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {error}")
@@ -180,7 +180,7 @@ def _expression(path: Path, table: pd.DataFrame, unit: str | None) -> pd.DataFra
     """
     symbols = sum(bool(_SYMBOL.fullmatch(str(c))) for c in table.columns)
     many = id_column(table) is not None and symbols >= max(30, 0.8 * table.shape[1])
-    names = one_gene_column(table).iloc[:, 0].astype(str)
+    names = one_gene_column(table, notes=TableNotes()).iloc[:, 0].astype(str)
     if not many and gene_like(table.columns) < 3 and gene_like(names) < 3:
         return None
     return read_rna(path, unit=unit, notes=TableNotes())

@@ -39,6 +39,7 @@ def read_rna(
     genes: Collection[str] = (),
     unit: str | None = None,
     sheet: str | None = None,
+    ids: str | None = None,
     notes: TableNotes | None = None,
 ) -> pd.DataFrame:
     """Read gene expression into a table with patients in rows and genes in columns.
@@ -57,6 +58,8 @@ def read_rna(
         A negative value is an error in counts, tpm and fpkm; improbable values are noted.
     sheet : str, optional
         Sheet of an Excel workbook.
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers.
     notes : TableNotes, optional
         Account that the reader fills; without one, it warns.
 
@@ -80,10 +83,10 @@ def read_rna(
     """
     file = None if isinstance(source, pd.DataFrame) else source
     if file is None:
-        ids = id_column(source)
-        table = source if ids is None else source.set_index(ids)
+        found = id_column(source)
+        table = source if found is None else source.set_index(found)
     else:
-        table = read_table(source, numbers=True, sheet=sheet, notes=notes)
+        table = read_table(source, numbers=True, sheet=sheet, ids=ids, notes=notes)
         table = one_gene_column(one_value_column(table, unit, file, notes), file, notes)
         table = _indexed(table, patient, unit, file)
     known = {*patients, *([patient] if patient else [])}
