@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.data.keys import IdTable, Spelling
 from mmfusion.data.manifest import resolve
 from mmfusion.data.manifest_schema import SCAN_ROLES, UNUSED, parameters_of
@@ -169,11 +170,12 @@ class RowReader:
         patient = row.patient_id or None
         if row.modality == "rna":
             if not row.unit:
-                hint = "fill in the manifest's unit cell: counts, tpm, fpkm, log or zscore"
-                raise ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint)
-            if self.units.setdefault("rna", row.unit) != row.unit:
+                units = ", ".join(RNA_UNITS)
+                hint = f"say in which unit it is ({units}), in the manifest's column unit or by --rna-unit of init"
+                self.fail(ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint))
+            elif self.units.setdefault("rna", row.unit) != row.unit:
                 raise ManifestError("RNA in two units", file=path, expected=self.units["rna"], got=row.unit)
-            table = read_rna(path, patient, patients=self.labelled(), unit=row.unit, **more)
+            table = read_rna(path, patient, patients=self.labelled(), unit=row.unit or None, **more)
         elif row.modality == "ehr":
             ehr = read_ehr_table(path, patient, allow_leaky=self.allow_leaky, **more)
             if ehr.left_out:
