@@ -171,7 +171,7 @@ class RowReader:
         if row.modality == "rna":
             if not row.unit:
                 units = ", ".join(RNA_UNITS)
-                hint = f"say in which unit it is ({units}), in the manifest's column unit or by --rna-unit of init"
+                hint = f"say in which unit it is ({units}): in the manifest's column unit, or init --rna-unit"
                 self.fail(ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint))
             elif self.units.setdefault("rna", row.unit) != row.unit:
                 raise ManifestError("RNA in two units", file=path, expected=self.units["rna"], got=row.unit)
