@@ -143,7 +143,6 @@ class RowReader:
                     "the header names another edition", file=path, expected=expected, got=named, hint=hint
                 )
             self.edition = named
-            labels = read_outcomes(path, named, **more)
         self.stated = self.stated or named is not None
         for _, before in self.labels:  # a patient may be in two tables if these have different outcomes
             twice = before.index.intersection(labels.index)
