@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import filecmp
 import shlex
 import sys
-import tempfile
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmfusion.errors import DataError, MMFusionError, ScanWarning
-from mmfusion.storage.atomic import saved
+from mmfusion.errors import DataError, MMFusionError, gathered
+from mmfusion.storage.atomic import saved, scratch_folder, take_place, writing
 
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
@@ -27,10 +27,13 @@ def demo(arguments: Namespace) -> int:
     folder, model = arguments.folder, arguments.model
     if model is not None and model.exists():
         raise DataError("the model exists already", file=model, hint="choose another name for the model")
-    with tempfile.TemporaryDirectory() as scratch:
-        cohort, optimum = phantom(arguments.n, arguments.random_seed, root=Path(scratch, "cohort"))
-        manifest = write_cohort(cohort, folder)
-        seed = _new_patient(folder / PATIENT, Path(scratch, "other"), arguments.random_seed + 1)
+    _check_demo_place(folder)
+    with writing(folder), scratch_folder(folder) as draft, scratch_folder(folder) as scratch:
+        cohort, optimum = phantom(arguments.n, arguments.random_seed, root=scratch / "cohort")
+        write_cohort(cohort, draft)
+        seed = _new_patient(draft / PATIENT, scratch / "other", arguments.random_seed + 1)
+        _complete_demo(draft, folder)
+    manifest = folder / "manifest.csv"
     best = optimum["macro_auc"].iloc[-1]
     sys.stdout.write(f"{cohort}\nbest possible macro-AUC: {best:.3f}\nmanifest: {manifest}\n")
     new = folder / PATIENT
@@ -45,6 +48,37 @@ def demo(arguments: Namespace) -> int:
     files = f"--ct {new / 'scan.zip'} --seed {seed} --rna {new / 'rna.csv'} --ehr {new / 'ehr.csv'}"
     sys.stdout.write(f"model: {model}\nnext: mmfusion predict --model {model} {files}\n")
     return 0
+
+
+def _check_demo_place(folder: Path) -> None:
+    """Raise `DataError` if a folder holds other files than those of a demo cohort."""
+    with writing(folder):
+        if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not _has_manifest(folder))):
+            raise DataError("the folder is not empty", file=folder, hint="give a new one")
+
+
+def _has_manifest(folder: Path) -> bool:
+    return (folder / "manifest.csv").is_file()
+
+
+def _complete_demo(draft: Path, folder: Path) -> None:
+    """Move the demo cohort to its folder; keep one that is there, and complete one that is half-made.
+
+    Raises
+    ------
+    DataError
+        If the folder holds another cohort.
+    """
+    made, there = (
+        {path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (draft, folder)
+    )
+    if not all(filecmp.cmp(draft / name, folder / name, shallow=False) for name in made & there):
+        raise DataError("the folder holds another cohort", file=folder, hint="give a new folder")
+    if made <= there:
+        return
+    if there - made:
+        raise DataError("the folder holds other files", file=folder, hint="give a new folder")
+    take_place(draft, folder, replace=True)
 
 
 def _new_patient(folder: Path, scratch: Path, seed: int) -> str:
@@ -151,8 +185,6 @@ def _label_problems(cohort: Cohort) -> list[str]:
 
 def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
     """Open every scan; return what is wrong, and what else to know, such as files that are not used."""
-    import warnings
-
     from tqdm import tqdm
 
     from mmfusion.data.scans import open_scan
@@ -167,8 +199,7 @@ def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
     problems, notes = [], []
     for patient, modality in tqdm(scans, desc="scans", unit="scan", leave=False, disable=len(scans) < 2):
         who = f"patient {patient}, {modality}"
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", ScanWarning)
+        with gathered() as given:
             try:
                 source = open_scan(cohort, patient, modality).volume.source
             except MMFusionError as error:
@@ -177,8 +208,7 @@ def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
                 continue
         lost = [] if source is None else source.losses
         problems += [f"{who}: the scan may not be complete: {loss}" for loss in lost]
-        said = [str(w.message) for w in caught if issubclass(w.category, ScanWarning)]
-        notes += [f"{who}: {text}" for text in said if not any(loss in text for loss in lost)]
+        notes += [f"{who}: {w}" for w in given if not any(loss in str(w) for loss in lost)]
         if source is not None and any(not part.lost for part in source.left_out):
             notes.append(f"{who}: {source}")
     return problems, notes

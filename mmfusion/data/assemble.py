@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pandas as pd
 from mmfusion.data.blocks import presence
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.keys import unify
-from mmfusion.data.manifest import SCAN_ROLES, UNUSED
+from mmfusion.data.manifest_schema import SCAN_ROLES, UNUSED, parameters_of
 from mmfusion.data.overlap import shared_columns, shared_patients
 from mmfusion.data.persons import person_ids
 from mmfusion.data.rows import RowReader
@@ -198,7 +197,7 @@ def _without_labels(table: pd.DataFrame, outcomes: pd.DataFrame) -> list[str]:
 def _stated(manifest: pd.DataFrame, key: str) -> list:
     """Return what the rows of labels state about their AJCC edition or target; [] if none states it."""
     cells = manifest.loc[manifest["role"] == "labels", "parameters"]
-    values = [json.loads(cell or "{}").get(key, []) for cell in cells]
+    values = [parameters_of(cell).get(key, []) for cell in cells]
     found = {tuple(value if isinstance(value, list) else [value]) for value in values} - {()}
     if len(found) > 1:
         got = "; ".join(", ".join(map(str, value)) for value in sorted(found))
@@ -209,7 +208,7 @@ def _stated(manifest: pd.DataFrame, key: str) -> list:
 
 def _stated_target(manifest: pd.DataFrame) -> str | None:
     cells = manifest.loc[manifest["role"] == "labels", "parameters"]
-    found = {json.loads(cell or "{}").get("target") for cell in cells} - {None}
+    found = {parameters_of(cell).get("target") for cell in cells} - {None}
     return found.pop() if len(found) == 1 else None
 
 

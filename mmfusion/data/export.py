@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, feature_names
-from mmfusion.data.manifest import SCAN_ROLES, write_manifest
+from mmfusion.data.manifest import write_manifest
+from mmfusion.data.manifest_schema import SCAN_ROLES
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.data.targets.stage import stated_editions
 from mmfusion.errors import DataError
 from mmfusion.escaping import write_csv
 from mmfusion.modalities import IMAGING, META, SEED
-from mmfusion.storage.atomic import atomic_folder
+from mmfusion.storage.atomic import atomic_folder, writing
 
 _DETACHED = (".mhd", ".nhdr")
 
@@ -44,7 +45,8 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
     Raises
     ------
     DataError
-        If the folder is not empty, or a scan is absent or consists of two files (header and values).
+        If the folder is not empty or cannot be written, or a scan is absent or consists of two files (header
+        and values).
 
     Examples
     --------
@@ -60,9 +62,10 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
     ['ehr']
     """
     root = Path(root)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError("the folder is not empty", file=root, hint="give a new one")
-    with atomic_folder(root) as draft:
+    with writing(root):
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise DataError("the folder is not empty", file=root, hint="give a new one")
+    with writing(root), atomic_folder(root) as draft:
         write_manifest(_Writer(cohort, draft).rows(), draft / "manifest.csv", hashes=True)
     return root / "manifest.csv"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +11,9 @@ from mmfusion.data.assemble import assemble
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.generated import generate
 from mmfusion.data.manifest import check_hashes, read_manifest, resolve
+from mmfusion.data.manifest_schema import parameters_of
 from mmfusion.data.sources import sources
-from mmfusion.errors import DataError, ManifestError, MMFusionError, TableWarning
+from mmfusion.errors import DataError, ManifestError, MMFusionError, TableWarning, warn
 
 
 def load_cohort(
@@ -84,14 +83,18 @@ def from_manifest(
     generators = manifest[manifest["role"] == "generator"]
     if len(generators):
         row = generators.iloc[0]
-        parameters = {**json.loads(row["parameters"] or "{}"), **options}
-        return generate(row["generator"], parameters, resolve(row["path"], root), target)
+        parameters = {**parameters_of(row["parameters"]), **options}
+        folder = resolve(row["path"], root)
+        if not folder.resolve().is_relative_to(root.resolve()):
+            problem, hint = "a link leads out of the manifest's folder", "nothing is written there"
+            raise ManifestError(problem, file=path, column="path", got=row["path"], hint=hint)
+        return generate(row["generator"], parameters, folder, target)
     if verify:
         check_hashes(manifest, root)
     cohort = assemble(manifest, root, target, problems=problems, **options)
     if problems is None:  # else the caller shows them
         for text in cohort.provenance["warnings"]:
-            warnings.warn(f"{path}: {text}", TableWarning, stacklevel=3)
+            warn(f"{path}: {text}", TableWarning, stacklevel=3)
     return replace(cohort, provenance={"source": str(path), **cohort.provenance})
 
 

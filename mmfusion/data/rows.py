@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
+from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.data.keys import IdTable, Spelling
-from mmfusion.data.manifest import SCAN_ROLES, UNUSED, resolve
+from mmfusion.data.manifest import resolve
+from mmfusion.data.manifest_schema import SCAN_ROLES, UNUSED, parameters_of
 from mmfusion.data.tables.labels import read_outcomes
 from mmfusion.data.tables.notes import TableNotes, listed
 from mmfusion.data.tables.readers import read_ehr_table, read_features, read_rna
@@ -99,7 +100,7 @@ class RowReader:
             cells = {row.role: str(path)} | ({f"{row.role}_part": row.part} if row.part else {})
             self._add(row, row.role, pd.DataFrame(cells, index=[row.patient_id]))
         elif row.role == UNUSED:
-            why = json.loads(row.parameters or "{}").get("why", "no reason is given")
+            why = parameters_of(row.parameters).get("why", "no reason is given")
             if self.problems is None:
                 self.not_used.setdefault(why, []).append(row.path)
             else:
@@ -111,7 +112,7 @@ class RowReader:
     def _read_table(self, row, path: Path) -> None:
         notes = TableNotes()
         more = {"sheet": row.part or None, "notes": notes}
-        if row.modality != "rna" and (ids := json.loads(row.parameters or "{}").get("id_column")) is not None:
+        if row.modality != "rna" and (ids := parameters_of(row.parameters).get("id_column")) is not None:
             more["ids"] = ids
         try:
             if row.role == "labels":
@@ -142,7 +143,6 @@ class RowReader:
                     "the header names another edition", file=path, expected=expected, got=named, hint=hint
                 )
             self.edition = named
-            labels = read_outcomes(path, named, **more)
         self.stated = self.stated or named is not None
         for _, before in self.labels:  # a patient may be in two tables if these have different outcomes
             twice = before.index.intersection(labels.index)
@@ -169,11 +169,12 @@ class RowReader:
         patient = row.patient_id or None
         if row.modality == "rna":
             if not row.unit:
-                hint = "fill in the manifest's unit cell: counts, tpm, fpkm, log or zscore"
-                raise ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint)
-            if self.units.setdefault("rna", row.unit) != row.unit:
+                units = ", ".join(RNA_UNITS)
+                hint = f"say in which unit it is ({units}): in the manifest's column unit, or init --rna-unit"
+                self.fail(ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint))
+            elif self.units.setdefault("rna", row.unit) != row.unit:
                 raise ManifestError("RNA in two units", file=path, expected=self.units["rna"], got=row.unit)
-            table = read_rna(path, patient, patients=self.labelled(), unit=row.unit, **more)
+            table = read_rna(path, patient, patients=self.labelled(), unit=row.unit or None, **more)
         elif row.modality == "ehr":
             ehr = read_ehr_table(path, patient, allow_leaky=self.allow_leaky, **more)
             if ehr.left_out:

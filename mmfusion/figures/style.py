@@ -7,10 +7,10 @@ from functools import wraps
 from itertools import cycle
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from mmfusion.imaging.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
+from mmfusion.imaging.views.settings import drawn_with
 from mmfusion.imaging.views.view import View
 
 WIDTH = 7.2  # inches, the width of a report's column
@@ -69,10 +69,9 @@ def styled(draw: Callable[..., View]) -> Callable[..., View]:
 
     @wraps(draw)
     def drawn(*args: object, **options: object) -> View:
-        with rc_context(_RC):
-            return draw(*args, **options).literal()
+        return draw(*args, **options).literal()
 
-    return drawn
+    return drawn_with(_RC)(drawn)
 
 
 def new_figure(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from mmfusion.errors import ScanWarning
+from mmfusion.errors import ScanWarning, warn
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Account:
         """Give one ScanWarning if the scan may not be complete."""
         if losses := self.losses:
             text = f"{path}: the scan may not be complete: {'; '.join(losses)}"
-            warnings.warn(text, ScanWarning, stacklevel=2)
+            warn(text, ScanWarning, stacklevel=2)
 
 
 def by_reason(found: Iterable[tuple[str, str, bool]]) -> tuple[LeftOut, ...]:

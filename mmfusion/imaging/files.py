@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
 from mmfusion.imaging.dicom.packed import GZIP, pieces
@@ -245,7 +244,7 @@ def _read_labels(path: Path, roi: Roi) -> Volume:
         )
     regions = {int(value): "" for value in values if value}
     if not regions and roi is None:
-        warnings.warn(f"{path}: the mask is empty: every voxel is 0", ScanWarning, stacklevel=3)
+        warn(f"{path}: the mask is empty: every voxel is 0", ScanWarning, stacklevel=3)
     chosen = choose_rois(regions, roi, path) if regions or roi is not None else []
     return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()
 

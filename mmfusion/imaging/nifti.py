@@ -7,8 +7,8 @@ or none.
 from __future__ import annotations
 
 import gzip
+import logging
 import struct
-import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -16,7 +16,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.affine import LPS_TO_RAS, corners, spacing_of
 from mmfusion.imaging.blocks import Block, Packed, check_room, native
 from mmfusion.imaging.parts import as_bytes
@@ -27,6 +27,8 @@ _HEADERS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # key: size of the he
 _MM = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # code of the unit (0: not stated, metre, mm, micrometre) -> mm
 _LATEST = 2**26  # largest plausible byte at which the voxels begin, after extensions
 _FARTHEST = 1e9  # mm; larger numbers are no position
+_UNUSABLE = 40  # level of nibabel's checks from which on a header cannot be used
+_SILENT = logging.Logger(__name__, logging.CRITICAL)  # nibabel would print what it found
 _EXACT, _ROUNDING = 3e-7, 1e-5  # how far the squares of a unit quaternion may exceed 1 in float32
 
 
@@ -109,8 +111,11 @@ def _header(block: Block, path: Path) -> nib.Nifti1Header:
     data = start + block.take(kind.sizeof_hdr - 4)
     if len(data) < kind.sizeof_hdr:
         raise block.damaged(f"{len(data)} of {kind.sizeof_hdr} bytes of the header")
+    header = kind(data, check=False)
     try:
-        header = kind(data)
+        header.copy().check_fix(
+            _SILENT, _UNUSABLE
+        )  # a copy, since it also replaces values such as a size of 0
     except (HeaderDataError, WrapStructError) as error:
         raise ScanError("the header cannot be used", file=path, got=error) from error
     if not bytes(header["magic"]).startswith(b"n+"):
@@ -147,7 +152,9 @@ def _affine(header: nib.Nifti1Header, shape: tuple[int, int, int], path: Path) -
     found = [affine for affine in (sform, qform) if affine is not None]
     if not found:
         reason = "the position is not stated (sform and qform codes are 0)"
-        warnings.warn(f"{path}: {reason}: its axes are taken as +L, +P, +S", ScanWarning, stacklevel=2)
+        warn(f"{path}: {reason}: its axes are taken as +L, +P, +S", ScanWarning, stacklevel=2)
+        if not _are_sizes(np.abs(header["pixdim"][1:4])):
+            raise ScanError("not a voxel size", file=path, column="pixdim", got=header["pixdim"][1:4])
         return np.diag([*(abs(float(mm)) for mm in header["pixdim"][1:4]), 1.0])
     if not all((np.abs(affine) <= _FARTHEST).all() for affine in found):
         expected = f"numbers up to {_FARTHEST:.0e}"
@@ -171,16 +178,25 @@ def _qform(header: nib.Nifti1Header, sform: np.ndarray | None, path: Path) -> np
     if not int(header["qform_code"]):
         return None
     excess = sum(float(header[f"quatern_{part}"]) ** 2 for part in "bcd") - 1
-    if excess <= _EXACT or (excess <= _ROUNDING and sform is None):
-        header.quaternion_threshold = -2 * _ROUNDING
-        return header.get_qform()
+    sign = float(header["pixdim"][0])
+    if excess <= _ROUNDING and sign in (-1, 0, 1) and _are_sizes(header["pixdim"][1:4]):
+        if excess > _EXACT and sform is not None:
+            return None
+        usable = header.copy()
+        usable["pixdim"][0] = sign or 1
+        usable.quaternion_threshold = -2 * _ROUNDING
+        return usable.get_qform()
     if sform is None:
-        got, expected = f"{excess + 1:.6g}", "numbers whose squares add up to 1 at most"
-        raise ScanError("not a rotation", file=path, column="quatern_b, c, d", expected=expected, got=got)
-    if not excess <= _ROUNDING:
-        reason = "the qform is not a rotation: the sform is used alone"
-        warnings.warn(f"{path}: {reason}", ScanWarning, stacklevel=2)
+        column, expected = "quatern_b, c, d, pixdim", "a unit quaternion, a sign and sizes above 0"
+        got = f"squares of the quaternion add up to {excess + 1:.6g}, pixdim {header['pixdim'][:4]}"
+        raise ScanError("not a rotation", file=path, column=column, expected=expected, got=got)
+    reason = "the qform is not a rotation: the sform is used alone"
+    warn(f"{path}: {reason}", ScanWarning, stacklevel=2)
     return None
+
+
+def _are_sizes(mm: np.ndarray) -> bool:
+    return bool(np.all((mm > 0) & (mm <= _FARTHEST)))
 
 
 def _compare(sform: np.ndarray, qform: np.ndarray, shape: tuple[int, int, int], path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -20,7 +21,12 @@ _TOLERANCE = 1e-5  # largest difference between the probabilities of the network
 
 
 def write_onnx(
-    module: nn.Module, specs: Sequence[StreamSpec], path: str | Path, *, classes: Sequence[str] = ()
+    module: nn.Module,
+    specs: Sequence[StreamSpec],
+    path: str | Path,
+    *,
+    classes: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a network as an ONNX file, and check that it gives the same probabilities.
 
@@ -37,6 +43,8 @@ def write_onnx(
         The file to write.
     classes : sequence of str, optional
         Names of the K classes, stored in the metadata of the file.
+    metadata : mapping of str to str, optional
+        Further entries of the metadata.
 
     Returns
     -------
@@ -60,18 +68,13 @@ def write_onnx(
     except ImportError as error:
         raise MMFusionError("ONNX export is not installed", hint="pip install 'mmfusion[onnx]'") from error
     names = [spec.name for spec in specs]
-    network = _Positional(module, names)
-    was = [(part, part.training) for part in module.modules()]
-    network.eval()
-    try:
-        example = _example(specs)
-        with saved(path, MMFusionError) as draft:
-            _export(network, example, names, classes, draft)
-            run = onnxruntime.InferenceSession(str(draft), providers=["CPUExecutionProvider"])
-            _check_equal(network, run, example)
-    finally:
-        for part, training in was:
-            part.training = training
+    network = _Positional(copy.deepcopy(module), names).eval()  # a copy: others may predict with it now
+    example = _example(specs)
+    with saved(path, MMFusionError) as draft:
+        facts = {"streams": ",".join(names), "classes": ",".join(classes), **(metadata or {})}
+        _export(network, example, names, facts, draft)
+        run = onnxruntime.InferenceSession(str(draft), providers=["CPUExecutionProvider"])
+        _check_equal(network, run, example)
     return Path(path)
 
 
@@ -90,7 +93,7 @@ def _export(
     network: nn.Module,
     example: tuple[torch.Tensor, ...],
     names: Sequence[str],
-    classes: Sequence[str],
+    facts: Mapping[str, str],
     path: Path,
 ) -> None:
     batch = torch.export.Dim("b", min=1)
@@ -105,7 +108,7 @@ def _export(
             output_names=["probabilities"],
             verbose=False,
         )
-        program.model.metadata_props.update({"streams": ",".join(names), "classes": ",".join(classes)})
+        program.model.metadata_props.update(facts)
         program.save(path)
 
 

@@ -63,7 +63,40 @@ class OrdinalHead(nn.Module):
         return torch.cat([below[:, :1], between, above[:, -1:]], dim=1)
 
 
-HEADS: dict[str, type[nn.Module]] = {"softmax": SoftmaxHead, "ordinal": OrdinalHead}
+class MixedHead(nn.Module):
+    """Mixture of an ordinal head and a softmax head, for classes that may or may not be ordered.
+
+    The probabilities are g ordinal + (1 - g) softmax. The share g is learned with the weights and starts at
+    one half. Where the classes follow one score, the ordinal part carries the mixture. The softmax part names
+    classes with signs of their own.
+
+    Parameters
+    ----------
+    in_features : int
+        Width of the fused vector.
+    n_classes : int
+        Number of classes, K, at least 2. The classes are in order of severity.
+
+    Examples
+    --------
+    >>> MixedHead(4, 3)(torch.zeros(1, 4)).exp().sum().round(decimals=4)
+    tensor(1., grad_fn=<RoundBackward1>)
+    """
+
+    def __init__(self, in_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.ordinal = OrdinalHead(in_features, n_classes)
+        self.softmax = SoftmaxHead(in_features, n_classes)
+        self.gate = nn.Parameter(torch.zeros(()))  # logit of g
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return log-probabilities of the classes: (b, f) to (b, K)."""
+        ordinal = nn.functional.logsigmoid(self.gate) + self.ordinal(x)
+        free = nn.functional.logsigmoid(-self.gate) + self.softmax(x).log_softmax(1)
+        return torch.logaddexp(ordinal, free)
+
+
+HEADS: dict[str, type[nn.Module]] = {"mixed": MixedHead, "ordinal": OrdinalHead, "softmax": SoftmaxHead}
 
 
 def make_head(name: str, in_features: int, n_classes: int) -> nn.Module:
@@ -71,7 +104,7 @@ def make_head(name: str, in_features: int, n_classes: int) -> nn.Module:
 
     Parameters
     ----------
-    name : {"softmax", "ordinal"}
+    name : {"mixed", "ordinal", "softmax"}
         Name of the head.
     in_features : int
         Width of the fused vector.

@@ -1,4 +1,4 @@
-"""FusionNet: encoders, a fusion and a head, for patients who may lack some streams."""
+"""FusionNet: encoders, a fusion, a head and a calibration, for patients who may lack some streams."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import nn
 
 from mmfusion.errors import MMFusionError
 from mmfusion.modalities import STREAMS
+from mmfusion.nn.calibration import Calibration
 from mmfusion.nn.encoders import default_encoder
 from mmfusion.nn.heads import make_head
 from mmfusion.registry import ENCODERS, FUSIONS
@@ -16,7 +17,7 @@ from mmfusion.streams import StreamSpec
 
 
 class FusionNet(nn.Module):
-    """One encoder per stream, a fusion of their tokens, and a head.
+    """One encoder per stream, a fusion of their tokens, a head, and a calibration that `fit` sets.
 
     If a patient lacks a stream, its placeholder (such as NaN) is replaced by zeros before the encoder, and
     its tokens are replaced by zeros after the encoder. The placeholder therefore changes neither the output
@@ -32,7 +33,7 @@ class FusionNet(nn.Module):
     encoders : mapping of str to str, optional
         Stream name -> registered encoder. The default depends on the shape (`mmfusion.nn.encoders.DEFAULTS`).
     fusion, head : str
-        Name of a registered fusion, and of the head: "softmax" or "ordinal".
+        Name of a registered fusion, and of the head: "mixed", "softmax" or "ordinal".
     d, hidden : int
         Width of the tokens, and width of the fusion's hidden layer.
     dropout : float
@@ -72,7 +73,7 @@ class FusionNet(nn.Module):
         fusion_options: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__()
-        self.specs = tuple(specs)
+        self.specs, self.n_classes = tuple(specs), n_classes
         self.modality_dropout = modality_dropout
         names = {spec.name: (encoders or {}).get(spec.name) or default_encoder(spec) for spec in specs}
         # a setting may name streams that the cohort does not have, as in ablations
@@ -90,6 +91,7 @@ class FusionNet(nn.Module):
         n_tokens = {name: encoder.n_tokens for name, encoder in self.encoders.items()}
         self.fusion = _build(FUSIONS.get(fusion), fusion_options, self.specs, n_tokens, d, hidden, dropout)
         self.head = make_head(head, self.fusion.out_features, n_classes)
+        self.calibration = Calibration(n_classes)
 
     def forward(self, present: torch.Tensor, **streams: torch.Tensor) -> torch.Tensor:
         """Return the logits of each patient.
@@ -117,8 +119,8 @@ class FusionNet(nn.Module):
         }
 
     def fuse(self, tokens: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
-        """Return logits, shape (b, K), from tokens."""
-        return self.head(self.fusion(tokens, present))
+        """Return calibrated logits, shape (b, K), from tokens."""
+        return self.calibration(self.head(self.fusion(tokens, present)))
 
     def _tokens(self, name: str, x: torch.Tensor, has: torch.Tensor) -> torch.Tensor:
         """Return the tokens of one stream; placeholders are zeros before and after the encoder."""

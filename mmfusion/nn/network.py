@@ -27,9 +27,9 @@ class NetworkPlan(FrozenParams):
         Dropout of encoders and fusion.
     modality_dropout : float in [0, 1)
         Probability that a modality of a training patient is hidden. Each patient keeps at least one.
-    head : {"ordinal", "softmax"}
+    head : {"mixed", "ordinal", "softmax"}
         "ordinal": one score with ordered thresholds; it needs fewer parameters, because the stages share the
-        score. "softmax": one score per class.
+        score. "softmax": one score per class. "mixed": a mixture of both, whose shares are learned.
     encoder_options : mapping of str to mapping
         Encoder name -> further arguments of the encoder.
     fusion_options : mapping
@@ -51,7 +51,7 @@ class NetworkPlan(FrozenParams):
     hidden: int = 64
     dropout: float = 0.5
     modality_dropout: float = 0.2
-    head: str = "ordinal"
+    head: str = "mixed"
     encoder_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     fusion_options: Mapping[str, object] = field(default_factory=dict)
 

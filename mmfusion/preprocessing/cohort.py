@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.errors import DataError, TableWarning
+from mmfusion.errors import DataError, TableWarning, warn
 from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.preprocessing.base import FoldFitted, Stateful
 from mmfusion.preprocessing.blocks import check_cohort, site_of, stream_blocks
@@ -164,7 +163,7 @@ class CohortTransformer(TransformerMixin, Stateful):
         learned = {name.removesuffix("_table") for name in transformers}
         if absent := [m for m in wanted if m not in learned]:
             text = f"none of the {len(X)} patients has {' or '.join(absent)}: nothing is learned from it"
-            warnings.warn(text, TableWarning, stacklevel=2)
+            warn(text, TableWarning, stacklevel=2)
         self.transformers_, self.graphs_, self.harmonisers_ = transformers, graphs, harmonisers
         self.units_ = {name: transformers[name].unit_ for name in graphs}
         self.blocks_ = tuple(blocks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.scans import scan_of
-from mmfusion.errors import DataError, ScanError
+from mmfusion.errors import DataError, ScanError, warn
 from mmfusion.imaging.files import read, read_crop
 from mmfusion.imaging.lungs import lung_field
 from mmfusion.imaging.plausible import check_scan
@@ -233,7 +232,7 @@ class ScanTransformer(FoldFitted):
             where = "the lung field's centre" if self.modality == "ct" else "its middle"
             scan = "scan" if self.modality == "ct" else scan_modality(self.modality).title
             text = f"no seed in the {scan} of {len(patients)} patient(s), read at {where}: {names}"
-            warnings.warn(text, SeedWarning, stacklevel=4)
+            warn(text, SeedWarning, stacklevel=4)
 
 
 def _checked(

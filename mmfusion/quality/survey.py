@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +12,11 @@ from tqdm.auto import tqdm
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.scans import PatientScan, open_scan
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, gathered
 from mmfusion.imaging import list_series, lung_mask
 from mmfusion.modalities import META
 from mmfusion.preprocessing.crop_features import crop_features
-from mmfusion.preprocessing.scans import ScanTransformer, SeedWarning
+from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.quality.separability import SiteSeparability, site_separability
 
 _COARSE_MM = 3.0
@@ -119,8 +118,7 @@ def survey_scans(
     chosen = known if patients is None else [p for p in patients if p in known]
     rows, failures = {}, {}
     for patient in tqdm(chosen, desc="scans", unit="scan", disable=not progress, leave=False):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+        with gathered() as caught:
             for marked in (True, False):  # if the mask is bad, the scan is described without it
                 try:
                     rows[patient] = _describe(open_scan(cohort, patient, modality, marked=marked))
@@ -128,7 +126,7 @@ def survey_scans(
                 except MMFusionError as error:
                     failures[patient] = {"problem": error.problem} | {k: getattr(error, k) for k in _DETAILS}
         if patient in rows:
-            rows[patient]["warnings"] = "; ".join(dict.fromkeys(str(w.message) for w in caught))
+            rows[patient]["warnings"] = "; ".join(dict.fromkeys(map(str, caught)))
     return ScanSurvey(_frame(rows, _MEASURED), _frame(failures, ("problem", *_DETAILS)))
 
 
@@ -207,8 +205,7 @@ def site_effect(cohort: Cohort, patients: Sequence[str], *, modality: str = "ct"
     site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
     reader, crops = ScanTransformer(modality=modality), {}
     for patient in site.index:
-        with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey lists failures
-            warnings.simplefilter("ignore", SeedWarning)
+        with gathered(), contextlib.suppress(MMFusionError):  # the survey lists failures and warnings
             crops[patient] = reader.fit_transform(cohort.table.loc[[patient], modality])[0]
     site = site[list(crops)]
     counts = site.value_counts()

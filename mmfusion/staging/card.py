@@ -17,11 +17,14 @@ def model_card(model: StageClassifier) -> str:
     Examples
     --------
     >>> from types import SimpleNamespace
+    >>> import numpy as np
     >>> from mmfusion.staging import StageClassifier
+    >>> from mmfusion.staging.decision import Decision
     >>> from mmfusion.streams import StreamSpec
     >>> model = StageClassifier()  # a fit sets the next attributes
     >>> model.transformer_ = SimpleNamespace(specs_=[StreamSpec("ehr", "ehr", (2, 1), ("age",))])
     >>> model.classes_, model.prior_ = ["I", "II"], [0.75, 0.25]
+    >>> model.decision_ = Decision("argmax", np.eye(2))
     >>> print(model_card(model).splitlines()[0])
     # Stage classifier (crossmodal)
     """
@@ -45,6 +48,7 @@ The model predicts the stage of non-small cell lung cancer from any subset of th
 software, not a medical device. Do not use it for decisions about patients.
 
 Classes, with their share in training: {prior}.
+The probabilities follow these shares. {model.decision_.describe(model.classes_)}
 
 | input | shape | features |
 |---|---|---|

@@ -8,7 +8,6 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.guards import check_forbidden
@@ -16,12 +15,14 @@ from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.network import NetworkPlan
-from mmfusion.nn.training import TrainingPlan, check_device, predict_in_batches, reproducible
+from mmfusion.nn.training import TrainingPlan, check_device
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
-from mmfusion.staging.fitting import fit_member
+from mmfusion.staging.decision import Costs, make_decision
+from mmfusion.staging.fitting import fit_members
 from mmfusion.staging.labels import encode_labels
 from mmfusion.staging.onnx import to_onnx
+from mmfusion.staging.outputs import decide, predict, predict_proba, probabilities
 from mmfusion.staging.persistence import restore, save
 from mmfusion.staging.predict import predict_each, predict_patient, predict_row
 from mmfusion.staging.presets import PRESETS
@@ -35,7 +36,6 @@ from mmfusion.staging.settings import (
 )
 from mmfusion.staging.variants import variants
 from mmfusion.storage.hashing import hash_each_id
-from mmfusion.streams import StreamInputs
 
 
 class StageClassifier(ClassifierMixin, BaseEstimator):
@@ -43,6 +43,10 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
 
     All statistics are learned in `fit`, from the rows that it gets. If a patient lacks a modality (a block of
     missing values), the modality is masked out, in training and in prediction.
+
+    The probabilities follow the shares of the classes among the training rows, also if the loss weights the
+    classes. With three or more networks, each leaves out another part of the training rows. These rows
+    calibrate the probabilities, and the decision is learned on them.
 
     The most common settings are parameters of the classifier. All others are in three nested objects. Their
     parameters have names as in skorch: `set_params(training__weight_decay=1e-3, network__hidden=128)`. A
@@ -67,8 +71,16 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int, optional
         Passes through the training rows; default 20.
     n_members : int
-        Number of networks. Their probabilities are averaged. Each has another initialisation, and other
-        validation rows.
+        Number of networks. Their probabilities are averaged. Each has another initialisation. Three or more
+        leave out one part of the training rows each. One or two are trained on all rows; they are calibrated
+        only on validation rows of early stopping, if there are any.
+    decision : {"macro_f1", "argmax", "cost"}
+        Rule by which `predict` names a class; `predict_proba` does not depend on it. "macro_f1": the largest
+        probability times a weight of the class. The weights, learned on left-out rows, make the mean F1 of
+        the classes large, so that rare classes are named too. "argmax": the most probable class. "cost": the
+        smallest expected cost.
+    costs : DataFrame, array, or mapping of mappings, optional
+        For "cost": the cost of naming a class (column) for a patient of a class (row).
     preprocessing : CohortTransformer or mapping, optional
         Settings of the streams: gene graph, crop of the scan, restoration, harmonisation.
     network : NetworkPlan or mapping, optional
@@ -99,6 +111,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         Synthetic rows (per-class quantiles) against which predictions are explained.
     prior_ : ndarray, shape (K,)
         Share of each class among the rows given to `fit`.
+    decision_ : Decision
+        The learned rule.
     patients_ : list of str
         Hash of the id of each patient given to `fit`; `external_validation` refuses these patients.
     target_ : str
@@ -121,7 +135,9 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         dropout: float | None = None,
         lr: float | None = None,
         max_epochs: int | None = None,
-        n_members: int = 2,
+        n_members: int = 3,
+        decision: str = "macro_f1",
+        costs: Costs | None = None,
         preprocessing: CohortTransformer | Mapping[str, object] | None = None,
         network: NetworkPlan | Mapping[str, object] | None = None,
         training: TrainingPlan | Mapping[str, object] | None = None,
@@ -138,6 +154,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         self.lr = lr
         self.max_epochs = max_epochs
         self.n_members = n_members
+        self.decision = decision
+        self.costs = costs
         self.preprocessing = preprocessing
         self.network = network
         self.training = training
@@ -201,7 +219,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         """Name of the model in reports: its fusion."""
         return self.fusion
 
-    def fit(self, X: pd.DataFrame, y: Sequence[object]) -> Self:
+    def fit(self, X: pd.DataFrame, y: Sequence[object], groups: Sequence[object] | None = None) -> Self:
         """Learn preprocessing and networks from these patients only.
 
         Parameters
@@ -210,12 +228,14 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
             Rows of `Cohort.X`.
         y : array-like, shape (n,)
             Their labels; an ordered categorical keeps its order.
+        groups : sequence, shape (n,), optional
+            Person of each row; the rows of a person are left out together. Default: each row is a person.
 
         Raises
         ------
         DataError
-            If the labels do not match X, there is only one class, a class has fewer than two patients,
-            settings contradict each other, or the loss is not finite.
+            If the labels do not match X, there is only one class, a class has fewer than two patients, the
+            costs do not fit the classes, settings contradict each other, or the loss is not finite.
         LeakageError
             If a column is known only with or after the label, or determines it.
         """
@@ -229,57 +249,32 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         inputs = self.transformer_.fit(X).transform(X)
         self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
         self.background_ = class_quantiles(inputs, codes)
-        members, self.history_ = [], []
-        for member in range(self.n_members):
-            seed = int(self.random_state) + 1000 * member
-            with reproducible(seed, self.device):
-                module = settings.network.build(self.transformer_.specs_, len(self.classes_), self.fusion)
-                module, history = fit_member(
-                    module, inputs, codes, settings.training, seed, device=self.device, progress=self.verbose
-                )
-            members.append(module)
-            self.history_.append(history)
-        self.module_ = Ensemble(members)
+        fitted = fit_members(
+            inputs,
+            codes,
+            self.transformer_.specs_,
+            settings.network,
+            settings.training,
+            fusion=self.fusion,
+            n_members=self.n_members,
+            seed=self.random_state,
+            persons=groups,
+            device=self.device,
+            progress=self.verbose,
+        )
+        self.module_, self.history_ = Ensemble(fitted.members), fitted.history
+        self.decision_ = make_decision(self.decision, fitted.held_out, codes, self.classes_, self.costs)
         self.patients_ = sorted(hash_each_id(X.index))
         self.target_ = str(getattr(y, "name", None) or "")
         self.n_features_in_ = X.shape[1]
         self.feature_names_in_ = X.columns
         return self
 
-    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        """Return the probability of each class in the order of `classes_`, shape (n, K).
-
-        Raises
-        ------
-        DataError
-            If a patient has none of the model's modalities, RNA has another unit, values are malformed, or
-            the probabilities are not finite.
-        """
-        check_is_fitted(self, "module_")
-        return self.probabilities(self.transformer_.transform(X))
-
-    def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """Return the most probable class of each patient, shape (n,)."""
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
-
-    def probabilities(self, inputs: StreamInputs) -> np.ndarray:
-        """Return the probability of each class from the streams of `transformer_`, shape (n, K).
-
-        Raises
-        ------
-        DataError
-            If a stream does not fit the model, or a probability is not finite.
-        """
-        inputs.check(self.transformer_.specs_)
-        arrays = {"present": inputs.present, **inputs.arrays}
-        proba = predict_in_batches(self.module_, arrays, device=self.device).exp().double().numpy()
-        if bad := [str(p) for p, row in zip(inputs.index, proba, strict=True) if not np.isfinite(row).all()]:
-            hint = "check the scan for values that are not numbers, and check that the model learned"
-            raise DataError("the probabilities are not finite", patient=", ".join(bad[:5]), hint=hint)
-        return proba
-
     # methods that are defined in other files
+    predict_proba = predict_proba
+    predict = predict
+    decide = decide
+    probabilities = probabilities
     predict_patient = predict_patient
     predict_row = predict_row
     predict_each = predict_each

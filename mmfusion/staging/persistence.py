@@ -1,4 +1,4 @@
-"""Save a fitted StageClassifier to a bundle, and restore it; bundles of the first format load too."""
+"""Save a fitted StageClassifier to a bundle, and restore it; bundles of older formats load too."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from mmfusion.bundle import write_bundle
 from mmfusion.errors import BundleError, MMFusionError
 from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
+from mmfusion.nn.network import NetworkPlan
 from mmfusion.nn.params import FrozenParams
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.card import model_card
+from mmfusion.staging.decision import Decision, make_decision
 from mmfusion.staging.settings import NESTED
 from mmfusion.streams import StreamInputs
 
@@ -72,6 +74,10 @@ def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
         "transformer": model.transformer_.state(),
         "background": {"arrays": model.background_.arrays, "present": model.background_.present},
         "history": model.history_,
+        # the resolved plan, so that a model does not change if a later release has other defaults
+        "network": model.settings.network.to_dict(),
+        "focus": [member.calibration.gamma for member in model.module_.members],
+        "decision": {"rule": model.decision_.rule, "gains": model.decision_.gains},
     }
     write_bundle(
         folder,
@@ -94,7 +100,8 @@ def restore(
         If the state does not fit this release.
     """
     try:
-        model = cls(**from_format_1(state["params"]))
+        params = state["params"] if "decision" in state else from_format_2(from_format_1(state["params"]))
+        model = cls(**params)
         model.classes_ = np.array(state["classes"])
         model.prior_, model.target_, model.patients_ = state["prior"], state["target"], state["patients"]
         model.transformer_ = CohortTransformer.from_state(state["transformer"])
@@ -104,10 +111,7 @@ def restore(
         model.history_ = state["history"]
         model.feature_names_in_ = pd.MultiIndex.from_tuples([tuple(c) for c in state["columns"]])
         model.n_features_in_ = len(model.feature_names_in_)
-        network, specs = model.settings.network, model.transformer_.specs_
-        members = [network.build(specs, len(model.classes_), model.fusion) for _ in model.history_]
-        model.module_ = Ensemble(members)
-        model.module_.load_state_dict(dict(tensors))
+        model.module_, model.decision_ = _networks(model, state, tensors), _decision(model, state)
     except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, MMFusionError) as error:
         problem = f"does not fit this release's {cls.__name__}"
         raise BundleError(problem, got=error, hint="fit and save again") from error
@@ -137,8 +141,46 @@ def from_format_1(params: Mapping[str, object]) -> dict[str, object]:
     return out
 
 
+def from_format_2(params: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of format 2 with those defaults of its time that have changed since.
+
+    Examples
+    --------
+    >>> from_format_2({"fusion": "gmu", "network": {"d": 8}})
+    {'fusion': 'gmu', 'network': {'head': 'ordinal', 'd': 8}, 'decision': 'argmax'}
+    """
+    return {**params, "network": {"head": "ordinal", **(params["network"] or {})}, "decision": "argmax"}
+
+
+def _networks(model: StageClassifier, state: Mapping[str, object], tensors: Mapping[str, object]) -> Ensemble:
+    """Return the networks of a bundle; those of older formats have a calibration that changes nothing."""
+    plan, older = model.settings.network, "decision" not in state
+    if not older:
+        plan = NetworkPlan(**state["network"])
+    specs = model.transformer_.specs_
+    module = Ensemble([plan.build(specs, len(model.classes_), model.fusion) for _ in model.history_])
+    if older:
+        new = module.state_dict()
+        tensors = {**{k: v for k, v in new.items() if ".calibration." in k}, **tensors}
+    else:
+        for member, gamma in zip(module.members, state["focus"], strict=True):
+            member.calibration.gamma = float(gamma)
+    module.load_state_dict(dict(tensors))
+    return module
+
+
+def _decision(model: StageClassifier, state: Mapping[str, object]) -> Decision:
+    """Return the decision of a bundle; in older formats, the most probable class was named."""
+    if found := state.get("decision"):
+        return Decision(found["rule"], np.asarray(found["gains"], dtype=float))
+    none = np.empty((0, len(model.classes_)))
+    return make_decision("argmax", none, np.empty(0, dtype=int), model.classes_)
+
+
 def _plain(value: object) -> object:
     """Return a parameter in a form that JSON can hold, without the edge list of a gene graph."""
+    if isinstance(value, pd.DataFrame):  # costs
+        return value.rename(index=str, columns=str).to_dict(orient="index")
     if isinstance(value, FrozenParams):
         return value.to_dict()
     if isinstance(value, CohortTransformer):

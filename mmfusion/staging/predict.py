@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import presence
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
-from mmfusion.errors import DataError, MMFusionError, ScanError
+from mmfusion.errors import DataError, MMFusionError, ScanError, gathered
 from mmfusion.imaging import Volume
 from mmfusion.imaging.identity import patient_of
 from mmfusion.modalities import META, MODALITIES
@@ -85,8 +85,11 @@ def predict_patient(
     """
     check_is_fitted(model, "module_")
     scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
-    row = patient_row(model, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
-    return predict_row(model, row, top_genes=top_genes)
+    with gathered() as found:
+        row = patient_row(model, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
+    prediction = predict_row(model, row, top_genes=top_genes)
+    warnings = dict.fromkeys([*map(str, found), *prediction.warnings])
+    return replace(prediction, warnings=tuple(warnings))
 
 
 def patient_row(
@@ -162,14 +165,13 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
     if unread and not any(m in known for m in has.index[has]):
         problem = "the model does not read this"
         raise DataError(problem, patient=X.index[0], got=", ".join(unread), expected=", ".join(known))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with gathered() as found:
         inputs = model.transformer_.transform(X.loc[:, X.columns.get_level_values(0).isin([*known, META])])
         proba = model.probabilities(inputs)[0]
-        stage = str(model.classes_[proba.argmax()])
+        stage = str(model.decide(proba[None])[0])
         genes = _top_genes(model, inputs, stage, top_genes)
     notes = [*X.attrs.get("notes", ())]
-    notes += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+    notes += map(str, found)
     notes += [f"{m} was given, but the model does not read it" for m in unread]
     if model.allow_leaky:
         notes.append("the model was fitted with inputs that give the label away (LEAKY)")
@@ -183,6 +185,8 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
         top_genes=genes,
         warnings=tuple(dict.fromkeys(notes)),
         target=model.target_,
+        shares={str(c): float(p) for c, p in zip(model.classes_, model.prior_, strict=True)},
+        decision=model.decision_.describe(model.classes_),
     )
 
 

@@ -14,6 +14,7 @@ from mmfusion.errors import DataError
 from mmfusion.nn.network import NetworkPlan
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.cohort import CohortTransformer
+from mmfusion.staging.decision import check_decision
 
 if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
@@ -52,8 +53,8 @@ def settings_of(model: StageClassifier) -> Settings:
     Raises
     ------
     DataError
-        If a value is given in both places and differs, a nested object has no such parameter, or the number
-        of members or the seed is no whole number.
+        If a value is given in both places and differs, a nested object has no such parameter, the number of
+        members or the seed is no whole number, or there is no such decision.
 
     Examples
     --------
@@ -64,6 +65,7 @@ def settings_of(model: StageClassifier) -> Settings:
     """
     _check_whole("n_members", model.n_members, 1)
     _check_whole("random_state", model.random_state)
+    check_decision(model.decision, model.costs)
     parts = {}
     for name in NESTED:
         part = nested(model, name)

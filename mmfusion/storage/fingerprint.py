@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ from pathlib import Path
 from xxhash import xxh3_128
 
 from mmfusion.errors import ScanError
-from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.atomic import atomic_file, cache_folder, without_cache
 from mmfusion.storage.detached import linked_files
 from mmfusion.storage.hashing import checksum
 
-_log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _TICK_NS, _SECOND_NS = 20_000_000, 1_000_000_000
 _File = tuple[str, str, os.stat_result]  # name within the folder, path, state
@@ -133,4 +131,4 @@ def _remember(note: Path, facts: dict[str, str]) -> None:
         with atomic_file(note) as draft:
             draft.write_text(json.dumps(facts), encoding="utf-8")
     except OSError as error:
-        _log.warning("cannot write the cache %s: %s", note.parent, error)
+        without_cache(error)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 
 META_SUFFIXES, NRRD_SUFFIXES = (".mha", ".mhd"), (".nrrd", ".nhdr")
 MAX_HEADER = 2**20  # bytes; a list of 10,000 data files needs about 300 kB
@@ -60,7 +59,7 @@ class TextHeader:
 
     def warn(self, text: str) -> None:
         """Warn that the header does not state something, with the name of the file."""
-        warnings.warn(f"{self.file.name}: {text}", ScanWarning, stacklevel=4)
+        warn(f"{self.file.name}: {text}", ScanWarning, stacklevel=4)
 
     def number(self, field: str, default: int | None = None) -> int:
         """Return a field that holds one whole number."""

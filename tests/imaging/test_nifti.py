@@ -137,7 +137,7 @@ def test_a_quaternion_that_exceeds_one_by_rounding(tmp_path, excess):
 
 @pytest.mark.parametrize("size", [1.1, 2.0, np.nan, np.inf, 1e38])
 def test_a_quaternion_that_is_none(tmp_path, size):
-    with pytest.raises(ScanError, match="quatern_b, c, d: not a rotation"):
+    with pytest.raises(ScanError, match="quatern_b, c, d, pixdim: not a rotation"):
         read_nifti(quaternion(tmp_path / "v.nii", 0, 0, size))
     with pytest.warns(ScanWarning, match="the qform is not a rotation: the sform is used alone"):
         _, affine = read_nifti(quaternion(tmp_path / "v.nii", 0, 0, size, PLACE))
@@ -152,3 +152,33 @@ def test_a_round_trip(tmp_path, name):
         array, affine = read_nifti(write_nifti(scan, tmp_path / name))
         np.testing.assert_array_equal(array, scan.array)
         np.testing.assert_allclose(affine, turned, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(1, 0, 0.8, 2.5), (1, 0.7, -0.8, 2.5), (1, np.nan, 0.8, 2.5), (7, 0.7, 0.8, 2.5)]
+)
+def test_voxel_sizes_that_are_none(tmp_path, sizes):
+    """Nibabel replaces a size of 0 by 1 mm; here it is an error, unless the sform states the sizes."""
+    sizes = np.array(sizes, "<f4").tobytes()
+    with pytest.raises(ScanError, match="pixdim: not a rotation"):
+        read_nifti(changed(tmp_path / "v.nii", 76, sizes, image(None)))
+    with pytest.warns(ScanWarning, match="the sform is used alone"):
+        _, affine = read_nifti(changed(tmp_path / "v.nii", 76, sizes))
+    np.testing.assert_allclose(affine, np.diag([0.7, 0.8, 2.5, 1]), atol=1e-6)
+    np.testing.assert_allclose(
+        read_nifti(changed(tmp_path / "v.nii", 76, sizes, image(PLACE, None)))[1], affine
+    )
+
+
+def test_a_size_of_zero_without_a_position(tmp_path):
+    with (
+        pytest.warns(ScanWarning, match="the position is not stated"),
+        pytest.raises(ScanError, match="pixdim: not a voxel size"),
+    ):
+        read_nifti(changed(tmp_path / "v.nii", 80, bytes(4), image(None, None)))
+
+
+def test_nothing_is_printed(tmp_path, capfd):
+    with pytest.raises(ScanError):
+        read_nifti(changed(tmp_path / "v.nii", 70, b"\x59\x1f"))
+    assert capfd.readouterr() == ("", "")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mmfusion.data.discovery.discover import Discovery
 
 
-_ACTIVE = re.compile(r"[\\`*\[\]<>|$&]|(?<!\w)_|_(?!\w)")
+_ACTIVE = re.compile(r"[\\`*\[\]<|$&]|(?<!\w)_|_(?!\w)")
 
 
 def readable_markdown(text: object) -> str:
@@ -24,7 +24,7 @@ def readable_markdown(text: object) -> str:
     Only characters that could begin an element, a link, a formula or emphasis get a backslash in front.
 
     >>> print(readable_markdown("<b> [x](y) p_1"))
-    \<b\> \[x\](y) p_1
+    \<b> \[x\](y) p_1
     """
     return _ACTIVE.sub(r"\\\g<0>", readable_text(text))
 

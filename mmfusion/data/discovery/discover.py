@@ -14,7 +14,8 @@ from mmfusion.data.discovery.collector import Collector, names_of
 from mmfusion.data.discovery.sniff_scans import sniff_scan
 from mmfusion.data.discovery.sniff_tables import sniff_table, with_known_ids
 from mmfusion.data.discovery.walk import files_of
-from mmfusion.data.manifest import COLUMNS, UNUSED, check_manifest, write_manifest
+from mmfusion.data.manifest import check_manifest, write_manifest
+from mmfusion.data.manifest_schema import COLUMNS, UNUSED
 from mmfusion.errors import DataError, ManifestError, MMFusionError
 
 MANIFEST = "data_manifest.csv"
@@ -142,12 +143,9 @@ def _trial(rows: pd.DataFrame, root: Path) -> tuple[Cohort | None, list[str]]:
     if rows.empty:
         return None, []
     problems: list[MMFusionError] = []
-    rna = rows["modality"] == "rna"
-    unit = next(iter(set(rows["unit"][rna]) - {""}), "log")  # a missing unit is a task of its own
     cohort = None
     try:
-        trial = check_manifest(rows.assign(unit=rows["unit"].mask(rna & (rows["unit"] == ""), unit)))
-        cohort = assemble(trial, root, problems=problems)
+        cohort = assemble(check_manifest(rows), root, problems=problems)
     except MMFusionError as error:
         problems.append(error)
     return cohort, lines_of(problems, root)

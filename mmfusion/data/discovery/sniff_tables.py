@@ -121,7 +121,8 @@ def sniff_table(path: Path, ids: str | None = None) -> Guess:
         return _by_headers(path, by_patient(table, ids, path, TableNotes()))
     except DataError as error:
         error.file = None  # the account names the file
-        return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {error}")
+        why = str(error).replace(" -> ", "; ")
+        return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {why}")
 
 
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:

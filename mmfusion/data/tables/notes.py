@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mmfusion.errors import TableWarning
+from mmfusion.errors import TableWarning, warn
 
 
 @dataclass
@@ -60,7 +59,7 @@ def note(notes: TableNotes | None, text: str, file: object = None) -> None:
     ['2 empty rows were not read']
     """
     if notes is None:
-        warnings.warn(text if file is None else f"{file}: {text}", TableWarning, stacklevel=3)
+        warn(text if file is None else f"{file}: {text}", TableWarning, stacklevel=3)
     elif text not in notes.texts:
         notes.texts.append(text)
 

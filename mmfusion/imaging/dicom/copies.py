@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from mmfusion.errors import ScanWarning
+from mmfusion.errors import ScanWarning, warn
 from mmfusion.imaging.dicom.header import Header
 from mmfusion.imaging.dicom.pixels import check_pixels, stored_values
 from mmfusion.modalities import BY_DICOM
@@ -25,7 +24,7 @@ def without_copies(found: Sequence[Header]) -> list[Header]:
     if copies:
         more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
         text = f"{copies[0].name}{more}: passed over, the same file as another"
-        warnings.warn(text, ScanWarning, stacklevel=2)
+        warn(text, ScanWarning, stacklevel=2)
     return kept
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 import zlib
 from io import BytesIO
 
@@ -23,6 +22,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.archive import Member
 from mmfusion.imaging.dicom.encoded import EncodedFrames
 from mmfusion.imaging.dicom.header import Header, not_understood, unreadable
@@ -150,8 +150,7 @@ def _parse(
         return ends
 
     file = BytesIO(head)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on values that are formally wrong but readable
+    with silenced("pydicom"):  # its remarks on values that are formally wrong but readable
         try:
             ds = read_partial(file, stop, specific_tags=list(wanted), force=head[128:132] != b"DICM")
         except _BROKEN as error:

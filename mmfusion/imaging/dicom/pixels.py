@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom.uid import UID, ExplicitVRBigEndian
 
 from mmfusion.errors import ScanError
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.decoding import decoded
 from mmfusion.imaging.dicom.header import Header, unreadable
 
@@ -100,12 +101,13 @@ class SlicedArray:
 
     def _decode(self, out: np.ndarray, numbers: Sequence[int], y: slice, x: slice) -> None:
         def one(k: int) -> None:
-            out[k] = self._values(numbers[k], y, x)
+            with np.errstate(all="ignore"):  # values are clipped
+                out[k] = self._values(numbers[k], y, x)
 
-        with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-            warnings.simplefilter("ignore")
+        with silenced("pydicom"), ThreadPoolExecutor(_THREADS) as pool:
             try:
-                list(pool.map(one, range(len(numbers))))
+                contexts = [copy_context() for _ in numbers]  # so that warnings go where this thread's go
+                list(pool.map(lambda context, k: context.run(one, k), contexts, range(len(numbers))))
             except BaseException:  # the other slices need not be read any more
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise

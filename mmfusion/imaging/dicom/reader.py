@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, gathered
 from mmfusion.imaging.affine import lps_axes, spacing_of
 from mmfusion.imaging.dicom.archive import members
 from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
@@ -99,8 +98,7 @@ def _look(series: Series, through: Found, path: Path) -> tuple[object, ...]:
     shape, spacing, problem, slices = None, (np.nan,) * 3, series.problem, series.slices
     if not problem:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ScanWarning)
+            with gathered():
                 slices, affine = series.placed(path)
             shape, spacing = stored_shape(slices), spacing_of(affine)
             _SCALING[series.modality](slices)

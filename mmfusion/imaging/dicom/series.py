@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import numpy as np
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, gathered
 from mmfusion.imaging.account import Account, by_reason
 from mmfusion.imaging.affine import spacing_of
 from mmfusion.imaging.dicom.archive import Member
@@ -76,8 +75,7 @@ class Series:
     def spacing(self, path: Path) -> tuple[float, float, float] | None:
         """Return the spacing (z, y, x) in mm; None if the slices cannot be stacked."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ScanWarning)
+            with gathered():
                 return spacing_of(self.placed(path)[1])
         except ScanError:
             return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.volume import Volume
 
 
@@ -26,7 +25,7 @@ def warn_other_grid(mask: Volume, reference: Volume, path: Path) -> None:
     if not mask.same_grid(reference.to_lps()):
         text = f"{path}: the mask has another grid than the scan (another patient's, or another scan's?)"
         both = f"mask: {mask.geometry()}; scan: {reference.geometry()}"
-        warnings.warn(f"{text}. {both}", ScanWarning, stacklevel=3)
+        warn(f"{text}. {both}", ScanWarning, stacklevel=3)
 
 
 def on_scan(mask: Volume, reference: Volume, path: Path) -> Volume:

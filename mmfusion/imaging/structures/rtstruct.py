@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -10,7 +9,7 @@ from numbers import Integral
 import numpy as np
 from pydicom.dataset import Dataset
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.structures.filling import Contour, fill
 from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose_rois
 from mmfusion.imaging.volume import Volume
@@ -220,4 +219,4 @@ def _points(contour: Dataset, name: str, path: str) -> np.ndarray:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, ScanWarning, stacklevel=3)
+    warn(text, ScanWarning, stacklevel=3)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose_rois
 from mmfusion.imaging.structures.seg_frames import frames_of, grid_of, segment_numbers
 from mmfusion.imaging.volume import Volume
@@ -84,9 +83,7 @@ def read_seg(ds: Dataset, path: str, *, reference: Volume | None = None, roi: Ro
     if not array.any():
         if roi is not None:
             raise ScanError("an empty region", file=path, expected="at least one voxel", got=named)
-        warnings.warn(
-            f"{path}: {named}: the region is empty: the mask has no voxel", ScanWarning, stacklevel=2
-        )
+        warn(f"{path}: {named}: the region is empty: the mask has no voxel", ScanWarning, stacklevel=2)
     series = referenced_series(ds)
     return Volume(
         array,
@@ -168,4 +165,4 @@ def _check_length(got: int, expected: int, path: str) -> None:
         raise ScanError(problem, file=path, column="PixelData", got=of, hint=hint)
     if got > expected + 1:  # one byte makes the length even
         text = f"{path}: {got - expected} bytes of pixels more than its frames have: they are left out"
-        warnings.warn(text, ScanWarning, stacklevel=2)
+        warn(text, ScanWarning, stacklevel=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.archive import Member, members
 from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
 from mmfusion.imaging.dicom.copies import without_copies
@@ -144,8 +144,7 @@ def readable(path: object, what: str) -> Iterator[None]:
     mmfusion.errors.ScanError: file rs.dcm: the RTSTRUCT could not be understood (got AttributeError: no ...
     """
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with silenced("pydicom", "highdicom"):  # their warnings about invalid values that can still be read
             yield
     except ScanError:
         raise
@@ -156,9 +155,6 @@ def readable(path: object, what: str) -> Iterator[None]:
         hint = "an element is absent or not as DICOM asks for it: export it again, or with another program"
         got = f"{type(error).__name__}: {error}"[:200]
         raise ScanError(f"the {what} could not be understood", file=path, got=got, hint=hint) from error
-    for warning in caught:  # pydicom's warnings about invalid values that can still be read are left out
-        if issubclass(warning.category, ScanWarning):
-            warnings.warn(warning.message, stacklevel=3)
 
 
 @contextmanager

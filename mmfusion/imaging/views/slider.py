@@ -6,11 +6,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from matplotlib import rc_context
-
 from mmfusion.imaging.views.montage import montage, slices
 from mmfusion.imaging.views.planes import PLANES, check_plane
 from mmfusion.imaging.views.scene import WINDOWS, Scene, window_of
+from mmfusion.imaging.views.settings import drawn_with
 from mmfusion.imaging.views.view import View, png_of
 from mmfusion.imaging.volume import Volume
 
@@ -91,7 +90,7 @@ class SliceSlider:
             self._widget = self._build()
         return self._widget
 
-    @rc_context({"figure.facecolor": "white", "image.interpolation_stage": "data"})
+    @drawn_with({"figure.facecolor": "white", "image.interpolation_stage": "data"})
     def picture(self, k: int, plane: str, window: str | tuple[float, float] | None = None) -> bytes:
         """Return slice `k` of a plane as bytes of a PNG file.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from sklearn.base import clone
 
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
+from mmfusion.errors import gathered
 from mmfusion.evaluation import NestedResult, external_validation
 from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.gene_attribution import gene_shap
@@ -77,8 +77,7 @@ def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, 
     for (repeat, fold), path in result.bundles().items():
         held_out = rows.loc[(rows["repeat"] == repeat) & (rows["fold"] == fold), "patient_id"]
         model = load(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # `result.warnings()` has them already
+        with gathered():  # `result.warnings()` has the warnings already
             inputs = model.transformer_.transform(cohort.X[cohort.X.index.astype(str).isin(held_out)])
         yield model, inputs
 
@@ -142,8 +141,7 @@ def genes_against_null(
     some = some[some["rna"].notna().any(axis=1)][:n_patients]
 
     def importance(fitted: object) -> pd.Series:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the same warnings as in the results
+        with gathered():  # the same warnings as in the results
             return gene_shap(fitted, some, n_samples=n_samples, random_state=random_state).mean_abs()
 
     def refit(labels: np.ndarray, seed: int) -> pd.Series:
@@ -194,10 +192,9 @@ def fold_external(
     for (repeat, fold), path in result.bundles().items():
         record = _record_of_looks(path, cohort)
         before.append(json.loads(record.read_text()) if record.is_file() else [])
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+        with gathered() as caught:
             found, scores = external_validation(path, cohort, again=True, record=record)
-        given += [str(w.message) for w in caught]
+        given += map(str, caught)
         predictions.append(found)
         rows += [
             {

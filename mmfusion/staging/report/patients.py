@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmfusion.data.cohort import Cohort, presence
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, gathered
 from mmfusion.figures import scan_slices
 from mmfusion.modalities import MODALITIES
 from mmfusion.staging import StagePrediction
@@ -101,8 +100,7 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
     if not streams:
         return None
     stream = stream or streams[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the prediction lists them
+    with gathered():  # the prediction lists the warnings
         inputs = model.transformer_.transform(row)
     if not inputs.present[0, names.index(stream)]:
         return None
