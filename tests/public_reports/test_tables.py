@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 
 import pandas as pd
 import pytest
@@ -88,8 +90,49 @@ def test_commas_do_not_hide_a_semicolon(tmp_path):
     }
 
 
+def test_a_header_with_a_separator_too_few(tmp_path):
+    """TablePress issue 198: rows end with a separator more than the header has, and cells hold commas."""
+    text = "patient_id;site;remark\nP1;A, B;x, y;\nP2;C, D;z, w;\n"
+    table = read_table(write(tmp_path, "clinical.csv", text))
+    assert table.to_dict("list") == {
+        "patient_id": ["P1", "P2"],
+        "site": ["A, B", "C, D"],
+        "remark": ["x, y", "z, w"],
+    }
+
+
+def test_unicode_text_of_excel(tmp_path):
+    """Unstructured issue 4443, univocity-parsers issue 87: UTF-16 with line ends of two characters."""
+    (tmp_path / "t.csv").write_bytes("patient_id\tage\r\nP1\t60\r\nP2\t61\r\n".encode("utf-16"))
+    assert read_table(tmp_path / "t.csv").to_dict("list") == {"patient_id": ["P1", "P2"], "age": ["60", "61"]}
+
+
+def test_a_formula_is_read_as_its_value(tmp_path):
+    """Orange issue 2974: the value that Excel stored beside a formula is the cell."""
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl reads workbooks")
+    book = openpyxl.Workbook()
+    for row in (["patient_id", "age"], ["P1", "=2023-1963"]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as old, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as new:
+        for name in old.namelist():
+            xml = re.sub(rb"</f><v ?(/>|></v>)", b"</f><v>60</v>", old.read(name))
+            new.writestr(name, xml)
+    assert read_table(tmp_path / "b.xlsx")["age"].tolist() == ["60"]
+
+
+def test_genes_that_share_a_symbol(tmp_path):
+    """ProteinPaint pull request 4838: Y_RNA and others are many genes, each with counts of its own."""
+    rows = "".join(
+        f"ENSG{k:011d}.1\t{name}\t{k}\n" for k, name in enumerate(["Y_RNA", "TP53", "Y_RNA"], start=1)
+    )
+    notes = TableNotes()
+    table = read_rna(write(tmp_path, "rna.tsv", "gene_id\tgene_name\tP1\n" + rows), notes=notes)
+    assert table.loc["P1"].to_dict() == {"ENSG00000000001": 1.0, "TP53": 2.0, "ENSG00000000003": 3.0}
+
+
 def test_a_spreadsheets_dates_are_no_genes(tmp_path):
-    """cancer-data issue 4, and Ziemann et al. 2016 (Genome Biology 17:177): SEPT2 became 2-Sep."""
+    """cancer-data issue 4, cBioPortal datahub pull request 1625: SEPT2 became 2-Sep in published tables."""
     text = "gene,P1,P2\nTP53,1,2\nEGFR,3,4\n2-Sep,5,6\n1-Mar,7,8\n1-Mar,9,10\n44257,11,12\n"
     notes = TableNotes()
     table = read_rna(write(tmp_path, "rna.csv", text), notes=notes)

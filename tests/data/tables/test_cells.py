@@ -10,9 +10,9 @@ from mmfusion.errors import DataError
 
 UNKNOWN = """
 '-- | -- | - | – | . | ? | NA | N/A | n.a. | n/k | NaN | NULL | unknown | Unknown | not reported
-Not Reported | not_reported | [Not Available] | [Not Evaluated] | [Discrepancy] | (unknown) | <NA> | #N/A | #NA | #N/A!
-#VALUE! | #REF! | #DIV/0! | Err:502 | missing | Not Applicable | not allowed to collect | No data | keine Angabe
-data not available
+Not Reported | not_reported | [Not Available] | [Not Evaluated] | [Discrepancy] | (unknown) | <NA>
+#N/A | #NA | #N/A! | #VALUE! | #REF! | #DIV/0! | Err:502 | missing | Not Applicable
+not allowed to collect | No data | keine Angabe | data not available
 """
 KNOWN = """
 none | no | never | 0 | -1 | (-) | (+) | not detected | nd | other | neg | 1.5 | a-b | NAT2 | unknown primary

@@ -77,6 +77,7 @@ def test_a_header_that_begins_with_a_hash(tmp_path):
         ('patient_id,age,sex\nA,"70"x,M\nB,60,F\n', "begins in line 2 cannot be split"),
         ("a,b\n1,2,3\n4,5,6\n7,8,9\n8,8,\n1,1,1,1\n", "more cells than the header"),
         ("patient_id,age,age\nA,1,2\n", "duplicate column"),
+        ("patient_id,age,sex\nA,70,M,x\nB,60,F,y\n", "more cells than the header"),
         ("a" * 200_000 + "\n", "cannot be split|too"),
         ("x," * 200_001 + "x\n" + "1," * 200_001 + "1\n", "too many columns"),
         ("#\n# only comments\n", "empty"),
