@@ -1,4 +1,4 @@
-"""How many patients two modalities share, and how many columns two tables of one modality share."""
+"""Numbers of patients that two modalities share, and of columns that two tables of one modality share."""
 
 from __future__ import annotations
 
