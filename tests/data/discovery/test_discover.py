@@ -187,7 +187,7 @@ def test_z_scores_are_known(shared_data, tmp_path):
     found = discover(tmp_path)
     assert (
         row(found, "rna.csv")["why"]
-        == "999 genes of 130 patients; unit zscore: genes have mean 0 and deviation 1"
+        == "1000 genes of 130 patients; unit zscore: genes have mean 0 and deviation 1"
     )
     assert any("3-Mar" in note for note in found.notes)  # a spreadsheet's date in the place of a gene
     assert found.patients["rna"].sum() == 130
