@@ -21,7 +21,30 @@ from mmfusion.escaping import unguarded_cells
 from mmfusion.limits import check_memory
 
 # in order of preference
-_IDS = ["patient id", "patientid", "patient", "case id", "caseid", "pid", "subject id", "participant id", "bcr patient barcode", "case submitter id", "cases submitter id", "submitter id", "patient no", "patient nr", "patient number", "patid", "pat id", "id", "subject", "participant", "mrn", "record id"]
+_IDS = [
+    "patient id",
+    "patientid",
+    "patient",
+    "case id",
+    "caseid",
+    "pid",
+    "subject id",
+    "participant id",
+    "bcr patient barcode",
+    "case submitter id",
+    "cases submitter id",
+    "submitter id",
+    "patient no",
+    "patient nr",
+    "patient number",
+    "patid",
+    "pat id",
+    "id",
+    "subject",
+    "participant",
+    "mrn",
+    "record id",
+]
 ID_HEADERS = frozenset(_IDS)
 _NA = ["", "NA", "N/A", "NaN", "nan", "null"]
 
