@@ -21,30 +21,12 @@ from mmfusion.escaping import unguarded_cells
 from mmfusion.limits import check_memory
 
 # in order of preference
-_IDS = [
-    "patient id",
-    "patientid",
-    "patient",
-    "case id",
-    "caseid",
-    "pid",
-    "subject id",
-    "participant id",
-    "bcr patient barcode",
-    "case submitter id",
-    "cases submitter id",
-    "submitter id",
-    "patient no",
-    "patient nr",
-    "patient number",
-    "patid",
-    "pat id",
-    "id",
-    "subject",
-    "participant",
-    "mrn",
-    "record id",
-]
+_NAMED = (
+    "patient id,patientid,patient,case id,caseid,pid,subject id,participant id,bcr patient barcode"
+    ",case submitter id,cases submitter id,submitter id,patient no,patient nr,patient number,patid,pat id"
+    ",id,subject,participant,mrn,record id"
+)
+_IDS = tuple(_NAMED.split(","))
 ID_HEADERS = frozenset(_IDS)
 _NA = ["", "NA", "N/A", "NaN", "nan", "null"]
 
@@ -129,6 +111,9 @@ def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
     """Return the data of a text whose layout is known."""
     header = list(layout.header)
     no_duplicates([name for name in header if name], "column", path)
+    if layout.row_names and header_key(header[1]) in ID_HEADERS:
+        expected, got = f"{len(header) - 1} cells, as in the header", f"{len(header)} cells in each row"
+        raise DataError("rows have more cells than the header", file=path, expected=expected, got=got)
     n_cells = layout.n_records * (len(header) + layout.surplus)
     needed = n_cells * (16 if numbers else 64) + 3 * sum(map(len, layout.lines))
     check_memory(needed, "the table", file=path)
