@@ -50,7 +50,10 @@ def shown(folder, capsys):
 def test_all_is_well(shown):
     status, text, init = shown()
     assert status == 0 and text.endswith("\nall is well\n")
-    assert "note: shared patients: ehr and labels 12, ehr and rna 12, labels and rna 12\n" in text
+    assert (
+        "note: shared patients: ehr and labels 12 of 12, ehr and rna 12 of 12, labels and rna 12 of 12\n"
+        in text
+    )
     assert "## Left to do\n\nNothing.\n" in init
 
 

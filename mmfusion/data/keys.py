@@ -213,8 +213,8 @@ class _Matcher:
                     found.setdefault((table.file, f"matched {self.rule[name]}"), []).append(name)
                 elif name in self.dropped:
                     normal = sample_type(name) >= "10"
-                    why = "normal tissue" if normal else "a second tumour of the patient"
-                    found.setdefault((table.file, f"left out, as samples of {why}"), []).append(name)
+                    why = "normal tissue" if normal else "a further tumour of the patient"
+                    found.setdefault((table.file, f"left out as {why}"), []).append(name)
         lines = []
         for (file, what), old in sorted(found.items()):
             example, count = min(old), len(set(old))

@@ -74,7 +74,7 @@ def test_normal_tissue_is_left_out():
     found = unify([labels, IdTable("rna", "rna.csv", rna)])
     assert dict(found.names) == {rna[0]: "TCGA-05-4000"}
     assert found.dropped == set(rna[1:])
-    assert found.notes[0] == f"rna.csv: 3 ids were left out, as samples of normal tissue ({rna[1]})"
+    assert found.notes[0] == f"rna.csv: 3 ids were left out as normal tissue ({rna[1]})"
 
 
 def test_the_primary_tumour_is_chosen():
@@ -82,7 +82,7 @@ def test_the_primary_tumour_is_chosen():
     labels = IdTable("labels", "clinical.csv", ("TCGA-05-4000", "TCGA-05-4001"))
     found = unify([labels, IdTable("rna", "rna.csv", rna)])
     assert dict(found.names) == {rna[0]: "TCGA-05-4000", rna[2]: "TCGA-05-4001"}
-    assert "a second tumour of the patient" in found.notes[0] and found.dropped == {rna[1]}
+    assert "a further tumour of the patient" in found.notes[0] and found.dropped == {rna[1]}
 
 
 @pytest.mark.parametrize("other", ["TCGA-05-4000-01B-11R", "TCGA-05-4000-01A-21R", "TCGA-05-4000"])
