@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from optuna.samplers import TPESampler
 from optuna_integration import OptunaSearchCV
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_score
+from sklearn.utils.validation import has_fit_parameter
 
 import mmfusion.nn.training  # noqa: F401 - if loaded after a worker's first task, loky sees a memory leak
 from mmfusion.errors import DataError
@@ -155,12 +156,11 @@ def evaluate_fold(
     # the whole cohort has been probed for leaks, so the fits inside need not do it again
     with probed(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
+        person_ids, params, trials = place.person_ids[rows], {}, []
         if candidate.search:
-            model, params, trials = _search(
-                task, candidate, X_train, y_train, place.person_ids[rows], place.seed
-            )
-        else:
-            model, params, trials = _seeded(candidate.estimator, place.seed).fit(X_train, y_train), {}, []
+            params, trials = _search(task, candidate, X_train, y_train, person_ids, place.seed)
+        model = _seeded(candidate.estimator, place.seed).set_params(**params)
+        model = fit_by_person(model, X_train, y_train, person_ids)
         predictions = task.predict(model, X.iloc[place.test], y.iloc[place.test])
     if place.bundle is not None:
         model.save(place.bundle)
@@ -184,9 +184,36 @@ def evaluate_fold(
     )
 
 
+def fit_by_person(
+    model: BaseEstimator, X: pd.DataFrame, y: Labels, person_ids: Sequence[object]
+) -> BaseEstimator:
+    """Fit a model; if its `fit` takes `groups`, it learns which rows belong to the same person.
+
+    Parameters
+    ----------
+    model : estimator
+        It is fitted in place.
+    X : DataFrame, shape (n, n_columns)
+        Training rows.
+    y : Series or DataFrame, first axis n
+        Their labels.
+    person_ids : sequence, shape (n,)
+        Person of each row.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> X = pd.DataFrame({"age": [50.0, 60.0]})
+    >>> fit_by_person(DummyClassifier(), X, pd.Series(["I", "II"]), ["p1", "p2"]).classes_.tolist()
+    ['I', 'II']
+    """
+    persons = {"groups": np.asarray(person_ids)} if has_fit_parameter(model, "groups") else {}
+    return model.fit(X, y, **persons)
+
+
 def _search(
     task: Task, candidate: Candidate, X: pd.DataFrame, y: Labels, person_ids: np.ndarray, seed: int
-) -> tuple[BaseEstimator, dict, list]:
+) -> tuple[dict, list]:
     space = {
         name: CategoricalDistribution(values) if isinstance(values, list | tuple) else values
         for name, values in candidate.search.items()
@@ -210,7 +237,7 @@ def _search(
             folds = task.inner_folds(X, y, person_ids, candidate.inner, seed)
             search = OptunaSearchCV(
                 estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=task.score, study=study,
-                error_score="raise",
+                error_score="raise", refit=False,
             )  # fmt: skip
             try:
                 search.fit(X, y)
@@ -221,7 +248,7 @@ def _search(
     finally:
         optuna.logging.set_verbosity(level)
     trials = [{"value": t.value, **t.params} for t in study.trials]
-    return search.best_estimator_, dict(study.best_params), trials
+    return dict(study.best_params), trials
 
 
 def _holds(distribution: BaseDistribution, value: object) -> bool:
