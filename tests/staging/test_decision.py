@@ -23,14 +23,18 @@ def macro_f1(codes, named):
     return f1_score(codes, named, average="macro", labels=range(3), zero_division=0)
 
 
-@pytest.mark.parametrize(("n", "gain"), [(100, 0.03), (400, 0.05)])
-def test_weights_raise_macro_f1_on_other_rows(n, gain):
+@pytest.mark.parametrize("n", [100, 400])
+@pytest.mark.parametrize(("shares", "width"), [((0.6, 0.1, 0.3), 1.0), ((0.62, 0.22, 0.16), 0.5)])
+def test_weights_of_few_rows_are_nearly_as_good_as_those_of_many(n, shares, width):
+    proba, codes = rows(10_000, 100, shares, width)
+    plain = macro_f1(codes, proba.argmax(axis=1))
+    many = make_decision("macro_f1", *rows(10_000, 99, shares, width), CLASSES)
+    possible = macro_f1(codes, many.codes(proba)) - plain
     gains = []
     for seed in range(8):
-        rule = make_decision("macro_f1", *rows(n, seed), CLASSES)
-        proba, codes = rows(4000, 100 + seed)
-        gains.append(macro_f1(codes, rule.codes(proba)) - macro_f1(codes, proba.argmax(axis=1)))
-    assert np.mean(gains) > gain and min(gains) > 0
+        rule = make_decision("macro_f1", *rows(n, seed, shares, width), CLASSES)
+        gains.append(macro_f1(codes, rule.codes(proba)) - plain)
+    assert possible > 0.02 and np.mean(gains) > 0.75 * possible and min(gains) > 0
 
 
 def test_rows_without_held_out_probabilities_are_left_out():
