@@ -50,7 +50,10 @@ def shown(folder, capsys):
 def test_all_is_well(shown):
     status, text, init = shown()
     assert status == 0 and text.endswith("\nall is well\n")
-    assert "note: shared patients: ehr and labels 12, ehr and rna 12, labels and rna 12\n" in text
+    assert (
+        "note: shared patients: ehr and labels 12 of 12, ehr and rna 12 of 12, labels and rna 12 of 12\n"
+        in text
+    )
     assert "## Left to do\n\nNothing.\n" in init
 
 
@@ -188,6 +191,15 @@ def test_a_replaced_manifest_is_mentioned(folder, shown):
 def test_a_scan_of_no_patient_is_left_to_do(folder):
     (folder / "stranger_ct.nii.gz").write_bytes(b"x")
     assert "1 scan of no patient in the tables: stranger_ct.nii.gz" in discover(folder).to_do
+
+
+def test_scans_of_no_known_patient_are_not_well(folder, shown):
+    for k in range(9):
+        (folder / f"S{k}_ct.nii.gz").write_bytes(b"x")
+    status, text, init = shown()
+    assert status == 1 and text.count("problem: ") == 1
+    assert "S4_ct.nii.gz and 4 more: not used: a scan of no patient in the tables" in text
+    assert "- 9 scans of no patient in the tables: S0_ct.nii.gz" in init
 
 
 def test_scans_that_were_not_opened_are_mentioned(shown):

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.scans import PatientScan, open_scan
+from mmfusion.display import html_card, html_table
 from mmfusion.errors import MMFusionError, gathered
 from mmfusion.imaging import list_series, lung_mask
 from mmfusion.modalities import META
@@ -42,7 +43,7 @@ _MEASURED = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScanSurvey:
     """Findings of a survey of scans.
 
@@ -69,6 +70,13 @@ class ScanSurvey:
         return f"{len(self.table)} of {self._n_opened} scans read{failed}" + (
             f"; {bad} bad masks" if bad else ""
         )
+
+    def __repr__(self) -> str:
+        return f"ScanSurvey({self.headline()})"
+
+    def _repr_html_(self) -> str:
+        failed = [html_table(self.failures)] if len(self.failures) else []
+        return html_card(self.headline(), html_table(self.table), *failed)
 
     @property
     def _n_opened(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmfusion.display import FullTable
 from mmfusion.errors import ScanError, gathered
 from mmfusion.imaging.affine import lps_axes, spacing_of
 from mmfusion.imaging.dicom.archive import members
@@ -86,7 +87,7 @@ def list_series(path: str | Path) -> pd.DataFrame:
         "n_lost",
         "account",
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return FullTable(rows, columns=columns)
 
 
 def _look(series: Series, through: Found, path: Path) -> tuple[object, ...]:
