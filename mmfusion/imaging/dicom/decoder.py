@@ -14,6 +14,17 @@ import sys
 import warnings
 from typing import BinaryIO
 
+# raised on a damaged frame; another exception ends this process, which the parent reports as well
+_BROKEN = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    OSError,
+)
 PREFERRED = (
     "pydicom",
     "pylibjpeg",
@@ -67,7 +78,7 @@ def decode(frame: bytes, syntax: str, options: dict[str, object]) -> tuple[dict[
         try:
             source = encapsulate([frame], has_bot=False)
             array, _ = decoder.as_array(source, index=0, decoding_plugin=plugins[0], **options)
-        except Exception as problem:  # noqa: BLE001 whatever a decoder raises, the parent reports it
+        except _BROKEN as problem:
             said = str(problem).strip().splitlines()
             return {"error": f"{type(problem).__name__}: {said[-1].strip() if said else ''}"}, b""
     if caught:  # on data that do not fill the image, for example
