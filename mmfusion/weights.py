@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from mmfusion.errors import WeightsUnavailable
 from mmfusion.limits import check_memory
-from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.atomic import atomic_file, cache_folder, saved
 from mmfusion.storage.hashing import hash_file, hash_file_once
 
 if TYPE_CHECKING:
@@ -160,6 +160,8 @@ def list_weights() -> pd.DataFrame:
     """
     import pandas as pd
 
+    from mmfusion.display import FullTable
+
     rows = {
         name: {
             "file": known.file,
@@ -170,7 +172,7 @@ def list_weights() -> pd.DataFrame:
         }
         for name, known in KNOWN.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    return FullTable(pd.DataFrame.from_dict(rows, orient="index").rename_axis("name"))
 
 
 def _home() -> Path:
@@ -226,9 +228,10 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
     Raises
     ------
     WeightsUnavailable
-        If it cannot be downloaded over https, or is not the complete published file.
+        If it cannot be downloaded over https or written, or is not the complete published file.
     """
     from pooch import HTTPDownloader
+    from requests import RequestException
     from tqdm.auto import tqdm
 
     sizes: list[int] = []
@@ -242,16 +245,16 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
     _check_scheme(known, known.url)
     # pooch sets the total later, but first asks for the truth value of the bar, which needs a total
     bar = tqdm(total=1, desc=known.file, unit="B", unit_scale=True, leave=False, disable=not progress)
-    try:
-        with bar, atomic_file(target) as draft:
-            get = HTTPDownloader(bar, _CHUNK, headers=_HEADERS, timeout=_TIMEOUT_S, hooks={"response": check})
+    get = HTTPDownloader(bar, _CHUNK, headers=_HEADERS, timeout=_TIMEOUT_S, hooks={"response": check})
+    with bar, saved(target, WeightsUnavailable) as draft:
+        try:
             get(known.url, str(draft), None)
-            if (size := sizes[-1]) and (got := draft.stat().st_size) != size:
-                raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
-            if not hash_file(draft).startswith(known.sha256 or ""):
-                raise _unavailable(known, "the download is not the published file: its hash differs")
-    except OSError as error:  # includes the errors of requests
-        raise _unavailable(known, error) from error
+        except RequestException as error:
+            raise _unavailable(known, error) from error
+        if (size := sizes[-1]) and (got := draft.stat().st_size) != size:
+            raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
+        if not hash_file(draft).startswith(known.sha256 or ""):
+            raise _unavailable(known, "the download is not the published file: its hash differs")
 
 
 def _check_scheme(known: WeightFile, url: str) -> None:

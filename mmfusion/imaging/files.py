@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +10,9 @@ import numpy as np
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
-from mmfusion.imaging.dicom.packed import GZIP, pieces
+from mmfusion.imaging.dicom.paths import first_bytes, may_be_dicom
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
-from mmfusion.imaging.dicom.recognise import HEAD, SUFFIXES, is_archive, looks_like_dicom
+from mmfusion.imaging.dicom.recognise import is_archive
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.metaimage import read_metaimage
 from mmfusion.imaging.nifti import read_nifti
@@ -43,7 +41,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     ----------
     path : path
         A folder or ZIP of DICOM files, one DICOM file, or a NIfTI, NRRD or MetaImage file. DICOM files may be
-        nested in any way, and a folder may contain ZIPs.
+        nested in any way, and a folder may contain ZIPs. They may lack the suffix and the first 132 bytes,
+        be packed by gzip, or hold many slices (Enhanced and Legacy Converted CT and PET).
     series : str or sequence of str, optional
         Rules that choose one series of DICOM if there are several. They are applied one after the other, and
         exactly one series must remain. If a CT and a PET remain, the CT is read. `list_series` shows all
@@ -55,6 +54,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
         - "largest": most slices
         - "thinnest": smallest distance between slices
         - "first": lowest SeriesNumber
+        - "acquisition=2", alone or behind another rule ("LUNG acquisition=2"): one of the passes that share
+          a series; see `mmfusion.imaging.dicom.passes`
     unit : {"HU", "SUVbw"}, optional
         Unit of the result. For DICOM it chooses the CT ("HU") or the PET ("SUVbw"); a file without it is
         refused. Other files do not store the unit: their values are taken as `unit`, default "HU".
@@ -64,6 +65,7 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     Volume
         A CT is int16 if its values are whole numbers, else float32. Values below -1024 HU and padding
         (PixelPaddingValue) become -1024. A PET is float32, SUVbw in g/mL; see `mmfusion.imaging.dicom.pet`.
+        `source` tells how many files of DICOM were given and used, and which were left out and why.
 
     Raises
     ------
@@ -72,8 +74,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
 
         - there is no CT or PET, or there are several series and none is chosen
         - a file is damaged, or a ZIP unpacks to too much data (ZIP bomb)
-        - slices are missing, doubled, unevenly spaced, of different shapes or orientations, or sheared by a
-          tilted gantry
+        - slices are missing, doubled, unevenly spaced, of different shapes or orientations, sheared by a
+          tilted gantry, or of several passes (acquisitions, phases, energies, kernels)
         - the header does not allow to compute an SUV
         - values cannot be HU or SUV (see `mmfusion.imaging.plausible`), or are not finite
         - sform and qform of a NIfTI disagree
@@ -81,7 +83,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     Warns
     -----
     ScanWarning
-        If a slice is present more than once with equal header and pixels (exported twice); one copy is used.
+        If a slice is there twice (one copy is used), or the scan may not be complete: a file is not
+        understood, or the headers tell of more slices.
         If a NIfTI, NRRD or MetaImage does not state its position, voxel size or byte order.
 
     Examples
@@ -145,7 +148,7 @@ def read_crop(
     Raises
     ------
     ScanError
-        For the same reasons as `read` and `Volume.crop`.
+        As `read` and `Volume.crop`.
     """
     path = existing(path)
     _check_unit(unit)
@@ -167,9 +170,8 @@ def _check_unit(unit: str | None) -> None:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        hint = "unpack it, and give the folder" if is_archive(path.name, _head(path)) else None
-        hint = _HINTS.get(path.suffix.lower(), hint)
-        got = path.suffix or "no suffix"
+        unpack = "unpack it, and give the folder" if is_archive(path.name, first_bytes(path)) else None
+        hint, got = _HINTS.get(path.suffix.lower(), unpack), path.suffix or "no suffix"
         raise ScanError("unknown scan format", file=path, expected=expected, got=got, hint=hint)
 
 
@@ -186,36 +188,14 @@ def is_image(path: Path) -> bool:
     return path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def may_be_dicom(path: Path) -> bool:
-    """Return True for a folder, a ZIP, or a file whose name or first bytes are those of DICOM.
-
-    Examples
-    --------
-    >>> may_be_dicom(Path("slice.dcm")), may_be_dicom(Path("slice.dcm.gz"))
-    (True, True)
-    """
-    name = path.name.lower()
-    if path.is_dir() or name.endswith((".zip", *SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))):
-        return True
-    head = _head(path)
-    if name.endswith(".gz"):
-        with suppress(EOFError, zlib.error):
-            head = next(pieces(head, GZIP), b"")
-    return looks_like_dicom(head)
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD)
-    except OSError as error:
-        raise ScanError("cannot be read", file=path, got=error.strerror, hint="may you read it?") from error
-
-
 def read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the array (z, y, x), int16 if the values fit, else float32, and the checked affine (4, 4)."""
     read_it = next(reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix))
-    array, affine = read_it(path)
+    try:
+        array, affine = read_it(path)
+    except OSError as error:
+        got, file = error.strerror or error, error.filename or path
+        raise ScanError("the scan cannot be read", file=file, got=got) from error
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
         array = array.astype(np.int16, copy=False)

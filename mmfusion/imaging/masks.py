@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import ScanError, ScanWarning, warn
-from mmfusion.imaging.files import IMAGE_SUFFIXES, existing, is_image, may_be_dicom, read_image
+from mmfusion.imaging.dicom.paths import may_be_dicom
+from mmfusion.imaging.files import IMAGE_SUFFIXES, existing, is_image, read_image
 from mmfusion.imaging.structures.placing import on_scan, warn_other_grid
 from mmfusion.imaging.structures.rois import Roi, choose_rois
 from mmfusion.imaging.structures.rtstruct import read_rtstruct

@@ -9,8 +9,7 @@ import pytest
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.files import read
-from tests.imaging.headers import VOXELS, metaimage, nrrd
-from tests.imaging.test_metaimage import split
+from tests.imaging.headers import VOXELS, metaimage, nrrd, split
 
 PACKED = zlib.compress(VOXELS.tobytes())
 
