@@ -190,7 +190,8 @@ ENSG00000000005.2\tEGFR\tprotein_coding\t20\t9\t11\t2.5\t1.0
 def test_the_unit_chooses_the_column_of_a_sample_file(tmp_path, unit, values):
     table, notes = rna(tmp_path, "# gene-model: GENCODE v36\n" + STAR, patient="p1", unit=unit)
     assert table.loc["p1"].to_dict() == dict(zip(["TP53", "EGFR"], values))
-    assert any("stranded_first" in text for text in notes.texts)
+    assert any("several columns of values" in text for text in notes.texts)
+    assert notes.unused["stranded_first"] == f"no values in {unit}"
 
 
 def test_a_sample_file_without_a_fitting_unit(tmp_path):
