@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,9 @@ import pandas as pd
 from mmfusion.escaping import html_text
 
 # styles are part of the elements, as JupyterLab removes style sheets from notebooks that it does not trust
-_TEXT = "text-align:left;white-space:normal;overflow-wrap:anywhere;max-width:42em;vertical-align:top"
+_TEXT = "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:42em;vertical-align:top"
+_LONG = "text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:14em;vertical-align:top"
+_MANY = 40  # characters of a long text, which may be broken anywhere
 _NUMBER = "text-align:right;vertical-align:top"
 _MISSING = "–"
 _CLASS = "mmfusion mathjax_ignore tex2jax_ignore"  # JupyterLab reads no formulas in it
@@ -76,8 +79,8 @@ def html_card(title: str, *parts: str, notes: Iterable[str] = ()) -> str:
     >>> "<p><small>a &lt; b</small></p>" in html_card("3 patients", notes=["a < b"])
     True
     """
-    below = "".join(f"<p><small>{html_text(note)}</small></p>" for note in notes)
-    return f'<div class="{_CLASS}"><p><b>{html_text(title)}</b></p>{"".join(parts)}{below}</div>'
+    below = "".join(f"<p><small>{_literal(note)}</small></p>" for note in notes)
+    return f'<div class="{_CLASS}"><p><b>{_literal(title)}</b></p>{"".join(parts)}{below}</div>'
 
 
 def html_facts(facts: Mapping[str, object]) -> str:
@@ -124,12 +127,17 @@ def _head(frame: pd.DataFrame, numeric: Sequence[bool]) -> Iterable[str]:
 
 def _broken(name: object) -> str:
     """Return a name as HTML that can be broken at an underscore."""
-    return html_text(name).replace("_", "_<wbr>")
+    return _literal(name).replace("_", "_<wbr>")
+
+
+def _literal(value: object) -> str:
+    """Return text for HTML in which JupyterLab finds no formula, also where it ignores the class."""
+    return re.sub(r"[$\\]", r"<span>\g<0></span>", html_text(value))
 
 
 def _cell(tag: str, text: object, *, numeric: bool, escaped: bool = False) -> str:
-    style = _NUMBER if numeric else _TEXT
-    return f'<{tag} style="{style}">{text if escaped else html_text(text)}</{tag}>'
+    style = _NUMBER if numeric else _LONG if len(str(text)) > _MANY else _TEXT
+    return f'<{tag} style="{style}">{text if escaped else _literal(text)}</{tag}>'
 
 
 def _shown(value: object) -> object:

@@ -19,6 +19,7 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u20
 _MARKUP = {ord(c): f"&#{ord(c)};" for c in string.punctuation if c not in ",;%?'"}
 # an element of its own, because programs that typeset formulas look for these two in the finished page
 _MARKUP |= {ord(c): f"<span>&#{ord(c)};</span>" for c in "$\\"}
+_ACTIVE = re.compile(r"[\\`*\[\]<>|$&]|(?<!\w)_|_(?!\w)")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _BEGIN = r"(?!\s*-*\s*\Z)(\s*[=+\-@＝＋－＠]|[\t\r\n])"  # dashes alone, such as "--", are no formula
 _FORMULA, _GUARDED = re.compile(f"'*{_BEGIN}"), re.compile(f"'+{_BEGIN}")
@@ -51,6 +52,26 @@ def markdown_text(value: object) -> str:
     '&#42;a&#42; &#60;b&#62;'
     """
     return " ".join(visible_text(value).split()).translate(_MARKUP)
+
+
+def readable_text(value: object) -> str:
+    r"""Return text from data for a terminal; only line breaks before an item of a list are kept.
+
+    >>> readable_text("two\nseries:\n  - a\x1b")
+    'two series:\n  - a\ufffd'
+    """
+    return re.sub(r"\s*\n(?!  - )\s*", " ", visible_text(value))
+
+
+def readable_markdown(value: object) -> str:
+    r"""Return a value as text for a Markdown file that is also read as it is.
+
+    Only characters that could begin an element, a link, a formula or emphasis get a backslash in front.
+
+    >>> print(readable_markdown("<b> [x](y) p_1"))
+    \<b\> \[x\](y) p_1
+    """
+    return _ACTIVE.sub(r"\\\g<0>", readable_text(value))
 
 
 def guarded_cells(frame: pd.DataFrame) -> pd.DataFrame:

@@ -85,7 +85,8 @@ def test_html_is_not_interpreted(text):
     }
     plain = pd.DataFrame({"a": ["b", None], "n": [1.5, np.nan]}, index=pd.Index(["c", "x"], name="d"))
     expected = html_table(plain) + html_card("a", html_facts({"a": "b"}), notes=["c"])
-    names = [[tag for tag, _ in read(page).elements if tag != "wbr"] for page in pages.values()]
+    kept = {"wbr", "span"}
+    names = [[tag for tag, _ in read(page).elements if tag not in kept] for page in pages.values()]
     assert names[0] + names[2] == [tag for tag, _ in read(expected).elements] and names[0] == names[1]
     assert all(text.split()[-1] in read(page).text for page in pages.values())
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmfusion.errors import DataError, MMFusionError, gathered
+from mmfusion.errors import DataError, MMFusionError, ScanWarning, gathered
 from mmfusion.storage.atomic import saved, scratch_folder, take_place, writing
 
 if TYPE_CHECKING:
@@ -208,7 +208,8 @@ def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
                 continue
         lost = [] if source is None else source.losses
         problems += [f"{who}: the scan may not be complete: {loss}" for loss in lost]
-        notes += [f"{who}: {w}" for w in given if not any(loss in str(w) for loss in lost)]
+        said = [warning.text for warning in given if issubclass(warning.category, ScanWarning)]
+        notes += [f"{who}: {text}" for text in said if not any(loss in text for loss in lost)]
         if source is not None and any(not part.lost for part in source.left_out):
             notes.append(f"{who}: {source}")
     return problems, notes

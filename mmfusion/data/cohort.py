@@ -10,6 +10,7 @@ import pandas as pd
 from mmfusion.data.blocks import feature_names, presence
 from mmfusion.data.checks import check_outcomes, check_table
 from mmfusion.data.targets.base import Target, get_target, is_labelled, label_counts, registered_targets
+from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError
 from mmfusion.modalities import META
 
@@ -276,9 +277,14 @@ class Cohort:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = self.__repr__().splitlines()[0]
-        style = {"share": "{:.0%}".format, "missing_cells": "{:.1%}".format}
-        return f"<p><b>{head}</b></p>" + self.summary().to_html(formatters=style, border=0)
+        table = self.summary()
+        for column, style in (("share", "{:.0%}"), ("missing_cells", "{:.1%}")):
+            table[column] = table[column].map(style.format)
+        head, *_ = repr(self).splitlines()
+        withheld = ", ".join(f"{m} {f}" for m, f in self.withheld[:40])
+        more = f", and {len(self.withheld) - 40} more" if len(self.withheld) > 40 else ""
+        notes = [f"Not among the inputs of {self.target}: {withheld}{more}."] if withheld else []
+        return html_card(head, html_table(table), notes=notes)
 
 
 def _has_labels(cohort: Cohort, target: Target) -> bool:

@@ -17,7 +17,7 @@ from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.storage.strict_json import parse_json
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
-UNUSED = "unused"  # a table that `mmfusion init` could not use; `validate` reminds of it
+UNUSED = "unused"  # a file that `mmfusion init` could not use; `validate` reminds of it
 ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator", UNUSED)
 REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
 OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")

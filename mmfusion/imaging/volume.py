@@ -252,6 +252,11 @@ class Volume(Covered):
     def _voxels(self, margin_mm: float | Sequence[float]) -> np.ndarray:
         return np.ceil(three(margin_mm, "margin_mm", zero=True) / self.spacing - 1e-9).astype(int)
 
+    def _repr_html_(self) -> str:
+        from mmfusion.imaging.views.card import volume_card  # loads matplotlib
+
+        return volume_card(self)
+
     def __repr__(self) -> str:
         size, mm = (" x ".join(f"{v:.4g}" for v in values) for values in (self.shape, self.spacing))
         return f"Volume({self.modality} in {self.unit}, {size} voxels of {mm} mm (z, y, x))"

@@ -10,6 +10,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from mmfusion.imaging.views.slider import STILL
 from mmfusion.reports.clean import clean_html
 from mmfusion.reports.pages import TEMPLATES, render
 from mmfusion.reports.tables import tidy_tables
@@ -76,6 +77,8 @@ def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := _ANY_HEADING.findall(cell.source)):
             section = found[-1].strip()
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if not o.get("metadata", {}).get(STILL)]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if data and not _SHOWN & set(data):

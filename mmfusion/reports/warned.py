@@ -31,6 +31,7 @@ class HasWarnings(Protocol):
 def collected() -> Iterator[list[str]]:
     """Collect the `UserWarning`s given inside the block, as "Kind: text"; they are not shown.
 
+    >>> import warnings
     >>> with collected() as texts:
     ...     warnings.warn("patient P1: odd spacing")
     >>> texts

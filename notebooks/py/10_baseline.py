@@ -74,6 +74,8 @@ reports.save_figure(figures.paired_differences(result.paired("ridge")), out_dir,
 
 # %% [markdown]
 # ## Which classes are confused
+#
+# The predicted class is the class that the model decided on. It can differ from the most probable class.
 
 # %%
 best = result.scores["macro_auc", "mean"].idxmax()

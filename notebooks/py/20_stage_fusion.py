@@ -157,6 +157,8 @@ reports.save_figure(figures.learning_curves(losses), out_dir, "loss")
 
 # %% [markdown]
 # ## Which classes are confused
+#
+# The predicted class is the class that the model decided on. It can differ from the most probable class.
 
 # %%
 reports.save_figure(figures.confusions(result.predictions, result.classes, result.main), out_dir, "confusion")

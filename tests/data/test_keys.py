@@ -94,6 +94,13 @@ def test_two_tumour_samples_of_one_patient_are_an_error(other):
     assert all(name in error.got for name in rna) and "keep one" in error.hint
 
 
+def test_many_patients_with_two_samples_are_one_error():
+    patients = [f"TCGA-05-40{k:02d}" for k in range(30)]
+    rna = tuple(f"{p}-01{vial}" for p in patients for vial in "AB")
+    (error,) = unify([IdTable("labels", "c.csv", tuple(patients)), IdTable("rna", "rna.csv", rna)]).conflicts
+    assert error.patient.endswith("TCGA-05-4004 and 25 more")
+
+
 def test_samples_in_both_tables_are_left_as_they_are():
     ids = ("TCGA-05-4000-01A", "TCGA-05-4000-11A")
     found = unify([IdTable("labels", "clinical.csv", ids), IdTable("rna", "rna.csv", ids)])

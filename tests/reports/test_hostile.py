@@ -106,8 +106,8 @@ def test_reports_hold_nothing_live(manifest, tmp_path):
     given = {"cohort": str(manifest), "n_patients": 0}
     few = {"cohort": str(manifest), "n_scans": 6, "n_shown": 2, "restorers": "nlm", "n_compared": 12}
     scans = run_report("scans", few, tmp_path / "reports" / "scans", progress=False)
-    small = {"modalities": "rna,ehr", "fusions": "none", "outer": 2, "inner": 2, "trials": 1, "max_epochs": 1,
-             "learning_curve": "none", "n_explained": 1, "n_jobs": 1, "where": "serial"}  # fmt: skip
+    small = {"target": "stage2", "modalities": "rna,ehr", "fusions": "none", "outer": 2, "inner": 2}
+    small |= {"trials": 1, "max_epochs": 1, "learning_curve": "none", "n_explained": 1, "where": "serial"}
     fusion = run_report("stage_fusion", given | small, tmp_path / "reports" / "fusion", progress=False)
     cohort = run_report(
         "cohort", {"cohort": str(manifest), "n_scans": 1}, tmp_path / "reports" / "c", progress=False

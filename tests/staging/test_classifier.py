@@ -196,7 +196,7 @@ def test_presets_are_parameters_of_the_estimator(name):
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
-@pytest.mark.parametrize("head", ["softmax", "ordinal"])
+@pytest.mark.parametrize("head", ["mixed", "softmax", "ordinal"])
 def test_heads_and_losses(cohort, head, loss):
     model = (
         mf.StageClassifier(**QUICK, n_members=2)

@@ -9,33 +9,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mmfusion.escaping import visible_text
+from mmfusion.escaping import readable_markdown, readable_text, visible_text
 
 if TYPE_CHECKING:
     from mmfusion.data.discovery.discover import Discovery
-
-
-_ACTIVE = re.compile(r"[\\`*\[\]<|$&]|(?<!\w)_|_(?!\w)")
-
-
-def readable_markdown(text: object) -> str:
-    r"""Return text from data for a Markdown file that is also read as it is.
-
-    Only characters that could begin an element, a link, a formula or emphasis get a backslash in front.
-
-    >>> print(readable_markdown("<b> [x](y) p_1"))
-    \<b> \[x\](y) p_1
-    """
-    return _ACTIVE.sub(r"\\\g<0>", readable_text(text))
-
-
-def readable_text(text: object) -> str:
-    r"""Return text from data for a terminal; only line breaks before an item of a list are kept.
-
-    >>> readable_text("two\nseries:\n  - a\x1b")
-    'two series:\n  - a\ufffd'
-    """
-    return re.sub(r"\s*\n(?!  - )\s*", " ", visible_text(text))
 
 
 def summary(found: Discovery, clean: Callable[[object], str] = readable_text) -> str:

@@ -135,7 +135,11 @@ class Collector:
                 if use.role == "volume":
                     self.has.setdefault(use.modality, set()).add(patient)
         what = ", ".join(use.what for use in guess.uses)
-        self.lost += [self._name(path)] if guess.uses and patient is None else []
+        if guess.uses and patient is None:
+            self.lost.append(self._name(path))
+            self._row(
+                path, Use("", UNUSED), parameters=json.dumps({"why": "a scan of no patient in the tables"})
+            )
         self.account(path, used=used, why=why, what=what, patient=patient if guess.uses and patient else "")
 
     def tasks(self) -> list[str]:

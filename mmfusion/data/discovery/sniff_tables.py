@@ -14,6 +14,7 @@ import pandas as pd
 from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.data.discovery.id_columns import ENOUGH, column_of_known_ids, shared_ids
 from mmfusion.data.tables.cells import clean_cells
+from mmfusion.data.tables.content import text_of
 from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
 from mmfusion.data.tables.excel import WORKBOOKS
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
@@ -122,7 +123,18 @@ def sniff_table(path: Path, ids: str | None = None) -> Guess:
     except DataError as error:
         error.file = None  # the account names the file
         why = str(error).replace(" -> ", "; ")
-        return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {why}")
+        return Guess((), PROSE if _is_prose(path) else f"cannot be read: {why}")
+
+
+def _is_prose(path: Path) -> bool:
+    """Return True for a .txt file in which less than half of the lines have three cells."""
+    if path.suffix.lower() != ".txt":
+        return False
+    try:
+        lines = [line for line in text_of(path, TableNotes()).splitlines()[:200] if line.strip()]
+    except DataError:
+        return True
+    return not any(0 < len(lines) <= 2 * sum(line.count(sep) > 1 for line in lines) for sep in "\t;|,")
 
 
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:

@@ -205,12 +205,22 @@ def fold_external(
             }
             for m in metrics
         ]
-    columns = [f"p_{c}" for c in result.classes]
-    mean = predictions[0].assign(
-        **dict(zip(columns, np.mean([p[columns] for p in predictions], axis=0).T, strict=True))
-    )
+    mean = _together(predictions, result.classes)
     given = [*_looks_before(before), *dict.fromkeys(given)]
     return External(pd.DataFrame(rows), score_table(mean, result.classes), mean, given)
+
+
+def _together(predictions: Sequence[pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
+    """Return the mean probabilities of several models, and the class that most of them decided on.
+
+    If two classes have the same number of votes, the more probable one is taken.
+    """
+    columns = [f"p_{c}" for c in classes]
+    mean = np.mean([p[columns] for p in predictions], axis=0)
+    votes = sum(p["y_pred"].to_numpy()[:, None] == np.array(classes) for p in predictions)
+    decided = (votes + 0.999 * mean).argmax(axis=1)
+    made = dict(zip(columns, mean.T, strict=True)) | {"y_pred": [classes[i] for i in decided]}
+    return predictions[0].assign(**made)
 
 
 def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:

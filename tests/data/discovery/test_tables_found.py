@@ -94,3 +94,20 @@ def test_comment_lines_and_samples_as_in_cbioportal(tmp_path):
 def test_the_column_that_holds_known_ids(tmp_path, text, column):
     (tmp_path / "t.csv").write_text(text)
     assert column_of_known_ids(read_table(tmp_path / "t.csv"), IDS) == column
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PATIENT_ID\tLDH\tCRP\n" + "".join(f"{p}\t1\t2\n" * 2 for p in IDS),  # two rows a patient
+        "PATIENT_ID\tLDH\tCRP\n" + "".join(f"{p}\t1\t2\n" for p in IDS) + "a\tb\tc\td\te\n",
+    ],
+)
+def test_a_table_in_a_text_file_that_cannot_be_read_is_no_prose(tmp_path, text):
+    clinical(tmp_path)
+    (tmp_path / "labs.txt").write_text(text)
+    (tmp_path / "letter.txt").write_text("Dear colleague, here are the data.\nThey are complete.\n")
+    found = discover(tmp_path)
+    (line,) = found.to_do
+    assert line.startswith("labs.txt not used: cannot be read: ")
+    assert (found.manifest["role"] == "unused").sum() == 1
