@@ -132,6 +132,9 @@ def _gene_value(table: pd.DataFrame, patient: str | None, unit: str | None, file
 def _patient_names(names: pd.Index, file: object, notes: TableNotes | None) -> pd.Index:
     """Return the patients' names without spaces around them, and without path and suffix of a BAM file."""
     before = [str(name).strip() for name in names]
+    if nameless := [k for k, name in enumerate(before) if name in ("", "nan")]:
+        got = f"{len(nameless)} of {len(before)}, the first is number {nameless[0] + 1}"
+        raise DataError("a patient has no id", file=file, expected="an id for each patient", got=got)
     after = [
         found[1] if (found := _BAM.fullmatch(PurePosixPath(name.replace("\\", "/")).name)) else name
         for name in before

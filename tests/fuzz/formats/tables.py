@@ -140,7 +140,6 @@ FORMATS = [
     Format("tsv utf-16", partial(make_records, "\t", "utf-16"), read_records, never),
     Format("csv cp1252", partial(make_records, ";", "cp1252"), read_records, never, all_text),
     Format("csv.gz", make_gz, read_records, packed),
-    Format("csv in gz", make_gz, read_records, never, all_text, gzip.decompress, gzip.compress),
     Format("csv.zip", make_zip, read_records, packed),
     Format("xlsx", make_workbook, read_records, packed),
     Format("xlsx sheet", make_workbook, read_records, never, all_text, Sheet.unpack, Sheet.pack),
