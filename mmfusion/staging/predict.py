@@ -25,7 +25,7 @@ from mmfusion.streams import GENES, StreamInputs
 if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
 
-_TABLES = (".csv", ".tsv", ".txt")
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm")
 
 
 def predict_patient(
