@@ -18,9 +18,7 @@ from mmfusion.reports.tables import tidy_tables
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _PROGRESS = re.compile(r"\d+%\|")  # a progress bar as text
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
-_ANY_WIDGET = "application/vnd.jupyter.widget-view+json"
-_PROGRESS = re.compile(r"\d+%\|")  # a progress bar as text
-_HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
+_ANY_HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 _PICTURES = {"image/png", "image/jpeg"}
 _SHOWN = {"text/html", "text/markdown", "text/plain", *_PICTURES}  # a widget has a picture beside it
 
