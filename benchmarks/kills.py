@@ -45,8 +45,22 @@ from mmfusion.storage.hashing import hash_json, hash_path
 from mmfusion.synthetic import phantom
 
 MARK = "MMFUSION_KILLS"
+ALL_CORES = "nested_cv on all cores"
+TURNS = (
+    "save",
+    "report",
+    "nested_cv",
+    "demo",
+    "cache",
+    ALL_CORES,
+    "save",
+    "report",
+    "nested_cv",
+    "demo",
+    "cache",
+)
 PATIENCE_S = 10.0  # after which a worker of a killed process counts as left over
-SETTINGS = {"max_epochs": 2, "n_genes": 12, "network": {"d": 8, "hidden": 8}}
+SETTINGS = {"n_members": 1, "max_epochs": 2, "n_genes": 12, "network": {"d": 8, "hidden": 8}}
 NOTEBOOK = """\
 import json, pathlib, time
 for k in range(20):
@@ -80,7 +94,7 @@ def tabular():
 
 def cross_validation(cohort, where: str) -> Job:
     model = mf.StageClassifier(**SETTINGS)
-    options = {"outer": 3, "baselines": False, "where": where, "n_jobs": 2, "progress": False}
+    options = {"outer": 2, "baselines": False, "where": where, "n_jobs": 2, "progress": False}
 
     def run(folder: Path) -> None:
         result = mf.nested_cv(model, cohort, out=folder / "folds", **options)
@@ -269,14 +283,15 @@ def run_all(kills: int, seed: int, only: list[str] | None, scratch: Path) -> dic
     one, other = (mf.StageClassifier(**SETTINGS, random_state=k).fit(cohort.X, cohort.y) for k in (0, 1))
     jobs = {
         "save": saving(one, other), "report": report(), "nested_cv": cross_validation(cohort, "serial"),
-        "demo": demo(), "cache": cache(), "nested_cv on all cores": cross_validation(cohort, "loky"),
+        "demo": demo(), "cache": cache(), ALL_CORES: cross_validation(cohort, "loky"),
     }  # fmt: skip
     jobs = {name: job for name, job in jobs.items() if only is None or name in only}
+    turns = [name for name in TURNS if name in jobs]
     known = {name: reference(job, scratch) for name, job in jobs.items()}
     counts: Counter[str] = Counter()
     slowest, problems = 0.0, []
     for k in range(kills):
-        name = list(jobs)[k % len(jobs)]
+        name = turns[k % len(turns)]
         expected, seconds = known[name]
         delay = rng.uniform(0, seconds)
         found = one_kill(jobs[name], scratch, delay, f"{os.getpid()}-{k}", expected)

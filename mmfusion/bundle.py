@@ -12,9 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import BundleError
+from mmfusion.limits import check_memory
 from mmfusion.storage.atomic import atomic_folder, writing
 from mmfusion.storage.drafts import sweep
 from mmfusion.storage.hashing import hash_file
+from mmfusion.storage.json_arrays import array_names, join, split
+from mmfusion.storage.npz import read_arrays
+from mmfusion.storage.strict_json import parse_json
 
 FORMAT = 3
 # the only classes that a bundle may name, and their modules; see `register_estimator`
@@ -22,6 +26,7 @@ ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
 SUMS = "checksums.json"
 _AGAIN = "save the model again"
+_DEPTH = 300  # levels of lists and objects in a config
 # what numpy and safetensors raise on damaged files
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, OSError)
 
@@ -71,7 +76,7 @@ def write_bundle(
         if folder.exists():
             _check_replaceable(folder)
     arrays: dict[str, np.ndarray] = {}
-    body = {"format": FORMAT, "estimator": estimator, "state": _split(config, arrays)}
+    body = {"format": FORMAT, "estimator": estimator, "state": split(config, arrays)}
     weights = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     with (
         writing(folder, BundleError),
@@ -124,11 +129,12 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
     _check_sums(folder)
     if not _format(body):
         raise BundleError("names no format", file=folder / "config.json", got=body.get("format"), hint=_AGAIN)
+    for name in ("weights.safetensors", "arrays.npz"):
+        check_memory((folder / name).stat().st_size, "the saved model", file=folder / name, error=BundleError)
     try:
-        with (folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(folder / "arrays.npz", array_names(body["state"]))
         tensors = load_file(folder / "weights.safetensors")
-        return body["estimator"], _join(body["state"], arrays), tensors
+        return body["estimator"], join(body["state"], arrays), tensors
     except (*_DAMAGE, SafetensorError) as error:
         raise BundleError("cannot be read", file=folder, got=error, hint=_AGAIN) from error
 
@@ -239,8 +245,11 @@ def _format(body: Mapping[str, object]) -> int:
 
 def _read_json(path: Path) -> dict[str, object]:
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        check_memory(20.0 * path.stat().st_size, "the file", file=path, error=BundleError)
+        value = parse_json(path.read_bytes(), depth=_DEPTH, nan=True)
+    except BundleError:
+        raise
+    except (OSError, ValueError) as error:
         raise BundleError("is not JSON: edited or damaged", file=path, got=error, hint=_AGAIN) from error
     if not isinstance(value, dict):
         raise BundleError(
@@ -254,34 +263,3 @@ def _sha256(path: Path) -> str:
         return hash_file(path)
     except OSError as error:
         raise BundleError("cannot be read", file=path, got=error.strerror or error) from error
-
-
-def _split(value: object, arrays: dict[str, np.ndarray]) -> object:
-    """Return a value as JSON: arrays are moved to `arrays`, tuples marked, numpy scalars made numbers."""
-    if isinstance(value, np.ndarray):
-        key = f"a{len(arrays)}"
-        arrays[key] = value.astype(str) if value.dtype == object else value
-        return {"__array__": key}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {"__dict__": [[_split(k, arrays), _split(v, arrays)] for k, v in value.items()]}
-    if isinstance(value, tuple):
-        return {"__tuple__": [_split(v, arrays) for v in value]}
-    if isinstance(value, list):
-        return [_split(v, arrays) for v in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise BundleError("cannot be saved: a value has no JSON form", got=type(value).__name__)
-
-
-def _join(value: object, arrays: Mapping[str, np.ndarray]) -> object:
-    if isinstance(value, list):
-        return [_join(v, arrays) for v in value]
-    if not isinstance(value, dict):
-        return value
-    if "__array__" in value:
-        return arrays[value["__array__"]]
-    if "__tuple__" in value:
-        return tuple(_join(v, arrays) for v in value["__tuple__"])
-    return {_join(k, arrays): _join(v, arrays) for k, v in value["__dict__"]}

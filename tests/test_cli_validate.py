@@ -50,7 +50,10 @@ def shown(folder, capsys):
 def test_all_is_well(shown):
     status, text, init = shown()
     assert status == 0 and text.endswith("\nall is well\n")
-    assert "note: shared patients: ehr and labels 12, ehr and rna 12, labels and rna 12\n" in text
+    assert (
+        "note: shared patients: ehr and labels 12 of 12, ehr and rna 12 of 12, labels and rna 12 of 12\n"
+        in text
+    )
     assert "## Left to do\n\nNothing.\n" in init
 
 
@@ -190,5 +193,38 @@ def test_a_scan_of_no_patient_is_left_to_do(folder):
     assert "1 scan of no patient in the tables: stranger_ct.nii.gz" in discover(folder).to_do
 
 
+def test_scans_of_no_known_patient_are_not_well(folder, shown):
+    for k in range(9):
+        (folder / f"S{k}_ct.nii.gz").write_bytes(b"x")
+    status, text, init = shown()
+    assert status == 1 and text.count("problem: ") == 1
+    assert "S4_ct.nii.gz and 4 more: not used: a scan of no patient in the tables" in text
+    assert "- 9 scans of no patient in the tables: S0_ct.nii.gz" in init
+
+
 def test_scans_that_were_not_opened_are_mentioned(shown):
     assert shown("--no-scans")[1].endswith("all is well (the scans were not opened)\n")
+
+
+def test_validate_tells_which_files_of_a_scan_are_not_used(tmp_path, capsys):
+    from tests.imaging.dicoms import phantom_hu, write_series
+
+    for patient in ("P1", "P2"):
+        write_series(
+            tmp_path / "ct" / patient,
+            phantom_hu(),
+            change=lambda ds, k, p=patient: setattr(ds, "PatientID", p),
+        )
+    (tmp_path / "ct" / "P2" / "IM0007").write_bytes(b"\0\1\2\3" * 300)
+    (tmp_path / "ct" / "P1" / "notes.txt").write_text("nothing")
+    (tmp_path / "ehr.csv").write_text("patient_id,age,stage\nP1,60,IA\nP2,70,IIIB\n")
+    assert main(["init", str(tmp_path)]) == 0
+    account = (tmp_path / "data_manifest.md").read_text()
+    assert "1 file: cannot be understood as DICOM (IM0007)" in account
+    capsys.readouterr()
+    assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 1
+    out = capsys.readouterr().out
+    lost = "the scan may not be complete: 1 file: cannot be understood as DICOM (IM0007)"
+    assert f"problem: patient P2, ct: {lost}" in out
+    assert "note: patient P1, ct: 6 of 7 files used; 1 file: not DICOM (notes.txt)" in out
+    assert "all is well" not in out

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmfusion.errors import DataError, MMFusionError, ScanWarning
+from mmfusion.errors import DataError, MMFusionError, ScanWarning, gathered
 from mmfusion.storage.atomic import saved, scratch_folder, take_place, writing
 
 if TYPE_CHECKING:
@@ -185,8 +185,6 @@ def _label_problems(cohort: Cohort) -> list[str]:
 
 def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
     """Open every scan; return what is wrong, and what else to know, such as files that are not used."""
-    import warnings
-
     from tqdm import tqdm
 
     from mmfusion.data.scans import open_scan
@@ -201,8 +199,7 @@ def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
     problems, notes = [], []
     for patient, modality in tqdm(scans, desc="scans", unit="scan", leave=False, disable=len(scans) < 2):
         who = f"patient {patient}, {modality}"
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", ScanWarning)
+        with gathered() as given:
             try:
                 source = open_scan(cohort, patient, modality).volume.source
             except MMFusionError as error:
@@ -211,7 +208,7 @@ def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
                 continue
         lost = [] if source is None else source.losses
         problems += [f"{who}: the scan may not be complete: {loss}" for loss in lost]
-        said = [str(w.message) for w in caught if issubclass(w.category, ScanWarning)]
+        said = [warning.text for warning in given if issubclass(warning.category, ScanWarning)]
         notes += [f"{who}: {text}" for text in said if not any(loss in text for loss in lost)]
         if source is not None and any(not part.lost for part in source.left_out):
             notes.append(f"{who}: {source}")

@@ -103,8 +103,8 @@ def _validate(commands) -> None:
         "  mmfusion validate my_data/data_manifest.csv --target stage2\n\n"
         "Checked are the schema, hashes, tables, the patients that two modalities share, the columns that\n"
         'two tables share, scans, and columns that leak. The last line is "all is well" if there is no\n'
-        "problem. A table that init could not use is a problem until its row (role unused) is deleted from\n"
-        "the manifest.",
+        "problem. A table that init could not use, and a scan of no known patient, are problems until\n"
+        "their rows (role unused) are deleted from the manifest.",
     )
     p.add_argument("manifest", help="a manifest, or the name of a known cohort")
     p.add_argument(
@@ -115,7 +115,7 @@ def _validate(commands) -> None:
         "--edition",
         type=int,
         choices=(7, 8, 9),
-        help="AJCC edition of the labels; default, the one that the manifest states, else 7",
+        help="AJCC edition of the labels; default, the one that the manifest or a header states, else 7",
     )
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
     p.add_argument(

@@ -126,7 +126,9 @@ def _compare(reader: RowReader) -> None:
     found = [shared_patients(has)]
     for modality in IMAGING:
         seeds = [frame.index for _, frame in reader.parts.get((modality, "seeds"), ())]
-        if seeds and has.get(modality):
+        if seeds and not has.get(modality):
+            reader.notes.append(f"there are seeds of {modality}, but no {modality} scans")
+        elif seeds:
             pair = {f"{modality} seeds": set().union(*seeds), modality: has[modality]}
             found.append(replace(shared_patients(pair), note=""))
     found += [shared_columns(modality, files) for modality, files in reader.files.items()]

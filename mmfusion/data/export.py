@@ -17,6 +17,7 @@ from mmfusion.errors import DataError
 from mmfusion.escaping import write_csv
 from mmfusion.modalities import IMAGING, META, SEED
 from mmfusion.storage.atomic import atomic_folder, writing
+from mmfusion.storage.detached import linked_files
 
 _DETACHED = (".mhd", ".nhdr")
 
@@ -136,7 +137,7 @@ class _Writer:
         source = Path(cells[role])
         if not source.exists():
             raise DataError(f"the {role} is absent", patient=patient, file=source)
-        if source.suffix.lower() in _DETACHED:
+        if source.suffix.lower() in _DETACHED or (source.is_file() and linked_files(source)):
             hint = "write it as one file: mmfusion.imaging.write_nifti"
             raise DataError(
                 f"the {role} consists of two files, header and values",

@@ -7,11 +7,12 @@ of a table, and no two tables of one kind, are ever joined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmfusion.data.id_rules import PRIMARY, RULES, SAMPLES, sample_type, tcga_patient, without_word
+from mmfusion.data.tables.notes import listed
 from mmfusion.errors import DataError
 
 
@@ -116,7 +117,8 @@ class _Matcher:
         self.meant = {name: {name} for name in self.files}  # id as it is now -> ids in the tables
         self.rule: dict[str, str] = {}  # id in a table -> rule by which it was changed
         self.dropped: set[str] = set()
-        self.conflicts: list[DataError] = []
+        # (kind, files) -> samples of each patient of whom none can be chosen
+        self.conflicts: dict[tuple[str, tuple[str, ...]], list[list[str]]] = {}
 
     def result(self) -> Spelling:
         for rule, key in RULES.items():
@@ -125,9 +127,8 @@ class _Matcher:
             if rule == SAMPLES:
                 self._drop_lone_normals()
         names = {old: new for new, olds in self.meant.items() for old in olds if old != new}
-        conflicts = sorted(self.conflicts, key=lambda error: (str(error.file), str(error.patient)))
         dropped = frozenset(self.dropped)
-        return Spelling(names, dropped, self._notes(names), self._ambiguous(), tuple(conflicts))
+        return Spelling(names, dropped, self._notes(names), self._ambiguous(), tuple(self._errors()))
 
     def _groups(self, key: Callable[[str], str]) -> list[set[str]]:
         """Return the sets of ids, in order, that are equal by a rule and are not yet one id."""
@@ -179,16 +180,19 @@ class _Matcher:
 
     def _conflict(self, kind: str, names: set[str]) -> None:
         files = sorted({table.file for table in self.tables if table.what == kind and names & set(table.ids)})
-        self.conflicts.append(
-            DataError(
+        self.conflicts.setdefault((kind, tuple(files)), []).append(sorted(names))
+
+    def _errors(self) -> Iterator[DataError]:
+        for (kind, files), found in sorted(self.conflicts.items()):
+            found = sorted(found)
+            yield DataError(
                 f"several {kind} samples of one patient",
-                patient=tcga_patient(min(names)).upper(),
-                file=", ".join(files[:3]),
+                patient=listed(tcga_patient(names[0]).upper() for names in found),
+                file=listed(files, 3),
                 expected="one tumour sample",
-                got=", ".join(sorted(names)[:5]),
+                got=listed(found[0]),
                 hint="keep one of them in the table",
             )
-        )
 
     def _drop(self, samples: set[str]) -> None:
         for name in samples:
@@ -213,8 +217,8 @@ class _Matcher:
                     found.setdefault((table.file, f"matched {self.rule[name]}"), []).append(name)
                 elif name in self.dropped:
                     normal = sample_type(name) >= "10"
-                    why = "normal tissue" if normal else "a second tumour of the patient"
-                    found.setdefault((table.file, f"left out, as samples of {why}"), []).append(name)
+                    why = "normal tissue" if normal else "a further tumour of the patient"
+                    found.setdefault((table.file, f"left out as {why}"), []).append(name)
         lines = []
         for (file, what), old in sorted(found.items()):
             example, count = min(old), len(set(old))
@@ -225,7 +229,7 @@ class _Matcher:
     def _ambiguous(self) -> tuple[str, ...]:
         """Describe ids that are probably one patient in two spellings, but could not be matched."""
         pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        conflicting = {tcga_patient(str(error.patient)) for error in self.conflicts}
+        conflicting = {tcga_patient(names[0]) for found in self.conflicts.values() for names in found}
         for group in self._groups(without_word):
             if pair := () if conflicting & set(map(tcga_patient, group)) else _apart(group, self.files):
                 pairs.setdefault((min(self.files[pair[0]]), min(self.files[pair[1]])), []).append(pair)

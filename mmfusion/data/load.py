@@ -34,9 +34,9 @@ def load_cohort(
     **options
         For a known cohort: see its reader in `mmfusion.data.sources`. For a manifest: `dataset`, the name of
         one data set if the manifest has several; `edition`, the AJCC edition of its stages, T, N and M (7, 8
-        or 9; default the one that the manifest states, or 7); `allow_leaky`, to keep T, N and M among
-        the inputs; `verify=False`, to skip the check of hashes; `problems`, a list that takes the errors of
-        single files, which are then left out.
+        or 9; default the one that the manifest or a header states, or 7); `allow_leaky`, to keep T, N and M
+        among the inputs; `verify=False`, to skip the check of hashes; `problems`, a list that takes the
+        errors of single files, which are then left out.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.storage.strict_json import parse_json
 
 SCAN_ROLES = ("volume", "mask")  # files of one patient
-UNUSED = "unused"  # a table that `mmfusion init` could not use; `validate` reminds of it
+UNUSED = "unused"  # a file that `mmfusion init` could not use; `validate` reminds of it
 ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator", UNUSED)
 REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
 OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
@@ -183,12 +183,18 @@ def _check_one_meaning(scans: pd.DataFrame, file: object) -> None:
             )
 
 
+def _are_editions(value: object) -> bool:
+    """Return True for AJCC editions; stages that hold in the 6th and 7th edition are read as of the 7th."""
+    found = set(value if isinstance(value, list) else [value])
+    return found <= {6, *EDITIONS} and bool(found & set(EDITIONS))
+
+
 def _check_parameters(parameters: Mapping[str, object], row, file: object) -> None:
     """Raise a `ManifestError` if a parameter that tables have is of another type."""
     if row.role == "generator":
         return  # the generator checks its own
     tests = {
-        "ajcc_edition": (lambda v: set(v if isinstance(v, list) else [v]) <= set(EDITIONS), "7, 8 or 9"),
+        "ajcc_edition": (_are_editions, "7, 8 or 9, or several of them, also beside 6"),
         "target": (lambda v: isinstance(v, str), "a name"),
         "id_column": (lambda v: isinstance(v, str), "a name"),
         "why": (lambda v: isinstance(v, str), "a text"),

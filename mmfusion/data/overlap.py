@@ -1,4 +1,4 @@
-"""How many patients two modalities share, and how many columns two tables of one modality share."""
+"""Numbers of patients that two modalities share, and of columns that two tables of one modality share."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def shared_patients(has: Mapping[str, Collection[str]]) -> Overlap:
     --------
     >>> found = shared_patients({"ehr": ["P1", "P2"], "rna": ["A1", "A2"], "labels": ["P1", "P2"]})
     >>> found.note
-    'shared patients: ehr and labels 2, ehr and rna 0, labels and rna 0'
+    'shared patients: ehr and labels 2 of 2, ehr and rna 0 of 2, labels and rna 0 of 2'
     >>> print(found.errors[0])
     rna shares no patient with ehr and labels (expected P1, P2, as in ehr; got A1, A2) -> make the ids equal
     """
@@ -65,8 +65,10 @@ def shared_patients(has: Mapping[str, Collection[str]]) -> Overlap:
     shared = {(a, b): len(sides[a] & sides[b]) for a, b in combinations(sides, 2)}
     if not shared:
         return Overlap()
-    note = "shared patients: " + ", ".join(f"{a} and {b} {n}" for (a, b), n in shared.items())
-    few = {pair: n for pair, n in shared.items() if n < FEW * min(len(sides[side]) for side in pair)}
+    smaller = {pair: min(len(sides[side]) for side in pair) for pair in shared}
+    counts = [f"{a} and {b} {n} of {smaller[a, b]}" for (a, b), n in shared.items()]
+    note = "shared patients: " + ", ".join(counts)
+    few = {pair: n for pair, n in shared.items() if n < FEW * smaller[pair]}
     none = [pair for pair, n in few.items() if not n and not _linked(pair, shared, few)]
     errors = [_no_patient(odd, others, sides) for odd, others in _by_odd_one(none)]
     rest = [pair for pair in few if pair not in none]

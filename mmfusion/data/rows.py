@@ -7,20 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.data.keys import IdTable, Spelling
 from mmfusion.data.manifest import resolve
 from mmfusion.data.manifest_schema import SCAN_ROLES, UNUSED, parameters_of
-from mmfusion.data.tables.cells import to_numbers
-from mmfusion.data.tables.files import header_key
 from mmfusion.data.tables.labels import read_outcomes
 from mmfusion.data.tables.notes import TableNotes, listed
 from mmfusion.data.tables.readers import read_ehr_table, read_features, read_rna
+from mmfusion.data.tables.seeds import read_seeds
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.errors import DataError, ManifestError, MMFusionError
-from mmfusion.modalities import META, SEED
+from mmfusion.modalities import META
 
 EXPRESSION_UNITS = {"log": "the logarithm that was recorded", "zscore": "the z-scores that were recorded"}
-SEED_HEADERS = {f"{head}{axis}": name for head in ("seed ", "coord") for axis, name in zip("xyz", SEED)}
 LISTED = "the manifest"  # in messages, the source of ids that are cells of the manifest
 
 
@@ -58,6 +57,7 @@ class RowReader:
         self.files: dict[str, dict[str, list[str]]] = {}  # modality -> file -> columns
         self.facts: dict[str, str] = {}
         self.units: dict[str, str] = {}
+        self.told: dict[str, list[str]] = {}  # note -> files
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.not_used: dict[str, list[str]] = {}  # reason -> files that the manifest lists as unused
@@ -77,7 +77,13 @@ class RowReader:
             for column, why in columns.items():
                 reasons.setdefault(why, []).append(column)
             for why, names in reasons.items():
-                self.notes.append(f"{file}: columns not used ({why}): {listed(names, 12)}")
+                self._tell(file, f"columns not used ({why}): {listed(names, 12)}")
+        self.notes += [f"{listed(files, 3)}: {text}" for text, files in self.told.items()]
+
+    def _tell(self, file: str, text: str) -> None:
+        """Add a note about a file; files with the same note share a line."""
+        files = self.told.setdefault(text, [])
+        files += [] if file in files else [file]
 
     def fail(self, error: MMFusionError) -> None:
         """Raise an error, or add it to the problems if they are collected."""
@@ -112,7 +118,7 @@ class RowReader:
             if row.role == "labels":
                 self._labels(row, path, more)
             elif row.role == "seeds":
-                self._add(row, "seeds", _seeds(path, row.patient_id or None, more))
+                self._add(row, "seeds", read_seeds(path, row.modality, row.patient_id or None, **more))
             elif row.role == "features":
                 self._add(row, "features", self._features(row, path, more))
         finally:
@@ -120,8 +126,8 @@ class RowReader:
 
     def _note(self, row, notes: TableNotes) -> None:
         """Keep the account of one reader; a column is unused if no reader of its file used it."""
-        texts = [f"{row.path}: {text}" for text in notes.texts]
-        self.notes += [text for text in texts if text not in self.notes]
+        for text in notes.texts:
+            self._tell(row.path, text)
         before = self.unused.get(row.path)
         now = notes.unused if before is None else {c: w for c, w in before.items() if c in notes.unused}
         self.unused[row.path] = dict(now)
@@ -137,7 +143,6 @@ class RowReader:
                     "the header names another edition", file=path, expected=expected, got=named, hint=hint
                 )
             self.edition = named
-            labels = read_outcomes(path, named, **more)
         self.stated = self.stated or named is not None
         for _, before in self.labels:  # a patient may be in two tables if these have different outcomes
             twice = before.index.intersection(labels.index)
@@ -164,21 +169,20 @@ class RowReader:
         patient = row.patient_id or None
         if row.modality == "rna":
             if not row.unit:
-                hint = "fill in the manifest's unit cell: counts, tpm, fpkm, log or zscore"
-                raise ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint)
-            if self.units.setdefault("rna", row.unit) != row.unit:
+                units = ", ".join(RNA_UNITS)
+                hint = f"say in which unit it is ({units}): in the manifest's column unit, or init --rna-unit"
+                self.fail(ManifestError("the RNA table has no unit", file=path, column="unit", hint=hint))
+            elif self.units.setdefault("rna", row.unit) != row.unit:
                 raise ManifestError("RNA in two units", file=path, expected=self.units["rna"], got=row.unit)
-            table = read_rna(path, patient, patients=self.labelled(), unit=row.unit, **more)
+            table = read_rna(path, patient, patients=self.labelled(), unit=row.unit or None, **more)
         elif row.modality == "ehr":
             ehr = read_ehr_table(path, patient, allow_leaky=self.allow_leaky, **more)
             if ehr.left_out:
                 more["notes"].unused = {
                     c: w for c, w in more["notes"].unused.items() if c not in ehr.left_out
                 }
-                self.notes.append(
-                    f"{row.path}: columns left out, as they reveal the stage or follow the diagnosis: "
-                    f"{', '.join(ehr.left_out)}"
-                )
+                why = "columns left out, as they reveal the stage or follow the diagnosis"
+                self._tell(row.path, f"{why}: {', '.join(ehr.left_out)}")
             if not ehr.meta.empty:
                 self._add(row._replace(modality=META), "features", ehr.meta)
             table = ehr.features
@@ -214,13 +218,3 @@ class RowReader:
             key: [(source, changed(frame)) for source, frame in frames] for key, frames in self.parts.items()
         }
         self.sites = {spelling.of(patient): site for patient, site in self.sites.items()}
-
-
-def _seeds(path: Path, patient: str | None, more: dict) -> pd.DataFrame:
-    table = read_features(path, patient, **more).rename(columns=lambda c: SEED_HEADERS.get(header_key(c), c))
-    absent = [c for c in SEED if c not in table]
-    if absent:
-        raise DataError(
-            "not seed points", file=path, column=", ".join(absent), expected=f"{', '.join(SEED)} in LPS mm"
-        )
-    return table[list(SEED)].apply(lambda c: to_numbers(c, c.name, path))

@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from mmfusion.data.cohort import presence
 from mmfusion.evaluation.scoring import macro_auc_scorer
@@ -68,13 +68,16 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.modalities = modalities
 
-    def fit(self, X: pd.DataFrame, y: pd.Series) -> PriorWhereAbsent:
+    def fit(self, X: pd.DataFrame, y: pd.Series, groups: Sequence[object] | None = None) -> PriorWhereAbsent:
         """Fit on the rows of patients who have at least one of `modalities`."""
         y = _as_categorical(y)
         has = self._has(X)
         self.classes_ = np.array(list(y.cat.categories))
         self.prior_ = y.value_counts(normalize=True, sort=False).to_numpy()
-        self.estimator_ = clone(self.estimator).fit(X[has], y[has].cat.remove_unused_categories())
+        known = {}
+        if groups is not None and has_fit_parameter(self.estimator, "groups"):
+            known = {"groups": np.asarray(groups)[has]}
+        self.estimator_ = clone(self.estimator).fit(X[has], y[has].cat.remove_unused_categories(), **known)
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:

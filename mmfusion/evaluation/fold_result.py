@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 
 import numpy as np
 
@@ -128,7 +128,7 @@ class FoldResult:
             if set(state) != known:
                 raise ValueError(f"keys {sorted(known ^ set(state))}")
             found = Predictions(**state["predictions"])
-            found = Predictions(found.kind, tuple(found.names), found.values, found.truth)
+            found = replace(found, names=tuple(found.names))
             tuples = {name: tuple(state[name]) for name in ("patients", "person_ids", "inputs", "warnings")}
             result = cls(**{**state, **tuples, "predictions": found})
         except TypeError as error:

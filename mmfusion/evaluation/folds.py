@@ -16,6 +16,7 @@ from optuna.samplers import TPESampler
 from optuna_integration import OptunaSearchCV
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import cross_val_score
+from sklearn.utils.validation import has_fit_parameter
 
 import mmfusion.nn.training  # noqa: F401 - if loaded after a worker's first task, loky sees a memory leak
 from mmfusion.errors import DataError, Given, gathered
@@ -155,12 +156,11 @@ def evaluate_fold(
     X_train, y_train = X.iloc[rows], y.iloc[rows]
     # the whole cohort has been probed for leaks, so the fits inside need not do it again
     with probed(), own_filters("default") as others, gathered() as own:
+        person_ids, params, trials = place.person_ids[rows], {}, []
         if candidate.search:
-            model, params, trials = _search(
-                task, candidate, X_train, y_train, place.person_ids[rows], place.seed
-            )
-        else:
-            model, params, trials = _seeded(candidate.estimator, place.seed).fit(X_train, y_train), {}, []
+            params, trials = _search(task, candidate, X_train, y_train, person_ids, place.seed)
+        model = _seeded(candidate.estimator, place.seed).set_params(**params)
+        model = fit_by_person(model, X_train, y_train, person_ids)
         predictions = task.predict(model, X.iloc[place.test], y.iloc[place.test])
     if place.bundle is not None:
         model.save(place.bundle)
@@ -190,9 +190,36 @@ def _texts(own: Sequence[Given], others: Sequence[warnings.WarningMessage]) -> t
     return tuple(sorted(texts | {f"{w.category.__name__}: {w.message}" for w in others}))
 
 
+def fit_by_person(
+    model: BaseEstimator, X: pd.DataFrame, y: Labels, person_ids: Sequence[object]
+) -> BaseEstimator:
+    """Fit a model; if its `fit` takes `groups`, it learns which rows belong to the same person.
+
+    Parameters
+    ----------
+    model : estimator
+        It is fitted in place.
+    X : DataFrame, shape (n, n_columns)
+        Training rows.
+    y : Series or DataFrame, first axis n
+        Their labels.
+    person_ids : sequence, shape (n,)
+        Person of each row.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> X = pd.DataFrame({"age": [50.0, 60.0]})
+    >>> fit_by_person(DummyClassifier(), X, pd.Series(["I", "II"]), ["p1", "p2"]).classes_.tolist()
+    ['I', 'II']
+    """
+    persons = {"groups": np.asarray(person_ids)} if has_fit_parameter(model, "groups") else {}
+    return model.fit(X, y, **persons)
+
+
 def _search(
     task: Task, candidate: Candidate, X: pd.DataFrame, y: Labels, person_ids: np.ndarray, seed: int
-) -> tuple[BaseEstimator, dict, list]:
+) -> tuple[dict, list]:
     space = {
         name: CategoricalDistribution(values) if isinstance(values, list | tuple) else values
         for name, values in candidate.search.items()
@@ -215,7 +242,7 @@ def _search(
             folds = task.inner_folds(X, y, person_ids, candidate.inner, seed)
             search = OptunaSearchCV(
                 estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=task.score, study=study,
-                error_score="raise",
+                error_score="raise", refit=False,
             )  # fmt: skip
             try:
                 search.fit(X, y)
@@ -226,7 +253,7 @@ def _search(
     finally:
         optuna.logging.set_verbosity(level)
     trials = [{"value": t.value, **t.params} for t in study.trials]
-    return search.best_estimator_, dict(study.best_params), trials
+    return dict(study.best_params), trials
 
 
 def _holds(distribution: BaseDistribution, value: object) -> bool:

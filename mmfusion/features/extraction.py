@@ -14,10 +14,10 @@ from mmfusion import __version__
 from mmfusion.compute import run
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
-from mmfusion.data.rows import SEED_HEADERS
 from mmfusion.data.scans import scan_of
 from mmfusion.data.tables.cells import to_numbers
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
+from mmfusion.data.tables.seeds import seed_columns
 from mmfusion.errors import DataError, ScanError
 from mmfusion.escaping import write_csv
 from mmfusion.features.encoder import FoundationEncoder
@@ -215,7 +215,7 @@ def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | No
     if not path.is_file():
         return None
     table = read_table(path)
-    columns = {SEED_HEADERS.get(header_key(c), header_key(c)): c for c in table.columns}
+    columns = {header_key(c): c for c in table.columns} | seed_columns(table.columns, "ct")
     if "image path" not in columns or not set(SEED) <= set(columns):
         return None
     ids = id_column(table)

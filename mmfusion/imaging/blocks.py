@@ -15,12 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.dicom.archive import inflater
 from mmfusion.imaging.plausible import check_size
-
-try:
-    from isal import isal_zlib as inflater  # twice as fast
-except ImportError:  # there is no wheel for this machine
-    inflater = zlib
 
 PIECE = 2**18  # bytes, unpacked at most; small enough to stay in the processor's cache
 _RATIO = 1032  # deflate cannot shrink data further

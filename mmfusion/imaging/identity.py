@@ -7,8 +7,8 @@ from pathlib import Path
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.archive import members
 from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
+from mmfusion.imaging.dicom.paths import may_be_dicom
 from mmfusion.imaging.dicom.series import find_series
-from mmfusion.imaging.files import may_be_dicom
 
 _NOBODY = ("", "0", "anon", "anonymous", "anonymized", "anonymised", "none", "patient", "unknown")
 

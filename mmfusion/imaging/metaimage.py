@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.errors import ScanError
 from mmfusion.imaging.blocks import Block, Packed
 from mmfusion.imaging.parts import as_bytes, read_parts, size_of
 from mmfusion.imaging.words import read_words
@@ -55,6 +54,8 @@ def read_metaimage(path: Path) -> tuple[np.ndarray, np.ndarray]:
         states, or compressed data are damaged; if a data file is absent or outside the header's folder; if
         there are not three dimensions and one value per voxel; if the scan needs more memory than
         `mmfusion.limits.memory_limit`.
+    OSError
+        If a file cannot be read.
 
     Warns
     -----
@@ -73,14 +74,10 @@ def read_metaimage(path: Path) -> tuple[np.ndarray, np.ndarray]:
     >>> array.tolist(), affine.diagonal().tolist()
     ([[[7, 9]]], [1.0, 1.0, 2.0, 1.0])
     """
-    try:
-        header = read_header(path)
-        shape, dims = _shape(header)
-        affine = _affine(header, dims)
-        return _voxels(header, shape, _dtype(header)), affine
-    except OSError as error:
-        got = error.strerror or error
-        raise ScanError("the scan cannot be read", file=error.filename or path, got=got) from error
+    header = read_header(path)
+    shape, dims = _shape(header)
+    affine = _affine(header, dims)
+    return _voxels(header, shape, _dtype(header)), affine
 
 
 def _shape(header: TextHeader) -> tuple[tuple[int, int, int], int]:
@@ -114,7 +111,7 @@ def _dtype(header: TextHeader) -> np.dtype:
         raise header.error("a rule to rescale the values", got=got, hint=hint)
     dtype = np.dtype(_TYPES[name])
     big = _flag(header, "binarydatabyteordermsb")
-    if big is None and dtype.itemsize > 1:
+    if big is None and dtype.itemsize > 1 and _flag(header, "binarydata") is not False:
         header.warn("the byte order is not stated: the lowest byte is taken to come first")
     return dtype.newbyteorder(">" if big else "<")
 

@@ -49,6 +49,8 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
         three dimensions and one number per voxel; if the scan needs more memory than
         `mmfusion.limits.memory_limit`; if its sform and qform state two positions more than half a voxel
         apart.
+    OSError
+        If the file cannot be read.
 
     Warns
     -----
@@ -66,16 +68,12 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     >>> array.shape, spacing_of(affine)
     ((4, 8, 8), (2.5, 1.0, 1.0))
     """
-    try:
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-            stream.seek(0)
-            if packed:
-                return _read(Packed(stream, path), path, path.stat().st_size)
-            return _read(Block(stream, path), path)
-    except OSError as error:
-        got = error.strerror or error
-        raise ScanError("the scan cannot be read", file=path, got=got) from error
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        if packed:
+            return _read(Packed(stream, path), path, path.stat().st_size)
+        return _read(Block(stream, path), path)
 
 
 def _read(block: Block, path: Path, packed: int | None = None) -> tuple[np.ndarray, np.ndarray]:

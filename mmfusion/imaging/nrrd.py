@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.errors import ScanError
 from mmfusion.imaging.affine import LPS_TO_RAS
 from mmfusion.imaging.blocks import Block, Packed
 from mmfusion.imaging.parts import as_bytes, read_parts, size_of
@@ -44,7 +43,7 @@ _SPACES = {
     **dict.fromkeys(("right-anterior-superior", "ras"), LPS_TO_RAS),
     **dict.fromkeys(("left-anterior-superior", "las"), _LAS),
 }
-_MM = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "cm": 10.0, "m": 1e3, "": 1.0}
+_MM = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "cm": 10.0, "m": 1e3, "": 1.0}
 _FIELDS = re.compile(  # all fields of the format
     "axismaxs|axismins|blocksize|byteskip|centers|content|datafile|dimension|encoding|endian|kinds|labels|"
     "lineskip|max|measurementframe|min|number|oldmax|oldmin|sampleunits|sizes|space|spacedirections|"
@@ -70,6 +69,8 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
         states, or compressed data are damaged; if a data file is absent or outside the header's folder; if
         there are not three dimensions and one value per voxel; if the scan needs more memory than
         `mmfusion.limits.memory_limit`.
+    OSError
+        If a file cannot be read.
 
     Warns
     -----
@@ -88,17 +89,15 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
     >>> array.tolist(), affine.diagonal().tolist()
     ([[[7, 9]]], [1.0, 1.0, 2.0, 1.0])
     """
-    try:
-        header = read_header(path)
-        if unknown := {field for field in header.fields if not _FIELDS.fullmatch(field)}:
-            raise header.error("unknown fields", got=", ".join(sorted(unknown))[:100])
-        sizes, axes = _axes(header)
-        affine = _affine(header, axes, sizes)
-        shape = tuple(sizes[k] for k in reversed(axes))
-        return _voxels(header, shape, _dtype(header)), affine
-    except OSError as error:
-        got = error.strerror or error
-        raise ScanError("the scan cannot be read", file=error.filename or path, got=got) from error
+    header = read_header(path)
+    if unknown := {field for field in header.fields if not _FIELDS.fullmatch(field)}:
+        raise header.error("unknown fields", got=", ".join(sorted(unknown))[:100])
+    sizes, axes = _axes(header)
+    affine = _affine(header, axes, sizes)
+    if {"oldmin", "oldmax"} & set(header.fields):
+        header.warn("the values were scaled for storage (old min, old max): the stored values are used")
+    shape = tuple(sizes[k] for k in reversed(axes))
+    return _voxels(header, shape, _dtype(header)), affine
 
 
 def _axes(header: TextHeader) -> tuple[list[int], list[int]]:
@@ -113,11 +112,21 @@ def _axes(header: TextHeader) -> tuple[list[int], list[int]]:
     else:
         axes = [k for k, vector in enumerate(vectors) if vector is not None]
     others = [sizes[k] for k in range(len(sizes)) if k not in axes]
+    _check_kinds(header, axes, len(sizes))
     if len(axes) != 3 or not sizes or min(sizes) < 1 or max(others, default=1) > 1:
         size = " x ".join(map(str, sizes)) or f"{dims} dimensions"
         got = f"{size}, {len(axes)} axes with a direction"
         raise header.error("not a volume", expected="3 dimensions, 1 value per voxel", got=got)
     return sizes, axes
+
+
+def _check_kinds(header: TextHeader, axes: list[int], dims: int) -> None:
+    """Raise a ScanError if the values along an axis are colours, times or parts of vectors."""
+    kinds = header.fields.get("kinds", "").lower().split()
+    if "kinds" in header.fields and len(kinds) != dims:
+        raise header.error("not the right number of kinds", "kinds", expected=f"{dims} kinds")
+    if kinds and not {kinds[k] for k in axes} <= {"domain", "space", "none", "???"}:
+        raise header.error("not a volume", "kinds", expected="domain domain domain")
 
 
 def _vectors(header: TextHeader, dims: int) -> list[list[float] | None]:

@@ -47,6 +47,7 @@ def read_parts(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> def fill(stream, place, part):
     ...     part[:] = list(stream.read())
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -57,7 +57,7 @@ def random_trunk(seed: int, widen_factor: int = 2) -> nn.Module:
         As for `foundation_trunk`.
     """
     with exclusive(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
         return foundation_trunk(widen_factor).eval()
 
 

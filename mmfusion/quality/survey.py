@@ -36,6 +36,9 @@ _MEASURED = (
     "p99",
     "lungs_ml",
     "lesion_ml",
+    "files_given",
+    "files_used",
+    "files_lost",
     "warnings",
 )
 
@@ -49,7 +52,9 @@ class ScanSurvey:
     table : DataFrame, index patient_id
         A row per scan that was read: `series` (UID), `slices`, `z_mm`, `y_mm`, `x_mm` (spacing), `height_mm`
         and `width_mm` (field of view along and across the head-foot axis), `p1`, `p50`, `p99` (percentiles of
-        the values, HU or SUVbw), `lungs_ml`, `lesion_ml`, `warnings`.
+        the values, HU or SUVbw), `lungs_ml`, `lesion_ml`, `files_given`, `files_used`, `files_lost` (numbers
+        of DICOM files at the path, of those in the scan, and of those that may be slices but are not used),
+        `warnings`.
     failures : DataFrame, index patient_id
         A row per scan or mask that could not be read: `problem`, `file`, `expected`, `got`, `hint`. A patient
         with a readable scan and a bad mask is in both tables.
@@ -103,6 +108,8 @@ class ScanSurvey:
             text.append(f"No lung was found in {lost}: is it a crop, or another part of the body?")
         if (noted := int((table["warnings"] != "").sum())) > 0:
             text.append(f"{noted} gave a warning; see the table.")
+        if (lost := int((table["files_lost"] > 0).sum())) > 0:
+            text.append(f"{lost} may not be complete: files at their paths cannot be understood as DICOM.")
         return text
 
 
@@ -159,6 +166,7 @@ def _describe(scan: PatientScan) -> dict[str, object]:
         p99,
         lungs,
         lesion,
+        *((np.nan,) * 3 if (source := volume.source) is None else (source.given, source.used, source.n_lost)),
     )
     return dict(zip(_MEASURED, values))
 
@@ -177,7 +185,8 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
     Returns
     -------
     DataFrame, index patient_id
-        Columns read, modality, description, n_slices, z_mm, x_mm, problem, uid. Empty if no path has DICOM.
+        Columns read, modality, description, n_slices, z_mm, x_mm, problem, account (which files are not used,
+        and why), uid. Empty if no path has DICOM.
     """
     parts = {}
     for patient, path in paths.items():
@@ -191,7 +200,7 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
         uid == chosen.get(p) and not bad
         for p, uid, bad in zip(table.index, table["uid"], table["problem"], strict=True)
     ]
-    columns = ["modality", "description", "n_slices", "z_mm", "x_mm", "problem", "uid"]
+    columns = ["modality", "description", "n_slices", "z_mm", "x_mm", "problem", "account", "uid"]
     return table[columns].assign(read=read)[["read", *columns]]
 
 

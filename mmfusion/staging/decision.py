@@ -12,7 +12,7 @@ from mmfusion.errors import DataError
 
 RULES = ("argmax", "macro_f1", "cost")
 _STEPS = np.linspace(-2.5, 2.5, 51)  # tried logarithms of a class's weight, around the expected one
-_PULL = 0.05  # loss of macro-F1 for a squared distance of 1 from the expected weights
+_PULL = 0.02  # loss of macro-F1 for a squared distance of 1 from the expected weights
 
 Costs = pd.DataFrame | np.ndarray | Sequence[Sequence[float]] | Mapping[str, Mapping[str, float]]
 
@@ -169,8 +169,9 @@ def _weights_for_macro_f1(proba: np.ndarray, codes: np.ndarray, k: int) -> np.nd
     """Return the weights of the classes, shape (K,), with geometric mean 1.
 
     Expected weights are the inverse roots of the shares of the classes. They are changed one at a time where
-    that raises macro-F1 by more than the distance from them costs. The F1 counts each row half by its label
-    and half by its probabilities, which vary less.
+    that raises macro-F1 by more than the distance from them costs. The F1 is the one that the probabilities
+    themselves promise. It varies less than the F1 of the labels: with 100 rows, weights learned from labels
+    are hardly better than none.
     """
     shares = np.maximum(np.bincount(codes, minlength=k), 1) / len(codes)
     expected = -0.5 * np.log(shares)
@@ -179,7 +180,7 @@ def _weights_for_macro_f1(proba: np.ndarray, codes: np.ndarray, k: int) -> np.nd
     if not has.any():
         return np.exp(expected)
     log_p = np.log(np.maximum(proba[has], 1e-12))
-    truth = 0.5 * np.eye(k)[codes[has]] + 0.5 * proba[has]
+    truth = proba[has]
 
     def value(weights: np.ndarray) -> float:
         named = np.eye(k)[(log_p + weights).argmax(axis=1)]

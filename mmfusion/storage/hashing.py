@@ -114,7 +114,9 @@ def _hash_with_data(header: Path) -> str:
     data = linked_files(header)
     if not data:
         return hash_file(header)
-    parts = [f"{name}\0{hash_file(file) if file else 'absent'}\n" for name, file in data.items()]
+    files = {file.resolve() for file in data.values() if file}  # a list can name one file many times
+    hashes = {file: hash_file(file) for file in files}
+    parts = [f"{name}\0{hashes[file.resolve()] if file else 'absent'}\n" for name, file in data.items()]
     return hash_text("".join([f"{hash_file(header)}\n", *parts]))
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mmfusion.errors import ScanError, ScanWarning, warn
 
@@ -136,46 +137,39 @@ def read_header(path: Path) -> TextHeader:
     >>> header.whole("dimsize", 3), header.end
     ([4, 3, 2], 50)
     """
-    with path.open("rb") as stream:
-        data = stream.read(MAX_HEADER + 1)
     split = _metaimage if path.name.lower().endswith(META_SUFFIXES) else _nrrd
-    return split(path, data)
+    with path.open("rb") as stream:
+        return split(_Lines(path, stream))
 
 
 class _Lines:
     """The lines of a header, one after the other."""
 
-    def __init__(self, path: Path, data: bytes) -> None:
-        self.path, self.data, self.at = path, data, 0
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self.path, self.stream, self.at = path, stream, 0
 
     def next(self) -> str | None:
         """Return the next line without its end, or None after the last line."""
-        if self.at >= len(self.data):
-            return None
-        end = self.data.find(b"\n", self.at)
-        if end < 0 and len(self.data) > MAX_HEADER:
-            raise self.error("more", f"{MAX_HEADER} bytes at most")
-        end = len(self.data) if end < 0 else end
-        line, self.at = self.data[self.at : end], end + 1
+        line = self.stream.readline(MAX_LINE + 1)
+        self.at += len(line)
         if len(line) > MAX_LINE:
-            raise self.error(f"a line of {len(line)} bytes", f"{MAX_LINE} bytes at most")
+            raise self.error("a longer line", f"lines of {MAX_LINE} bytes at most")
+        if self.at > MAX_HEADER:
+            raise self.error("more", f"{MAX_HEADER} bytes at most")
         if re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", line):
             raise self.error("bytes that are not text", "lines of text")
-        return os.fsdecode(line).strip()
+        return os.fsdecode(line).strip() if line else None
 
     def rest(self) -> tuple[str, ...]:
         """Return all other lines that are not empty."""
-        if len(self.data) > MAX_HEADER:
-            raise self.error("more", f"{MAX_HEADER} bytes at most")
-        lines = iter(self.next, None)
-        return tuple(line for line in lines if line)
+        return tuple(line for line in iter(self.next, None) if line)
 
     def error(self, got: str, expected: str) -> ScanError:
         return ScanError("the header cannot be read", file=self.path, expected=expected, got=got)
 
 
-def _metaimage(path: Path, data: bytes) -> TextHeader:
-    lines, fields = _Lines(path, data), {}
+def _metaimage(lines: _Lines) -> TextHeader:
+    fields: dict[str, str] = {}
     while (line := lines.next()) is not None:
         if not line:
             continue
@@ -184,12 +178,14 @@ def _metaimage(path: Path, data: bytes) -> TextHeader:
             raise lines.error(shortened(line), "lines such as 'DimSize = 512 512 100'")
         key = _add(lines, fields, name.strip().lower(), value.strip())
         if key == "elementdatafile":
-            return TextHeader(path, fields, lines.rest() if _LIST.match(value.strip()) else (), lines.at)
-    raise lines.error("none", f"the field ElementDataFile in the first {MAX_HEADER} bytes")
+            names = lines.rest() if _LIST.match(value.strip()) else ()
+            return TextHeader(lines.path, fields, names, lines.at)
+    raise lines.error("none", "the field ElementDataFile at the end")
 
 
-def _nrrd(path: Path, data: bytes) -> TextHeader:
-    lines, fields, names = _Lines(path, data), {}, ()
+def _nrrd(lines: _Lines) -> TextHeader:
+    fields: dict[str, str] = {}
+    names: tuple[str, ...] = ()
     if not re.fullmatch(r"NRRD00(0[1-6]|\.01)", lines.next() or ""):
         raise lines.error("something else", "NRRD0001 to NRRD0006 in the first line")
     while line := lines.next():
@@ -203,8 +199,8 @@ def _nrrd(path: Path, data: bytes) -> TextHeader:
             if key == "datafile" and _LIST.match(value.strip()):
                 names = lines.rest()
     if line is None and "datafile" not in fields:
-        raise lines.error("none", f"an empty line after the header, in the first {MAX_HEADER} bytes")
-    return TextHeader(path, fields, names, lines.at)
+        raise lines.error("none", "an empty line after the header")
+    return TextHeader(lines.path, fields, names, lines.at)
 
 
 def _add(lines: _Lines, fields: dict[str, str], key: str, value: str) -> str:

@@ -86,7 +86,7 @@ def test_series_and_regions_are_kept(tmp_path):
     """A DICOM folder and a ZIP, each with several series, and a structure set with several regions."""
     folder, volume = scan(tmp_path / "P-1")
     write_series(folder, phantom_hu((3, 16, 20)), series="other", description="other")
-    box = [square(-20, -20, 0, 0, z) for z in (103, 106)]
+    box = [square(-20, -30, 0, -15, z) for z in (103, 106)]
     rtstruct(folder / "r.dcm", {"lung": box, "GTV": box[:1]}, series=volume.series_uid)
     archive = zipped(folder, tmp_path / "P.2.zip")
     cells = {

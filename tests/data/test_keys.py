@@ -74,7 +74,7 @@ def test_normal_tissue_is_left_out():
     found = unify([labels, IdTable("rna", "rna.csv", rna)])
     assert dict(found.names) == {rna[0]: "TCGA-05-4000"}
     assert found.dropped == set(rna[1:])
-    assert found.notes[0] == f"rna.csv: 3 ids were left out, as samples of normal tissue ({rna[1]})"
+    assert found.notes[0] == f"rna.csv: 3 ids were left out as normal tissue ({rna[1]})"
 
 
 def test_the_primary_tumour_is_chosen():
@@ -82,7 +82,7 @@ def test_the_primary_tumour_is_chosen():
     labels = IdTable("labels", "clinical.csv", ("TCGA-05-4000", "TCGA-05-4001"))
     found = unify([labels, IdTable("rna", "rna.csv", rna)])
     assert dict(found.names) == {rna[0]: "TCGA-05-4000", rna[2]: "TCGA-05-4001"}
-    assert "a second tumour of the patient" in found.notes[0] and found.dropped == {rna[1]}
+    assert "a further tumour of the patient" in found.notes[0] and found.dropped == {rna[1]}
 
 
 @pytest.mark.parametrize("other", ["TCGA-05-4000-01B-11R", "TCGA-05-4000-01A-21R", "TCGA-05-4000"])
@@ -92,6 +92,13 @@ def test_two_tumour_samples_of_one_patient_are_an_error(other):
     (error,) = unify([labels, IdTable("rna", "rna.csv", rna)]).conflicts
     assert error.patient == "TCGA-05-4000" and error.file == "rna.csv"
     assert all(name in error.got for name in rna) and "keep one" in error.hint
+
+
+def test_many_patients_with_two_samples_are_one_error():
+    patients = [f"TCGA-05-40{k:02d}" for k in range(30)]
+    rna = tuple(f"{p}-01{vial}" for p in patients for vial in "AB")
+    (error,) = unify([IdTable("labels", "c.csv", tuple(patients)), IdTable("rna", "rna.csv", rna)]).conflicts
+    assert error.patient.endswith("TCGA-05-4004 and 25 more")
 
 
 def test_samples_in_both_tables_are_left_as_they_are():

@@ -19,7 +19,9 @@ def test_a_pair_that_shares_nobody_is_one_error():
     (error,) = found.errors
     assert error.problem == "rna shares no patient with ehr and labels"
     assert "P0, P1, as in ehr" in error.expected and error.got == "A0, A1"
-    assert found.note == "shared patients: ehr and labels 10, ehr and rna 0, labels and rna 0"
+    assert (
+        found.note == "shared patients: ehr and labels 10 of 10, ehr and rna 0 of 10, labels and rna 0 of 10"
+    )
     assert not found.warnings
 
 
@@ -101,7 +103,7 @@ def test_a_cohort_whose_keys_hardly_meet_warns_and_keeps_the_warning(tmp_path):
     with pytest.warns(TableWarning, match="rna shares only 3 of 10 patients with labels"):
         cohort = load_cohort(manifest)
     assert any("rna shares only 3 of 10" in note for note in cohort.notes)
-    assert "shared patients: labels and rna 3" in cohort.notes
+    assert "shared patients: labels and rna 3 of 10" in cohort.notes
 
 
 @pytest.mark.parametrize("spell", ["X{}", "{}.0", "00{}", "sub-{}", " {} "])

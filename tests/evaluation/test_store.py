@@ -145,7 +145,7 @@ def test_a_fold_is_the_same_after_a_trip_through_json():
         1,
         ("a", "b"),
         ("a", "a"),
-        Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]]),
+        Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]], ["I", "II"]),
         inputs=("ct",),
         params={"lr": 1 / 3},
         trials=[{"value": 0.5}],
@@ -174,3 +174,50 @@ def test_what_is_no_fold_is_refused(damage):
     damage(state)
     with pytest.raises(ValueError, match=r"keys|not a fold"):
         FoldResult.from_json(state)
+
+
+@pytest.fixture
+def stored(cohort, tmp_path):
+    """Folds of a model with their saved models; the function runs them again and returns the result."""
+    model = mf.StageClassifier(max_epochs=1, n_genes=6, modalities=["ehr"])
+
+    def run():
+        return mf.nested_cv(
+            model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False
+        )
+
+    return run
+
+
+def _files(folder, pattern):
+    return sorted(path for path in folder.rglob(pattern) if "-r0-f" in path.as_posix())
+
+
+@pytest.mark.parametrize("damage", ["edited", "cut off", "empty", "of another release", "no JSON object"])
+def test_an_edited_fold_is_computed_again_and_said(stored, tmp_path, damage):
+    before = stored().predictions
+    file = _files(tmp_path, "*-r0-f0.json")[0]
+    text = file.read_text()
+    state = json.loads(text)
+    state["result"]["predictions"]["values"][0][0] += 1e-3
+    changed = {
+        "edited": json.dumps(state),
+        "cut off": text[: len(text) // 2],
+        "empty": "",
+        "of another release": json.dumps(json.loads(text)["result"]),
+        "no JSON object": "[]",
+    }
+    file.write_text(changed[damage])
+    with pytest.warns(UserWarning, match=f"{file.name}.*the fold is computed again"):
+        again = stored().predictions
+    pd.testing.assert_frame_equal(before, again)
+    pd.testing.assert_frame_equal(before, stored().predictions)  # without a warning
+
+
+def test_a_fold_without_its_saved_model_is_computed_again(stored, tmp_path):
+    stored()
+    weights = _files(tmp_path, "weights.safetensors")[0]
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="absent or was changed"):
+        stored()
+    stored()

@@ -9,6 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from tests.fuzz import registry, worker
@@ -18,6 +19,7 @@ OUTCOMES = ("our error", "equal", "warning", "cannot tell", "silent damage", "ot
 BAD = OUTCOMES[4:]
 SECONDS = 20  # a reader that takes longer hangs
 MEMORY = 2 * 2**30  # bytes that one input may take
+TURN = 10  # inputs of a format, before it is the next one's turn
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Child:
     def ask(self, name: str, seed: int, number: int) -> worker.Result:
         """Return how one input ends."""
         if self.process is None:
-            self._start()
+            self.start()
         try:
             self.connection.send((name, seed, number))
             if not self.connection.poll(self.seconds):
@@ -80,7 +82,8 @@ class Child:
             self.stop()
             return "death", f"exit code {code}"
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the process and wait until it has imported what it needs."""
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         arguments = (theirs, self.modules, self.folder, self.memory)
@@ -134,15 +137,15 @@ def run(
         Limits of one input.
     """
     names = list(names) or sorted(registry.load(modules))
-    tally, start = Tally(), time.monotonic()
+    tally = Tally()
     with Child(modules, seconds, memory) as child:
-        for first in range(0, inputs, worker.PER_BASE):
-            for seed in seeds:
-                for name in names:
-                    for number in range(first, min(first + worker.PER_BASE, inputs)):
-                        if time.monotonic() - start > budget:
-                            return tally
-                        tally.add(name, seed, number, child.ask(name, seed, number))
+        child.start()
+        start = time.monotonic()
+        for seed, first, name in product(seeds, range(0, inputs, TURN), names):
+            for number in range(first, min(first + TURN, inputs)):
+                if time.monotonic() - start > budget:
+                    return tally
+                tally.add(name, seed, number, child.ask(name, seed, number))
     return tally
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Change:
     in_text : bool
         It lies in the lines of text at the start of the file.
     resized : bool
-        The file has another length than before.
+        It changed the length of the file, and no other change restored it.
     impossible : bool
         A number of the text was replaced by one that no header can mean.
     """
@@ -68,7 +68,7 @@ def mutate(
     files: dict[str, bytes], text: Callable[[str, bytes], int], rng: np.random.Generator
 ) -> tuple[dict[str, bytes], list[Change]]:
     """Return changed files with the list of changes; most often there is one."""
-    changes = []
+    whole, changes = files, []
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
         names = [name for name, data in files.items() if data]
         if not names:
@@ -88,7 +88,13 @@ def mutate(
         if data != files[name]:
             changes.append(change)
         files = {**files, name: data}
-    return files, changes
+    return files, settled(whole, files, changes)
+
+
+def settled(whole: dict[str, bytes], files: dict[str, bytes], changes: list[Change]) -> list[Change]:
+    """Return the changes, `resized` only if the file has another length at the end: two can cancel."""
+    same = {name for name, data in whole.items() if len(files.get(name, b"")) == len(data)}
+    return [replace(change, resized=change.resized and change.file not in same) for change in changes]
 
 
 def _in_text(data: bytes, size: int, name: str, rng: np.random.Generator) -> tuple[bytes, Change]:

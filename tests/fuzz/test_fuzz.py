@@ -1,6 +1,7 @@
 """Changed inputs of every format end in our error, in the same content, or in a warning."""
 
 import multiprocessing
+import sys
 import time
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 
 from tests.fuzz import bad_readers, harness, worker
 from tests.fuzz.digest import digest
-from tests.fuzz.mutate import mutate
+from tests.fuzz.mutate import Change, mutate, settled
 from tests.fuzz.registry import Format, load
 
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 TEXT = Format.text
 
 
@@ -85,3 +87,12 @@ def test_a_digest_sees_every_difference():
     ]
     assert len({digest(content) for content in contents}) == len(contents)
     assert digest({"a": 1, "b": np.ones(3)}) == digest({"b": np.ones(3), "a": 1})
+
+
+def test_changes_that_cancel_each_other():
+    """A length tells nothing if as many bytes are inserted as were cut off."""
+    changes = [Change("truncate", "a", resized=True), Change("insert", "a", resized=True)]
+    assert not any(change.resized for change in settled({"a": b"12345"}, {"a": b"12x34"}, changes))
+    assert all(change.resized for change in settled({"a": b"12345"}, {"a": b"12x3"}, changes))
+    assert all(change.resized for change in settled({"a": b"12345"}, {}, changes))
+    assert not settled({"a": b"12345"}, {"a": b"1"}, [Change("zero", "a")])[0].resized

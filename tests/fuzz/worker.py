@@ -78,17 +78,16 @@ def _read(chosen: Format, path: Path) -> tuple[str, list[str]]:
     return content, [f"{w.category.__name__}: {w.message}" for w in caught]
 
 
-_known: dict[tuple[str, int, int], tuple[Path, str]] = {}
+_known: dict[str, tuple[int, int, Path, str]] = {}
 
 
 def _base(chosen: Format, seed: int, base: int, folder: Path) -> tuple[Path, str]:
-    """Return the path and the content of a sound input."""
-    key = (chosen.name, seed, base)
-    if key not in _known:
-        path = make(chosen, seed, base, folder)
-        _known.clear()  # its files are replaced
-        _known[key] = path, _read(chosen, path)[0]
-    return _known[key]
+    """Return the path and the content of a sound input; the last one of each format is kept."""
+    known = _known.get(chosen.name)
+    if known is None or known[:2] != (seed, base):
+        path = make(chosen, seed, base, folder / chosen.name)
+        known = _known[chosen.name] = seed, base, path, _read(chosen, path)[0]
+    return known[2:]
 
 
 def make(chosen: Format, seed: int, base: int, folder: Path) -> Path:

@@ -9,8 +9,7 @@ import SimpleITK as sitk
 
 from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging.nrrd import read_nrrd
-from tests.imaging.headers import VOXELS, nrrd
-from tests.imaging.test_metaimage import by_itk, split
+from tests.imaging.headers import VOXELS, assert_as_itk, itk_image, nrrd, split
 
 HEX = VOXELS.tobytes().hex()
 TEXT = " ".join(map(str, VOXELS.ravel()))
@@ -28,44 +27,32 @@ DATA = {
 BY_ITK = ("raw", "gzip", "gz", "ascii", "txt", "text", "hex")  # SimpleITK is built without bzip2
 
 
-def assert_as_itk(path):
-    (array, affine), (expected, there) = read_nrrd(path), by_itk(path)
-    np.testing.assert_array_equal(array, expected)
-    np.testing.assert_allclose(affine, there, atol=1e-9)
-    assert array.dtype == expected.dtype and array.flags.writeable
-    return array, affine
-
-
 @pytest.mark.parametrize("kind", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
 @pytest.mark.parametrize(
     ("suffix", "packed"), [(".nrrd", False), (".nrrd", True), (".nhdr", False), (".nhdr", True)]
 )
 def test_what_itk_writes(tmp_path, kind, suffix, packed):
     """Every type, with and without compression, in one or two files."""
-    image = sitk.GetImageFromArray(VOXELS.astype(kind))
-    image.SetSpacing((0.7, 0.8, 2.5))
-    image.SetOrigin((10, -20, 30.5))
-    image.SetDirection(sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.9).GetMatrix())
-    sitk.WriteImage(image, str(tmp_path / f"v{suffix}"), packed)
-    array, _ = assert_as_itk(tmp_path / f"v{suffix}")
+    sitk.WriteImage(itk_image(kind), str(tmp_path / f"v{suffix}"), packed)
+    array, _ = assert_as_itk(read_nrrd, tmp_path / f"v{suffix}")
     np.testing.assert_array_equal(array, VOXELS.astype(kind))
 
 
 @pytest.mark.parametrize("space", ["left-posterior-superior", "LPS", "right-anterior-superior", "RAS",
                                    "left-anterior-superior", "LAS", "Left-Posterior-Superior"])  # fmt: skip
 def test_spaces(tmp_path, space):
-    assert_as_itk(nrrd(tmp_path / "v.nrrd", space=space))
+    assert_as_itk(read_nrrd, nrrd(tmp_path / "v.nrrd", space=space))
 
 
 @pytest.mark.parametrize("encoding", DATA)
 def test_encodings(tmp_path, encoding):
     """Attached, and detached after two lines and (unpacked) three bytes that do not count."""
     path = nrrd(tmp_path / "v.nrrd", DATA[encoding], encoding=encoding)
-    array, _ = assert_as_itk(path) if encoding in BY_ITK else read_nrrd(path)
+    array, _ = assert_as_itk(read_nrrd, path) if encoding in BY_ITK else read_nrrd(path)
     np.testing.assert_array_equal(array, VOXELS)
     (tmp_path / "v.dat").write_bytes(b"one\ntwo\n" + DATA[encoding])
     path = nrrd(tmp_path / "v.nhdr", encoding=encoding, data_file="v.dat", line_skip=2)
-    array, _ = assert_as_itk(path) if encoding in BY_ITK else read_nrrd(path)
+    array, _ = assert_as_itk(read_nrrd, path) if encoding in BY_ITK else read_nrrd(path)
     np.testing.assert_array_equal(array, VOXELS)
 
 
@@ -73,14 +60,14 @@ def test_bytes_that_are_skipped(tmp_path):
     for encoding, data in {"raw": b"123" + DATA["raw"], "gzip": gzip.compress(b"123" + VOXELS.tobytes()),
                            "bzip2": bz2.compress(b"123" + VOXELS.tobytes())}.items():  # fmt: skip
         path = nrrd(tmp_path / "v.nrrd", data, encoding=encoding, byte_skip=3)
-        array, _ = assert_as_itk(path) if encoding in BY_ITK else read_nrrd(path)
+        array, _ = assert_as_itk(read_nrrd, path) if encoding in BY_ITK else read_nrrd(path)
         np.testing.assert_array_equal(array, VOXELS)
         with pytest.raises(ScanError, match="more data than the header states"):
             read_nrrd(nrrd(tmp_path / "v.nrrd", data, encoding=encoding, byte_skip=2))
         with pytest.raises(ScanError, match="119 of 120 bytes"):
             read_nrrd(nrrd(tmp_path / "v.nrrd", data, encoding=encoding, byte_skip=4))
     path = nrrd(tmp_path / "v.nrrd", b"12345" + DATA["raw"], byte_skip=-1)
-    np.testing.assert_array_equal(assert_as_itk(path)[0], VOXELS)
+    np.testing.assert_array_equal(assert_as_itk(read_nrrd, path)[0], VOXELS)
 
 
 BYTES = "signed char, int8, int8_t, unsigned char, uint8, uint8_t"
@@ -90,13 +77,15 @@ WORDS = "short int, signed short, unsigned short int, signed int, uint32_t, long
 @pytest.mark.parametrize("name", [*BYTES.split(", "), *WORDS.split(", "), "float", "double"])
 def test_names_of_types(tmp_path, name):
     data = (VOXELS.ravel() % 100).tolist()
-    assert_as_itk(nrrd(tmp_path / "v.nrrd", " ".join(map(str, data)).encode(), type=name, encoding="ascii"))
+    assert_as_itk(
+        read_nrrd, nrrd(tmp_path / "v.nrrd", " ".join(map(str, data)).encode(), type=name, encoding="ascii")
+    )
 
 
 def test_byte_order(tmp_path):
     path = nrrd(tmp_path / "v.nrrd", VOXELS.astype(">i2").tobytes(), endian="big")
-    np.testing.assert_array_equal(assert_as_itk(path)[0], VOXELS)
-    assert_as_itk(nrrd(tmp_path / "v.nrrd", TEXT.encode(), encoding="ascii", endian=None))
+    np.testing.assert_array_equal(assert_as_itk(read_nrrd, path)[0], VOXELS)
+    assert_as_itk(read_nrrd, nrrd(tmp_path / "v.nrrd", TEXT.encode(), encoding="ascii", endian=None))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +100,7 @@ def test_byte_order(tmp_path):
 )
 def test_slices_in_files(tmp_path, names, extra):
     split(tmp_path)
-    array, _ = assert_as_itk(nrrd(tmp_path / "v.nhdr", data_file=names, extra=extra))
+    array, _ = assert_as_itk(read_nrrd, nrrd(tmp_path / "v.nhdr", data_file=names, extra=extra))
     np.testing.assert_array_equal(array, VOXELS[::-1] if "-1" in names else VOXELS)
 
 
@@ -125,7 +114,7 @@ def test_slices_in_files(tmp_path, names, extra):
 ], ids=["node", "cell", "more"])  # fmt: skip
 @pytest.mark.filterwarnings("default:.*is not stated:mmfusion.errors.ScanWarning")
 def test_fields(tmp_path, fields):
-    assert_as_itk(nrrd(tmp_path / "v.nrrd", **fields))
+    assert_as_itk(read_nrrd, nrrd(tmp_path / "v.nrrd", **fields))
 
 
 @pytest.mark.parametrize(("unit", "mm"), [("mm", 1), ("cm", 10), ("um", 0.001), ("", 1)])
@@ -160,6 +149,7 @@ def test_a_fourth_axis_of_size_one(tmp_path, sizes, directions, spacings):
         ({"space_directions": None, "spacings": "1 2 3"}, "the directions of the axes are not stated"),
         ({"space_directions": None}, "the voxel size is not stated: 1 mm is assumed"),
         ({"space_origin": None}, "the position is not stated"),
+        ({"old_min": "-1024", "old_max": "3071"}, "the values were scaled for storage"),
     ],
 )
 def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
@@ -173,8 +163,11 @@ def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
         ({"dimension": "9223372036854775807"}, "dimension: a number out of range"),
         ({"dimension": "9" * 5000}, "dimension: not the right number"),
         ({"dimension": None}, "dimension: .*got nothing"),
-        ({"dimension": "4", "sizes": "5 3 2 2", "space_directions": None}, "not a volume .*5 x 3 x 2 x 2"),
-        ({"dimension": "2", "sizes": "5 12", "space_directions": None}, "not a volume"),
+        (
+            {"dimension": "4", "sizes": "5 3 2 2", "space_directions": None, "kinds": None},
+            "not a volume .*5 x 3 x 2 x 2",
+        ),
+        ({"dimension": "2", "sizes": "5 12", "space_directions": None, "kinds": None}, "not a volume"),
         ({"sizes": "0 3 4"}, "not a volume .*0 x 3 x 4"),
         ({"sizes": "5 3"}, "sizes: not the right number"),
         ({"sizes": "-5 3 4"}, "not a volume"),
@@ -212,6 +205,9 @@ def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
         ({"space": "right-anterior-superior-time"}, "space: unknown space"),
         ({"space_units": '"mm" "cm" "mm"'}, "spaceunits: unknown unit"),
         ({"space_units": '"parsec" "parsec" "parsec"'}, "spaceunits: unknown unit"),
+        ({"kinds": "vector domain domain"}, "kinds: not a volume"),
+        ({"kinds": "domain domain list"}, "kinds: not a volume"),
+        ({"kinds": "domain domain"}, "kinds: not the right number"),
         ({"line_skip": 10**9}, "lineskip: a number of lines out of range"),
         ({"line_skip": 3}, "lineskip: there are not so many lines"),
         ({"byte_skip": 10**11}, "the data end .* bytes before the voxels begin"),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmfusion.errors import MMFusionError
-from mmfusion.nn.heads import HEADS, OrdinalHead, make_head
+from mmfusion.nn.heads import HEADS, MixedHead, OrdinalHead, make_head
 from tests.nn.streams import build
 
 
@@ -47,8 +47,22 @@ def test_ordinal_is_finite_and_ordered_far_out(score, step):
     assert out.exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("gate", [-200.0, 0.0, 1.5, 200.0])
+def test_mixed_is_the_mean_of_both_parts(classes, gate):
+    head = build(lambda: MixedHead(6, classes)).double()
+    with torch.no_grad():
+        head.gate.fill_(gate)
+    x = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    share = torch.sigmoid(head.gate)
+    expected = share * head.ordinal(x).exp() + (1 - share) * head.softmax(x).softmax(1)
+    torch.testing.assert_close(head(x).exp(), expected)
+    head(1e3 * x).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in head.parameters())
+
+
 def test_unknown_head_and_too_few_classes():
-    with pytest.raises(MMFusionError, match="softmax, ordinal"):
+    with pytest.raises(MMFusionError, match="mixed, ordinal, softmax"):
         make_head("cox", 6, 3)
     with pytest.raises(MMFusionError, match="2 or more"):
         make_head("softmax", 6, 1)

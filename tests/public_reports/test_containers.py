@@ -9,8 +9,7 @@ import pytest
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.files import read
-from tests.imaging.headers import VOXELS, metaimage, nrrd
-from tests.imaging.test_metaimage import split
+from tests.imaging.headers import VOXELS, metaimage, nrrd, split
 
 PACKED = zlib.compress(VOXELS.tobytes())
 
@@ -18,7 +17,7 @@ PACKED = zlib.compress(VOXELS.tobytes())
 @pytest.fixture(autouse=True)
 def unchecked(monkeypatch):
     """The voxels of these tests are noise, which is no CT."""
-    monkeypatch.setattr("mmfusion.imaging.files.check_values", lambda *args: None)
+    monkeypatch.setattr("mmfusion.imaging.files.check_scan", lambda *args: None)
 
 
 @pytest.mark.parametrize("names", ["s01.raw\ns02.raw", "s01.raw\ns02.raw\ns03.raw"])

@@ -48,7 +48,7 @@ def test_tumour_and_normal_tissue_of_one_patient(tmp_path):
     samples = [f"{p}-01A-11R-1107-07" for p in BARCODES] + [f"{p}-11A-11R-1107-07" for p in BARCODES[:3]]
     cohort = load_cohort(study(tmp_path, BARCODES, samples))
     assert len(cohort.table) == 8 and cohort.table.loc[BARCODES[0], ("rna", "TP53")] == 200
-    assert any("3 ids were left out, as samples of normal tissue" in note for note in cohort.notes)
+    assert any("3 ids were left out as normal tissue" in note for note in cohort.notes)
 
 
 @pytest.mark.parametrize("write", ["X{}".format, "{}.0".format, "0{}".format])

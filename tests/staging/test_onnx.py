@@ -1,5 +1,7 @@
 """The ONNX file of a classifier gives the classifier's probabilities."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -17,4 +19,8 @@ def test_the_file_gives_the_same_probabilities(tmp_path):
     inputs = model.transformer_.transform(cohort.X)
     (found,) = run.run(None, {"present": inputs.present, **inputs.arrays})
     np.testing.assert_allclose(found, model.predict_proba(cohort.X), atol=1e-5, rtol=0)
-    assert run.get_modelmeta().custom_metadata_map["classes"] == ",".join(model.classes_)
+    facts = run.get_modelmeta().custom_metadata_map
+    assert facts["classes"] == ",".join(model.classes_)
+    gains = np.array(json.loads(facts["decision"])["gains"])  # the decision can be made from the file alone
+    assert (model.classes_[(found @ gains).argmax(axis=1)] == model.predict(cohort.X)).all()
+    np.testing.assert_allclose(json.loads(facts["training_shares"]), model.prior_)

@@ -1,17 +1,21 @@
-"""Saved models of the first format load, and give the probabilities that they gave."""
+"""Saved models of older formats load, and give the probabilities that they gave."""
 
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mmfusion as mf
 from mmfusion.imaging import Volume
+from mmfusion.nn.network import NetworkPlan
 from mmfusion.staging.persistence import from_format_1
 from tests.cohorts import tiny_cohort
 
 FORMAT_1 = Path(__file__).parent / "format1"  # made by release 0.1.0
+FORMAT_2 = Path(__file__).parent / "format2"  # made by the last release of format 2
+FORMAT_3 = Path(__file__).parent / "format3"
 
 
 def scans(n: int) -> list[Volume]:
@@ -36,6 +40,52 @@ def test_a_model_of_format_1_gives_its_probabilities():
     model = mf.load(FORMAT_1 / "model")
     assert list(model.classes_) == expected["classes"]
     np.testing.assert_allclose(model.predict_proba(rows), expected["probabilities"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("folder", "version"), [(FORMAT_2, 2), (FORMAT_3, 3)])
+def test_a_model_of_a_later_format_gives_its_probabilities_and_decisions(folder, version):
+    expected = json.loads((folder / "expected.json").read_text())
+    assert json.loads((folder / "model" / "config.json").read_text())["format"] == version
+    rows = tiny_cohort(40, seed=7, missing=0.2, genes=12).X.loc[expected["patients"]]
+    model = mf.load(folder / "model")
+    np.testing.assert_allclose(model.predict_proba(rows), expected["probabilities"], rtol=0, atol=1e-6)
+    assert list(model.predict(rows)) == expected["predicted"]
+    assert len(model.module_.members) == version  # two networks, then three
+
+
+def test_before_format_3_the_most_probable_class_was_named(tmp_path):
+    model = mf.load(FORMAT_2 / "model")
+    assert (model.decision, model.settings.network.head) == ("argmax", "ordinal")
+    model.save(tmp_path / "again")
+    again = mf.load(tmp_path / "again")
+    rows = tiny_cohort(40, seed=7, missing=0.2, genes=12).X
+    np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
+    assert (again.predict(rows) == model.classes_[model.predict_proba(rows).argmax(axis=1)]).all()
+
+
+def test_the_network_of_a_saved_model_does_not_depend_on_defaults(tmp_path, monkeypatch):
+    cohort = tiny_cohort(30)
+    model = mf.StageClassifier(max_epochs=1, n_genes=20, decision="cost", costs=pd.DataFrame(
+        1 - np.eye(3), ["I", "II", "III"], ["I", "II", "III"])).fit(cohort.X, cohort.y)  # fmt: skip
+    model.save(tmp_path / "model")
+    monkeypatch.setattr(NetworkPlan.__init__, "__defaults__", _with_head("softmax"))
+    again = mf.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(cohort.X), model.predict_proba(cohort.X))
+    np.testing.assert_array_equal(again.decision_.gains, np.eye(3) - 1)
+    assert again.costs["I"] == {"I": 0.0, "II": 1.0, "III": 1.0}
+
+
+def _with_head(head):
+    return tuple(head if value == "mixed" else value for value in NetworkPlan.__init__.__defaults__)
+
+
+def test_the_focus_of_the_loss_is_saved(tmp_path):
+    cohort = tiny_cohort(30)
+    model = mf.StageClassifier(max_epochs=1, n_genes=20, training={"loss": "focal"}).fit(cohort.X, cohort.y)
+    model.save(tmp_path / "model")
+    again = mf.load(tmp_path / "model")
+    assert [m.calibration.gamma for m in again.module_.members] == [2.0] * 3
+    np.testing.assert_array_equal(again.predict_proba(cohort.X), model.predict_proba(cohort.X))
 
 
 def test_its_settings_stand_where_they_are_now(tmp_path):

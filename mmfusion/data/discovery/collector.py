@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.data.discovery.matching import Match, find_patient_in
 from mmfusion.data.discovery.sniff_tables import PROSE
@@ -53,7 +52,6 @@ class Collector:
         )
         every = [patient for guess in tables.values() if guess.uses for patient in guess.ids]
         self.known = list(dict.fromkeys(self._spelled(every)))
-        self.without_unit: list[str] = []  # RNA tables
         self.lost: list[str] = []  # scans of no known patient
 
     def account(self, path: Path, *, used: bool, why: str, what: str = "", patient: str = "") -> None:
@@ -94,7 +92,7 @@ class Collector:
             self.to_do.append(f"{self._name(path)}: {reason}")
         for use in uses:
             parameters = "" if guess.id_column is None else json.dumps({"id_column": guess.id_column})
-            unit = self._unit(path, use.modality, guess)
+            unit = self._unit(use.modality, guess)
             self._row(path, use, patient=owner, unit=unit, parameters=parameters)
             self.tables.setdefault((use.modality, use.role), {})[self._name(path)] = ids
             what = {"labels": "stage", "seeds": _seeds(use.modality)}.get(use.role, use.modality)
@@ -137,7 +135,11 @@ class Collector:
                 if use.role == "volume":
                     self.has.setdefault(use.modality, set()).add(patient)
         what = ", ".join(use.what for use in guess.uses)
-        self.lost += [self._name(path)] if guess.uses and patient is None else []
+        if guess.uses and patient is None:
+            self.lost.append(self._name(path))
+            self._row(
+                path, Use("", UNUSED), parameters=json.dumps({"why": "a scan of no patient in the tables"})
+            )
         self.account(path, used=used, why=why, what=what, patient=patient if guess.uses and patient else "")
 
     def tasks(self) -> list[str]:
@@ -146,11 +148,6 @@ class Collector:
         if not self.has.get("stage"):
             closest = f"; the closest: {', '.join(self.stage_like[:4])}" if self.stage_like else ""
             to_do.append(f"no stages found: give a table with patient_id and {ACCEPTED}{closest}")
-        if self.without_unit:
-            to_do.append(
-                f"{listed(self.without_unit)}: say in which unit it is, in the column unit of the "
-                f"manifest or with --rna-unit ({', '.join(RNA_UNITS)})"
-            )
         unused = [f"{listed(names)} not used: {why}" for why, names in self.unused.items()]
         more = len(unused) - 10
         to_do += unused[:10] + [f"{more} more tables not used, see below"] * (more > 0)
@@ -180,12 +177,12 @@ class Collector:
             exact=True,
         )
 
-    def _unit(self, path: Path, modality: str, guess: Guess) -> str:
+    def _unit(self, modality: str, guess: Guess) -> str:
         if modality != "rna":
             return ""
-        unit = guess.unit or self.rna_unit or ""
-        self.without_unit += [] if unit else [self._name(path)]
-        return unit
+        if guess.units:
+            return self.rna_unit if self.rna_unit in guess.units else guess.units[0]
+        return guess.unit or self.rna_unit or ""
 
     def _row(self, path: Path, use: Use, *, patient: str = "", unit: str = "", parameters: str = "") -> None:
         what = {"modality": use.modality, "role": use.role, "part": use.part}

@@ -143,12 +143,9 @@ def _trial(rows: pd.DataFrame, root: Path) -> tuple[Cohort | None, list[str]]:
     if rows.empty:
         return None, []
     problems: list[MMFusionError] = []
-    rna = rows["modality"] == "rna"
-    unit = next(iter(set(rows["unit"][rna]) - {""}), "log")  # a missing unit is a task of its own
     cohort = None
     try:
-        trial = check_manifest(rows.assign(unit=rows["unit"].mask(rna & (rows["unit"] == ""), unit)))
-        cohort = assemble(trial, root, problems=problems)
+        cohort = assemble(check_manifest(rows), root, problems=problems)
     except MMFusionError as error:
         problems.append(error)
     return cohort, lines_of(problems, root)

@@ -52,6 +52,8 @@ class Guess:
         Patient id in the headers of a scan.
     unit : str
         Unit of an RNA table, if the numbers leave no doubt; otherwise "".
+    units : tuple of str
+        Units in which a file of one sample has values; the first is used, unless the user asks for another.
     staged : tuple of str
         Patients who have a stage in the table.
     stage_like : str
@@ -71,6 +73,7 @@ class Guess:
     ids: tuple[str, ...] = ()
     patient_hint: str = ""
     unit: str = ""
+    units: tuple[str, ...] = ()
     staged: tuple[str, ...] = ()
     stage_like: str = ""
     id_column: str | None = None

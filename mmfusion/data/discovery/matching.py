@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mmfusion.data.id_rules import loose
+from mmfusion.data.id_rules import loose, without_word
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
     -------
     Match
         The first name that fits decides. An id fits if it is equal to the name; then if it is a word of the
-        name; then if it is equal or a part when case, separators and leading zeros are ignored. If several
-        ids fit equally well, there is no match.
+        name; then if it is equal or a part when case, separators and leading zeros are ignored; then if both
+        are one id by the rules of `mmfusion.data.id_rules`, such as a patient and a sample of TCGA. If
+        several ids fit equally well, there is no match.
 
     Examples
     --------
@@ -58,8 +59,10 @@ def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
     """
     names, patients = [n for n in names if n], list(patients)
     by_loose: dict[str, list[str]] = {}
+    by_rules: dict[str, list[str]] = {}
     for patient in patients:
         by_loose.setdefault(loose(patient), []).append(patient)
+        by_rules.setdefault(without_word(patient), []).append(patient)
     for name in names:
         if name in patients:
             return Match(name, "the name is the id", exact=True)
@@ -74,6 +77,9 @@ def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
             return Match(None, f"{name!r} fits several patients: {', '.join(fits[:5])}")
         if fits:
             return Match(fits[0], f"{name!r} is {fits[0]!r} without case, separators and leading zeros")
+        fits = by_rules.get(without_word(name), [])
+        if len(fits) == 1:
+            return Match(fits[0], f"{name!r} is {fits[0]!r} in another spelling")
     return Match(None, f"no known patient id in {', '.join(map(repr, names))}")
 
 

@@ -107,23 +107,17 @@ def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str 
     if bad.any():
         if (commas := decimal_commas(cells)).any():
             bad, hint = commas, "write points for decimal commas, or separate the cells of the table with ;"
+        words = list(cells[bad].unique())
         raise DataError(
-            "not a number",
+            "not a number" + (f" (nor are {listed(map(repr, words[1:]))})" if len(words) > 1 else ""),
             patient=cells.index[bad.to_numpy()][0],
             file=file,
             column=column,
             expected="a number",
-            got=_words(cells[bad]),
+            got=repr(words[0]),
             hint=hint or "leave the cell empty where the value is unknown",
         )
     return numbers
-
-
-def _words(bad: pd.Series) -> str:
-    """Return the first bad cell, and the other ones that differ from it."""
-    words = [repr(word) for word in bad.unique()]
-    more = f" ({len(bad)} such cells: {listed(words)})" if len(words) > 1 else ""
-    return words[0] + more
 
 
 def decimal_commas(cells: pd.Series) -> pd.Series:

@@ -38,6 +38,8 @@ class Layout:
         Number of records in `lines`.
     surplus : int
         Number of empty columns after the last one with a name.
+    row_names : bool
+        True if the header has a name less than the rows have cells, so that "" was added.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Layout:
     first_line: int
     n_records: int
     surplus: int
+    row_names: bool
 
 
 def layout_of(
@@ -156,7 +159,7 @@ def _rank(widths: list[int]) -> tuple[float, bool, int] | None:
     first = next(k for k, width in enumerate(widths) if width >= usual - 1)
     used = widths[first:]
     fit = sum(width == usual for width in used[1:]) + (used[0] in (usual, usual - 1))
-    return round(fit / len(used), 2), used[0] == usual, usual
+    return round(fit / len(widths), 2), used[0] == usual, usual
 
 
 def _is_header(lines: list[str], comment: int, start: int, separator: str) -> bool:
@@ -243,7 +246,7 @@ def _check(lines: list[str], start: int, separator: str, file: object, notes: Ta
             file=file,
             hint=_QUOTES,
         ) from error
-    header, surplus = _fit(header or [], widths, where, file)
+    header, surplus, row_names = _fit(header or [], widths, where, file)
     first = ends[0] if ends else len(lines) - start
     return Layout(
         separator=separator,
@@ -252,6 +255,7 @@ def _check(lines: list[str], start: int, separator: str, file: object, notes: Ta
         first_line=start + first + 1,
         n_records=len(ends) - len(skipped),
         surplus=surplus,
+        row_names=row_names,
     )
 
 
@@ -267,8 +271,8 @@ def _name(cell: str) -> str:
 
 def _fit(
     header: list[str], widths: Counter[tuple[int, int]], where: dict[tuple[int, int], int], file: object
-) -> tuple[list[str], int]:
-    """Return the header, with a name for R's row names, and the number of empty columns after it."""
+) -> tuple[list[str], int, bool]:
+    """Return the header, the number of empty columns after it, and if "" was added for R's row names."""
     if header[:1] == ["N_unmapped"] and len(header) == len(_STAR):  # STAR's ReadsPerGene.out.tab
         header = list(_STAR)
     named = _last_filled(header)
@@ -278,7 +282,8 @@ def _fit(
         raise DataError(
             "too many columns", file=file, expected=f"{MAX_COLUMNS} at most", got=f"{most} columns"
         )
-    if used == named + 1 and len(header) == named and all(width > named for width, _ in widths):
+    row_names = used == named + 1 and len(header) == named and all(width > named for width, _ in widths)
+    if row_names:
         header, named = ["", *header], named + 1  # as R writes it: no header over the row names
     elif used > len(header) and all(width > len(header) for width, _ in widths):
         expected, got = f"{len(header)} columns", f"{used} cells"
@@ -294,4 +299,4 @@ def _fit(
             hint="put cells with a separator or a line break in quotation marks, or complete the row",
         )
     header = header[: max(named, used)]
-    return header, max(most - len(header), 0)
+    return header, max(most - len(header), 0), row_names

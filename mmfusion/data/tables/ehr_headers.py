@@ -94,7 +94,7 @@ def _measure(
                 column=column,
                 expected=f"{low / factor:.0f} to {high / factor:.0f} {unit}",
                 got=repr(cells[bad].iloc[0]),
-                hint="leave the cell empty where the value is unknown",
+                hint="leave the cell empty where the value is unknown" + (f"; {hint}" if hint else ""),
             )
         return numbers
 

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import ParseError
 
 from mmfusion.data.tables.notes import TableNotes, listed, note
 from mmfusion.errors import DataError
-from mmfusion.limits import check_memory
+from mmfusion.limits import check_memory, memory_limit, read_at_most
 
 if TYPE_CHECKING:
     from openpyxl.cell import Cell
@@ -110,11 +110,13 @@ def text_of_sheet(path: Path, sheet: str | None = None, notes: TableNotes | None
         hint = "pip install mmfusion[excel], or save the sheet as CSV"
         raise DataError("openpyxl, which reads workbooks, is not installed", file=path, hint=hint) from error
     try:
-        has_formulas = _check_parts(path)
-        book = load_workbook(path, data_only=True, keep_links=False)
+        with path.open("rb") as stream:
+            raw = read_at_most(stream, memory_limit() // _PER_BYTE, "the workbook", file=path)
+        has_formulas = _check_parts(raw, path)
+        book = load_workbook(io.BytesIO(raw), data_only=True, keep_links=False)
         chosen = _choose(book.worksheets, sheet, path, notes)
         if has_formulas:
-            _check_formulas(chosen, load_workbook(path, keep_links=False)[chosen.title], path)
+            _check_formulas(chosen, load_workbook(io.BytesIO(raw), keep_links=False)[chosen.title], path)
     except DataError:
         raise
     except _UNREADABLE as error:
@@ -141,10 +143,9 @@ def _as_csv(cells: list[Cell], path: Path) -> str:
     return out.getvalue()
 
 
-def _check_parts(path: Path) -> bool:
+def _check_parts(raw: bytes, path: Path) -> bool:
     """Check the size and kind of a workbook's parts before they are read; return True if it has formulas."""
-    with path.open("rb") as stream:
-        start = stream.read(4)
+    start = raw[:4]
     if start == b"\xd0\xcf\x11\xe0":
         raise DataError("a workbook with a password, or an old one (.xls)", file=path, hint=_SAVE)
     if start != b"PK\x03\x04":
@@ -152,7 +153,7 @@ def _check_parts(path: Path) -> bool:
             "not an Excel workbook", file=path, expected=".xlsx", got="another format", hint=_SAVE
         )
     formulas = False
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         parts = [p for p in archive.infolist() if p.filename.endswith((".xml", ".rels"))]
         size, tags = sum(p.file_size for p in parts), 0
         check_memory(size * _PER_BYTE, "the workbook", file=path)

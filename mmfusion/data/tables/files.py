@@ -20,10 +20,14 @@ from mmfusion.errors import DataError
 from mmfusion.escaping import unguarded_cells
 from mmfusion.limits import check_memory
 
-_IDS = (
-    "patient id,patientid,patient,case id,caseid,pid,id,subject,subject id,participant id,bcr patient barcode"
+# in order of preference
+_NAMED = (
+    "patient id,patientid,patient,case id,caseid,pid,subject id,participant id,bcr patient barcode"
+    ",case submitter id,cases submitter id,submitter id,patient no,patient nr,patient number,patid,pat id"
+    ",id,subject,participant,mrn,record id"
 )
-ID_HEADERS = frozenset(_IDS.split(","))
+_IDS = tuple(_NAMED.split(","))
+ID_HEADERS = frozenset(_IDS)
 _NA = ["", "NA", "N/A", "NaN", "nan", "null"]
 
 
@@ -107,6 +111,9 @@ def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
     """Return the data of a text whose layout is known."""
     header = list(layout.header)
     no_duplicates([name for name in header if name], "column", path)
+    if layout.row_names and header_key(header[1]) in ID_HEADERS:
+        expected, got = f"{len(header) - 1} cells, as in the header", f"{len(header)} cells in each row"
+        raise DataError("rows have more cells than the header", file=path, expected=expected, got=got)
     n_cells = layout.n_records * (len(header) + layout.surplus)
     needed = n_cells * (16 if numbers else 64) + 3 * sum(map(len, layout.lines))
     check_memory(needed, "the table", file=path)
@@ -190,15 +197,13 @@ def id_column(table: pd.DataFrame) -> str | None:
     >>> id_column(pd.DataFrame({"Case-ID": ["a", "b"], "age": ["61", "70"]}))
     'Case-ID'
     """
-    named = [c for c in table.columns if header_key(c) in ID_HEADERS]
-    if not named and table.shape[1] > 2 and header_key(table.columns[0]) == "":  # a saved index has no header
-        first = table.iloc[:, 0]
-        named = (
-            [table.columns[0]]
-            if first.is_unique and pd.to_numeric(first, errors="coerce").isna().all()
-            else []
-        )
-    return named[0] if named else None
+    if named := [c for c in table.columns if header_key(c) in ID_HEADERS]:
+        return min(named, key=lambda c: _IDS.index(header_key(c)))
+    if table.shape[1] < 3 or header_key(table.columns[0]) != "":
+        return None
+    first = table.iloc[:, 0]  # a saved index has no header
+    names = first.is_unique and pd.to_numeric(first, errors="coerce").isna().all()
+    return table.columns[0] if names else None
 
 
 def by_patient(

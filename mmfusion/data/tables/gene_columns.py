@@ -38,16 +38,6 @@ def gene_like(names: Iterable[object]) -> int:
     return sum(name in _COMMON or bool(ENSEMBL.fullmatch(name)) for name in plain)
 
 
-def about_genes(table: pd.DataFrame) -> list[str]:
-    """Return the columns that hold names of genes or facts about them, by their headers.
-
-    >>> about_genes(pd.DataFrame(columns=["Geneid", "Chr", "Start", "p1"]))
-    ['Geneid', 'Chr', 'Start']
-    """
-    known = {*GENE_HEADERS, *_ABOUT.split(",")}
-    return [c for c in table.columns if header_key(c) in known]
-
-
 def naming(names: Iterable[object]) -> str:
     """Return how most of the genes are named: "Ensembl ids", "Entrez ids" or "gene symbols".
 
@@ -59,6 +49,16 @@ def naming(names: Iterable[object]) -> str:
     if 2 * ensembl > len(names):
         return "Ensembl ids"
     return "Entrez ids" if 2 * numbers > len(names) else "gene symbols"
+
+
+def about_genes(table: pd.DataFrame) -> list[str]:
+    """Return the columns that hold names of genes or facts about them, by their headers.
+
+    >>> about_genes(pd.DataFrame(columns=["Geneid", "Chr", "Start", "p1"]))
+    ['Geneid', 'Chr', 'Start']
+    """
+    known = {*GENE_HEADERS, *_ABOUT.split(",")}
+    return [c for c in table.columns if header_key(c) in known]
 
 
 def one_gene_column(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections import Counter
 from collections.abc import Sequence
 
+from mmfusion.data.tables.gene_dates import undo_dates
 from mmfusion.data.tables.notes import TableNotes, listed, note
 from mmfusion.data.tables.summaries import summaries
 from mmfusion.errors import DataError
@@ -15,29 +15,6 @@ ENSEMBL = re.compile(r"(ENS[A-Z]*G\d{11})(\.\d+)?(_PAR_Y)?")
 _TRANSCRIPT = re.compile(r"ENS[A-Z]*T\d{11}(\.\d+)?")
 _TWO_NAMES = re.compile(r"(?P<first>[^|\s]+)\|[^|]+|(?P<symbol>\S+) \((\d+|ENSG\d+)\)")
 _INTEGER, _NUMBER = re.compile(r"\d+(\.0+)?"), re.compile(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?")
-# names of months in the languages in which spreadsheets are often used; the place is the number
-_MONTHS = (
-    "jan(uar|uary|vier)?|ene(ro)?|gen(naio)?",
-    "feb(ruar|ruary|rero|braio)?|f[eé]v(rier)?",
-    "mar(ch|s|zo)?|märz?|mrz",
-    "apr(il|ile)?|avr(il)?|abr(il)?",
-    "may|mai|mayo|mag(gio)?",
-    "jun[ei]?|juin|junio|giu(gno)?",
-    "jul[iy]?|juil(let)?|julio|lug(lio)?",
-    "aug(ust)?|août|ago(sto)?",
-    "sept?(ember|embre|iembre)?|set(tembre)?",
-    "oct(ober|obre|ubre)?|okt(ober)?|ott(obre)?",
-    "nov(ember|embre|iembre)?",
-    "dec(ember)?|d[eé]c(embre)?|dez(ember)?|dic(iembre|embre)?",
-)
-_WORD, _DAY = "|".join(f"(?P<m{k}>{words})" for k, words in enumerate(_MONTHS, start=1)), r"\d{1,2}"
-_NAMED_MONTH = re.compile(rf"(?:({_DAY})[-./ ]+)?(?:{_WORD})\.?(?:[-./ ]+({_DAY}|\d{{4}}))?")
-_DIGITS = re.compile(
-    r"\d{4}-(\d{1,2})-(\d{1,2})(?:[t ][\d:.]+)?|(\d{1,2})([./-])(\d{1,2})\4(?:\d{4}|\d{2})(?: [\d:.]+)?"
-)
-_SERIALS = range(36526, 49000)  # days of a spreadsheet from 2000 on
-_DAY_ZERO = datetime.date(1899, 12, 30)
-_RENAMED = {3: "MARCHF{0} or MTARC{0}", 9: "SEPTIN{0}", 12: "DELEC{0}"}
 
 
 def clean_genes(names: Sequence[object], file: object = None, notes: TableNotes | None = None) -> list[str]:
@@ -45,7 +22,7 @@ def clean_genes(names: Sequence[object], file: object = None, notes: TableNotes 
 
     Versions of Ensembl ids are removed, "EGFR|1956" is EGFR, and quotation marks around a name are removed.
     Left out, and noted, are names of summaries, copies of a gene on chromosome Y (PAR_Y), empty names, and
-    dates, into which a spreadsheet turns SEPT2, MARCH1 and DEC1.
+    dates (`mmfusion.data.tables.gene_dates`), unless they can be one gene only.
 
     Parameters
     ----------
@@ -64,10 +41,10 @@ def clean_genes(names: Sequence[object], file: object = None, notes: TableNotes 
     Examples
     --------
     >>> notes = TableNotes()
-    >>> clean_genes(["ENSG00000146648.18", "ENSG00000141510", "2-Sep"], notes=notes)
+    >>> clean_genes(["ENSG00000146648.18", "ENSG00000141510", "1-Mar"], notes=notes)
     ['ENSG00000146648', 'ENSG00000141510', '']
     >>> notes.texts[0]
-    'names that a spreadsheet turned into dates were not read, as the gene is not sure: 2-Sep (SEPTIN2)'
+    'a spreadsheet turned names of genes into dates, which were not read: 1-Mar (MARCHF1 or MTARC1)'
     """
     before = [_unquoted(str(name)) for name in names]
     if sum(bool(_TRANSCRIPT.fullmatch(name)) for name in before) * 2 > len(before):
@@ -111,15 +88,10 @@ def _drop(names: list[str], found: set[str], why: str, file: object, notes: Tabl
 
 
 def _numbers_and_dates(names: list[str], file: object, notes: TableNotes | None) -> None:
-    """Empty the names that are dates, in place; refuse numbers unless all names are Entrez ids."""
+    """Replace the names that are dates, in place; refuse numbers unless all names are Entrez ids."""
     filled = [name for name in names if name]
     entrez = sum(bool(_INTEGER.fullmatch(name)) for name in filled)
-    dates = {name: genes for name in filled if (genes := date_genes(name, serials=2 * entrez < len(filled)))}
-    if dates:
-        with_genes = [f"{name} ({genes})" for name, genes in dates.items()]
-        text = "names that a spreadsheet turned into dates were not read, as the gene is not sure"
-        note(notes, f"{text}: {listed(with_genes, 10)}", file)
-        names[:] = ["" if name in dates else name for name in names]
+    undo_dates(names, serials=2 * entrez < len(filled), file=file, notes=notes)
     numbers = [name for name in names if _NUMBER.fullmatch(name)]
     if not numbers:
         return
@@ -134,43 +106,6 @@ def _numbers_and_dates(names: list[str], file: object, notes: TableNotes | None)
         expected="symbols, Ensembl ids, or Entrez ids of all genes",
         hint="check that the columns have not moved, or name the gene",
     )
-
-
-def date_genes(name: str, *, serials: bool = True) -> str:
-    """Return the gene that a spreadsheet may have turned into this date, or "" if the name is no date.
-
-    Parameters
-    ----------
-    name : str
-        Name in the place of a gene, such as "2-Sep", "Sep-02", "2023-09-02", "02/09/2023" or "45171".
-    serials : bool
-        Whether a number of five digits may be a date: the days since 1900, as a spreadsheet stores it.
-
-    Examples
-    --------
-    >>> date_genes("2-Sep"), date_genes("2023-03-01"), date_genes("44441"), date_genes("EGFR")
-    ('SEPTIN2', 'MARCHF1 or MTARC1', 'SEPTIN2', '')
-    """
-    text = name.strip().lower()
-    if serials and _INTEGER.fullmatch(text) and int(text.split(".")[0]) in _SERIALS:
-        when = _DAY_ZERO + datetime.timedelta(days=int(text.split(".")[0]))
-        return _gene(when.month, when.day)
-    if (found := _NAMED_MONTH.fullmatch(text)) and (day := found[1] or found[found.re.groups]):
-        return _gene(next(k for k in range(1, 13) if found[f"m{k}"]), int(day))
-    if not (found := _DIGITS.fullmatch(text)):
-        return ""
-    first, second = (int(v) for v in (found[1] or found[3], found[2] or found[5]))
-    if not found[1] and (
-        second in _RENAMED or first not in _RENAMED
-    ):  # day and month; else the month is first
-        first, second = second, first
-    return _gene(first, second)
-
-
-def _gene(month: int, day: int) -> str:
-    if not (0 < month < 13 and day > 0):
-        return ""
-    return _RENAMED.get(month, "a name like SEPT{0}, MARCH{0} or DEC{0}").format(day)
 
 
 def _plain(names: list[str], file: object, notes: TableNotes | None) -> list[str]:

@@ -96,7 +96,7 @@ def read_ehr_table(
         table = table.reset_index()
     deep = deep_columns(table)  # a file may hold them beside the records
     leave_out(notes, deep, "a feature of a foundation model")
-    table = _of_patients(table.drop(columns=deep), patient, file, notes)
+    table = rows_of_patients(table.drop(columns=deep), patient, file, notes)
     return canonical_ehr(table, allow_leaky=allow_leaky, file=file, notes=notes)
 
 
@@ -146,7 +146,7 @@ def read_features(
     ...     read_features(file)["volume"].to_dict()
     {'p1': 2.5, 'p2': 4.0}
     """
-    table = _of_patients(read_table(source, sheet=sheet, ids=ids, notes=notes), patient, source, notes)
+    table = rows_of_patients(read_table(source, sheet=sheet, ids=ids, notes=notes), patient, source, notes)
     if deep := deep_columns(table):
         others = [c for c in table.columns if c not in deep]
         leave_out(notes, others, "beside features of a foundation model")
@@ -168,9 +168,23 @@ def deep_columns(table: pd.DataFrame) -> list[str]:
     return found if len(found) > 1 else []
 
 
-def _of_patients(
-    table: pd.DataFrame, patient: str | None, file: object, notes: TableNotes | None
+def rows_of_patients(
+    table: pd.DataFrame, patient: str | None, file: object = None, notes: TableNotes | None = None
 ) -> pd.DataFrame:
+    """Return a table as it was read from a file, with the ids of patients as the index.
+
+    A table without a column of ids is one patient, in one row or in two columns (name, value).
+
+    Raises
+    ------
+    DataError
+        If there is no column of ids and more than one row, or if the patient is not in the table.
+
+    Examples
+    --------
+    >>> rows_of_patients(pd.DataFrame({"id": ["a", "b"], "age": ["61", "70"]}), "b").to_dict("index")
+    {'b': {'age': '70'}}
+    """
     ids = id_column(table)
     if ids is None:
         return _single_row(table, patient, file)

@@ -67,7 +67,8 @@ def _jpeg(frame: bytes, shape: tuple[int, int], bits: int) -> str:
     while at + 1 < len(frame) and frame[at] == 0xFF:
         mark = frame[at + 1]
         if mark == 0xD9:
-            return _ending(len(frame[at + 2 :].rstrip(b"\0")), inside)
+            left = len(frame[at + 2 :].rstrip(b"\0"))
+            return "compressed pixels without a size" if inside is None else _ending(left)
         if mark == 0xFF or mark in _ALONE:
             at += 1 if mark == 0xFF else 2
             continue
@@ -90,9 +91,7 @@ def _jpeg(frame: bytes, shape: tuple[int, int], bits: int) -> str:
     )
 
 
-def _ending(left: int, inside: re.Pattern[bytes] | None) -> str:
-    if inside is None:
-        return "compressed pixels without a size"
+def _ending(left: int) -> str:
     return f"{left} bytes after the end of the compressed pixels" if left else ""
 
 
@@ -140,4 +139,5 @@ def _tiles(frame: bytes, at: int) -> str:
         if size < 14 or at + size > len(frame):
             return f"{len(frame) - at} of {size} bytes of a tile of the compressed pixels"
         at += size
-    return "" if frame[at : at + 2] == _END else "compressed pixels without an end"
+    left = len(frame[at + 2 :].rstrip(b"\0"))
+    return _ending(left) if frame[at : at + 2] == _END else "compressed pixels without an end"

@@ -19,7 +19,7 @@ from mmfusion.imaging.dicom.codestream import check_codestream
 from mmfusion.imaging.dicom.header import Header, not_understood, unreadable
 from mmfusion.limits import check_memory, memory_limit
 
-_SECONDS, _PIXELS_PER_SECOND = 15.0, 1e6  # a slice of 512 x 512 takes 0.05 s
+_SECONDS, _PIXELS_PER_SECOND = 8.0, 1e6  # a slice of 512 x 512 takes 0.05 s
 _OWN_GIB = 1.5  # what Python and the libraries reserve themselves
 _PACKAGES = "pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm"
 _BITS = {"rows": "Rows", "columns": "Columns", "bits_allocated": "BitsAllocated", "bits_stored": "BitsStored"}
@@ -61,21 +61,18 @@ def decoded(header: Header) -> np.ndarray:
 
 
 def _answer(header: Header, question: dict[str, object], frame: bytes) -> tuple[dict[str, object], bytes]:
-    worker = _borrowed()
     seconds = _SECONDS + header.number("Rows") * header.number("Columns") / _PIXELS_PER_SECOND
-    answer = worker.ask(question, frame, seconds)
-    if answer is None:
+    with _SLOTS:
+        worker = _borrowed()
+        answer = worker.ask(question, frame, seconds)
+        if answer is not None:
+            with _LOCK:
+                _IDLE.append(worker)
+            return answer
         worker.close()
-        if worker.late:
-            raise not_understood(header.name, f"the decoder did not end within {seconds:.0f} s")
-        raise unreadable(header.name, "the decoder failed on its compressed data")
-    with _LOCK:
-        if len(_IDLE) < _MOST:
-            _IDLE.append(worker)
-            worker = None
-    if worker is not None:
-        worker.close()
-    return answer
+    if worker.late:
+        raise not_understood(header.name, f"the decoder did not end within {seconds:.0f} s")
+    raise unreadable(header.name, "the decoder failed on its compressed data")
 
 
 class _Worker:
@@ -132,9 +129,20 @@ class _Worker:
                 pipe.close()
 
 
-_MOST = 4
+_MOST = min(4, os.cpu_count() or 1)  # processes at one time
 _IDLE: list[_Worker] = []  # they wait for the next frame; they end with this process
-_LOCK = threading.Lock()
+_LOCK, _SLOTS = threading.Lock(), threading.BoundedSemaphore(_MOST)
+
+
+def _after_fork() -> None:
+    """Forget the processes of the parent; they are its own."""
+    global _LOCK, _SLOTS
+    _LOCK, _SLOTS = threading.Lock(), threading.BoundedSemaphore(_MOST)
+    _IDLE.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _borrowed() -> _Worker:

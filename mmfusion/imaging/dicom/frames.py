@@ -76,7 +76,8 @@ def frames_of(header: Header) -> list[Header]:
     frames = [_frame(full, as_single(one, k), k) for k, one in enumerate(values)]
     if full.offset is not None and frames:  # surplus bytes show in the last frame
         last = frames[-1]
-        frames[-1] = replace(last, length=max(full.length - (last.offset - full.offset), 0))
+        values = {name: value for name, value in last.values.items() if name != "FramesFollow"}
+        frames[-1] = replace(last, values=values, length=max(full.length - (last.offset - full.offset), 0))
     return frames
 
 
@@ -167,4 +168,5 @@ def _frame(full: Header, values: dict[str | int, object], k: int) -> Header:
         size *= int(one.number(tag) or 0)
     start = k * (size // 8)
     length = min(max(full.length - start, 0), size // 8)
-    return replace(full, values=values, offset=full.offset + start, length=length, frame=k)
+    begin, values = full.offset + start, values | {"FramesFollow": True}
+    return replace(full, values=values, offset=begin, begin=begin, length=length, frame=k)

@@ -111,4 +111,6 @@ def pieces(data: bytes, kind: int, enough: int | None = None) -> Iterator[bytes]
             yield piece
             if enough is not None and total >= enough:
                 return
-        data = unpacker.unused_data.lstrip(b"\0") if kind == GZIP else b""  # gzip may hold several streams
+        data = unpacker.unused_data.lstrip(b"\0")
+        if data and kind == RAW:
+            raise EOFError(f"{len(data)} bytes behind their end")  # gzip may hold several streams

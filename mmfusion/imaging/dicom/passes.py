@@ -2,7 +2,8 @@
 
 DICOM allows them to share a SeriesInstanceUID. Their slices lie between each other or at the same positions,
 and a volume of both would be wrong although its spacing is even. One pass is chosen by a rule such as
-"acquisition=2".
+"acquisition=2". The name is one of `ALIASES`, or an element in `_PASSES` and `_AT_ONE_PLACE`; the value may
+be a range of numbers, as in "time=120000-120500", or "*" for all slices.
 """
 
 from __future__ import annotations
@@ -130,10 +131,13 @@ def _follow(names: Sequence[str], depth: np.ndarray) -> bool:
 def _alternate(names: Sequence[str]) -> bool:
     """Return True if numbers of slices jump to and fro along the body, as 1, 17, 2, 18 do."""
     try:
-        steps = np.sign(np.diff([float(name) for name in names]))
+        steps = np.diff([float(name) for name in names])
     except ValueError:
         return False
-    return len(names) >= 6 and np.count_nonzero(steps[1:] * steps[:-1] < 0) > 0.8 * (len(names) - 2)
+    if not steps.all():  # passes with one number are told by `_follow`
+        return False
+    backwards = min(np.count_nonzero(steps > 0), np.count_nonzero(steps < 0))
+    return backwards >= 2 and backwards * 8 >= len(names)
 
 
 def _times(slices: Sequence[Header]) -> list[str]:

@@ -168,9 +168,8 @@ def _uptake_seconds(slices: Sequence[Header], half_life: float, scan: datetime) 
         raise tracer.error(problem, tag, hint=hint)
     if _MOST_HALF_LIVES * half_life >= _DAY:
         problem = "SUV cannot be computed: the day of injection is not known"
-        got = f"a time of day, at a half-life of {half_life / 3600:.3g} h" + (
-            f", and {stamp:%Y-%m-%d}" if stamp else ""
-        )
+        day = f" and the day {stamp:%Y-%m-%d}" if stamp else ""
+        got = f"a time of day{day}, at a half-life of {half_life / 3600:.3g} h"
         hint = "put RadiopharmaceuticalStartDateTime into the headers, with the day, from the scan's protocol"
         tag, expected = "RadiopharmaceuticalStartDateTime", f"a date and time before {scan:%Y-%m-%d %H:%M}"
         raise tracer.error(problem, tag, expected=expected, got=got, hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +10,16 @@ from contextvars import copy_context
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom.uid import UID, ExplicitVRBigEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from mmfusion.errors import ScanError
 from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.decoding import decoded
 from mmfusion.imaging.dicom.header import Header, unreadable
+from mmfusion.imaging.dicom.recognise import is_late_element
+from mmfusion.limits import check_memory
 
+_BYTES_AT_WORK = 16  # of a pixel while its slice is decoded: as stored, and with more bits
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
 
 
@@ -77,10 +81,11 @@ class SlicedArray:
         Raises
         ------
         ScanError
-            If pixels are damaged, or no decoder for their compression is installed.
+            If pixels are damaged, no decoder for their compression is installed, or the box is too large for
+            the memory.
         """
         ranges = [s.indices(n)[:2] for s, n in zip(box, self.shape, strict=True)]
-        out = np.empty([max(stop - start, 0) for start, stop in ranges], self.dtype)
+        out = self._empty([max(stop - start, 0) for start, stop in ranges])
         turned = out[tuple(slice(None, None, -1 if f else 1) for f in self._flip)].transpose(
             np.argsort(self._order)
         )
@@ -95,9 +100,16 @@ class SlicedArray:
 
     def planes(self, numbers: Sequence[int]) -> np.ndarray:
         """Return some slices in their stored orientation, shape (n, rows, columns)."""
-        out = np.empty((len(numbers), *stored_shape(self._slices)[1:]), self.dtype)
+        out = self._empty((len(numbers), *stored_shape(self._slices)[1:]))
         self._decode(out, numbers, slice(0, out.shape[1]), slice(0, out.shape[2]))
         return out
+
+    def _empty(self, shape: Sequence[int]) -> np.ndarray:
+        """Return a new array, if there is memory for it and for the slices that are decoded at one time."""
+        rows, columns = stored_shape(self._slices)[1:]
+        needed = math.prod(shape) * self.dtype.itemsize + _THREADS * rows * columns * _BYTES_AT_WORK
+        check_memory(needed, "the scan", file=self._slices[0].member.file, error=ScanError)
+        return np.empty(shape, self.dtype)
 
     def _decode(self, out: np.ndarray, numbers: Sequence[int], y: slice, x: slice) -> None:
         def one(k: int) -> None:
@@ -157,8 +169,8 @@ def check_pixels(header: Header) -> None:
     for tag in ("Rows", "Columns"):
         if not 1 <= header.number(tag) <= 2**14:
             raise header.error("a damaged header", tag, expected=f"1 to {2**14}", got=header.value(tag))
-    if header.offset is not None:
-        there = min(header.length, header.member.size - header.offset)
+    if header.begin is not None and header.encoded is None:
+        there = min(header.length, header.member.size - header.begin)
         expected = max(stored_bytes(header), header.length)
         if there < expected:
             raise unreadable(header.name, f"{max(there, 0)} of {expected} bytes of pixels")
@@ -172,14 +184,30 @@ def stored_bytes(header: Header) -> int:
 def surplus_pixels(slices: Sequence[Header]) -> list[str]:
     """Return a sentence if files have more bytes of pixels than their images need; one pad byte is usual.
 
-    The number of rows or columns may then be wrong.
+    The number of rows or columns may then be wrong. Bytes behind the pixels that are no element of DICOM mean
+    that something was added, or lies at the wrong place.
     """
-    more = [h for h in slices if h.offset is not None and h.length > stored_bytes(h) + 1]
-    if not more:
-        return []
-    first = more[0]
-    others = f" and {len(more) - 1} more" if len(more) > 1 else ""
-    return [f"{first.name}{others}: {first.length} bytes of pixels, the image needs {stored_bytes(first)}"]
+    plain = [header for header in slices if header.begin is not None and header.encoded is None]
+    found = [
+        (h, f"{h.length} bytes of pixels, the image needs {stored_bytes(h)}")
+        for h in plain
+        if h.length > stored_bytes(h) + 1
+    ]
+    found += [(h, f"{n} bytes behind the pixels that are no element") for h in plain if (n := _behind(h))]
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{header.name}{others}: {text}" for header, text in found[:1]]
+
+
+def _behind(header: Header) -> int:
+    """Return the number of bytes behind the pixels if they are neither elements nor zeros."""
+    end = header.begin + header.length
+    left = header.member.size - end
+    if left <= 0 or header.values.get("FramesFollow"):
+        return 0
+    begin = header.member.read(end, 64)
+    explicit, little = header.syntax != ImplicitVRLittleEndian, header.syntax != ExplicitVRBigEndian
+    padded = left % 2 == 0 and not any(begin)  # files of DICOM have an even length
+    return 0 if padded or is_late_element(begin, left, explicit=explicit, little=little) else left
 
 
 def _dtype(header: Header) -> np.dtype:

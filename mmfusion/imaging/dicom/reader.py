@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,10 +22,7 @@ from mmfusion.imaging.dicom.series import Found, Series, look_through
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.plausible import check_values, sampled_slices
 from mmfusion.imaging.volume import Volume
-from mmfusion.limits import check_memory
 from mmfusion.modalities import BY_DICOM
-
-_BYTES_OF_A_VOXEL = 6  # float32, and the stored value
 
 
 def read_series(path: str | Path, series: SeriesRules = None, unit: str | None = None) -> Volume:
@@ -122,7 +118,6 @@ def open_series(path: str | Path, series: SeriesRules = None, unit: str | None =
         slices, affine = chosen.placed(path)
         account = through.account(chosen, slices)
         shape = stored_shape(slices)
-        check_memory(_BYTES_OF_A_VOXEL * math.prod(shape), "the scan", file=path, error=ScanError)
         scaling = _SCALING[chosen.modality](slices)
         unit = BY_DICOM[chosen.modality].unit
         order, flip, affine = lps_axes(affine, shape)

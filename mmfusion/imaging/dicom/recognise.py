@@ -12,6 +12,7 @@ SUFFIXES = (".dcm", ".ima", ".dicom")
 HEAD = 1024  # bytes that `looks_like_dicom` needs at most
 _VRS = frozenset(vr.value.encode() for vr in VR if len(vr.value) == 2)
 _LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+_GROUP_OF_PIXELS = 0x7FE0
 _ARCHIVES = (
     ".tar",
     ".tgz",
@@ -97,6 +98,31 @@ def _elements(head: bytes, order: str, *, explicit: bool) -> bool:
             return True  # two good beginnings
         at, last = at + begin + length, tag
     return True
+
+
+def is_late_element(head: bytes, size: int, *, explicit: bool, little: bool = True) -> bool:
+    r"""Return whether bytes that follow the pixels are an element of DICOM.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes behind the pixels.
+    size : int
+        Number of bytes to the end of the file.
+    explicit, little : bool
+        Encoding of the file.
+
+    Examples
+    --------
+    >>> is_late_element(b"\xfc\xff\xfc\xffOB\0\0\x02\0\0\0", 14, explicit=True)
+    True
+    """
+    order = "little" if little else "big"
+    vr = head[4:6]
+    begin, width = (8, 4) if not explicit else (12, 4) if vr in _LONG else (8, 2)
+    length = int.from_bytes(head[begin - width : begin], order)
+    group = int.from_bytes(head[:2], order)
+    return group >= _GROUP_OF_PIXELS and (not explicit or vr in _VRS) and begin + length <= size
 
 
 def is_archive(name: str, head: bytes = b"") -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from mmfusion.imaging.dicom.pixels import check_pixels, surplus_pixels
 from mmfusion.imaging.dicom.recognise import HEAD, is_archive, is_no_slice
 from mmfusion.imaging.dicom.tags import BY_CLASS
 from mmfusion.modalities import BY_DICOM
+
+NEITHER, NO_SLICES = "neither CT nor PET", "no image of slices"
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +119,16 @@ class Found:
         used = {header.member.name for header in slices}
         left = [*self.others]
         for one in self.series:
-            same = one.uid == chosen.uid and not one.problem
+            same = one.uid == chosen.uid
             what = one.problem or ("another pass, or a copy" if same else "another series")
-            left += [(name, f"{one.modality}, {what}", False) for name in one.names() if name not in used]
+            odd = same and one.problem in (
+                NEITHER,
+                NO_SLICES,
+            )  # with a position it should be one of the slices
+            placed = {h.member.name for h in one.slices if odd and h.values.get("ImagePositionPatient")}
+            left += [
+                (name, f"{one.modality}, {what}", name in placed) for name in one.names() if name not in used
+            ]
         alike = [header for one in self.series if one.uid == chosen.uid for header in one.slices]
         remarks = (*missing_at_ends(slices, alike), *surplus_pixels(slices)) if sound else ()
         return Account(self.given, len(used), by_reason(left), remarks)
@@ -160,10 +169,10 @@ def find_series(found: Sequence[Member]) -> list[Series]:
 def _reason(member: Member) -> tuple[str, bool]:
     """Return why a file is not a slice, and whether it may be one all the same."""
     head = member.read(0, HEAD)
-    if is_archive(member.name, head):
-        return "packed: unpack it", not is_no_slice(member.name, head)
-    if is_no_slice(member.name, head) or PurePath(member.name).name.upper() == "DICOMDIR":
+    if is_no_slice(member.name, head):
         return "not DICOM", False
+    if is_archive(member.name, head):
+        return "packed: unpack it", True
     if head[128:132] == b"DICM":
         return "not an image", False
     return "empty" if not head else "cannot be understood as DICOM", True
@@ -177,9 +186,9 @@ def _named(header: Header) -> tuple[str, float]:
 def _problem(header: Header) -> str:
     modality, kind = header.text("Modality"), header.text("SOPClassUID")
     if modality not in BY_DICOM:
-        return "neither CT nor PET"
+        return NEITHER
     if kind and BY_CLASS.get(kind, ("", False))[0] != modality:
-        return "no image of slices"
+        return NO_SLICES
     if "LOCALIZER" in header.text("ImageType").upper():
         return "localizer"
     if "REPROJECTION" in header.text("SeriesType").upper():

@@ -144,7 +144,7 @@ def slabs(depths: np.ndarray, *, alone: float, most: float) -> np.ndarray:
            [ 7.5,  8.5]])
     """
     gaps = np.diff(depths)
-    usual = min(float(np.median(gaps)), most) if len(gaps) else alone
+    usual = min(float(np.sort(gaps)[(len(gaps) - 1) // 2]), most) if len(gaps) else alone
     half = np.minimum(np.where(gaps > 1.5 * usual, usual, gaps), most) / 2
     return np.stack([depths - np.append(usual / 2, half), depths + np.append(half, usual / 2)], axis=1)
 

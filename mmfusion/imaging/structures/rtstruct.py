@@ -16,6 +16,7 @@ from mmfusion.imaging.volume import Volume
 
 _XOR = "CLOSEDPLANAR_XOR"
 _CLOSED = ("CLOSED_PLANAR", _XOR)
+_ALSO_CLOSED = ("INTERPOLATED_PLANAR", "INTERPOLATEDPLANAR")  # made by a program between drawn contours
 _FARTHEST_MM = 1e5  # a coordinate beyond this is no place in a scanner
 
 
@@ -186,7 +187,7 @@ def _contours(ds: Dataset, number: int, name: str, path: str) -> list[tuple[np.n
         for contour in item.get("ContourSequence") or ():
             kind = str(contour.get("ContourGeometricType") or "of no stated type")
             points = _points(contour, name, path)
-            if kind not in _CLOSED:
+            if kind not in (*_CLOSED, *_ALSO_CLOSED):
                 others[kind] += 1
             elif len(points) < 3:
                 others[f"{kind} of fewer than 3 points"] += 1

@@ -189,6 +189,7 @@ def test_z_scores_are_known(shared_data, tmp_path):
         row(found, "rna.csv")["why"]
         == "1000 genes of 130 patients; unit zscore: genes have mean 0 and deviation 1"
     )
+    assert any("3-Mar" in note for note in found.notes)  # a spreadsheet's date in the place of a gene
     assert found.patients["rna"].sum() == 130
 
 
@@ -313,7 +314,7 @@ def test_two_columns_about_genes(study):
     ]
     (study / "expression.csv").write_text("\n".join(lines))
     cohort = load_cohort(discover(study, rna_unit="fpkm").write())
-    expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003.1": 5}
+    expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003": 5}
     assert cohort.table["rna"].loc["P-001"].to_dict() == expected
 
 
@@ -487,7 +488,7 @@ def test_folders_below_have_entries_of_their_own(study):
     (folder / "rt").mkdir()
     rtstruct(
         folder / "rt" / "r.dcm",
-        {"GTV": [square(-20, -20, 0, 0, z) for z in (103, 106)]},
+        {"GTV": [square(-20, -30, 0, -15, z) for z in (103, 106)]},
         series=volume.series_uid,
     )
     found = discover(study)
@@ -509,7 +510,7 @@ def test_folders_below_have_entries_of_their_own(study):
 )
 def test_the_region_of_a_mask(tmp_path, regions, part):
     folder, volume = scan(tmp_path / "P-001")
-    box = [square(-20, -20, 0, 0, z) for z in (103, 106)]
+    box = [square(-20, -30, 0, -15, z) for z in (103, 106)]
     drawn = {name: [] if "empty" in name else box for name in regions}
     if len(drawn) < len(regions):
 
@@ -532,7 +533,7 @@ def test_the_region_of_a_mask(tmp_path, regions, part):
 def test_two_sets_of_regions_do_not_lose_the_scan(tmp_path):
     folder, _ = scan(tmp_path / "P-001")
     for name in ("a.dcm", "b.dcm"):
-        rtstruct(folder / name, {"GTV": [square(-20, -20, 0, 0, 103)]})
+        rtstruct(folder / name, {"GTV": [square(-20, -30, 0, -15, 103)]})
     found = discover(tmp_path)
     assert list(parts(found)) == [("P-001", "ct volume")]
     assert any("2 sets of regions" in text for text in found.to_do)

@@ -75,7 +75,7 @@ def tells(packed: bool, change: Change) -> bool:
 
     A number of the header may be another one, and so may a voxel that is not compressed.
     """
-    if change.kind in ("truncate", "file gone"):
+    if change.kind in ("truncate", "file gone") and change.resized:
         return True
     if change.in_text:
         return change.kind in ("drop", "twice") or change.impossible

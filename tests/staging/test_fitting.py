@@ -1,0 +1,84 @@
+"""Each network leaves out a part of the rows, which calibrate all networks."""
+
+import numpy as np
+import pytest
+
+import mmfusion as mf
+from mmfusion.staging.fitting import left_out_part
+from tests.cohorts import tiny_cohort
+from tests.staging.test_classifier import QUICK
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return tiny_cohort(90, seed=5, signal=2.0)
+
+
+def test_parts_are_stratified_and_keep_persons_together():
+    rng = np.random.default_rng(0)
+    persons = np.r_[np.arange(60), rng.integers(60, size=30)]
+    codes = (np.arange(60) % 3)[persons]
+    part = left_out_part(codes, 3, seed=1, persons=persons)
+    assert all(len(set(part[persons == p])) == 1 for p in set(persons))
+    one_each = part[:60]
+    for k in range(3):
+        counts = np.bincount(one_each[codes[:60] == k], minlength=3)
+        assert counts.max() - counts.min() <= 1
+    assert not np.array_equal(part, left_out_part(codes, 3, seed=2, persons=persons))
+
+
+@pytest.mark.parametrize("n_parts", [1, 2])
+def test_one_or_two_networks_see_all_rows(n_parts):
+    assert (left_out_part(np.array([0, 1] * 5), n_parts, seed=0) == -1).all()
+
+
+def test_a_class_of_two_stays_in_every_network():
+    codes = np.array([0] * 20 + [1] * 2)
+    part = left_out_part(codes, 5, seed=0)
+    assert all((codes[part != m] == 1).any() for m in range(5))
+
+
+def test_mean_probabilities_are_the_training_shares_whatever_the_loss(cohort):
+    """Balanced weights would give one third each; stage II is rare here."""
+    y = cohort.y
+    keep = (y != "II") | (np.arange(len(y)) % 4 == 0)
+    X, y = cohort.X[keep], y[keep]
+    for training in ({}, {"loss": "focal"}, {"loss_options": {"class_weight": None}}):
+        model = mf.StageClassifier(**{**QUICK, "max_epochs": 10, "training": {"batch_size": 16, **training}})
+        model.fit(X, y)
+        np.testing.assert_allclose(model.predict_proba(X).mean(axis=0), model.prior_, atol=0.06)
+
+
+def test_networks_share_slope_and_biases(cohort):
+    model = mf.StageClassifier(**QUICK, n_members=4).fit(cohort.X, cohort.y)
+    steps = [member.calibration for member in model.module_.members]
+    assert len({float(s.slope) for s in steps}) == 1 and float(steps[0].slope) != 1
+    assert all((s.bias == steps[0].bias).all() for s in steps)
+
+
+def test_rows_of_early_stopping_calibrate_a_single_network(cohort):
+    alone = mf.StageClassifier(**QUICK, n_members=1).fit(cohort.X, cohort.y)
+    assert float(alone.module_.members[0].calibration.slope) == 1
+    alone.set_params(training__validation_fraction=0.3).fit(cohort.X, cohort.y)
+    assert float(alone.module_.members[0].calibration.slope) != 1
+
+
+def test_groups_change_what_is_left_out(cohort):
+    persons = np.repeat(np.arange(45), 2)
+    plain = mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y)
+    own = mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y, groups=np.arange(90))
+    grouped = mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y, groups=persons)
+    assert not np.allclose(plain.predict_proba(cohort.X), grouped.predict_proba(cohort.X))
+    assert own.predict_proba(cohort.X).shape == (90, 3)
+
+
+def test_predict_follows_the_decision_and_probabilities_do_not(cohort):
+    models = {
+        rule: mf.StageClassifier(**QUICK, decision=rule, costs=costs).fit(cohort.X, cohort.y)
+        for rule, costs in [("argmax", None), ("macro_f1", None), ("cost", [[0, 9, 9], [0, 0, 9], [0, 0, 0]])]
+    }
+    proba = models["argmax"].predict_proba(cohort.X)
+    for model in models.values():
+        np.testing.assert_array_equal(model.predict_proba(cohort.X), proba)
+    assert (models["argmax"].predict(cohort.X) == np.array(["I", "II", "III"])[proba.argmax(axis=1)]).all()
+    assert (models["cost"].predict(cohort.X) == "I").all()  # naming I costs nothing
