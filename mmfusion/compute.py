@@ -72,7 +72,8 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
         with parallel_config(backend="sequential"):
             yield 1
     elif where == "loky":
-        with parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        start = {"initializer": end_with, "initargs": (os.getpid(),)}
+        with parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1, **start):
             yield n_jobs
     elif where == "dask" or where.startswith(("tcp://", "tls://", "slurm")):
         with (
@@ -159,10 +160,7 @@ def run(
         parallel = Parallel(
             n_jobs=workers if workers > 1 else None, return_as="generator_unordered", pre_dispatch="all"
         )
-        parent = os.getpid() if where in ("auto", "loky") else None
-        calls = (
-            delayed(_call)(function, task, os.environ.get("PYTHONWARNINGS", ""), parent) for task in tasks
-        )
+        calls = (delayed(_call)(function, task, os.environ.get("PYTHONWARNINGS", "")) for task in tasks)
         bar = tqdm(total=len(tasks), desc=description, disable=not progress or len(tasks) < 2, leave=False)
         try:
             # its warning that a worker stopped: loky replaces the worker, no task is lost
@@ -179,11 +177,7 @@ def run(
             bar.close()
 
 
-def _call(
-    function: Callable[..., object], task: tuple, python_warnings: str, parent: int | None = None
-) -> object:
-    if parent not in (None, os.getpid()):
-        end_with(parent)
+def _call(function: Callable[..., object], task: tuple, python_warnings: str) -> object:
     if "error" not in python_warnings:
         with one_thread():
             return function(*task)

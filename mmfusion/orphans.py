@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from functools import lru_cache
 
 _EVERY_S = 0.5
 
 
-@lru_cache(maxsize=1)
 def end_with(parent: int) -> None:
     """End this process soon after its parent process has ended, also if the parent was killed.
 
     A thread looks for the parent twice a second. Without it, a worker would first complete its task, which
-    can take minutes.
+    can take minutes. This module imports little, so that a worker calls it before it imports anything large.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ def test_workers_end_soon_after_their_parent_was_killed(tmp_path):
         time.sleep(3)
         parent.kill()
         parent.wait()
-        assert within(60, lambda: not alive()), alive()
+        assert within(20, lambda: not alive()), alive()
     finally:
         for pid in alive():
             os.kill(pid, signal.SIGKILL)

@@ -176,17 +176,10 @@ def test_what_is_no_fold_is_refused(damage):
         FoldResult.from_json(state)
 
 
-@pytest.fixture
-def stored(cohort, tmp_path):
-    """Folds of a model with their saved models; the function runs them again and returns the result."""
-    model = mf.StageClassifier(max_epochs=1, n_genes=6, modalities=["ehr"])
-
-    def run():
-        return mf.nested_cv(
-            model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False
-        )
-
-    return run
+def stored(cohort, folder, model):
+    """Return the predictions of a model on two folds that are kept in a folder."""
+    settings = {"outer": 2, "baselines": False, "where": "serial", "progress": False}
+    return mf.nested_cv(model, cohort, out=folder, **settings).predictions
 
 
 def _files(folder, pattern):
@@ -194,8 +187,9 @@ def _files(folder, pattern):
 
 
 @pytest.mark.parametrize("damage", ["edited", "cut off", "empty", "of another release", "no JSON object"])
-def test_an_edited_fold_is_computed_again_and_said(stored, tmp_path, damage):
-    before = stored().predictions
+def test_an_edited_fold_is_computed_again_and_said(cohort, tmp_path, damage):
+    model = make_pipeline(FunctionTransformer(_ages), LogisticRegression())
+    before = stored(cohort, tmp_path, model)
     file = _files(tmp_path, "*-r0-f0.json")[0]
     text = file.read_text()
     state = json.loads(text)
@@ -209,15 +203,17 @@ def test_an_edited_fold_is_computed_again_and_said(stored, tmp_path, damage):
     }
     file.write_text(changed[damage])
     with pytest.warns(UserWarning, match=f"{file.name}.*the fold is computed again"):
-        again = stored().predictions
+        again = stored(cohort, tmp_path, model)
     pd.testing.assert_frame_equal(before, again)
-    pd.testing.assert_frame_equal(before, stored().predictions)  # without a warning
+    pd.testing.assert_frame_equal(before, stored(cohort, tmp_path, model))  # without a warning
 
 
-def test_a_fold_without_its_saved_model_is_computed_again(stored, tmp_path):
-    stored()
+def test_a_fold_without_its_saved_model_is_computed_again(cohort, tmp_path):
+    model = mf.StageClassifier(max_epochs=1, n_genes=6, n_members=1, modalities=["ehr"])
+    before = stored(cohort, tmp_path, model)
     weights = _files(tmp_path, "weights.safetensors")[0]
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.warns(UserWarning, match="absent or was changed"):
-        stored()
-    stored()
+        again = stored(cohort, tmp_path, model)
+    pd.testing.assert_frame_equal(before, again)
+    pd.testing.assert_frame_equal(before, stored(cohort, tmp_path, model))
