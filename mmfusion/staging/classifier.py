@@ -45,7 +45,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     missing values), the modality is masked out, in training and in prediction.
 
     The probabilities follow the shares of the classes among the training rows, also if the loss weights the
-    classes. With three or more networks, each leaves out another part of the training rows. These rows
+    classes. With two or more networks, each leaves out another eighth of the training rows. These rows
     calibrate the probabilities, and the decision is learned on them.
 
     The most common settings are parameters of the classifier. All others are in three nested objects. Their
@@ -71,9 +71,9 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int, optional
         Passes through the training rows; default 20.
     n_members : int
-        Number of networks. Their probabilities are averaged. Each has another initialisation. Three or more
-        leave out one part of the training rows each. One or two are trained on all rows; they are calibrated
-        only on validation rows of early stopping, if there are any.
+        Number of networks. Their probabilities are averaged. Each has another initialisation, and leaves out
+        other training rows. A single network is trained on all rows, and calibrated only on the validation
+        rows of early stopping, if there are any.
     decision : {"macro_f1", "argmax", "cost"}
         Rule by which `predict` names a class; `predict_proba` does not depend on it. "macro_f1": the largest
         probability times a weight of the class. The weights, learned on left-out rows, make the mean F1 of
@@ -135,7 +135,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         dropout: float | None = None,
         lr: float | None = None,
         max_epochs: int | None = None,
-        n_members: int = 3,
+        n_members: int = 4,
         decision: str = "macro_f1",
         costs: Costs | None = None,
         preprocessing: CohortTransformer | Mapping[str, object] | None = None,

@@ -25,7 +25,7 @@ from mmfusion.nn.training import (
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.streams import CUBE, StreamInputs, StreamSpec
 
-_ENOUGH_MEMBERS = 3  # with two, each network would be trained on half of the rows
+_PARTS = 8  # each of several networks leaves out one of at least so many parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +63,9 @@ def fit_members(
 ) -> Fitted:
     """Train several networks, and calibrate them on the rows that each was not trained on.
 
-    With three or more members, each leaves out another part of the rows. Rows that early stopping watches are
-    left out too. The left-out rows give the slope and the biases of `Calibration`, which all members share.
+    With two or more members, each leaves out another eighth of the rows (with more than 8 members, a smaller
+    part). Rows that early stopping watches are left out too. The left-out rows give the slope and the biases
+    of `Calibration`, which all members share.
 
     Parameters
     ----------
@@ -121,19 +122,19 @@ def fit_members(
 
 
 def left_out_part(
-    codes: np.ndarray, n_parts: int, seed: int, persons: Sequence[object] | None = None
+    codes: np.ndarray, n_members: int, seed: int, persons: Sequence[object] | None = None
 ) -> np.ndarray:
-    """Return the number of the part that each row belongs to, shape (n,); -1 if there are fewer than 3 parts.
+    """Return the number of the member that leaves each row out, shape (n,); -1 if all members see it.
 
     Every part has about the same share of each class, and the rows of a person are in one part.
 
     Examples
     --------
-    >>> part = left_out_part(np.array([0, 0, 0, 1, 1, 1]), 3, seed=0)
-    >>> sorted(part[:3].tolist()), sorted(part[3:].tolist())
-    ([0, 1, 2], [0, 1, 2])
+    >>> part = left_out_part(np.repeat([0, 1], 8), 2, seed=0)
+    >>> sorted(part[:8].tolist())  # an eighth of the first class is left out by each of two members
+    [-1, -1, -1, -1, -1, -1, 0, 1]
     """
-    if n_parts < _ENOUGH_MEMBERS:
+    if n_members < 2:
         return np.full(len(codes), -1)
     _, first, person = np.unique(
         np.arange(len(codes)) if persons is None else np.asarray(persons).astype(str),
@@ -143,8 +144,8 @@ def left_out_part(
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(codes[first][order], kind="stable")]  # person by person, class after class
     part = np.empty(len(first), dtype=int)
-    part[order] = np.arange(len(first)) % n_parts
-    return part[person]
+    part[order] = np.arange(len(first)) % max(_PARTS, n_members)
+    return np.where(part < n_members, part, -1)[person]
 
 
 def fit_member(

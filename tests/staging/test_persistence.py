@@ -84,7 +84,7 @@ def test_the_focus_of_the_loss_is_saved(tmp_path):
     model = mf.StageClassifier(max_epochs=1, n_genes=20, training={"loss": "focal"}).fit(cohort.X, cohort.y)
     model.save(tmp_path / "model")
     again = mf.load(tmp_path / "model")
-    assert [m.calibration.gamma for m in again.module_.members] == [2.0] * 3
+    assert [m.calibration.gamma for m in again.module_.members] == [2.0] * 4
     np.testing.assert_array_equal(again.predict_proba(cohort.X), model.predict_proba(cohort.X))
 
 
