@@ -14,7 +14,8 @@ from mmfusion.escaping import html_text
 # styles are part of the elements, as JupyterLab removes style sheets from notebooks that it does not trust
 _TEXT = "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:42em;vertical-align:top"
 _LONG = "text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:14em;vertical-align:top"
-_MANY = 40  # characters of a long text, which may be broken anywhere
+_SHORT = "text-align:left;white-space:nowrap;vertical-align:top"
+_FEW, _MANY = 20, 40  # characters of a short text, in one line, and of a long text, broken anywhere
 _NUMBER = "text-align:right;vertical-align:top"
 _MISSING = "–"
 _CLASS = "mmfusion mathjax_ignore tex2jax_ignore"  # JupyterLab reads no formulas in it
@@ -136,7 +137,9 @@ def _literal(value: object) -> str:
 
 
 def _cell(tag: str, text: object, *, numeric: bool, escaped: bool = False) -> str:
-    style = _NUMBER if numeric else _LONG if len(str(text)) > _MANY else _TEXT
+    length = len(str(text))
+    style = _LONG if length > _MANY else _SHORT if length <= _FEW and not escaped else _TEXT
+    style = _NUMBER if numeric else style
     return f'<{tag} style="{style}">{text if escaped else _literal(text)}</{tag}>'
 
 

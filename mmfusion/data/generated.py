@@ -15,7 +15,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.export import write_cohort
 from mmfusion.data.manifest import check_hashes, read_manifest
 from mmfusion.errors import DataError, ManifestError
-from mmfusion.storage.atomic import atomic_folder, writing
+from mmfusion.storage.atomic import atomic_folder
 from mmfusion.storage.hashing import hash_json
 from mmfusion.storage.strict_json import parse_json
 
@@ -130,9 +130,9 @@ def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
         "provenance": {**cohort.provenance, "optimum": dict(optimum["macro_auc"])},
     }
     try:
-        with writing(home), atomic_folder(home) as draft:
+        with atomic_folder(home) as draft:
             write_cohort(cohort, draft / "files")
             (draft / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
-    except DataError:
+    except (DataError, OSError):
         if not home.exists():  # if it exists, another process wrote the same files first
             raise

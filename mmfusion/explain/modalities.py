@@ -158,6 +158,7 @@ def leave_one_modality_out(model: FittedModel, X: object, y: Sequence[object]) -
     """
     inputs, labels = as_inputs(model, X), np.asarray(y).astype(str)
     classes = [str(c) for c in model.classes_]
+    decide = getattr(model, "decide", lambda p: p.argmax(axis=1))
     _, membership = _modalities(model)
     rows = {}
     with evaluation_mode(model) as members:
@@ -172,7 +173,7 @@ def leave_one_modality_out(model: FittedModel, X: object, y: Sequence[object]) -
                 row |= {
                     "macro_auc": macro_auc(labels[some], full, classes),
                     "without": macro_auc(labels[some], less, classes),
-                    "changed": float((full.argmax(axis=1) != less.argmax(axis=1)).mean()),
+                    "changed": float((decide(full) != decide(less)).mean()),
                 }
             rows[modality] = row
     out = pd.DataFrame.from_dict(rows, orient="index").rename_axis("modality")

@@ -127,9 +127,8 @@ def read_crop(
 ) -> Volume:
     """Read a box around a point of a scan.
 
-    The result equals `read(path, series).crop(center_mm, size_mm, spacing, fill)`, but it is faster. For
-    DICOM, all headers of the series are read and checked, as in `read`. Then only the slices and rows that
-    the box needs are read and decoded. Damaged pixels in other places are therefore not detected.
+    The result equals `read(path, series).crop(center_mm, size_mm, spacing, fill)`, but it is faster: all
+    headers of a DICOM series are checked, but only the slices and rows of the box are read.
 
     Parameters
     ----------

@@ -94,13 +94,13 @@ class RunComparison:
             parts += [f"{letter} = {name}", *([f"    {found}"] if found else [])]
         parts += ["", self.main] if self.main else []
         parts += ["", *(f"Caution: {c}." for c in self.cautions), ""]
-        parts += ["What changed", _text(self.changed) if len(self.changed) else "  nothing", ""]
         parts += [
             "Metrics",
             *([_text(shown)] if len(shown) else []),
             *([f"  {folded} more differ: mmfusion compare ... --all lists them."] if folded else []),
             *(f"  {n}" for n in self._notes()),
         ]
+        parts += ["", "What changed", _text(self.changed) if len(self.changed) else "  nothing"]
         return "\n".join(parts)
 
     def __str__(self) -> str:
@@ -285,5 +285,5 @@ def _cautions(a: Mapping, b: Mapping, pair: Pair) -> Iterator[str]:
 
 def _text(frame: pd.DataFrame) -> str:
     return "\n".join(
-        "  " + line for line in frame.to_string(index=False, justify="left", max_colwidth=60).splitlines()
+        "  " + line for line in frame.to_string(index=False, justify="left", max_colwidth=None).splitlines()
     )

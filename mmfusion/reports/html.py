@@ -15,6 +15,8 @@ from mmfusion.reports.clean import clean_html
 from mmfusion.reports.pages import TEMPLATES, render
 from mmfusion.reports.tables import tidy_tables
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_PROGRESS = re.compile(r"\d+%\|")  # a progress bar as text
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _ANY_HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 _PICTURES = {"image/png", "image/jpeg"}
@@ -78,7 +80,7 @@ def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "markdown" and (found := _ANY_HEADING.findall(cell.source)):
             section = found[-1].strip()
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if not o.get("metadata", {}).get(STILL)]
+            cell.outputs = [o for o in cell.outputs if not _is_left_out(o)]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if data and not _SHOWN & set(data):
@@ -91,3 +93,10 @@ def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             if "text/html" in data:
                 data["text/html"] = tidy_tables(data["text/html"])
     return notebook
+
+
+def _is_left_out(output: nbformat.NotebookNode) -> bool:
+    """Return True for a progress bar, and for an output that repeats the picture of the one above it."""
+    data = output.get("data", {})
+    progress = _WIDGET in data and _PROGRESS.search(str(data.get("text/plain", ""))) is not None
+    return progress or bool(output.get("metadata", {}).get(STILL))

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import presence
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError, ScanError, gathered
 from mmfusion.imaging import Volume
@@ -24,7 +25,7 @@ from mmfusion.streams import GENES, StreamInputs
 if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
 
-_TABLES = (".csv", ".tsv", ".txt")
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm")
 
 
 def predict_patient(
@@ -121,12 +122,13 @@ def patient_row(
     given = {modality: scan for modality, (scan, *_) in scans.items()}
     _check_kinds(**given, rna=rna, ehr=ehr)
     blocks: dict[str, pd.DataFrame] = {}
+    account = TableNotes()
     if rna is not None:
         genes = [g for s in model.transformer_.specs_ if s.fits(GENES) for g in s.feature_names]
         unit = rna_unit or model.transformer_.units_.get("rna")
-        blocks["rna"] = _single(read_rna(rna, patient, genes=genes, unit=unit), rna)
+        blocks["rna"] = _single(read_rna(rna, patient, genes=genes, unit=unit, notes=account), rna)
     if ehr is not None:
-        blocks["ehr"] = _single(read_ehr(ehr, patient), ehr)
+        blocks["ehr"] = _single(read_ehr(ehr, patient, notes=account), ehr)
     for modality, (scan, seed, series) in scans.items():
         table = _is_table(scan)
         if (scan is None or table) and (seed is not None or series is not None):
@@ -134,7 +136,7 @@ def patient_row(
             hint = "seed and series are of the CT, pet_seed and pet_series of the PET"
             raise DataError("a seed or series without a scan", column=modality, got=got, hint=hint)
         if scan is not None:
-            blocks[modality] = _scan(modality, scan, seed, series, patient)
+            blocks[modality] = _scan(modality, scan, seed, series, patient, account)
     if not blocks:
         raise DataError("nothing to read", patient=patient, expected="at least one of ct, pet, rna, ehr")
     tables = {m: str(block.index[0]) for m, block in blocks.items()}
@@ -143,7 +145,7 @@ def patient_row(
     if site is not None:
         X[(META, "site")] = site
     X.attrs["units"] = {"rna": rna_unit} if rna_unit else {}
-    X.attrs["notes"] = notes
+    X.attrs["notes"] = [*notes, *account.texts]
     return X
 
 
@@ -265,10 +267,11 @@ def _scan(
     seed: Sequence[float] | None,
     series: str | None,
     patient: str | None,
+    account: TableNotes,
 ) -> pd.DataFrame:
     if not isinstance(scan, Volume):
         if _is_table(scan):
-            return _single(read_features(scan, patient), scan)
+            return _single(read_features(scan, patient, notes=account), scan)
         if not Path(scan).exists():
             raise DataError("no such scan", patient=patient, file=scan)
         scan = str(scan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,10 @@ import torch
 
 from mmfusion.errors import BundleError, MMFusionError, gathered
 from mmfusion.limits import check_memory
-from mmfusion.modalities import META, MODALITIES, RESERVED
 from mmfusion.nn.net import FusionNet
 from mmfusion.nn.network import NetworkPlan
-from mmfusion.preprocessing.base import Stateful
+from mmfusion.preprocessing.base import FoldFitted, Stateful
+from mmfusion.preprocessing.harmonisation import harmonised
 
 if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
@@ -32,6 +33,8 @@ def check_state(model: StageClassifier) -> None:
         raise BundleError(problem, expected=f"{classes} of both", got=prior.size)
     if (names := model.feature_names_in_).nlevels != 2 or names.has_duplicates:
         raise BundleError("not the columns of a cohort", expected="pairs (modality, feature), each once")
+    if not all(isinstance(block, str) for block in model.transformer_.blocks_):
+        raise BundleError("not the modalities of a cohort", column="blocks_", expected="names")
     for name in ("transformers_", "harmonisers_", "graphs_"):
         parts = getattr(model.transformer_, name, {})
         if not isinstance(parts, Mapping) or not all(isinstance(part, Stateful) for part in parts.values()):
@@ -92,20 +95,28 @@ def check_networks(
 
 
 def try_out(model: StageClassifier) -> None:
-    """Predict from the stored patients, and from a made-up one, so that an edited state fails now.
+    """Predict from the stored patients, and read a made-up one, so that an edited state fails now.
 
     What a made-up patient cannot have is not an error of the model. Any other exception is: it is raised.
     """
-    model.probabilities(model.background_)
-    X = pd.DataFrame(1.0, index=["made-up"], columns=model.feature_names_in_)
-    modality, feature = (X.columns.get_level_values(level) for level in (0, 1))
-    scans = modality.isin([name for name, m in MODALITIES.items() if m.is_scan])
-    X = X.loc[:, ~(scans & feature.isin(RESERVED)) & (modality != META)]
+    background = model.background_
+    model.probabilities(background)
     with gathered():
-        try:
-            model.transformer_.transform(X)
-        except MMFusionError:
-            return
+        for column, (name, transformer) in enumerate(model.transformer_.transformers_.items()):
+            _read_made_up(transformer)
+            if combat := getattr(model.transformer_, "harmonisers_", {}).get(name):
+                site = pd.Series([combat.sites_[0]] * len(background.present), dtype=object)
+                harmonised(combat, transformer, background.arrays[name], background.present[:, column], site)
+
+
+def _read_made_up(transformer: FoldFitted) -> None:
+    kinds = getattr(transformer, "kinds_", {})
+    names = [str(name) for name in transformer.feature_names_in_]
+    if "volume" in names:
+        return  # a transformer of scans
+    cells = {name: "made-up" if kinds.get(name) == "category" else 1.0 for name in names}
+    with suppress(MMFusionError):
+        transformer.transform(pd.DataFrame([cells], index=["made-up"]))
 
 
 def _largest(value: object) -> float:

@@ -15,7 +15,7 @@ from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import runner as runner_module
-from mmfusion.evaluation.baselines import PriorWhereAbsent
+from mmfusion.evaluation.baselines import Majority, PriorWhereAbsent
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.staging.report import watched
 from mmfusion.staging.report.watched import watched_histories
@@ -358,3 +358,24 @@ def test_what_a_fold_warned_of_is_not_said_again_when_it_is_watched():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert list(watched._history(0, Warns(), None, None)["epoch"]) == [1]
+
+
+class Stubborn(Majority):
+    """It names the last class for everybody, whatever is most probable."""
+
+    def decide(self, proba):
+        return np.repeat(self.classes_[-1], len(proba))
+
+
+def test_the_decision_of_a_model_is_judged(cohort, tmp_path):
+    options = {"outer": 2, "where": "serial", "progress": False, "baselines": {"simple": logistic()}}
+    model = Stubborn(strategy="prior")
+    result = mf.nested_cv(model, cohort, name="own", out=tmp_path, **options)
+    table = result.predictions.set_index("model")
+    assert set(table.loc["own", "y_pred"]) == {result.classes[-1]}
+    right = table.loc["own", "y_true"] == result.classes[-1]
+    assert result.scores.loc["own", ("accuracy", "mean")] == pytest.approx(right.mean(), abs=0.02)
+    simple = table.loc["simple", [f"p_{c}" for c in result.classes]].to_numpy()
+    assert (table.loc["simple", "y_pred"] == np.array(result.classes)[simple.argmax(axis=1)]).all()
+    again = mf.nested_cv(model, cohort, name="own", out=tmp_path, **options)
+    pd.testing.assert_frame_equal(result.predictions, again.predictions)

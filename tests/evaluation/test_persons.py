@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -9,6 +10,7 @@ import mmfusion as mf
 from mmfusion.data.splits import Splits
 from mmfusion.errors import LeakageError
 from mmfusion.evaluation import folds as folds_module
+from mmfusion.evaluation.baselines import PriorWhereAbsent
 from mmfusion.metrics import score_table
 from mmfusion.preprocessing.flat import FlatTransformer
 from tests.cohorts import tiny_cohort
@@ -69,3 +71,35 @@ def test_splits_that_part_a_person_are_refused(cohort):
     data = twice(cohort)
     with pytest.raises(LeakageError, match="the splits separate the rows of one person"):
         mf.nested_cv(logistic(), data, outer=Splits.make(data.y, n_splits=3), progress=False)
+
+
+class Grouped(DummyClassifier):
+    """A model that learns which rows belong to one person."""
+
+    def fit(self, X, y, groups=None):
+        self.persons_ = None if groups is None else list(groups)
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("search", [None, {"strategy": ["prior", "uniform"]}])
+def test_a_model_that_asks_learns_who_is_one_person(cohort, search, monkeypatch):
+    data, seen = twice(cohort), []
+    original = Grouped.fit
+
+    def fit(self, X, y, groups=None):
+        if groups is not None:
+            seen.append(list(groups) == data.groups.loc[X.index, "patient"].astype(str).tolist())
+        return original(self, X, y, groups)
+
+    monkeypatch.setattr(Grouped, "fit", fit)
+    options = {"outer": 2, "baselines": False, "where": "serial", "progress": False, "n_trials": 2}
+    mf.nested_cv(Grouped(), data, search=search, **options)
+    assert seen == [True, True]
+
+
+def test_a_single_modality_passes_the_persons_on():
+    X = pd.DataFrame({("ehr", "age"): [50.0, 60.0, None, 70.0], ("ct", "volume"): list("abcd")})
+    model = PriorWhereAbsent(Grouped(), ["ehr"])
+    model.fit(X, pd.Series(["I", "I", "II", "II"]), groups=["p", "p", "q", "r"])
+    assert model.estimator_.persons_ == ["p", "p", "r"]
+    assert model.predict(X).tolist() == ["I", "I", "I", "I"]

@@ -130,7 +130,8 @@ def run(
     inputs : int
         Number of inputs of each format and seed.
     budget : float
-        Seconds after which no further input is run. The formats take turns.
+        Seconds after which no further input is run, counted from when the process is ready. The formats take
+        turns.
     modules : tuple of str
         Modules that register the formats; default, all of `tests.fuzz.formats`.
     seconds, memory : float, int

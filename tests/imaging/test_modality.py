@@ -1,10 +1,13 @@
 """A scan of another modality, or a mask, is refused at every entrance for scans."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import mmfusion as mf
+from mmfusion import cli
 from mmfusion.data.scans import open_scan
 from mmfusion.errors import ScanError
 from mmfusion.imaging import Volume, read, read_crop, write_nifti, write_rtstruct, write_seg
@@ -136,3 +139,18 @@ def test_dicom_that_is_no_scan(tmp_path):
                 read(tmp_path / name, unit=unit)
     with pytest.raises(ScanError, match="not a PET"):
         read(folder, unit="SUVbw")
+
+
+def test_validate_names_it(files, tmp_path, capsys):
+    lines = [
+        "dataset,patient_id,modality,role,path",
+        "d,P1,ct,volume,mask.nii.gz",
+        "d,P2,pet,volume,ct.nii.gz",
+    ]
+    for name in ("mask", "ct"):
+        shutil.copy(files[name], tmp_path / f"{name}.nii.gz")
+    (tmp_path / "data_manifest.csv").write_text("\n".join(lines))
+    assert cli.main(["validate", str(tmp_path / "data_manifest.csv")]) != 0
+    said = "".join(capsys.readouterr())
+    assert "values that cannot be HU" in said and "values that cannot be SUV" in said
+    assert "all is well" not in said

@@ -9,6 +9,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from mmfusion.errors import ScanError, ScanWarning
 from mmfusion.imaging import list_series, read, read_crop
+from mmfusion.imaging.dicom import archive
 from tests.imaging.dicoms import AXIAL, phantom_hu, write_series, zipped
 from tests.imaging.multiframes import enhanced, legacy_converted, slices_of
 
@@ -236,3 +237,13 @@ def test_pet_mapped_to_suv_and_pet_without_units(tmp_path):
 
     with pytest.raises(ScanError, match="PET units that do not give an SUV"):
         read(enhanced(slices, tmp_path / "f.dcm", change=no_units))
+
+
+def test_a_packed_file_of_many_frames_is_unpacked_once(tmp_path, monkeypatch):
+    expected, slices = made(tmp_path, shape=(30, 16, 20))
+    enhanced(slices, tmp_path / "e" / "e.dcm")
+    path = zipped(tmp_path / "e", tmp_path / "e.zip")
+    unpacked, counted = archive._inflated, []
+    monkeypatch.setattr(archive, "_inflated", lambda *a: counted.append(a[2:]) or unpacked(*a))
+    assert_same(read(path), expected)
+    assert len(counted) <= 4

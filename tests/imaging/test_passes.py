@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmfusion.data.discovery.sniff_scans import sniff_scan
 from mmfusion.errors import ScanError
 from mmfusion.imaging import list_series, read, read_crop
 from mmfusion.imaging.dicom.archive import Member
@@ -103,6 +104,15 @@ def test_rules_of_pass_and_series(tmp_path):
     assert read_crop(tmp_path, (-25, -35, 105), 3.0, series=f"{uid}, acquisition=1").series_uid == uid
     with pytest.raises(ScanError, match=r"(?s)no such series.*AcquisitionNumber=7"):
         read(tmp_path, "acquisition=7")
+
+
+def test_init_asks_which_pass(tmp_path):
+    two(tmp_path, {"AcquisitionNumber": 1}, {"AcquisitionNumber": 2})
+    for path in (tmp_path / "b").iterdir():
+        path.rename(tmp_path / "a" / f"b{path.name}")
+    (use,) = sniff_scan(tmp_path / "a").uses
+    assert "several passes in one series" in use.question
+    assert "acquisition=" in use.question
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,11 @@ def test_metrics_with_markup_are_escaped_in_the_index(tmp_path):
     )
     assert_dead(build_index(tmp_path / "reports").read_text(encoding="utf-8"))
     assert_dead(compare_runs(folder, folder).to_html())
+
+
+def test_a_progress_bar_is_left_out_and_another_widget_is_named():
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "a"}}
+    bar = new_output("display_data", data=widget | {"text/plain": "loss by epoch:   0%|          | 0/2"})
+    slider = new_output("display_data", data=widget | {"text/plain": "IntSlider(value=0)"})
+    page = executed(bar, slider)
+    assert "loss by epoch" not in page and "IntSlider(value=0)" in page

@@ -11,6 +11,7 @@ from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.errors import ScanError
 from mmfusion.imaging.account import by_reason
 from mmfusion.imaging.dicom.archive import members
+from mmfusion.imaging.dicom.passes import check_one_pass
 from mmfusion.imaging.dicom.series import Found, Series, look_through
 from mmfusion.imaging.files import IMAGE_SUFFIXES
 from mmfusion.imaging.structures import list_rois
@@ -79,10 +80,23 @@ def _volume(kind: str, here: Sequence[Series], series: Sequence[Series], path: P
     mine = [s for s in readable if s in here and s.modality == kind]
     if len(mine) > 1:
         mine = [s for s in mine if s.spacing(path)] or mine
+    if len(mine) == 1 and (passes := _passes(mine[0], path)):
+        return Use(
+            BY_DICOM[kind].name, "volume", question=f"{passes}: add a row to the manifest with this part"
+        )
     if len(mine) < 2:
         return Use(BY_DICOM[kind].name, "volume", mine[0].uid if len(readable) > 1 else "") if mine else None
     what, part = f"{len(mine)} {kind} series", "the UID of one, or largest, thinnest or first"
     return Use(BY_DICOM[kind].name, "volume", question=_question(what, part, [s.line(path) for s in mine]))
+
+
+def _passes(series: Series, path: Path) -> str:
+    """Return the question which of the passes of a series is wanted; "" if it has one."""
+    try:
+        check_one_pass(series.slices, path)
+    except ScanError as error:
+        return str(error)
+    return ""
 
 
 def _mask(path: Path) -> Use:

@@ -151,7 +151,7 @@ def _separator(lines: Sequence[str]) -> str:
 
 
 def _rank(widths: list[int]) -> tuple[float, bool, int] | None:
-    """Return the usual number of cells, after the share of records that have it, and if the header has it."""
+    """Rank a separator: how many records have the usual number of cells, if the header has it, the number."""
     if max(widths, default=1) < 2:
         return None
     counts = Counter(width for width in widths if width > 1)
@@ -202,10 +202,8 @@ def _skip_titles(lines: list[str], start: int, separator: str, file: object, not
 
 def _is_title_above_header(sample: list[tuple[int, list[str]]], columns: int) -> bool:
     """Return True if the first record has a cell less than the next one, which is a header and not data."""
-    if len(sample) < 3 or len(sample[0][1]) != columns - 1:
-        return False
     has_numbers = [any(map(_is_number, record)) for _, record in sample[1:]]
-    return has_numbers == [False, True]
+    return len(sample) == 3 and len(sample[0][1]) == columns - 1 and has_numbers == [False, True]
 
 
 def _last_filled(record: list[str]) -> int:

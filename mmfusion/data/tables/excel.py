@@ -90,15 +90,9 @@ def text_of_sheet(path: Path, sheet: str | None = None, notes: TableNotes | None
 
     Examples
     --------
-    >>> import tempfile
-    >>> from openpyxl import Workbook
-    >>> book = Workbook()
-    >>> book.active.append(["id", "age"])
-    >>> book.active.append([7, 61.5])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     book.save(Path(folder) / "t.xlsx")
-    ...     text_of_sheet(Path(folder) / "t.xlsx").split()
-    ['id,age', '7,61.5']
+    >>> text_of_sheet(Path("absent.xlsx"))
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: file absent.xlsx: no such file
     """
     if not path.is_file():
         raise DataError("no such file", file=path)

@@ -77,7 +77,7 @@ def _unquoted(name: str) -> str:
     name = name.strip()
     while len(name) > 1 and name[0] == name[-1] and name[0] in "\"'":
         name = name[1:-1].strip()
-    return name
+    return "" if name.lower() in ("nan", "na", "n/a", "none", "<na>") else name
 
 
 def _drop(names: list[str], found: set[str], why: str, file: object, notes: TableNotes | None) -> None:

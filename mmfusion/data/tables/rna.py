@@ -132,13 +132,20 @@ def _gene_value(table: pd.DataFrame, patient: str | None, unit: str | None, file
 def _patient_names(names: pd.Index, file: object, notes: TableNotes | None) -> pd.Index:
     """Return the patients' names without spaces around them, and without path and suffix of a BAM file."""
     before = [str(name).strip() for name in names]
-    after = [
-        found[1] if (found := _BAM.fullmatch(PurePosixPath(name.replace("\\", "/")).name)) else name
-        for name in before
-    ]
+    if nameless := [k for k, name in enumerate(before) if name in ("", "nan")]:
+        got = f"{len(nameless)} of {len(before)}, the first is number {nameless[0] + 1}"
+        raise DataError("a patient has no id", file=file, expected="an id for each patient", got=got)
+    after = [_without_bam(name) for name in before]
     if changed := [f"{a} for {b}" for a, b in zip(after, before, strict=True) if a != b]:
         note(notes, f"names of alignment files are read as names of patients: {listed(changed, 3)}", file)
     return pd.Index(after, dtype=object if not after else None)
+
+
+def _without_bam(name: str) -> str:
+    if not name.lower().endswith((".bam", ".sam")) or len(name) > 500:
+        return name
+    found = _BAM.fullmatch(PurePosixPath(name.replace("\\", "/")).name)
+    return found[1] if found else name
 
 
 def _genes_are_rows(table: pd.DataFrame, patients: set[str], genes: set[str], file: object) -> bool:

@@ -88,10 +88,9 @@ def one_value_column(
         )
     about = [c for c in table.columns if header_key(c) in GENE_HEADERS or c == table.columns[0]]
     others = [c for c in table.columns if c not in {*about, columns[unit]}]
-    note(
-        notes, f"the values are those of the column {columns[unit]}; not {', '.join(map(str, others))}", file
-    )
-    leave_out(notes, others, f"not the values in {unit}")
+    text = f"the file has several columns of values; those of {columns[unit]} are read, in {unit}"
+    note(notes, text, file)
+    leave_out(notes, others, f"no values in {unit}")
     return table[[*about, columns[unit]]]
 
 

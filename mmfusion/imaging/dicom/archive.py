@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import stat
 import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
@@ -58,6 +59,8 @@ class Member:
         `part(start, size)` gives `size` bytes from `start` on, or all to the end if `size` is -1.
     file : Path
         The file itself, or the ZIP that holds it.
+    packed : bool
+        True if a part in its middle can only be read by reading all before it.
 
     Examples
     --------
@@ -71,6 +74,22 @@ class Member:
     size: int
     part: Callable[[int, int], bytes]
     file: Path
+    packed: bool = False
+
+    def kept(self) -> Member:
+        """Return the same file; it keeps all its bytes in memory once they are needed, if it is packed."""
+        if not self.packed:
+            return self
+        whole: list[bytes] = []
+        lock = threading.Lock()
+
+        def part(start: int, size: int) -> bytes:
+            with lock:
+                if not whole:
+                    whole.append(self.read())
+            return whole[0][start:] if size < 0 else whole[0][start : start + size]
+
+        return replace(self, part=part, packed=False)
 
     def read(self, start: int = 0, size: int = -1) -> bytes:
         """Return `size` bytes from `start` on, or all bytes to the end; fewer if the file ends earlier.
@@ -147,7 +166,7 @@ def _zip_members(path: Path, stack: ExitStack) -> list[Member]:
         _check_member(info, path)
     _check_size(infos, path)
     kept = sorted((info for info in infos if not _hidden(info.filename)), key=lambda info: info.filename)
-    return [Member(f"{path}:{i.filename}", i.file_size, _reader(archive, i), path) for i in kept]
+    return [Member(f"{path}:{i.filename}", i.file_size, _reader(archive, i), path, packed=True) for i in kept]
 
 
 def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[int, int], bytes]:

@@ -65,7 +65,7 @@ def choose_series(
         )
     if unit is not None:
         readable = left = _of_unit(readable, unit, path)
-    left = [part for s in left if (part := s.of_passes(passes)).slices]
+    left = [part for s in left if (part := s.of_passes(passes)).slices or not passes]
     for rule in rules:
         if rule not in _PICKS:
             left = [s for s in left if s.uid == rule] or [s for s in left if _fits(s, rule)]

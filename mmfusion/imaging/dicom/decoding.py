@@ -22,7 +22,12 @@ from mmfusion.limits import check_memory, memory_limit
 _SECONDS, _PIXELS_PER_SECOND = 8.0, 1e6  # a slice of 512 x 512 takes 0.05 s
 _OWN_GIB = 1.5  # what Python and the libraries reserve themselves
 _PACKAGES = "pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm"
-_BITS = {"rows": "Rows", "columns": "Columns", "bits_allocated": "BitsAllocated", "bits_stored": "BitsStored"}
+_OPTIONS = {
+    "rows": "Rows",
+    "columns": "Columns",
+    "bits_allocated": "BitsAllocated",
+    "bits_stored": "BitsStored",
+}
 
 
 def decoded(header: Header) -> np.ndarray:
@@ -41,7 +46,9 @@ def decoded(header: Header) -> np.ndarray:
     shape = int(header.number("Rows")), int(header.number("Columns"))
     check_memory(16 * shape[0] * shape[1], "the slice", file=header.name, error=ScanError)
     frame = header.encoded.stream(header.frame or 0)
-    options = {name: int(header.number(tag) or header.number("BitsAllocated")) for name, tag in _BITS.items()}
+    options = {
+        name: int(header.number(tag) or header.number("BitsAllocated")) for name, tag in _OPTIONS.items()
+    }
     options |= {"pixel_representation": int(header.number("PixelRepresentation"))}
     options |= {"photometric_interpretation": "MONOCHROME2", "samples_per_pixel": 1, "number_of_frames": 1}
     check_codestream(frame, header, shape, options["bits_allocated"])
@@ -75,6 +82,11 @@ def _answer(header: Header, question: dict[str, object], frame: bytes) -> tuple[
     raise unreadable(header.name, "the decoder failed on its compressed data")
 
 
+def _no_process(error: Exception | None = None) -> ScanError:
+    hint = "free some memory, or export the scan uncompressed"
+    return ScanError("the process that decodes compressed pixels does not start", got=error, hint=hint)
+
+
 class _Worker:
     """One child process."""
 
@@ -82,17 +94,19 @@ class _Worker:
         memory = memory_limit() + int(_OWN_GIB * 2**30)
         command = [sys.executable, "-P", str(Path(decoder.__file__)), str(memory)]
         self.pid, self.late = os.getpid(), False
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+        try:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        except (OSError, TypeError) as error:  # TypeError: the program that runs Python is not known
+            raise _no_process(error) from error
         if self._within(60.0, lambda: decoder.receive(self.process.stdout)) is None:
             self.close()
-            hint = "free some memory, or export the scan uncompressed"
-            raise ScanError("the process that decodes compressed pixels does not start", hint=hint)
+            raise _no_process()
 
     def ask(self, question: dict[str, object], frame: bytes, seconds: float) -> tuple[dict, bytes] | None:
         """Return the answer; None if the process has died, or was ended because it took too long."""

@@ -56,7 +56,7 @@ def frames_of(header: Header) -> list[Header]:
     ScanError
         If the frames are not described, or fewer or more are described than the file holds.
     """
-    full = read_frames(header)
+    full = read_frames(replace(header, member=header.member.kept()))  # all frames are in it
     count = full.number("NumberOfFrames") or 1.0
     check_memory(count * _BYTES_OF_A_FRAME, "the header", file=header.name, error=ScanError)
     shared, each = (full.value(f"{name}FunctionalGroupsSequence") for name in ("Shared", "PerFrame"))

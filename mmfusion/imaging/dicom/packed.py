@@ -82,7 +82,7 @@ def unpacked(member: Member, kind: int, begin: int = 0, head: bytes = b"") -> Me
         raise ScanError(
             "the packed data are damaged", file=member.name, got=error, hint="copy or download it again"
         ) from error
-    return replace(member, size=whole, part=part)
+    return replace(member, size=whole, part=part, packed=True)
 
 
 def pieces(data: bytes, kind: int, enough: int | None = None) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 DICOM allows them to share a SeriesInstanceUID. Their slices lie between each other or at the same positions,
 and a volume of both would be wrong although its spacing is even. One pass is chosen by a rule such as
-"acquisition=2". The name is one of `ALIASES`, or an element in `_PASSES` and `_AT_ONE_PLACE`; the value may
+"acquisition=2". Its name is one of `ALIASES`, or an element in `_PASSES` or `_AT_ONE_PLACE`. Its value may
 be a range of numbers, as in "time=120000-120500", or "*" for all slices.
 """
 
@@ -81,8 +81,8 @@ def check_one_pass(slices: Sequence[Header], path: Path, taken: Collection[str] 
     Passes that follow each other along the body are one volume: an AcquisitionNumber for each slice or for
     each position of the couch is usual. Elements in `taken` are not looked at.
     """
-    depth = _depths(slices)
-    if depth is None or len(slices) < 2:
+    depth = _depths(slices) if len(slices) > 1 else None
+    if depth is None:
         return
     order = np.argsort(depth, kind="stable")
     slices, depth = [slices[k] for k in order], depth[order]

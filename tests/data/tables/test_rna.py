@@ -176,6 +176,13 @@ def test_cells_that_are_no_numbers(tmp_path):
         assert (raised.value.patient, raised.value.column) == ("P01", "TP53")
 
 
+def test_names_that_are_missing(tmp_path):
+    table, notes = rna(tmp_path, with_gene("", "NA"))
+    assert list(table) == list(GENES) and notes.texts == ["genes without a name were not read: 2"]
+    with pytest.raises(DataError, match="a patient has no id"):
+        rna(tmp_path, "patient_id,TP53,EGFR,KRAS\nP1,1,2,3\n,4,5,6\n")
+
+
 HEAD = "gene_id\tgene_name\tgene_type\tunstranded\tstranded_first\tstranded_second\ttpm_unstranded"
 STAR = f"""{HEAD}\tfpkm_unstranded
 N_unmapped\t\t\t9\t9\t9\t\t
@@ -190,7 +197,8 @@ ENSG00000000005.2\tEGFR\tprotein_coding\t20\t9\t11\t2.5\t1.0
 def test_the_unit_chooses_the_column_of_a_sample_file(tmp_path, unit, values):
     table, notes = rna(tmp_path, "# gene-model: GENCODE v36\n" + STAR, patient="p1", unit=unit)
     assert table.loc["p1"].to_dict() == dict(zip(["TP53", "EGFR"], values))
-    assert any("stranded_first" in text for text in notes.texts)
+    assert any("several columns of values" in text for text in notes.texts)
+    assert notes.unused["stranded_first"] == f"no values in {unit}"
 
 
 def test_a_sample_file_without_a_fitting_unit(tmp_path):

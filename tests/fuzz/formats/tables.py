@@ -6,6 +6,7 @@ import gzip
 import io
 import zipfile
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -140,13 +141,15 @@ FORMATS = [
     Format("tsv utf-16", partial(make_records, "\t", "utf-16"), read_records, never),
     Format("csv cp1252", partial(make_records, ";", "cp1252"), read_records, never, all_text),
     Format("csv.gz", make_gz, read_records, packed),
-    Format("csv in gz", make_gz, read_records, never, all_text, gzip.decompress, gzip.compress),
     Format("csv.zip", make_zip, read_records, packed),
-    Format("xlsx", make_workbook, read_records, packed),
-    Format("xlsx sheet", make_workbook, read_records, never, all_text, Sheet.unpack, Sheet.pack),
     Format("rna long", partial(make_rna, False), partial(read_rna, unit="counts"), never, all_text),
     Format("rna wide", partial(make_rna, True), partial(read_rna, unit="counts"), never, all_text),
     Format("rna sample", make_sample, partial(read_rna, patient="P1", unit="tpm"), never, all_text),
     Format("features", make_features, read_features, never, all_text),
     Format("labels", partial(make_records, ",", "utf-8"), read_outcomes, never, all_text),
 ]
+if find_spec("openpyxl") is not None:
+    FORMATS += [
+        Format("xlsx", make_workbook, read_records, packed),
+        Format("xlsx sheet", make_workbook, read_records, never, all_text, Sheet.unpack, Sheet.pack),
+    ]
