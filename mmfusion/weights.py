@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from mmfusion.errors import WeightsUnavailable
 from mmfusion.limits import check_memory
-from mmfusion.storage.atomic import atomic_file, cache_folder, saved
+from mmfusion.storage.atomic import atomic_file, cache_folder
 from mmfusion.storage.hashing import hash_file, hash_file_once
 
 if TYPE_CHECKING:
@@ -231,7 +231,6 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
         If it cannot be downloaded over https or written, or is not the complete published file.
     """
     from pooch import HTTPDownloader
-    from requests import RequestException
     from tqdm.auto import tqdm
 
     sizes: list[int] = []
@@ -246,15 +245,15 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
     # pooch sets the total later, but first asks for the truth value of the bar, which needs a total
     bar = tqdm(total=1, desc=known.file, unit="B", unit_scale=True, leave=False, disable=not progress)
     get = HTTPDownloader(bar, _CHUNK, headers=_HEADERS, timeout=_TIMEOUT_S, hooks={"response": check})
-    with bar, saved(target, WeightsUnavailable) as draft:
-        try:
+    try:
+        with bar, atomic_file(target) as draft:
             get(known.url, str(draft), None)
-        except RequestException as error:
-            raise _unavailable(known, error) from error
-        if (size := sizes[-1]) and (got := draft.stat().st_size) != size:
-            raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
-        if not hash_file(draft).startswith(known.sha256 or ""):
-            raise _unavailable(known, "the download is not the published file: its hash differs")
+            if (size := sizes[-1]) and (got := draft.stat().st_size) != size:
+                raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
+            if not hash_file(draft).startswith(known.sha256 or ""):
+                raise _unavailable(known, "the download is not the published file: its hash differs")
+    except OSError as error:  # of the disk, or of requests
+        raise _unavailable(known, error) from error
 
 
 def _check_scheme(known: WeightFile, url: str) -> None:
