@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.imaging.blocks import Block, Packed
-from mmfusion.imaging.parts import as_bytes, read_parts, size_of
-from mmfusion.imaging.words import read_words
+from mmfusion.imaging.formats.blocks import Block, Packed
+from mmfusion.imaging.formats.parts import as_bytes, read_parts, size_of
+from mmfusion.imaging.formats.words import read_words
 from mmfusion.storage.text_header import TextHeader, read_header
 
 _TYPES = {

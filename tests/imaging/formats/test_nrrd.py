@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from mmfusion.errors import ScanError, ScanWarning
-from mmfusion.imaging.nrrd import read_nrrd
+from mmfusion.imaging.formats.nrrd import read_nrrd
 from tests.imaging.headers import VOXELS, assert_as_itk, itk_image, nrrd, split
 
 HEX = VOXELS.tobytes().hex()
