@@ -139,7 +139,7 @@ def test_a_folder_without_files_is_not_taken_for_a_busy_one():
     [
         (
             PermissionError(errno.EACCES, "Permission denied", "secret.csv"),
-            "file secret.csv: the system refused",
+            "file secret.csv: could not be read or written",
         ),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "folder"), "Is a directory"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),

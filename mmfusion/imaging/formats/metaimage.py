@@ -181,7 +181,7 @@ def _voxels(header: TextHeader, shape: tuple[int, int, int], dtype: np.dtype) ->
             raise header.error("the place of the voxels is not clear", "headersize", expected="0 or -1")
         if not 0 <= skipped <= size:
             expected = f"{part.nbytes} bytes of voxels in {size} bytes"
-            raise header.error("a place that the file does not have", "headersize", expected=expected)
+            raise header.error("the voxels would begin outside the file", "headersize", expected=expected)
         stream.seek(skipped, 1)
         if packed and part.shape == shape:
             _check_packed_size(header, size - skipped)
