@@ -12,15 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import BundleError
-from mmfusion.storage.atomic import atomic_folder
+from mmfusion.limits import check_memory
+from mmfusion.storage.atomic import atomic_folder, writing
+from mmfusion.storage.drafts import sweep
 from mmfusion.storage.hashing import hash_file
+from mmfusion.storage.json_arrays import array_names, join, split
+from mmfusion.storage.npz import read_arrays
+from mmfusion.storage.strict_json import parse_json
 
 FORMAT = 3
 # the only classes that a bundle may name, and their modules; see `register_estimator`
 ESTIMATORS = {"StageClassifier": "mmfusion.staging"}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
-_SUMS = "checksums.json"
+SUMS = "checksums.json"
 _AGAIN = "save the model again"
+_DEPTH = 300  # levels of lists and objects in a config
 # what numpy and safetensors raise on damaged files
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, OSError)
 
@@ -65,23 +71,23 @@ def write_bundle(
     from safetensors.torch import save_file
 
     folder = Path(folder)
-    if folder.exists():
-        _check_replaceable(folder)
+    with writing(folder, BundleError):
+        _put_back(folder)
+        if folder.exists():
+            _check_replaceable(folder)
     arrays: dict[str, np.ndarray] = {}
-    body = {"format": FORMAT, "estimator": estimator, "state": _split(config, arrays)}
+    body = {"format": FORMAT, "estimator": estimator, "state": split(config, arrays)}
     weights = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-    try:
-        with atomic_folder(folder.resolve(), replace=True) as draft:  # a link keeps pointing to it
-            (draft / "config.json").write_text(json.dumps(body, indent=1, sort_keys=True))
-            save_file(weights, draft / "weights.safetensors")
-            np.savez_compressed(draft / "arrays.npz", **arrays)
-            (draft / "README.md").write_text(card)
-            checksums = {name: _sha256(draft / name) for name in _FILES}
-            (draft / _SUMS).write_text(json.dumps(checksums, indent=1))
-    except OSError as error:
-        raise BundleError(
-            "could not be written", file=folder, got=error.strerror, hint="free some space"
-        ) from error
+    with (
+        writing(folder, BundleError),
+        atomic_folder(folder.resolve(), replace=True) as draft,  # a link keeps pointing to it
+    ):
+        (draft / "config.json").write_text(json.dumps(body, indent=1, sort_keys=True))
+        save_file(weights, draft / "weights.safetensors")
+        np.savez_compressed(draft / "arrays.npz", **arrays)
+        (draft / "README.md").write_text(card)
+        checksums = {name: _sha256(draft / name) for name in _FILES}
+        (draft / SUMS).write_text(json.dumps(checksums, indent=1))
     return folder
 
 
@@ -106,9 +112,10 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
     from safetensors.torch import load_file
 
     folder = Path(folder)
-    if not (folder / "config.json").is_file() or not (folder / _SUMS).is_file():
+    _put_back(folder)
+    if not (folder / "config.json").is_file() or not (folder / SUMS).is_file():
         raise BundleError(
-            "no saved model here", file=folder, expected=f"a folder with config.json and {_SUMS}"
+            "no saved model here", file=folder, expected=f"a folder with config.json and {SUMS}"
         )
     body = _read_json(folder / "config.json")
     if _format(body) > FORMAT:  # its files may be others than those of this release
@@ -122,13 +129,31 @@ def read_bundle(folder: str | Path) -> tuple[str, dict[str, object], dict[str, o
     _check_sums(folder)
     if not _format(body):
         raise BundleError("names no format", file=folder / "config.json", got=body.get("format"), hint=_AGAIN)
+    for name in ("weights.safetensors", "arrays.npz"):
+        check_memory((folder / name).stat().st_size, "the saved model", file=folder / name, error=BundleError)
     try:
-        with (folder / "arrays.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(folder / "arrays.npz", array_names(body["state"]))
         tensors = load_file(folder / "weights.safetensors")
-        return body["estimator"], _join(body["state"], arrays), tensors
+        return body["estimator"], join(body["state"], arrays), tensors
     except (*_DAMAGE, SafetensorError) as error:
         raise BundleError("cannot be read", file=folder, got=error, hint=_AGAIN) from error
+
+
+def is_whole(folder: str | Path) -> bool:
+    """Return True if a folder is a bundle whose files are as they were saved.
+
+    Examples
+    --------
+    >>> is_whole("a folder that does not exist")
+    False
+    """
+    folder = Path(folder)
+    _put_back(folder)
+    try:
+        _check_sums(folder)
+    except BundleError:
+        return False
+    return True
 
 
 def register_estimator(name: str, module: str) -> None:
@@ -173,18 +198,24 @@ def load(folder: str | Path) -> object:
     return getattr(import_module(ESTIMATORS[estimator]), estimator).from_bundle(state, tensors)
 
 
+def _put_back(folder: Path) -> None:
+    """Put an older bundle back to its name if a process was killed while it replaced it."""
+    if not folder.exists():
+        sweep(folder.parent)
+
+
 def _check_replaceable(folder: Path) -> None:
     """Raise `BundleError` unless the folder holds the files of a bundle and no others."""
     if not _is_bundle(folder):
         raise BundleError("this exists and is not a saved model", file=folder, hint="choose another name")
-    if others := sorted({path.name for path in folder.iterdir()} - {*_FILES, _SUMS}):
+    if others := sorted({path.name for path in folder.iterdir()} - {*_FILES, SUMS}):
         got, hint = ", ".join(others[:5]), "move them, or choose another name"
         raise BundleError("other files lie beside the model saved here", file=folder, got=got, hint=hint)
 
 
 def _is_bundle(folder: Path) -> bool:
     """Return whether the config says that this library wrote the folder."""
-    if not (folder / "config.json").is_file() or not (folder / _SUMS).is_file():
+    if not (folder / "config.json").is_file() or not (folder / SUMS).is_file():
         return False
     try:
         body = _read_json(folder / "config.json")
@@ -195,11 +226,11 @@ def _is_bundle(folder: Path) -> bool:
 
 def _check_sums(folder: Path) -> None:
     """Raise `BundleError` unless every file of a bundle is as it was saved."""
-    sums = _read_json(folder / _SUMS)
+    sums = _read_json(folder / SUMS)
     if set(sums) != set(_FILES):
         expected = ", ".join(_FILES)
         problem, got = "does not list the bundle's files: edited or damaged", ", ".join(sums) or "none"
-        raise BundleError(problem, file=folder / _SUMS, expected=expected, got=got, hint=_AGAIN)
+        raise BundleError(problem, file=folder / SUMS, expected=expected, got=got, hint=_AGAIN)
     for name in _FILES:
         path = folder / name
         if not path.is_file() or _sha256(path) != sums[name]:
@@ -214,8 +245,11 @@ def _format(body: Mapping[str, object]) -> int:
 
 def _read_json(path: Path) -> dict[str, object]:
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        check_memory(20.0 * path.stat().st_size, "the file", file=path, error=BundleError)
+        value = parse_json(path.read_bytes(), depth=_DEPTH, nan=True)
+    except BundleError:
+        raise
+    except (OSError, ValueError) as error:
         raise BundleError("is not JSON: edited or damaged", file=path, got=error, hint=_AGAIN) from error
     if not isinstance(value, dict):
         raise BundleError(
@@ -229,34 +263,3 @@ def _sha256(path: Path) -> str:
         return hash_file(path)
     except OSError as error:
         raise BundleError("cannot be read", file=path, got=error.strerror or error) from error
-
-
-def _split(value: object, arrays: dict[str, np.ndarray]) -> object:
-    """Return a value as JSON: arrays are moved to `arrays`, tuples marked, numpy scalars made numbers."""
-    if isinstance(value, np.ndarray):
-        key = f"a{len(arrays)}"
-        arrays[key] = value.astype(str) if value.dtype == object else value
-        return {"__array__": key}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {"__dict__": [[_split(k, arrays), _split(v, arrays)] for k, v in value.items()]}
-    if isinstance(value, tuple):
-        return {"__tuple__": [_split(v, arrays) for v in value]}
-    if isinstance(value, list):
-        return [_split(v, arrays) for v in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise BundleError("cannot be saved: a value has no JSON form", got=type(value).__name__)
-
-
-def _join(value: object, arrays: Mapping[str, np.ndarray]) -> object:
-    if isinstance(value, list):
-        return [_join(v, arrays) for v in value]
-    if not isinstance(value, dict):
-        return value
-    if "__array__" in value:
-        return arrays[value["__array__"]]
-    if "__tuple__" in value:
-        return tuple(_join(v, arrays) for v in value["__tuple__"])
-    return {_join(k, arrays): _join(v, arrays) for k, v in value["__dict__"]}

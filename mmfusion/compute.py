@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +11,9 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
 from mmfusion.errors import MMFusionError
+from mmfusion.exclusive import own_filters, silenced
+from mmfusion.orphans import end_with
+from mmfusion.thread_counts import limited
 
 
 @contextmanager
@@ -21,7 +22,8 @@ def one_thread() -> Iterator[None]:
 
     The order of sums changes with the number of threads, and so do the last digits of a result. Several
     threads are also slower if other jobs use the machine. Every fit and every prediction of the library runs
-    on one thread, so that a number does not depend on the machine's number of cores.
+    on one thread, so that a number does not depend on the machine's number of cores. Several threads of a
+    program can be in such a block at the same time; each computes on one core.
 
     Examples
     --------
@@ -30,18 +32,8 @@ def one_thread() -> Iterator[None]:
     ...     torch.get_num_threads()
     1
     """
-    from threadpoolctl import threadpool_limits
-
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
-    with threadpool_limits(1):
-        if torch:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            if torch and before:
-                torch.set_num_threads(before)
+    with limited():
+        yield
 
 
 @contextmanager
@@ -80,7 +72,8 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
         with parallel_config(backend="sequential"):
             yield 1
     elif where == "loky":
-        with parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        start = {"initializer": end_with, "initargs": (os.getpid(),)}
+        with parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1, **start):
             yield n_jobs
     elif where == "dask" or where.startswith(("tcp://", "tls://", "slurm")):
         with (
@@ -170,9 +163,8 @@ def run(
         calls = (delayed(_call)(function, task, os.environ.get("PYTHONWARNINGS", "")) for task in tasks)
         bar = tqdm(total=len(tasks), desc=description, disable=not progress or len(tasks) < 2, leave=False)
         try:
-            with warnings.catch_warnings():
-                # loky replaces the worker; no task is lost
-                warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
+            # its warning that a worker stopped: loky replaces the worker, no task is lost
+            with silenced("joblib.externals.loky", category=UserWarning):
                 for result in parallel(calls):
                     bar.update()
                     yield result
@@ -186,7 +178,8 @@ def run(
 
 
 def _call(function: Callable[..., object], task: tuple, python_warnings: str) -> object:
-    with one_thread(), warnings.catch_warnings():
-        if "error" in python_warnings:
-            warnings.simplefilter("error")
+    if "error" not in python_warnings:
+        with one_thread():
+            return function(*task)
+    with one_thread(), own_filters("error"):
         return function(*task)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
 
 class MMFusionError(ValueError):
     """Error for input that cannot be used; its message says what to correct, and where.
@@ -97,6 +103,16 @@ class ScanWarning(UserWarning):
     """
 
 
+class TableWarning(UserWarning):
+    """Warning about a table that was corrected, or of which a part was not used.
+
+    Examples
+    --------
+    >>> issubclass(TableWarning, UserWarning)
+    True
+    """
+
+
 class LeakageError(MMFusionError):
     """Error for an input that contains the label, or information that is only known after the label.
 
@@ -135,3 +151,74 @@ class WeightsUnavailable(MMFusionError):
     >>> print(WeightsUnavailable("no weights of the model", hint="copy them to the folder of the weights"))
     no weights of the model -> copy them to the folder of the weights
     """
+
+
+@dataclass(frozen=True)
+class Given:
+    """A warning that was given inside a block of `gathered`.
+
+    Examples
+    --------
+    >>> str(Given(ScanWarning, "patient P1: odd spacing"))
+    'patient P1: odd spacing'
+    """
+
+    category: type[Warning]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+_gathering: ContextVar[list[Given] | None] = ContextVar("gathering", default=None)
+
+
+def warn(text: str, category: type[Warning] = UserWarning, *, stacklevel: int = 1) -> None:
+    """Give a warning; every warning of this library is given with this function.
+
+    Inside a block of `gathered` the warning goes to the list of that block. Elsewhere it goes to
+    `warnings.warn`. The filters of the module `warnings` belong to the whole process, so they cannot tell the
+    warnings of one thread from those of another; the list can.
+
+    Parameters
+    ----------
+    text : str
+        The warning.
+    category : type
+        Class of the warning.
+    stacklevel : int
+        As in `warnings.warn`: 1 is the line that calls `warn`.
+
+    Examples
+    --------
+    >>> with gathered() as found:
+    ...     warn("patient P1: odd spacing", ScanWarning)
+    >>> [given.category.__name__ for given in found]
+    ['ScanWarning']
+    """
+    found = _gathering.get()
+    if found is None:
+        warnings.warn(text, category, stacklevel=stacklevel + 1)
+    else:
+        found.append(Given(category, text))
+
+
+@contextmanager
+def gathered() -> Iterator[list[Given]]:
+    """Gather the warnings that this thread gives with `warn` inside the block; they are not shown.
+
+    Blocks may be nested: a warning goes to the innermost. To leave warnings out, do not use the list.
+
+    Examples
+    --------
+    >>> with gathered() as found:
+    ...     warn("the scan has no seed")
+    >>> [str(given) for given in found]
+    ['the scan has no seed']
+    """
+    found: list[Given] = []
+    token = _gathering.set(found)
+    try:
+        yield found
+    finally:
+        _gathering.reset(token)

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import pandas as pd
 
+from mmfusion.display import FullTable
 from mmfusion.errors import MMFusionError
 
 
@@ -87,7 +88,8 @@ class Registry:
     def frame(self) -> pd.DataFrame:
         """Return one row per class, indexed by name, with columns modality, paper and summary."""
         import_module(self.package)
-        return pd.DataFrame.from_dict(self._facts, orient="index").rename_axis("name").sort_index()
+        table = pd.DataFrame.from_dict(self._facts, orient="index").rename_axis("name").sort_index()
+        return FullTable(table)
 
 
 ENCODERS = Registry("encoder", "mmfusion.nn.encoders")

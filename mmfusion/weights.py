@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from mmfusion.errors import WeightsUnavailable
+from mmfusion.limits import check_memory
 from mmfusion.storage.atomic import atomic_file, cache_folder
 from mmfusion.storage.hashing import hash_file, hash_file_once
 
@@ -121,8 +123,8 @@ def find(
     Raises
     ------
     WeightsUnavailable
-        If the file is absent and cannot be downloaded, or is not the published one. The error names the file,
-        where it comes from and where to put it.
+        If the file is absent and cannot be downloaded, is not the published one, or is too large for memory.
+        The error names the file, where it comes from and where to put it.
     """
     if path is not None or (str(name) not in KNOWN and Path(name).is_file()):
         return _given(Path(path if path is not None else name))
@@ -138,6 +140,7 @@ def find(
             raise _unavailable(known)
         _download(known, here, progress=progress)
     _verify(known, here)
+    _check_size(here)
     return here
 
 
@@ -157,6 +160,8 @@ def list_weights() -> pd.DataFrame:
     """
     import pandas as pd
 
+    from mmfusion.display import FullTable
+
     rows = {
         name: {
             "file": known.file,
@@ -167,7 +172,7 @@ def list_weights() -> pd.DataFrame:
         }
         for name, known in KNOWN.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    return FullTable(pd.DataFrame.from_dict(rows, orient="index").rename_axis("name"))
 
 
 def _home() -> Path:
@@ -187,7 +192,29 @@ def _locate(known: WeightFile) -> Path | None:
 def _given(path: Path) -> Path:
     if not path.is_file():
         raise WeightsUnavailable("no such file of weights", file=path)
+    _check_size(path)
     return path
+
+
+def _check_size(path: Path) -> None:
+    """Raise if a file of weights needs more memory than allowed; an archive may unpack to any size.
+
+    Raises
+    ------
+    WeightsUnavailable
+        With the size and the limit.
+    """
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):  # as torch writes it
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(info.file_size for info in archive.infolist())
+        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+            hint = "copy or download it again"
+            raise WeightsUnavailable(
+                "weights that cannot be read", file=path, got=error, hint=hint
+            ) from error
+    check_memory(size, "the file of weights", file=path, error=WeightsUnavailable)
 
 
 def _unavailable(known: WeightFile, reason: object = None) -> WeightsUnavailable:
@@ -201,7 +228,7 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
     Raises
     ------
     WeightsUnavailable
-        If it cannot be downloaded over https, or is not the complete published file.
+        If it cannot be downloaded over https or written, or is not the complete published file.
     """
     from pooch import HTTPDownloader
     from tqdm.auto import tqdm
@@ -217,15 +244,15 @@ def _download(known: WeightFile, target: Path, *, progress: bool) -> None:
     _check_scheme(known, known.url)
     # pooch sets the total later, but first asks for the truth value of the bar, which needs a total
     bar = tqdm(total=1, desc=known.file, unit="B", unit_scale=True, leave=False, disable=not progress)
+    get = HTTPDownloader(bar, _CHUNK, headers=_HEADERS, timeout=_TIMEOUT_S, hooks={"response": check})
     try:
         with bar, atomic_file(target) as draft:
-            get = HTTPDownloader(bar, _CHUNK, headers=_HEADERS, timeout=_TIMEOUT_S, hooks={"response": check})
             get(known.url, str(draft), None)
             if (size := sizes[-1]) and (got := draft.stat().st_size) != size:
                 raise _unavailable(known, f"the download ended after {got:,} of {size:,} bytes")
             if not hash_file(draft).startswith(known.sha256 or ""):
                 raise _unavailable(known, "the download is not the published file: its hash differs")
-    except OSError as error:  # includes the errors of requests
+    except OSError as error:  # of the disk, or of requests
         raise _unavailable(known, error) from error
 
 

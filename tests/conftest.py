@@ -12,6 +12,13 @@ import pytest
 REAL = Path(os.environ.get("MMFUSION_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The real samples are parts of scans, which their headers tell; tests of that make their own files."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.filterwarnings("ignore:.*the scan may not be complete"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real samples; tests that need it are skipped where it is absent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from mmfusion import __version__
 from mmfusion.cli import main
+from mmfusion.storage.hashing import hash_path
 from tests.reports.conftest import METRICS, make_notebook  # noqa: F401 - a fixture
 
 COMMANDS = ("demo", "init", "validate", "features", "report", "notebooks", "predict", "compare", "doctor")
@@ -147,7 +149,7 @@ def test_demo_writes_a_cohort_that_validates_and_a_patient(demo, capsys):
     assert main(["validate", str(demo / "manifest.csv"), "--target", "stage3_ajcc7"]) == 0
     text = capsys.readouterr().out
     assert "12 patients" in text
-    assert text.endswith("no problems found\n")
+    assert text.endswith("\nall is well\n")
 
 
 def test_validate_lists_scans_that_cannot_be_read(demo, tmp_path, capsys):
@@ -215,12 +217,16 @@ def test_validate_reports_scans_without_seeds_and_absent_labels(demo, tmp_path, 
     )
 
 
-def test_validate_takes_the_edition_of_the_labels(demo, capsys):
+def test_validate_takes_the_edition_of_the_labels(demo, tmp_path, capsys):
     arguments = ["validate", str(demo / "manifest.csv"), "--no-scans", "--target", "stage3_ajcc9"]
+    assert main(arguments) == 0  # the stages of the demo hold in all editions
+    assert "with a label (stage3_ajcc9: I " in capsys.readouterr().out
+    (tmp_path / "clinic.csv").write_text("patient_id,stage,age\nA1,IA,61\nA2,IIB,70\nA3,IIIA,58\n")
+    assert main(["init", str(tmp_path)]) == 0
+    arguments[1] = str(tmp_path / "data_manifest.csv")
     assert main(arguments) == 2
     assert "its stage is of AJCC 7" in capsys.readouterr().err
     assert main([*arguments, "--edition", "9"]) == 0
-    assert "with a label (stage3_ajcc9: I " in capsys.readouterr().out
 
 
 def test_validate_names_a_patient_once(demo, tmp_path, capsys):
@@ -348,3 +354,26 @@ def test_features_without_weights_give_a_hint(tmp_path, capsys, monkeypatch):
     assert "model_weights.torch" in error
     assert "zenodo.org" in error
     assert str(tmp_path / "model_weights.torch") in error
+
+
+def test_a_half_made_demo_is_completed_and_a_whole_one_is_kept(demo, tmp_path, capsys):
+    folder = tmp_path / "demo"
+    shutil.copytree(demo, folder)
+    shutil.rmtree(folder / "new_patient")  # as a kill left it in earlier releases
+    assert main(["demo", str(folder), "--n", "12"]) == 0
+    assert hash_path(folder) == hash_path(demo)
+    before = (folder / "manifest.csv").stat().st_mtime_ns
+    (folder / "notes.txt").write_text("mine")
+    assert main(["demo", str(folder), "--n", "12"]) == 0
+    assert (folder / "manifest.csv").stat().st_mtime_ns == before and (folder / "notes.txt").exists()
+    capsys.readouterr()
+    assert main(["demo", str(folder), "--n", "6"]) == 2
+    assert "another cohort" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_demo_does_not_touch_a_folder_of_other_files(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert main(["demo", str(tmp_path), "--n", "3"]) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -1,6 +1,10 @@
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -70,3 +74,45 @@ def test_dask_loses_a_worker_and_nothing_else(tmp_path):
     results = compute.run(_die_once, [(flag, i) for i in range(6)], where="dask", n_jobs=2, progress=False)
     assert sorted(results) == [0, 10, 20, 30, 40, 50]
     assert flag.exists()
+
+
+_ON_ALL_CORES = """
+import time
+from mmfusion.compute import run
+
+if __name__ == "__main__":
+    list(run(time.sleep, [(300,), (300,)], where="loky", n_jobs=2, progress=False))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="/proc: Linux only")
+def test_workers_end_soon_after_their_parent_was_killed(tmp_path):
+    (tmp_path / "job.py").write_text(_ON_ALL_CORES)
+    mark = f"MMFUSION_TEST={tmp_path}"
+    environment = os.environ | {"MMFUSION_TEST": str(tmp_path)}
+    parent = subprocess.Popen([sys.executable, tmp_path / "job.py"], env=environment)
+
+    def alive(name="") -> list[int]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                marked = mark.encode() in (path / "environ").read_bytes().split(b"\0")
+                if marked and name in (path / "cmdline").read_text():
+                    found.append(int(path.name))
+        return found
+
+    def within(seconds, condition) -> bool:
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.1)
+        return condition()
+
+    try:
+        within(120, lambda: len(alive("popen_loky")) == 2)
+        time.sleep(3)
+        parent.kill()
+        parent.wait()
+        assert within(20, lambda: not alive()), alive()
+    finally:
+        for pid in alive():
+            os.kill(pid, signal.SIGKILL)

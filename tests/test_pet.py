@@ -341,13 +341,8 @@ def test_a_generated_cohort_has_its_pet(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["pet", "ct"])
-def test_a_real_study(tmp_path, kind):
-    import os
-    from pathlib import Path
-
-    folder = Path(os.environ.get("MMFUSION_DATA", Path(__file__).parents[2] / "shared" / "data")) / "pet_ct"
-    if not (folder / "AMC-001_ct.zip").is_file():
-        pytest.skip("the sample data are not here")
+def test_a_real_study(tmp_path, kind, shared_data):
+    folder = shared_data / "pet_ct"
     both = tmp_path / "both"
     both.mkdir()
     for name in ("ct", "pet"):

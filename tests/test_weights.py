@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import zipfile
 from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -289,3 +290,19 @@ def test_a_folder_that_cannot_be_written(machine, know, serve, monkeypatch):
     know(url=serve())
     with pytest.raises(WeightsUnavailable, match=r"tiny.pt.*put it at"):
         find("tiny", progress=False)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_takes_more_memory_than_allowed(tmp_path, monkeypatch, packed):
+    path = tmp_path / "w.pt"
+    if packed:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data/0", bytes(2**22))
+    else:
+        path.write_bytes(bytes(2**22))
+    assert find(path) == path
+    monkeypatch.setenv("MMFUSION_MAX_GIB", "0.003")
+    with pytest.raises(
+        WeightsUnavailable, match=r"w.pt: the file of weights is too large .*MMFUSION_MAX_GIB"
+    ):
+        find(path)

@@ -50,8 +50,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `mmfusion ... | head`
         sys.stderr.close()
         return 0
+    except (OSError, MemoryError, RecursionError) as error:
+        sys.stderr.write(f"error: {_of_the_system(error)}\n")
+        return INPUT
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _of_the_system(error: OSError | MemoryError | RecursionError) -> MMFusionError:
+    """Return an error of the system, which no room has explained, as one clear error."""
+    if isinstance(error, MemoryError):
+        hint = "close other programs, use fewer workers, or give a smaller input"
+        return MMFusionError("not enough memory", got=str(error) or None, hint=hint)
+    if isinstance(error, RecursionError):
+        hint = "an input is nested too deeply: check the JSON or DICOM files that were given"
+        return MMFusionError("an input cannot be read", got=error, hint=hint)
+    hint = "check that the file is there, and that you may read it or write there"
+    return MMFusionError("the system refused it", file=error.filename, got=error.strerror or error, hint=hint)
 
 
 def _joined(argv: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 
 from mmfusion.errors import DataError, MMFusionError
+from mmfusion.escaping import write_csv
 from mmfusion.modalities import MODALITIES
 from mmfusion.storage.atomic import saved
 
@@ -56,7 +57,7 @@ def _predict_manifest(arguments: Namespace) -> int:
         for patient, result in results.items()
     ]
     with saved(arguments.out) as draft:
-        pd.DataFrame(rows).to_csv(draft, index=False, lineterminator="\n")
+        write_csv(pd.DataFrame(rows), draft, index=False)
     for error in failed.values():
         sys.stderr.write(f"not staged: {error}\n")
     sys.stdout.write(f"{len(results) - len(failed)} of {len(results)} patients staged: {arguments.out}\n")

@@ -78,7 +78,9 @@ def _init(commands) -> None:
         "  mmfusion init my_data/\n  mmfusion init my_data/ --rna-unit tpm",
     )
     p.add_argument(
-        "folder", type=Path, help="folder with scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV)"
+        "folder",
+        type=Path,
+        help="folder with scans (DICOM folders, ZIPs, NIfTI, NRRD) and tables (CSV, TSV, Excel)",
     )
     p.add_argument("--dataset", help="name of the data set; default, the name of the folder")
     p.add_argument(
@@ -96,9 +98,13 @@ def _validate(commands) -> None:
         commands,
         "validate",
         "data:validate",
-        "check a manifest: schema, hashes, tables, scans, columns that leak",
+        "check a manifest and all its files, and list what is wrong or not used",
         "  mmfusion validate data_manifest.csv\n"
-        "  mmfusion validate my_data/data_manifest.csv --target stage2",
+        "  mmfusion validate my_data/data_manifest.csv --target stage2\n\n"
+        "Checked are the schema, hashes, tables, the patients that two modalities share, the columns that\n"
+        'two tables share, scans, and columns that leak. The last line is "all is well" if there is no\n'
+        "problem. A table that init could not use, and a scan of no known patient, are problems until\n"
+        "their rows (role unused) are deleted from the manifest.",
     )
     p.add_argument("manifest", help="a manifest, or the name of a known cohort")
     p.add_argument(
@@ -109,7 +115,7 @@ def _validate(commands) -> None:
         "--edition",
         type=int,
         choices=(7, 8, 9),
-        help="AJCC edition of the labels; default, the one that the manifest states, else 7",
+        help="AJCC edition of the labels; default, the one that the manifest or a header states, else 7",
     )
     p.add_argument("--no-scans", action="store_true", help="do not open the scans")
     p.add_argument(
@@ -250,6 +256,7 @@ def _compare(commands) -> None:
     )
     p.add_argument("a", type=Path, help="folder of a report")
     p.add_argument("b", type=Path, help="folder of another report")
+    p.add_argument("--all", action="store_true", help="list every metric, and not only the first ten")
     p.add_argument("-o", "--out", type=Path, metavar="HTML", help="also write a page")
 
 

@@ -42,7 +42,7 @@ def compare(arguments: Namespace) -> int:
     if arguments.out is not None:
         with saved(arguments.out, ReportError) as draft:
             draft.write_text(comparison.to_html(), encoding="utf-8")
-    sys.stdout.write(f"{comparison}\n")
+    sys.stdout.write(f"{comparison.text(every=arguments.all)}\n")
     return 0
 
 

@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.data.tables.notes import listed
+from mmfusion.errors import DataError, MMFusionError
+
+
+def lines_of(errors: Iterable[MMFusionError], root: Path | None = None) -> list[str]:
+    """Return one line per error; errors that differ only in the file share a line.
+
+    Parameters
+    ----------
+    errors : iterable of MMFusionError
+        Errors of one data set.
+    root : path, optional
+        Folder of the data set; files below it are named from there.
+
+    Examples
+    --------
+    >>> lines_of(DataError("the table is empty", file=name) for name in ("a.csv", "b.csv"))
+    ['file a.csv, b.csv: the table is empty']
+    """
+    alike: dict[str, tuple[MMFusionError, list[str]]] = {}
+    for error in errors:
+        file, error.file = error.file, None
+        alike.setdefault(str(error), (error, []))[1].extend([] if file is None else [_below(file, root)])
+    for error, files in alike.values():
+        error.file = listed(dict.fromkeys(files)) if files else None
+    return [str(error) for error, _ in alike.values()]
+
+
+def _below(file: object, root: Path | None) -> str:
+    path = Path(str(file))
+    return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else str(file)
 
 
 def check_outcomes(outcomes: object) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from mmfusion.data.blocks import feature_names, presence
 from mmfusion.data.checks import check_outcomes, check_table
 from mmfusion.data.targets.base import Target, get_target, is_labelled, label_counts, registered_targets
+from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError
 from mmfusion.modalities import META
 
@@ -41,7 +42,7 @@ class Cohort:
         Columns `site`, and `patient`: the id of the person, which is the same in all rows of one person. By
         default, each row is another person.
     provenance : mapping
-        Files, hashes, licences and notes; `ajcc_edition` is the AJCC edition of stage, T, N and M.
+        Files, hashes, licences, notes and warnings; `ajcc_edition` is the AJCC edition of stage, T, N and M.
 
     Raises
     ------
@@ -144,8 +145,9 @@ class Cohort:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes that a report must print: about the files, and about how the labels were made."""
-        return (*self.provenance.get("notes", ()), *self.target_spec.notes(self))
+        """Lines that a report must print: warnings, notes about the files, and how the labels were made."""
+        told = [text for kind in ("warnings", "not_used", "notes") for text in self.provenance.get(kind, ())]
+        return (*told, *self.target_spec.notes(self))
 
     def with_target(self, name: str) -> Cohort:
         """Return the same cohort under another target.
@@ -275,9 +277,14 @@ class Cohort:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = self.__repr__().splitlines()[0]
-        style = {"share": "{:.0%}".format, "missing_cells": "{:.1%}".format}
-        return f"<p><b>{head}</b></p>" + self.summary().to_html(formatters=style, border=0)
+        table = self.summary()
+        for column, style in (("share", "{:.0%}"), ("missing_cells", "{:.1%}")):
+            table[column] = table[column].map(style.format)
+        head, *_ = repr(self).splitlines()
+        withheld = ", ".join(f"{m} {f}" for m, f in self.withheld[:40])
+        more = f", and {len(self.withheld) - 40} more" if len(self.withheld) > 40 else ""
+        notes = [f"Not among the inputs of {self.target}: {withheld}{more}."] if withheld else []
+        return html_card(head, html_table(table), notes=notes)
 
 
 def _has_labels(cohort: Cohort, target: Target) -> bool:

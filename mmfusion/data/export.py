@@ -9,12 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, feature_names
-from mmfusion.data.manifest import SCAN_ROLES, write_manifest
+from mmfusion.data.manifest import write_manifest
+from mmfusion.data.manifest_schema import SCAN_ROLES
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.data.targets.stage import stated_editions
 from mmfusion.errors import DataError
+from mmfusion.escaping import write_csv
 from mmfusion.modalities import IMAGING, META, SEED
-from mmfusion.storage.atomic import atomic_folder
+from mmfusion.storage.atomic import atomic_folder, writing
+from mmfusion.storage.detached import linked_files
 
 _DETACHED = (".mhd", ".nhdr")
 
@@ -24,7 +27,8 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
 
     The files are `<modality>/<patient>/volume.*` and `mask.*`, which are copies; `<modality>_seeds.csv`
     (LPS mm); `rna.csv`, `ehr.csv` and `<modality>_features.csv` (one row per patient who has features);
-    `meta.csv` (site, scanner); `labels.csv` (stage and other outcomes); and `manifest.csv`. A patient who is
+    `meta.csv` (site, scanner); `labels.csv` (stage and other outcomes); and `manifest.csv`, whose rows of
+    labels state the target and the AJCC editions of the stage. A patient who is
     the same person as another patient, and who has no scan, has a table of labels `labels/<patient>.csv`.
 
     Parameters
@@ -42,7 +46,8 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
     Raises
     ------
     DataError
-        If the folder is not empty, or a scan is absent or consists of two files (header and values).
+        If the folder is not empty or cannot be written, or a scan is absent or consists of two files (header
+        and values).
 
     Examples
     --------
@@ -58,9 +63,10 @@ def write_cohort(cohort: Cohort, root: str | Path) -> Path:
     ['ehr']
     """
     root = Path(root)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError("the folder is not empty", file=root, hint="give a new one")
-    with atomic_folder(root) as draft:
+    with writing(root):
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise DataError("the folder is not empty", file=root, hint="give a new one")
+    with writing(root), atomic_folder(root) as draft:
         write_manifest(_Writer(cohort, draft).rows(), draft / "manifest.csv", hashes=True)
     return root / "manifest.csv"
 
@@ -74,6 +80,8 @@ class _Writer:
             cohort.groups.get("site", pd.Series("", index=cohort.table.index)).fillna("").rename(index=str)
         )
         self.same_as = _same_as(cohort.groups["patient"].rename(index=str))
+        editions = {"ajcc_edition": list(found)} if (found := stated_editions(cohort)) else {}
+        self.stated = {**editions, "target": cohort.target}  # cell `parameters` of the rows of labels
         self.written: list[dict[str, str]] = []
 
     def rows(self) -> pd.DataFrame:
@@ -117,13 +125,11 @@ class _Writer:
     def table(self, frame: pd.DataFrame, name: str, modality: str, role: str, patient: str = "") -> None:
         """Write a table of all patients, or of one patient."""
         (self.root / name).parent.mkdir(exist_ok=True)
-        frame.rename_axis("patient_id").to_csv(self.root / name, lineterminator="\n")
+        write_csv(frame.rename_axis("patient_id"), self.root / name)
         unit = self.cohort.units.get(modality, "") if role == "features" else ""
         if any(str(c).startswith(PREFIX) for c in frame):
             unit = "zscore" if "z-scores" in str(self.cohort.provenance.get("expression_unit")) else "log"
-        editions = stated_editions(self.cohort) if role == "labels" else ()
-        stated = editions and 7 not in editions  # `load_cohort` reads labels as 7th edition by default
-        parameters = json.dumps({"ajcc_edition": list(editions)}) if stated else ""
+        parameters = json.dumps(self.stated) if role == "labels" else ""
         self.row(modality, role, name, patient, unit=unit, parameters=parameters)
 
     def scan(self, modality: str, patient: str, role: str, cells: pd.Series) -> None:
@@ -131,7 +137,7 @@ class _Writer:
         source = Path(cells[role])
         if not source.exists():
             raise DataError(f"the {role} is absent", patient=patient, file=source)
-        if source.suffix.lower() in _DETACHED:
+        if source.suffix.lower() in _DETACHED or (source.is_file() and linked_files(source)):
             hint = "write it as one file: mmfusion.imaging.write_nifti"
             raise DataError(
                 f"the {role} consists of two files, header and values",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 from mmfusion import __version__
@@ -16,6 +17,10 @@ from mmfusion.data.manifest import check_hashes, read_manifest
 from mmfusion.errors import DataError, ManifestError
 from mmfusion.storage.atomic import atomic_folder
 from mmfusion.storage.hashing import hash_json
+from mmfusion.storage.strict_json import parse_json
+
+GENERATORS = ("mmfusion.synthetic:phantom",)  # the only functions that a manifest may call
+_NOT_GIVEN = ("root",)  # parameters of a generator that say where to write
 
 
 def generate(entry: str, parameters: dict, folder: Path, target: str | None = None) -> Cohort:
@@ -37,11 +42,12 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     Raises
     ------
     ManifestError
-        If there is no such generator, or it does not take a parameter.
+        If there is no such generator, or it does not take a parameter, or the parameter says where to write.
     DataError
-        If the files cannot be written.
+        If a parameter is out of range, or the files cannot be written.
     """
     make, version = _generator(entry)
+    _check_parameters(make, parameters)
     home = folder / hash_json([__version__, version, entry, parameters])[:12]
     if not home.exists():
         try:
@@ -52,7 +58,7 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
             raise DataError(
                 "a generated cohort cannot be written", file=folder, got=got, hint=hint
             ) from error
-    facts = json.loads((home / "provenance.json").read_text(encoding="utf-8"))
+    facts = _facts(home)
     manifest = read_manifest(home / "files" / "manifest.csv")
     check_hashes(manifest, home / "files")
     cohort = assemble(manifest, home / "files")
@@ -60,15 +66,46 @@ def generate(entry: str, parameters: dict, folder: Path, target: str | None = No
     return replace(cohort, target=target or facts["target"], provenance=provenance)
 
 
-def _generator(entry: str) -> tuple[Callable, object]:
-    module_name, _, function = entry.partition(":")
-    if not module_name.startswith("mmfusion."):
-        raise ManifestError("a generator must be part of mmfusion", column="generator", got=repr(entry))
+def _facts(home: Path) -> dict:
+    """Return what the generator recorded about its cohort.
+
+    Raises
+    ------
+    ManifestError
+        If the record was edited or damaged.
+    """
+    record = home / "provenance.json"
     try:
-        module = import_module(module_name)
-        return getattr(module, function), module.VERSION
-    except (ImportError, AttributeError) as error:
-        raise ManifestError("no such generator", column="generator", got=repr(entry)) from error
+        facts = parse_json(record.read_text(encoding="utf-8"), nan=True)
+        return {"target": str(facts["target"]), "provenance": dict(facts["provenance"])}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        hint = f"delete {home}, and it is made again"
+        raise ManifestError(
+            "a generated cohort was edited or damaged", file=record, got=error, hint=hint
+        ) from error
+
+
+def _generator(entry: str) -> tuple[Callable, object]:
+    if entry not in GENERATORS:
+        expected = " or ".join(GENERATORS)
+        raise ManifestError("no such generator", column="generator", expected=expected, got=repr(entry))
+    module_name, _, function = entry.partition(":")
+    module = import_module(module_name)
+    return getattr(module, function), module.VERSION
+
+
+def _check_parameters(make: Callable, parameters: Mapping[str, object]) -> None:
+    """Raise `ManifestError` if the generator does not take a parameter, or it says where to write."""
+    known = [name for name in signature(make).parameters if name not in _NOT_GIVEN]
+    where = {"column": "parameters", "expected": ", ".join([*known, "version"])}
+    if refused := sorted(set(parameters) & set(_NOT_GIVEN)):
+        hint = "a manifest writes only below its own folder, at its path"
+        raise ManifestError(
+            f"the generator refuses its parameters ({', '.join(refused)})", **where, got=parameters, hint=hint
+        )
+    if unknown := sorted(set(parameters) - {*known, "version"}):
+        text = f"the generator refuses its parameters (unknown: {', '.join(unknown)})"
+        raise ManifestError(text, **where, got=parameters)
 
 
 def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
@@ -96,6 +133,6 @@ def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
         with atomic_folder(home) as draft:
             write_cohort(cohort, draft / "files")
             (draft / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
-    except OSError:
+    except (DataError, OSError):
         if not home.exists():  # if it exists, another process wrote the same files first
             raise

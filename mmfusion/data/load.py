@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from mmfusion.data.assemble import assemble
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.generated import generate
 from mmfusion.data.manifest import check_hashes, read_manifest, resolve
+from mmfusion.data.manifest_schema import parameters_of
 from mmfusion.data.sources import sources
-from mmfusion.errors import DataError, ManifestError
+from mmfusion.errors import DataError, ManifestError, MMFusionError, TableWarning, warn
 
 
 def load_cohort(
@@ -34,8 +34,9 @@ def load_cohort(
     **options
         For a known cohort: see its reader in `mmfusion.data.sources`. For a manifest: `dataset`, the name of
         one data set if the manifest has several; `edition`, the AJCC edition of its stages, T, N and M (7, 8
-        or 9; default the one that the manifest states, or 7); `allow_leaky`, to keep T, N and M among
-        the inputs; `verify=False`, to skip the check of hashes.
+        or 9; default the one that the manifest or a header states, or 7); `allow_leaky`, to keep T, N and M
+        among the inputs; `verify=False`, to skip the check of hashes; `problems`, a list that takes the
+        errors of single files, which are then left out.
 
     Returns
     -------
@@ -44,7 +45,14 @@ def load_cohort(
     Raises
     ------
     DataError, ManifestError
-        If a file is absent, has changed or cannot be read. The error names file, patient and column.
+        If a file is absent, has changed or cannot be read, if two modalities share no patient, or two tables
+        of one modality share no column. The error names file, patient and column.
+
+    Warns
+    -----
+    TableWarning
+        If modalities share few patients, or tables of one modality share few columns. The warnings are among
+        `Cohort.notes` too.
     """
     known = sources()
     if isinstance(source, str) and source in known:
@@ -65,6 +73,7 @@ def from_manifest(
     *,
     dataset: str | None = None,
     verify: bool = True,
+    problems: list[MMFusionError] | None = None,
     **options: object,
 ) -> Cohort:
     """Load a cohort from a manifest; parameters and errors as in `load_cohort`."""
@@ -74,11 +83,18 @@ def from_manifest(
     generators = manifest[manifest["role"] == "generator"]
     if len(generators):
         row = generators.iloc[0]
-        parameters = {**json.loads(row["parameters"] or "{}"), **options}
-        return generate(row["generator"], parameters, resolve(row["path"], root), target)
+        parameters = {**parameters_of(row["parameters"]), **options}
+        folder = resolve(row["path"], root)
+        if not folder.resolve().is_relative_to(root.resolve()):
+            problem, hint = "a link leads out of the manifest's folder", "nothing is written there"
+            raise ManifestError(problem, file=path, column="path", got=row["path"], hint=hint)
+        return generate(row["generator"], parameters, folder, target)
     if verify:
         check_hashes(manifest, root)
-    cohort = assemble(manifest, root, target, **options)
+    cohort = assemble(manifest, root, target, problems=problems, **options)
+    if problems is None:  # else the caller shows them
+        for text in cohort.provenance["warnings"]:
+            warn(f"{path}: {text}", TableWarning, stacklevel=3)
     return replace(cohort, provenance={"source": str(path), **cohort.provenance})
 
 

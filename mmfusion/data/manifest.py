@@ -2,83 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
-import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from mmfusion.data.cohort import RNA_UNITS
-from mmfusion.errors import ManifestError
-from mmfusion.modalities import IMAGING, MODALITIES
-from mmfusion.storage.atomic import atomic_file
-from mmfusion.storage.hashing import hash_path
-
-SCAN_ROLES = ("volume", "mask")  # files of one patient
-ROLES = (*SCAN_ROLES, "seeds", "features", "labels", "generator")
-REQUIRED = ("dataset", "patient_id", "modality", "role", "path")
-OPTIONAL = ("part", "sha256", "unit", "site", "derived_from", "license", "generator", "parameters")
-COLUMNS = REQUIRED + OPTIONAL
-_ENTRY = re.compile(r"mmfusion\.[\w.]+:\w+")
-
-
-def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except json.JSONDecodeError:
-        return False
-
-
-def _stays_inside(path: str) -> bool:
-    pure = PurePosixPath(path.replace("\\", "/"))
-    return (
-        bool(path) and not pure.is_absolute() and ".." not in pure.parts and not re.match(r"[A-Za-z]:", path)
-    )
-
-
-def _column(*checks: pa.Check) -> pa.Column:
-    return pa.Column(str, checks=list(checks), nullable=False)
-
-
-def _either_empty_or(test, meaning: str) -> pa.Check:
-    return pa.Check(lambda text: text == "" or bool(test(text)), element_wise=True, error=meaning)
-
-
-def _must(test, meaning: str) -> pa.Check:
-    return pa.Check(test, element_wise=True, error=meaning)
-
-
-SCHEMA = pa.DataFrameSchema(
-    {
-        "dataset": _column(_must(bool, "the data set's name")),
-        "patient_id": _column(
-            _must(lambda s: s == s.strip(), "an id without spaces around it, or empty for a table")
-        ),
-        "modality": _column(
-            _either_empty_or(
-                re.compile(r"[a-z][a-z0-9_]*").fullmatch, f"{', '.join(MODALITIES)}, meta or empty"
-            )
-        ),
-        "role": _column(_must(lambda s: s in ROLES, f"one of {', '.join(ROLES)}")),
-        "path": _column(_must(_stays_inside, "a path relative to the manifest that stays inside its folder")),
-        "part": _column(),  # series of a volume or region of a mask, see `imaging.read` and `read_mask`
-        "sha256": _column(
-            _either_empty_or(re.compile(r"[0-9a-f]{64}").fullmatch, "64 hexadecimal digits, or empty")
-        ),
-        "unit": _column(
-            _either_empty_or(lambda s: s in RNA_UNITS, f"one of {', '.join(RNA_UNITS)}, or empty")
-        ),
-        "site": _column(),
-        "derived_from": _column(),
-        "license": _column(),
-        "generator": _column(_either_empty_or(_ENTRY.fullmatch, "mmfusion.<module>:<function>, or empty")),
-        "parameters": _column(_either_empty_or(_is_json_object, "a JSON object, or empty")),
-    },
-    strict=True,
-    unique_column_names=True,
+from mmfusion.data.manifest_schema import (
+    COLUMNS,
+    OPTIONAL,
+    REQUIRED,
+    SCHEMA,
+    UNUSED,
+    check_rows,
+    first_failure,
+    stays_inside,
 )
+from mmfusion.errors import ManifestError
+from mmfusion.escaping import unguarded_cells, write_csv
+from mmfusion.limits import check_memory
+from mmfusion.storage.atomic import saved
+from mmfusion.storage.hashing import hash_file, hash_path
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
@@ -92,7 +35,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame of str, shape (n_files, 13)
-        Columns `COLUMNS`; empty cells are empty strings.
+        Columns `manifest_schema.COLUMNS`; empty cells are empty strings.
 
     Raises
     ------
@@ -114,9 +57,10 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
         raise ManifestError(
             "no manifest there", file=path, hint="make one with: mmfusion init <folder of your data>"
         )
+    check_memory(10.0 * path.stat().st_size, "the manifest", file=path, error=ManifestError)
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        frame = unguarded_cells(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig"))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
         raise ManifestError(f"not a CSV table ({error})", file=path, expected=", ".join(REQUIRED)) from error
     return check_manifest(frame, path)
 
@@ -140,53 +84,9 @@ def check_manifest(frame: pd.DataFrame, file: str | Path | None = None) -> pd.Da
     try:
         SCHEMA.validate(frame, lazy=True)
     except SchemaErrors as error:
-        raise _first_failure(error, frame, file) from error
-    _check_rows(frame, file)
+        raise first_failure(error.failure_cases, frame, file) from error
+    check_rows(frame, file)
     return frame.loc[:, list(COLUMNS)]
-
-
-def _first_failure(error: SchemaErrors, frame: pd.DataFrame, file: object) -> ManifestError:
-    cases = error.failure_cases
-    case = cases.iloc[0]
-    if case["check"] == "column_in_schema":
-        return ManifestError(
-            "unknown column", file=file, column=case["failure_case"], expected=", ".join(COLUMNS)
-        )
-    row = int(case["index"])
-    more = f", and {len(cases) - 1} more" if len(cases) > 1 else ""
-    patient = frame["patient_id"].iloc[row] or None
-    where = {"patient": patient, "file": file, "column": case["column"]}
-    return ManifestError(
-        f"bad cell in line {row + 2}{more}", **where, expected=case["check"], got=repr(case["failure_case"])
-    )
-
-
-def _check_rows(frame: pd.DataFrame, file: object) -> None:
-    scans = frame["role"].isin(SCAN_ROLES)
-    no_patient = frame.index[scans & (frame["patient_id"] == "")]
-    if len(no_patient):
-        line, role = no_patient[0] + 2, frame.loc[no_patient[0], "role"]
-        raise ManifestError(f"line {line} has a {role} without a patient", file=file, column="patient_id")
-    not_imaging = frame.index[scans & ~frame["modality"].isin(IMAGING)]
-    if len(not_imaging):
-        row = frame.loc[not_imaging[0]]
-        problem = f"a {row.role} is of an imaging modality"
-        raise ManifestError(
-            problem, patient=row.patient_id, file=file, expected=", ".join(IMAGING), got=repr(row.modality)
-        )
-    for keys in (["patient_id", "modality", "role"], ["path", "role", "patient_id", "modality"]):
-        rows = frame[scans] if keys[0] == "patient_id" else frame
-        twice = rows[rows.duplicated(keys)]
-        if len(twice):
-            row = twice.iloc[0]
-            problem = (
-                f"two {row.modality} {row.role} rows for one patient"
-                if row.patient_id
-                else f"{row.path} listed twice"
-            )
-            raise ManifestError(
-                problem, patient=row.patient_id or None, file=file, got=row.path, hint="keep one"
-            )
 
 
 def resolve(row_path: str, root: str | Path) -> Path:
@@ -202,7 +102,7 @@ def resolve(row_path: str, root: str | Path) -> Path:
     >>> resolve("ct/p1.nii.gz", "study").as_posix()
     'study/ct/p1.nii.gz'
     """
-    if not _stays_inside(row_path):
+    if not stays_inside(row_path):
         raise ManifestError(
             "path leaves the manifest's folder", file=row_path, expected=f"a path below {root}"
         )
@@ -218,23 +118,30 @@ def check_hashes(manifest: pd.DataFrame, root: str | Path) -> None:
     ManifestError
         If a file is absent or its SHA-256 hash differs. The error names the first such file.
     """
-    for row in manifest[manifest["role"] != "generator"].itertuples():
+    for row in manifest[~manifest["role"].isin(["generator", UNUSED])].itertuples():
         file = resolve(row.path, root)
         if not file.exists():
             hint = "correct the path, or give root=, the folder from which the manifest's paths start"
             raise ManifestError("file absent", patient=row.patient_id or None, file=file, hint=hint)
         if row.sha256 and (got := hash_path(file)) != row.sha256:
-            hint = (
-                "restore the changed file, or accept the change with: mmfusion validate <manifest> --rehash"
-            )
             raise ManifestError(
                 "hash differs",
                 patient=row.patient_id or None,
                 file=file,
                 expected=row.sha256,
                 got=got,
-                hint=hint,
+                hint=_why_it_differs(file, row.sha256),
             )
+
+
+def _why_it_differs(file: Path, recorded: str) -> str:
+    accept = "mmfusion validate <manifest> --rehash"
+    if file.is_file() and hash_file(file) == recorded:
+        return (
+            "the recorded hash covers the header alone, not the data files that it names; "
+            f"if the data are right, record the hash of both with: {accept}"
+        )
+    return f"restore the changed file, or accept the change with: {accept}"
 
 
 def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = False) -> Path:
@@ -258,19 +165,25 @@ def write_manifest(frame: pd.DataFrame, path: str | Path, *, hashes: bool = Fals
     Raises
     ------
     ManifestError
-        If a row breaks the schema, or with `hashes` a file is absent or has changed.
+        If a row breaks the schema, with `hashes` a file is absent or has changed, or the manifest cannot be
+        written.
     """
     path = Path(path)
     frame = check_manifest(frame, path)
     if hashes:
         check_hashes(frame, path.parent)
         made = [
-            h or ("" if r == "generator" or _holds(path.parent / p, path) else hash_path(path.parent / p))
+            h
+            or (
+                ""
+                if r in ("generator", UNUSED) or _holds(path.parent / p, path)
+                else hash_path(path.parent / p)
+            )
             for h, r, p in frame[["sha256", "role", "path"]].to_numpy()
         ]
         frame = frame.assign(sha256=made)
-    with atomic_file(path) as draft:
-        frame.to_csv(draft, index=False, lineterminator="\n")
+    with saved(path, ManifestError) as draft:
+        write_csv(frame, draft, index=False)
     return path
 
 

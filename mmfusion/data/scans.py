@@ -22,7 +22,7 @@ class PatientScan:
     volume : Volume
         The scan.
     lesion : Volume or None
-        Mask of the lesion, on the grid of the scan.
+        Mask of the lesion, on the grid of the scan; it is empty if the file says that there is none.
     seed : tuple of float or None
         (x, y, z) of a point in the tumour, LPS mm.
 
@@ -41,7 +41,12 @@ class PatientScan:
     @property
     def focus(self) -> str:
         """Name of the centre of `around`: the lesion, or without one the seed, or else the middle."""
-        return "the lesion" if self.lesion is not None else "the middle" if self.seed is None else "the seed"
+        return "the lesion" if self._marked else "the middle" if self.seed is None else "the seed"
+
+    @property
+    def _marked(self) -> bool:
+        """True if there is a mask that is not empty."""
+        return self.lesion is not None and bool(self.lesion.array.any())
 
     def around(self, size_mm: float) -> Volume:
         """Return a cube of `size_mm` (mm) around the `focus`, without resampling.
@@ -49,9 +54,8 @@ class PatientScan:
         The cube consists of whole voxels, so each side may be one voxel longer or shorter than `size_mm`.
         """
         center = self.volume.center_mm if self.seed is None else self.seed
-        if self.lesion is not None:
-            middle = [(s.start + s.stop - 1) / 2 for s in self.lesion.bounding_box()]
-            center = self.lesion.voxel_to_mm(middle[::-1])
+        if self._marked:
+            center = np.mean(self.lesion.bounding_box_mm(), axis=0)
         between_centers = np.maximum(size_mm - np.array(self.volume.spacing), 0)
         return self.volume.around(center, between_centers)
 

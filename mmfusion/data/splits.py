@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from mmfusion.data.targets.base import describe_targets, find_target, is_labelled
 from mmfusion.errors import DataError
-from mmfusion.storage.atomic import atomic_file
+from mmfusion.storage.atomic import saved
 from mmfusion.storage.hashing import hash_json
 
 Fold = tuple[np.ndarray, np.ndarray]
@@ -220,8 +220,8 @@ class Splits:
         return len(self.test)
 
     def save(self, path: str | Path) -> Path:
-        """Write the splits as JSON in one step, and return the path."""
-        with atomic_file(path) as draft:
+        """Write the splits as JSON in one step, and return the path; raise `DataError` if that fails."""
+        with saved(path) as draft:
             draft.write_text(json.dumps(asdict(self) | {"hash": self.hash}, indent=1), encoding="utf-8")
         return Path(path)
 

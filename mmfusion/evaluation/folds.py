@@ -19,10 +19,11 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.validation import has_fit_parameter
 
 import mmfusion.nn.training  # noqa: F401 - if loaded after a worker's first task, loky sees a memory leak
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, Given, gathered
 from mmfusion.evaluation.fold_result import FoldResult
 from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.tasks.base import Labels, Task
+from mmfusion.exclusive import own_filters, silenced
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,7 @@ def evaluate_fold(
     rows = task.subsample(rows, y, candidate.train_fraction, place.seed)
     X_train, y_train = X.iloc[rows], y.iloc[rows]
     # the whole cohort has been probed for leaks, so the fits inside need not do it again
-    with probed(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
+    with probed(), own_filters("default") as others, gathered() as own:
         person_ids, params, trials = place.person_ids[rows], {}, []
         if candidate.search:
             params, trials = _search(task, candidate, X_train, y_train, person_ids, place.seed)
@@ -180,8 +180,14 @@ def evaluate_fold(
         history=getattr(model, "history_", []),
         bundle=str(place.bundle) if place.bundle else None,
         seconds=time.perf_counter() - start,
-        warnings=tuple(sorted({f"{w.category.__name__}: {w.message}" for w in caught})),
+        warnings=_texts(own, others),
     )
+
+
+def _texts(own: Sequence[Given], others: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
+    """Return each warning once, those of this library and those of other packages."""
+    texts = {f"{given.category.__name__}: {given.text}" for given in own}
+    return tuple(sorted(texts | {f"{w.category.__name__}: {w.message}" for w in others}))
 
 
 def fit_by_person(
@@ -232,8 +238,7 @@ def _search(
         study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed))
         if all(_holds(space[name], value) for name, value in start.items()):
             study.enqueue_trial(start)  # the default is one of the trials
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with silenced("optuna", "mmfusion", category=optuna.exceptions.ExperimentalWarning):
             folds = task.inner_folds(X, y, person_ids, candidate.inner, seed)
             search = OptunaSearchCV(
                 estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=task.score, study=study,

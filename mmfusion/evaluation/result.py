@@ -12,9 +12,13 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
+from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError
 from mmfusion.evaluation.fold_result import FoldResult
 from mmfusion.evaluation.tasks import Task
+from mmfusion.metrics.names import metric_title
+
+_SHOWN = 5  # metrics that a notebook shows
 
 
 @dataclass(frozen=True, repr=False)
@@ -260,8 +264,25 @@ class NestedResult:
             f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), {label} [95 % interval]"
         ]
         rows = self.scores[primary].iterrows()
-        lines += [f"  {m:<16} {r['mean']:.3f} [{r['lo']:.3f}, {r['hi']:.3f}]" for m, r in rows]
+        lines += [f"  {m:<16} {_interval(r)}".replace("\u00a0", " ") for m, r in rows]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        metrics = list(dict.fromkeys([self.task.primary, *self.scores.columns.unique(0)]))[:_SHOWN]
+        inputs = self.inputs()
+        rows = {
+            name: {"inputs": ", ".join(inputs.get(name, ()))}
+            | {metric_title(m): _interval(row[m]) for m in metrics}
+            for name, row in self.scores.iterrows()
+        }
+        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+        title = f"Nested cross-validation of {self.cohort}, target {self.target}: {self.n} patients"
+        notes = ["Mean over the outer folds, with a 95 % interval over patients."]
+        return html_card(title, html_table(table), notes=notes)
+
+
+def _interval(row: pd.Series) -> str:
+    return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]".replace(" ", "\u00a0")
 
 
 def _rows(task: Task, fold: FoldResult) -> pd.DataFrame:

@@ -1,10 +1,11 @@
 """Results of finished folds on disk, from which an interrupted run resumes.
 
-A file is written completely or not at all. The folds of each candidate have a folder. Its name is the hash of
-everything that the results depend on: the data, the splits, the seed, the candidate with all its parameters,
-the versions of libraries, and the code that the estimator and the task can reach. A result for other data,
-another setting or other code is therefore never used. Folds stay valid when a comment, a docstring or code
-that cannot be reached is edited (`mmfusion.storage.source`).
+A file is written completely or not at all, with a hash of its content: a file that was edited or cut off is
+not used, and its fold is computed again with a warning. The folds of each candidate have a folder. Its name
+is the hash of everything that the results depend on: the data, the splits, the seed, the candidate with all
+its parameters, the versions of libraries, and the code that the estimator and the task can reach. A result
+for other data, another setting or other code is therefore never used. Folds stay valid when a comment, a
+docstring or code that cannot be reached is edited (`mmfusion.storage.source`).
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from pathlib import Path
 import joblib
 import pandas as pd
 
+from mmfusion.bundle import SUMS, is_whole
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.splits import Splits
+from mmfusion.errors import warn
 from mmfusion.evaluation.content import content
 from mmfusion.evaluation.fold_result import FoldResult
 from mmfusion.evaluation.folds import Candidate, evaluate_fold
@@ -28,6 +31,7 @@ from mmfusion.evaluation.tasks.base import Task
 from mmfusion.imaging import Volume
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.fingerprint import fingerprint
+from mmfusion.storage.hashing import hash_json
 from mmfusion.storage.source import defining_modules, source_hash
 
 log = logging.getLogger(__name__)
@@ -76,15 +80,23 @@ class FoldStore:
         return joblib.hash(repr((self.setting, self._code[modules], content(self.task), content(candidate))))
 
     def get(self, stem: Path | None, label: str) -> FoldResult | None:
-        """Return the result of a finished fold; None if there is none or the file is damaged."""
+        """Return the result of a finished fold; None if there is none.
+
+        Also None, with a warning, if the file or the fold's saved model was edited or damaged.
+        """
         if stem is None or not (file := stem.with_name(stem.name + ".json")).is_file():
             return None
         try:
-            result = FoldResult.from_json(json.loads(file.read_text()))
-        except ValueError:
-            log.warning("%s is damaged; the fold is computed again", file)
-            return None
+            result = FoldResult.from_json(_unsealed(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+            return self._refused(file, str(error))
+        if result.bundle is not None and not _is_kept(Path(result.bundle)):
+            return self._refused(Path(result.bundle), "the saved model of the fold is absent or was changed")
         return result if result.label == label else None
+
+    @staticmethod
+    def _refused(file: Path, reason: str) -> None:
+        warn(f"{file}: edited or damaged ({reason}); the fold is computed again", UserWarning, stacklevel=3)
 
     def put(self, stem: Path | None, result: FoldResult) -> None:
         """Store the result of a finished fold.
@@ -95,7 +107,8 @@ class FoldStore:
             If the folder cannot be written.
         """
         if stem is not None:
-            write_json(stem.with_name(stem.name + ".json"), result.to_json())
+            content = result.to_json()
+            write_json(stem.with_name(stem.name + ".json"), {"sha256": _seal(content), "result": content})
 
 
 def setting_hash(cohort: Cohort, splits: Splits, seed: int) -> str:
@@ -136,6 +149,26 @@ def setting_hash(cohort: Cohort, splits: Splits, seed: int) -> str:
 def _is_file(label: object) -> bool:
     """Return True if a label is a mask: the path of a file, or a Volume."""
     return isinstance(label, Path | Volume) or (isinstance(label, str) and os.sep in label)
+
+
+def _is_kept(bundle: Path) -> bool:
+    """Return True if the saved model of a fold is there, and its files are those that were saved."""
+    return is_whole(bundle) if (bundle / SUMS).is_file() else bundle.exists()
+
+
+def _seal(content: object) -> str:
+    """Return the hash of a result as it is after writing and reading it."""
+    return hash_json(json.loads(json.dumps(content)))
+
+
+def _unsealed(text: str) -> dict[str, object]:
+    """Return the result in a file; raise `ValueError` if it is not as it was written."""
+    value = json.loads(text)
+    if not isinstance(value, dict) or set(value) != {"sha256", "result"}:
+        raise ValueError("not a result of a fold")
+    if value["sha256"] != hash_json(value["result"]):
+        raise ValueError("the hash differs")
+    return value["result"]
 
 
 def write_json(file: Path, value: object) -> None:

@@ -7,6 +7,7 @@ module, or each of its `members`, has `encode` and `fuse`, fixed streams are enc
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -17,6 +18,7 @@ from torch import nn
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
+from mmfusion.exclusive import exclusive
 from mmfusion.streams import ShapePattern, StreamInputs, StreamSpec
 
 _BATCH = 64  # rows per batch; a crop has 32^3 floats, and its feature maps have many more
@@ -80,25 +82,25 @@ def rows_with(inputs: StreamInputs, stream: int, what: str) -> np.ndarray:
 
 @contextmanager
 def evaluation_mode(model: FittedModel) -> Iterator[list[nn.Module]]:
-    """Give the model's networks in evaluation mode, on one thread.
+    """Give copies of the model's networks in evaluation mode, on one thread.
 
-    The modes of the networks and the random state are restored at the end.
+    Copies, because captum attaches functions to layers while other threads may predict with the model. One
+    thread at a time explains, because shap seeds the random generator of numpy. The random states are
+    restored at the end.
     """
-    modes = [(m, m.training) for m in model.module_.modules()]
-    state = np.random.get_state()  # noqa: NPY002 - shap seeds the global generator
-    model.module_.eval()
-    try:
-        with (
-            one_thread(),
-            torch.random.fork_rng(devices=[]),
-            torch.inference_mode(mode=False),
-            torch.enable_grad(),
-        ):
-            yield list(getattr(model.module_, "members", [model.module_]))
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-        for module, training in modes:
-            module.training = training
+    with exclusive():
+        module = copy.deepcopy(model.module_).eval()
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            with (
+                one_thread(),
+                torch.random.fork_rng(devices=[]),
+                torch.inference_mode(mode=False),
+                torch.enable_grad(),
+            ):
+                yield list(getattr(module, "members", [module]))
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
 
 
 class OneStream(nn.Module):

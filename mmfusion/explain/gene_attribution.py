@@ -6,7 +6,6 @@ and compare them with models fitted to permuted labels (`mmfusion.explain.stabil
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from mmfusion.errors import DataError
+from mmfusion.exclusive import own_filters
 from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.conditional import (
     FittedModel,
@@ -72,8 +72,7 @@ def gene_shap(
     ----------
     Erion et al. 2021, Nature Machine Intelligence 3; Lundberg and Lee 2017, NeurIPS.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # raised by shap's dependencies at import
+    with own_filters("ignore"):  # shap's dependencies warn at import
         from shap import GradientExplainer
 
     case = _Case(model, X, background, conditioning, classes)

@@ -14,6 +14,7 @@ from mmfusion.compute import one_thread
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.features import crop
 from mmfusion.imaging.files import read
+from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.volume import Volume
 from mmfusion.nn.foundation import N_FEATURES, pretrained_trunk, random_trunk
 from mmfusion.storage.cache import cached, fingerprint, lookup
@@ -87,6 +88,9 @@ class FoundationEncoder:
     def crop(self, scan: Volume | str | Path, seed: Sequence[float], series: str | None = None) -> np.ndarray:
         """Return the network's input, shape (50, 50, 50); see `mmfusion.features.crop.foundation_crop`."""
         volume = scan if isinstance(scan, Volume) else read(scan, series, unit="HU")
+        if isinstance(scan, Volume):
+            scan.expect("HU")
+            check_scan(scan.array, "HU", None)
         try:
             return crop.foundation_crop(volume, seed)
         except ScanError as error:

@@ -12,13 +12,14 @@ import pandas as pd
 
 from mmfusion import __version__
 from mmfusion.compute import run
-from mmfusion.data.assemble import SEED_HEADERS
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
 from mmfusion.data.scans import scan_of
 from mmfusion.data.tables.cells import to_numbers
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
+from mmfusion.data.tables.seeds import seed_columns
 from mmfusion.errors import DataError, ScanError
+from mmfusion.escaping import write_csv
 from mmfusion.features.encoder import FoundationEncoder
 from mmfusion.modalities import RESERVED, SEED
 from mmfusion.storage.atomic import saved
@@ -82,9 +83,7 @@ class Extraction:
                 if name.endswith(".parquet"):
                     self.features.to_parquet(draft)
                 else:
-                    self.features.to_csv(
-                        draft, lineterminator="\n", compression="gzip" if name[-3:] == ".gz" else None
-                    )
+                    write_csv(self.features, draft, compression="gzip" if name.endswith(".gz") else None)
         except ImportError as error:
             raise DataError(
                 "Parquet needs pyarrow", file=path, hint="pip install pyarrow, or write .csv.gz"
@@ -216,7 +215,7 @@ def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | No
     if not path.is_file():
         return None
     table = read_table(path)
-    columns = {SEED_HEADERS.get(header_key(c), header_key(c)): c for c in table.columns}
+    columns = {header_key(c): c for c in table.columns} | seed_columns(table.columns, "ct")
     if "image path" not in columns or not set(SEED) <= set(columns):
         return None
     ids = id_column(table)

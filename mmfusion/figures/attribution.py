@@ -10,7 +10,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmfusion.errors import ReportError
-from mmfusion.figures.style import BLUE, CYCLE, GREY, INK, LIGHT, RED, class_colours, new_figure, styled
+from mmfusion.figures.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    INK,
+    LIGHT,
+    RED,
+    class_colours,
+    legend_name,
+    new_figure,
+    styled,
+)
 
 if TYPE_CHECKING:  # they load torch
     from mmfusion.explain.gene_attribution import GeneAttribution
@@ -50,7 +61,7 @@ def gene_bars(sizes: pd.DataFrame, *, n: int = 20, highlight: Collection[str] = 
     left = np.zeros(len(top))
     for name, colour in class_colours(sizes.columns).items():
         values = top[top.columns[list(map(str, top.columns)).index(name)]].to_numpy()
-        ax.barh(range(len(top)), values, left=left, color=colour, height=0.72, label=name)
+        ax.barh(range(len(top)), values, left=left, color=colour, height=0.72, label=legend_name(name))
         left += values
     _gene_labels(ax, top.index, highlight)
     ax.set_xlabel("mean |SHAP value|, summed over classes (probability)\ncandidate associations")
@@ -184,7 +195,7 @@ def modality_contributions(attribution: ModalityAttribution) -> Figure:
             size[name],
             width * 0.9,
             color=colour,
-            label=name,
+            label=legend_name(name),
         )
     left.set_xticks(range(len(size)), size.index)
     left.set_ylabel("mean |Shapley value|")

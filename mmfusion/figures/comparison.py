@@ -19,6 +19,7 @@ from mmfusion.figures.style import (
     ORANGE,
     forest,
     label_rows,
+    legend_name,
     new_figure,
     styled,
 )
@@ -225,10 +226,10 @@ def by_presence(table: pd.DataFrame, *, smallest: int = 10) -> Figure:
             s=28,
             edgecolor="white",
             zorder=3,
-            label=model,
+            label=legend_name(model),
         )
-        for at_y in at[~shown] if m == 0 else ():
-            ax.text(0.5, at_y, " too few patients", color=GREY, fontsize=8, va="center")
+        for low in at[~shown] if m == 0 else ():
+            ax.text(0.5, low, " too few patients", color=GREY, fontsize=8, va="center")
     label_rows(ax, [f"{g}  (n={n})" for g, n in groups.itertuples(index=False)])
     ax.set_ylim(-0.6, len(groups) - 0.4)
     ax.spines["left"].set_visible(False)
@@ -266,17 +267,13 @@ def learning_curve(table: pd.DataFrame, *, references: Mapping[str, float] | Non
     for i, (model, rows) in enumerate(table.groupby("model", sort=False)):
         colour = CYCLE[i % len(CYCLE)]
         ax.fill_between(rows["n_train"], rows["lo"], rows["hi"], color=colour, alpha=0.15, lw=0)
-        ax.plot(rows["n_train"], rows["mean"], "o-", color=colour, ms=5, mec="white", label=model)
+        ax.plot(
+            rows["n_train"], rows["mean"], "o-", color=colour, ms=5, mec="white", label=legend_name(model)
+        )
     for name, value in ({"chance": 0.5} if references is None else references).items():
         ax.axhline(value, color=_LINES.get(name, GREY), lw=1, ls="--")
-        ax.annotate(
-            name,
-            (1, value),
-            xycoords=("axes fraction", "data"),
-            fontsize=8,
-            va="center",
-            color=_LINES.get(name, GREY),
-        )
+        look = {"fontsize": 8, "va": "center", "color": _LINES.get(name, GREY)}
+        ax.annotate(name, (1, value), xycoords=("axes fraction", "data"), **look)
     ax.set_xlabel("training patients")
     ax.set_ylabel("macro-AUC")
     figure.legend(loc="outside upper center", ncols=4)

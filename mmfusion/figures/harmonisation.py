@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmfusion.errors import ReportError
-from mmfusion.figures.style import BLUE, CYCLE, GREY, ORANGE, new_figure, styled
+from mmfusion.figures.style import BLUE, CYCLE, GREY, ORANGE, legend_name, new_figure, styled
 
 if TYPE_CHECKING:
     from mmfusion.quality.separability import SiteSeparability
@@ -49,7 +49,7 @@ def site_effects(found: SiteSeparability) -> Figure:
     for ax, state in zip(axes, ("before", "after")):
         for name, rows in found.pca.groupby("site"):
             points = (rows[f"pc1_{state}"], rows[f"pc2_{state}"])
-            ax.scatter(*points, s=11, color=colours[name], alpha=0.75, lw=0, label=str(name))
+            ax.scatter(*points, s=11, color=colours[name], alpha=0.75, lw=0, label=legend_name(name))
         ax.set_title(f"{state}: site AUC {found.table.loc[state, 'auc']:.2f}")
         ax.set_xlabel("component 1")
         ax.set_xticks([])

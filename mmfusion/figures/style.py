@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import cycle
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from mmfusion.imaging.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
-from mmfusion.imaging.views.scene import View
+from mmfusion.imaging.views.settings import drawn_with
+from mmfusion.imaging.views.view import View
 
 WIDTH = 7.2  # inches, the width of a report's column
 GREY, LIGHT, INK = "#8c8c8c", "#e3e3e3", "#222222"
@@ -53,7 +54,24 @@ _RC = {
     "figure.titleweight": "bold",
 }
 
-styled = rc_context(_RC)  # decorator of every function that makes a figure; it restores the settings
+
+def styled(draw: Callable[..., View]) -> Callable[..., View]:
+    """Decorate a function that makes a figure: it has the common style, and its texts are shown as they are.
+
+    >>> @styled
+    ... def titled(title):
+    ...     figure, ax = new_figure(2.0)
+    ...     ax.set_title(title)
+    ...     return figure
+    >>> titled("$a$").axes[0].title.get_parse_math()
+    False
+    """
+
+    @wraps(draw)
+    def drawn(*args: object, **options: object) -> View:
+        return draw(*args, **options).literal()
+
+    return drawn_with(_RC)(drawn)
 
 
 def new_figure(
@@ -193,6 +211,15 @@ def annotate_cells(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]],
         for j, text in enumerate(row):
             colour = "white" if values[i, j] > dark else INK
             ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
+
+
+def legend_name(name: object) -> str:
+    """Return a name for a legend; matplotlib leaves out names that begin with an underscore.
+
+    >>> legend_name("ridge"), legend_name("_x")
+    ('ridge', ' _x')
+    """
+    return f" {name}" if str(name).startswith("_") else str(name)
 
 
 def bare(ax: Axes) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from mmfusion.errors import ReportError
 from mmfusion.figures.style import BLUE, GREY, ORANGE, new_figure, styled
@@ -68,6 +69,10 @@ def _volumes(ax: Axes, table: pd.DataFrame) -> None:
             look = {"color": colour, "label": name.split("_")[0], "marker": "o", "ms": 3, "lw": 1}
             ax.step(volumes, share, where="post", **look)
     ax.set_xscale("log")
+    ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    for which in (ax.xaxis.set_major_formatter, ax.xaxis.set_minor_formatter):
+        which(StrMethodFormatter("{x:g}"))
+    ax.tick_params(axis="x", which="both", labelsize=7.5)
     ax.set_ylim(0, 1.05)
     ax.set_title("volumes")
     ax.set_xlabel("mL", color=GREY)

@@ -1,4 +1,4 @@
-"""Read a scan or a mask of any format: DICOM (folder, ZIP, file), NIfTI, NRRD or MetaImage."""
+"""Read a scan of any format: DICOM (folder, ZIP, file), NIfTI, NRRD or MetaImage."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ from pathlib import Path
 import numpy as np
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
-from mmfusion.imaging.dicom.headers import SUFFIXES, looks_like_dicom
+from mmfusion.imaging.dicom.paths import first_bytes, may_be_dicom
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.dicom.recognise import is_archive
 from mmfusion.imaging.hu import PADDING_HU
-from mmfusion.imaging.itk import read_itk
+from mmfusion.imaging.metaimage import read_metaimage
 from mmfusion.imaging.nifti import read_nifti
-from mmfusion.imaging.plausible import check_values, sampled_slices
-from mmfusion.imaging.structures.rois import Roi, choose_rois
-from mmfusion.imaging.structures.rtstruct import read_rtstruct
-from mmfusion.imaging.structures.seg import read_seg
-from mmfusion.imaging.structures.source import STRUCTURES, read_structure, readable
+from mmfusion.imaging.nrrd import read_nrrd
+from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_UNIT
+from mmfusion.storage.text_header import META_SUFFIXES, NRRD_SUFFIXES
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_READERS = {
+    **dict.fromkeys((".nii", ".nii.gz"), read_nifti),
+    **dict.fromkeys(NRRD_SUFFIXES, read_nrrd),
+    **dict.fromkeys(META_SUFFIXES, read_metaimage),
+}
+IMAGE_SUFFIXES = tuple(_READERS)
+_HINTS = {
+    **dict.fromkeys((".raw", ".zraw"), "give the header, .mhd or .nhdr"),
+    **dict.fromkeys((".hdr", ".img"), "convert it to .nii.gz"),
+}
 
 
 def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = None) -> Volume:
@@ -33,7 +41,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     ----------
     path : path
         A folder or ZIP of DICOM files, one DICOM file, or a NIfTI, NRRD or MetaImage file. DICOM files may be
-        nested in any way, and a folder may contain ZIPs.
+        nested in any way, and a folder may contain ZIPs. They may lack the suffix and the first 132 bytes,
+        be packed by gzip, or hold many slices (Enhanced and Legacy Converted CT and PET).
     series : str or sequence of str, optional
         Rules that choose one series of DICOM if there are several. They are applied one after the other, and
         exactly one series must remain. If a CT and a PET remain, the CT is read. `list_series` shows all
@@ -45,6 +54,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
         - "largest": most slices
         - "thinnest": smallest distance between slices
         - "first": lowest SeriesNumber
+        - "acquisition=2", alone or behind another rule ("LUNG acquisition=2"): one of the passes that share
+          a series; see `mmfusion.imaging.dicom.passes`
     unit : {"HU", "SUVbw"}, optional
         Unit of the result. For DICOM it chooses the CT ("HU") or the PET ("SUVbw"); a file without it is
         refused. Other files do not store the unit: their values are taken as `unit`, default "HU".
@@ -54,6 +65,7 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     Volume
         A CT is int16 if its values are whole numbers, else float32. Values below -1024 HU and padding
         (PixelPaddingValue) become -1024. A PET is float32, SUVbw in g/mL; see `mmfusion.imaging.dicom.pet`.
+        `source` tells how many files of DICOM were given and used, and which were left out and why.
 
     Raises
     ------
@@ -62,8 +74,8 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
 
         - there is no CT or PET, or there are several series and none is chosen
         - a file is damaged, or a ZIP unpacks to too much data (ZIP bomb)
-        - slices are missing, doubled, unevenly spaced, of different shapes or orientations, or sheared by a
-          tilted gantry
+        - slices are missing, doubled, unevenly spaced, of different shapes or orientations, sheared by a
+          tilted gantry, or of several passes (acquisitions, phases, energies, kernels)
         - the header does not allow to compute an SUV
         - values cannot be HU or SUV (see `mmfusion.imaging.plausible`), or are not finite
         - sform and qform of a NIfTI disagree
@@ -71,8 +83,9 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     Warns
     -----
     ScanWarning
-        If a slice is present more than once with equal header and pixels (exported twice); one copy is used.
-        If a NIfTI does not state its position, or an NRRD or MetaImage does not state its voxel size.
+        If a slice is there twice (one copy is used), or the scan may not be complete: a file is not
+        understood, or the headers tell of more slices.
+        If a NIfTI, NRRD or MetaImage does not state its position, voxel size or byte order.
 
     Examples
     --------
@@ -87,17 +100,17 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     >>> scan.shape, scan.spacing, scan.unit
     ((4, 16, 16), (2.5, 1.0, 1.0), 'HU')
     """
-    path = _existing(path)
+    path = existing(path)
     _check_unit(unit)
-    if _is_image(path):
+    if is_image(path):
         if series is not None:
             raise ScanError("series is for DICOM", file=path, got=series)
-        array, affine = _read_image(path)
+        array, affine = read_image(path)
         unit = unit or "HU"
-        check_values(array[sampled_slices(len(array))], unit, path)
+        check_scan(array, unit, path)
         if unit == "HU":
-            return Volume(np.maximum(array, array.dtype.type(PADDING_HU)), affine).to_lps()
-        return Volume(array.astype(np.float32), affine, BY_UNIT[unit].dicom, unit).to_lps()
+            return Volume(np.maximum(array, array.dtype.type(PADDING_HU), out=array), affine).to_lps()
+        return Volume(array.astype(np.float32, copy=False), affine, BY_UNIT[unit].dicom, unit).to_lps()
     _expect_dicom(path)
     return read_series(path, series, unit)
 
@@ -114,9 +127,8 @@ def read_crop(
 ) -> Volume:
     """Read a box around a point of a scan.
 
-    The result equals `read(path, series).crop(center_mm, size_mm, spacing, fill)`, but it is faster. For
-    DICOM, all headers of the series are read and checked, as in `read`. Then only the slices and rows that
-    the box needs are read and decoded. Damaged pixels in other places are therefore not detected.
+    The result equals `read(path, series).crop(center_mm, size_mm, spacing, fill)`, but it is faster: all
+    headers of a DICOM series are checked, but only the slices and rows of the box are read.
 
     Parameters
     ----------
@@ -135,81 +147,18 @@ def read_crop(
     Raises
     ------
     ScanError
-        For the same reasons as `read` and `Volume.crop`.
+        As `read` and `Volume.crop`.
     """
-    path = _existing(path)
+    path = existing(path)
     _check_unit(unit)
     try:
-        if _is_image(path):
+        if is_image(path):
             return read(path, series, unit=unit).crop(center_mm, size_mm, spacing, fill)
         _expect_dicom(path)
         return read_series_crop(path, center_mm, size_mm, spacing, series=series, unit=unit, fill=fill)
     except ScanError as error:
         error.file = error.file or path
         raise
-
-
-def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None) -> Volume:
-    """Read a mask in LPS orientation: DICOM-SEG, RTSTRUCT or a label image (NIfTI, NRRD, MetaImage).
-
-    Parameters
-    ----------
-    path : path
-        The file. For DICOM also a folder or ZIP with exactly one file of regions; it may contain other files.
-    reference : Volume, optional
-        The scan. If given, the mask is resampled to the scan's grid. RTSTRUCT needs it, because contours have
-        no grid. Without it, other masks keep their own grid.
-    roi : int, str or sequence of these, optional
-        The region: its number (in a label image: its value), its name, or a pattern such as ``"Tumor_*"``.
-        Several regions are joined into one mask; ``"*"`` joins all. Needed if there is more than one region.
-
-    Returns
-    -------
-    Volume
-        uint8 in {0, 1}, unit "mask".
-
-    Raises
-    ------
-    ScanError
-        If the file cannot be read; if the region does not exist or is empty; if there are several regions and
-        none is chosen; if the mask was drawn on another scan than `reference`.
-    """
-    path = _existing(path)
-    if _is_image(path):
-        mask = _read_labels(path, roi)
-    elif may_be_dicom(path):
-        name, ds = read_structure(path)
-        read_it = read_seg if ds.Modality == "SEG" else read_rtstruct
-        with readable(name, STRUCTURES[ds.Modality]):
-            mask = read_it(ds, name, reference=reference, roi=roi)
-    else:
-        expected = f"DICOM-SEG, RTSTRUCT, or {', '.join(IMAGE_SUFFIXES)}"
-        hint = (
-            "an AIM annotation contains a point, not a mask; use read_aim_points"
-            if path.suffix.lower() == ".xml"
-            else None
-        )
-        raise ScanError("unknown mask format", file=path, expected=expected, got=path.suffix, hint=hint)
-    if reference is None:
-        return mask
-    there = mask.like(reference)
-    if not there.array.any():
-        expected, got = (f"centre at {np.round(v.center_mm, 1)} mm" for v in (reference, mask))
-        hint = "was it made for another scan, or with opposite signs of x and y (RAS)?"
-        raise ScanError("the region lies outside the scan", file=path, expected=expected, got=got, hint=hint)
-    return there
-
-
-def _read_labels(path: Path, roi: Roi) -> Volume:
-    array, affine = _read_image(path)
-    values = np.unique(array)
-    if not np.array_equal(values, np.rint(values)) or values[0] < 0:
-        expected = "whole numbers, 0 outside"
-        raise ScanError(
-            "not a mask", file=path, expected=expected, got=f"{values[0]:.4g} to {values[-1]:.4g}"
-        )
-    chosen = choose_rois({int(value): "" for value in values if value}, roi, path)
-    return Volume(np.isin(array, chosen).astype(np.uint8), affine, unit="mask").to_lps()
 
 
 def _check_unit(unit: str | None) -> None:
@@ -220,43 +169,38 @@ def _check_unit(unit: str | None) -> None:
 def _expect_dicom(path: Path) -> None:
     if not may_be_dicom(path):
         expected = f"a folder or ZIP of DICOM, or {', '.join(IMAGE_SUFFIXES)}"
-        raise ScanError("unknown scan format", file=path, expected=expected, got=path.suffix or "no suffix")
+        unpack = "unpack it, and give the folder" if is_archive(path.name, first_bytes(path)) else None
+        hint, got = _HINTS.get(path.suffix.lower(), unpack), path.suffix or "no suffix"
+        raise ScanError("unknown scan format", file=path, expected=expected, got=got, hint=hint)
 
 
-def _existing(path: str | Path) -> Path:
+def existing(path: str | Path) -> Path:
+    """Return a path if something is there; else raise a ScanError."""
     path = Path(path)
     if not path.exists():
         raise ScanError("no such scan", file=path)
     return path
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Return True if a path is a file whose name ends like that of NIfTI, NRRD or MetaImage."""
     return path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def may_be_dicom(path: Path) -> bool:
-    """Return True for a folder, a ZIP, or a file whose name or first bytes are those of DICOM.
-
-    Examples
-    --------
-    >>> may_be_dicom(Path("slice.dcm"))
-    True
-    """
-    if path.is_dir() or path.suffix.lower() in (".zip", *SUFFIXES):
-        return True
-    with path.open("rb") as file:
-        return looks_like_dicom(file.read(132))
-
-
-def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the array (z, y, x), int16 if the values fit, else float32, and the checked affine (4, 4)."""
-    array, affine = (read_nifti if path.name.lower().endswith((".nii", ".nii.gz")) else read_itk)(path)
+    read_it = next(reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix))
+    try:
+        array, affine = read_it(path)
+    except OSError as error:
+        got, file = error.strerror or error, error.filename or path
+        raise ScanError("the scan cannot be read", file=file, got=got) from error
     limits = np.iinfo(np.int16)
     if np.issubdtype(array.dtype, np.integer) and limits.min <= array.min() and array.max() <= limits.max:
-        array = array.astype(np.int16)
+        array = array.astype(np.int16, copy=False)
     else:
         with np.errstate(over="ignore"):
-            array = array.astype(np.float32)
+            array = array.astype(np.float32, copy=False)
         if not np.isfinite(array).all():
             raise ScanError(
                 "values that are not numbers", file=path, got=f"{(~np.isfinite(array)).sum()} voxels"

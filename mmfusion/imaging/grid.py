@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.affine import corners, spacing_of
+from mmfusion.imaging.affine import corners, directions, spacing_of
 
 
 class Grid:
@@ -45,8 +45,46 @@ class Grid:
 
     @property
     def center_mm(self) -> np.ndarray:
-        """Centre of the field of view, LPS mm, shape (3,)."""
+        """Centre of the field of view, LPS mm, shape (3,).
+
+        This is the centre of all voxels, also of a mask. The region that a mask covers lies around
+        `Volume.centroid_mm`.
+        """
         return self.voxel_to_mm((np.array(self.shape[::-1]) - 1) / 2)
+
+    @property
+    def extent_mm(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corner (x, y, z) of the box along LPS that contains the field of view, mm."""
+        ends = self.voxel_to_mm(corners([-0.5] * 3, np.array(self.shape[::-1]) - 0.5).T)
+        return ends.min(axis=0), ends.max(axis=0)
+
+    def geometry(self) -> str:
+        """Return shape, voxel size, extent and orientation as text.
+
+        Examples
+        --------
+        >>> class Box(Grid):
+        ...     array, affine = np.zeros((10, 20, 20)), np.diag([1.0, 1.0, 2.0, 1.0])
+        >>> Box().geometry()
+        '10 x 20 x 20 voxels of 2 x 1 x 1 mm (z, y, x), x -0.5 to 19.5, y -0.5 to 19.5, z -1 to 19 mm'
+        """
+        size, mm = (" x ".join(f"{v:.4g}" for v in values) for values in (self.shape, self.spacing))
+        field = ", ".join(
+            f"{axis} {low:.5g} to {high:.5g}" for axis, low, high in zip("xyz", *self.extent_mm)
+        )
+        axes = directions(self.affine)
+        tilt = np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0).min(), -1, 1)))
+        return f"{size} voxels of {mm} mm (z, y, x), {field} mm" + (
+            f", tilted by {tilt:.1f} degrees" if tilt >= 0.05 else ""
+        )
+
+    def same_grid(self, other: Grid) -> bool:
+        """Return True if two grids are one: their shapes are equal, their corners within 0.1 voxel."""
+        last = np.array(self.shape[::-1]) - 1.0
+        if self.shape != other.shape:
+            return False
+        apart = self.voxel_to_mm(corners([0] * 3, last).T) - other.voxel_to_mm(corners([0] * 3, last).T)
+        return bool(np.linalg.norm(apart, axis=1).max() <= 0.1 * min(self.spacing))
 
     def voxel_to_mm(self, voxel: Sequence[float] | np.ndarray) -> np.ndarray:
         """Return the points in LPS mm of voxel coordinates (x, y, z), shape (..., 3)."""
@@ -77,8 +115,7 @@ class Grid:
         """
         point = np.asarray(point_mm, dtype=np.float64)
         if point.shape != (3,) or not self.contains(point):
-            ends = self.voxel_to_mm(corners([-0.5] * 3, np.array(self.shape[::-1]) - 0.5).T)
-            field = zip("xyz", ends.min(axis=0), ends.max(axis=0))
+            field = zip("xyz", *self.extent_mm)
             raise ScanError(
                 "a point outside the scan",
                 expected=", ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in field) + " mm",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mmfusion.errors import ScanError
+from mmfusion.imaging.account import Account
 from mmfusion.imaging.affine import centered, checked_affine, corners, directions, lps_axes
-from mmfusion.imaging.grid import Grid, three
+from mmfusion.imaging.covered import Covered
+from mmfusion.imaging.grid import three
 from mmfusion.imaging.hu import PADDING_HU
-from mmfusion.imaging.sampling import cut, filled_box, sample, sample_mask
+from mmfusion.imaging.sampling import cut, sample, sample_mask
 from mmfusion.modalities import BY_UNIT
 
 UNITS = {
@@ -26,10 +28,12 @@ _DTYPES = (np.float32, np.int16, np.uint8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Volume(Grid):
+class Volume(Covered):
     """Scan or mask with its position in the patient.
 
-    Points are (x, y, z). Shapes, spacings and sizes are (z, y, x), like the array.
+    Points are (x, y, z). Shapes, spacings and sizes are (z, y, x), like the array. `center_mm` is the centre
+    of the whole grid, also of a mask; the region that a mask covers lies around `centroid_mm`, in the box
+    `bounding_box_mm()`.
 
     Parameters
     ----------
@@ -47,6 +51,9 @@ class Volume(Grid):
         unknown.
     series_uid : str, optional
         SeriesInstanceUID of the scan, or of the scan that a mask was drawn on. None if unknown.
+    source : Account, optional
+        How many files of DICOM were given and used, and which were left out and why. None if it is not from
+        DICOM.
 
     Raises
     ------
@@ -70,6 +77,7 @@ class Volume(Grid):
     unit: str = "HU"
     frame_of_reference: str | None = None
     series_uid: str | None = None
+    source: Account | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or not self.array.size:
@@ -83,10 +91,13 @@ class Volume(Grid):
         object.__setattr__(self, "affine", checked_affine(self.affine))
 
     def expect(self, unit: str, name: str | None = None) -> None:
-        """Raise a ScanError that contains `name` if the values are not in this unit."""
+        """Raise a ScanError that contains `name` if the values are not in this unit, or of its modality."""
+        expected = f"a Volume of unit {unit}"
         if self.unit != unit:
-            expected = f"a Volume of unit {unit}"
             raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=self.unit)
+        if unit in BY_UNIT and self.modality != BY_UNIT[unit].dicom:
+            expected, got = f"{expected} and modality {BY_UNIT[unit].dicom}", f"modality {self.modality}"
+            raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=got)
 
     def to_lps(self) -> Volume:
         """Return the same voxels with axes transposed and flipped to run (nearly) along +L, +P and +S."""
@@ -238,33 +249,13 @@ class Volume(Grid):
         """Return the volume with a margin in mm (z, y, x) on every side, in whole voxels; see `crop_box`."""
         return self.crop_box(tuple(slice(0, n) for n in self.shape), margin_mm, fill=fill)
 
-    def volume_ml(self) -> float:
-        """Return the volume of a mask in mL.
-
-        Raises
-        ------
-        ScanError
-            If the unit is not "mask".
-        """
-        self.expect("mask")
-        return float(np.count_nonzero(self.array) * np.prod(self.spacing) / 1000)
-
-    def bounding_box(self) -> tuple[slice, slice, slice]:
-        """Return the half-open slices (z, y, x) of the smallest box that contains a mask.
-
-        Raises
-        ------
-        ScanError
-            If the unit is not "mask", or the mask is empty.
-        """
-        self.expect("mask")
-        box = filled_box(self.array)
-        if box is None:
-            raise ScanError("an empty mask", expected="at least one voxel")
-        return box
-
     def _voxels(self, margin_mm: float | Sequence[float]) -> np.ndarray:
         return np.ceil(three(margin_mm, "margin_mm", zero=True) / self.spacing - 1e-9).astype(int)
+
+    def _repr_html_(self) -> str:
+        from mmfusion.imaging.views.card import volume_card  # loads matplotlib
+
+        return volume_card(self)
 
     def __repr__(self) -> str:
         size, mm = (" x ".join(f"{v:.4g}" for v in values) for values in (self.shape, self.spacing))

@@ -8,7 +8,6 @@ their error.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import DataError
+from mmfusion.exclusive import silenced
 from mmfusion.metrics.checks import check_table
 from mmfusion.metrics.judged import POOLED, Judged, rows_of, table_of_scores
 from mmfusion.metrics.paired import same_rows, table_of_differences
@@ -206,9 +206,7 @@ def _surface_distances(
     # a margin makes the edge of the scan a surface of a mask that touches it
     pair = [torch.from_numpy(np.pad(mask[tuple(box)], 1))[None, None].float() for mask in (predicted, true)]
     options = {"include_background": True, "spacing": [float(s) for s in spacing]}
-    with warnings.catch_warnings():
-        # MONAI gives itself an argument that it has deprecated
-        warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
+    with silenced("monai", category=FutureWarning):  # it gives itself an argument that it has deprecated
         hd95 = compute_hausdorff_distance(*pair, percentile=95, **options)
         assd = compute_average_surface_distance(*pair, symmetric=True, **options)
     return float(hd95), float(assd)

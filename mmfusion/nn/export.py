@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -67,19 +68,13 @@ def write_onnx(
     except ImportError as error:
         raise MMFusionError("ONNX export is not installed", hint="pip install 'mmfusion[onnx]'") from error
     names = [spec.name for spec in specs]
-    network = _Positional(module, names)
-    was = [(part, part.training) for part in module.modules()]
-    network.eval()
-    try:
-        example = _example(specs)
-        with saved(path, MMFusionError) as draft:
-            facts = {"streams": ",".join(names), "classes": ",".join(classes), **(metadata or {})}
-            _export(network, example, names, facts, draft)
-            run = onnxruntime.InferenceSession(str(draft), providers=["CPUExecutionProvider"])
-            _check_equal(network, run, example)
-    finally:
-        for part, training in was:
-            part.training = training
+    network = _Positional(copy.deepcopy(module), names).eval()  # a copy: others may predict with it now
+    example = _example(specs)
+    with saved(path, MMFusionError) as draft:
+        facts = {"streams": ",".join(names), "classes": ",".join(classes), **(metadata or {})}
+        _export(network, example, names, facts, draft)
+        run = onnxruntime.InferenceSession(str(draft), providers=["CPUExecutionProvider"])
+        _check_equal(network, run, example)
     return Path(path)
 
 

@@ -12,6 +12,7 @@ from monai.networks.nets import resnet50
 from torch import nn
 
 from mmfusion.errors import WeightsUnavailable
+from mmfusion.exclusive import exclusive
 
 SIDE = 50  # side of the input cube in voxels of 1 mm
 N_FEATURES = 4096
@@ -55,8 +56,8 @@ def random_trunk(seed: int, widen_factor: int = 2) -> nn.Module:
     widen_factor : int
         As for `foundation_trunk`.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with exclusive(), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs too
         return foundation_trunk(widen_factor).eval()
 
 

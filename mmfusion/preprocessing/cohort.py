@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, TableWarning, warn
 from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.preprocessing.base import FoldFitted, Stateful
 from mmfusion.preprocessing.blocks import check_cohort, site_of, stream_blocks
@@ -129,6 +129,11 @@ class CohortTransformer(TransformerMixin, Stateful):
         DataError
             If X is not such a frame, has an unknown modality or lacks one of `modalities`, or if no patient
             has any of them.
+
+        Warns
+        -----
+        TableWarning
+            If no patient has one of the modalities.
         """
         blocks = check_cohort(X)
         wanted = list(self.modalities) if self.modalities is not None else blocks
@@ -155,6 +160,10 @@ class CohortTransformer(TransformerMixin, Stateful):
             raise DataError(
                 "no patient has any of these modalities", expected="at least one value", got=", ".join(wanted)
             )
+        learned = {name.removesuffix("_table") for name in transformers}
+        if absent := [m for m in wanted if m not in learned]:
+            text = f"none of the {len(X)} patients has {' or '.join(absent)}: nothing is learned from it"
+            warn(text, TableWarning, stacklevel=2)
         self.transformers_, self.graphs_, self.harmonisers_ = transformers, graphs, harmonisers
         self.units_ = {name: transformers[name].unit_ for name in graphs}
         self.blocks_ = tuple(blocks)

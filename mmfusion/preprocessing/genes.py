@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import RNA_UNITS
 from mmfusion.data.tables.cells import to_numbers
 from mmfusion.data.tables.gene_columns import WHOLE
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, warn
 from mmfusion.preprocessing.base import FoldFitted
 
 _MAX_ZEROS = 0.8  # a gene with a larger share of zero or missing cells is dropped
@@ -25,10 +23,10 @@ class AbsentGenesWarning(UserWarning):
     --------
     >>> table = pd.DataFrame({"EGFR": [1.0, 3.0], "KRAS": [5.0, 6.0]}, index=["p1", "p2"])
     >>> transformer = GeneTransformer(unit="log").fit(table)
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
+    >>> from mmfusion.errors import gathered
+    >>> with gathered() as found:
     ...     _ = transformer.transform(table[["EGFR"]])
-    >>> print(caught[0].message)
+    >>> print(found[0])
     1 of 2 genes absent, their mean is used
     """
 
@@ -146,7 +144,7 @@ class GeneTransformer(FoldFitted):
             raise DataError("the table is in another unit", column="rna", expected=self.unit, got=given)
         if self.unit == "auto" and given is None:
             text = "the unit of expression is not known (attrs['units'] is empty): taken as log"
-            warnings.warn(text, UserWarning, stacklevel=4)
+            warn(text, UserWarning, stacklevel=4)
         self.unit_ = given or (self.unit if self.unit != "auto" else "log")
 
     def _library(self, names: np.ndarray, values: np.ndarray) -> dict[str, float]:
@@ -181,7 +179,7 @@ class GeneTransformer(FoldFitted):
         if patients is not None:
             for i in np.flatnonzero((np.abs(z) > self.clip).sum(axis=1) > max(0.2 * z.shape[1], 10)):
                 text = f"patient {patients[i]}: over 20 % of genes beyond {self.clip:g} SD"
-                warnings.warn(f"{text}: another unit or platform?", OutOfRangeWarning, stacklevel=4)
+                warn(f"{text}: another unit or platform?", OutOfRangeWarning, stacklevel=4)
         return np.clip(z, -self.clip, self.clip)
 
     def _report(self, frame: pd.DataFrame, chosen: np.ndarray, at: np.ndarray, n_used: int) -> None:
@@ -200,7 +198,7 @@ class GeneTransformer(FoldFitted):
             text = f"{absent} of {n_genes} genes absent, their mean is used"
             if self.library_ and frame.shape[1] < n_used:
                 text += f"; total expression estimated from {frame.shape[1]} of {n_used} genes"
-            warnings.warn(text, AbsentGenesWarning, stacklevel=4)
+            warn(text, AbsentGenesWarning, stacklevel=4)
 
 
 def _unit_of(frame: pd.DataFrame) -> str | None:

@@ -6,13 +6,12 @@ different patients, it removes that difference too.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, warn
 from mmfusion.preprocessing.base import FoldFitted
 
 _FEW = 3  # a site with fewer patients has no location and scale of its own
@@ -135,7 +134,7 @@ class ComBat(FoldFitted):
         if not known.all():
             others = sorted(site[~known].dropna().unique())
             text = f"{int((~known).sum())} patient(s) of no known site, not harmonised"
-            warnings.warn(text + (f": {', '.join(others[:5])}" if others else ""), SiteWarning, stacklevel=3)
+            warn(text + (f": {', '.join(others[:5])}" if others else ""), SiteWarning, stacklevel=3)
         if not known.any():
             return values.astype(np.float32)
         rows = code[known].astype(int)

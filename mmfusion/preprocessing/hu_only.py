@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, warn
 from mmfusion.modalities import scan_modality
 
 _PLAIN = {"mode": "tumour", "restore": "identity", "harmonise": None}  # what any scan can have
@@ -15,10 +13,10 @@ class HUOnlyWarning(UserWarning):
 
     Examples
     --------
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
+    >>> from mmfusion.errors import gathered
+    >>> with gathered() as found:
     ...     _ = without_hu_only("pet", mode="lung")
-    >>> [w.category.__name__ for w in caught]
+    >>> [w.category.__name__ for w in found]
     ['HUOnlyWarning']
     """
 
@@ -74,7 +72,7 @@ def without_hu_only(modality: str, **settings: object) -> dict[str, object]:
     if left_out := hu_only(modality, **settings):
         title = scan_modality(modality).title
         text = f"{_listed(left_out)}: for CT only, since it needs HU; {title} is read without"
-        warnings.warn(text, HUOnlyWarning, stacklevel=4)
+        warn(text, HUOnlyWarning, stacklevel=4)
     return {k: v for k, v in settings.items() if k not in left_out}
 
 

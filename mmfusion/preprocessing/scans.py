@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.scans import scan_of
-from mmfusion.errors import DataError, ScanError
+from mmfusion.errors import DataError, ScanError, warn
 from mmfusion.imaging.files import read, read_crop
 from mmfusion.imaging.lungs import lung_field
+from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.restoration import Identity, Restorer, make_restorer
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import Modality, scan_modality
@@ -89,6 +89,7 @@ def standard_crop(
     Examples
     --------
     >>> scan = Volume(np.full((20, 20, 20), -300, dtype=np.int16), np.diag([3.0, 3.0, 3.0, 1.0]))
+    >>> scan.array[:, :2] = -1000
     >>> cube = standard_crop(scan, (27.0, 27.0, 27.0), side=8)
     >>> cube.shape, round(float(cube[4, 4, 4]), 3)
     ((8, 8, 8), 0.5)
@@ -99,6 +100,7 @@ def standard_crop(
     center = None if center_mm is None or mode == "lung" else [float(v) for v in center_mm]
     restorer = make_restorer(restore)
     if isinstance(scan, Volume):
+        _check_volume(scan, kind)
         return _crop(scan, None, center, side, spacing, window, mode, restorer, kind)
     if not Path(scan).exists():
         raise ScanError("no such scan", file=scan)
@@ -230,7 +232,7 @@ class ScanTransformer(FoldFitted):
             where = "the lung field's centre" if self.modality == "ct" else "its middle"
             scan = "scan" if self.modality == "ct" else scan_modality(self.modality).title
             text = f"no seed in the {scan} of {len(patients)} patient(s), read at {where}: {names}"
-            warnings.warn(text, SeedWarning, stacklevel=4)
+            warn(text, SeedWarning, stacklevel=4)
 
 
 def _checked(
@@ -247,6 +249,16 @@ def _checked(
     if not low < high:
         raise DataError("not a window", expected="(low, high)", got=window)
     return int(side), float(spacing), (low, high)
+
+
+def _check_volume(scan: Volume, modality: Modality) -> None:
+    """Raise a ScanError that names the modality, unless a Volume is a scan of it."""
+    scan.expect(modality.unit, modality.name)
+    try:
+        check_scan(scan.array, modality.unit, None)
+    except ScanError as error:
+        error.column = modality.name
+        raise
 
 
 def _crop(

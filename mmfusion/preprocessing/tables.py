@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
 from mmfusion.data.tables.cells import clean_cells, mostly_numbers, to_numbers
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, warn
 from mmfusion.preprocessing.base import FoldFitted
 from mmfusion.storage.hashing import hash_ids
 
@@ -24,10 +22,10 @@ class MissingColumnsWarning(UserWarning):
     --------
     >>> table = pd.DataFrame({"age": [60.0, 70.0], "weight": [80.0, 90.0]}, index=["p1", "p2"])
     >>> transformer = TableTransformer().fit(table)
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
+    >>> from mmfusion.errors import gathered
+    >>> with gathered() as found:
     ...     _ = transformer.transform(table[["age"]])
-    >>> print(caught[0].message)
+    >>> print(found[0])
     1 of 2 columns absent, treated as missing: weight
     """
 
@@ -39,10 +37,10 @@ class NewCategoryWarning(UserWarning):
     --------
     >>> table = pd.DataFrame({"sex": ["f", "f", "m", "m"]}, index=list("abcd"))
     >>> transformer = TableTransformer().fit(table)
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
+    >>> from mmfusion.errors import gathered
+    >>> with gathered() as found:
     ...     _ = transformer.transform(pd.DataFrame({"sex": ["x"]}, index=["e"]))
-    >>> print(caught[0].message)
+    >>> print(found[0])
     sex: not seen in fit, or too rarely, read as unknown: x (known: f, m)
     """
 
@@ -53,10 +51,10 @@ class FreeTextWarning(UserWarning):
     Examples
     --------
     >>> table = pd.DataFrame({"age": [60.0, 70.0, 65.0], "note": ["one", "two", "three"]}, index=list("abc"))
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
+    >>> from mmfusion.errors import gathered
+    >>> with gathered() as found:
     ...     _ = TableTransformer().fit(table)
-    >>> print(caught[0].message)
+    >>> print(found[0])
     note: most patients have a value of their own (an identifier, a note?), left out
     """
 
@@ -120,7 +118,7 @@ class TableTransformer(FoldFitted):
             else:
                 self.dropped_[name] = "mostly unique"
                 text = f"{name}: most patients have a value of their own (an identifier, a note?), left out"
-                warnings.warn(text, FreeTextWarning, stacklevel=4)
+                warn(text, FreeTextWarning, stacklevel=4)
                 continue
             self.kinds_[name] = kind
         if not self.kinds_:
@@ -140,7 +138,7 @@ class TableTransformer(FoldFitted):
         if absent and len(frame):
             shown = ", ".join(absent[:5]) + (" ..." if len(absent) > 5 else "")
             text = f"{len(absent)} of {len(self.kinds_)} columns absent, treated as missing: {shown}"
-            warnings.warn(text, MissingColumnsWarning, stacklevel=3)
+            warn(text, MissingColumnsWarning, stacklevel=3)
         out = np.zeros((len(frame), 2, len(self.feature_names_out_)), dtype=np.float32)
         start = 0
         for name, kind in self.kinds_.items():
@@ -165,7 +163,7 @@ class TableTransformer(FoldFitted):
         if new and hash_ids(cells.index) != self.fitted_ids_hash_:  # those of fit have rare ones, as expected
             known = ", ".join(levels[:5])
             text = f"{name}: not seen in fit, or too rarely, read as unknown: {', '.join(new[:5])}"
-            warnings.warn(f"{text} (known: {known})", NewCategoryWarning, stacklevel=4)
+            warn(f"{text} (known: {known})", NewCategoryWarning, stacklevel=4)
         return np.eye(len(levels) + 2, dtype=np.float32)[code]
 
 

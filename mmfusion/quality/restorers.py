@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from mmfusion.display import html_card, html_table
 from mmfusion.errors import ScanError
 from mmfusion.imaging.hu import CT_WINDOW, PADDING_HU
 from mmfusion.imaging.restoration.base import Restorer, difference, make_restorer
@@ -23,7 +24,7 @@ _FLAT = 7  # side in pixels of the squares in which noise is measured
 _FLAT_HU = {"tissue": (-50.0, 120.0), "air": (-1023.0, -940.0)}  # range of the smoothed HU in a square
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RestorerComparison:
     """Measurements and images of several restorers on one scan.
 
@@ -53,6 +54,13 @@ class RestorerComparison:
     contour: np.ndarray | None
     spacing: tuple[float, float]
     slice_index: int
+
+    def __repr__(self) -> str:
+        return f"RestorerComparison(\n{self.table.round(3).to_string()}\n)"
+
+    def _repr_html_(self) -> str:
+        notes = ["SSIM and PSNR measure how much a restorer changes the scan, not how good the result is."]
+        return html_card(f"{len(self.deltas)} restorers on one scan", html_table(self.table), notes=notes)
 
 
 def compare_restorers(

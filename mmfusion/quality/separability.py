@@ -16,13 +16,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError
 from mmfusion.preprocessing.harmonisation import SITE, ComBat
 
 Harmonise = Callable[[np.ndarray, np.ndarray], pd.DataFrame]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SiteSeparability:
     """Effect of the site on the features, before and after harmonisation.
 
@@ -44,6 +45,15 @@ class SiteSeparability:
     table: pd.DataFrame
     features: pd.DataFrame
     pca: pd.DataFrame
+
+    def __repr__(self) -> str:
+        before, after = self.table["auc"]
+        return f"SiteSeparability({len(self.pca)} patients, site AUC {before:.3f} before, {after:.3f} after)"
+
+    def _repr_html_(self) -> str:
+        sites = ", ".join(f"{name} {n}" for name, n in self.pca["site"].value_counts().items())
+        title = f"Separability of sites in {len(self.pca)} patients"
+        return html_card(title, html_table(self.table), notes=[f"Sites: {sites}."])
 
 
 def site_separability(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +12,12 @@ from tqdm.auto import tqdm
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.scans import PatientScan, open_scan
-from mmfusion.errors import MMFusionError
+from mmfusion.display import html_card, html_table
+from mmfusion.errors import MMFusionError, gathered
 from mmfusion.imaging import list_series, lung_mask
 from mmfusion.modalities import META
 from mmfusion.preprocessing.crop_features import crop_features
-from mmfusion.preprocessing.scans import ScanTransformer, SeedWarning
+from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.quality.separability import SiteSeparability, site_separability
 
 _COARSE_MM = 3.0
@@ -36,11 +36,14 @@ _MEASURED = (
     "p99",
     "lungs_ml",
     "lesion_ml",
+    "files_given",
+    "files_used",
+    "files_lost",
     "warnings",
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScanSurvey:
     """Findings of a survey of scans.
 
@@ -49,7 +52,9 @@ class ScanSurvey:
     table : DataFrame, index patient_id
         A row per scan that was read: `series` (UID), `slices`, `z_mm`, `y_mm`, `x_mm` (spacing), `height_mm`
         and `width_mm` (field of view along and across the head-foot axis), `p1`, `p50`, `p99` (percentiles of
-        the values, HU or SUVbw), `lungs_ml`, `lesion_ml`, `warnings`.
+        the values, HU or SUVbw), `lungs_ml`, `lesion_ml`, `files_given`, `files_used`, `files_lost` (numbers
+        of DICOM files at the path, of those in the scan, and of those that may be slices but are not used),
+        `warnings`.
     failures : DataFrame, index patient_id
         A row per scan or mask that could not be read: `problem`, `file`, `expected`, `got`, `hint`. A patient
         with a readable scan and a bad mask is in both tables.
@@ -65,6 +70,13 @@ class ScanSurvey:
         return f"{len(self.table)} of {self._n_opened} scans read{failed}" + (
             f"; {bad} bad masks" if bad else ""
         )
+
+    def __repr__(self) -> str:
+        return f"ScanSurvey({self.headline()})"
+
+    def _repr_html_(self) -> str:
+        failed = [html_table(self.failures)] if len(self.failures) else []
+        return html_card(self.headline(), html_table(self.table), *failed)
 
     @property
     def _n_opened(self) -> int:
@@ -82,7 +94,7 @@ class ScanSurvey:
     def verdict(self, total: int) -> list[str]:
         """Return the main findings as sentences; `total` is the number of scans of the cohort."""
         table = self.table
-        text = [f"**{self.headline()}**" + (f"; the cohort has {total}." if total > self._n_opened else ".")]
+        text = [self.headline() + (f"; the cohort has {total}." if total > self._n_opened else ".")]
         if not len(table):
             return text
         z = table["z_mm"]
@@ -96,6 +108,8 @@ class ScanSurvey:
             text.append(f"No lung was found in {lost}: is it a crop, or another part of the body?")
         if (noted := int((table["warnings"] != "").sum())) > 0:
             text.append(f"{noted} gave a warning; see the table.")
+        if (lost := int((table["files_lost"] > 0).sum())) > 0:
+            text.append(f"{lost} may not be complete: files at their paths cannot be understood as DICOM.")
         return text
 
 
@@ -119,8 +133,7 @@ def survey_scans(
     chosen = known if patients is None else [p for p in patients if p in known]
     rows, failures = {}, {}
     for patient in tqdm(chosen, desc="scans", unit="scan", disable=not progress, leave=False):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+        with gathered() as caught:
             for marked in (True, False):  # if the mask is bad, the scan is described without it
                 try:
                     rows[patient] = _describe(open_scan(cohort, patient, modality, marked=marked))
@@ -128,7 +141,7 @@ def survey_scans(
                 except MMFusionError as error:
                     failures[patient] = {"problem": error.problem} | {k: getattr(error, k) for k in _DETAILS}
         if patient in rows:
-            rows[patient]["warnings"] = "; ".join(dict.fromkeys(str(w.message) for w in caught))
+            rows[patient]["warnings"] = "; ".join(dict.fromkeys(map(str, caught)))
     return ScanSurvey(_frame(rows, _MEASURED), _frame(failures, ("problem", *_DETAILS)))
 
 
@@ -153,6 +166,7 @@ def _describe(scan: PatientScan) -> dict[str, object]:
         p99,
         lungs,
         lesion,
+        *((np.nan,) * 3 if (source := volume.source) is None else (source.given, source.used, source.n_lost)),
     )
     return dict(zip(_MEASURED, values))
 
@@ -171,7 +185,8 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
     Returns
     -------
     DataFrame, index patient_id
-        Columns read, modality, description, n_slices, z_mm, x_mm, problem, uid. Empty if no path has DICOM.
+        Columns read, modality, description, n_slices, z_mm, x_mm, problem, account (which files are not used,
+        and why), uid. Empty if no path has DICOM.
     """
     parts = {}
     for patient, path in paths.items():
@@ -185,7 +200,7 @@ def series_choices(paths: pd.Series, chosen: pd.Series) -> pd.DataFrame:
         uid == chosen.get(p) and not bad
         for p, uid, bad in zip(table.index, table["uid"], table["problem"], strict=True)
     ]
-    columns = ["modality", "description", "n_slices", "z_mm", "x_mm", "problem", "uid"]
+    columns = ["modality", "description", "n_slices", "z_mm", "x_mm", "problem", "account", "uid"]
     return table[columns].assign(read=read)[["read", *columns]]
 
 
@@ -207,8 +222,7 @@ def site_effect(cohort: Cohort, patients: Sequence[str], *, modality: str = "ct"
     site = cohort.table.get((META, "site"), pd.Series(dtype=str)).reindex(patients).dropna()
     reader, crops = ScanTransformer(modality=modality), {}
     for patient in site.index:
-        with warnings.catch_warnings(), contextlib.suppress(MMFusionError):  # the survey lists failures
-            warnings.simplefilter("ignore", SeedWarning)
+        with gathered(), contextlib.suppress(MMFusionError):  # the survey lists failures and warnings
             crops[patient] = reader.fit_transform(cohort.table.loc[[patient], modality])[0]
     site = site[list(crops)]
     counts = site.value_counts()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.errors import MMFusionError, ReportError
+from mmfusion.escaping import unguarded_cells, write_csv
 from mmfusion.reports.inputs import input_hashes
 from mmfusion.reports.notebooks import find_notebook, short_name
 from mmfusion.reports.parameters import RESERVED, check_known, convert_parameters, notebook_parameters
@@ -71,7 +72,7 @@ def run_batch(
         given = {column: value for column, value in row.items() if value != ""}
         results.append({"name": name, **_one(path, given, out / name, progress=progress)})
         with saved(out / TABLE, ReportError) as draft:
-            pd.DataFrame(results).to_csv(draft, index=False)
+            write_csv(pd.DataFrame(results), draft, index=False)
     return pd.DataFrame(results)
 
 
@@ -110,8 +111,10 @@ def _read(runs: str | Path | pd.DataFrame) -> pd.DataFrame:
         table = runs.astype(object).where(runs.notna(), "")
     else:
         try:
-            table = pd.read_csv(
-                runs, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
+            table = unguarded_cells(
+                pd.read_csv(
+                    runs, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
+                )
             )
         except FileNotFoundError as error:
             raise ReportError("no such table of runs", file=runs) from error

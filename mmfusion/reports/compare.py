@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmfusion.display import html_card, html_table
+from mmfusion.metrics.weighted import METRICS
 from mmfusion.reports.pages import render
 from mmfusion.reports.primary import Primary, headline, read_primary
 from mmfusion.reports.record import read_run
@@ -22,6 +24,7 @@ _SETTINGS = {
     "params": "chosen",
 }
 _COLUMNS = ["metric", "a", "b", "difference"]
+N_FIRST = 10  # metrics that a comparison shows; the others are folded away
 
 _MAIN = "\0main"  # name of the main model in a path
 
@@ -44,8 +47,9 @@ class RunComparison:
         Settings that are not equal: columns `kind` (cohort, plan, chosen, parameter, input, version,
         notebook), `what`, `a`, `b`.
     metrics : DataFrame
-        Numbers that both reports have and that differ. The primary metric of the main models comes first,
-        then the other values of the primary metric, then the rest. Columns `metric`, `a`, `b` (with the
+        Numbers that both reports have and that differ, the most important first: the primary metric of the
+        main models and of the reference, the difference between them, the other metrics of the main models,
+        the primary metric of the other models, the rest. Columns `metric`, `a`, `b` (with the
         interval, if there is one), `difference` (b minus a).
     n_equal : int
         Count of the numbers that both reports have and that are equal to three decimals.
@@ -66,26 +70,41 @@ class RunComparison:
 
     def to_html(self) -> str:
         """Return the comparison as an HTML page that needs no network."""
-        tables = {"changed": self.changed.to_dict("records"), "metrics": self.metrics.to_dict("records")}
+        metrics = self.metrics.to_dict("records")
+        tables = {"changed": self.changed.to_dict("records"), "metrics": metrics[:N_FIRST]}
+        tables["more"] = metrics[N_FIRST:]
         title = f"{self.names[0]} and {self.names[1]}"
         runs = list(zip("ab", self.names, self.headlines, strict=True))
         notes = self._notes()
         said = {"main": self.main, "cautions": self.cautions, "notes": notes}
         return render("compare.html.j2", title=title, runs=runs, **said, **tables)
 
-    def __str__(self) -> str:
+    def _repr_html_(self) -> str:
+        lines = [f"{letter} = {name}" for letter, name in zip("ab", self.names, strict=True)]
+        notes = [self.main, *(f"Caution: {c}." for c in self.cautions), *self._notes()]
+        title = "Comparison of two reports: " + ", ".join(lines)
+        return html_card(title, html_table(self.changed), html_table(self.metrics), notes=filter(None, notes))
+
+    def text(self, *, every: bool = False) -> str:
+        """Return the comparison as text, with the first ten metrics, or with every metric."""
+        shown = self.metrics if every else self.metrics[:N_FIRST]
+        folded = len(self.metrics) - len(shown)
         parts = []
         for letter, name, found in zip("ab", self.names, self.headlines, strict=True):
             parts += [f"{letter} = {name}", *([f"    {found}"] if found else [])]
         parts += ["", self.main] if self.main else []
         parts += ["", *(f"Caution: {c}." for c in self.cautions), ""]
-        parts += ["What changed", _text(self.changed) if len(self.changed) else "  nothing", ""]
         parts += [
             "Metrics",
-            *([_text(self.metrics)] if len(self.metrics) else []),
+            *([_text(shown)] if len(shown) else []),
+            *([f"  {folded} more differ: mmfusion compare ... --all lists them."] if folded else []),
             *(f"  {n}" for n in self._notes()),
         ]
+        parts += ["", "What changed", _text(self.changed) if len(self.changed) else "  nothing"]
         return "\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text()
 
     __repr__ = __str__
 
@@ -145,9 +164,10 @@ def _metrics(
     mains = tuple(primary and primary.model for primary in pair)
     before, after = (dict(_numbers(m, main)) for m, main in zip((a, b), mains, strict=True))
     metric = pair[0].metric if None not in pair and pair[0].metric == pair[1].metric else None
+    reference = pair[0].reference if None not in pair else None
     first = ("models", _MAIN, metric)
     rows, n_equal = [], 0
-    for path in sorted((p for p in before if p in after), key=lambda p: (p != first, _rank(p, metric))):
+    for path in sorted((p for p in before if p in after), key=lambda p: _rank(p, metric, reference)):
         difference = f"{after[path][0] - before[path][0]:+.3f}"
         if float(difference) == 0 and path != first:
             n_equal += 1
@@ -164,10 +184,18 @@ def _main_line(row: Mapping[str, str], primary: Primary) -> str:
     return "{metric}: {a}, then {b}: {difference}".format(**row) + direction
 
 
-def _rank(path: Keys, metric: str | None) -> int:
-    """Sort the primary metric and its differences before the other numbers."""
-    order = (metric, f"{metric}_diff")
-    return order.index(path[-1]) if path[-1] in order else len(order)
+def _rank(path: Keys, metric: str | None, reference: str | None) -> tuple[int, int]:
+    """Sort numbers by importance; see `RunComparison.metrics`."""
+    order = [*dict.fromkeys([metric, f"{metric}_diff", *METRICS])]
+    place = order.index(path[-1]) if path[-1] in order else len(order)
+    part, name = path[0], path[1] if len(path) > 1 else ""
+    if part not in ("models", "paired_vs_ridge"):  # such as another cohort
+        return 3 + (place > 1), place
+    if name in (_MAIN, reference) and place == 0:
+        return 0, int(name == reference)
+    if name == _MAIN:
+        return 1, place
+    return (2 if place == 0 else 5), place
 
 
 def _words(path: Keys, mains: tuple[str | None, ...]) -> str:
@@ -257,5 +285,5 @@ def _cautions(a: Mapping, b: Mapping, pair: Pair) -> Iterator[str]:
 
 def _text(frame: pd.DataFrame) -> str:
     return "\n".join(
-        "  " + line for line in frame.to_string(index=False, justify="left", max_colwidth=60).splitlines()
+        "  " + line for line in frame.to_string(index=False, justify="left", max_colwidth=None).splitlines()
     )

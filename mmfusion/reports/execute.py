@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 from mmfusion.errors import ReportError
 from mmfusion.reports.notebooks import read_notebook
 
-LOG = "kernel.log"
+LOG, CONNECTION = "kernel.log", ".kernel.json"
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # one thread per process, so that sums keep their order
     "TQDM_DISABLE": "1",  # only the progress bar of this module is shown
@@ -29,8 +29,11 @@ _ENVIRONMENT = {
 }
 
 
-def _this_python(log: BinaryIO) -> type[AsyncKernelManager]:
-    """Return a manager of kernels that run `sys.executable`, with stdout and stderr written to `log`."""
+def _this_python(log: BinaryIO, folder: Path) -> type[AsyncKernelManager]:
+    """Return a manager of kernels that run `sys.executable`, with stdout and stderr written to `log`.
+
+    The file that says how to reach a kernel is in `folder`, so that a kill leaves none elsewhere.
+    """
 
     class ThisPython(AsyncKernelManager):
         @property
@@ -44,6 +47,9 @@ def _this_python(log: BinaryIO) -> type[AsyncKernelManager]:
                 "{connection_file}",
             ]
             return KernelSpec(argv=argv, display_name="mmfusion", language="python", env=_ENVIRONMENT)
+
+        def __init__(self, **options: object) -> None:
+            super().__init__(**{"connection_file": str(folder / CONNECTION), **options})
 
         async def start_kernel(self, **options: object) -> None:
             await self._async_start_kernel(**{"stdout": log, "stderr": log, **options})
@@ -70,7 +76,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object], *, p
         with log.open("wb") as stream, _quiet_papermill():
             papermill.execute_notebook(
                 nb, output, dict(parameters), progress_bar=progress, start_timeout=180,
-                kernel_manager_class=_this_python(stream),
+                kernel_manager_class=_this_python(stream, output.parent),
             )  # fmt: skip
     except PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":
@@ -81,6 +87,8 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object], *, p
         problem = "the notebook's process died: killed, or out of memory"
         hint = "try a smaller cohort, or fewer workers"
         raise ReportError(problem, file=notebook.name, got=_last_line(log), hint=hint) from error
+    finally:
+        output.with_name(CONNECTION).unlink(missing_ok=True)
     log.unlink()
 
 

@@ -10,13 +10,17 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from mmfusion.imaging.views.slider import STILL
+from mmfusion.reports.clean import clean_html
 from mmfusion.reports.pages import TEMPLATES, render
 from mmfusion.reports.tables import tidy_tables
 
-_SCRIPT = re.compile(r"<script\b.*?</script\s*>|<link\b[^>]*>", re.IGNORECASE | re.DOTALL)
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_PROGRESS = re.compile(r"\d+%\|")  # a progress bar as text
 _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _ANY_HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 _PICTURES = {"image/png", "image/jpeg"}
+_SHOWN = {"text/html", "text/markdown", "text/plain", *_PICTURES}  # a widget has a picture beside it
 
 
 def title_of(notebook: nbformat.NotebookNode, default: str) -> str:
@@ -35,7 +39,7 @@ def notebook_html(
     parameters: Sequence[dict[str, object]] = (),
     failed: str | None = None,
 ) -> str:
-    """Return the page of an executed notebook.
+    """Return the page of an executed notebook; nothing in its outputs can act (`clean_html`).
 
     Parameters
     ----------
@@ -56,6 +60,7 @@ def notebook_html(
         exclude_anchor_links=True,
         embed_images=True,
     )
+    exporter.register_filter("clean", clean_html)
     body, _ = exporter.from_notebook_node(_prepared(notebook))
     return render(
         "report.html.j2",
@@ -64,7 +69,7 @@ def notebook_html(
         facts=facts,
         parameters=parameters,
         failed=failed,
-        body=_SCRIPT.sub("", body),
+        body=body,
     )
 
 
@@ -74,10 +79,24 @@ def _prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := _ANY_HEADING.findall(cell.source)):
             section = found[-1].strip()
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if not _is_left_out(o)]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
+            if data and not _SHOWN & set(data):
+                data["text/plain"] = f"Not shown: {', '.join(sorted(data))}"
+            for mime in set(data) - _SHOWN:  # such as scripts
+                del data[mime]
+            output["metadata"] = {}  # options of pictures: a page has its own
             for mime in _PICTURES & set(data):
                 output.metadata.setdefault(mime, {}).setdefault("alt", f"Figure: {section}")
             if "text/html" in data:
                 data["text/html"] = tidy_tables(data["text/html"])
     return notebook
+
+
+def _is_left_out(output: nbformat.NotebookNode) -> bool:
+    """Return True for a progress bar, and for an output that repeats the picture of the one above it."""
+    data = output.get("data", {})
+    progress = _WIDGET in data and _PROGRESS.search(str(data.get("text/plain", ""))) is not None
+    return progress or bool(output.get("metadata", {}).get(STILL))

@@ -12,13 +12,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, *, title: str, style: str = "", **values: object) -> str:
-    """Return the page of a template; values are escaped."""
+    """Return the page of a template; values are escaped, and halves of characters are replaced."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"number": format_number, "duration": format_seconds, "day": format_day}
     css = (TEMPLATES / "style.css").read_text(encoding="utf-8") + style
-    return environment.get_template(template).render(title=title, style=Markup(css), **values)
+    page = environment.get_template(template).render(title=title, style=Markup(css), **values)
+    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def format_number(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from mmfusion.errors import ReportError
 from mmfusion.reports.record import FAILED_PAGE, RUN, failed_folder, is_report, read_json
-from mmfusion.storage.atomic import draft_folder, take_place
+from mmfusion.storage.atomic import take_place
+from mmfusion.storage.drafts import sweep
 from mmfusion.storage.locks import locked
 
 WRITTEN = "save_"  # prefix of parameters that name outputs of a notebook
@@ -30,6 +32,8 @@ def check_place(out: Path, values: Mapping[str, object]) -> None:
     ReportError
         If one of them is refused. The error names the folder or the parameter.
     """
+    if not out.exists():
+        sweep(out.parent)  # puts an old report back that a killed run moved aside
     empty = out.is_dir() and not any(out.iterdir())
     if (
         out.exists()
@@ -83,31 +87,29 @@ def replace_report(new: Path, out: Path) -> None:
     OSError
         If a folder cannot be moved.
     """
-    if not out.exists():
-        new.rename(out)
-        return
-    old = draft_folder(out)
-    take_place(out, old)
+    kept = _other_files(out) if out.exists() else []
+    if taken := [name for name in kept if _is_taken(new, name)]:
+        raise ReportError(
+            "a file that does not belong to the old report has the name of a file of the new report",
+            file=out / taken[0],
+            hint="move it elsewhere, then run it again",
+        )
+    for name in kept:  # a second name of the same file: a kill at any moment loses none
+        _link(out / name, new / name)
+    take_place(new, out, replace=True)
+
+
+def _is_taken(new: Path, name: Path) -> bool:
+    """Return True if the new report has a file with this name, or a file where it needs a folder."""
+    return any((new / part).is_file() or (new / part).is_symlink() for part in (name, *name.parents))
+
+
+def _link(old: Path, new: Path) -> None:
+    new.parent.mkdir(parents=True, exist_ok=True)
     try:
-        kept = _other_files(old)
-        if taken := [
-            name
-            for name in kept
-            if any((new / part).is_file() or (new / part).is_symlink() for part in (name, *name.parents))
-        ]:
-            raise ReportError(
-                "a file that does not belong to the old report has the name of a file of the new report",
-                file=out / taken[0],
-                hint="move it elsewhere, then run it again",
-            )  # fmt: skip
-        new.rename(out)
-    finally:  # interrupted or refused
-        if not out.exists():
-            old.rename(out)
-    for name in kept:
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(old / name, out / name)
-    shutil.rmtree(old, ignore_errors=True)
+        os.link(old, new, follow_symlinks=False)
+    except OSError:  # the file system has no hard links
+        shutil.copy2(old, new, follow_symlinks=False)
 
 
 def list_files(folder: Path) -> list[str]:

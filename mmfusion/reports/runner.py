@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,7 +37,7 @@ from mmfusion.reports.record import (
     failed_folder,
     read_json,
 )
-from mmfusion.storage.atomic import draft_folder
+from mmfusion.storage.atomic import draft_folder, writing
 from mmfusion.storage.hashing import hash_path
 from mmfusion.storage.source import code_hash
 
@@ -86,7 +85,8 @@ def run_report(
     given = convert_parameters(parameters or {}, known, notebook)
     out = Path(out if out is not None else Path("reports") / short_name(notebook)).absolute()
     run = _Run(notebook, known, given, out)
-    check_place(out, run.values)
+    with writing(out, ReportError):
+        check_place(out, run.values)
     return run.go(progress=progress)
 
 
@@ -102,7 +102,7 @@ class _Run:
         self.work = work_folder(out)
 
     def go(self, *, progress: bool) -> Path:
-        with _as_report_error(self.out), alone(self.out):
+        with writing(self.out, ReportError), alone(self.out):
             self._make(progress=progress)
         return self.out
 
@@ -114,7 +114,7 @@ class _Run:
         }
         partial, complete = draft_folder(self.out), False
         try:
-            with _as_report_error(self.out):
+            with writing(self.out, ReportError):
                 execute(
                     self.notebook, partial / NOTEBOOK, self.given | self._folders(partial), progress=progress
                 )
@@ -180,7 +180,7 @@ class _Run:
         discard_failure(self.out)
         failed = failed_folder(self.out)
         if failed.exists():  # not a failed run: it is kept
-            failed = failed.with_name(f"{partial.name.removeprefix('.')}{FAILED}")
+            failed = failed.with_name(f"{self.out.name}.{secrets.token_hex(4)}{FAILED}")
         if not (partial / NOTEBOOK).is_file():
             shutil.rmtree(partial, ignore_errors=True)
             return
@@ -195,12 +195,3 @@ class _Run:
         partial.rename(failed)
         if isinstance(error, ReportError) and error.hint is None:
             error.hint = f"see {failed / FAILED_PAGE}"
-
-
-@contextmanager
-def _as_report_error(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        hint = "free some space, then run it again" if error.errno == errno.ENOSPC else None
-        raise ReportError("could not be written", file=out, got=error.strerror or error, hint=hint) from error

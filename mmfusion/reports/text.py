@@ -1,8 +1,16 @@
-"""Text for notebook cells: lists in parameters, and lists on the page."""
+"""Text for notebook cells: lists in parameters; paragraphs, lists and tables on the page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mmfusion.display import FullTable
+from mmfusion.escaping import markdown_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import Markdown
 
 
 def words(text: str) -> list[str]:
@@ -28,10 +36,48 @@ def words_or_none(text: str) -> list[str]:
     return [] if text.strip().lower() == "none" else words(text)
 
 
-def markdown_list(lines: Iterable[str]) -> str:
-    r"""Return lines as a Markdown list.
+def paragraph(text: object, *, heading: int = 0) -> Markdown:
+    """Return a text as a paragraph, or as a heading of a level; it is shown as it is, without markup.
 
-    >>> markdown_list(["first", "second"])
-    '- first\n- second'
+    >>> paragraph("*P1*", heading=2).data
+    '## &#42;P1&#42;'
     """
-    return "\n".join(f"- {line}" for line in lines)
+    from IPython.display import Markdown
+
+    return Markdown(f"{'#' * heading} {markdown_text(text)}".lstrip())
+
+
+def bullets(lines: Iterable[object], *, strong_first: bool = False, otherwise: str = "") -> Markdown:
+    """Return texts as a list; each is shown as it is, without markup.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        The texts.
+    strong_first : bool
+        True prints the first text in bold.
+    otherwise : str
+        Text that is shown if there are no lines.
+
+    Examples
+    --------
+    >>> print(bullets(["first", "<b>second"], strong_first=True).data)
+    - **first**
+    - &#60;b&#62;second
+    """
+    from IPython.display import Markdown
+
+    texts = [markdown_text(line) for line in lines]
+    if strong_first and texts:
+        texts[0] = f"**{texts[0]}**"
+    return Markdown("\n".join(f"- {text}" for text in texts) or markdown_text(otherwise))
+
+
+def full_table(frame: pd.DataFrame) -> FullTable:
+    """Return a table that is shown with all its rows, columns and words.
+
+    >>> import pandas as pd
+    >>> type(full_table(pd.DataFrame({"a": [1]}))).__name__
+    'FullTable'
+    """
+    return FullTable(frame)

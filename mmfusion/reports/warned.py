@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 import pandas as pd
+
+from mmfusion.errors import gathered
+from mmfusion.exclusive import own_filters
 
 _ABOUT_SOFTWARE = ("FutureWarning", "DeprecationWarning", "PendingDeprecationWarning")
 _SHOWN = 10  # patients to name
@@ -29,22 +31,23 @@ class HasWarnings(Protocol):
 def collected() -> Iterator[list[str]]:
     """Collect the `UserWarning`s given inside the block, as "Kind: text"; they are not shown.
 
+    >>> import warnings
     >>> with collected() as texts:
     ...     warnings.warn("patient P1: odd spacing")
     >>> texts
     ['UserWarning: patient P1: odd spacing']
     """
     texts: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with own_filters("always", UserWarning) as others, gathered() as own:
         try:
             yield texts
         finally:
-            texts += [f"{w.category.__name__}: {w.message}" for w in caught]
+            texts += [f"{given.category.__name__}: {given.text}" for given in own]
+            texts += [f"{w.category.__name__}: {w.message}" for w in others]
 
 
 def warnings_given(*results: HasWarnings, also: Iterable[str] = ()) -> list[str]:
-    """Return the warnings of these results as lines of Markdown, without warnings about software.
+    """Return the warnings of these results as lines, without warnings about software.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import mmfusion
+from mmfusion.escaping import readable_markdown
 from mmfusion.staging.settings import NESTED, nested_params
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ def model_card(model: StageClassifier) -> str:
     # Stage classifier (crossmodal)
     """
     rows = [
-        f"| {spec.name} | {' x '.join(map(str, spec.shape))} | {', '.join(spec.feature_names[:8])}"
+        f"| {spec.name} | {' x '.join(map(str, spec.shape))} "
+        f"| {readable_markdown(', '.join(spec.feature_names[:8]))}"
         f"{' ...' if len(spec.feature_names) > 8 else ''} |"
         for spec in model.transformer_.specs_
     ]
-    prior = ", ".join(f"{c} {p:.0%}" for c, p in zip(model.classes_, model.prior_, strict=True))
+    prior = ", ".join(
+        f"{readable_markdown(c)} {p:.0%}" for c, p in zip(model.classes_, model.prior_, strict=True)
+    )
     params = model.get_params(deep=False)
     listed = {k: v for k, v in params.items() if k not in NESTED} | nested_params(model)
     params = "\n".join(f"- {k}: `{v}`" for k, v in sorted(listed.items()) if not k.endswith("graph_edges"))

@@ -15,12 +15,14 @@ from mmfusion.bundle import write_bundle
 from mmfusion.errors import BundleError, MMFusionError
 from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
+from mmfusion.nn.net import FusionNet
 from mmfusion.nn.network import NetworkPlan
 from mmfusion.nn.params import FrozenParams
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.card import model_card
 from mmfusion.staging.decision import Decision, make_decision
 from mmfusion.staging.settings import NESTED
+from mmfusion.staging.sizes import check_networks, check_state, try_out
 from mmfusion.streams import StreamInputs
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ _FORMAT_1 = {
 }
 _LOSS_OPTIONS = ("gamma", "class_weight")
 _REMOVED = ("leak_probe",)
+# what an edited state raises in the classes that it is given to
+_UNFIT = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MMFusionError)
 
 
 def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
@@ -102,7 +106,7 @@ def restore(
     try:
         params = state["params"] if "decision" in state else from_format_2(from_format_1(state["params"]))
         model = cls(**params)
-        model.classes_ = np.array(state["classes"])
+        model.classes_ = np.array([str(c) for c in state["classes"]])
         model.prior_, model.target_, model.patients_ = state["prior"], state["target"], state["patients"]
         model.transformer_ = CohortTransformer.from_state(state["transformer"])
         background = state["background"]
@@ -111,10 +115,13 @@ def restore(
         model.history_ = state["history"]
         model.feature_names_in_ = pd.MultiIndex.from_tuples([tuple(c) for c in state["columns"]])
         model.n_features_in_ = len(model.feature_names_in_)
+        check_state(model)
         model.module_, model.decision_ = _networks(model, state, tensors), _decision(model, state)
-    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, MMFusionError) as error:
+        try_out(model)
+    except _UNFIT as error:
         problem = f"does not fit this release's {cls.__name__}"
-        raise BundleError(problem, got=error, hint="fit and save again") from error
+        got = str(error)[:500] or type(error).__name__
+        raise BundleError(problem, got=got, hint="fit and save again") from error
     return model
 
 
@@ -157,8 +164,13 @@ def _networks(model: StageClassifier, state: Mapping[str, object], tensors: Mapp
     plan, older = model.settings.network, "decision" not in state
     if not older:
         plan = NetworkPlan(**state["network"])
-    specs = model.transformer_.specs_
-    module = Ensemble([plan.build(specs, len(model.classes_), model.fusion) for _ in model.history_])
+    specs, classes, n = model.transformer_.specs_, len(model.classes_), len(model.history_)
+
+    def build() -> FusionNet:
+        return plan.build(specs, classes, model.fusion)
+
+    check_networks(build, n, plan, tensors, optional=".calibration." if older else None)
+    module = Ensemble([build() for _ in range(n)])
     if older:
         new = module.state_dict()
         tensors = {**{k: v for k, v in new.items() if ".calibration." in k}, **tensors}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,20 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import presence
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
-from mmfusion.errors import DataError, MMFusionError, ScanError
+from mmfusion.errors import DataError, MMFusionError, ScanError, gathered
 from mmfusion.imaging import Volume
+from mmfusion.imaging.identity import patient_of
 from mmfusion.modalities import META, MODALITIES
+from mmfusion.staging.identity import NO_ID, patient_name
 from mmfusion.staging.prediction import StagePrediction
 from mmfusion.streams import GENES, StreamInputs
 
 if TYPE_CHECKING:
     from mmfusion.staging.classifier import StageClassifier
 
-_TABLES = (".csv", ".tsv", ".txt")
-_NO_ID = "patient"  # the id that the readers give to a table without ids
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm")
 
 
 def predict_patient(
@@ -56,7 +58,8 @@ def predict_patient(
     pet : path or Volume, optional
         The same as `ct`, in SUVbw. A folder or ZIP that holds CT and PET may be given as both.
     patient : str, optional
-        The patient's id in tables of several patients.
+        The patient's id in tables of several patients, and in the result. Default: the id in the tables, or
+        else the PatientID of the DICOM files.
     seed : (x, y, z), optional
         A point in the tumour of `ct`, LPS mm. Without it the lung field is used, with a warning.
     series : str, optional
@@ -77,14 +80,17 @@ def predict_patient(
     ------
     DataError
         If no modality is given, the model does not read one of them, a seed or series is given without its
-        scan, or a table is malformed.
+        scan, or a table is malformed; if the inputs state different patients and `patient` is not given.
     ScanError
         If a scan cannot be read, is not plausible, or is of the other modality.
     """
     check_is_fitted(model, "module_")
     scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
-    row = patient_row(model, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
-    return predict_row(model, row, top_genes=top_genes)
+    with gathered() as found:
+        row = patient_row(model, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
+    prediction = predict_row(model, row, top_genes=top_genes)
+    warnings = dict.fromkeys([*map(str, found), *prediction.warnings])
+    return replace(prediction, warnings=tuple(warnings))
 
 
 def patient_row(
@@ -116,27 +122,30 @@ def patient_row(
     given = {modality: scan for modality, (scan, *_) in scans.items()}
     _check_kinds(**given, rna=rna, ehr=ehr)
     blocks: dict[str, pd.DataFrame] = {}
+    account = TableNotes()
     if rna is not None:
         genes = [g for s in model.transformer_.specs_ if s.fits(GENES) for g in s.feature_names]
         unit = rna_unit or model.transformer_.units_.get("rna")
-        blocks["rna"] = _single(read_rna(rna, patient, genes=genes, unit=unit), rna)
+        blocks["rna"] = _single(read_rna(rna, patient, genes=genes, unit=unit, notes=account), rna)
     if ehr is not None:
-        blocks["ehr"] = _single(read_ehr(ehr, patient), ehr)
+        blocks["ehr"] = _single(read_ehr(ehr, patient, notes=account), ehr)
     for modality, (scan, seed, series) in scans.items():
-        table = not isinstance(scan, Volume) and Path(scan or "").suffix.lower() in _TABLES
+        table = _is_table(scan)
         if (scan is None or table) and (seed is not None or series is not None):
             got = "a table of features" if table else "a seed or series alone"
             hint = "seed and series are of the CT, pet_seed and pet_series of the PET"
             raise DataError("a seed or series without a scan", column=modality, got=got, hint=hint)
         if scan is not None:
-            blocks[modality] = _scan(modality, scan, seed, series, patient)
+            blocks[modality] = _scan(modality, scan, seed, series, patient, account)
     if not blocks:
         raise DataError("nothing to read", patient=patient, expected="at least one of ct, pet, rna, ehr")
-    name = _patient_id(blocks, patient)
+    tables = {m: str(block.index[0]) for m, block in blocks.items()}
+    name, notes = patient_name(tables, _stated(scans), patient)
     X = pd.concat({m: b.set_axis([name]) for m, b in blocks.items()}, axis=1).rename_axis("patient_id")
     if site is not None:
         X[(META, "site")] = site
     X.attrs["units"] = {"rna": rna_unit} if rna_unit else {}
+    X.attrs["notes"] = [*notes, *account.texts]
     return X
 
 
@@ -158,13 +167,13 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
     if unread and not any(m in known for m in has.index[has]):
         problem = "the model does not read this"
         raise DataError(problem, patient=X.index[0], got=", ".join(unread), expected=", ".join(known))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with gathered() as found:
         inputs = model.transformer_.transform(X.loc[:, X.columns.get_level_values(0).isin([*known, META])])
         proba = model.probabilities(inputs)[0]
         stage = str(model.decide(proba[None])[0])
         genes = _top_genes(model, inputs, stage, top_genes)
-    notes = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+    notes = [*X.attrs.get("notes", ())]
+    notes += map(str, found)
     notes += [f"{m} was given, but the model does not read it" for m in unread]
     if model.allow_leaky:
         notes.append("the model was fitted with inputs that give the label away (LEAKY)")
@@ -227,13 +236,17 @@ def _check_kinds(**sources: object) -> None:
             )
 
 
-def _patient_id(blocks: dict[str, pd.DataFrame], patient: str | None) -> str:
-    """Return the patient's id; refuse tables about different patients."""
-    names = {m: str(b.index[0]) for m, b in blocks.items() if str(b.index[0]) != _NO_ID}
-    if len(set(names.values())) > 1:
-        got = ", ".join(f"{m} of {name}" for m, name in names.items())
-        raise DataError("the tables are about different patients", got=got, hint="give one patient's tables")
-    return patient or next(iter(names.values()), _NO_ID)
+def _stated(scans: Mapping[str, tuple]) -> dict[str, str | None]:
+    """Return modality -> the patient that the DICOM files of its scan state; None if they state none."""
+    found = {}
+    for modality, (scan, _, series) in scans.items():
+        if isinstance(scan, str | Path) and not _is_table(scan):
+            found[modality] = patient_of(scan, series, unit=MODALITIES[modality].unit)
+    return found
+
+
+def _is_table(scan: object) -> bool:
+    return isinstance(scan, str | Path) and Path(scan).suffix.lower() in _TABLES
 
 
 def _single(table: pd.DataFrame, source: object) -> pd.DataFrame:
@@ -254,10 +267,11 @@ def _scan(
     seed: Sequence[float] | None,
     series: str | None,
     patient: str | None,
+    account: TableNotes,
 ) -> pd.DataFrame:
     if not isinstance(scan, Volume):
-        if Path(scan).suffix.lower() in _TABLES:
-            return _single(read_features(scan, patient), scan)
+        if _is_table(scan):
+            return _single(read_features(scan, patient, notes=account), scan)
         if not Path(scan).exists():
             raise DataError("no such scan", patient=patient, file=scan)
         scan = str(scan)
@@ -273,4 +287,4 @@ def _scan(
         if len(seed) != 3:
             raise DataError("a seed is a point", patient=patient, expected="x,y,z in LPS mm", got=seed)
         row |= {f"seed_{axis}": float(v) for axis, v in zip("xyz", seed, strict=True)}
-    return pd.DataFrame([row], index=[patient or _NO_ID])
+    return pd.DataFrame([row], index=[patient or NO_ID])

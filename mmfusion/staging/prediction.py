@@ -72,7 +72,7 @@ class StagePrediction:
 
     @property
     def decided(self) -> str:
-        """How the class was named, and the most probable class if it is another one."""
+        """Rule that named the class, and the most probable class if it is another one."""
         if self.stage == self.most_probable:
             return self.decision
         return f"Predicted: {self.stage}; most probable: {self.most_probable}. {self.decision}".strip()

@@ -2,18 +2,23 @@
 
 An entry is one file, `<kind>/<2 digits>/<hash>.npy` in `cache_folder`, which numpy can read too. It is
 written atomically, so an interrupt does not leave an incomplete entry. A checksum follows the array, so a
-damaged entry is found and made again.
+damaged entry is found and made again. The warnings that were given while the array was made are in the entry
+too, and each reading gives them again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import mmap
 import os
+import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -21,10 +26,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.errors import Given, ScanWarning, TableWarning, gathered, warn
+from mmfusion.exclusive import is_exclusive
+from mmfusion.storage.atomic import atomic_file, cache_folder, without_cache
+from mmfusion.storage.drafts import sweep
 from mmfusion.storage.fingerprint import fingerprint, settled
 from mmfusion.storage.hashing import CHECKSUM_SIZE, checksum, hash_json
-from mmfusion.storage.locks import locked
+from mmfusion.storage.locks import locked, unlock
 
 __all__ = ["cache_folder", "cached", "fingerprint", "lookup", "prune"]
 
@@ -32,6 +40,9 @@ _log = logging.getLogger(__name__)
 _HEADER = 4096  # bytes before the array, so that the array begins on a page of memory
 _MAX_MAPS = 256  # each keeps a file open; a process may have about 1000 open files
 _PATIENCE_S = 3600  # time to wait for another process that makes the same entry; then it is made twice
+_STEP_S = 0.1
+_making: Counter[str] = Counter()  # entries that threads of this process make now, and their number
+_making_lock = threading.Lock()
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 _State = tuple[int, int, int]  # inode number, size, time of the last change
 _seen: dict[
@@ -66,28 +77,72 @@ def cached(kind: str, key: Mapping[str, object], make: Callable[[], np.ndarray])
         If the array holds objects or has named fields, or the key has no JSON form.
     """
     path = _path(kind, key)
-    array = _load(path)
-    if array is not None:
-        return array
-    with locked(f"{path}.lock", wait_s=_PATIENCE_S):
-        array = _load(path)
-        if array is None:
-            array = np.asarray(make(), order="C").view()
-            array.flags.writeable = False
-            _store(Path(path), array)
+    entry = _load(path)
+    if entry is None:
+        with _one_maker(path):
+            entry = _load(path)
+            if entry is None:
+                with gathered() as given:
+                    array = np.asarray(make(), order="C").view()
+                array.flags.writeable = False
+                _store(Path(path), array, given)
+                entry = array, given
+    return _announced(entry)
+
+
+def _announced(entry: tuple[np.ndarray, Sequence[Given]]) -> np.ndarray:
+    """Give the warnings of an entry again, and return its array."""
+    array, given = entry
+    for warning in given:
+        warn(warning.text, warning.category, stacklevel=3)
     return array
+
+
+@contextmanager
+def _one_maker(path: str) -> Iterator[None]:
+    """Wait until no other thread or process makes this entry.
+
+    A thread inside `exclusive` does not wait for another thread of this process, because that thread may need
+    such a block to make the entry. The entry is then made twice.
+    """
+    with _making_lock:
+        _making[path] += 1
+    try:
+        with contextlib.ExitStack() as stack:
+            if is_exclusive():
+                _wait_in_steps(path, stack)
+            else:
+                stack.enter_context(locked(f"{path}.lock", wait_s=_PATIENCE_S))
+            yield
+    finally:
+        with _making_lock:
+            _making[path] -= 1
+            if not _making[path]:
+                del _making[path]
+
+
+def _wait_in_steps(path: str, stack: contextlib.ExitStack) -> None:
+    """Lock an entry unless another thread of this process makes it."""
+    for _ in range(round(_PATIENCE_S / _STEP_S)):
+        if _making[path] > 1:
+            return
+        with contextlib.suppress(TimeoutError):
+            stack.enter_context(locked(f"{path}.lock", wait_s=_STEP_S, busy=TimeoutError()))
+            return
 
 
 def lookup(kind: str, key: Mapping[str, object]) -> np.ndarray | None:
     """Return the array that the cache holds for this key; None if there is none. See `cached`."""
-    return _load(_path(kind, key))
+    entry = _load(_path(kind, key))
+    return None if entry is None else _announced(entry)
 
 
 def prune(max_bytes: int) -> int:
     """Delete the entries that were used longest ago until the rest take at most `max_bytes`.
 
     The access time of a file shows when its entry was used. Most file systems update it once a day. An entry
-    that another process has mapped stays readable for that process. Drafts older than a day are deleted too.
+    that another process has mapped stays readable for that process. What killed processes left behind is
+    deleted too.
 
     Parameters
     ----------
@@ -100,14 +155,18 @@ def prune(max_bytes: int) -> int:
         Bytes freed.
     """
     entries, freed = [], 0
+    for folder in cache_folder().glob("*/[0-9a-f][0-9a-f]"):
+        sweep(folder)
     for path in cache_folder().glob("*/[0-9a-f][0-9a-f]/*"):
         with contextlib.suppress(OSError):  # another process may prune at the same time
             state = path.stat()
             used = max(state.st_atime, state.st_mtime)
             if path.suffix == ".npy" and not path.name.startswith("."):
                 entries.append((used, state.st_size, path))
-            elif path.name.startswith(".") and time.time() - used > 86400:
+            elif path.name.startswith(".") and time.time() - used > 86400:  # of a release before this one
                 path.unlink()
+            elif path.suffix == ".lock":
+                unlock(path)
     excess = sum(size for _, size, _ in entries) - max_bytes
     for _, size, path in sorted(entries):
         if freed >= excess:
@@ -122,8 +181,8 @@ def _path(kind: str, key: Mapping[str, object]) -> str:
     return f"{cache_folder()}/{kind}/{digest[:2]}/{digest}.npy"
 
 
-def _load(path: str) -> np.ndarray | None:
-    """Return the entry as a memory map; None if it is absent or damaged."""
+def _load(path: str) -> tuple[np.ndarray, list[Given]] | None:
+    """Return the entry as a memory map, and its warnings; None if it is absent or damaged."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:
@@ -139,12 +198,13 @@ def _load(path: str) -> np.ndarray | None:
         return _damaged(path)
     dtype, shape = _described(memory[:_HEADER])
     array = np.frombuffer(memory, dtype, int(np.prod(shape)), _HEADER).reshape(shape)
+    given = _read_warnings(memory[_HEADER + array.nbytes : -CHECKSUM_SIZE])
     if len(_maps) < _MAX_MAPS:
         _maps.add(memory)
     else:
         array = array.copy()
         array.flags.writeable = False
-    return array
+    return array, given
 
 
 def _whole(path: str, memory: mmap.mmap, state: os.stat_result) -> bool:
@@ -157,6 +217,7 @@ def _whole(path: str, memory: mmap.mmap, state: os.stat_result) -> bool:
         return False
     if settled(state, time.time_ns()):
         _seen[path] = mark
+        unlock(f"{path}.lock")  # of a process that was killed just after it had made the entry
     return True
 
 
@@ -172,7 +233,12 @@ def _described(header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
     return dtype, shape
 
 
-def _store(path: Path, array: np.ndarray) -> None:
+def _read_warnings(text: bytes) -> list[Given]:
+    kinds = {kind.__name__: kind for kind in (ScanWarning, TableWarning)}
+    return [Given(kinds.get(kind, UserWarning), message) for kind, message in json.loads(text or "[]")]
+
+
+def _store(path: Path, array: np.ndarray, given: Sequence[Given]) -> None:
     if array.dtype.hasobject or array.dtype.names:
         raise TypeError(f"only plain arrays are cached, not {array.dtype}")
     header = BytesIO()
@@ -180,11 +246,12 @@ def _store(path: Path, array: np.ndarray) -> None:
     text = header.getvalue()[10:].rstrip(b"\n")
     head = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little") + text.ljust(_HEADER - 11) + b"\n"
     body = array.reshape(-1).view(np.uint8).data
+    notes = json.dumps([[g.category.__name__, g.text] for g in given]).encode() if given else b""
     try:
         with atomic_file(path) as draft, draft.open("wb") as file:
-            _write(file, head, body, checksum(head, body))
+            _write(file, head, body, notes, checksum(head, body, notes))
     except OSError as error:
-        _log.warning("cannot write the cache %s: %s", path.parent, error)
+        without_cache(error)
 
 
 def _write(file: BinaryIO, *parts: bytes | memoryview) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +11,12 @@ from pathlib import Path
 from xxhash import xxh3_128
 
 from mmfusion.errors import ScanError
-from mmfusion.storage.atomic import atomic_file, cache_folder
+from mmfusion.storage.atomic import atomic_file, cache_folder, without_cache
+from mmfusion.storage.detached import linked_files
 from mmfusion.storage.hashing import checksum
 
-_log = logging.getLogger(__name__)
-_CHUNK, _HEAD = 1 << 20, 1 << 16
+_CHUNK = 1 << 20
 _TICK_NS, _SECOND_NS = 20_000_000, 1_000_000_000
-_POINTER = re.compile(rb"^(?:ElementDataFile\s*=|data ?file:)\s*(\S.*?)\s*$", re.IGNORECASE | re.MULTILINE)
 _File = tuple[str, str, os.stat_result]  # name within the folder, path, state
 
 
@@ -27,8 +24,8 @@ def fingerprint(path: str | Path) -> str:
     """Return a hash of the content of a scan, a file or a folder. Its location and its dates do not matter.
 
     In a folder, the names of files count too, because they decide what is read; hidden files do not count.
-    The data files of a header (`.mhd`, `.nhdr`) are included. The cache keeps the hash together with the
-    names, sizes and times of change of the files, so that the next call only compares these.
+    The data files of a header (`.mhd`, `.nhdr`) in its folder are included. The cache keeps the hash together
+    with the names, sizes and times of change of the files, so that the next call only compares these.
 
     Returns
     -------
@@ -94,7 +91,7 @@ def _files(path: Path) -> Iterator[_File]:
         yield from sorted(_walk(str(path), ""), key=lambda file: file[0])
     else:
         yield "", str(path), path.stat()
-        for k, part in enumerate(_apart(path)):
+        for k, part in enumerate(filter(None, linked_files(path).values())):
             yield f"{k}", str(part), part.stat()
 
 
@@ -108,24 +105,6 @@ def _walk(folder: str, prefix: str) -> Iterator[_File]:
                 yield from _walk(entry.path, f"{name}/")
             elif entry.is_file():
                 yield name, entry.path, entry.stat()
-
-
-def _apart(path: Path) -> list[Path]:
-    """Return the data files of a header; all other files in its folder if it does not name them."""
-    suffix = path.suffix.lower()
-    if suffix not in (".mhd", ".nhdr", ".mha", ".nrrd"):
-        return []
-    with path.open("rb") as stream:
-        head = re.split(rb"\r?\n\r?\n", stream.read(_HEAD), maxsplit=1)[0]
-    names = [name.decode(errors="replace") for name in _POINTER.findall(head)]
-    if names == ["LOCAL"] or (not names and suffix in (".mha", ".nrrd")):
-        return []
-    files = [path.parent / name for name in names]
-    if files and all(file.is_file() for file in files):
-        return files
-    return sorted(
-        p for p in path.parent.iterdir() if p.is_file() and p != path and not p.name.startswith(".")
-    )
 
 
 def _hash(files: list[_File]) -> str:
@@ -152,4 +131,4 @@ def _remember(note: Path, facts: dict[str, str]) -> None:
         with atomic_file(note) as draft:
             draft.write_text(json.dumps(facts), encoding="utf-8")
     except OSError as error:
-        _log.warning("cannot write the cache %s: %s", note.parent, error)
+        without_cache(error)

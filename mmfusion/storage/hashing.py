@@ -14,6 +14,8 @@ from pathlib import Path
 
 from xxhash import xxh3_128
 
+from mmfusion.storage.detached import linked_files
+
 CHECKSUM_SIZE = 16  # bytes of a `checksum`
 
 
@@ -89,10 +91,12 @@ def _hash_file_once(path: str, *_state: int) -> str:
 
 
 def hash_path(path: str | Path) -> str:
-    """Return the SHA-256 hash of a file, or of a folder with all files in it.
+    """Return the SHA-256 hash of a file with its data files, or of a folder with all files in it.
 
     The hash of a folder covers the relative names and the contents of its files, in order of name. Hidden
-    files count.
+    files count. The hash of a header of MetaImage or NRRD (`.mhd`, `.nhdr`) covers the data files that it
+    names, if they lie in its folder or below; a file that is not there counts as absent. A header with its
+    data in the same file has the hash of the file.
 
     Raises
     ------
@@ -101,9 +105,19 @@ def hash_path(path: str | Path) -> str:
     """
     path = Path(path)
     if not path.is_dir():
-        return hash_file(path)
+        return _hash_with_data(path)
     files = sorted(p for p in path.rglob("*") if p.is_file())
     return hash_text("".join(f"{p.relative_to(path).as_posix()}\0{hash_file(p)}\n" for p in files))
+
+
+def _hash_with_data(header: Path) -> str:
+    data = linked_files(header)
+    if not data:
+        return hash_file(header)
+    files = {file.resolve() for file in data.values() if file}  # a list can name one file many times
+    hashes = {file: hash_file(file) for file in files}
+    parts = [f"{name}\0{hashes[file.resolve()] if file else 'absent'}\n" for name, file in data.items()]
+    return hash_text("".join([f"{hash_file(header)}\n", *parts]))
 
 
 def hash_ids(ids: Iterable[object]) -> str:

@@ -39,6 +39,7 @@ def locked(file: str | Path, *, wait_s: float, busy: Exception | None = None) ->
     lock = FileLock(file)
     try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()  # FileLock waits for ever in folders such as /proc
         lock.acquire(timeout=wait_s)
     except Timeout as error:
         if busy is not None:
@@ -53,3 +54,15 @@ def locked(file: str | Path, *, wait_s: float, busy: Exception | None = None) ->
             with suppress(OSError):  # Windows does not remove an open file
                 Path(lock.lock_file).unlink()  # a process that waits for it sees that it is gone
             lock.release()
+
+
+def unlock(file: str | Path) -> None:
+    """Remove a lock file if no process holds it; a process that was killed leaves its lock file behind.
+
+    Examples
+    --------
+    >>> unlock("a lock that does not exist")
+    """
+    if Path(file).is_file():
+        with suppress(TimeoutError), locked(file, wait_s=0, busy=TimeoutError()):
+            pass

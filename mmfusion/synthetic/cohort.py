@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.targets.stage import target_labels
 from mmfusion.errors import DataError
+from mmfusion.limits import check_memory
 from mmfusion.synthetic import model, optimum
 from mmfusion.synthetic.anatomy import SCANNERS
 from mmfusion.synthetic.genes import gene_network, gene_programme
@@ -19,6 +21,7 @@ from mmfusion.synthetic.scans import ensure_scans
 VERSION = 2  # version of the generated files; increase it if the same parameters give other files
 PET_VERSION = 1  # the same for PET files
 RIGHT_LOBES = ("lobe_rul", "lobe_rml", "lobe_rll")
+_MOST = {"n": 100_000, "seed": 2**63 - 1, "n_genes": 100_000, "n_planted": 100_000, "sites": 1000}
 LACKS_TWO = 0.25  # share of patients without two modalities, among those who lack at least one
 
 
@@ -90,7 +93,11 @@ def phantom(
     DataError
         If an argument is out of range, or if `root` contains other files.
     """
+    numbers = {"n": n, "seed": seed, "n_genes": n_genes, "n_planted": n_planted, "sites": sites}
+    _check_numbers(numbers, missing)
     _check(n, signal, family, missing, modalities, sites)
+    if not isinstance(pet, bool):
+        raise DataError("pet is yes or no", expected="True or False", got=repr(pet))
     modalities = tuple(m for m in model.MODALITIES if m in modalities)
     groups = _stage_groups(target)
     ids = pd.Index([f"PH{seed:02d}-{i:04d}" for i in range(1, n + 1)], name="patient_id")
@@ -200,6 +207,18 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
     return frame.loc[cohort.X.index]
 
 
+def _check_numbers(numbers: Mapping[str, object], missing: object) -> None:
+    """Raise a `DataError` unless these are whole numbers in range, before anything is made of them."""
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value <= _MOST[name]:
+            expected = f"a whole number, 0 to {_MOST[name]}"
+            raise DataError(f"{name} is out of range", expected=expected, got=repr(value)[:60])
+    if isinstance(missing, bool) or not isinstance(missing, Real):
+        raise DataError("missing is a probability", expected="0 to 1", got=repr(missing)[:60])
+    table = 8.0 * numbers["n"] * numbers["n_genes"]
+    check_memory(4 * table, "the cohort")  # with working copies
+
+
 def _check(n: int, signal: str, family: str, missing: float, modalities: Sequence[str], sites: int) -> None:
     model.check_signal(signal)
     model.check_family(family)
@@ -207,7 +226,13 @@ def _check(n: int, signal: str, family: str, missing: float, modalities: Sequenc
         raise DataError("no patients", expected="n >= 1", got=n)
     if not 0 <= missing <= 1:
         raise DataError("missing is a probability", expected="0 to 1", got=missing)
-    if isinstance(modalities, str) or not modalities or set(modalities) - set(model.MODALITIES):
+    listed = isinstance(modalities, Sequence) and all(isinstance(m, str) for m in modalities)
+    if (
+        not listed
+        or isinstance(modalities, str)
+        or not set(modalities)
+        or set(modalities) - set(model.MODALITIES)
+    ):
         raise DataError(
             "unknown modality", expected=f"some of {', '.join(model.MODALITIES)}", got=repr(modalities)
         )

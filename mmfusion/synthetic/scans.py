@@ -13,7 +13,7 @@ import pandas as pd
 from mmfusion.errors import DataError
 from mmfusion.imaging import Volume, write_nifti
 from mmfusion.modalities import SEED
-from mmfusion.storage.atomic import atomic_folder, cache_folder
+from mmfusion.storage.atomic import atomic_folder, cache_folder, writing
 from mmfusion.storage.hashing import hash_json
 from mmfusion.synthetic.anatomy import SCANNERS, render
 from mmfusion.synthetic.pet import SPACING_MM, render_pet
@@ -62,12 +62,12 @@ def ensure_scans(
         if occupied:  # a damaged folder of the cache
             shutil.rmtree(folder)
         try:
-            with atomic_folder(folder) as draft:
+            with writing(folder), atomic_folder(folder) as draft:
                 _fill(draft, _pets(patients, seed) if pet else _cts(patients, seed))
                 (draft / COMPLETE).write_text(
                     json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8"
                 )
-        except OSError:
+        except DataError:
             if not _is_complete(folder, digest):  # else another process was faster
                 raise
     seeds = pd.read_csv(folder / "seeds.csv", index_col="patient_id")

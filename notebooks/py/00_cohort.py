@@ -13,7 +13,7 @@ out_dir: str = ""  # filled in by the runner
 
 # %%
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import display
 
 import mmfusion as mf
 from mmfusion import figures, imaging, reports
@@ -45,7 +45,7 @@ if recorded in data.outcomes:
     labels = labels.rename("patients").reset_index().sort_values(recorded).set_index(recorded)
 else:
     labels = label_counts(data.y).to_frame("patients")
-labels
+reports.full_table(labels)
 
 # %% [markdown]
 # ## Sites
@@ -61,7 +61,7 @@ elif data.target_spec.stratified:
     table = pd.crosstab(site.loc[data.X.index].fillna("unknown"), data.y)
 else:
     table = site.loc[data.X.index].fillna("unknown").value_counts().to_frame("patients")
-display(table if len(table) else Markdown("No sites are recorded."))
+display(reports.full_table(table) if len(table) else reports.paragraph("No sites are recorded."))
 
 # %% [markdown]
 # ## Scans
@@ -75,24 +75,24 @@ for modality in IMAGING:
         try:
             scan = open_scan(data, patient, modality, marked=False)
         except ScanError as error:
-            display(Markdown(f"Not shown: {error}"))
+            display(reports.paragraph(f"Not shown: {error}"))
             continue
         figure = imaging.montage(scan.volume, point=scan.seed, n=6, columns=3, title=f"{patient}, {kind}")
         display(reports.save_figure(figure, out_dir, f"{modality}_{patient}"))
     if len(has_scan) or modality == "ct":
-        every = f"`mmfusion report scans -p n_scans=0 -p modality={modality}` checks every scan."
-        display(Markdown(f"{len(has_scan)} of {len(data)} patients have a {kind} scan. {every}"))
+        every = f"To check every scan: mmfusion report scans -p n_scans=0 -p modality={modality}"
+        display(reports.paragraph(f"{len(has_scan)} of {len(data)} patients have a {kind} scan. {every}"))
 
 # %% [markdown]
 # ## Limitations
 
 # %%
-display(Markdown(reports.markdown_list(caveats(data)) or "Nothing was noted when the files were read."))
+reports.bullets(caveats(data), otherwise="Nothing was noted when the files were read.")
 
 # %%
 optimum = data.provenance.get("optimum")
 best = "" if not optimum else f"; best possible macro-AUC {optimum['observed']:.3f}"
-display(Markdown(f"Licence: {data.provenance.get('license') or 'not recorded'}{best}"))
+reports.paragraph(f"Licence: {data.provenance.get('license') or 'not recorded'}{best}")
 
 # %%
 counts = label_counts(data.y)

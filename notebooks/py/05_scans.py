@@ -20,7 +20,7 @@ out_dir: str = ""  # filled in by the runner
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import display
 
 import mmfusion as mf
 from mmfusion import figures, imaging, reports
@@ -28,7 +28,6 @@ from mmfusion.data.scans import open_scan
 from mmfusion.quality import compare_restorers
 from mmfusion.quality.survey import series_choices, site_effect, survey_scans
 
-pd.set_option("display.max_colwidth", None)
 data = mf.load_cohort(cohort, root=data_root or None)
 paths = data.table.get((modality, "volume"), pd.Series(dtype="str")).dropna()
 chosen = list(paths.index[: n_scans or None])
@@ -40,7 +39,7 @@ shown = list(table.index[:n_shown])
 # ## Summary
 
 # %%
-display(Markdown(reports.markdown_list(survey.verdict(len(paths)))))
+reports.bullets(survey.verdict(len(paths)), strong_first=True)
 
 # %% [markdown]
 # ## What failed, and why
@@ -48,9 +47,9 @@ display(Markdown(reports.markdown_list(survey.verdict(len(paths)))))
 # A scan that cannot be read does not stop the report. It is listed here.
 
 # %%
-display(Markdown(survey.account(len(paths))))
+display(reports.paragraph(survey.account(len(paths))))
 if len(failures):
-    display(failures)
+    display(reports.full_table(failures))
 
 # %% [markdown]
 # ## Which series was read
@@ -67,9 +66,9 @@ text = (
     if len(series)
     else "These scans are single volumes, not DICOM series."
 )
-display(Markdown(text))
+display(reports.paragraph(text))
 if len(several):
-    display(several)
+    display(reports.full_table(several))
 
 # %% [markdown]
 # ## Geometry and grey values
@@ -77,10 +76,10 @@ if len(several):
 # Spacing and field of view in mm, percentiles of the grey values, and volumes in mL.
 
 # %%
-table.drop(columns=["series", "y_mm", "warnings"]).round(2)
+reports.full_table(table.drop(columns=["series", "y_mm", "warnings"]).round(2))
 
 # %%
-display(Markdown(reports.markdown_list([f"{p}: {w}" for p, w in table["warnings"].items() if w])))
+reports.bullets(f"{p}: {w}" for p, w in table["warnings"].items() if w)
 
 # %%
 if len(table):
@@ -130,7 +129,7 @@ if shown and modality == "ct" and reports.words_or_none(restorers):
         predict=classifier and (lambda v: classifier.predict_patient(ct=v, seed=scan.seed).probabilities),
     )
     figure = figures.restoration_panel(compared, zoom_mm=90.0)
-    display(reports.save_figure(figure, out_dir, "restoration"), compared.table.round(3))
+    display(reports.save_figure(figure, out_dir, "restoration"), reports.full_table(compared.table.round(3)))
     if save_restored and out_dir:
         for name in reports.words_or_none(restorers):
             imaging.write_nifti(
@@ -148,9 +147,10 @@ if shown and modality == "ct" and reports.words_or_none(restorers):
 # %%
 effect = site_effect(data, paths.index[:n_compared], modality=modality)
 if effect is None:
-    display(Markdown("There are not enough scans from two or more sites."))
+    display(reports.paragraph("There are not enough scans from two or more sites."))
 else:
-    display(reports.save_figure(figures.site_effects(effect), out_dir, "sites"), effect.table.round(3))
+    display(reports.save_figure(figures.site_effects(effect), out_dir, "sites"))
+    display(reports.full_table(effect.table.round(3)))
 
 # %%
 found = {

@@ -20,12 +20,10 @@ out_dir: str = ""  # filled in by the runner
 work_dir: str = ""  # filled in by the runner; kept until the report is complete, so that a run can be resumed
 
 # %%
-from IPython.display import Markdown, display
-
 import mmfusion as mf
 from mmfusion import evaluation, figures, reports
 from mmfusion.staging.report import study
-from mmfusion.staging.report.verdict import caveats, with_intervals
+from mmfusion.staging.report.verdict import caveats, with_intervals, worse_than_chance
 
 data, everybody, left_out = study.load_study(
     cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
@@ -50,7 +48,7 @@ text += (
     if paper
     else "The paper's baseline is left out: it reads CT features and health records, and no scans."
 )
-display(Markdown(f"{text} {left_out}"))
+reports.paragraph(f"{text} {left_out}")
 
 # %% [markdown]
 # ## All models, on the same patients and folds
@@ -63,7 +61,10 @@ reports.save_figure(
 )
 
 # %%
-with_intervals(result.scores)
+reports.full_table(with_intervals(result.scores))
+
+# %%
+reports.bullets(worse_than_chance(result.scores["macro_auc"]))
 
 # %% [markdown]
 # The difference between each model and the ridge on all inputs, on the same resamples of patients:
@@ -73,6 +74,8 @@ reports.save_figure(figures.paired_differences(result.paired("ridge")), out_dir,
 
 # %% [markdown]
 # ## Which classes are confused
+#
+# The predicted class is the class that the model decided on. It can differ from the most probable class.
 
 # %%
 best = result.scores["macro_auc", "mean"].idxmax()
@@ -90,7 +93,7 @@ reports.save_figure(
 # ## Limitations
 
 # %%
-display(Markdown(reports.markdown_list(caveats(data, result))))
+reports.bullets(caveats(data, result))
 
 # %%
 auc = result.scores["macro_auc"].loc[best]
@@ -101,3 +104,8 @@ found = result.to_metrics() | {
     "optimum": study.optimum(data) or None,
 }
 reports.write_metrics(found, out_dir)
+reports.write_predictions(result.predictions, out_dir)
+
+# %% [markdown]
+# The file `predictions.csv` beside this page has the out-of-fold predictions of every model.
+# `mmfusion.reports.recompute(folder)` computes the metrics of the report again from it.

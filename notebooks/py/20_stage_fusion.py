@@ -35,16 +35,21 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import display
 from sklearn.base import clone
 
 import mmfusion as mf
 from mmfusion import evaluation, figures, metrics, reports
 from mmfusion.reports import provenance
 from mmfusion.staging.report import explained, study, watched
-from mmfusion.staging.report.verdict import caveats, headline, verdict, with_intervals
+from mmfusion.staging.report.verdict import (
+    caveats,
+    headline,
+    verdict,
+    with_intervals,
+    worse_than_chance,
+)
 
-pd.set_option("display.max_colwidth", None)
 work = Path(work_dir or tempfile.mkdtemp())
 data, everybody, left_out = study.load_study(
     cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
@@ -82,7 +87,7 @@ counts = data.y.value_counts(sort=False)
 # ## Result
 
 # %%
-display(Markdown(reports.markdown_list(verdict(result, best_possible))))
+reports.bullets(verdict(result, best_possible), strong_first=True)
 
 # %%
 who = "patients with at least one of" if study.is_synthetic(data) else "patients who have all of"
@@ -90,7 +95,7 @@ shares = ", ".join(f"{name} {n}" for name, n in counts.items())
 text = f"""{data.name}, target {data.target}: n = {len(data)} ({shares}), {who} {", ".join(data.modalities)}.
 Outer folds: {plan.outer}; in each of them, inner folds: {plan.inner}, trials: {plan.trials}."""
 text += "" if everybody is None else " All patients, also those who lack a modality, are in a section below."
-display(Markdown(f"{text} {left_out}"))
+reports.paragraph(f"{text} {left_out}")
 
 # %%
 curve = result.learning_curve()
@@ -100,7 +105,7 @@ if len(curve):
         "would help."
     )
     figure = figures.learning_curve(curve, references=references)
-    display(Markdown(text), reports.save_figure(figure, out_dir, "learning_curve"))
+    display(reports.paragraph(text), reports.save_figure(figure, out_dir, "learning_curve"))
 
 # %% [markdown]
 # ## All models, on the same patients and folds
@@ -116,7 +121,7 @@ reports.save_figure(
 )
 
 # %%
-with_intervals(result.scores)
+reports.full_table(with_intervals(result.scores))
 
 # %% [markdown]
 # The difference between each model and the ridge. The thick line is the 95 % interval over test patients, for
@@ -152,6 +157,8 @@ reports.save_figure(figures.learning_curves(losses), out_dir, "loss")
 
 # %% [markdown]
 # ## Which classes are confused
+#
+# The predicted class is the class that the model decided on. It can differ from the most probable class.
 
 # %%
 reports.save_figure(figures.confusions(result.predictions, result.classes, result.main), out_dir, "confusion")
@@ -190,7 +197,7 @@ reports.save_figure(figure, out_dir, "modalities")
 attribution = explained.fold_modalities(result, data)
 if attribution is not None:
     display(reports.save_figure(figures.modality_contributions(attribution[0]), out_dir, "shapley"))
-    display(attribution[1].round(3))
+    display(reports.full_table(attribution[1].round(3)))
 
 # %% [markdown]
 # ## All patients with a class, including those who lack a modality
@@ -198,7 +205,7 @@ if attribution is not None:
 # %%
 judged, on = result, data if everybody is None else everybody
 if everybody is None:
-    display(Markdown(f"These are the same patients as above. {left_out}"))
+    display(reports.paragraph(f"These are the same patients as above. {left_out}"))
 else:
     simple = evaluation.standard_baselines(everybody.modalities, inner=plan.inner, random_state=seed)
     simple = {
@@ -208,7 +215,7 @@ else:
         model, everybody, n_trials=min(2, plan.trials), baselines=simple, out=work / "all", **options
     )
     text = f"n = {judged.n}; {len(data)} of them are in the results above. {left_out}"
-    display(Markdown(reports.markdown_list([text, *verdict(judged)])))
+    display(reports.bullets([text, *verdict(judged)]))
     figure = figures.model_comparison(judged.scores, main=judged.main)
     display(reports.save_figure(figure, out_dir, "models_all_patients"))
 
@@ -221,7 +228,7 @@ if groups.nunique() > 1:
     table = metrics.scores_by_group(judged.of([judged.main, "ridge"]), judged.classes, groups)
     display(reports.save_figure(figures.by_presence(table), out_dir, "by_presence"))
 else:
-    display(Markdown("All patients have all modalities."))
+    display(reports.paragraph("All patients have all modalities."))
 
 # %% [markdown]
 # ## External cohort
@@ -232,14 +239,14 @@ else:
 # %%
 if external:
     other = study.load_external(external, external_root, data, n_patients=n_patients)
-    outside, outside_scores, outside_warnings = explained.fold_external(result, other)
-    display(reports.save_figure(figures.cv_vs_external(outside), out_dir, "external"))
-    auc = outside_scores.loc["external", "macro_auc"]
+    outside = explained.fold_external(result, other)
+    display(reports.save_figure(figures.cv_vs_external(outside.table), out_dir, "external"))
+    auc = outside.scores.loc["external", "macro_auc"]
     interval = f"{auc['mean']:.3f} [{auc['lo']:.3f}, {auc['hi']:.3f}]"
     text = f"{other.name}, n = {len(other)}: macro-AUC of the folds' models together {interval}."
-    display(Markdown(reports.markdown_list([text, *outside_warnings])))
+    display(reports.bullets([text, *worse_than_chance(outside.scores["macro_auc"]), *outside.notes]))
 else:
-    display(Markdown("No external cohort was given."))
+    display(reports.paragraph("No external cohort was given."))
 
 # %% [markdown]
 # ## Genes with the largest influence on the predictions
@@ -252,7 +259,7 @@ else:
 genes = explained.fold_genes(result, data, n_patients=n_explained, random_state=seed)
 planted = set(data.provenance.get("planted_genes", ()))
 if genes is None:
-    display(Markdown("The model reads no genes."))
+    display(reports.paragraph("The model reads no genes."))
 else:
     display(reports.save_figure(figures.gene_bars(genes.sizes, highlight=planted), out_dir, "genes"))
     top = list(genes.sizes.index[:20])
@@ -268,18 +275,17 @@ else:
         if many
         else ""
     )
-    display(Markdown(text))
+    display(reports.paragraph(text))
     if many:
-        display(genes.stability.round(3))
+        display(reports.full_table(genes.stability.round(3)))
 
 # %%
 if genes is not None and n_null:
     null = explained.genes_against_null(
         result, data, n_refits=n_null, n_patients=n_explained, random_state=seed
     )
-    display(
-        Markdown(f"The model of the first fold, compared with {n_null} models fitted to permuted labels:")
-    )
+    text = f"The model of the first fold, compared with {n_null} models fitted to permuted labels:"
+    display(reports.paragraph(text))
     display(reports.save_figure(figures.gene_null(null), out_dir, "genes_null"))
 
 # %% [markdown]
@@ -294,11 +300,10 @@ given = []
 if save_model:
     with reports.collected() as given:
         clone(model).set_params(**result.typical_params()).fit(on.X, on.y).save(save_model)
-    display(
-        Markdown(f"`{save_model}`, fitted on {len(on)} patients: `mmfusion predict --model {save_model} ...`")
-    )
+    text = f"{save_model}, fitted on {len(on)} patients. To use it: mmfusion predict --model {save_model} ..."
+    display(reports.paragraph(text))
 else:
-    display(Markdown("No model was saved: `save_model` is empty."))
+    display(reports.paragraph("No model was saved: save_model is empty."))
 
 # %% [markdown]
 # ## Inputs of the models
@@ -308,23 +313,26 @@ else:
 # one that gives only a hint of the label, can pass both: please read the list.
 
 # %%
-display(Markdown(reports.markdown_list(study.inputs_read(data))))
+reports.bullets(study.inputs_read(data))
 
 # %% [markdown]
 # ## Limitations
 
 # %%
-display(Markdown(reports.markdown_list(caveats(data, result))))
+reports.bullets(caveats(data, result))
 
 # %% [markdown]
 # Warnings about the data, each listed once for all models and folds:
 
 # %%
 judgements = [result] if everybody is None else [result, judged]
-display(Markdown(reports.markdown_list(reports.warnings_given(*judgements, also=given))))
+reports.bullets(reports.warnings_given(*judgements, also=given))
 
 # %% [markdown]
 # ## Seed, versions and files
+#
+# The file `predictions.csv` beside this page has the out-of-fold predictions of every model.
+# `mmfusion.reports.recompute(folder)` computes the metrics of the report again from it.
 
 # %%
 made = {"seed": seed, "commit": provenance.git_commit(), **provenance.versions()}
@@ -333,7 +341,7 @@ made |= {
     for name, digest in (data.provenance.get("files") or {}).items()
     if isinstance(digest, str)
 }
-pd.Series(made, name="").to_frame()
+reports.full_table(pd.Series(made, name="").to_frame())
 
 # %%
 found = result.to_metrics() | {
@@ -354,6 +362,7 @@ if external:
         "n": len(other),
         "macro_auc": {"mean": auc["mean"], "ci": [auc["lo"], auc["hi"]]},
     }
+    reports.write_predictions(outside.predictions, out_dir, "external")
 if genes is not None:
     found["genes"] = {
         "top": top,
@@ -361,3 +370,6 @@ if genes is not None:
         "planted_in_top_20": len(planted & set(top)) if planted else None,
     }
 reports.write_metrics(found, out_dir)
+reports.write_predictions(result.predictions, out_dir)
+if everybody is not None:
+    reports.write_predictions(judged.predictions, out_dir, "all_patients")

@@ -19,10 +19,11 @@ out_dir: str = ""  # filled in by the runner
 # %%
 from pathlib import Path
 
-from IPython.display import Markdown, display
+from IPython.display import display
 
 import mmfusion as mf
 from mmfusion import figures, reports
+from mmfusion.escaping import write_csv
 from mmfusion.evaluation.external import fitted_on
 from mmfusion.staging.report import study
 from mmfusion.staging.report.patients import (
@@ -54,25 +55,23 @@ origin = (
 seen = fitted_on(classifier, data, predictions)
 text = f"{len(predictions)} of {len(results)} patients staged by {origin}."
 if seen:
-    text += f" **It was fitted on {len(seen)} of them**, so their results do not show how good it is."
-display(Markdown(text))
+    text += f" It was fitted on {len(seen)} of them, so their results do not show how good it is."
+display(reports.paragraph(text))
 if given:
-    display(
-        Markdown("Warnings during fitting:"),
-        Markdown(reports.markdown_list(reports.warnings_given(also=given))),
-    )
+    lines = reports.bullets(reports.warnings_given(also=given))
+    display(reports.paragraph("Warnings during fitting:"), lines)
 
 # %% [markdown]
 # ## Summary
 
 # %%
-table = prediction_table(results, data)
-table.drop(columns=["warnings", "error"]).set_index("patient_id")
+table = prediction_table(results, data, seen)
+reports.full_table(table.drop(columns=["warnings", "error"]).set_index("patient_id"))
 
 # %%
 prior = dict(zip(map(str, classifier.classes_), classifier.prior_, strict=True))
 for patient, prediction in predictions.items():
-    display(Markdown(f"## {patient}"), prediction)
+    display(reports.paragraph(patient, heading=2), prediction)
     figure = figures.patient_probabilities(prediction.probabilities, prior=prior)
     display(reports.save_figure(figure, out_dir, f"probabilities_{patient}"))
     for stream in scan_streams(classifier):
@@ -83,11 +82,11 @@ for patient, prediction in predictions.items():
 # ## Patients who could not be staged
 
 # %%
-display(Markdown("\n".join(f"- {p}: {error}" for p, error in failures.items()) or "None."))
+reports.bullets([f"{p}: {error}" for p, error in failures.items()], otherwise="None.")
 
 # %%
 if out_dir:
-    table.to_csv(Path(out_dir) / "predictions.csv", index=False)
+    write_csv(table, Path(out_dir) / "predictions.csv", index=False)
 metrics = {
     "cohort": data.name,
     "target": data.target,

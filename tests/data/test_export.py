@@ -86,7 +86,7 @@ def test_series_and_regions_are_kept(tmp_path):
     """A DICOM folder and a ZIP, each with several series, and a structure set with several regions."""
     folder, volume = scan(tmp_path / "P-1")
     write_series(folder, phantom_hu((3, 16, 20)), series="other", description="other")
-    box = [square(-20, -20, 0, 0, z) for z in (103, 106)]
+    box = [square(-20, -30, 0, -15, z) for z in (103, 106)]
     rtstruct(folder / "r.dcm", {"lung": box, "GTV": box[:1]}, series=volume.series_uid)
     archive = zipped(folder, tmp_path / "P.2.zip")
     cells = {
@@ -165,7 +165,7 @@ def test_outcomes_are_read_back(tmp_path):
     assert got.provenance["expression_unit"] == "the logarithm that was recorded"
 
 
-@pytest.mark.parametrize("edition", [7, 8, 9, "8 and 9"])
+@pytest.mark.parametrize("edition", [7, 8, 9, "8 and 9", "7 and 8 and 9", "6 and 7"])
 def test_the_ajcc_edition_is_read_back(tmp_path, edition):
     index = pd.Index(["a", "b", "c"], name="patient_id")
     table = pd.concat({"ehr": pd.DataFrame({"age": [60.0, 61.0, 62.0]}, index=index)}, axis=1)
@@ -175,6 +175,7 @@ def test_the_ajcc_edition_is_read_back(tmp_path, edition):
     )
     cohort = Cohort("study", table, outcomes, "stage2", provenance={"ajcc_edition": edition})
     manifest = write_cohort(cohort, tmp_path / "files")
+    assert load_cohort(manifest).target == "stage2"  # the target is stated too
     for target in cohort.targets:
         got = load_cohort(manifest, target=target)
         assert got.y.equals(cohort.with_target(target).y), target

@@ -239,7 +239,7 @@ def test_a_changed_file(make, tmp_path):
         ({"extra": [{**ROWS[0], "path": "seeds.csv"}]}, {}, "no stage"),
         (
             {"extra": [{**ROWS[2], "path": "copy.csv"}], "files": {"copy.csv": FILES["ehr.csv"]}},
-            {"patient": "p1"},
+            {"patient": "p1, p3"},
             "two tables",
         ),
         (

@@ -3,6 +3,7 @@ import pytest
 
 from mmfusion.data.manifest import check_hashes, read_manifest, rehash, resolve, write_manifest
 from mmfusion.errors import ManifestError
+from mmfusion.storage.hashing import hash_file
 
 ROW = {"dataset": "d", "patient_id": "p1", "modality": "ct", "role": "volume", "path": "p1.nii"}
 
@@ -146,3 +147,20 @@ def test_a_path_that_windows_wrote(tmp_path):
     assert resolve("a\\b.csv", tmp_path) == tmp_path / "a" / "b.csv"
     (tmp_path / "a\\b.csv").write_text("")  # elsewhere, a name like any other
     assert resolve("a\\b.csv", tmp_path) == tmp_path / "a\\b.csv"
+
+
+def test_a_hash_that_covers_the_header_alone(tmp_path):
+    """Manifests of earlier versions: the error says why the hash differs, and `rehash` records both files."""
+    (tmp_path / "p1.mhd").write_text("NDims = 3\nDimSize = 2 1 1\nElementDataFile = p1.raw\n")
+    (tmp_path / "p1.raw").write_bytes(b"12")
+    old = {"path": "p1.mhd", "sha256": hash_file(tmp_path / "p1.mhd")}
+    path = write_manifest(frame(old), tmp_path / "m.csv")
+    with pytest.raises(
+        ManifestError, match=r"covers the header alone.*mmfusion validate <manifest> --rehash"
+    ):
+        check_hashes(read_manifest(path), tmp_path)
+    assert rehash(path) == ["p1.mhd"]
+    check_hashes(read_manifest(path), tmp_path)
+    (tmp_path / "p1.raw").write_bytes(b"13")
+    with pytest.raises(ManifestError, match=r"hash differs .*restore the changed file"):
+        check_hashes(read_manifest(path), tmp_path)

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 import mmfusion as mf
 from mmfusion.data.splits import Splits
-from mmfusion.errors import DataError, LeakageError
+from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import runner as runner_module
 from mmfusion.evaluation.baselines import Majority, PriorWhereAbsent
@@ -352,7 +352,7 @@ def test_what_a_fold_warned_of_is_not_said_again_when_it_is_watched():
             self.history_ = [[{"epoch": 1}]]
 
         def fit(self, _X, _y):
-            warnings.warn("no seed", UserWarning, stacklevel=1)
+            warn("no seed")
             return self
 
     with warnings.catch_warnings():

@@ -145,7 +145,7 @@ def test_a_fold_is_the_same_after_a_trip_through_json():
         1,
         ("a", "b"),
         ("a", "a"),
-        Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]]),
+        Predictions("values", ("x",), [[0.1], [None]], [[None], [2.0]], ["I", "II"]),
         inputs=("ct",),
         params={"lr": 1 / 3},
         trials=[{"value": 0.5}],
@@ -174,3 +174,46 @@ def test_what_is_no_fold_is_refused(damage):
     damage(state)
     with pytest.raises(ValueError, match=r"keys|not a fold"):
         FoldResult.from_json(state)
+
+
+def stored(cohort, folder, model):
+    """Return the predictions of a model on two folds that are kept in a folder."""
+    settings = {"outer": 2, "baselines": False, "where": "serial", "progress": False}
+    return mf.nested_cv(model, cohort, out=folder, **settings).predictions
+
+
+def _files(folder, pattern):
+    return sorted(path for path in folder.rglob(pattern) if "-r0-f" in path.as_posix())
+
+
+@pytest.mark.parametrize("damage", ["edited", "cut off", "empty", "of another release", "no JSON object"])
+def test_an_edited_fold_is_computed_again_and_said(cohort, tmp_path, damage):
+    model = make_pipeline(FunctionTransformer(_ages), LogisticRegression())
+    before = stored(cohort, tmp_path, model)
+    file = _files(tmp_path, "*-r0-f0.json")[0]
+    text = file.read_text()
+    state = json.loads(text)
+    state["result"]["predictions"]["values"][0][0] += 1e-3
+    changed = {
+        "edited": json.dumps(state),
+        "cut off": text[: len(text) // 2],
+        "empty": "",
+        "of another release": json.dumps(json.loads(text)["result"]),
+        "no JSON object": "[]",
+    }
+    file.write_text(changed[damage])
+    with pytest.warns(UserWarning, match=f"{file.name}.*the fold is computed again"):
+        again = stored(cohort, tmp_path, model)
+    pd.testing.assert_frame_equal(before, again)
+    pd.testing.assert_frame_equal(before, stored(cohort, tmp_path, model))  # without a warning
+
+
+def test_a_fold_without_its_saved_model_is_computed_again(cohort, tmp_path):
+    model = mf.StageClassifier(max_epochs=1, n_genes=6, n_members=1, modalities=["ehr"])
+    before = stored(cohort, tmp_path, model)
+    weights = _files(tmp_path, "weights.safetensors")[0]
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="absent or was changed"):
+        again = stored(cohort, tmp_path, model)
+    pd.testing.assert_frame_equal(before, again)
+    pd.testing.assert_frame_equal(before, stored(cohort, tmp_path, model))

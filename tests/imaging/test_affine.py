@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.affine import centered, checked_affine, corners, directions, spacing_of, stacked
-from mmfusion.imaging.plausible import MAX_BYTES, check_size
+from mmfusion.imaging.plausible import check_size
 from tests.imaging.test_volume import affine_of, rotation, spacings
 
 
@@ -37,10 +37,14 @@ def test_a_checked_affine_is_a_copy():
     assert affine[0, 0] == 1 and checked.dtype == np.float64
 
 
-def test_a_scan_that_no_memory_holds():
-    side = int((MAX_BYTES / 4) ** (1 / 3))
+def test_a_scan_that_no_memory_holds(monkeypatch):
+    """Stored int16 and a float32 copy: 6 bytes a voxel, 2 GiB at most."""
+    side = int((2**31 / 6) ** (1 / 3))
     check_size((side, side, side), "a.nii")
-    with pytest.raises(
-        ScanError, match=r"a.nii: the scan is too large .*8 GiB at most; got 3 x 40000 x 40000 voxels"
-    ):
+    with pytest.raises(ScanError, match=r"a.nii: the scan is too large .*2 GiB at most; got 26.82 GiB"):
         check_size((3, 40_000, 40_000), "a.nii")
+    check_size((side, side, side), "a.nii", stored=2)
+    with pytest.raises(ScanError, match=r"raise the limit: set the environment variable MMFUSION_MAX_GIB"):
+        check_size((side, side, side), "a.nii", stored=8)
+    monkeypatch.setenv("MMFUSION_MAX_GIB", "30")
+    check_size((3, 40_000, 40_000), "a.nii")

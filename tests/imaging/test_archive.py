@@ -46,10 +46,10 @@ def test_bomb_is_refused_before_it_is_read(tmp_path, monkeypatch):
 
 def test_size_and_number(tmp_path, monkeypatch):
     path = zip_of(tmp_path / "s.zip", **{"a.dcm": bytes(1000), "b.dcm": bytes(1000)})
-    monkeypatch.setattr(archive, "MAX_BYTES", 1999)
-    with pytest.raises(ScanError, match="too large"):
+    monkeypatch.setenv("MMFUSION_MAX_GIB", str(200 / 2**30))
+    with pytest.raises(ScanError, match=r"too large .*raise MMFUSION_MAX_GIB"):
         read(path)
-    monkeypatch.setattr(archive, "MAX_BYTES", 10**6)
+    monkeypatch.delenv("MMFUSION_MAX_GIB")
     monkeypatch.setattr(archive, "MAX_MEMBERS", 1)
     with pytest.raises(ScanError, match=r"too large .*in 2 files"):
         read(path)

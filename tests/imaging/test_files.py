@@ -109,7 +109,7 @@ def test_crop_of_a_file(tmp_path):
                                   volume.crop(volume.center_mm, 5, 1.5).array)  # fmt: skip
 
 
-@pytest.mark.filterwarnings("default:.*is not stated:mmfusion.errors.ScanWarning")  # the change removed it
+@pytest.mark.filterwarnings("default::mmfusion.errors.ScanWarning")  # what the change removed is named
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
 def test_changed_files(tmp_path, suffix):
     path = written(tmp_path / f"v{suffix}")
@@ -266,3 +266,36 @@ def test_voxels_of_another_unit(tmp_path):
             np.testing.assert_allclose(read(tmp_path / "v.nii").spacing, SPACING, atol=1e-6)
     with pytest.raises(ScanError, match=r"v.nii: implausible voxel size .*2500 x 800 x 700"):
         read(tmp_path / "v.nii")
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd", ".nii.gz"])
+def test_a_damaged_mask(tmp_path, suffix):
+    labels = np.random.default_rng(0).integers(0, 2, (6, 16, 20)).astype(np.uint8)
+    path = tmp_path / f"m{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(labels), str(path), True)
+    assert read_mask(path).array.sum() == labels.sum()
+    data = bytearray(path.read_bytes())
+    data[-30] ^= 4
+    for changed in (data, data[:-40], bytes(data) + b"x"):
+        path.write_bytes(changed)
+        with pytest.raises(ScanError, match=f"m{suffix}"):
+            read_mask(path)
+
+
+def test_a_file_that_is_one_half_of_a_scan(tmp_path):
+    for name, hint in (("v.raw", "give the header"), ("v.hdr", "convert it to .nii.gz")):
+        (tmp_path / name).write_bytes(bytes(200))
+        with pytest.raises(ScanError, match=rf"unknown scan format .*{hint}"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".mha", ".nrrd"])
+def test_a_file_that_must_not_be_read(tmp_path, suffix, monkeypatch):
+    path = written(tmp_path / f"v{suffix}")
+
+    def refuse(self, *args):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(ScanError, match=f"v{suffix}: the scan cannot be read .*Permission denied"):
+        read(path)

@@ -211,3 +211,47 @@ def test_pet_of_a_tracer_in_items_of_undefined_length(tmp_path):
 
     volume = read(write_series(tmp_path, BQML, modality="PT", change=change))
     assert volume.array.max() / BQML.max() == decayed(3600)
+
+
+def long_lived(half_life_s, *, stamp=None, of_day="130000"):
+    changes = {"tracer__RadionuclideHalfLife": half_life_s, "tracer__RadiopharmaceuticalStartTime": of_day}
+    return changes | ({"tracer__RadiopharmaceuticalStartDateTime": stamp} if stamp else {})
+
+
+TRACERS = {"Zr-89": 282_240, "I-124": 360_806, "Cu-64": 45_720, "Y-86": 53_064, "Sc-44": 14_292}
+
+
+@pytest.mark.parametrize("half_life", TRACERS.values(), ids=TRACERS)
+def test_a_tracer_that_lives_for_a_day_needs_the_day_of_injection(tmp_path, half_life):
+    with pytest.raises(
+        ScanError, match=r"the day of injection is not known .*got a time of day, at a half-life"
+    ):
+        suv(tmp_path / "a", **long_lived(half_life))
+    days = 4 if half_life > 200_000 else 1
+    factor = suv(tmp_path / "b", **long_lived(half_life, stamp=f"202002{29 - days}130000"))
+    waited = days * 86_400 + 3600
+    assert factor == pytest.approx(70_000 / (350e6 * 2 ** (-waited / half_life)), rel=1e-5)
+    for wrong in ("20200301130000", "19950101130000"):  # after the scan; years before
+        with pytest.raises(
+            ScanError, match=r"the day of injection is not known .*and the day (2020-03|1995)"
+        ):
+            suv(tmp_path / wrong, **long_lived(half_life, stamp=wrong))
+    assert suv(tmp_path / "admin", DecayCorrection="ADMIN", **long_lived(half_life)) == decayed(0)
+
+
+@pytest.mark.parametrize("half_life", [76, 122, 598, 1221, 4062, 6586.2], ids=lambda s: f"{s} s")
+def test_a_short_lived_tracer_was_injected_within_a_day(tmp_path, half_life):
+    waited = min(3600, 5 * half_life)
+    at = 14 * 3600 - waited
+    changes = long_lived(
+        half_life, of_day=f"{int(at // 3600):02d}{int(at % 3600 // 60):02d}{int(at % 60):02d}"
+    )
+    waited = 14 * 3600 - int(at)
+    factor = suv(tmp_path, **changes)
+    assert factor == pytest.approx(70_000 / (350e6 * 2 ** (-waited / half_life)), rel=1e-4)
+
+
+def test_a_scan_before_its_injection_is_refused(tmp_path):
+    """A minute before it would be almost a day after it, when nothing is left."""
+    with pytest.raises(ScanError, match=r"activity that has decayed .*1439 min after injection"):
+        suv(tmp_path, tracer__RadiopharmaceuticalStartTime="140100")

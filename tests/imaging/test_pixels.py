@@ -16,6 +16,7 @@ from pydicom.uid import (
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging import read, read_crop
+from mmfusion.imaging.dicom import decoder, decoding
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 
 
@@ -147,8 +148,10 @@ def test_padding(tmp_path, value, limit, vr):
 
 def test_no_decoder(folder, monkeypatch):
     rewritten(folder, lambda ds: ds.compress(JPEGLSLossless))
-    decoder = pydicom.pixels.get_decoder(JPEGLSLossless)
-    monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setattr(pydicom.pixels.get_decoder(JPEGLSLossless), "_available", {})
+    message = decoder.decode(b"", JPEGLSLossless, {})
+    assert message[0]["missing"]
+    monkeypatch.setattr(decoding, "_answer", lambda *a: message)
     with pytest.raises(ScanError, match=r"no decoder for this compression .*JPEG-LS.*pip install pyjpegls"):
         read(folder)
 

@@ -110,7 +110,7 @@ def test_no_ct(tmp_path):
     def enhanced(ds, k):
         ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
 
-    with pytest.raises(ScanError, match="enhanced multi-frame, not supported"):
+    with pytest.raises(ScanError, match="frames that are not described"):
         read(write_series(tmp_path / "e", HU, change=enhanced))
 
 

@@ -156,3 +156,11 @@ def test_equal_to_fmcib_at_full_width(tmp_path, monkeypatch):
     with torch.inference_mode():
         theirs = loader(trunk=foundation_trunk(), weights_path=path, heads=[]).eval()
         assert torch.equal(pretrained_trunk(path)(x), theirs(x.to(theirs.device)).cpu())
+
+
+def test_random_weights_do_not_seed_a_gpu(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    before = torch.get_rng_state()
+    random_trunk(0, widen_factor=1)
+    assert not seeded and torch.equal(before, torch.get_rng_state())

@@ -4,7 +4,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, TableWarning
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.preprocessing.tables import MissingColumnsWarning
 from tests.cohorts import tiny_cohort
@@ -101,9 +101,18 @@ def test_reading_fewer_modalities(X):
 def test_a_stream_that_nobody_has_in_fit_is_no_stream(X):
     lost = X.copy()
     lost.loc[:, lost.columns.get_level_values(0) == "ct"] = np.nan
-    fitted = CohortTransformer(n_genes=5, graph_k=2).fit(lost)
+    with pytest.warns(TableWarning, match="none of the 60 patients has ct: nothing is learned from it"):
+        fitted = CohortTransformer(n_genes=5, graph_k=2).fit(lost)
     assert [s.name for s in fitted.specs_] == ["rna", "ehr"]
     assert fitted.transform(X).present.shape == (len(X), 2)  # CT is then not looked at
+
+
+def test_a_modality_that_was_asked_for_and_nobody_has_is_said(X):
+    lost = X.copy()
+    lost.loc[:, lost.columns.get_level_values(0) == "rna"] = np.nan
+    with pytest.warns(TableWarning, match="none of the 60 patients has rna"):
+        CohortTransformer(modalities=["rna", "ehr"]).fit(lost)
+    CohortTransformer(modalities=["ehr"]).fit(lost)  # it was not asked for
 
 
 def test_kinds_of_graph(X, tmp_path):

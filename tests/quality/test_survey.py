@@ -11,6 +11,7 @@ import pytest
 
 import mmfusion as mf
 from mmfusion.data.scans import open_scan
+from mmfusion.errors import ScanWarning
 from mmfusion.figures import scan_survey
 from mmfusion.imaging import Volume, write_nifti
 from mmfusion.quality.survey import series_choices, site_effect, survey_scans
@@ -67,7 +68,7 @@ def test_a_bad_mask_does_not_hide_its_scan(tmp_path):
     noise = np.random.default_rng(0).normal(0, 20, (6, 24, 24)) + np.where(np.arange(24) < 12, -900, 40)
     scan = Volume(noise.astype(np.int16), np.diag([2.0, 2.0, 2.0, 1.0]))
     write_nifti(scan, tmp_path / "scan.nii.gz")
-    write_nifti(Volume(np.zeros((6, 24, 24), np.uint8), scan.affine, unit="mask"), tmp_path / "mask.nii.gz")
+    write_nifti(scan, tmp_path / "mask.nii.gz")  # no mask
     row = {("ct", "volume"): str(tmp_path / "scan.nii.gz"), ("ct", "mask"): str(tmp_path / "mask.nii.gz")}
     table = pd.DataFrame([row], index=pd.Index(["A"], name="patient_id"))
     table.columns = pd.MultiIndex.from_tuples(table.columns)
@@ -77,6 +78,13 @@ def test_a_bad_mask_does_not_hide_its_scan(tmp_path):
     assert np.isnan(survey.table.loc["A", "lesion_ml"]) and survey.table.loc["A", "slices"] == 6
     assert survey.headline() == "1 of 1 scans read; 1 bad masks"
     assert any("No lung" in line for line in survey.verdict(1))
+    write_nifti(Volume(np.zeros((6, 24, 24), np.uint8), scan.affine, unit="mask"), tmp_path / "mask.nii.gz")
+    survey = survey_scans(one)  # an empty mask says that there is no lesion
+    assert (
+        survey.table.loc["A", "lesion_ml"] == 0 and "the mask is empty" in survey.table.loc["A", "warnings"]
+    )
+    with pytest.warns(ScanWarning, match="the mask is empty"):
+        assert open_scan(one, "A").focus == "the middle"
 
 
 def test_the_series_that_was_read(shared_data: Path):

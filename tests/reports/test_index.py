@@ -215,3 +215,31 @@ def test_compare_of_a_report_with_itself(tmp_path):
     assert list(found.metrics["difference"]) == ["+0.000"]  # the main model stands there all the same
     nothing = write_run(tmp_path / "b", models={}, paired_vs_ridge={})
     assert "None in common." in str(compare_runs(nothing, nothing))
+
+
+def test_ten_metrics_come_first_and_the_rest_is_folded_away(tmp_path):
+    def models(shift):
+        names = ["fused", "ridge", *(f"other{i}" for i in range(12))]
+        every = ("ece", "macro_f1", "macro_auc", "accuracy", "brier")
+        return {n: {m: {"mean": 0.5 + shift, "ci": [0.4, 0.6]} for m in every} for n in names}
+
+    def run(name, shift):
+        paired = {n: {"macro_auc_diff": 0.1 + shift, "ci": [0.0, 0.2]} for n in ("fused", "other1")}
+        primary = {"metric": "macro_auc", "model": "fused", "reference": "ridge"}
+        all_patients = {"models": models(shift)}
+        more = {"models": models(shift), "paired_vs_ridge": paired, "primary": primary}
+        return write_run(tmp_path / name, all_patients=all_patients, **more)
+
+    found = compare_runs(run("a", 0.0), run("b", 0.1))
+    first = list(found.metrics["metric"][:10])
+    assert first[:3] == ["fused macro_auc", "ridge macro_auc", "paired_vs_ridge fused macro_auc_diff"]
+    assert first[3:7] == [f"fused {m}" for m in ("accuracy", "macro_f1", "brier", "ece")]
+    assert first[7:] == [f"other{i} macro_auc" for i in range(3)]
+    rest = len(found.metrics) - 10
+    assert f"{rest} more differ: mmfusion compare ... --all" in str(found) and "other9 ece" not in str(found)
+    assert "other9 ece" in found.text(every=True) and "more differ" not in found.text(every=True)
+    page = found.to_html()
+    seen, _, folded = page.partition("<details>")
+    assert f"<summary>{rest} more metrics</summary>" in folded and "other9 ece" in folded
+    assert "other9 ece" not in seen and "fused brier" in seen
+    assert "other9 ece" in found._repr_html_()

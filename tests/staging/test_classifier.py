@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_score
 
 import mmfusion as mf
 from mmfusion.bundle import FORMAT
-from mmfusion.errors import BundleError, DataError, LeakageError
+from mmfusion.errors import BundleError, DataError, LeakageError, TableWarning
 from mmfusion.evaluation.leakage import probed
 from mmfusion.staging.presets import PRESETS
 from tests.cohorts import tiny_cohort
@@ -37,6 +37,15 @@ def cohort():
 @pytest.fixture(scope="module")
 def fitted(cohort):
     return mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y)
+
+
+@pytest.mark.parametrize("modalities", [None, ["rna", "ehr"]])
+def test_a_modality_that_is_missing_for_everybody_is_said(cohort, modalities):
+    X = cohort.X.copy()
+    X.loc[:, X.columns.get_level_values(0) == "rna"] = np.nan
+    with pytest.warns(TableWarning, match="none of the 60 patients has rna: nothing is learned from it"):
+        model = mf.StageClassifier(**QUICK | {"max_epochs": 1}, modalities=modalities).fit(X, cohort.y)
+    assert "rna" not in [spec.name for spec in model.transformer_.specs_]
 
 
 def test_probabilities_in_the_order_of_severity(cohort, fitted):

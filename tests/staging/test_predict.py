@@ -219,3 +219,12 @@ def test_a_volume_in_memory_as_its_file(tmp_path):
         model.predict_patient(ct=replace(scan, array=holes), seed=seed, patient="A")
     with pytest.raises(mf.MMFusionError, match="series is for DICOM"):
         model.predict_patient(ct=row["volume"], seed=seed, series="thinnest")
+
+
+def test_what_was_not_read_of_a_table_is_among_the_warnings(model, files):
+    row, paths = files
+    table = pd.read_csv(paths["rna"], index_col=0).assign(N_unmapped=10**6)
+    table.to_csv(paths["rna"])
+    prediction = model.predict_patient(rna=paths["rna"])
+    assert any("no genes were not read: N_unmapped" in text for text in prediction.warnings)
+    assert prediction.probabilities == model.predict_patient(rna=row["rna"]).probabilities

@@ -3,14 +3,19 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmfusion.errors import ScanWarning, gathered, warn
+from mmfusion.exclusive import exclusive
 from mmfusion.storage import cache
-from mmfusion.storage.cache import cache_folder, cached, prune
+from mmfusion.storage.atomic import CacheWarning
+from mmfusion.storage.cache import cache_folder, cached, lookup, prune
 
 
 @pytest.fixture(autouse=True)
@@ -137,11 +142,79 @@ def test_a_failure_leaves_nothing(folder):
     assert cached("kind", {}, counting()[0]).mean() == 1  # and locks nothing
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch, caplog):
+def test_a_folder_that_cannot_be_written_is_said_once(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path / "file"))
-    assert cached("kind", {}, counting()[0]).mean() == 1
-    assert "cannot write the cache" in caplog.text
+    with pytest.warns(CacheWarning, match="cannot be written") as caught:
+        for _ in range(3):
+            assert cached("kind", {}, counting()[0]).mean() == 1
+    assert len(caught) == 1
+
+
+def test_an_entry_gives_its_warnings_each_time(folder):
+    def make():
+        warn("patient P1: odd spacing", ScanWarning)
+        warn("something else")
+        return np.ones(3)
+
+    for _ in range(3):
+        with gathered() as given:
+            assert cached("kind", {}, make).sum() == 3
+        assert [(g.category, g.text) for g in given] == [
+            (ScanWarning, "patient P1: odd spacing"),
+            (UserWarning, "something else"),
+        ]
+    with gathered() as given:
+        assert lookup("kind", {}).sum() == 3
+    assert len(given) == 2
+    assert np.load(entries(folder)[0]).sum() == 3  # numpy reads the file too
+
+
+def test_threads_share_an_entry(folder):
+    made = []
+
+    def make():
+        made.append(1)
+        time.sleep(0.05)
+        warn("odd", ScanWarning)
+        return np.ones(3)
+
+    def one(_):
+        with gathered() as given:
+            return cached("kind", {}, make).sum(), [g.text for g in given]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(24))) == [(3.0, ["odd"])] * 24
+    assert len(made) == 1
+
+
+def test_a_thread_in_an_exclusive_block_does_not_wait_for_one_that_needs_such_a_block(folder):
+    begun, results = threading.Event(), []
+
+    def make():
+        begun.set()
+        time.sleep(0.2)
+        with exclusive():
+            return np.ones(3)
+
+    other = threading.Thread(target=lambda: results.append(cached("kind", {}, make).sum()))
+    other.start()
+    with exclusive():
+        begun.wait()
+        assert cached("kind", {}, lambda: np.ones(3)).sum() == 3
+    other.join(20)
+    assert results == [3.0]
+
+
+def test_the_lock_of_a_process_that_was_killed_is_removed(folder):
+    cached("kind", {}, counting()[0])
+    entry = entries(folder)[0]
+    lock = entry.with_name(f"{entry.name}.lock")
+    lock.touch()
+    os.utime(entry, (1e9, 1e9))
+    cached("kind", {}, counting()[0])
+    prune(10**9)
+    assert entry.exists() and not lock.exists()
 
 
 def _fill(arguments):

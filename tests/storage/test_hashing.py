@@ -161,3 +161,46 @@ def test_one_module_does_it(library, allowed):
         p.relative_to(root).as_posix() for p in root.rglob("*.py") if imports.search(p.read_text("utf-8"))
     }
     assert found <= allowed
+
+
+def test_the_hash_of_a_header_covers_its_data(tmp_path):
+    """MetaImage and NRRD: one file, a list, a pattern; a header that holds its data is hashed as a file."""
+    for k in range(1, 3):
+        (tmp_path / f"s{k}.raw").write_bytes(b"data")
+    sizes = "NDims = 3\nDimSize = 2 1 2\n"
+    headers = {
+        "a.mhd": f"{sizes}ElementDataFile = s1.raw\n",
+        "b.mhd": f"{sizes}ElementDataFile = LIST\ns2.raw\ns1.raw\n",
+        "c.mhd": f"{sizes}ElementDataFile = s%d.raw 1 2 1\n",
+        "d.nhdr": "NRRD0004\ndata file: s1.raw\n",
+        "e.nhdr": "NRRD0004\ndata file: LIST\ns1.raw\ns2.raw\n",
+        "f.nhdr": "NRRD0004\ndata file: s%d.raw 1 2 1\n",
+    }
+    for name, text in headers.items():
+        (tmp_path / name).write_text(text)
+    before = {name: hash_path(tmp_path / name) for name in headers}
+    (tmp_path / "s1.raw").write_bytes(b"date")
+    after = {name: hash_path(tmp_path / name) for name in headers}
+    (tmp_path / "s1.raw").unlink()
+    gone = {name: hash_path(tmp_path / name) for name in headers}
+    assert all(len({before[name], after[name], gone[name]}) == 3 for name in headers)
+    for name, text in {
+        "g.mha": f"{sizes}ElementDataFile = LOCAL\n",
+        "h.nrrd": "NRRD0004\n\n",
+        "i.mhd": "?",
+    }.items():
+        (tmp_path / name).write_text(text)
+        assert hash_path(tmp_path / name) == hash_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["../out.raw", "{out}", "link.raw"])
+def test_no_file_outside_the_folder_is_hashed(tmp_path, name, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out.raw").write_bytes(b"secret")
+    (tmp_path / "in" / "link.raw").symlink_to(tmp_path / "out.raw")
+    header = tmp_path / "in" / "a.mhd"
+    name = name.format(out=tmp_path / "out.raw")
+    header.write_text(f"NDims = 3\nDimSize = 2 1 2\nElementDataFile = {name}\n")
+    first = hash_path(header), fingerprint(header)
+    (tmp_path / "out.raw").write_bytes(b"other")
+    assert (hash_path(header), fingerprint(header)) == first

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import RNA_UNITS
-from mmfusion.data.discovery.guess import Guess, Use
-from mmfusion.data.discovery.matching import Match, find_patient_in, spelled_twice
+from mmfusion.data.assemble import assemble
+from mmfusion.data.checks import lines_of
+from mmfusion.data.cohort import RNA_UNITS, Cohort
+from mmfusion.data.discovery.collector import Collector, names_of
 from mmfusion.data.discovery.sniff_scans import sniff_scan
-from mmfusion.data.discovery.sniff_tables import PROSE, sniff_table
+from mmfusion.data.discovery.sniff_tables import sniff_table, with_known_ids
 from mmfusion.data.discovery.walk import files_of
-from mmfusion.data.manifest import COLUMNS, write_manifest
-from mmfusion.data.scans import seeds_wanted
-from mmfusion.data.tables.stage_headers import ACCEPTED
-from mmfusion.errors import DataError, ManifestError
-from mmfusion.modalities import IMAGING
+from mmfusion.data.manifest import check_manifest, write_manifest
+from mmfusion.data.manifest_schema import COLUMNS, UNUSED
+from mmfusion.errors import DataError, ManifestError, MMFusionError
 
 MANIFEST = "data_manifest.csv"
-SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".sav", ".rds", ".parquet")
+OTHER_TABLES = (".sav", ".rds", ".rdata", ".parquet", ".feather", ".dta", ".sas7bdat")
 _KEEP = (
     "if files changed, keep it and accept them with: mmfusion validate <manifest> --rehash; "
     "mmfusion init --overwrite replaces it, and what was set by hand is lost"
@@ -43,7 +41,11 @@ class Discovery:
     patients : DataFrame of bool, shape (n_patients, n_columns)
         True where a patient has data: one column for the stage, for each modality and for seeds.
     to_do : tuple of str
-        Tasks for the user, such as choices between two files.
+        Tasks for the user, such as choices between two files, and all that prevents the use of the data.
+    notes : tuple of str
+        Facts that the user should know: ids that were matched, columns that are not used.
+    cohort : Cohort, optional
+        What the manifest loads as, without the files that cannot be read; None if nothing can be loaded.
     """
 
     root: Path
@@ -51,6 +53,8 @@ class Discovery:
     account: pd.DataFrame
     patients: pd.DataFrame
     to_do: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    cohort: Cohort | None = None
 
     def write(self, *, overwrite: bool = False) -> Path:
         """Write the manifest with hashes, and return its path.
@@ -61,7 +65,7 @@ class Discovery:
             If there is a manifest already and `overwrite` is False, or no file can be used.
         """
         path = self.root / MANIFEST
-        if self.manifest.empty:
+        if self.manifest.empty or (self.manifest["role"] == UNUSED).all():
             raise ManifestError("nothing there that can be used", file=self.root, hint="\n".join(self.to_do))
         if path.exists() and not overwrite:
             raise ManifestError("there is a manifest already", file=path, hint=_KEEP)
@@ -77,7 +81,7 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
     Parameters
     ----------
     folder : path
-        Folder with all files: DICOM folders or ZIPs, NIfTI, NRRD, CSV, TSV.
+        Folder with all files: DICOM folders or ZIPs, NIfTI, NRRD, CSV, TSV, Excel.
     dataset : str, optional
         Name of the data set; default, the name of the folder.
     rna_unit : {"counts", "tpm", "fpkm", "log", "zscore"}, optional
@@ -99,191 +103,49 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
     if rna_unit is not None and rna_unit not in RNA_UNITS:
         raise DataError("unknown unit", column="rna_unit", expected=", ".join(RNA_UNITS), got=rna_unit)
     tables, scans, others = files_of(root, ignored={MANIFEST, "manifest.csv"})
-    guesses = {path: sniff_table(path) for path in tables}
-    collector = _Collector(root, guesses, dataset or root.resolve().name, rna_unit)
+    images = {path: sniff_scan(path) for path in scans}
+    names = {name for path, guess in images.items() for name in names_of(path.relative_to(root), guess)}
+    guesses = with_known_ids({path: sniff_table(path) for path in tables}, names)
+    collector = Collector(root, guesses, dataset or root.resolve().name, rna_unit)
     for path, guess in sorted(guesses.items(), key=lambda item: any(use.spare for use in item[1].uses)):
         collector.add_table(path, guess)
-    collector.add_scans({path: sniff_scan(path) for path in scans})
+    collector.add_scans(images)
     for path in others:
-        if path.suffix.lower() in SHEETS:
+        if path.suffix.lower() in OTHER_TABLES:
             collector.leave_out(path, "a table of another kind: save it as CSV")
         else:
             collector.account(path, used=False, why="neither a table nor a scan")
-    return collector.result()
+    return _result(collector)
 
 
-class _Collector:
-    """Collector of the manifest's rows, the account, and the tasks for the user."""
-
-    def __init__(self, root: Path, tables: dict[Path, Guess], dataset: str, rna_unit: str | None) -> None:
-        self.root, self.dataset, self.rna_unit = root, dataset, rna_unit
-        self.rows: list[dict[str, str]] = []
-        self.entries: list[dict[str, object]] = []
-        self.to_do: list[str] = []
-        self.patients: set[str] = set()
-        self.has: dict[str, set[str]] = {}  # "stage", "ct", ... -> patients
-        # (modality, role) -> file -> patients
-        self.tables: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
-        self.unused: dict[str, list[str]] = {}  # why -> tables
-        self.stage_like = [
-            f"{g.stage_like!r} in {self._name(path)}" for path, g in tables.items() if g.stage_like
-        ]
-        known: dict[str, str] = {}  # patient -> the first table that has it
-        for path, guess in tables.items():
-            for patient in guess.ids if guess.uses else ():
-                known.setdefault(patient, self._name(path))
-        self.known = list(known)
-        self.to_do += spelled_twice(known)
-
-    def account(self, path: Path, *, used: bool, why: str, what: str = "", patient: str = "") -> None:
-        self.entries.append(
-            {"path": self._name(path), "used": used, "as": what, "patient": patient, "why": why}
-        )
-
-    def leave_out(self, path: Path, why: str) -> None:
-        """Record a table that is not used, and mention it in the tasks for the user."""
-        self.account(path, used=False, why=why)
-        self.unused.setdefault(why, []).append(self._name(path))
-
-    def add_table(self, path: Path, guess: Guess) -> None:
-        if not guess.uses:
-            return (
-                self.account(path, used=False, why=PROSE)
-                if guess.why == PROSE
-                else self.leave_out(path, guess.why)
-            )
-        ids, owner, why = guess.ids, "", guess.why
-        if not ids:  # a table of one patient without an id in it
-            match = self._owner(path, guess)
-            if match.patient is None:
-                return self.leave_out(path, f"{why}; its patient is not clear: {match.why}")
-            ids, owner, why = (match.patient,), match.patient, f"{why}; {match.why}"
-        uses = [use for use in guess.uses if not (use.spare and self.has.get(use.modality, set()) & set(ids))]
-        if len(uses) < len(guess.uses):
-            files = ", ".join(self.tables["ehr", "features"])
-            reason = (
-                f"the records are not taken, as {files} has some of the same patients: add the columns there"
-            )
-            why += f"; {reason}"
-            if not uses:
-                return self.leave_out(path, why)
-            self.to_do.append(f"{self._name(path)}: {reason}")
-        for use in uses:
-            self._row(path, use, patient=owner, unit=self._unit(path, use.modality, guess))
-            self.tables.setdefault((use.modality, use.role), {})[self._name(path)] = ids
-            what = {"labels": "stage", "seeds": _seeds(use.modality)}.get(use.role, use.modality)
-            self.has.setdefault(what, set()).update(guess.staged if what == "stage" else ids)
-        self.patients.update(ids)
-        what = ", ".join(use.what for use in uses)
-        return self.account(path, used=True, why=why, what=what, patient=owner or f"{len(ids)} patients")
-
-    def add_scans(self, guesses: dict[Path, Guess]) -> None:
-        owners = {path: self._owner(path, guess) for path, guess in guesses.items()}
-        claims: dict[tuple[str, str], list[Path]] = {}  # (patient, what)
-        for path, guess in guesses.items():
-            for use in guess.uses if owners[path].patient is not None else ():
-                claims.setdefault((owners[path].patient, use.what), []).append(path)
-        for path, guess in guesses.items():
-            self._add_scan(path, guess, owners[path], claims)
-        for (patient, what), paths in claims.items():
-            if len(paths) > 1:
-                names = ", ".join(map(self._name, paths[:4]))
-                self.to_do.append(
-                    f"{patient} has {len(paths)} {what}s ({names}): list the one to use in the manifest"
-                )
-
-    def _add_scan(
-        self, path: Path, guess: Guess, owner: Match, claims: dict[tuple[str, str], list[Path]]
-    ) -> None:
-        patient, used = owner.patient, False
-        why = f"{guess.why}; {owner.why}" if guess.uses else guess.why
-        for use in guess.uses if patient is not None else ():
-            rivals = len(claims[patient, use.what])
-            if rivals > 1:
-                why += f"; {rivals} candidates for this patient, none taken"
-            elif use.question:
-                why += f"; {use.what} not taken, see what is left to do"
-                self.to_do.append(f"{patient}, {use.what} in {self._name(path)}: {use.question}")
-            else:
-                used = True
-                self._row(path, use, patient=patient)
-                if use.role == "volume":
-                    self.has.setdefault(use.modality, set()).add(patient)
-        what = ", ".join(use.what for use in guess.uses)
-        self.account(path, used=used, why=why, what=what, patient=patient if guess.uses and patient else "")
-
-    def result(self) -> Discovery:
-        rows = pd.DataFrame(self.rows, columns=list(COLUMNS), dtype="str").fillna("")
-        if not self.has.get("stage"):
-            closest = f"; the closest: {', '.join(self.stage_like[:4])}" if self.stage_like else ""
-            self.to_do.append(f"no stages found: give a table with patient_id and {ACCEPTED}{closest}")
-        unused = [f"{_some(names)} not used: {why}" for why, names in self.unused.items()]
-        self.to_do += unused[:10] + [f"{len(unused) - 10} more tables not used, see below"] * (
-            len(unused) > 10
-        )
-        for modality in IMAGING:
-            scans = set(rows["patient_id"][(rows["modality"] == modality) & (rows["role"] == "volume")])
-            if absent := scans - self.has.get(_seeds(modality), set()):
-                self.to_do.append(seeds_wanted(len(absent), len(scans), modality))
-        for (modality, role), files in self.tables.items():
-            times = Counter(patient for ids in files.values() for patient in ids)
-            shared = sum(n > 1 for n in times.values())
-            if shared and (modality, role) != ("ct", "features"):
-                what, names = f"{modality} {role}".strip(), ", ".join(files)
-                self.to_do.append(
-                    f"{names} give {what} of the same {shared} patients: keep one row in the manifest"
-                )
-        ids = sorted(self.patients.union(*self.has.values()))
-        patients = pd.DataFrame(
-            {k: [p in v for p in ids] for k, v in self.has.items()}, index=ids, dtype=bool
-        )
-        account = pd.DataFrame(self.entries, columns=["path", "used", "as", "patient", "why"]).sort_values(
-            "path"
-        )
-        return Discovery(
-            self.root,
-            rows,
-            account.reset_index(drop=True),
-            patients.rename_axis("patient_id"),
-            tuple(self.to_do),
-        )
-
-    def _owner(self, path: Path, guess: Guess) -> Match:
-        relative = path.relative_to(self.root)
-        stem = relative.name.split(".")[0]
-        names = [guess.patient_hint, stem, *reversed(relative.parts[:-1])]
-        if self.known:
-            return find_patient_in(names, self.known)
-        name = guess.patient_hint or (relative.parts[0] if len(relative.parts) > 1 else stem)
-        return Match(
-            name,
-            "no table of patients: the id is the DICOM id, or the name of the folder or file",
-            exact=True,
-        )
-
-    def _unit(self, path: Path, modality: str, guess: Guess) -> str:
-        if modality != "rna":
-            return ""
-        unit = guess.unit or self.rna_unit or ""
-        if not unit:
-            self.to_do.append(
-                f"{self._name(path)}: say in which unit it is, in the column unit of the manifest "
-                f"({', '.join(RNA_UNITS)})"
-            )
-        return unit
-
-    def _row(self, path: Path, use: Use, *, patient: str = "", unit: str = "") -> None:
-        what = {"modality": use.modality, "role": use.role, "part": use.part, "unit": unit}
-        self.rows.append({"dataset": self.dataset, "patient_id": patient, "path": self._name(path), **what})
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+def _result(collector: Collector) -> Discovery:
+    """Load what was found, to see what does not fit, and return all findings."""
+    rows = pd.DataFrame(collector.rows, columns=list(COLUMNS), dtype="str").fillna("")
+    cohort, problems = _trial(rows, collector.root)
+    problems += () if cohort is None else cohort.provenance["warnings"]
+    ids = sorted(collector.patients.union(*collector.has.values()))
+    has = {kind: [p in patients for p in ids] for kind, patients in collector.has.items()}
+    account = pd.DataFrame(collector.entries, columns=["path", "used", "as", "patient", "why"])
+    return Discovery(
+        root=collector.root,
+        manifest=rows,
+        account=account.sort_values("path").reset_index(drop=True),
+        patients=pd.DataFrame(has, index=ids, dtype=bool).rename_axis("patient_id"),
+        to_do=tuple(dict.fromkeys([*collector.tasks(), *problems])),
+        notes=() if cohort is None else tuple(cohort.provenance["notes"]),
+        cohort=cohort,
+    )
 
 
-def _seeds(modality: str) -> str:
-    """Return the name of the column for a modality's seeds, in `Discovery.patients`."""
-    return "seeds" if modality == "ct" else f"{modality} seeds"
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _trial(rows: pd.DataFrame, root: Path) -> tuple[Cohort | None, list[str]]:
+    """Load the cohort of a manifest that is not written yet; return it, or None, and all errors as text."""
+    rows = rows[rows["role"] != UNUSED]
+    if rows.empty:
+        return None, []
+    problems: list[MMFusionError] = []
+    cohort = None
+    try:
+        cohort = assemble(check_manifest(rows), root, problems=problems)
+    except MMFusionError as error:
+        problems.append(error)
+    return cohort, lines_of(problems, root)

@@ -52,10 +52,14 @@ class Guess:
         Patient id in the headers of a scan.
     unit : str
         Unit of an RNA table, if the numbers leave no doubt; otherwise "".
+    units : tuple of str
+        Units in which a file of one sample has values; the first is used, unless the user asks for another.
     staged : tuple of str
         Patients who have a stage in the table.
     stage_like : str
         A header that may mean the stage, if no header of the table is known to mean it.
+    id_column : str, optional
+        Header of the column of ids, if its values show this and not its header.
 
     Examples
     --------
@@ -69,5 +73,7 @@ class Guess:
     ids: tuple[str, ...] = ()
     patient_hint: str = ""
     unit: str = ""
+    units: tuple[str, ...] = ()
     staged: tuple[str, ...] = ()
     stage_like: str = ""
+    id_column: str | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from mmfusion.data.id_rules import loose, without_word
 
 
 @dataclass(frozen=True)
@@ -31,50 +33,6 @@ class Match:
     exact: bool = False
 
 
-def loose(text: str) -> str:
-    """Return an id in lower case, with one kind of separator and without leading zeros.
-
-    >>> loose("R01_007"), loose("r1-7")
-    ('r-1-7', 'r-1-7')
-    """
-    groups = re.findall(r"[a-z]+|\d+", text.lower())
-    return "-".join(g.lstrip("0") or "0" if g.isdigit() else g for g in groups)
-
-
-def spelled_twice(files: Mapping[str, str]) -> list[str]:
-    """Find ids that differ only in case, separators or zeros, and are probably one patient.
-
-    The user has to make such ids equal.
-
-    Parameters
-    ----------
-    files : mapping
-        Patient id -> the first table that has it.
-
-    Returns
-    -------
-    list of str
-        One line per pair of tables, with an example.
-
-    Examples
-    --------
-    >>> spelled_twice({"P-001": "clinical.csv", "p1": "rna.csv"})
-    ['1 patient: clinical.csv writes P-001, rna.csv p1: make the ids equal']
-    """
-    alike: dict[str, list[str]] = {}
-    for patient in files:
-        alike.setdefault(loose(patient), []).append(patient)
-    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for first, *others in alike.values():
-        for other in others:
-            pairs.setdefault((files[first], files[other]), []).append((first, other))
-    return [
-        f"{len(ids)} patient{'s' * (len(ids) > 1)}: {a} writes {ids[0][0]}, {b} {ids[0][1]}: "
-        "make the ids equal"
-        for (a, b), ids in pairs.items()
-    ]
-
-
 def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
     """Find the patient id that the names of a file contain.
 
@@ -90,8 +48,9 @@ def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
     -------
     Match
         The first name that fits decides. An id fits if it is equal to the name; then if it is a word of the
-        name; then if it is equal or a part when case, separators and leading zeros are ignored. If several
-        ids fit equally well, there is no match.
+        name; then if it is equal or a part when case, separators and leading zeros are ignored; then if both
+        are one id by the rules of `mmfusion.data.id_rules`, such as a patient and a sample of TCGA. If
+        several ids fit equally well, there is no match.
 
     Examples
     --------
@@ -100,8 +59,10 @@ def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
     """
     names, patients = [n for n in names if n], list(patients)
     by_loose: dict[str, list[str]] = {}
+    by_rules: dict[str, list[str]] = {}
     for patient in patients:
         by_loose.setdefault(loose(patient), []).append(patient)
+        by_rules.setdefault(without_word(patient), []).append(patient)
     for name in names:
         if name in patients:
             return Match(name, "the name is the id", exact=True)
@@ -116,6 +77,9 @@ def find_patient_in(names: Iterable[str], patients: Iterable[str]) -> Match:
             return Match(None, f"{name!r} fits several patients: {', '.join(fits[:5])}")
         if fits:
             return Match(fits[0], f"{name!r} is {fits[0]!r} without case, separators and leading zeros")
+        fits = by_rules.get(without_word(name), [])
+        if len(fits) == 1:
+            return Match(fits[0], f"{name!r} is {fits[0]!r} in another spelling")
     return Match(None, f"no known patient id in {', '.join(map(repr, names))}")
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.errors import ScanError
+from mmfusion.imaging.account import by_reason
 from mmfusion.imaging.dicom.archive import members
-from mmfusion.imaging.dicom.series import Series, find_series
+from mmfusion.imaging.dicom.passes import check_one_pass
+from mmfusion.imaging.dicom.series import Found, Series, look_through
 from mmfusion.imaging.files import IMAGE_SUFFIXES
 from mmfusion.imaging.structures import list_rois
 from mmfusion.imaging.structures.source import STRUCTURES
@@ -43,7 +45,7 @@ def sniff_scan(path: Path) -> Guess:
         return _by_name(path)
     try:
         with members(path) as found:
-            return _by_headers(find_series(found), path)
+            return _by_headers(look_through(found), path)
     except ScanError as error:
         return Guess((), f"cannot be read: {error}")
 
@@ -56,11 +58,14 @@ def _by_name(path: Path) -> Guess:
     return Guess((use,), f"{use.modality} {use.role} by its name")
 
 
-def _by_headers(series: Sequence[Series], path: Path) -> Guess:
+def _by_headers(found: Found, path: Path) -> Guess:
+    series = found.series
     here = [s for s in series if any(_lies_in(header.member.file, path) for header in s.slices)]
+    left = "".join(f"; {part}" for part in by_reason(found.others) if part.lost)
     if not here:
-        return Guess((), "no DICOM image in it")
-    why, patients = _counted(here), sorted({h.text("PatientID") for s in here for h in s.slices} - {""})
+        return Guess((), f"no DICOM image in it{left}")
+    why = _counted(here) + left
+    patients = sorted({h.text("PatientID") for s in here for h in s.slices} - {""})
     if len(patients) > 1:
         return Guess((), f"{why}; of several patients: {', '.join(patients[:5])}")
     uses = [use for kind in BY_DICOM if (use := _volume(kind, here, series, path))]
@@ -75,10 +80,23 @@ def _volume(kind: str, here: Sequence[Series], series: Sequence[Series], path: P
     mine = [s for s in readable if s in here and s.modality == kind]
     if len(mine) > 1:
         mine = [s for s in mine if s.spacing(path)] or mine
+    if len(mine) == 1 and (passes := _passes(mine[0], path)):
+        return Use(
+            BY_DICOM[kind].name, "volume", question=f"{passes}: add a row to the manifest with this part"
+        )
     if len(mine) < 2:
         return Use(BY_DICOM[kind].name, "volume", mine[0].uid if len(readable) > 1 else "") if mine else None
     what, part = f"{len(mine)} {kind} series", "the UID of one, or largest, thinnest or first"
     return Use(BY_DICOM[kind].name, "volume", question=_question(what, part, [s.line(path) for s in mine]))
+
+
+def _passes(series: Series, path: Path) -> str:
+    """Return the question which of the passes of a series is wanted; "" if it has one."""
+    try:
+        check_one_pass(series.slices, path)
+    except ScanError as error:
+        return str(error)
+    return ""
 
 
 def _mask(path: Path) -> Use:
@@ -109,9 +127,8 @@ def _counted(series: Iterable[Series]) -> str:
     """Return the number of files per kind: "DICOM CT, 120 files; RTSTRUCT, 1 file"."""
     counts: Counter[str] = Counter()
     for s in series:
-        counts[f"{s.modality} ({s.problem})" if s.problem and s.modality in BY_DICOM else s.modality] += len(
-            s.slices
-        )
+        kind = f"{s.modality} ({s.problem})" if s.problem and s.modality in BY_DICOM else s.modality
+        counts[kind] += len(s.names())
     return "DICOM " + "; ".join(f"{kind}, {n} file{'s' * (n > 1)}" for kind, n in counts.items())
 
 

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.assemble import SEED_HEADERS
 from mmfusion.data.discovery.guess import Guess, Use
+from mmfusion.data.discovery.id_columns import ENOUGH, column_of_known_ids, shared_ids
 from mmfusion.data.tables.cells import clean_cells
+from mmfusion.data.tables.content import text_of
 from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
+from mmfusion.data.tables.excel import WORKBOOKS
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
 from mmfusion.data.tables.gene_columns import gene_like, one_gene_column
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.readers import deep_columns, read_rna
+from mmfusion.data.tables.samples import value_columns
+from mmfusion.data.tables.seed_headers import seed_header
+from mmfusion.data.tables.seeds import seeds_of
 from mmfusion.data.tables.stage_headers import closest_stage_header, stage_columns
 from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 from mmfusion.modalities import modality_of_name
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *WORKBOOKS)
 PROSE = "a text, no table"
+PREFERRED_UNITS = ("tpm", "counts", "fpkm")  # of a file with a column of values in each
 _FEATURE_WORDS = re.compile(
     r"radiomic|glcm|glrlm|firstorder|shape|(?<![a-z])ct(?![a-z])|(?<![a-z])pet(?![a-z])"
 )
@@ -39,6 +47,8 @@ def is_table(path: Path) -> bool:
     (True, False)
     """
     suffixes = [s.lower() for s in path.suffixes]
+    if path.name.startswith("~$"):  # Excel writes such a file while a workbook is open
+        return False
     if suffixes[-1:] == [".zip"]:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -51,19 +61,56 @@ def is_table(path: Path) -> bool:
     )
 
 
-def sniff_table(path: Path) -> Guess:
-    """Return the uses of a table; one table may have both health records and stages."""
+def with_known_ids(guesses: Mapping[Path, Guess], others: Collection[str] = ()) -> dict[Path, Guess]:
+    """Examine tables again whose ids are in no other table, if another column holds ids of the other tables.
+
+    Parameters
+    ----------
+    guesses : mapping
+        Path of each table -> what `sniff_table` found.
+    others : collection of str
+        Further names of patients, such as those of folders with scans.
+
+    Returns
+    -------
+    dict
+        The same paths; `Guess.id_column` names the column of a table that was examined again.
+    """
+    found = dict(guesses)
+    for path, guess in guesses.items():
+        known = {p for other, g in guesses.items() if other != path and g.uses for p in g.ids} or set(others)
+        genes = any(use.modality == "rna" for use in guess.uses)
+        if genes or guess.why == PROSE or not known or shared_ids(guess.ids, known) >= ENOUGH:
+            continue
+        try:
+            table = read_table(path, notes=TableNotes())
+        except DataError:
+            continue
+        column = column_of_known_ids(table, known)
+        if column is not None and column != id_column(table):
+            again = sniff_table(path, column)
+            found[path] = replace(again, why=f"ids from {column!r}; {again.why}", id_column=column)
+    return found
+
+
+def sniff_table(path: Path, ids: str | None = None) -> Guess:
+    """Return the uses of a table; one table may have both health records and stages.
+
+    `ids` is the header of the column of patient ids, if it is known.
+    """
     try:
-        table = read_table(path)
-        genes = _expression(path, table)
+        table = read_table(path, ids=ids, notes=TableNotes())
+        units = tuple(sorted(value_columns(table), key=PREFERRED_UNITS.index))
+        genes = _expression(path, table, next(iter(units), None)) if ids is None else None
         if genes is not None:
-            unit, why = _unit(genes)
+            unit, why = ("", f"values in {', '.join(units)}") if units else _unit(genes)
             ids = tuple(genes.index) if len(genes) > 1 or genes.index[0] != "patient" else ()
             return Guess(
                 (Use("rna", "features"),),
                 f"{genes.shape[1]} genes of {len(genes)} patients; {why}",
                 ids,
                 unit=unit,
+                units=units,
             )
         ids = id_column(table)
         # the comma of a sentence makes two columns
@@ -72,19 +119,32 @@ def sniff_table(path: Path) -> Guess:
         if ids is None:
             headers = ", ".join(map(str, table.columns[:4]))
             return Guess((), f"no column of patient ids among {headers}...: name one patient_id")
-        return _by_headers(path, by_patient(table, ids, path))
+        return _by_headers(path, by_patient(table, ids, path, TableNotes()))
     except DataError as error:
         error.file = None  # the account names the file
-        return Guess((), PROSE if path.suffix.lower() == ".txt" else f"cannot be read: {error}")
+        why = str(error).replace(" -> ", "; ")
+        return Guess((), PROSE if _is_prose(path) else f"cannot be read: {why}")
+
+
+def _is_prose(path: Path) -> bool:
+    """Return True for a .txt file in which less than half of the lines have three cells."""
+    if path.suffix.lower() != ".txt":
+        return False
+    try:
+        lines = [line for line in text_of(path, TableNotes()).splitlines()[:200] if line.strip()]
+    except DataError:
+        return True
+    return not any(0 < len(lines) <= 2 * sum(line.count(sep) > 1 for line in lines) for sep in "\t;|,")
 
 
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
-    ids, keys = tuple(table.index), {header_key(c) for c in table.columns}
-    uses, reasons, staged = [], [], ()
+    ids, uses, reasons, staged = tuple(table.index), [], [], ()
     scan = modality_of_name(path.name).name
-    if seeds := set(SEED_HEADERS) & keys:
-        uses.append(Use(scan, "seeds"))
-        reasons.append("seed points" if scan == "ct" else f"seed points of {scan}, by the file's name")
+    seeds = seeds_of(table.columns, scan)
+    for modality in seeds:
+        uses.append(Use(modality, "seeds"))
+        by_name = f" of {modality}" + (", by the file's name" if len(seeds) == 1 else "")
+        reasons.append("seed points" + (by_name if modality != "ct" else ""))
     if stage := stage_columns(table):
         uses.append(Use("", "labels"))
         reasons.append(f"stage from {', '.join(stage)}")
@@ -92,13 +152,14 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     if deep := deep_columns(table):
         uses.append(Use("ct", "features"))
         reasons.append(f"{len(deep)} features of a foundation model")
-    records = _records(table.drop(columns=[*deep, *stage]), aside=bool(seeds or deep))
+    points = [c for c in table.columns if seed_header(c)]
+    records = _records(table.drop(columns=[*deep, *stage, *points]), aside=bool(seeds or deep))
     if not uses and (records is None or records[0].spare) and _FEATURE_WORDS.search(path.name.lower()):
         why = f"{table.shape[1]} features of {scan}, by the file's name"
         return Guess((Use(scan, "features"),), why, ids)
     if records is not None:
-        uses.insert(bool(seeds), records[0])
-        reasons.insert(bool(seeds), records[1])
+        uses.insert(len(seeds), records[0])
+        reasons.insert(len(seeds), records[1])
     why = "; ".join(reasons) or f"no column with features ({_listed(table.columns)})"
     closest = "" if stage else closest_stage_header(table.columns)
     return Guess(tuple(uses), why, ids, staged=staged, stage_like=closest)
@@ -124,17 +185,18 @@ def _listed(columns: Iterable[object], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _expression(path: Path, table: pd.DataFrame) -> pd.DataFrame | None:
+def _expression(path: Path, table: pd.DataFrame, unit: str | None) -> pd.DataFrame | None:
     """Return a table of patients x genes, or None if the table is not expression.
 
-    It is expression if an axis has known gene symbols, or patients have many columns that look like symbols.
+    `unit` chooses the column of values in a file of one sample. It is expression if an axis has known gene
+    symbols, or patients have many columns that look like symbols.
     """
     symbols = sum(bool(_SYMBOL.fullmatch(str(c))) for c in table.columns)
     many = id_column(table) is not None and symbols >= max(30, 0.8 * table.shape[1])
-    names = one_gene_column(table).iloc[:, 0].astype(str)
+    names = one_gene_column(table, notes=TableNotes()).iloc[:, 0].astype(str)
     if not many and gene_like(table.columns) < 3 and gene_like(names) < 3:
         return None
-    return read_rna(path)
+    return read_rna(path, unit=unit, notes=TableNotes())
 
 
 def _unit(genes: pd.DataFrame) -> tuple[str, str]:

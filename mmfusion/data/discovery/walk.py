@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmfusion.data.discovery.sniff_scans import is_image
 from mmfusion.data.discovery.sniff_tables import is_table
-from mmfusion.imaging.files import may_be_dicom
+from mmfusion.imaging.dicom.paths import may_be_dicom
 
 
 def files_of(root: Path, *, ignored: Collection[str] = ()) -> tuple[list[Path], list[Path], list[Path]]:

@@ -12,6 +12,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.data.tables.files import by_patient, read_table
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.readers import read_ehr_table
 from mmfusion.data.targets.stage import normalise_stage
 from mmfusion.modalities import SEED
@@ -47,7 +48,7 @@ def lung1(root: str | Path, *, wavelet: bool = False, allow_leaky: bool = False)
     """
     folder = Folder(root, "LUNG1")
     file = folder.find("NSCLC-Radiomics-Lung1.clinical*.csv", "clinical table", required=True)
-    ehr = read_ehr_table(file, allow_leaky=allow_leaky)
+    ehr = read_ehr_table(file, allow_leaky=allow_leaky, notes=TableNotes(folder.notes))
     patients = ehr.features.index
     ct = _radiomics(folder, [*RADIOMICS, *(["HLH_GLRLM"] if wavelet else [])])
     seeds = folder.find("fmcib_seeds.csv", "tumour seed points")

@@ -15,6 +15,7 @@ from mmfusion.data.sources import Folder, register_source
 from mmfusion.data.tables.aim import feature_name, read_aim_folder
 from mmfusion.data.tables.cells import clean_cells
 from mmfusion.data.tables.files import by_patient, read_table
+from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.readers import read_ehr_table, read_rna
 from mmfusion.data.targets.ajcc import stage_group
 from mmfusion.data.targets.stage import TNM
@@ -86,7 +87,7 @@ def radiogenomics(
     """
     folder = Folder(root, "NSCLC-Radiogenomics")
     file = folder.find("NSCLCR01Radiogenomic_DATA_LABELS_*.csv", "clinical table", required=True)
-    ehr = read_ehr_table(file, allow_leaky=allow_leaky)
+    ehr = read_ehr_table(file, allow_leaky=allow_leaky, notes=TableNotes(folder.notes))
     patients = ehr.features.index
     blocks = {"ehr": ehr.features, "meta": ehr.meta, "ct": _ct(folder, patients, aim, spread=aim_spread)}
     blocks["rna"] = _rna(folder, patients, rna)
@@ -134,7 +135,7 @@ def _stage(clinical: pd.DataFrame) -> pd.Series:
 def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
     if which == "fpkm140":
         file = folder.find("rna_fpkm_140genes.tsv", "FPKM of 140 genes")
-        return pd.DataFrame() if file is None else read_rna(file, unit="fpkm")
+        return pd.DataFrame() if file is None else read_rna(file, unit="fpkm", notes=TableNotes(folder.notes))
     if which != "zscore":
         raise DataError("no such RNA table", column="rna", expected="zscore or fpkm140", got=which)
     file = folder.find("rna_log10fpkm_zscore_top1000.csv", "RNA z-scores")
@@ -146,7 +147,7 @@ def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
     folder.note(
         "values of some genes are 10^7 to 10^9 FPKM, probably as decimal points were lost: clip or rank them"
     )
-    return read_rna(file, patients=patients)
+    return read_rna(file, patients=patients, notes=TableNotes(folder.notes))
 
 
 def _ct(folder: Folder, patients: pd.Index, which: str, *, spread: bool) -> pd.DataFrame:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mmfusion.data.tables.cells import clean_cells, guess_column
+from mmfusion.data.tables.cells import clean_cells, guess_column, note_errors
 from mmfusion.data.tables.ehr_headers import SITE_HEADERS, TNM_HEADERS, known_column, years_since_quit
 from mmfusion.data.tables.files import header_key
+from mmfusion.data.tables.notes import TableNotes, leave_out
+from mmfusion.data.tables.seed_headers import seed_header
 from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 
@@ -39,12 +41,18 @@ class EhrTable:
     left_out: tuple[str, ...]
 
 
-def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: object = None) -> EhrTable:
+def canonical_ehr(
+    table: pd.DataFrame,
+    *,
+    allow_leaky: bool = False,
+    file: object = None,
+    notes: TableNotes | None = None,
+) -> EhrTable:
     """Give the columns of a clinical table canonical names and units.
 
     Known headers are those of the official tables of NSCLC-Radiogenomics and LUNG1, the canonical names, and
     other common ones (see `mmfusion.data.tables.ehr_headers`), in upper or lower case. A column with another
-    header keeps its header as its name.
+    header keeps its header as its name. Seed points (seed_x, seed_y, seed_z) are no features.
 
     Parameters
     ----------
@@ -55,6 +63,8 @@ def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: objec
         result.
     file : path, optional
         Named in errors.
+    notes : TableNotes, optional
+        Account of the table.
 
     Returns
     -------
@@ -89,10 +99,13 @@ def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: objec
             raise DataError(problem, file=file, column=column, expected=expected, got=got, hint="keep one")
         headers[name], block[name] = column, cells
 
+    note_errors(table, file, notes)
     keys = {column: header_key(column) for column in table.columns}
     for column, key in keys.items():
         cells = clean_cells(table[column])
-        if key in SITE_HEADERS:
+        if seed_header(column):
+            leave_out(notes, [column], "a seed point")
+        elif key in SITE_HEADERS:
             put(meta, "site", cells, column)
         elif allow_leaky and key in TNM_HEADERS:
             put(features, TNM_HEADERS[key], cells, column)
@@ -104,6 +117,7 @@ def canonical_ehr(table: pd.DataFrame, *, allow_leaky: bool = False, file: objec
         elif gives_stage_away(column):
             left_out.append(str(column))
         else:
-            put(features, str(column).strip(), guess_column(cells, column, file), column)
+            put(features, str(column).strip(), guess_column(cells, column, file, notes), column)
+    leave_out(notes, left_out, "reveals the stage, or follows the diagnosis")
     index = table.index
     return EhrTable(pd.DataFrame(features, index=index), pd.DataFrame(meta, index=index), tuple(left_out))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mmfusion.data.tables.cells import clean_cells, to_numbers
 from mmfusion.data.tables.files import header_key
+from mmfusion.data.tables.mutations import MUTANT, WILD_TYPE, mutation_status
 from mmfusion.errors import DataError
 
 POUND = 0.45359237  # kg
@@ -93,7 +94,7 @@ def _measure(
                 column=column,
                 expected=f"{low / factor:.0f} to {high / factor:.0f} {unit}",
                 got=repr(cells[bad].iloc[0]),
-                hint="leave the cell empty where the value is unknown",
+                hint="leave the cell empty where the value is unknown" + (f"; {hint}" if hint else ""),
             )
         return numbers
 
@@ -127,6 +128,12 @@ def _choose(words: Mapping[str, object]) -> Callable[[pd.Series, object, object]
         return known.astype("float64" if isinstance(next(iter(words.values())), float) else "str")
 
     return convert
+
+
+def _mutation(cells: pd.Series, column: object, file: object) -> pd.Series:
+    found = {text.lower(): mutation_status(text) for text in cells.dropna().unique()}
+    known = {word: status for word, status in found.items() if status}
+    return _choose({"wildtype": "wildtype", "mutant": "mutant", **known})(cells, column, file)
 
 
 def _histology(cells: pd.Series, column: object, file: object) -> pd.Series:
@@ -187,15 +194,13 @@ def years_since_quit(
     return (taken - to_numbers(cells, column, file)).clip(lower=0).astype("float64")
 
 
-_NO, _YES = ("wildtype", "wild type", "wt", "negative"), ("mutant", "mutated", "mutation", "positive")
-_REARRANGED = ("translocated", "rearranged", *_YES)
+_REARRANGED = ("translocated", "rearranged", *MUTANT)
 _FORMER = ("former", "former smoker", "ex", "ex smoker", "ex-smoker", "quit")
 _NEVER = ("never", "never smoker", "nonsmoker", "non-smoker", "non smoker")
 _CURRENT = ("current", "current smoker", "active", "active smoker")
 _SMOKING = _choose({w: words[0] for words in (_NEVER, _FORMER, _CURRENT) for w in words})
 _SEX = _choose({"male": "male", "female": "female", "m": "male", "f": "female"})
-_MUTATION = _choose({w: words[0] for words in (_NO, _YES) for w in words})
-_ALK = _choose({w: words[0] for words in (_NO, _REARRANGED) for w in words})
+_ALK = _choose({w: words[0] for words in (WILD_TYPE, _REARRANGED) for w in words})
 
 # canonical name -> unit in the header -> factor for the cells; a header without a unit means the first unit
 UNITS = {
@@ -228,8 +233,8 @@ _OTHERS: dict[str, tuple[Callable, tuple[str, ...]]] = {
     "years_since_quit": (_measure(0, 100, "years"), ("years since quit", "years since quitting")),
     "ground_glass": (_text, ("%gg", "ground glass")),
     "histology": (_histology, ("histology", "histological type", "histologic type")),
-    "egfr": (_MUTATION, ("egfr", "egfr status", "egfr mutation", "egfr mutation status")),
-    "kras": (_MUTATION, ("kras", "kras status", "kras mutation", "kras mutation status")),
+    "egfr": (_mutation, ("egfr", "egfr status", "egfr mutation", "egfr mutation status")),
+    "kras": (_mutation, ("kras", "kras status", "kras mutation", "kras mutation status")),
     "alk": (_ALK, ("alk", "alk status", "alk translocation", "alk translocation status")),
 }
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import re
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,12 +11,23 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.tables.cells import decimal_commas
+from mmfusion.data.tables.content import text_of
+from mmfusion.data.tables.dialect import Layout, layout_of
+from mmfusion.data.tables.excel import WORKBOOKS, split_sheet, text_of_sheet
+from mmfusion.data.tables.notes import TableNotes, listed, note
+from mmfusion.data.tables.summaries import without_summaries
 from mmfusion.errors import DataError
+from mmfusion.escaping import unguarded_cells
+from mmfusion.limits import check_memory
 
-_IDS = (
-    "patient id,patientid,patient,case id,caseid,pid,id,subject,subject id,participant id,bcr patient barcode"
+# in order of preference
+_NAMED = (
+    "patient id,patientid,patient,case id,caseid,pid,subject id,participant id,bcr patient barcode"
+    ",case submitter id,cases submitter id,submitter id,patient no,patient nr,patient number,patid,pat id"
+    ",id,subject,participant,mrn,record id"
 )
-ID_HEADERS = frozenset(_IDS.split(","))
+_IDS = tuple(_NAMED.split(","))
+ID_HEADERS = frozenset(_IDS)
 _NA = ["", "NA", "N/A", "NaN", "nan", "null"]
 
 
@@ -32,19 +40,36 @@ def header_key(column: object) -> str:
     return re.sub(r"[\s._()\[\]-]+", " ", str(column)).strip().lower()
 
 
-def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
-    """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP.
+def read_table(
+    path: str | Path,
+    *,
+    numbers: bool = False,
+    sheet: str | None = None,
+    ids: str | None = None,
+    notes: TableNotes | None = None,
+) -> pd.DataFrame:
+    """Read a CSV or TSV file, plain, gzipped, or as the only file in a ZIP, or a sheet of a workbook.
 
-    Cells are separated by tabs, commas or semicolons. If they are separated by semicolons, 2,60 is read as
-    2.60. If the table has a column of ids, an unnamed first column that only numbers the rows is dropped.
+    Cells are separated by tabs, semicolons, bars or commas, whichever gives all rows the same number of
+    cells. If they are separated by semicolons, 2,60 is read as 2.60. An apostrophe before =, +, - or @, which
+    keeps spreadsheet programs from reading a formula, is not part of a cell. Lines above the header that
+    begin with # and title rows are not read, and noted (`mmfusion.data.tables.dialect`). If the table has a
+    column of ids, an unnamed first column that only numbers the rows is dropped.
 
     Parameters
     ----------
     path : path
-        File whose name ends in .csv, .tsv, .txt, .gz or .zip.
+        File whose name ends in .csv, .tsv, .txt, .gz, .zip or .xlsx.
     numbers : bool
         If True, columns of numbers become numbers, except the first column and columns of ids. If False,
         every cell stays text and an empty cell is an empty string.
+    sheet : str, optional
+        Sheet of an Excel workbook; it may also follow the path, as in "study.xlsx#Clinical".
+    ids : str, optional
+        Header of the column of patient ids, if it is not one of the usual headers. The column comes first
+        and is called patient_id.
+    notes : TableNotes, optional
+        Account that the reader fills; without one, it warns.
 
     Returns
     -------
@@ -54,7 +79,8 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file does not exist, is not a table, or has two columns with the same header.
+        If the file does not exist, is not a table, has rows of different lengths (the error names the line),
+        has two columns with the same header, or needs more memory than the limit.
 
     Examples
     --------
@@ -65,39 +91,81 @@ def read_table(path: str | Path, *, numbers: bool = False) -> pd.DataFrame:
     ...     read_table(file, numbers=True)["size"].tolist()
     [2.6]
     """
-    path = Path(path)
-    lines = [line for line in re.split("\r\n|\r|\n", _text_of(path)) if line.strip()]
-    if not lines:
-        raise DataError("the table is empty", file=path)
-    separator = max("\t,;", key=lines[0].count)
-    head, *rows = csv.reader(lines[:2], delimiter=separator)
-    header = [name.strip() for name in head]
-    if rows and len(rows[0]) == len(header) + 1:  # as R writes it: no header over the row names
-        header = ["", *header]
-    no_duplicates(header, "column", path)
-    table = io.StringIO("\n".join(lines[1:]))
-    names = [header[0], *(name for name in header if header_key(name) in ID_HEADERS)]  # an id 007 stays text
-    as_numbers = {"dtype": dict.fromkeys(names, str), "na_values": _NA}
+    path, sheet = split_sheet(path, sheet)
+    if path.suffix.lower() in WORKBOOKS:
+        layout = layout_of(text_of_sheet(path, sheet, notes), path, separator=",", notes=notes)
+    elif sheet is not None:
+        raise DataError("only a workbook has sheets", file=path, expected=".xlsx or .xlsm", got=sheet)
+    else:
+        layout = layout_of(text_of(path, notes), path, notes=notes)
+    frame = _frame(layout, path, numbers=numbers)
+    frame = _without_unnamed(frame, path, notes)
+    frame.attrs["first_line"] = layout.first_line
+    known = any(header_key(c) in ID_HEADERS for c in frame.columns)
+    numbered = row_number(frame) if known else []
+    frame = frame.drop(columns=numbered) if numbered else frame
+    return frame if ids is None else _ids_first(frame, ids, path)
+
+
+def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
+    """Return the data of a text whose layout is known."""
+    header = list(layout.header)
+    no_duplicates([name for name in header if name], "column", path)
+    if layout.row_names and header_key(header[1]) in ID_HEADERS:
+        expected, got = f"{len(header) - 1} cells, as in the header", f"{len(header)} cells in each row"
+        raise DataError("rows have more cells than the header", file=path, expected=expected, got=got)
+    n_cells = layout.n_records * (len(header) + layout.surplus)
+    needed = n_cells * (16 if numbers else 64) + 3 * sum(map(len, layout.lines))
+    check_memory(needed, "the table", file=path)
+    # a name that no header can have, for columns without one after the first
+    names = [name if name or k == 0 else f"\0{k + 1}" for k, name in enumerate(header)]
+    extra = [f"\0surplus {k}" for k in range(layout.surplus)]
+    text = [names[0], *(name for name in names if header_key(name) in ID_HEADERS)]  # an id 007 stays text
+    as_numbers = {"dtype": dict.fromkeys(text, str), "na_values": _NA}
     try:
         frame = pd.read_csv(
-            table,
-            sep=separator,
+            io.StringIO("\n".join(layout.lines)),
+            sep=layout.separator,
             header=None,
-            names=header,
+            names=[*names, *extra],
+            index_col=False,
             keep_default_na=False,
             low_memory=False,
             **(as_numbers if numbers else {"dtype": str}),
         )
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, OverflowError) as error:
         raise DataError(
             f"not a table ({str(error).strip()})", file=path, hint="save it as CSV with one row per line"
         ) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise DataError("rows have more cells than the header", file=path, expected=f"{len(header)} columns")
-    if separator == ";":
-        _decimal_points(frame, [c for c in header if c not in names], numbers=numbers)
-    known = any(header_key(c) in ID_HEADERS for c in header)
-    return frame.drop(columns=row_number(frame) if known else [])
+    if len(frame) != layout.n_records:
+        got = f"{len(frame)} or {layout.n_records} rows"
+        raise DataError("the rows cannot be told apart", file=path, got=got, hint="check the quotation marks")
+    if layout.separator == ";":
+        _decimal_points(frame, [c for c in names if c not in text], numbers=numbers)
+    frame = frame.drop(columns=extra) if extra else frame
+    guarded = any("'" in text for text in (*header, *layout.lines))
+    return unguarded_cells(frame) if guarded else frame
+
+
+def _without_unnamed(frame: pd.DataFrame, path: Path, notes: TableNotes | None) -> pd.DataFrame:
+    """Drop the columns without a header after the first one; note those that have cells."""
+    unnamed = [c for c in frame.columns if c.startswith("\0")]
+    filled = [
+        c for c in unnamed if frame[c].notna().any() and frame[c].astype("str").str.strip().ne("").any()
+    ]
+    if filled:
+        places = listed(c[1:] for c in filled)
+        note(notes, f"column {places} has no header and was not read", path)
+    return frame.drop(columns=unnamed) if unnamed else frame
+
+
+def _ids_first(frame: pd.DataFrame, ids: str, path: Path) -> pd.DataFrame:
+    """Return the table with the column `ids` first, under the name patient_id."""
+    if ids not in frame or ("patient_id" in frame and ids != "patient_id"):
+        got = ", ".join(map(str, frame.columns[:5]))
+        raise DataError("no such column of patient ids", file=path, column=ids, expected=ids, got=got)
+    frame = frame[[ids, *(column for column in frame.columns if column != ids)]]
+    return frame.rename(columns={ids: "patient_id"})
 
 
 def _decimal_points(frame: pd.DataFrame, columns: list[str], *, numbers: bool) -> None:
@@ -123,55 +191,27 @@ def row_number(frame: pd.DataFrame) -> list[str]:
     return [first] if frame[first].is_unique and frame[first].str.fullmatch(r"\d+", na=False).all() else []
 
 
-def _text_of(path: Path) -> str:
-    if not path.is_file():
-        raise DataError("no such file", file=path)
-    try:
-        if path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                members = [
-                    n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")
-                ]
-                if len(members) != 1:
-                    raise DataError(
-                        "a zipped table holds one file",
-                        file=path,
-                        expected="1 file",
-                        got=f"{len(members)} files",
-                    )
-                raw = archive.read(members[0])
-        elif path.suffix.lower() == ".gz":
-            raw = gzip.decompress(path.read_bytes())
-        else:
-            raw = path.read_bytes()
-        if b"\0" in raw[:4096]:
-            raise DataError(
-                "not a text table", file=path, expected="CSV or TSV", hint="export the sheet as CSV"
-            )
-        return raw.decode("utf-8-sig")
-    except (UnicodeDecodeError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"not a text table ({error})", file=path, expected="CSV or TSV in UTF-8") from error
-
-
 def id_column(table: pd.DataFrame) -> str | None:
     """Return the header of the column of patient ids, or None if there is no such column.
 
     >>> id_column(pd.DataFrame({"Case-ID": ["a", "b"], "age": ["61", "70"]}))
     'Case-ID'
     """
-    named = [c for c in table.columns if header_key(c) in ID_HEADERS]
-    if not named and table.shape[1] > 2 and header_key(table.columns[0]) == "":  # a saved index has no header
-        first = table.iloc[:, 0]
-        named = (
-            [table.columns[0]]
-            if first.is_unique and pd.to_numeric(first, errors="coerce").isna().all()
-            else []
-        )
-    return named[0] if named else None
+    if named := [c for c in table.columns if header_key(c) in ID_HEADERS]:
+        return min(named, key=lambda c: _IDS.index(header_key(c)))
+    if table.shape[1] < 3 or header_key(table.columns[0]) != "":
+        return None
+    first = table.iloc[:, 0]  # a saved index has no header
+    names = first.is_unique and pd.to_numeric(first, errors="coerce").isna().all()
+    return table.columns[0] if names else None
 
 
-def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFrame:
+def by_patient(
+    table: pd.DataFrame, ids: str, file: object = None, notes: TableNotes | None = None
+) -> pd.DataFrame:
     """Return the table indexed by the patient ids in column `ids`, without this column.
+
+    Rows that are no patients, such as "Mean", are left out and noted.
 
     Raises
     ------
@@ -185,10 +225,12 @@ def by_patient(table: pd.DataFrame, ids: str, file: object = None) -> pd.DataFra
     """
     names = table[ids].astype("str").str.strip().fillna("")
     if (names == "").any():
-        line = int(np.flatnonzero(names == "")[0]) + 2
+        line = int(np.flatnonzero(names == "")[0]) + table.attrs.get("first_line", 2)
         raise DataError(f"line {line} has no patient id", file=file, column=ids)
-    no_duplicates(names, "patient", file)
-    return table.drop(columns=ids).set_axis(pd.Index(names, name="patient_id"))
+    table = table.drop(columns=ids).set_axis(pd.Index(names, name="patient_id"))
+    table = without_summaries(table, file, notes)
+    no_duplicates(table.index, "patient", file)
+    return table
 
 
 def find_patient(patient: str, index: pd.Index, file: object = None) -> str:

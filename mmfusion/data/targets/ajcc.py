@@ -9,12 +9,19 @@ Oncol 19(7):1007-1027. Changes from the 7th to the 8th edition: Goldstraw et al.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from itertools import product
 
 from mmfusion.errors import DataError
 
 EDITIONS = (7, 8, 9)
+_AFTER = r"(?:\s*\((?:mi|i[+-]|mol[+-]|sn|f|m|ais|scis)\))?"  # what may follow a category in brackets
+_TNM = re.compile(
+    rf"[ypcra]{{0,3}}(T(?:x|is|[0-4][a-d]?(?:mi)?){_AFTER})[\s,;/]*[ypcra]{{0,3}}(N(?:x|[0-3][ab]?){_AFTER})"
+    rf"[\s,;/]*[ypcra]{{0,3}}(M(?:x|[01][a-d]?[12]?){_AFTER})",
+    re.IGNORECASE,
+)
 _N = {7: ("N0", "N1", "N2", "N3"), 8: ("N0", "N1", "N2", "N3"), 9: ("N0", "N1", "N2a", "N2b", "N3")}
 # Rows: T category. Columns: the N categories of `_N`, all with M0. "-": the edition lists no group.
 # T2 is T2a "if size cannot be determined"; T1 without a letter is IA.
@@ -197,6 +204,18 @@ def possible_groups(t: str, n: str, m: str, assigned: int, edition: int) -> tupl
     return tuple(sorted({group for tnm in found for group in _groups(*tnm, edition)}))
 
 
+def split_tnm(text: object) -> tuple[str, str, str] | None:
+    """Return T, N and M of a text such as "pT2aN0M0", or None if the text is not all three.
+
+    Examples
+    --------
+    >>> split_tnm("pT2a N0 cM0"), split_tnm("T1a(mi), N0, M0"), split_tnm("T2aN0")
+    (('T2a', 'N0', 'M0'), ('T1a(mi)', 'N0', 'M0'), None)
+    """
+    found = _TNM.fullmatch(unicodedata.normalize("NFKC", str(text)).strip())
+    return None if found is None else (found[1], found[2], found[3])
+
+
 def categories(t: object, n: object, m: object, edition: int) -> tuple[str, str, str]:
     """Return T, N and M in the spelling of the edition ("T1mi", "N2a", "M1c1").
 
@@ -234,8 +253,10 @@ def _check_edition(edition: object) -> None:
 
 
 def _category(value: object, letter: str, known: tuple[str, ...], edition: int) -> str:
-    word = re.sub(r"[\s()]", "", str(value)).lower()
-    word = re.sub(r"\.0$", "", word)  # a column of numbers read as floats
+    word = re.sub(r"\s", "", unicodedata.normalize("NFKC", str(value))).lower()
+    word = re.sub(r"\((i|mol)[+-]\)|\((sn|f|m)\)", "", word)  # isolated cells, sentinel node, several tumours
+    word = re.sub(r"[()]", "", word)
+    word = re.sub(r"\.0+$", "", word)  # a column of numbers read as floats
     word = re.sub(rf"^[pcyra]*{letter.lower()}", "", word)
     word = {"1ami": "1mi", "isais": "is", "isscis": "is"}.get(word, word)
     name = letter + (word.upper() if word == "x" else word)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mmfusion.data.tables.files import header_key
 from mmfusion.data.targets.forbidden import follows_diagnosis
+from mmfusion.display import FullTable
 from mmfusion.errors import DataError
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def list_targets() -> pd.DataFrame:
         }
         for name, target in registered_targets().items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    return FullTable(pd.DataFrame.from_dict(rows, orient="index").rename_axis("name"))
 
 
 def describe_targets(kind: str = "") -> str:

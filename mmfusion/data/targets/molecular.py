@@ -11,16 +11,12 @@ import pandas as pd
 
 from mmfusion.data.tables.cells import clean_cells
 from mmfusion.data.tables.files import header_key
+from mmfusion.data.tables.mutations import mutation_status
 from mmfusion.data.targets.base import Target, register_target
 from mmfusion.errors import DataError
 
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
-
-WILD_TYPE = ("wildtype", "wild type", "wild-type", "wt", "negative", "neg", "not detected", "no", "0", "0.0")
-MUTANT = ("mutant", "mutated", "mutation", "mut", "positive", "pos", "detected", "yes", "1", "1.0")
-# a named variant: "exon 19 deletion", "L858R", "G12C", "del19"
-_VARIANT = re.compile(r"(exon|ex) ?\d+.*|(del|ins) ?\d+.*|(p\.)?[a-z]\d{2,4}[a-z]", re.IGNORECASE)
 
 _DRIVERS = "egfr|kras|nras|hras|alk|ros1|braf|ret|erbb2|her2|met|ntrk[123]?|nrg1|map2k1"
 _FINDING = (
@@ -85,7 +81,7 @@ class MolecularTarget(Target):
         """Return the status of each patient; missing if it was not tested or is unknown."""
         cells = self.outcomes(cohort)[self.name].astype("object")
         cells = clean_cells(cells.where(cells.notna(), ""))
-        known = {text: _status(text) for text in cells.dropna().unique()}
+        known = {text: mutation_status(text) for text in cells.dropna().unique()}
         for text, status in known.items():
             if status is None:
                 raise DataError(
@@ -117,13 +113,6 @@ class MolecularTarget(Target):
     def withholds(self, modality: str, feature: object) -> bool:
         """Return True if a column reveals a molecular status."""
         return tells_molecular_status(modality, feature)
-
-
-def _status(text: str) -> str | None:
-    word = text.lower().replace("_", " ")
-    if word in WILD_TYPE:
-        return "wildtype"
-    return "mutant" if word in MUTANT or _VARIANT.fullmatch(word) else None
 
 
 for _gene in ("egfr", "kras"):

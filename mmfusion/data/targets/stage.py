@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 _EARLY = ("occult", "0", "I", "IA", "IA1", "IA2", "IA3", "IB", "II", "IIA", "IIB")
 STAGE_GROUPS = (*_EARLY, "III", "IIIA", "IIIB", "IIIC", "IV", "IVA", "IVB")
 TNM = ("t", "n", "m")
+# words before a stage group, and its parts: numeral, letter, number
+_BEFORE = re.compile(
+    r"((AJCC|UICC|TNM|CLINICAL|PATHOLOGIC(AL)?|OVERALL|TUMOU?R)\s+)*"
+    r"([PC]?(STAGE|STAGING|STADIUM|STADE|STADIO)(\s+GROUP)?[\s:._-]*)?[PC]?\s*"
+)
+_GROUP = re.compile(r"(0|I{1,3}|IV|[1-4])[\s._-]*([ABC])?[\s._-]*([123])?\.?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +83,16 @@ class StageTarget(Target):
             return ()
         [assigned] = stated_editions(cohort)
         known = cohort.outcomes[list(TNM)].dropna()
-        doubtful = [str(p) for p, tnm in known.iterrows() if len(self._classes_of(tnm, assigned)) > 1]
+        counts = {str(p): len(self._classes_of(tnm, assigned)) for p, tnm in known.iterrows()}
         text = f"the stage of AJCC {self.edition} is derived from T, N and M of AJCC {assigned}"
-        if doubtful:
-            named = ", ".join(doubtful[:5]) + (", ..." if len(doubtful) > 5 else "")
-            text += f"; T, N and M of {len(doubtful)} of {len(known)} patients fit more than one class"
-            text += f", and these have no label: {named}"
+        for what, patients in (
+            ("fit more than one class", [p for p, n in counts.items() if n > 1]),
+            ("have no stage group", [p for p, n in counts.items() if n == 0]),
+        ):
+            if patients:
+                named = ", ".join(patients[:5]) + (", ..." if len(patients) > 5 else "")
+                text += f"; T, N and M of {len(patients)} of {len(known)} patients {what}"
+                text += f", and these have no label: {named}"
         return (text,)
 
     def forbids(self, modality: str, feature: object) -> bool:
@@ -171,19 +182,30 @@ _register("late_vs_early", "I-II < III-IV; in situ dropped", {"I-II": "I II", "I
 def normalise_stage(text: object) -> str | None:
     """Return the stage group in the spelling of `STAGE_GROUPS`, or None if the text is not a stage group.
 
+    Read are Roman numerals, also as one character (Ⅲ), and 1 to 4, in upper or lower case, with spaces,
+    points or hyphens before the letter, and after "Stage", "AJCC", "clinical", "p" or "c". A number such as
+    2.0 is read like 2. Two stages (I-II) are not a stage group.
+
     Examples
     --------
-    >>> normalise_stage("Stage IIIa"), normalise_stage("3A"), normalise_stage("T2")
-    ('IIIA', 'IIIA', None)
+    >>> normalise_stage("Stage III a"), normalise_stage("3A"), normalise_stage("2.0"), normalise_stage("Ⅳ")
+    ('IIIA', 'IIIA', 'II', 'IV')
+    >>> normalise_stage("T2") is None and normalise_stage("I-II") is None
+    True
     """
-    word = re.sub(r"^(?:stage)?\s*[pc]?", "", str(text).strip(), flags=re.IGNORECASE).strip().upper()
+    plain = unicodedata.normalize("NFKC", str(text)).strip().upper()
+    word = plain[_BEFORE.match(plain).end() :]
     if word in {"TIS", "IS"}:
         return "0"
-    if found := re.fullmatch(r"([1-4])([A-C]?[123]?)", word):
-        word = ("I", "II", "III", "IV")[int(found[1]) - 1] + found[2]
-    word = word.lower() if word.startswith("OCCULT") else word
-    word = "occult" if word in {"occult carcinoma", "occult"} else word
-    return word if word in STAGE_GROUPS else None
+    if word in {"OCCULT CARCINOMA", "OCCULT"}:
+        return "occult"
+    word = re.sub(r"^([0-4])\.0+$", r"\1", word)
+    found = _GROUP.fullmatch(word)
+    if found is None:
+        return None
+    numeral = {"1": "I", "2": "II", "3": "III", "4": "IV"}.get(found[1], found[1])
+    group = numeral + (found[2] or "") + (found[3] or "")
+    return group if group in STAGE_GROUPS else None
 
 
 def target_labels(stage: pd.Series, target: str) -> pd.Series:

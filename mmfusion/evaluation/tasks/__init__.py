@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.tasks.base import Task
 from mmfusion.evaluation.tasks.classification import ClassificationTask
@@ -17,7 +19,7 @@ TASKS: dict[str, type[Task]] = {
     "mask": SegmentationTask,
 }
 
-__all__ = ["TASKS", "ClassificationTask", "RegressionTask", "SegmentationTask", "Task", "task_for"]
+__all__ = ["TASKS", "ClassificationTask", "RegressionTask", "SegmentationTask", "Task", "task_for", "task_of"]
 
 
 def task_for(cohort: Cohort) -> Task:
@@ -25,7 +27,6 @@ def task_for(cohort: Cohort) -> Task:
 
     Examples
     --------
-    >>> import pandas as pd
     >>> ids = pd.Index(["p1", "p2"], name="patient_id")
     >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0]}, index=ids)
     >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"]}, index=ids)
@@ -33,3 +34,24 @@ def task_for(cohort: Cohort) -> Task:
     ClassificationTask(classes=('I', 'II-IV'))
     """
     return TASKS[cohort.target_spec.kind].of(cohort)
+
+
+def task_of(predictions: pd.DataFrame) -> Task:
+    """Return the task that made a table of predictions, by its columns.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As in `NestedResult.predictions`. The order of the columns is the order of the classes.
+
+    Examples
+    --------
+    >>> task_of(pd.DataFrame({"y_true": ["I"], "p_I": [0.75], "p_II": [0.25]}))
+    ClassificationTask(classes=('I', 'II'))
+    """
+    columns = [str(c) for c in predictions]
+    if "y_true" in columns:
+        return ClassificationTask(tuple(c.removeprefix("p_") for c in columns if c.startswith("p_")))
+    if names := [c.removeprefix("pred_") for c in columns if c.startswith("pred_")]:
+        return RegressionTask(tuple(names))
+    return SegmentationTask()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 import stat
+import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.plausible import MAX_BYTES
+from mmfusion.limits import VARIABLE, check_memory, memory_limit
 
 try:
     from isal import isal_zlib as inflater  # twice as fast
@@ -24,6 +26,7 @@ except ImportError:  # there is no wheel for this machine
     inflater = zlib
 
 MAX_MEMBERS = 50_000
+SCANS_IN_A_ZIP = 8  # a ZIP may unpack to as many times the memory of one scan
 MAX_RATIO, RATIO_COUNTS_FROM = 100, 16 * 2**20  # CT shrinks to a half or a quarter
 _CHUNK = 2**14
 # raised by a damaged ZIP, or by a compression that Python does not know or was built without
@@ -36,7 +39,9 @@ _BROKEN = (
     NotImplementedError,
     RuntimeError,
     OSError,
-    UnicodeDecodeError,
+    ValueError,  # UnicodeDecodeError among them
+    OverflowError,
+    struct.error,
 )
 
 
@@ -54,6 +59,8 @@ class Member:
         `part(start, size)` gives `size` bytes from `start` on, or all to the end if `size` is -1.
     file : Path
         The file itself, or the ZIP that holds it.
+    packed : bool
+        True if a part in its middle can only be read by reading all before it.
 
     Examples
     --------
@@ -67,6 +74,22 @@ class Member:
     size: int
     part: Callable[[int, int], bytes]
     file: Path
+    packed: bool = False
+
+    def kept(self) -> Member:
+        """Return the same file; it keeps all its bytes in memory once they are needed, if it is packed."""
+        if not self.packed:
+            return self
+        whole: list[bytes] = []
+        lock = threading.Lock()
+
+        def part(start: int, size: int) -> bytes:
+            with lock:
+                if not whole:
+                    whole.append(self.read())
+            return whole[0][start:] if size < 0 else whole[0][start : start + size]
+
+        return replace(self, part=part, packed=False)
 
     def read(self, start: int = 0, size: int = -1) -> bytes:
         """Return `size` bytes from `start` on, or all bytes to the end; fewer if the file ends earlier.
@@ -76,8 +99,10 @@ class Member:
         Raises
         ------
         ScanError
-            If the file cannot be read or unpacked.
+            If the file cannot be read or unpacked, or is larger than the memory allows.
         """
+        wanted = self.size - start if size < 0 else min(size, self.size - start)
+        check_memory(wanted, "the file", file=self.name, error=ScanError)
         try:
             return self.part(start, size)
         except _BROKEN as error:
@@ -94,8 +119,8 @@ def members(path: Path) -> Iterator[list[Member]]:
     ------
     ScanError
         If a ZIP is damaged or encrypted; if a name in it is absolute or contains `..`; if a member is a link;
-        if members overlap; or if the ZIP would unpack to more than `MAX_BYTES`, or to more than `MAX_RATIO`
-        times its size (a ZIP bomb).
+        if members overlap; or if the ZIP would unpack to more than `SCANS_IN_A_ZIP` times the memory limit,
+        or to more than `MAX_RATIO` times its size (a ZIP bomb).
 
     Examples
     --------
@@ -141,7 +166,7 @@ def _zip_members(path: Path, stack: ExitStack) -> list[Member]:
         _check_member(info, path)
     _check_size(infos, path)
     kept = sorted((info for info in infos if not _hidden(info.filename)), key=lambda info: info.filename)
-    return [Member(f"{path}:{i.filename}", i.file_size, _reader(archive, i), path) for i in kept]
+    return [Member(f"{path}:{i.filename}", i.file_size, _reader(archive, i), path, packed=True) for i in kept]
 
 
 def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[int, int], bytes]:
@@ -179,7 +204,9 @@ def _hidden(name: str) -> bool:
 
 
 def _unreadable(name: str, error: Exception) -> ScanError:
-    return ScanError("cannot be read", file=name, got=_said(error), hint="copy or download it again")
+    stored = isinstance(error, OSError) and error.errno is not None  # the disk says it, not the content
+    hint = "is it still there, and may you read it?" if stored else "copy or download it again"
+    return ScanError("cannot be read", file=name, got=_said(error), hint=hint)
 
 
 def _said(error: Exception) -> str:
@@ -200,14 +227,25 @@ def _check_member(info: zipfile.ZipInfo, path: Path) -> None:
 
 def _check_size(infos: list[zipfile.ZipInfo], path: Path) -> None:
     unpacked, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
-    if unpacked > MAX_BYTES or len(infos) > MAX_MEMBERS:
+    if unpacked > (most := SCANS_IN_A_ZIP * memory_limit()) or len(infos) > MAX_MEMBERS:
         got = f"{unpacked / 2**30:.1f} GiB in {len(infos)} files"
-        expected = f"{MAX_BYTES / 2**30:.0f} GiB at most"
-        raise ScanError("the ZIP is too large", file=path, expected=expected, got=got)
+        expected = f"{most / 2**30:.0f} GiB in {MAX_MEMBERS} files at most"
+        hint = f"unpack it and give the folder of one scan, or raise {VARIABLE}"
+        raise ScanError("the ZIP is too large", file=path, expected=expected, got=got, hint=hint)
     if packed > (size := _size(path)):
         got, expected = f"{packed} bytes of members", f"{size} bytes at most"
         raise ScanError("the members of the ZIP overlap", file=path, expected=expected, got=got)
+    check_unpacked(unpacked, packed, path)
+
+
+def check_unpacked(unpacked: int, packed: int, file: object) -> None:
+    """Raise a ScanError if data unpack to more than `MAX_RATIO` times their size, as in a ZIP bomb.
+
+    Examples
+    --------
+    >>> check_unpacked(500_000, 200_000, "scan.zip")
+    """
     if unpacked > RATIO_COUNTS_FROM and unpacked / max(packed, 1) > MAX_RATIO:
         got = f"{unpacked / max(packed, 1):.0f} times, to {unpacked / 2**20:.0f} MiB"
         expected = f"{MAX_RATIO} times at most"
-        raise ScanError("the ZIP unpacks suspiciously far", file=path, expected=expected, got=got)
+        raise ScanError("it unpacks suspiciously far", file=file, expected=expected, got=got)

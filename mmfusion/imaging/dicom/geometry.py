@@ -9,7 +9,7 @@ import numpy as np
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.affine import stacked
-from mmfusion.imaging.dicom.headers import Header
+from mmfusion.imaging.dicom.header import Header
 
 _HINT_TILT = "resample the scan to an upright grid first; slices may not be stacked as they are"
 _NEEDED = {

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import struct
-import warnings
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 
+from pydicom.config import IGNORE
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_partial
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from mmfusion.errors import ScanError
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.archive import Member
-from mmfusion.imaging.dicom.tags import TEXTS, WANTED, WANTED_OF_TRACER, Wanted
+from mmfusion.imaging.dicom.encoded import EncodedFrames
+from mmfusion.imaging.dicom.header import Header, not_understood, unreadable
+from mmfusion.imaging.dicom.packed import RAW, unpacked, unzipped
+from mmfusion.imaging.dicom.recognise import HEAD, SUFFIXES, is_bare, looks_like_dicom
+from mmfusion.imaging.dicom.tags import BY_CLASS, FRAMES, TEXTS, WANTED, WANTED_OF_TRACER, Wanted
 
-SUFFIXES = (".dcm", ".ima", ".dicom")
 # what pydicom raises on a damaged header or value (TypeError: on a character set that is a number)
 _BROKEN = (InvalidDicomError, BytesLengthException, NotImplementedError, EOFError, OSError, ValueError,
            ArithmeticError, TypeError, RecursionError, struct.error, zlib.error)  # fmt: skip
@@ -36,125 +42,22 @@ _PREFIX = 16 * 2**10
 _UNDEFINED = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, eq=False)
-class Header:
-    """The header of one file.
-
-    Parameters
-    ----------
-    member : Member
-        The file.
-    values : mapping
-        Keyword (for a private element, its tag) to value, for the elements that this package reads. The value
-        of a damaged element is the exception that it caused.
-    syntax : str
-        Transfer syntax UID.
-    offset : int or None
-        Byte at which the pixels begin if they are not compressed; else None.
-    length : int or None
-        Bytes of pixels; None if the file has none.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> member = Member("slice.dcm", 0, lambda start, size: b"", Path("slice.dcm"))
-    >>> header = Header(member, {"Rows": "512", "PixelSpacing": ["0.7", "0.7"]}, "", None, None)
-    >>> header.number("Rows"), header.numbers("PixelSpacing", 2), header.number("Columns")
-    (512.0, (0.7, 0.7), None)
-    """
-
-    member: Member
-    values: Mapping[str | int, object]
-    syntax: str
-    offset: int | None
-    length: int | None
-
-    @property
-    def name(self) -> str:
-        """Name of the file."""
-        return self.member.name
-
-    def value(self, tag: str | int) -> object:
-        """Return the value of an element; None if it is absent or empty.
-
-        Raises
-        ------
-        ScanError
-            If the element is damaged.
-        """
-        value = self.values.get(tag)
-        if isinstance(value, Exception):
-            raise self.error("a damaged header", tag, got=value)
-        return value
-
-    def text(self, tag: str | int) -> str:
-        r"""Return the value as text, several values joined by `\`; "" if it is absent."""
-        value = self.value(tag)
-        return (
-            ""
-            if value is None
-            else "\\".join(map(str, value if isinstance(value, list) else [value])).strip()
-        )
-
-    def number(self, tag: str | int) -> float | None:
-        """Return the value as a finite number; None if it is absent.
-
-        Raises
-        ------
-        ScanError
-            If it is not one finite number.
-        """
-        numbers = self.numbers(tag, 1)
-        return None if numbers is None else numbers[0]
-
-    def numbers(self, tag: str | int, count: int) -> tuple[float, ...] | None:
-        """Return the value as `count` finite numbers; None if it is absent.
-
-        Raises
-        ------
-        ScanError
-            If there are more or fewer numbers, or one is not finite.
-        """
-        value = self.value(tag)
-        if value is None:
-            return None
-        try:
-            numbers = tuple(float(v) for v in (value if isinstance(value, list) else [value]))
-        except (TypeError, ValueError, OverflowError):
-            numbers = ()
-        if len(numbers) != count or not all(math.isfinite(v) for v in numbers):
-            expected = "a number" if count == 1 else f"{count} numbers"
-            raise self.error("a damaged header", tag, expected=expected, got=str(value)[:80])
-        return numbers
-
-    def error(self, problem: str, tag: str | int, **details: object) -> ScanError:
-        """Make the error that says what is wrong with one element of this file."""
-        column = tag if isinstance(tag, str) else f"({tag >> 16:04x},{tag & 0xFFFF:04x})"
-        return ScanError(problem, file=self.name, column=column, **details)
-
-    def expect(self, tags: Iterable[str]) -> None:
-        """Raise a ScanError that names the absent ones of `tags`; nothing happens if none is absent."""
-        missing = [tag for tag in tags if self.value(tag) is None]
-        if missing:
-            raise ScanError(
-                "not a usable slice", file=self.name, expected=", ".join(missing), got="not in its header"
-            )
-
-
 def read_header(member: Member) -> Header | None:
     """Read the header of a file.
 
-    Only the beginning of the file is read, and more of it as long as the header does not end.
+    Only the beginning of the file is read, and more of it as long as the header does not end. A file that is
+    packed by gzip, or has the deflated transfer syntax, is unpacked.
 
     Returns
     -------
     Header or None
-        None if the file is not DICOM by its content or its suffix, or is a DICOMDIR, which holds no image.
+        None if the file is not DICOM by its content or its suffix, or holds no image: a DICOMDIR, or an
+        object that belongs to no series.
 
     Raises
     ------
     ScanError
-        If the file is truncated or damaged.
+        If the file is truncated or damaged, or its header cannot be understood.
 
     Examples
     --------
@@ -163,70 +66,102 @@ def read_header(member: Member) -> Header | None:
     >>> read_header(text) is None
     True
     """
-    size = _PREFIX
-    while True:
-        head = member.read(0, size)
-        if not (looks_like_dicom(head) or member.name.lower().endswith(SUFFIXES)):
+    member = unzipped(member)
+    head = member.read(0, _PREFIX)
+    if not looks_like_dicom(head):
+        if not member.name.lower().removesuffix(".gz").endswith(SUFFIXES):
             return None
-        whole = len(head) < size or len(head) >= member.size
-        header = _parse(member, head, whole=whole) if len(head) > 132 else None
-        if header is not None:
-            break
-        if whole:
-            raise unreadable(member.name)
-        size *= 32
+        if len(head) <= 132:
+            raise unreadable(member.name, f"{len(head)} bytes")
+        raise not_understood(member.name, "the beginning of another kind of file")
+    plain = _inflated(member, head)
+    header = _read(plain, WANTED, _BEYOND, head if plain is member else None)
     if header.text("SOPClassUID") == MediaStorageDirectoryStorage:
         return None
-    if not header.text("Modality") or not header.text("SeriesInstanceUID"):
+    missing = [tag for tag in ("Modality", "SeriesInstanceUID") if not header.text(tag)]
+    if missing and header.length is None:
+        kind = UID(header.text("SOPClassUID"), IGNORE)
+        if kind.keyword and kind not in BY_CLASS:  # an object of another kind, known to DICOM
+            return None
         raise unreadable(member.name)
+    header.expect(missing)
     return header
 
 
-def unreadable(name: str, got: object = None) -> ScanError:
-    """Make the error for a file that is truncated or damaged.
+def read_frames(header: Header) -> Header:
+    """Read the header of a file with many frames again, now with the elements that describe each frame.
 
-    Examples
-    --------
-    >>> unreadable("slice.dcm", "12 of 524288 bytes of pixels").problem
-    'truncated or damaged DICOM'
+    The values of `SharedFunctionalGroupsSequence` and `PerFrameFunctionalGroupsSequence` are sequences of
+    pydicom.
+
+    Raises
+    ------
+    ScanError
+        If the file is truncated or damaged, or its header cannot be understood.
     """
-    hint = "copy or download it again, or take it out if it is not part of the scan"
-    return ScanError("truncated or damaged DICOM", file=name, got=got, hint=hint)
+    return _read(header.member, {**WANTED, **FRAMES}, ())
 
 
-def looks_like_dicom(head: bytes) -> bool:
-    """Return whether the first 132 bytes of a file end with the DICOM mark.
+def _inflated(member: Member, head: bytes) -> Member:
+    """Return a file of the deflated transfer syntax as one that is not packed; any other file as it is."""
+    uid = DeflatedExplicitVRLittleEndian.encode()
+    if uid not in head[:HEAD]:
+        return member
+    file = BytesIO(head)
+    file.seek(0 if is_bare(head) else 132)
+    try:
+        meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)  # noqa: FBT003
+        deflated = meta.get("TransferSyntaxUID") == uid.decode()
+    except _BROKEN:
+        return member
+    plain = head[: file.tell()].replace(uid, ExplicitVRLittleEndian.encode().ljust(len(uid), b"\0"))
+    return unpacked(member, RAW, file.tell(), plain) if deflated else member
 
-    Examples
-    --------
-    >>> looks_like_dicom(bytes(128) + b"DICM")
-    True
-    """
-    return head[128:132] == b"DICM"
+
+def _read(member: Member, wanted: Wanted, beyond: tuple[int, ...], head: bytes | None = None) -> Header:
+    """Read as much of a file as its header needs, and parse it; `head` is its beginning if that is known."""
+    size = _PREFIX
+    while True:
+        head = member.read(0, size) if head is None else head
+        whole = len(head) < size or len(head) >= member.size
+        try:
+            header = _parse(member, head, wanted, beyond, whole=whole)
+        except _BROKEN as error:
+            if whole and isinstance(error, (EOFError, struct.error)):
+                raise unreadable(member.name) from error
+            if whole:
+                raise not_understood(member.name, f"{type(error).__name__}: {error}"[:200]) from error
+            header = None
+        if header is not None:
+            return header
+        size, head = size * 32, None
 
 
-def _parse(member: Member, head: bytes, *, whole: bool) -> Header | None:
-    """Parse the beginning of a file; None if it is damaged or ends before the header does."""
+def _parse(
+    member: Member, head: bytes, wanted: Wanted, beyond: tuple[int, ...], *, whole: bool
+) -> Header | None:
+    """Parse the beginning of a file; None if it ends before the header does."""
     stops: list[tuple[int, str | None, int]] = []
 
     def stop(tag: int, vr: str | None, length: int) -> bool:
         number = int(tag)  # compares faster
-        if ends := number == _PIXELS or number >> 16 in _BEYOND:
+        if ends := number == _PIXELS or number >> 16 in beyond:
             stops.append((number, vr, length))
         return ends
 
     file = BytesIO(head)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on values that are formally wrong but readable
+    with silenced("pydicom"):  # its remarks on values that are formally wrong but readable
         try:
-            ds = read_partial(file, stop, specific_tags=list(WANTED), force=not looks_like_dicom(head))
-            kind = str(ds.file_meta.get("MediaStorageSOPClassUID") or "") or None
-            syntax = str(ds.file_meta.get("TransferSyntaxUID") or "")
-        except _BROKEN:
-            return None
+            ds = read_partial(file, stop, specific_tags=list(wanted), force=head[128:132] != b"DICM")
+        except _BROKEN as error:
+            if file.tell() >= len(head):
+                raise EOFError("the file ends within its header") from error
+            raise
+        kind = str(ds.file_meta.get("MediaStorageSOPClassUID") or "") or None
+        syntax = str(ds.file_meta.get("TransferSyntaxUID") or "")
         if not stops and not whole:
             return None
-        values = _values(ds, WANTED)
+        values = values_of(ds, wanted)
     values.setdefault("SOPClassUID", kind)
     implicit, little = ds.original_encoding
     if not syntax and little:
@@ -235,13 +170,22 @@ def _parse(member: Member, head: bytes, *, whole: bool) -> Header | None:
     if tag != _PIXELS:
         return Header(member, values, syntax, None, None)
     # pydicom has gone back to the start of the element
-    offset = file.tell() + (12 if vr in EXPLICIT_VR_LENGTH_32 else 8)
+    begin = file.tell() + (12 if vr in EXPLICIT_VR_LENGTH_32 else 8)
     plain = syntax in _PLAIN and length != _UNDEFINED
-    return Header(member, values, syntax, offset if plain else None, length)
+    encoded = EncodedFrames(member, begin) if length == _UNDEFINED else None
+    return Header(member, values, syntax, begin if plain else None, length, begin, encoded)
 
 
-def _values(ds: Dataset, wanted: Wanted) -> dict[str | int, object]:
-    """Return name to value of the wanted elements; those that are absent or empty are left out."""
+def values_of(ds: Dataset, wanted: Wanted) -> dict[str | int, object]:
+    """Return name to value of the wanted elements; those that are absent or empty are left out.
+
+    Examples
+    --------
+    >>> ds = Dataset()
+    >>> ds.Rows, ds.PatientName = 512, "A"
+    >>> values_of(ds, WANTED)
+    {'Rows': 512}
+    """
     found = {}
     for tag, raw in list(ds.items()):  # `items` gives elements as they stand in the file
         if tag in wanted:
@@ -262,7 +206,9 @@ def _value(ds: Dataset, raw: RawDataElement | DataElement, vr: str | None) -> ob
     except _BROKEN as error:
         return error
     if isinstance(value, Sequence):
-        return _values(value[0], WANTED_OF_TRACER) or None if len(value) else None
+        if raw.tag in FRAMES:
+            return value
+        return values_of(value[0], WANTED_OF_TRACER) or None if len(value) else None
     if isinstance(value, MultiValue):
         return list(value)
     return _text(value) if isinstance(value, bytes) else value  # bytes: a private element of unknown type

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.headers import Header
+from mmfusion.imaging.dicom.header import Header
 from mmfusion.imaging.dicom.tags import GE_SCAN_TIME, PHILIPS_BQML, PHILIPS_SUV
 
 _DAY = 86400.0
@@ -35,7 +35,11 @@ def suv_factors(slices: Sequence[Header]) -> list[float]:
     FrameReferenceTime counts, if all slices agree on it; else at the first acquisition. The injection is
     RadiopharmaceuticalStartDateTime. If that is absent, or does not fit the date of the scan (as after
     de-identification), it is RadiopharmaceuticalStartTime, or the time of day of
-    RadiopharmaceuticalStartDateTime, within the 24 hours before the scan.
+    RadiopharmaceuticalStartDateTime, within the 24 hours before the scan. A tracer of which something is
+    left after a day (half-life of 2.4 hours or more: 64Cu, 89Zr, 124I) may have been injected on any day
+    before; its date is needed.
+
+    An Enhanced PET states the moment to which the decay was corrected (DecayCorrectionDateTime).
 
     Raises
     ------
@@ -111,14 +115,15 @@ def _per_becquerel(slices: Sequence[Header]) -> float:
     correction = header.text("DecayCorrection").upper()
     if correction == "ADMIN":
         return weight * 1000 / dose
-    if correction != "START":
+    moment = _stamp(header, "DecayCorrectionDateTime") if correction == "MOMENT" else None
+    if correction != "START" and moment is None:
         expected, hint = "START or ADMIN", "export the series corrected for decay"
         problem = "PET without a known decay correction"
         raise header.error(
             problem, "DecayCorrection", expected=expected, got=correction or "nothing", hint=hint
         )
     half_life = _within(_tracer(header), "RadionuclideHalfLife", _HALF_LIFE_S, "s")
-    waited = _uptake_seconds(slices, half_life)
+    waited = _uptake_seconds(slices, half_life, moment or _scan_start(slices, half_life))
     if waited > _MOST_HALF_LIVES * half_life:
         got = f"{waited / 60:.0f} min after injection at a half-life of {half_life / 60:.3g} min"
         hint = "check RadiopharmaceuticalStartTime and RadionuclideHalfLife"
@@ -146,9 +151,8 @@ def _within(header: Header, tag: str, limits: tuple[float, float], unit: str) ->
     return value
 
 
-def _uptake_seconds(slices: Sequence[Header], half_life: float) -> float:
-    """Return the time from injection to the start of the scan, in seconds."""
-    scan = _scan_start(slices, half_life)
+def _uptake_seconds(slices: Sequence[Header], half_life: float, scan: datetime) -> float:
+    """Return the time from injection to the moment `scan` to which the decay was corrected, in seconds."""
     tracer = _tracer(slices[0])
     stamp = _stamp(tracer, "RadiopharmaceuticalStartDateTime")
     if stamp is not None and 0 <= (scan - stamp).total_seconds() <= min(
@@ -162,6 +166,13 @@ def _uptake_seconds(slices: Sequence[Header], half_life: float) -> float:
         problem, tag = "SUV cannot be computed: no time of injection", "RadiopharmaceuticalStartDateTime"
         hint = "put RadiopharmaceuticalStartTime into the headers, from the scan's protocol"
         raise tracer.error(problem, tag, hint=hint)
+    if _MOST_HALF_LIVES * half_life >= _DAY:
+        problem = "SUV cannot be computed: the day of injection is not known"
+        day = f" and the day {stamp:%Y-%m-%d}" if stamp else ""
+        got = f"a time of day{day}, at a half-life of {half_life / 3600:.3g} h"
+        hint = "put RadiopharmaceuticalStartDateTime into the headers, with the day, from the scan's protocol"
+        tag, expected = "RadiopharmaceuticalStartDateTime", f"a date and time before {scan:%Y-%m-%d %H:%M}"
+        raise tracer.error(problem, tag, expected=expected, got=got, hint=hint)
     midnight = scan.replace(hour=0, minute=0, second=0, microsecond=0)
     return ((scan - midnight).total_seconds() - of_day) % _DAY
 

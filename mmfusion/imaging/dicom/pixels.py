@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
-import pydicom
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.headers import DAMAGED, Header, unreadable
+from mmfusion.exclusive import silenced
+from mmfusion.imaging.dicom.decoding import decoded
+from mmfusion.imaging.dicom.header import Header, unreadable
+from mmfusion.imaging.dicom.recognise import is_late_element
+from mmfusion.limits import check_memory
 
+_BYTES_AT_WORK = 16  # of a pixel while its slice is decoded: as stored, and with more bits
 _THREADS = min(4, os.cpu_count() or 1)  # unpacking and decoding release the interpreter lock
 
 
@@ -77,10 +81,11 @@ class SlicedArray:
         Raises
         ------
         ScanError
-            If pixels are damaged, or no decoder for their compression is installed.
+            If pixels are damaged, no decoder for their compression is installed, or the box is too large for
+            the memory.
         """
         ranges = [s.indices(n)[:2] for s, n in zip(box, self.shape, strict=True)]
-        out = np.empty([max(stop - start, 0) for start, stop in ranges], self.dtype)
+        out = self._empty([max(stop - start, 0) for start, stop in ranges])
         turned = out[tuple(slice(None, None, -1 if f else 1) for f in self._flip)].transpose(
             np.argsort(self._order)
         )
@@ -95,17 +100,29 @@ class SlicedArray:
 
     def planes(self, numbers: Sequence[int]) -> np.ndarray:
         """Return some slices in their stored orientation, shape (n, rows, columns)."""
-        out = np.empty((len(numbers), *stored_shape(self._slices)[1:]), self.dtype)
+        out = self._empty((len(numbers), *stored_shape(self._slices)[1:]))
         self._decode(out, numbers, slice(0, out.shape[1]), slice(0, out.shape[2]))
         return out
 
+    def _empty(self, shape: Sequence[int]) -> np.ndarray:
+        """Return a new array, if there is memory for it and for the slices that are decoded at one time."""
+        rows, columns = stored_shape(self._slices)[1:]
+        needed = math.prod(shape) * self.dtype.itemsize + _THREADS * rows * columns * _BYTES_AT_WORK
+        check_memory(needed, "the scan", file=self._slices[0].member.file, error=ScanError)
+        return np.empty(shape, self.dtype)
+
     def _decode(self, out: np.ndarray, numbers: Sequence[int], y: slice, x: slice) -> None:
         def one(k: int) -> None:
-            out[k] = self._values(numbers[k], y, x)
+            with np.errstate(all="ignore"):  # values are clipped
+                out[k] = self._values(numbers[k], y, x)
 
-        with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
-            warnings.simplefilter("ignore")
-            list(pool.map(one, range(len(numbers))))
+        with silenced("pydicom"), ThreadPoolExecutor(_THREADS) as pool:
+            try:
+                contexts = [copy_context() for _ in numbers]  # so that warnings go where this thread's go
+                list(pool.map(lambda context, k: context.run(one, k), contexts, range(len(numbers))))
+            except BaseException:  # the other slices need not be read any more
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
 
     def _values(self, k: int, y: slice, x: slice) -> np.ndarray:
         header, scaling = self._slices[k], self._scaling
@@ -152,11 +169,45 @@ def check_pixels(header: Header) -> None:
     for tag in ("Rows", "Columns"):
         if not 1 <= header.number(tag) <= 2**14:
             raise header.error("a damaged header", tag, expected=f"1 to {2**14}", got=header.value(tag))
-    if header.offset is not None:
-        expected = int(header.number("Rows") * header.number("Columns")) * _dtype(header).itemsize
-        there = min(header.length, header.member.size - header.offset)
+    if header.begin is not None and header.encoded is None:
+        there = min(header.length, header.member.size - header.begin)
+        expected = max(stored_bytes(header), header.length)
         if there < expected:
             raise unreadable(header.name, f"{max(there, 0)} of {expected} bytes of pixels")
+
+
+def stored_bytes(header: Header) -> int:
+    """Return the number of bytes that the pixels of a slice take when they are not compressed."""
+    return int(header.number("Rows") * header.number("Columns")) * _dtype(header).itemsize
+
+
+def surplus_pixels(slices: Sequence[Header]) -> list[str]:
+    """Return a sentence if files have more bytes of pixels than their images need; one pad byte is usual.
+
+    The number of rows or columns may then be wrong. Bytes behind the pixels that are no element of DICOM mean
+    that something was added, or lies at the wrong place.
+    """
+    plain = [header for header in slices if header.begin is not None and header.encoded is None]
+    found = [
+        (h, f"{h.length} bytes of pixels, the image needs {stored_bytes(h)}")
+        for h in plain
+        if h.length > stored_bytes(h) + 1
+    ]
+    found += [(h, f"{n} bytes behind the pixels that are no element") for h in plain if (n := _behind(h))]
+    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [f"{header.name}{others}: {text}" for header, text in found[:1]]
+
+
+def _behind(header: Header) -> int:
+    """Return the number of bytes behind the pixels if they are neither elements nor zeros."""
+    end = header.begin + header.length
+    left = header.member.size - end
+    if left <= 0 or header.values.get("FramesFollow"):
+        return 0
+    begin = header.member.read(end, 64)
+    explicit, little = header.syntax != ImplicitVRLittleEndian, header.syntax != ExplicitVRBigEndian
+    padded = left % 2 == 0 and not any(begin)  # files of DICOM have an even length
+    return 0 if padded or is_late_element(begin, left, explicit=explicit, little=little) else left
 
 
 def _dtype(header: Header) -> np.dtype:
@@ -167,7 +218,7 @@ def _dtype(header: Header) -> np.dtype:
 def stored_values(header: Header, y: slice = slice(None), x: slice = slice(None)) -> np.ndarray:
     """Return values as they stand in the file. Of uncompressed pixels, only the wanted rows are read."""
     if header.offset is None:
-        return _used_bits(header, _decompressed(header)[y, x])
+        return _used_bits(header, _unpacked(header)[y, x])
     y = slice(*y.indices(int(header.number("Rows")))[:2])
     dtype, columns = _dtype(header), int(header.number("Columns"))
     row = columns * dtype.itemsize
@@ -187,28 +238,22 @@ def _used_bits(header: Header, stored: np.ndarray) -> np.ndarray:
     return kept
 
 
-def _decompressed(header: Header) -> np.ndarray:
-    data = BytesIO(header.member.read())
-    try:
-        stored = pydicom.dcmread(data, force=True).pixel_array
-    except (
-        RuntimeError,
-        *DAMAGED,
-    ) as error:  # decoders raise RuntimeError, and so does pydicom where it has none
-        if "missing dependencies" in str(error):
-            got = UID(header.syntax).name
-            packages = "pyjpegls pylibjpeg pylibjpeg-openjpeg python-gdcm"
-            hint = f"pip install {packages}, or export the scan uncompressed"
-            raise ScanError(
-                "no decoder for this compression", file=header.name, got=got, hint=hint
-            ) from error
-        raise unreadable(
-            header.name, str(error).strip().splitlines()[0] if str(error).strip() else None
-        ) from error
-    expected = (int(header.number("Rows")), int(header.number("Columns")))
-    if stored.shape != expected:
-        raise unreadable(header.name, f"pixels of shape {stored.shape} where the header says {expected}")
-    return stored
+def _unpacked(header: Header) -> np.ndarray:
+    """Return the values of pixels that are compressed, or stored with the high byte first."""
+    if header.encoded is not None:
+        return decoded(header)
+    rows, columns = int(header.number("Rows")), int(header.number("Columns"))
+    dtype = _dtype(header).newbyteorder(">")
+    data = header.member.read(header.begin, rows * columns * dtype.itemsize) if header.begin else b""
+    if header.syntax != ExplicitVRBigEndian or len(data) < rows * columns * dtype.itemsize:
+        raise unreadable(header.name, f"{len(data)} bytes of pixels in {UID(header.syntax).name}")
+    stored = np.frombuffer(data, dtype).reshape(rows, columns)
+    if dtype.itemsize == 1:  # words of two pixels, the second first
+        stored = np.frombuffer(
+            np.frombuffer(data[: rows * columns // 2 * 2], "<u2").byteswap().tobytes(), dtype
+        )
+        stored = stored.reshape(rows, columns)
+    return stored.astype(dtype.newbyteorder("="))
 
 
 def _padding(header: Header, stored: np.ndarray) -> np.ndarray | None:

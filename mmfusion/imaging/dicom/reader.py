@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.display import FullTable
+from mmfusion.errors import ScanError, gathered
 from mmfusion.imaging.affine import lps_axes, spacing_of
 from mmfusion.imaging.dicom.archive import members
-from mmfusion.imaging.dicom.headers import Header
+from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
+from mmfusion.imaging.dicom.header import Header
 from mmfusion.imaging.dicom.pet import suv_factors
 from mmfusion.imaging.dicom.pixels import Scaling, SlicedArray, stored_shape
-from mmfusion.imaging.dicom.series import Series, SeriesRules, choose_series, find_series
+from mmfusion.imaging.dicom.series import Found, Series, look_through
 from mmfusion.imaging.hu import PADDING_HU
-from mmfusion.imaging.plausible import check_size, check_values, sampled_slices
+from mmfusion.imaging.plausible import check_values, sampled_slices
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_DICOM
 
@@ -52,9 +53,10 @@ def list_series(path: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         One row per series, in order of SeriesNumber. Columns: `uid`, `modality`, `description`, `number`,
-        `n_slices` (files), `shape` (slices, rows, columns; None if the slices cannot be stacked), `z_mm`,
-        `y_mm`, `x_mm` (distance between slices and spacing of pixels), `problem` (why `read` would refuse the
-        series, as far as headers tell; "" if it would not).
+        `n_slices`, `shape` (slices, rows, columns; None if the slices cannot be stacked), `z_mm`, `y_mm`,
+        `x_mm` (distance between slices and spacing of pixels), `problem` (why `read` would refuse the series,
+        as far as headers tell; "" if it would not), `n_files` (files used), `n_lost` (files at the path that
+        may be slices, but cannot be understood), `account` (a sentence about files that are not used).
 
     Raises
     ------
@@ -65,9 +67,10 @@ def list_series(path: str | Path) -> pd.DataFrame:
     if not path.exists():
         raise ScanError("no such scan", file=path)
     with members(path) as found:
+        through = look_through(found)
         rows = [
-            [s.uid, s.modality, s.description, s.number, len(s.slices), *_look(s, path)]
-            for s in find_series(found)
+            [s.uid, s.modality, s.description, s.number, len(s.slices), *_look(s, through, path)]
+            for s in through.series
         ]
     columns = [
         "uid",
@@ -80,23 +83,26 @@ def list_series(path: str | Path) -> pd.DataFrame:
         "y_mm",
         "x_mm",
         "problem",
+        "n_files",
+        "n_lost",
+        "account",
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return FullTable(rows, columns=columns)
 
 
-def _look(series: Series, path: Path) -> tuple[object, ...]:
-    """Return shape, spacing and problem of a series, for `list_series`."""
-    shape, spacing, problem = None, (np.nan,) * 3, series.problem
+def _look(series: Series, through: Found, path: Path) -> tuple[object, ...]:
+    """Return shape, spacing, problem and account of a series, for `list_series`."""
+    shape, spacing, problem, slices = None, (np.nan,) * 3, series.problem, series.slices
     if not problem:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ScanWarning)
+            with gathered():
                 slices, affine = series.placed(path)
             shape, spacing = stored_shape(slices), spacing_of(affine)
             _SCALING[series.modality](slices)
         except ScanError as error:
             problem = str(error)
-    return (shape, *spacing, problem)
+    account = through.account(series, slices, sound=not problem)
+    return (shape, *spacing, problem, account.used, account.n_lost, str(account))
 
 
 @contextmanager
@@ -107,17 +113,19 @@ def open_series(path: str | Path, series: SeriesRules = None, unit: str | None =
     """
     path = Path(path)
     with members(path) as found:
-        chosen = choose_series(find_series(found), series, path, unit)
+        through = look_through(found)
+        chosen = choose_series(through.series, series, path, unit, through.others)
         slices, affine = chosen.placed(path)
+        account = through.account(chosen, slices)
         shape = stored_shape(slices)
-        check_size(shape, path)
         scaling = _SCALING[chosen.modality](slices)
         unit = BY_DICOM[chosen.modality].unit
         order, flip, affine = lps_axes(affine, shape)
         array = SlicedArray(slices, scaling, order, flip)
         check_values(array.planes(sampled_slices(len(slices))), unit, path)
         frame = slices[0].text("FrameOfReferenceUID") or None
-        yield Volume(array, affine, chosen.modality, unit, frame, chosen.uid)
+        account.warn(path)
+        yield Volume(array, affine, chosen.modality, unit, frame, chosen.uid, account)
 
 
 def _hu(slices: Sequence[Header]) -> Scaling:

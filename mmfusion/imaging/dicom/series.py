@@ -1,37 +1,36 @@
-"""Find the series of a folder or ZIP and choose one. Two series are never mixed."""
+"""Find the series of a folder or ZIP, and account for every file."""
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from pydicom.uid import (
-    EnhancedCTImageStorage,
-    EnhancedPETImageStorage,
-)
 
-from mmfusion.errors import ScanError, ScanWarning
+from mmfusion.errors import ScanError, gathered
+from mmfusion.imaging.account import Account, by_reason
 from mmfusion.imaging.affine import spacing_of
 from mmfusion.imaging.dicom.archive import Member
+from mmfusion.imaging.dicom.copies import without_copies
+from mmfusion.imaging.dicom.ends import missing_at_ends
+from mmfusion.imaging.dicom.frames import frames_of, has_frames
 from mmfusion.imaging.dicom.geometry import series_affine
-from mmfusion.imaging.dicom.headers import Header, read_header, unreadable
-from mmfusion.imaging.dicom.pixels import check_pixels, stored_values
-from mmfusion.modalities import BY_DICOM, BY_UNIT
+from mmfusion.imaging.dicom.header import Header, unreadable
+from mmfusion.imaging.dicom.headers import read_header
+from mmfusion.imaging.dicom.passes import check_one_pass, of_pass
+from mmfusion.imaging.dicom.pixels import check_pixels, surplus_pixels
+from mmfusion.imaging.dicom.recognise import HEAD, is_archive, is_no_slice
+from mmfusion.imaging.dicom.tags import BY_CLASS
+from mmfusion.modalities import BY_DICOM
 
-_ENHANCED = (EnhancedCTImageStorage, EnhancedPETImageStorage)
-_PICKS = ("largest", "thinnest", "first")
-SeriesRules = str | Sequence[str] | None
+NEITHER, NO_SLICES = "neither CT nor PET", "no image of slices"
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """The files of one series.
+    """The slices of one series.
 
     Parameters
     ----------
@@ -42,7 +41,9 @@ class Series:
     problem : str
         Why it cannot be read as CT or PET; "" if it can.
     slices : list of Header
-        In any order.
+        In any order; one for each frame of a file that has many.
+    passes : tuple of (str, str)
+        Element and value of the passes that were chosen; see `mmfusion.imaging.dicom.passes`.
 
     Examples
     --------
@@ -56,18 +57,27 @@ class Series:
     number: float
     problem: str
     slices: list[Header] = field(repr=False)
+    passes: tuple[tuple[str, str], ...] = ()
+
+    def of_passes(self, passes: Sequence[tuple[str, str]]) -> Series:
+        """Return the series with only the slices of the passes that were chosen."""
+        if not passes:
+            return self
+        slices = [header for header in self.slices if all(of_pass(header, *one) for one in passes)]
+        return replace(self, slices=slices, passes=(*self.passes, *passes))
 
     def placed(self, path: Path) -> tuple[list[Header], np.ndarray]:
         """Return the slices by position, without copies, and the affine; see `series_affine`."""
         for header in self.slices:
             check_pixels(header)
-        return series_affine(without_copies(self.slices), path)
+        slices = without_copies(self.slices)
+        check_one_pass(slices, path, taken=[tag for tag, value in self.passes if value == "*"])
+        return series_affine(slices, path)
 
     def spacing(self, path: Path) -> tuple[float, float, float] | None:
         """Return the spacing (z, y, x) in mm; None if the slices cannot be stacked."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ScanWarning)
+            with gathered():
                 return spacing_of(self.placed(path)[1])
         except ScanError:
             return None
@@ -78,12 +88,57 @@ class Series:
         mm = " x ".join(f"{v:.3g}" for v in spacing) + " mm" if spacing else "cannot be stacked"
         return f"{self.uid}  {self.modality}  {self.description!r}  {len(self.slices)} slices, {mm}"
 
+    def names(self) -> list[str]:
+        """Return the names of its files."""
+        return list(dict.fromkeys(header.member.name for header in self.slices))
 
-def find_series(found: Sequence[Member]) -> list[Series]:
-    """Find all series among files, in order of SeriesNumber.
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """All series among files, and the files that are not used.
+
+    Parameters
+    ----------
+    series : list of Series
+        In order of SeriesNumber.
+    given : int
+        Number of files.
+    others : list of (str, str, bool)
+        Name of each file that is in no series, the reason, and whether it may be a slice.
+    """
+
+    series: list[Series]
+    given: int
+    others: list[tuple[str, str, bool]]
+
+    def account(self, chosen: Series, slices: Sequence[Header], *, sound: bool = True) -> Account:
+        """Return the account of a scan that consists of `slices`, which are of the series `chosen`.
+
+        If it is not `sound`, because it cannot be read, there are no remarks.
+        """
+        used = {header.member.name for header in slices}
+        left = [*self.others]
+        for one in self.series:
+            same = one.uid == chosen.uid
+            what = one.problem or ("another pass, or a copy" if same else "another series")
+            odd = same and one.problem in (
+                NEITHER,
+                NO_SLICES,
+            )  # with a position it should be one of the slices
+            placed = {h.member.name for h in one.slices if odd and h.values.get("ImagePositionPatient")}
+            left += [
+                (name, f"{one.modality}, {what}", name in placed) for name in one.names() if name not in used
+            ]
+        alike = [header for one in self.series if one.uid == chosen.uid for header in one.slices]
+        remarks = (*missing_at_ends(slices, alike), *surplus_pixels(slices)) if sound else ()
+        return Account(self.given, len(used), by_reason(left), remarks)
+
+
+def look_through(found: Sequence[Member]) -> Found:
+    """Find all series among files. No file is passed over without a reason.
 
     A series that is not an image of CT or PET has a `problem`. Localizers are separated from the series whose
-    UID they share.
+    UID they share. A file with many frames gives one slice for each frame.
 
     Raises
     ------
@@ -91,75 +146,36 @@ def find_series(found: Sequence[Member]) -> list[Series]:
         If a file is damaged.
     """
     groups: dict[tuple[str, str, str], list[Header]] = {}
+    others = []
     for member in found:
         header = read_header(member)
-        if header is not None:
-            key = header.text("SeriesInstanceUID"), header.text("Modality"), _problem(header)
-            if header.length is None and not key[2]:  # pixels are the last element of a file
-                raise unreadable(header.name, "no pixels")
-            groups.setdefault(key, []).append(header)
+        if header is None:
+            others.append((member.name, *_reason(member)))
+            continue
+        key = header.text("SeriesInstanceUID"), header.text("Modality"), _problem(header)
+        if header.length is None and not key[2] and not has_frames(header):  # pixels are the last element
+            raise unreadable(header.name, "no pixels")
+        framed = has_frames(header) and not key[2]
+        groups.setdefault(key, []).extend(frames_of(header) if framed else [header])
     series = [Series(*key[:2], *_named(slices[0]), key[2], slices) for key, slices in groups.items()]
-    return sorted(series, key=lambda s: (s.number, s.uid))
+    return Found(sorted(series, key=lambda s: (s.number, s.uid)), len(found), others)
 
 
-def choose_series(
-    series: Sequence[Series], rules: SeriesRules, path: Path, unit: str | None = None
-) -> Series:
-    """Choose one series by rules, of the modality whose values are in `unit` if that is given.
-
-    Each rule narrows the choice of the rules before it: "CT" or "PT"; a SeriesInstanceUID, or its beginning
-    or end; a part of the description, or a pattern such as "*LUNG*1.0*" (upper or lower case). If CT and PET
-    are both left, CT is taken. Then "largest" (most slices), "thinnest" (smallest distance between slices;
-    then most slices) or "first" (lowest SeriesNumber) picks one.
-
-    Raises
-    ------
-    ScanError
-        If there is none of this modality, none is left, or more than one.
-
-    Examples
-    --------
-    >>> lung, soft = (Series(f"1.2.{i}", "CT", name, i, "", []) for i, name in enumerate(["LUNG", "SOFT"]))
-    >>> choose_series([lung, soft], "*soft*", Path("scan")).uid
-    '1.2.1'
-    """
-    rules = [rules] if isinstance(rules, str) else list(rules or ())
-    readable = left = [s for s in series if not s.problem]
-    if not readable:
-        counts = Counter(f"{s.modality} ({s.problem})" for s in series for _ in s.slices)
-        got = ", ".join(f"{n} of {what}" for what, n in counts.items()) or "no DICOM image at all"
-        raise ScanError(
-            "no CT or PET series", file=path, expected="DICOM slices of modality CT or PT", got=got
-        )
-    if unit is not None:
-        readable = left = _of_unit(readable, unit, path)
-    for rule in rules:
-        if rule not in _PICKS:
-            left = [s for s in left if s.uid == rule] or [s for s in left if _fits(s, rule)]
-    left = [s for s in left if s.modality == "CT"] or left
-    for rule in rules:
-        left = _pick(left, rule, path) if rule in _PICKS and left else left
-    if len(left) == 1:
-        return left[0]
-    listed = "".join(f"\n    {s.line(path)}" for s in left or readable)
-    if not left:
-        raise ScanError("no such series", file=path, expected=f"one of{listed}\n   ", got=" and ".join(rules))
-    hint = (
-        "choose one: series= (in a manifest, column part) its UID (or the end of it), "
-        "a part of its description, 'largest', 'thinnest' or 'first'"
-    )
-    raise ScanError(f"{len(left)} series", file=path, expected="one", got=f"{listed}\n   ", hint=hint)
+def find_series(found: Sequence[Member]) -> list[Series]:
+    """Return the series of `look_through`."""
+    return look_through(found).series
 
 
-def _of_unit(series: Sequence[Series], unit: str, path: Path) -> list[Series]:
-    wanted = BY_UNIT[unit]
-    found = [s for s in series if s.modality == wanted.dicom]
-    if not found:
-        got = "".join(f"\n    {s.line(path)}" for s in series)
-        raise ScanError(
-            f"not a {wanted.title}", file=path, expected=f"a series of modality {wanted.dicom}", got=got
-        )
-    return found
+def _reason(member: Member) -> tuple[str, bool]:
+    """Return why a file is not a slice, and whether it may be one all the same."""
+    head = member.read(0, HEAD)
+    if is_no_slice(member.name, head):
+        return "not DICOM", False
+    if is_archive(member.name, head):
+        return "packed: unpack it", True
+    if head[128:132] == b"DICM":
+        return "not an image", False
+    return "empty" if not head else "cannot be understood as DICOM", True
 
 
 def _named(header: Header) -> tuple[str, float]:
@@ -169,60 +185,12 @@ def _named(header: Header) -> tuple[str, float]:
 
 def _problem(header: Header) -> str:
     modality, kind = header.text("Modality"), header.text("SOPClassUID")
-    if kind in _ENHANCED:
-        return "enhanced multi-frame, not supported: export it as single frames"
     if modality not in BY_DICOM:
-        return "neither CT nor PET"
-    if kind not in ("", BY_DICOM[modality].sop_class):
-        return "no image of slices"
+        return NEITHER
+    if kind and BY_CLASS.get(kind, ("", False))[0] != modality:
+        return NO_SLICES
     if "LOCALIZER" in header.text("ImageType").upper():
         return "localizer"
     if "REPROJECTION" in header.text("SeriesType").upper():
         return "projection"
     return ""
-
-
-def _fits(series: Series, rule: str) -> bool:
-    if rule in BY_DICOM:
-        return series.modality == rule
-    if re.fullmatch(r"[\d.]{4,}", rule):
-        return series.uid.startswith(rule) or series.uid.endswith(rule)
-    return fnmatchcase(series.description.lower(), f"*{rule.lower()}*")
-
-
-def _pick(left: list[Series], rule: str, path: Path) -> list[Series]:
-    if rule == "first":
-        return left[:1]
-    if rule == "largest":
-        most = max(len(s.slices) for s in left)
-        return [s for s in left if len(s.slices) == most]
-    step = {id(s): (spacing[0] if (spacing := s.spacing(path)) else np.inf) for s in left}
-    thin = [s for s in left if step[id(s)] <= min(step.values()) + 1e-3]
-    return _pick(thin, "largest", path)
-
-
-def without_copies(found: Sequence[Header]) -> list[Header]:
-    """Return one header per SOPInstanceUID if the files with it have the same values and pixels."""
-    first: dict[str, Header] = {}
-    kept, copies = [], []
-    for header in found:
-        uid = header.text("SOPInstanceUID")
-        twin = first.setdefault(uid, header) if uid else header
-        copy = twin is not header and _alike(twin, header)
-        (copies if copy else kept).append(header)
-    if copies:
-        more = f" and {len(copies) - 1} more" if len(copies) > 1 else ""
-        text = f"{copies[0].name}{more}: passed over, the same file as another"
-        warnings.warn(text, ScanWarning, stacklevel=2)
-    return kept
-
-
-def _alike(one: Header, other: Header) -> bool:
-    """Return whether files have the same bytes, or the same values and pixels (exported twice)."""
-    if one.member.read() == other.member.read():
-        return True
-    if one.length is None or one.values != other.values or one.text("Modality") not in BY_DICOM:
-        return False
-    check_pixels(one)
-    check_pixels(other)
-    return np.array_equal(stored_values(one), stored_values(other))

@@ -53,7 +53,7 @@ def write_dicom_zip(volume: Volume, path: str | Path, patient_id: str, *, descri
     >>> from mmfusion.imaging.files import read
     >>> hu = np.full((4, 16, 16), -1000, np.int16)
     >>> hu[:, 4:12, 4:12] = 40
-    >>> ct = Volume(hu, np.diag([1.0, 1.0, 2.5, 1.0]), "HU")
+    >>> ct = Volume(hu, np.diag([1.0, 1.0, 2.5, 1.0]))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     scan = read(write_dicom_zip(ct, Path(folder) / "ct.zip", "P1"))
     >>> scan.spacing, bool((scan.array == hu).all())

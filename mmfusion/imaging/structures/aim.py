@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.structures.source import Source, read_source
 
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"

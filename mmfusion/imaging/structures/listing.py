@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmfusion.display import FullTable
 from mmfusion.imaging.structures import rtstruct, seg
 from mmfusion.imaging.structures.source import STRUCTURES, read_structure, readable
 
@@ -34,9 +35,13 @@ def list_rois(path: str | Path) -> pd.DataFrame:
     kind = STRUCTURES[ds.Modality]
     with readable(name, kind):
         if ds.Modality == "SEG":
-            names, parts, series = seg.segments(ds, name), seg.count_frames(ds), seg.referenced_series(ds)
+            names, parts, series = (
+                seg.segments(ds, name),
+                seg.count_frames(ds, name),
+                seg.referenced_series(ds),
+            )
         else:
             names, parts = rtstruct.regions(ds), rtstruct.count_contours(ds)
             series = rtstruct.referenced_series(ds)
     rows = [(number, label, parts.get(number, 0), kind, " ".join(series)) for number, label in names.items()]
-    return pd.DataFrame(rows, columns=["number", "name", "parts", "kind", "series_uid"])
+    return FullTable(rows, columns=["number", "name", "parts", "kind", "series_uid"])

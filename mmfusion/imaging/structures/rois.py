@@ -27,7 +27,8 @@ def choose_rois(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[in
         Number -> name of every region in the file.
     roi : int, str, sequence of these, or None
         A number (or its digits), a name, or a pattern as in a shell if it contains ``*``, ``?`` or ``[``
-        (upper and lower case differ). A sequence chooses several regions. None chooses the only region.
+        (in which upper and lower case are equal). A sequence chooses several regions. None chooses the only
+        region.
     path : path
         File name for messages.
 
@@ -44,7 +45,7 @@ def choose_rois(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[in
 
     Examples
     --------
-    >>> choose_rois({1: "Lung-Left", 2: "Lung-Right", 3: "GTV-1"}, "Lung*", "rs.dcm")
+    >>> choose_rois({1: "Lung-Left", 2: "LUNG-RIGHT", 3: "GTV-1"}, "lung*", "rs.dcm")
     [1, 2]
     """
     if not names:
@@ -146,9 +147,10 @@ def _matches(names: Mapping[int, str], item: int | str) -> list[int]:
     exact = [number for number, name in names.items() if name == item]
     if not exact and isinstance(item, str) and item.isdecimal() and int(item) in names:  # from a table
         return [int(item)]
-    return exact or [
-        number for number, name in names.items() if _is_pattern(item) and fnmatchcase(name, item)
-    ]
+    if exact or not _is_pattern(item):
+        return exact
+    pattern = item.casefold()
+    return [number for number, name in names.items() if fnmatchcase(name.casefold(), pattern)]
 
 
 def _is_pattern(item: object) -> bool:

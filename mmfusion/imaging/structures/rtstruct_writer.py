@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_
 from mmfusion import __version__
 from mmfusion.errors import ScanError
 from mmfusion.imaging.colours import BLUE, GREEN, ORANGE, PURPLE, RED, SKY
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.structures.contours import outlines
 from mmfusion.imaging.structures.source import Source, SourceSeries, read_source

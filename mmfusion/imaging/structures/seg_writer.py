@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from pydicom.uid import generate_uid
 
 from mmfusion import __version__
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.series import SeriesRules
+from mmfusion.exclusive import silenced
+from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.structures.source import Source, read_source
 from mmfusion.imaging.structures.targets import Masks, named, on_slices
@@ -100,8 +100,7 @@ def write_seg(
         SegmentDescription(k, name, category, what, anatomic_regions=site and [site], **made)
         for k, name in enumerate(masks, 1)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # warnings about values that are copied from the source
+    with silenced("pydicom", "highdicom"):  # their warnings about values that are copied from the source
         ds = Segmentation(
             [_completed(header) for header in target.headers],
             pixels,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,21 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from mmfusion.errors import ScanError
+from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.archive import Member, members
+from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
+from mmfusion.imaging.dicom.copies import without_copies
 from mmfusion.imaging.dicom.headers import DAMAGED, read_header
-from mmfusion.imaging.dicom.series import SeriesRules, choose_series, find_series, without_copies
+from mmfusion.imaging.dicom.recognise import looks_like_dicom
+from mmfusion.imaging.dicom.series import find_series
+from mmfusion.limits import check_memory, memory_limit
 
 Source = str | Path | Sequence[str | Path]
+_CUT_OFF = (EOFError, BytesLengthException, struct.error, zlib.error)
 STRUCTURES = {"SEG": "DICOM-SEG", "RTSTRUCT": "RTSTRUCT"}
 
 
@@ -81,6 +90,9 @@ def read_source(source: Source, series: SeriesRules = None) -> SourceSeries:
     with _members(source) as files:
         chosen = choose_series(find_series(files), series, path)
         slices, affine = chosen.placed(path)
+        if slices[0].frame is not None:
+            problem = "regions and points cannot refer to a scan with many frames in one file"
+            raise ScanError(problem, file=path, hint="export it as one file for each slice")
         names = frozenset(header.member.file for header in chosen.slices)
         return SourceSeries(
             [_dataset(header.member, pixels=False) for header in slices], affine, str(path), names
@@ -119,24 +131,30 @@ def read_structure(path: Path) -> tuple[str, Dataset]:
 
 @contextmanager
 def readable(path: object, what: str) -> Iterator[None]:
-    """Turn any error of a damaged or invalid object into one ScanError that names the file.
+    """Turn any error that pydicom raises for an object into one ScanError that names the file.
+
+    Only what proves that data are lost is called damage: a file or a value that ends too early, or data that
+    cannot be unpacked. For anything else the error says what could not be understood.
 
     Examples
     --------
     >>> with readable("rs.dcm", "RTSTRUCT"):
     ...     raise AttributeError("no ContourData")
     Traceback (most recent call last):
-    mmfusion.errors.ScanError: file rs.dcm: truncated or damaged RTSTRUCT (got no ContourData) -> copy or ...
+    mmfusion.errors.ScanError: file rs.dcm: the RTSTRUCT could not be understood (got AttributeError: no ...
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's warnings about invalid values that can still be read
+        with silenced("pydicom", "highdicom"):  # their warnings about invalid values that can still be read
             yield
     except ScanError:
         raise
-    except DAMAGED as error:
+    except _CUT_OFF as error:
         hint = "copy or download it again"
         raise ScanError(f"truncated or damaged {what}", file=path, got=error, hint=hint) from error
+    except DAMAGED as error:
+        hint = "an element is absent or not as DICOM asks for it: export it again, or with another program"
+        got = f"{type(error).__name__}: {error}"[:200]
+        raise ScanError(f"the {what} could not be understood", file=path, got=got, hint=hint) from error
 
 
 @contextmanager
@@ -150,5 +168,18 @@ def _members(source: Source) -> Iterator[list[Member]]:
 
 
 def _dataset(member: Member, *, pixels: bool) -> Dataset:
+    check_memory(2.0 * member.size, "the file", file=member.name, error=ScanError)
     with readable(member.name, "DICOM"):
-        return pydicom.dcmread(BytesIO(member.read()), stop_before_pixels=not pixels, force=True)
+        data = member.read()
+        _check_unpacked(data, member.name)
+        return pydicom.dcmread(BytesIO(data), stop_before_pixels=not pixels, force=True)
+
+
+def _check_unpacked(data: bytes, name: str) -> None:
+    """Raise a ScanError if a deflated file would unpack to more memory than allowed."""
+    if not looks_like_dicom(data) or DeflatedExplicitVRLittleEndian.encode() not in data[:2000]:
+        return
+    limit = memory_limit() // 2  # pydicom keeps a copy
+    begin = 144 + int.from_bytes(data[140:144], "little")  # after the file meta information
+    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(memoryview(data)[begin:], limit + 1)
+    check_memory(2.0 * len(unpacked), "the unpacked file", file=name, error=ScanError)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -13,7 +12,9 @@ from matplotlib.lines import Line2D
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.views.planes import PLANES, check_plane
-from mmfusion.imaging.views.scene import COLOURS, Scene, View
+from mmfusion.imaging.views.scene import COLOURS, Scene
+from mmfusion.imaging.views.settings import drawn_with
+from mmfusion.imaging.views.view import View
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_UNIT
 
@@ -23,7 +24,7 @@ _BODY = {**{unit: m.body for unit, m in BY_UNIT.items()}, "mask": 0.0}  # values
 _INK = "#222222"
 
 
-@rc_context({"font.size": 9, "figure.facecolor": "white", "image.interpolation_stage": "data"})
+@drawn_with({"font.size": 9, "figure.facecolor": "white", "image.interpolation_stage": "data"})
 def montage(
     volume: Volume,
     mask: Volume | Mapping[str, Volume] | None = None,
@@ -129,7 +130,7 @@ def montage(
         bar.tick_params(labelsize=7, color=_INK, labelcolor=_INK, length=2)
         unit = "" if scene.overlay.unit == "mask" else scene.overlay.unit
         bar.set_title(unit, fontsize=7, color=_INK, loc="left", weight="normal", pad=3)
-    return figure
+    return figure.literal()
 
 
 def slices(scene: Scene, plane: str, n: int) -> list[int]:

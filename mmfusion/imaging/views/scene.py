@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
@@ -25,23 +22,6 @@ WINDOWS = {"lung": MODALITIES["ct"].shown, "mediastinum": (-160.0, 240.0), "bone
 COLOURS = (ORANGE, SKY, GREEN, PURPLE, RED, YELLOW)  # colours of outlines
 _CMAP = {"HU": "gray", "SUVbw": "gray_r", "mask": "gray"}
 _NICE_MM = (2, 5, 10, 20, 50, 100, 200)  # possible lengths of the scale bar
-
-
-class View(Figure):
-    """Figure that needs no window and that a notebook shows.
-
-    Examples
-    --------
-    >>> View(figsize=(4, 3)).get_size_inches().tolist()
-    [4.0, 3.0]
-    """
-
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)
-        FigureCanvasAgg(self)
-
-    def _repr_png_(self) -> bytes:
-        return png_of(self, dpi=144)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,19 +239,6 @@ def window_of(volume: Volume, window: str | tuple[float, float] | None) -> tuple
     if not low < high:
         raise ScanError("an empty window", column="window", expected="(low, high)", got=window)
     return low, high
-
-
-def png_of(figure: Figure, dpi: float) -> bytes:
-    """Return a figure as bytes of a PNG file.
-
-    Examples
-    --------
-    >>> png_of(View(figsize=(1, 1)), dpi=10)[1:4]
-    b'PNG'
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
 
 
 def _alike(volume: Volume, base: Volume) -> Volume:

@@ -1,4 +1,4 @@
-"""Slider: scroll through a scan in JupyterLab; an exported notebook shows a montage instead."""
+"""Slider: scroll through a scan in JupyterLab; an exported notebook shows a montage as well."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from matplotlib import rc_context
-
 from mmfusion.imaging.views.montage import montage, slices
 from mmfusion.imaging.views.planes import PLANES, check_plane
-from mmfusion.imaging.views.scene import WINDOWS, Scene, View, png_of, window_of
+from mmfusion.imaging.views.scene import WINDOWS, Scene, window_of
+from mmfusion.imaging.views.settings import drawn_with
+from mmfusion.imaging.views.view import View, png_of
 from mmfusion.imaging.volume import Volume
 
 _WIDTH, _DPI = 5.0, 110  # inches, pixels per inch
+STILL = "mmfusion_still"  # mark of an output that repeats the picture of the output above it
 
 
 def slider(
@@ -90,7 +91,7 @@ class SliceSlider:
             self._widget = self._build()
         return self._widget
 
-    @rc_context({"figure.facecolor": "white", "image.interpolation_stage": "data"})
+    @drawn_with({"figure.facecolor": "white", "image.interpolation_stage": "data"})
     def picture(self, k: int, plane: str, window: str | tuple[float, float] | None = None) -> bytes:
         """Return slice `k` of a plane as bytes of a PNG file.
 
@@ -137,6 +138,16 @@ class SliceSlider:
         at.observe(show, "value")
         windows.observe(show, "value")
         return widgets.VBox([widgets.HBox([planes, windows]), at, image])
+
+    def _ipython_display_(self) -> None:
+        """Show the slider, and the montage below it for exported notebooks, where nothing moves it."""
+        from IPython.display import publish_display_data
+
+        bundle = self._repr_mimebundle_()
+        publish_display_data(bundle)
+        picture = f'<img alt="montage" src="data:image/png;base64,{bundle["image/png"]}">'
+        still = f"<details><summary>still picture</summary>{picture}</details>"
+        publish_display_data({"text/html": still, "text/plain": "still picture"}, {STILL: True})
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
         """Return the widget for JupyterLab, and the montage as a PNG image for exported notebooks."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,7 @@ from torch import nn
 
 from mmfusion.compute import one_thread
 from mmfusion.errors import DataError
+from mmfusion.exclusive import exclusive
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
 
     If the machine does not have the device, the CPU is used and a warning is logged. A model that was trained
     on a GPU can therefore predict on other machines too. At the end the network is on the CPU in its previous
-    mode.
+    mode. Several threads can predict with one network at the same time on the CPU.
 
     Yields
     ------
@@ -56,16 +59,39 @@ def on_device(module: nn.Module, device: str) -> Iterator[torch.device]:
     except DataError as error:
         _log.warning("%s; predicting on the CPU", error)
         device = "cpu"
-    modes = {part: part.training for part in module.modules()}
     target = torch.device(device)
     with one_thread(), torch.inference_mode():
-        try:
-            module.eval()
-            if target.type != "cpu":
+        if target.type == "cpu":
+            with _evaluating(module):
+                yield target
+            return
+        with exclusive(), _evaluating(module):  # the network moves, so one thread at a time uses it
+            try:
                 module.to(target)
-            yield target
-        finally:
-            if target.type != "cpu":
+                yield target
+            finally:
                 module.to("cpu")
-            for part, mode in modes.items():
-                part.training = mode
+
+
+_users: Counter[int] = Counter()  # number of threads that predict with a network now
+_modes: dict[int, list[nn.Module]] = {}  # its parts that were in training mode
+_lock = threading.Lock()
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Keep a network in evaluation mode as long as at least one thread is in such a block."""
+    with _lock:
+        if not _users[id(module)]:
+            _modes[id(module)] = [part for part in module.modules() if part.training]
+            module.eval()
+        _users[id(module)] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users[id(module)] -= 1
+            if not _users[id(module)]:
+                del _users[id(module)]
+                for part in _modes.pop(id(module)):
+                    part.training = True

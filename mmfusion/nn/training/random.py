@@ -10,11 +10,14 @@ import numpy as np
 import torch
 
 from mmfusion.compute import one_thread
+from mmfusion.exclusive import exclusive
 
 
 @contextmanager
 def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
     """Seed torch, numpy and Python inside the block, on one thread; restore their random states at the end.
+
+    The random states belong to the whole process, so one thread at a time is in such a block.
 
     Parameters
     ----------
@@ -35,19 +38,25 @@ def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
     """
     kind = torch.device(device).type
     gpus = list(range(torch.cuda.device_count())) if kind == "cuda" or torch.cuda.is_initialized() else []
-    legacy, python = np.random.get_state(), random.getstate()  # noqa: NPY002 - to restore them
-    with one_thread(), torch.random.fork_rng(devices=gpus):
+    with exclusive(), one_thread(), torch.random.fork_rng(devices=gpus), _restored():
         if gpus or kind != "cpu":
             torch.manual_seed(seed)
         else:  # torch.manual_seed would seed a GPU that starts later
             torch.default_generator.manual_seed(seed)
         np.random.seed(seed % 2**32)  # noqa: NPY002
         random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(legacy)  # noqa: NPY002
-            random.setstate(python)
+        yield
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    """Restore the random states of numpy and Python at the end of the block."""
+    legacy, python = np.random.get_state(), random.getstate()  # noqa: NPY002 - to restore them
+    try:
+        yield
+    finally:
+        np.random.set_state(legacy)  # noqa: NPY002
+        random.setstate(python)
 
 
 def random_states(device: str) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from sklearn.base import clone
 
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
+from mmfusion.errors import gathered
 from mmfusion.evaluation import NestedResult, external_validation
 from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.gene_attribution import gene_shap
@@ -49,14 +49,35 @@ class FoldGenes:
     n_patients: int
 
 
+@dataclass(frozen=True)
+class External:
+    """Result of the folds' models on an external cohort.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns fold, metric, cv, external, as `figures.cv_vs_external` reads them.
+    scores : DataFrame
+        Scores of the mean probability of the folds' models, see `NestedResult.scores`.
+    predictions : DataFrame
+        The mean probabilities, as in `NestedResult.predictions`; the model is called "external".
+    notes : list of str
+        A line about earlier evaluations of these models on these patients, and the warnings, each once.
+    """
+
+    table: pd.DataFrame
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
+    notes: list[str]
+
+
 def fold_models(result: NestedResult, cohort: Cohort) -> Iterator[tuple[object, StreamInputs]]:
     """Yield the model of each outer fold with the inputs of its held-out patients."""
     rows = result.of([result.main])
     for (repeat, fold), path in result.bundles().items():
         held_out = rows.loc[(rows["repeat"] == repeat) & (rows["fold"] == fold), "patient_id"]
         model = load(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # `result.warnings()` has them already
+        with gathered():  # `result.warnings()` has the warnings already
             inputs = model.transformer_.transform(cohort.X[cohort.X.index.astype(str).isin(held_out)])
         yield model, inputs
 
@@ -120,8 +141,7 @@ def genes_against_null(
     some = some[some["rna"].notna().any(axis=1)][:n_patients]
 
     def importance(fitted: object) -> pd.Series:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the same warnings as in the results
+        with gathered():  # the same warnings as in the results
             return gene_shap(fitted, some, n_samples=n_samples, random_state=random_state).mean_abs()
 
     def refit(labels: np.ndarray, seed: int) -> pd.Series:
@@ -161,30 +181,20 @@ def fold_external(
     result: NestedResult,
     cohort: Cohort,
     metrics: Sequence[str] = ("macro_auc", "balanced_accuracy", "macro_f1"),
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+) -> External:
     """Judge each fold's frozen model on an external cohort; every evaluation is recorded in the cache.
 
     The record identifies models by their weights, and the cohort by its patients and classes. If the same
     models are fitted again, their earlier evaluations still count.
-
-    Returns
-    -------
-    table : DataFrame
-        Columns fold, metric, cv, external, as `figures.cv_vs_external` reads them.
-    scores : DataFrame
-        Scores of the mean probability of the folds' models, see `NestedResult.scores`.
-    given : list of str
-        A line about earlier evaluations of these models on these patients, and the warnings, each once.
     """
     own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
     rows, predictions, given, before = [], [], [], []
     for (repeat, fold), path in result.bundles().items():
         record = _record_of_looks(path, cohort)
         before.append(json.loads(record.read_text()) if record.is_file() else [])
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+        with gathered() as caught:
             found, scores = external_validation(path, cohort, again=True, record=record)
-        given += [str(w.message) for w in caught]
+        given += map(str, caught)
         predictions.append(found)
         rows += [
             {
@@ -195,12 +205,22 @@ def fold_external(
             }
             for m in metrics
         ]
-    columns = [f"p_{c}" for c in result.classes]
-    mean = predictions[0].assign(
-        **dict(zip(columns, np.mean([p[columns] for p in predictions], axis=0).T, strict=True))
-    )
+    mean = _together(predictions, result.classes)
     given = [*_looks_before(before), *dict.fromkeys(given)]
-    return pd.DataFrame(rows), score_table(mean, result.classes), given
+    return External(pd.DataFrame(rows), score_table(mean, result.classes), mean, given)
+
+
+def _together(predictions: Sequence[pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
+    """Return the mean probabilities of several models, and the class that most of them decided on.
+
+    If two classes have the same number of votes, the more probable one is taken.
+    """
+    columns = [f"p_{c}" for c in classes]
+    mean = np.mean([p[columns] for p in predictions], axis=0)
+    votes = sum(p["y_pred"].to_numpy()[:, None] == np.array(classes) for p in predictions)
+    decided = (votes + 0.999 * mean).argmax(axis=1)
+    made = dict(zip(columns, mean.T, strict=True)) | {"y_pred": [classes[i] for i in decided]}
+    return predictions[0].assign(**made)
 
 
 def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:

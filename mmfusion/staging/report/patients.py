@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmfusion.data.cohort import Cohort, presence
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, gathered
 from mmfusion.figures import scan_slices
 from mmfusion.modalities import MODALITIES
 from mmfusion.staging import StagePrediction
@@ -46,16 +45,24 @@ def choose_patients(cohort: Cohort, n: int, *, fitted: bool, seed: int = 0) -> t
     return table.loc[chosen], cohort.select(patients=list(others))
 
 
-def prediction_table(results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort) -> pd.DataFrame:
-    """Return one row per patient: recorded class, stage, probabilities, inputs, warnings or error."""
+def prediction_table(
+    results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return one row per patient: recorded class, stage, probabilities, inputs, warnings or error.
+
+    The column `in_training` is True for the patients in `seen`, on whom the model was fitted.
+    """
     rows = []
     for patient, result in results.items():
-        row: dict[str, object] = {"patient_id": patient, "recorded": cohort.y.astype("str").get(patient, "")}
+        row: dict[str, object] = {
+            "patient_id": patient,
+            "recorded": cohort.y.astype("str").get(patient, ""),
+            "in_training": patient in seen,
+        }
         if isinstance(result, MMFusionError):
             rows.append(row | {"error": str(result)})
         else:
-            cells = result.to_row().items()
-            rows.append(row | {name: round(v, 3) if isinstance(v, float) else v for name, v in cells})
+            rows.append(row | result.to_row())
     table = pd.DataFrame(rows)
     last = ["warnings", "error"]
     return table.reindex(columns=[*(c for c in table if c not in last), *last])
@@ -93,8 +100,7 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
     if not streams:
         return None
     stream = stream or streams[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the prediction lists them
+    with gathered():  # the prediction lists the warnings
         inputs = model.transformer_.transform(row)
     if not inputs.present[0, names.index(stream)]:
         return None

@@ -192,7 +192,7 @@ def load_external(name: str, root: str, cohort: Cohort, *, n_patients: int = 0) 
 
 
 def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]:
-    """Return one line of Markdown per modality with the features that models may read.
+    """Return one line per modality with the features that models may read.
 
     If a modality has more than `many` features, `shown` of them are named.
 
@@ -208,7 +208,7 @@ def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]
         scan = ["the scan"] if "volume" in cohort.table[modality] else []
         more = [f"... ({len(names) - shown} more)"] if len(names) > many else []
         named = names[:shown] if more else names
-        lines.append(f"**{modality}**, {len(names)} features: {', '.join([*scan, *named, *more])}")
+        lines.append(f"{modality}, {len(names)} features: {', '.join([*scan, *named, *more])}")
     return lines
 
 

@@ -16,22 +16,25 @@ _SMALL = 20  # with fewer patients in a class, a fold has only a few of them
 
 
 def verdict(result: NestedResult, best_possible: float | None = None) -> list[str]:
-    """Return the sentences (Markdown) at the top of a report, which compare the fusion with the ridge.
+    """Return the sentences at the top of a report, which compare the fusion with the ridge.
 
-    "Beats" means that the paired 95 % interval over patients lies above 0. If the interval that is corrected
-    for overlapping training sets includes 0, the sentence says so.
+    The first sentence is the answer. The texts have no markup. "Beats" means that the paired 95 % interval
+    over patients lies above 0. If the interval that is corrected for overlapping training sets includes 0,
+    the sentence says so.
     """
     auc = result.scores["macro_auc"]
     main, ridge = auc.loc[result.main], auc.loc["ridge"]
     row = result.paired("ridge").loc[result.main]
     lines = [
-        f"**{result.main} {_against(row)}.** Macro-AUC {_value(main)} against {_value(ridge)} of the ridge "
+        f"{result.main} {_against(row)}.",
+        f"Macro-AUC {_value(main)} against {_value(ridge)} of the ridge "
         f"on all inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
         f"The smallest true difference that {result.n} patients would show with 80 % power is "
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
-    if main["lo"] <= 0.5:
+    if main["lo"] <= 0.5 <= main["hi"]:
         lines.append(f"The interval of {result.main} includes 0.5: it is not shown to be better than chance.")
+    lines += worse_than_chance(auc)
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
         lines.append(
@@ -42,13 +45,41 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     return lines
 
 
+def worse_than_chance(auc: pd.DataFrame) -> list[str]:
+    """Return a sentence about the models whose interval lies wholly below 0.5; no sentence if there are none.
+
+    Parameters
+    ----------
+    auc : DataFrame, index model
+        Columns mean, lo, hi of an AUC, 0 to 1.
+
+    Examples
+    --------
+    >>> auc = pd.DataFrame({"mean": [0.4, 0.7], "lo": [0.3, 0.6], "hi": [0.45, 0.8]}, ["gmu", "ridge"])
+    >>> worse_than_chance(auc)[0][:51]
+    'Worse than chance: gmu 0.400 [0.300, 0.450]. The in'
+    """
+    below = auc[auc["hi"] < 0.5]
+    if below.empty:
+        return []
+    named = ", ".join(f"{name} {_value(row)}" for name, row in below.iterrows())
+    return [
+        f"Worse than chance: {named}. The interval lies wholly below 0.5. A model without any information "
+        "would be near 0.5, so this hints at an error, such as exchanged labels, a reversed column, or a bug "
+        "in the code. In a small sample it can also arise by itself: patients who are left out of the "
+        "training rows shift the shares of the classes there in the opposite direction. Look for the reason "
+        "before you use any number of this report."
+    ]
+
+
 def headline(result: NestedResult) -> str:
     """Return one line for the index of reports."""
     auc = result.scores["macro_auc"]
     row = result.paired("ridge").loc[result.main]
+    chance = "; worse than chance" if auc.loc[result.main, "hi"] < 0.5 else ""
     return (
         f"{result.main} {_value(auc.loc[result.main])}, ridge {_value(auc.loc['ridge'])} macro-AUC: "
-        f"{_against(row)} ({_signed(row)})"
+        f"{_against(row)} ({_signed(row)}){chance}"
     )
 
 

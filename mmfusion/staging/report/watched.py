@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pandas as pd
 from sklearn.base import clone
 
 from mmfusion import compute
 from mmfusion.data.cohort import Cohort
+from mmfusion.errors import gathered
 from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.staging import StageClassifier
@@ -68,7 +67,6 @@ def watched_histories(
 
 
 def _history(fold: int, model: StageClassifier, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
-    with probed(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # `result.warnings()` has them already
+    with probed(), gathered():  # `result.warnings()` has the warnings already
         history = model.fit(X, y).history_[0]
     return pd.DataFrame(history).assign(repeat=0, fold=fold, member=0)

@@ -2,6 +2,7 @@ import zipfile
 from pathlib import Path
 from shutil import rmtree
 
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 
@@ -92,6 +93,15 @@ def test_page(study):
     assert "- `notes.docx`: neither a table nor a scan" in text
 
 
+def test_names_of_files_and_patients_are_only_text_on_the_page(study):
+    text = EHR.replace("P-001", '"<meta http-equiv=refresh>\n# P [1](javascript:x)"')
+    (study / "clinical.csv").write_text(text)
+    (study / "a`<b>`.csv").write_text("width,height\n1,2\n")
+    shown = page(discover(study))
+    assert "<meta" not in shown.replace("\\<meta", "") and "[1](" not in shown.replace("\\[1\\](", "")
+    assert "\n# P" not in shown and "`` a`<b>`.csv ``" in shown
+
+
 def test_two_scans_of_one_patient_are_not_guessed(study):
     dicom(study / "scans" / "P-001" / "other")
     found = discover(study)
@@ -107,7 +117,8 @@ def test_two_tables_of_the_same_patients(study):
     found = discover(study)
     assert row(found, "seeds.csv")["as"] == "ct seeds, ehr features"
     assert any(
-        "clinical.csv, seeds.csv give ehr features of the same 1 patients" in text for text in found.to_do
+        "patient P-001, file clinical.csv, seeds.csv: two tables give ehr features" in text
+        for text in found.to_do
     )
     assert found.patients["seeds"].sum() == 1
 
@@ -119,15 +130,25 @@ def test_similar_files_share_a_line_of_the_page(study):
     assert "- `xml/*.xml`: 9 files · neither a table nor a scan" in page(discover(study))
 
 
-def test_ids_that_differ_in_spelling_are_left_to_a_person(study):
-    (study / "expression.csv").write_text(RNA.replace("P-001", "p-1"))
+def test_ids_that_differ_in_spelling_are_matched(study):
+    (study / "expression.csv").write_text(RNA.replace("P-001", "p-1").replace("P-002", "P_2"))
+    found = discover(study)
+    assert found.to_do == (seeds_wanted(3, 3),)
+    rule = "matched ignoring leading zeros and separators (P_2 is P-002)"
+    assert f"expression.csv: 2 ids were {rule}" in found.notes
+    assert found.patients["rna"].to_dict() == {"P-001": True, "P-002": True, "P-003": False}
+    cohort = load_cohort(found.write())
     assert (
-        "1 patient: clinical.csv writes P-001, expression.csv p-1: make the ids equal"
-        in discover(study).to_do
+        cohort.table["rna", "TP53"].notna().sum() == 2
+        and f"expression.csv: 2 ids were {rule}" in cohort.notes
     )
-    (study / "expression.csv").write_text(RNA.replace("P-00", "P_"))
-    lines = [text for text in discover(study).to_do if "make the ids equal" in text]
-    assert lines == ["2 patients: clinical.csv writes P-001, expression.csv P_1: make the ids equal"]
+
+
+def test_ids_that_fit_two_patients_are_left_to_a_person(study):
+    (study / "clinical.csv").write_text(EHR.replace("P-003", "P-01"))
+    (study / "expression.csv").write_text(RNA.replace("P-001", "p1"))
+    (text,) = [text for text in discover(study).to_do if "make the ids equal" in text]
+    assert text.startswith("1 patient: clinical.csv writes P-01, expression.csv p1: make the ids equal if")
 
 
 def test_dicom_by_its_header(study):
@@ -168,6 +189,7 @@ def test_z_scores_are_known(shared_data, tmp_path):
         row(found, "rna.csv")["why"]
         == "1000 genes of 130 patients; unit zscore: genes have mean 0 and deviation 1"
     )
+    assert any("3-Mar" in note for note in found.notes)  # a spreadsheet's date in the place of a gene
     assert found.patients["rna"].sum() == 130
 
 
@@ -194,12 +216,33 @@ def test_tables_without_ids_and_broken_ones(study):
     assert row(found, "radiomics_ct.csv")["as"] == "ct features"
 
 
-def test_spreadsheets_are_left_to_a_person_and_prose_is_not(study):
-    (study / "more.xlsx").write_bytes(b"PK")
+def test_other_tables_are_left_to_a_person_and_prose_is_not(study):
+    (study / "more.parquet").write_bytes(b"PAR1")
+    (study / "old.xls").write_bytes(b"x")
+    (study / "~$open.xlsx").write_bytes(b"x")
     (study / "README.txt").write_text("Thank you, dear colleague\nfor the data\n")
     to_do = discover(study).to_do
-    assert "more.xlsx not used: a table of another kind: save it as CSV" in to_do
-    assert not any("README" in text for text in to_do)
+    assert "more.parquet not used: a table of another kind: save it as CSV" in to_do
+    assert any("old.xls not used: cannot be read: a workbook of this format" in text for text in to_do)
+    assert not any("README" in text or "open.xlsx" in text for text in to_do)
+
+
+def test_a_workbook_is_read(study):
+    pytest.importorskip("openpyxl")
+    pd.read_csv(study / "clinical.csv").to_excel(study / "clinical.xlsx", index=False)
+    (study / "clinical.csv").unlink()
+    found = discover(study)
+    assert row(found, "clinical.xlsx")["as"] == "ehr features, labels"
+    assert len(load_cohort(found.write())) == 3
+
+
+def test_a_workbook_of_several_sheets_asks_for_one(study):
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter(study / "study.xlsx") as book:
+        for name in ("Labs", "Words"):
+            pd.DataFrame({"patient_id": ["P-001"], "ldh": [1]}).to_excel(book, sheet_name=name, index=False)
+    (text,) = [text for text in discover(study).to_do if "study.xlsx" in text]
+    assert "Labs" in text and "Words" in text
 
 
 def test_unknown_columns_beside_known_ids_are_records(study):
@@ -271,7 +314,7 @@ def test_two_columns_about_genes(study):
     ]
     (study / "expression.csv").write_text("\n".join(lines))
     cohort = load_cohort(discover(study, rna_unit="fpkm").write())
-    expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003.1": 5}
+    expected = {"TP53": 1.5, "EGFR": 3, "ENSG00000000003": 5}
     assert cohort.table["rna"].loc["P-001"].to_dict() == expected
 
 
@@ -401,7 +444,7 @@ def test_two_cts_are_a_question(tmp_path, capsys):
     assert "ct" not in found.patients and found.patients["pet"].sum() == 1
     assert "ct volume not taken" in row(found, "P-001/scan")["why"]
     assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 1
-    assert "1 problems" in (shown := capsys.readouterr().out) and "problem: no patient has a label" in shown
+    assert "1 problem\n" in (shown := capsys.readouterr().out) and "problem: no patient has a label" in shown
 
 
 def test_two_cts_and_nothing_else_are_said_where_no_manifest_can_be_written(tmp_path):
@@ -445,7 +488,7 @@ def test_folders_below_have_entries_of_their_own(study):
     (folder / "rt").mkdir()
     rtstruct(
         folder / "rt" / "r.dcm",
-        {"GTV": [square(-20, -20, 0, 0, z) for z in (103, 106)]},
+        {"GTV": [square(-20, -30, 0, -15, z) for z in (103, 106)]},
         series=volume.series_uid,
     )
     found = discover(study)
@@ -467,7 +510,7 @@ def test_folders_below_have_entries_of_their_own(study):
 )
 def test_the_region_of_a_mask(tmp_path, regions, part):
     folder, volume = scan(tmp_path / "P-001")
-    box = [square(-20, -20, 0, 0, z) for z in (103, 106)]
+    box = [square(-20, -30, 0, -15, z) for z in (103, 106)]
     drawn = {name: [] if "empty" in name else box for name in regions}
     if len(drawn) < len(regions):
 
@@ -490,7 +533,7 @@ def test_the_region_of_a_mask(tmp_path, regions, part):
 def test_two_sets_of_regions_do_not_lose_the_scan(tmp_path):
     folder, _ = scan(tmp_path / "P-001")
     for name in ("a.dcm", "b.dcm"):
-        rtstruct(folder / name, {"GTV": [square(-20, -20, 0, 0, 103)]})
+        rtstruct(folder / name, {"GTV": [square(-20, -30, 0, -15, 103)]})
     found = discover(tmp_path)
     assert list(parts(found)) == [("P-001", "ct volume")]
     assert any("2 sets of regions" in text for text in found.to_do)

@@ -27,6 +27,19 @@ def test_patient_of_a_file(names, patient, exact):
     assert match.why
 
 
+@pytest.mark.parametrize(
+    ("name", "patients", "patient"),
+    [
+        ("TCGA-05-4000", ["TCGA-05-4000-01A-11R-1107-07", "TCGA-05-4001-01A-11R-1107-07"], 0),
+        ("sub-101", ["101", "102"], 0),
+        ("101", ["X101", "X102"], 0),
+        ("TCGA-05-4000", ["TCGA-05-4000-01A", "TCGA-05-4000-11A"], None),
+    ],
+)
+def test_a_name_in_another_spelling(name, patients, patient):
+    assert find_patient_in([name], patients).patient == (None if patient is None else patients[patient])
+
+
 def test_two_that_fit_are_none():
     match = find_patient_in(["p7"], ["P7", "P07"])
     assert match.patient is None

@@ -11,7 +11,7 @@ import pytest
 from mmfusion.data.cohort import presence
 from mmfusion.data.load import load_cohort
 from mmfusion.data.tables.readers import read_ehr, read_rna
-from mmfusion.errors import DataError, LeakageError
+from mmfusion.errors import DataError, LeakageError, TableWarning
 from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.modalities import META, RESERVED
 
@@ -174,7 +174,8 @@ def test_one_patient_from_the_official_files(cohorts, shared_data):
     """Prediction reads the published files in the same way as the readers of cohorts."""
     root, table = shared_data / PLACES["radiogenomics"], cohorts["radiogenomics"].table
     ehr = read_ehr(next(root.glob("NSCLCR01*.csv")), patient="R01-023")
-    rna = read_rna(root / "rna_log10fpkm_zscore_top1000.csv", patient="R01-023")
+    with pytest.warns(TableWarning, match="3-Mar as MARCHF3"):
+        rna = read_rna(root / "rna_log10fpkm_zscore_top1000.csv", patient="R01-023")
     pd.testing.assert_frame_equal(ehr, table.loc[["R01-023"], "ehr"], check_names=False)
     pd.testing.assert_frame_equal(rna, table.loc[["R01-023"], "rna"], check_names=False)
     other = read_ehr(next((shared_data / "lung1").glob("NSCLC-Radiomics*.csv")), patient="LUNG1-001")

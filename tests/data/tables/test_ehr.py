@@ -104,7 +104,7 @@ def test_canonical_names_pass_through():
         ("Weight (lbs)", "3"),
         ("Gender", "other sex"),
         ("smoking_status", "sometimes"),
-        ("egfr", "L858R"),
+        ("egfr", "maybe"),
         ("lobe_rul", "maybe"),
     ],
 )
@@ -170,6 +170,10 @@ def test_two_columns_for_one_name(first, second):
         ("Weight [lbs]", "100", "weight", pytest.approx(45.359237)),
         ("weight_kg", "70", "weight", 70),
         ("EGFR status", "WT", "egfr", "wildtype"),
+        ("EGFR status", "L858R", "egfr", "mutant"),
+        ("EGFR mutation", "exon 19 deletion", "egfr", "mutant"),
+        ("KRAS", "not detected", "kras", "wildtype"),
+        ("KRAS", "p.G12C", "kras", "mutant"),
         ("ALK status", "positive", "alk", "translocated"),
     ],
 )

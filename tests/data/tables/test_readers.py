@@ -7,7 +7,7 @@ import pytest
 
 from mmfusion.data.tables.files import read_table
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, TableWarning
 
 
 def write(tmp_path, text, name="t.csv"):
@@ -105,7 +105,8 @@ def test_negative_values_are_fine_in_logs(tmp_path):
 
 def test_outcomes_among_the_genes_are_left_out(tmp_path):
     path = write(tmp_path, "PID,Recurrence,TP53,EGFR,T\np1,1,2,3,4\n")
-    assert list(read_rna(path)) == ["TP53", "EGFR", "T"]
+    with pytest.warns(TableWarning, match="no genes were not read: Recurrence"):
+        assert list(read_rna(path)) == ["TP53", "EGFR", "T"]
 
 
 def test_patient_not_there(tmp_path):

@@ -61,15 +61,18 @@ def test_modalities_over_folds_add_up(cohort, result):
 def test_a_second_look_at_another_cohort_says_so(result, tmp_path, monkeypatch):
     monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path))
     other = replace(tiny_cohort(seed=5), name="other")
-    table, scores, given = explained.fold_external(result, other)
-    assert set(table["fold"]) == {1, 2} and len(table) == 6 and given == []
+    outside = explained.fold_external(result, other)
+    table, scores = outside.table, outside.scores
+    assert set(table["fold"]) == {1, 2} and len(table) == 6 and outside.notes == []
+    assert outside.predictions["patient_id"].tolist() == list(other.X.index)
     assert np.isfinite(table[["cv", "external"]].to_numpy()).all()
     assert 0 < scores.loc["external", ("macro_auc", "mean")] < 1
-    again, _, (line,) = explained.fold_external(result, replace(other, name="by another name"))
+    again = explained.fold_external(result, replace(other, name="by another name"))
+    (line,) = again.notes
     assert re.search(r"before, once on 20\d\d-", line)
-    pd.testing.assert_frame_equal(again, table)
-    assert "before, 2 times, first on 20" in explained.fold_external(result, other)[2][0]
-    assert explained.fold_external(result, replace(tiny_cohort(seed=6), name="other"))[2] == []
+    pd.testing.assert_frame_equal(again.table, table)
+    assert "before, 2 times, first on 20" in explained.fold_external(result, other).notes[0]
+    assert explained.fold_external(result, replace(tiny_cohort(seed=6), name="other")).notes == []
 
 
 def test_few_genes_are_explained_without_their_stability(tmp_path):
@@ -78,3 +81,12 @@ def test_few_genes_are_explained_without_their_stability(tmp_path):
     result = nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False)
     genes = explained.fold_genes(result, cohort, n_patients=2, n_samples=2)
     assert len(genes.sizes) <= 8 and genes.stability.empty
+
+
+def test_the_folds_models_vote_and_ties_go_to_the_more_probable_class():
+    def table(decided, first):
+        p = {"p_I": [first] * 2, "p_II": [1 - first] * 2}
+        return pd.DataFrame({"patient_id": ["a", "b"], "y_pred": decided, **p})
+
+    both = explained._together([table(["II", "II"], 0.9), table(["II", "I"], 0.8)], ("I", "II"))
+    assert both["y_pred"].tolist() == ["II", "I"] and np.allclose(both["p_I"], 0.85)

@@ -77,8 +77,8 @@ def test_an_external_cohort_must_be_of_other_patients(monkeypatch):
 def test_inputs_are_named_and_none_gives_the_stage_away():
     cohort = tiny_cohort()
     ct, ehr, rna = study.inputs_read(cohort, many=10, shown=2)
-    assert ct == "**ct**, 2 features: sphericity, margin" and ehr.endswith("age, sex, pack_years")
-    assert rna == "**rna**, 24 features: GENE0, GENE1, ... (22 more)"
+    assert ct == "ct, 2 features: sphericity, margin" and ehr.endswith("age, sex, pack_years")
+    assert rna == "rna, 24 features: GENE0, GENE1, ... (22 more)"
     leaky = cohort.table.copy()
     leaky["ehr", "T stage"] = "T1"
     with pytest.raises(LeakageError):
