@@ -28,7 +28,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
@@ -46,19 +46,7 @@ from mmfusion.synthetic import phantom
 
 MARK = "MMFUSION_KILLS"
 ALL_CORES = "nested_cv on all cores"
-TURNS = (
-    "save",
-    "report",
-    "nested_cv",
-    "demo",
-    "cache",
-    ALL_CORES,
-    "save",
-    "report",
-    "nested_cv",
-    "demo",
-    "cache",
-)
+TURNS = ("save", "report", "nested_cv", "demo", "cache", ALL_CORES, "save", "report", "demo", "cache")
 PATIENCE_S = 10.0  # after which a worker of a killed process counts as left over
 SETTINGS = {"n_members": 1, "max_epochs": 2, "n_genes": 12, "network": {"d": 8, "hidden": 8}}
 NOTEBOOK = """\
@@ -85,11 +73,7 @@ class Job:
 
 def tabular():
     cohort, _ = phantom(36, 5, missing=0.0, root=Path(os.environ["MMFUSION_CACHE"]) / "cohort")
-    keep = cohort.table.columns.get_level_values(0) != "ct"
-    return mf.Cohort(
-        cohort.name, cohort.table.loc[:, keep], cohort.outcomes, cohort.target, units=cohort.units,
-        groups=cohort.groups,
-    )  # fmt: skip
+    return replace(cohort, table=cohort.table.drop(columns="ct", level=0))
 
 
 def cross_validation(cohort, where: str) -> Job:
@@ -139,18 +123,15 @@ def demo() -> Job:
 
 
 def report() -> Job:
-    def make(folder: Path) -> None:
+    def run(folder: Path) -> None:
+        run_report(folder / "10_tiny.ipynb", {}, folder / "report", progress=False)
+
+    def before(folder: Path) -> None:
         parameters = 'out_dir: str = "."  # report\nwork_dir: str = "."  # parts'
         nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Tiny")])
         nb.cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
         nb.cells.append(nbformat.v4.new_code_cell(NOTEBOOK))
         nbformat.write(nb, folder / "10_tiny.ipynb")
-
-    def run(folder: Path) -> None:
-        run_report(folder / "10_tiny.ipynb", {}, folder / "report", progress=False)
-
-    def before(folder: Path) -> None:
-        make(folder)
         run(folder)
         (folder / "report" / "mine.txt").write_text("written by the user")
 

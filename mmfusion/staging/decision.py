@@ -42,6 +42,15 @@ class Decision:
     rule: str
     gains: np.ndarray
 
+    def __post_init__(self) -> None:
+        gains = np.asarray(self.gains, dtype=float)
+        if self.rule not in RULES or gains.ndim != 2 or len(set(gains.shape)) > 1:
+            expected = f"one of {', '.join(RULES)}, with a square table of gains"
+            raise DataError("no such decision", expected=expected, got=f"{self.rule!r}, {gains.shape}")
+        if not np.isfinite(gains).all():
+            raise DataError("a gain of the decision is not a number", got=gains.tolist())
+        object.__setattr__(self, "gains", gains)
+
     def codes(self, proba: np.ndarray) -> np.ndarray:
         """Return the position of the named class for probabilities (n, K), shape (n,)."""
         return (np.asarray(proba, dtype=float) @ self.gains).argmax(axis=1)

@@ -184,7 +184,13 @@ def _networks(model: StageClassifier, state: Mapping[str, object], tensors: Mapp
 def _decision(model: StageClassifier, state: Mapping[str, object]) -> Decision:
     """Return the decision of a bundle; in older formats, the most probable class was named."""
     if found := state.get("decision"):
-        return Decision(found["rule"], np.asarray(found["gains"], dtype=float))
+        decision = Decision(found["rule"], found["gains"])
+        if len(decision.gains) != len(model.classes_):
+            expected = f"gains of {len(model.classes_)} classes"
+            raise BundleError(
+                "the decision is about other classes", expected=expected, got=len(decision.gains)
+            )
+        return decision
     none = np.empty((0, len(model.classes_)))
     return make_decision("argmax", none, np.empty(0, dtype=int), model.classes_)
 

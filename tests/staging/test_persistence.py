@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 import mmfusion as mf
+from mmfusion.bundle import read_bundle
+from mmfusion.errors import BundleError
 from mmfusion.imaging import Volume
 from mmfusion.nn.network import NetworkPlan
-from mmfusion.staging.persistence import from_format_1
+from mmfusion.staging.persistence import from_format_1, restore
 from tests.cohorts import tiny_cohort
 
 FORMAT_1 = Path(__file__).parent / "format1"  # made by release 0.1.0
@@ -123,3 +125,18 @@ def test_settings_may_be_numbers_of_numpy(tmp_path):
     again = mf.load(tmp_path / "model")
     assert np.array_equal(again.predict_proba(cohort.X), model.predict_proba(cohort.X))
     assert again.random_state == 3 and again.settings.preprocessing.n_genes == 20
+
+
+@pytest.mark.parametrize(
+    ("decision", "says"),
+    [
+        ({"rule": "guess", "gains": [[1, 0], [0, 1]]}, "no such decision"),
+        ({"rule": "argmax", "gains": [1, 0, 0]}, "no such decision"),
+        ({"rule": "argmax", "gains": [[1, 0], [0, 1]]}, "other classes"),
+        ({"rule": "argmax", "gains": [[float("nan")] * 3] * 3}, "not a number"),
+    ],
+)
+def test_a_decision_that_was_edited_is_refused(decision, says):
+    _, state, tensors = read_bundle(FORMAT_3 / "model")
+    with pytest.raises(BundleError, match=says):
+        restore(mf.StageClassifier, {**state, "decision": decision}, tensors)

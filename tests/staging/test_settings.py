@@ -17,7 +17,7 @@ from tests.cohorts import tiny_cohort
 
 def test_few_parameters_are_flat():
     names = list(inspect.signature(mf.StageClassifier.__init__).parameters)[1:]
-    assert len(names) <= 15 and {"fusion", "max_epochs", "random_state", "lr"} <= set(names)
+    assert len(names) <= 17 and {"fusion", "max_epochs", "random_state", "lr"} <= set(names)
     assert set(FLAT) <= set(names) and set(NESTED) <= set(names)
 
 

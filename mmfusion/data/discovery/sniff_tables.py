@@ -29,7 +29,8 @@ from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 from mmfusion.modalities import modality_of_name
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", *WORKBOOKS)
+TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *WORKBOOKS)
+SAMPLE_SUFFIXES = (".counts", ".count", ".sf", ".results", ".quant")  # expression of one sample
 PROSE = "a text, no table"
 PREFERRED_UNITS = ("tpm", "counts", "fpkm")  # of a file with a column of values in each
 _FEATURE_WORDS = re.compile(
@@ -43,8 +44,8 @@ def is_table(path: Path) -> bool:
 
     Examples
     --------
-    >>> is_table(Path("genes.tsv.gz")), is_table(Path("P1_ct.nii.gz"))
-    (True, False)
+    >>> [is_table(Path(name)) for name in ("genes.tsv.gz", "P1.htseq.counts.gz", "P1_ct.nii.gz")]
+    [True, True, False]
     """
     suffixes = [s.lower() for s in path.suffixes]
     if path.name.startswith("~$"):  # Excel writes such a file while a workbook is open
@@ -56,9 +57,9 @@ def is_table(path: Path) -> bool:
         except zipfile.BadZipFile:
             return False
         return len(names) == 1 and Path(names[0].removesuffix(".zip")).suffix.lower() in TABLE_SUFFIXES
-    return bool(
-        {*suffixes[-1:], *(suffixes[-2:-1] if suffixes[-1:] == [".gz"] else [])} & set(TABLE_SUFFIXES)
-    )
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return bool({*suffixes[-1:]} & {*TABLE_SUFFIXES, *SAMPLE_SUFFIXES})
 
 
 def with_known_ids(guesses: Mapping[Path, Guess], others: Collection[str] = ()) -> dict[Path, Guess]:
