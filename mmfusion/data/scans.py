@@ -29,7 +29,7 @@ class PatientScan:
     Examples
     --------
     >>> array = np.zeros((20, 40, 40), np.float32)
-    >>> scan = PatientScan(Volume(array, np.eye(4), "HU"), None, (10.0, 20.0, 10.0))
+    >>> scan = PatientScan(Volume(array, np.eye(4), unit="HU"), None, (10.0, 20.0, 10.0))
     >>> scan.focus, scan.around(8.0).shape
     ('the seed', (9, 9, 9))
     """

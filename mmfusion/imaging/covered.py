@@ -72,6 +72,14 @@ class Covered(Grid):
         ------
         ScanError
             If the unit is not "mask", or the mask is empty.
+
+        Examples
+        --------
+        >>> from mmfusion.imaging import Volume
+        >>> array = np.zeros((8, 8, 8), np.uint8)
+        >>> array[1, 2, 3:5] = 1
+        >>> Volume(array, np.eye(4), unit="mask").bounding_box()
+        (slice(1, 2, None), slice(2, 3, None), slice(3, 5, None))
         """
         self._expect_mask()
         box = filled_box(self.array)
@@ -110,6 +118,12 @@ class Covered(Grid):
         ------
         ScanError
             If the unit is not "mask".
+
+        Examples
+        --------
+        >>> from mmfusion.imaging import Volume
+        >>> Volume(np.ones((10, 10, 10), np.uint8), np.eye(4), unit="mask").volume_ml()
+        1.0
         """
         self._expect_mask()
         return float(np.count_nonzero(self.array) * np.prod(self.spacing) / 1000)

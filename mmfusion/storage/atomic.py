@@ -145,6 +145,15 @@ def saved(path: str | Path, error: type[MMFusionError] = DataError) -> Iterator[
     ------
     error
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with saved(f"{folder}/notes.txt") as draft:
+    ...         _ = draft.write_text("complete")
+    ...     print(Path(folder, "notes.txt").read_text())
+    complete
     """
     with writing(path, error), atomic_file(path) as draft:
         yield draft

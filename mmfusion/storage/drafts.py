@@ -99,6 +99,16 @@ def exchange(one: Path, other: Path) -> bool:
     ------
     OSError
         If one of them does not exist or cannot be moved.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     one, other = Path(folder, "new"), Path(folder, "old")
+    ...     _ = one.write_text("new"), other.write_text("old")
+    ...     done = exchange(one, other)
+    ...     (other.read_text() == "new") == done
+    True
     """
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
     if rename is None:

@@ -41,7 +41,13 @@ def split(value: object, arrays: dict[str, np.ndarray]) -> object:
 
 
 def array_names(value: object) -> list[str]:
-    """Return the names of the arrays that a value refers to, each once."""
+    """Return the names of the arrays that a value of `split` refers to, each once.
+
+    Examples
+    --------
+    >>> array_names({"__tuple__": [1, {"__array__": "a0"}]})
+    ['a0']
+    """
     names, parts = {}, [value]
     while parts:
         part = parts.pop()

@@ -45,6 +45,11 @@ class TextHeader:
         File names that follow the field with the word LIST.
     end : int
         Byte of the file at which the header ends.
+
+    Examples
+    --------
+    >>> TextHeader(Path("scan.mhd"), {"dimsize": "64 64 30"}, (), 0).whole("dimsize", 3)
+    [64, 64, 30]
     """
 
     file: Path

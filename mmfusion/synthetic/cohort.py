@@ -220,8 +220,7 @@ def _check_numbers(numbers: Mapping[str, object], missing: object) -> None:
 
 
 def _check(n: int, signal: str, family: str, missing: float, modalities: Sequence[str], sites: int) -> None:
-    model.check_signal(signal)
-    model.check_family(family)
+    model.check_law(signal, family)
     if n < 1:
         raise DataError("no patients", expected="n >= 1", got=n)
     if not 0 <= missing <= 1:

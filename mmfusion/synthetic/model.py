@@ -169,34 +169,20 @@ def cumulative(
     return np.stack([expit((t - score) / SOFTNESS) for t in thresholds()])
 
 
-def check_signal(signal: str) -> None:
-    """Raise a `DataError` if `signal` is not in `SIGNALS`.
+def check_law(signal: str, family: str = "ordered") -> None:
+    """Raise a `DataError` if `signal` is not in `SIGNALS`, or `family` not in `FAMILIES`.
 
     Examples
     --------
-    >>> check_signal("planted")
-    >>> check_signal("strong")
+    >>> check_law("planted", "nominal")
+    >>> check_law("strong")
     Traceback (most recent call last):
         ...
     mmfusion.errors.DataError: unknown signal (expected planted or null; got 'strong')
     """
-    if signal not in SIGNALS:
-        raise DataError("unknown signal", expected=" or ".join(SIGNALS), got=repr(signal))
-
-
-def check_family(family: str) -> None:
-    """Raise a `DataError` if `family` is not in `FAMILIES`.
-
-    Examples
-    --------
-    >>> check_family("nominal")
-    >>> check_family("linear")
-    Traceback (most recent call last):
-        ...
-    mmfusion.errors.DataError: unknown family (expected ordered or nominal; got 'linear')
-    """
-    if family not in FAMILIES:
-        raise DataError("unknown family", expected=" or ".join(FAMILIES), got=repr(family))
+    for name, value, known in (("signal", signal, SIGNALS), ("family", family, FAMILIES)):
+        if value not in known:
+            raise DataError(f"unknown {name}", expected=" or ".join(known), got=repr(value))
 
 
 def stage_score(burden: np.ndarray, programme: np.ndarray, risk: np.ndarray) -> np.ndarray:

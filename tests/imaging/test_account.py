@@ -235,7 +235,7 @@ def test_bytes_behind_the_pixels(folder, behind, noticed):
     path = folder / "1_014.dcm"
     path.write_bytes(path.read_bytes() + behind)
     if noticed:
-        with pytest.warns(ScanWarning, match=r"1_014.dcm: 32 bytes behind the pixels that are no element"):
+        with pytest.warns(ScanWarning, match=r"1_014.dcm: 32 bytes after the pixels that are no element"):
             read(folder)
     else:
         assert read(folder).source.remarks == ()

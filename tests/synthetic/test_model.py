@@ -134,7 +134,7 @@ def test_lesion_appearance_is_bounded_and_grows_with_the_burden():
 
 def test_unknown_signal_is_refused():
     with pytest.raises(DataError, match="planted or null"):
-        model.check_signal("strong")
+        model.check_law("strong")
 
 
 @pytest.fixture(scope="module")
@@ -171,4 +171,4 @@ def test_no_single_score_orders_the_second_familys_stages(nominal, belief):
 
 def test_unknown_family_is_refused():
     with pytest.raises(DataError, match="ordered or nominal"):
-        model.check_family("linear")
+        model.check_law("planted", "linear")

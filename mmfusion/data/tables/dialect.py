@@ -39,7 +39,7 @@ class Layout:
     surplus : int
         Number of empty columns after the last one with a name.
     row_names : bool
-        True if the header has a name less than the rows have cells, so that "" was added.
+        True if the header has one name fewer than the rows have cells, so that "" was added.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def _skip_titles(lines: list[str], start: int, separator: str, file: object, not
 
 
 def _is_title_above_header(sample: list[tuple[int, list[str]]], columns: int) -> bool:
-    """Return True if the first record has a cell less than the next one, which is a header and not data."""
+    """Return True if the first record has one cell fewer than the next one, which is the header."""
     has_numbers = [any(map(_is_number, record)) for _, record in sample[1:]]
     return len(sample) == 3 and len(sample[0][1]) == columns - 1 and has_numbers == [False, True]
 

@@ -41,7 +41,17 @@ _BYTES_OF_A_FRAME = 20_000  # that its header takes in memory, about
 
 
 def has_frames(header: Header) -> bool:
-    """Return True if the file may hold many frames."""
+    """Return True if the class of the file allows many frames, as Enhanced CT does.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mmfusion.imaging.dicom.archive import Member
+    >>> member = Member("slice.dcm", 0, lambda start, size: b"", Path("slice.dcm"))
+    >>> enhanced_ct = "1.2.840.10008.5.1.4.1.1.2.1"
+    >>> has_frames(Header(member, {"SOPClassUID": enhanced_ct}, "", None, None))
+    True
+    """
     return BY_CLASS.get(header.text("SOPClassUID"), ("", False))[1]
 
 

@@ -66,7 +66,17 @@ def split_rule(rule: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def of_pass(header: Header, tag: str, value: str) -> bool:
-    """Return True if a slice is of the pass; `value` is "*" (all), a value, or a range of numbers: "1-16"."""
+    """Return True if a slice is of the pass; `value` is "*" (all), a value, or a range of numbers: "1-16".
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mmfusion.imaging.dicom.archive import Member
+    >>> member = Member("slice.dcm", 0, lambda start, size: b"", Path("slice.dcm"))
+    >>> header = Header(member, {"AcquisitionNumber": "2"}, "", None, None)
+    >>> [of_pass(header, "AcquisitionNumber", value) for value in ("2", "1-16", "*", "3")]
+    [True, True, True, False]
+    """
     own, wanted = _named(header, tag), value.strip()
     if wanted == "*" or own.lower() == _plain(wanted).lower():
         return True

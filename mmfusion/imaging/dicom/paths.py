@@ -36,6 +36,15 @@ def first_bytes(path: Path) -> bytes:
     ------
     ScanError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "slice.dcm"
+    ...     _ = file.write_bytes(bytes(128) + b"DICM")
+    ...     first_bytes(file)[128:]
+    b'DICM'
     """
     try:
         with path.open("rb") as file:

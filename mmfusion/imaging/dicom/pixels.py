@@ -177,14 +177,23 @@ def check_pixels(header: Header) -> None:
 
 
 def stored_bytes(header: Header) -> int:
-    """Return the number of bytes that the pixels of a slice take when they are not compressed."""
+    """Return the number of bytes that the pixels of a slice take when they are not compressed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mmfusion.imaging.dicom.archive import Member
+    >>> member = Member("slice.dcm", 0, lambda start, size: b"", Path("slice.dcm"))
+    >>> stored_bytes(Header(member, {"Rows": "512", "Columns": "512", "BitsAllocated": "16"}, "", None, None))
+    524288
+    """
     return int(header.number("Rows") * header.number("Columns")) * _dtype(header).itemsize
 
 
 def surplus_pixels(slices: Sequence[Header]) -> list[str]:
     """Return a sentence if files have more bytes of pixels than their images need; one pad byte is usual.
 
-    The number of rows or columns may then be wrong. Bytes behind the pixels that are no element of DICOM mean
+    The number of rows or columns may then be wrong. Bytes after the pixels that are no element of DICOM mean
     that something was added, or lies at the wrong place.
     """
     plain = [header for header in slices if header.begin is not None and header.encoded is None]
@@ -193,13 +202,13 @@ def surplus_pixels(slices: Sequence[Header]) -> list[str]:
         for h in plain
         if h.length > stored_bytes(h) + 1
     ]
-    found += [(h, f"{n} bytes behind the pixels that are no element") for h in plain if (n := _behind(h))]
+    found += [(h, f"{n} bytes after the pixels that are no element") for h in plain if (n := _behind(h))]
     others = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return [f"{header.name}{others}: {text}" for header, text in found[:1]]
 
 
 def _behind(header: Header) -> int:
-    """Return the number of bytes behind the pixels if they are neither elements nor zeros."""
+    """Return the number of bytes after the pixels if they are neither elements nor zeros."""
     end = header.begin + header.length
     left = header.member.size - end
     if left <= 0 or header.values.get("FramesFollow"):

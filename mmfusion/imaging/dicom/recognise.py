@@ -106,7 +106,7 @@ def is_late_element(head: bytes, size: int, *, explicit: bool, little: bool = Tr
     Parameters
     ----------
     head : bytes
-        The first bytes behind the pixels.
+        The first bytes after the pixels.
     size : int
         Number of bytes to the end of the file.
     explicit, little : bool

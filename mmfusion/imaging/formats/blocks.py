@@ -97,6 +97,12 @@ class Packed(Block):
     """Unpacked bytes of a gzip, zlib or bzip2 stream; the parameters are those of `Block`.
 
     Several streams of one kind may follow each other, and gzip may be followed by zeros.
+
+    Examples
+    --------
+    >>> import gzip, io
+    >>> Packed(io.BytesIO(gzip.compress(b"voxels")), "scan.nii.gz").take(6)
+    b'voxels'
     """
 
     def __init__(self, stream: BinaryIO, file: object) -> None:

@@ -27,7 +27,7 @@ class Restorer:
     >>> class Half(Restorer):
     ...     def _restore(self, hu, spacing, known):
     ...         return hu / 2
-    >>> scan = Volume(np.array([[[-1024, -800, 0]]], np.int16), np.eye(4), "HU")
+    >>> scan = Volume(np.array([[[-1024, -800, 0]]], np.int16), np.eye(4), unit="HU")
     >>> Half()(scan).array.tolist()  # padding stays the same
     [[[-1024.0, -400.0, 0.0]]]
     """

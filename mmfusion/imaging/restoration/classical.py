@@ -20,7 +20,7 @@ class Identity(Restorer):
     Examples
     --------
     >>> from mmfusion.imaging.volume import Volume
-    >>> Identity()(Volume(np.array([[[-800, 40]]], np.int16), np.eye(4), "HU")).array.tolist()
+    >>> Identity()(Volume(np.array([[[-800, 40]]], np.int16), np.eye(4), unit="HU")).array.tolist()
     [[[-800.0, 40.0]]]
     """
 
@@ -72,7 +72,7 @@ class NonLocalMeans(_Denoiser):
     --------
     >>> from mmfusion.imaging.volume import Volume
     >>> noise = np.random.default_rng(0).normal(0, 30, (2, 32, 32)).astype(np.float32)
-    >>> restored = NonLocalMeans()(Volume(noise, np.eye(4), "HU"))
+    >>> restored = NonLocalMeans()(Volume(noise, np.eye(4), unit="HU"))
     >>> bool(restored.array.std() < noise.std() / 2)
     True
     """
@@ -118,7 +118,7 @@ class Bilateral(_Denoiser):
     --------
     >>> from mmfusion.imaging.volume import Volume
     >>> noise = np.random.default_rng(0).normal(0, 30, (2, 32, 32)).astype(np.float32)
-    >>> restored = Bilateral()(Volume(noise, np.eye(4), "HU"))
+    >>> restored = Bilateral()(Volume(noise, np.eye(4), unit="HU"))
     >>> bool(restored.array.std() < noise.std() / 2)
     True
     """
@@ -166,7 +166,7 @@ class Wavelet(_Denoiser):
     --------
     >>> from mmfusion.imaging.volume import Volume
     >>> noise = np.random.default_rng(0).normal(0, 30, (16, 32, 32)).astype(np.float32)
-    >>> restored = Wavelet(sigma_hu=30)(Volume(noise, np.eye(4), "HU"))
+    >>> restored = Wavelet(sigma_hu=30)(Volume(noise, np.eye(4), unit="HU"))
     >>> bool(restored.array.std() < noise.std() / 2)
     True
     """

@@ -15,10 +15,8 @@ from mmfusion.imaging.structures.contours import coverage, slabs
 _FLAT = 0.1  # voxels; largest distance of a contour's points from its plane
 _MOST_MM = 10.0  # largest thickness that a contour represents along the normal
 _ROUNDING_MM = 0.05  # contours closer than this along the normal always lie in the same plane
-_SAME_MM, _SAME_SHARE = (
-    0.5,
-    1 / 3,
-)  # largest gap within a plane: in mm, and as a share of the gaps between planes
+# largest gap within a plane: in mm, and as a share of the gaps between planes
+_SAME_MM, _SAME_SHARE = 0.5, 1 / 3
 _ON_SLICE = 0.1  # voxels; a plane closer than this to a slice lies in it
 
 
@@ -32,6 +30,11 @@ class Contour:
         Corners (x, y, z), in voxels of the scan; the last is joined to the first.
     xor : bool
         True if the contour is combined with others of its plane by the even-odd rule.
+
+    Examples
+    --------
+    >>> Contour(np.array([[0.0, 0.0, 3.0], [4.0, 0.0, 3.0], [4.0, 4.0, 3.0]])).xor
+    False
     """
 
     points: np.ndarray

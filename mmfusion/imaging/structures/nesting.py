@@ -23,6 +23,11 @@ class Nested:
         0 if no other polygon contains it, 1 if it is a hole, 2 if it is an island in a hole, and so on.
     holes : list of int
         The polygons that lie within it and are one deeper.
+
+    Examples
+    --------
+    >>> Nested(depth=1, holes=[2])  # a hole with an island
+    Nested(depth=1, holes=[2])
     """
 
     depth: int = 0

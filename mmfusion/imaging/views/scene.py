@@ -45,7 +45,7 @@ class Scene:
 
     Examples
     --------
-    >>> ct = Volume(np.zeros((4, 8, 8), np.float32), np.eye(4), "HU")
+    >>> ct = Volume(np.zeros((4, 8, 8), np.float32), np.eye(4), unit="HU")
     >>> Scene(ct, window=WINDOWS["lung"]).volume.shape
     (4, 8, 8)
     """
