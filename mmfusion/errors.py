@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+COPY_AGAIN = "copy or download it again"  # hint for a file that is damaged
+
 
 class MMFusionError(ValueError):
     """Error for input that cannot be used; its message says what to correct, and where.

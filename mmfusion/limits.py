@@ -8,6 +8,7 @@ from typing import IO
 from mmfusion.errors import DataError, MMFusionError
 
 VARIABLE = "MMFUSION_MAX_GIB"
+_RAISE_IT = f"if the size is right, raise the limit: set the environment variable {VARIABLE}"
 DEFAULT_GIB = 2.0  # a CT of 512 x 512 x 1000 voxels needs 1.5 GiB: int16 as stored and float32 as read
 
 
@@ -61,13 +62,8 @@ def check_memory(
     """
     limit = memory_limit()
     if not n_bytes <= limit:  # NaN is refused as well
-        raise error(
-            f"{what} is too large",
-            file=file,
-            expected=f"{limit / 2**30:.3g} GiB at most",
-            got=f"{n_bytes / 2**30:.4g} GiB",
-            hint=f"if the size is right, raise the limit: set the environment variable {VARIABLE}",
-        )
+        expected, got = f"{limit / 2**30:.3g} GiB at most", f"{n_bytes / 2**30:.4g} GiB"
+        raise error(f"{what} is too large", file=file, expected=expected, got=got, hint=_RAISE_IT)
 
 
 def read_at_most(
@@ -90,11 +86,6 @@ def read_at_most(
     """
     data = stream.read(n_bytes + 1)
     if len(data) > n_bytes:
-        raise error(
-            f"{what} is too large",
-            file=file,
-            expected=f"{n_bytes} bytes at most",
-            got="more",
-            hint=f"if the size is right, raise the limit: set the environment variable {VARIABLE}",
-        )
+        expected = f"{n_bytes} bytes at most"
+        raise error(f"{what} is too large", file=file, expected=expected, got="more", hint=_RAISE_IT)
     return data

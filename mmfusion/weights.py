@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from mmfusion.errors import WeightsUnavailable
+from mmfusion.errors import COPY_AGAIN, WeightsUnavailable
 from mmfusion.limits import check_memory
 from mmfusion.storage.atomic import atomic_file, cache_folder
 from mmfusion.storage.hashing import hash_file, hash_file_once
@@ -210,9 +210,8 @@ def _check_size(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 size = sum(info.file_size for info in archive.infolist())
         except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-            hint = "copy or download it again"
             raise WeightsUnavailable(
-                "weights that cannot be read", file=path, got=error, hint=hint
+                "weights that cannot be read", file=path, got=error, hint=COPY_AGAIN
             ) from error
     check_memory(size, "the file of weights", file=path, error=WeightsUnavailable)
 

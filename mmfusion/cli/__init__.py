@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _of_the_system(error: OSError | MemoryError | RecursionError) -> MMFusionError:
-    """Return an error of the system, which no room has explained, as one clear error."""
+    """Return one clear error for an error of the operating system that has no explanation yet."""
     if isinstance(error, MemoryError):
         hint = "close other programs, use fewer workers, or give a smaller input"
         return MMFusionError("not enough memory", got=str(error) or None, hint=hint)
@@ -66,7 +66,9 @@ def _of_the_system(error: OSError | MemoryError | RecursionError) -> MMFusionErr
         hint = "an input is nested too deeply: check the JSON or DICOM files that were given"
         return MMFusionError("an input cannot be read", got=error, hint=hint)
     hint = "check that the file is there, and that you may read it or write there"
-    return MMFusionError("the system refused it", file=error.filename, got=error.strerror or error, hint=hint)
+    return MMFusionError(
+        "could not be read or written", file=error.filename, got=error.strerror or error, hint=hint
+    )
 
 
 def _joined(argv: list[str]) -> list[str]:

@@ -101,10 +101,13 @@ def _check_parameters(make: Callable, parameters: Mapping[str, object]) -> None:
     if refused := sorted(set(parameters) & set(_NOT_GIVEN)):
         hint = "a manifest writes only below its own folder, at its path"
         raise ManifestError(
-            f"the generator refuses its parameters ({', '.join(refused)})", **where, got=parameters, hint=hint
+            f"the generator does not take these parameters ({', '.join(refused)})",
+            **where,
+            got=parameters,
+            hint=hint,
         )
     if unknown := sorted(set(parameters) - {*known, "version"}):
-        text = f"the generator refuses its parameters (unknown: {', '.join(unknown)})"
+        text = f"the generator does not take these parameters (unknown: {', '.join(unknown)})"
         raise ManifestError(text, **where, got=parameters)
 
 
@@ -114,7 +117,7 @@ def _write_generated(make: Callable, parameters: dict, home: Path) -> None:
         cohort, optimum = make(**{k: v for k, v in parameters.items() if k != "version"})
     except TypeError as error:
         raise ManifestError(
-            f"the generator refuses its parameters ({error})", column="parameters", got=parameters
+            f"the generator does not take these parameters ({error})", column="parameters", got=parameters
         ) from error
     if version is not None and version != cohort.provenance.get("version"):
         hint = "this release makes different files from these parameters: change version in the manifest"

@@ -235,7 +235,7 @@ class _Matcher:
                 pairs.setdefault((min(self.files[pair[0]]), min(self.files[pair[1]])), []).append(pair)
         return tuple(
             f"{len(ids)} patient{'s' * (len(ids) > 1)}: {a} writes {ids[0][0]}, {b} {ids[0][1]}: make "
-            "the ids equal if they are one patient, and less alike if they are not"
+            "the ids equal if they are one patient; if they are not, make them differ more"
             for (a, b), ids in sorted(pairs.items())
         )
 

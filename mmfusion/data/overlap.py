@@ -178,8 +178,8 @@ def _few_columns(modality: str, largest: frozenset, columns: frozenset, files: M
     genes = f" ({a} has {names[0]}, {b} {names[1]})" if modality == "rna" and names[0] != names[1] else ""
     return (
         f"{a} and {b} share only {n} of {len(columns)} columns of {modality}{genes}; only in {a}: "
-        f"{_examples(columns - largest)}; only in {b}: {_examples(largest - columns)}: the columns that a "
-        "table lacks are missing for its patients, and tell from which table they are"
+        f"{_examples(columns - largest)}; only in {b}: {_examples(largest - columns)}: a column that "
+        "one table lacks is missing for all its patients, so a model can tell which table they are from"
     )
 
 

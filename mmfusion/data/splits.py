@@ -17,6 +17,7 @@ from mmfusion.data.targets.base import describe_targets, find_target, is_labelle
 from mmfusion.errors import DataError
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.hashing import hash_json
+from mmfusion.storage.strict_json import parse_json
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -229,18 +230,13 @@ class Splits:
     def load(cls, path: str | Path) -> Splits:
         """Read a file that `save` wrote; raise `DataError` if it has been changed."""
         try:
-            state = json.loads(Path(path).read_text(encoding="utf-8"))
+            state = parse_json(Path(path).read_text(encoding="utf-8"))
             recorded = state.pop("hash")
             state |= {"test": tuple(tuple(fold) for fold in state["test"]), "names": tuple(state["names"])}
             splits = cls(**state)
-        except (
-            OSError,
-            UnicodeDecodeError,
-            json.JSONDecodeError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ) as error:
+        except DataError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"not saved splits ({error})", file=path, expected="a file that Splits.save wrote"
             ) from error

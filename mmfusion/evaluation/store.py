@@ -33,6 +33,7 @@ from mmfusion.storage.atomic import saved
 from mmfusion.storage.fingerprint import fingerprint
 from mmfusion.storage.hashing import hash_json
 from mmfusion.storage.source import defining_modules, source_hash
+from mmfusion.storage.strict_json import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ def _seal(content: object) -> str:
 
 def _unsealed(text: str) -> dict[str, object]:
     """Return the result in a file; raise `ValueError` if it is not as it was written."""
-    value = json.loads(text)
+    value = parse_json(text, nan=True)
     if not isinstance(value, dict) or set(value) != {"sha256", "result"}:
         raise ValueError("not a result of a fold")
     if value["sha256"] != hash_json(value["result"]):

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from mmfusion.imaging.dicom.reader import list_series
 from mmfusion.imaging.files import read, read_crop
+from mmfusion.imaging.formats.nifti import write_nifti
 from mmfusion.imaging.lungs import LungField, lung_field, lung_mask
 from mmfusion.imaging.masks import read_mask
-from mmfusion.imaging.nifti import write_nifti
 from mmfusion.imaging.restoration import restore
 from mmfusion.imaging.structures import list_rois, read_aim_points, write_rtstruct, write_seg
 from mmfusion.imaging.volume import Volume

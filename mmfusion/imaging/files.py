@@ -13,10 +13,10 @@ from mmfusion.imaging.dicom.geometry import PLAUSIBLE_MM
 from mmfusion.imaging.dicom.paths import first_bytes, may_be_dicom
 from mmfusion.imaging.dicom.reader import read_series, read_series_crop
 from mmfusion.imaging.dicom.recognise import is_archive
+from mmfusion.imaging.formats.metaimage import read_metaimage
+from mmfusion.imaging.formats.nifti import read_nifti
+from mmfusion.imaging.formats.nrrd import read_nrrd
 from mmfusion.imaging.hu import PADDING_HU
-from mmfusion.imaging.metaimage import read_metaimage
-from mmfusion.imaging.nifti import read_nifti
-from mmfusion.imaging.nrrd import read_nrrd
 from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import BY_UNIT
@@ -90,7 +90,7 @@ def read(path: str | Path, series: SeriesRules = None, *, unit: str | None = Non
     Examples
     --------
     >>> import tempfile
-    >>> from mmfusion.imaging.nifti import write_nifti
+    >>> from mmfusion.imaging.formats.nifti import write_nifti
     >>> hu = np.full((4, 16, 16), -1000, np.int16)
     >>> hu[:, 4:12, 4:12] = 40
     >>> ct = Volume(hu, np.diag([1.0, 1.0, 2.5, 1.0]), "HU")

@@ -54,7 +54,7 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
     Examples
     --------
     >>> import tempfile
-    >>> from mmfusion.imaging.nifti import write_nifti
+    >>> from mmfusion.imaging.formats.nifti import write_nifti
     >>> labels = np.zeros((4, 16, 16), np.uint8)
     >>> labels[1:3, 2:6, 10:14] = 1
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -11,12 +11,12 @@ import torch
 from monai.networks.nets import resnet50
 from torch import nn
 
-from mmfusion.errors import WeightsUnavailable
+from mmfusion.errors import COPY_AGAIN, WeightsUnavailable
 from mmfusion.exclusive import exclusive
 
 SIDE = 50  # side of the input cube in voxels of 1 mm
 N_FEATURES = 4096
-_HINT = "copy or download it again; the expected file is fmcib's model_weights.torch"
+_HINT = f"{COPY_AGAIN}; the expected file is fmcib's model_weights.torch"
 _WRAPPED = re.compile(r"^(module\.|model\.|trunk\.)+")
 _HEADS = re.compile(r"^(module\.|model\.)*(heads?|fc)\.")
 

@@ -109,7 +109,7 @@ class ScanSurvey:
         if (noted := int((table["warnings"] != "").sum())) > 0:
             text.append(f"{noted} gave a warning; see the table.")
         if (lost := int((table["files_lost"] > 0).sum())) > 0:
-            text.append(f"{lost} may not be complete: files at their paths cannot be understood as DICOM.")
+            text.append(f"{lost} may not be complete: some of their files cannot be understood as DICOM.")
         return text
 
 

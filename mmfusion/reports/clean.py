@@ -49,7 +49,7 @@ def clean_html(html: str) -> str:
 
 
 class _Contents(Filter):
-    """Leave out elements of which not even the content is text to read."""
+    """Leave out elements whose content is no text to read, such as scripts, with their content."""
 
     def __iter__(self) -> Iterator[dict]:
         inside = 0

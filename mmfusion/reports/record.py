@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from mmfusion.errors import ReportError
+from mmfusion.storage.strict_json import parse_json
 
 NOTEBOOK, PAGE, RUN, METRICS = "notebook.ipynb", "report.html", "run.json", "metrics.json"
 FAILED_PAGE, FAILED = "FAILED.html", ".failed"
@@ -44,7 +44,7 @@ def read_run(folder: str | Path) -> dict[str, object]:
 def read_json(path: Path) -> dict[str, object]:
     """Return the JSON object in a file; anything else, NaN and Infinity included, raises `ReportError`."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        value = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ReportError("malformed", file=path.name, expected="strict JSON", got=error) from error
     if not isinstance(value, dict):
@@ -98,7 +98,3 @@ def _is_number(value: object) -> bool:
 
 def _malformed(file: str, column: str, expected: str, got: object) -> ReportError:
     return ReportError("malformed", file=file, column=column, expected=expected, got=repr(got)[:80])
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON: write null for a value that could not be computed")

@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 
 
 class CacheWarning(UserWarning):
-    """The folder of the cache cannot be written; everything is computed again each time.
+    """Warning that the folder of the cache cannot be written, so everything is computed again each time.
 
     Examples
     --------

@@ -53,7 +53,7 @@ def _parts(item: list | dict) -> list:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
+    raise ValueError(f"{name} is not JSON: write null for a value that is not known")
 
 
 def _number(text: str) -> float:

@@ -98,7 +98,7 @@ class TextHeader:
         expected = f"{count} number{'s' * (count > 1)}"
         if len(words) != count or any(len(word) > _MAX_WORD for word in words):
             raise self.error("not the right number of values", field, expected=expected)
-        if not all(_NUMBER.fullmatch(word) for word in words):  # NaN and infinity are none
+        if not all(_NUMBER.fullmatch(word) for word in words):  # NaN and infinity do not match
             raise self.error("not a number", field, expected=expected)
         values = [float(word) for word in words]
         if not all(abs(value) <= MAX_NUMBER for value in values):

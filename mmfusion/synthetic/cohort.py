@@ -97,7 +97,7 @@ def phantom(
     _check_numbers(numbers, missing)
     _check(n, signal, family, missing, modalities, sites)
     if not isinstance(pet, bool):
-        raise DataError("pet is yes or no", expected="True or False", got=repr(pet))
+        raise DataError("pet is neither True nor False", expected="True or False", got=repr(pet))
     modalities = tuple(m for m in model.MODALITIES if m in modalities)
     groups = _stage_groups(target)
     ids = pd.Index([f"PH{seed:02d}-{i:04d}" for i in range(1, n + 1)], name="patient_id")
@@ -208,13 +208,13 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
 
 
 def _check_numbers(numbers: Mapping[str, object], missing: object) -> None:
-    """Raise a `DataError` unless these are whole numbers in range, before anything is made of them."""
+    """Raise a `DataError` unless these are whole numbers in range."""
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value <= _MOST[name]:
             expected = f"a whole number, 0 to {_MOST[name]}"
             raise DataError(f"{name} is out of range", expected=expected, got=repr(value)[:60])
     if isinstance(missing, bool) or not isinstance(missing, Real):
-        raise DataError("missing is a probability", expected="0 to 1", got=repr(missing)[:60])
+        raise DataError("missing is out of range", expected="0 to 1", got=repr(missing)[:60])
     table = 8.0 * numbers["n"] * numbers["n_genes"]
     check_memory(4 * table, "the cohort")  # with working copies
 
@@ -225,7 +225,7 @@ def _check(n: int, signal: str, family: str, missing: float, modalities: Sequenc
     if n < 1:
         raise DataError("no patients", expected="n >= 1", got=n)
     if not 0 <= missing <= 1:
-        raise DataError("missing is a probability", expected="0 to 1", got=missing)
+        raise DataError("missing is out of range", expected="0 to 1", got=missing)
     listed = isinstance(modalities, Sequence) and all(isinstance(m, str) for m in modalities)
     if (
         not listed

@@ -130,8 +130,9 @@ def test_a_place_that_cannot_be_written(tmp_path, write):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder.nii").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    for path in (tmp_path / "file" / "m.nii", tmp_path / "folder.nii", tmp_path / f"{'x' * 300}.nii"):
-        with pytest.raises(ScanError, match=rf"{path.name}: could not be written .*choose a folder"):
-            write(structures.ball(ct, 8), folder, path)
+    hints = {"file/m.nii": "is a file", "folder.nii": "a folder has", f"{'x' * 300}.nii": "a shorter name"}
+    for name, hint in hints.items():
+        with pytest.raises(ScanError, match=rf"{name}: could not be written .*{hint}"):
+            write(structures.ball(ct, 8), folder, tmp_path / name)
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "file").read_text() == "x"

@@ -91,7 +91,7 @@ def _volume(kind: str, here: Sequence[Series], series: Sequence[Series], path: P
 
 
 def _passes(series: Series, path: Path) -> str:
-    """Return the question which of the passes of a series is wanted; "" if it has one."""
+    """Return a question that names the passes of a series and asks for one; "" if there is only one."""
     try:
         check_one_pass(series.slices, path)
     except ScanError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
 from mmfusion.data.tables.excel import WORKBOOKS
 from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
 from mmfusion.data.tables.gene_columns import gene_like, one_gene_column
-from mmfusion.data.tables.notes import TableNotes
+from mmfusion.data.tables.notes import TableNotes, listed
 from mmfusion.data.tables.readers import deep_columns, read_rna
 from mmfusion.data.tables.samples import value_columns
 from mmfusion.data.tables.seed_headers import seed_header
@@ -161,7 +161,7 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     if records is not None:
         uses.insert(len(seeds), records[0])
         reasons.insert(len(seeds), records[1])
-    why = "; ".join(reasons) or f"no column with features ({_listed(table.columns)})"
+    why = "; ".join(reasons) or f"no column with features ({listed(table.columns, 12)})"
     closest = "" if stage else closest_stage_header(table.columns)
     return Guess(tuple(uses), why, ids, staged=staged, stage_like=closest)
 
@@ -177,13 +177,8 @@ def _records(table: pd.DataFrame, *, aside: bool) -> tuple[Use, str] | None:
     if not known and (aside or not others):
         return None
     parts = {"recognised": known, "taken as they are": others, "left out": left_out}
-    listed = "; ".join(f"{what} {_listed(columns)}" for what, columns in parts.items() if columns)
-    return Use("ehr", "features", spare=not known), f"records: {listed}"
-
-
-def _listed(columns: Iterable[object], most: int = 12) -> str:
-    names = list(map(str, columns))
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    text = "; ".join(f"{what} {listed(columns, 12)}" for what, columns in parts.items() if columns)
+    return Use("ehr", "features", spare=not known), f"records: {text}"
 
 
 def _expression(path: Path, table: pd.DataFrame, unit: str | None) -> pd.DataFrame | None:

@@ -139,7 +139,9 @@ def _frame(layout: Layout, path: Path, *, numbers: bool) -> pd.DataFrame:
         ) from error
     if len(frame) != layout.n_records:
         got = f"{len(frame)} or {layout.n_records} rows"
-        raise DataError("the rows cannot be told apart", file=path, got=got, hint="check the quotation marks")
+        raise DataError(
+            "the number of rows is not clear", file=path, got=got, hint="check the quotation marks"
+        )
     if layout.separator == ";":
         _decimal_points(frame, [c for c in names if c not in text], numbers=numbers)
     frame = frame.drop(columns=extra) if extra else frame

@@ -81,7 +81,7 @@ def _unquoted(name: str) -> str:
 
 
 def _drop(names: list[str], found: set[str], why: str, file: object, notes: TableNotes | None) -> None:
-    """Empty the names that were found, in place."""
+    """Replace the names in `found` by "", in place, and note them."""
     if found := [name for name in names if name in found]:
         note(notes, f"{why}: {listed(found)}", file)
         names[:] = ["" if name in set(found) else name for name in names]

@@ -1,4 +1,4 @@
-"""The files of a folder or ZIP, read only when they are needed. A dangerous ZIP is refused unread."""
+"""The files of a folder or ZIP, read only when they are needed. A dangerous ZIP is not unpacked at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import COPY_AGAIN, ScanError
 from mmfusion.limits import VARIABLE, check_memory, memory_limit
 
 try:
@@ -160,8 +160,7 @@ def _zip_members(path: Path, stack: ExitStack) -> list[Member]:
         archive = stack.enter_context(zipfile.ZipFile(path))
         infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     except _BROKEN as error:
-        hint = "copy or download it again"
-        raise ScanError("the ZIP cannot be read", file=path, got=_said(error), hint=hint) from error
+        raise ScanError("the ZIP cannot be read", file=path, got=_said(error), hint=COPY_AGAIN) from error
     for info in infos:
         _check_member(info, path)
     _check_size(infos, path)
@@ -204,8 +203,10 @@ def _hidden(name: str) -> bool:
 
 
 def _unreadable(name: str, error: Exception) -> ScanError:
-    stored = isinstance(error, OSError) and error.errno is not None  # the disk says it, not the content
-    hint = "is it still there, and may you read it?" if stored else "copy or download it again"
+    stored = (
+        isinstance(error, OSError) and error.errno is not None
+    )  # an error of the disk, not of the content
+    hint = "is it still there, and may you read it?" if stored else COPY_AGAIN
     return ScanError("cannot be read", file=name, got=_said(error), hint=hint)
 
 
@@ -248,4 +249,4 @@ def check_unpacked(unpacked: int, packed: int, file: object) -> None:
     if unpacked > RATIO_COUNTS_FROM and unpacked / max(packed, 1) > MAX_RATIO:
         got = f"{unpacked / max(packed, 1):.0f} times, to {unpacked / 2**20:.0f} MiB"
         expected = f"{MAX_RATIO} times at most"
-        raise ScanError("it unpacks suspiciously far", file=file, expected=expected, got=got)
+        raise ScanError("the data unpack to far more than their size", file=file, expected=expected, got=got)

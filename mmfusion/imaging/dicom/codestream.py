@@ -1,8 +1,8 @@
-"""Check a compressed frame before a decoder sees it: its size, its marks, and that it is whole.
+"""Check a compressed frame before a decoder sees it: its size, its markers, and that it is whole.
 
 The decoders trust the frame; a changed size or a missing end makes some of them crash, hang or return pixels
 that are not in the file. JPEG (ISO 10918-1), JPEG-LS (ISO 14495-1) and JPEG 2000 (ISO 15444-1) are chains of
-marks with lengths, which are followed here. RLE is defined in DICOM PS3.5, annex G.
+markers with lengths, which are followed here. RLE is defined in DICOM PS3.5, annex G.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pydicom.uid import RLELossless
 from mmfusion.imaging.dicom.header import Header, unreadable
 
 _END = b"\xff\xd9"
-_FRAME_MARKS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # SOFn of JPEG, SOF55 of JPEG-LS
-_ALONE = {0x01, *range(0xD0, 0xD8)}  # marks without a length
-_IN_JPEG = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)  # within the data, these are not marks
+_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # SOFn of JPEG, SOF55 of JPEG-LS
+_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+_IN_JPEG = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)  # within the data, these are not markers
 _IN_JPEG_LS = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 
 
@@ -62,30 +62,30 @@ def _rle(frame: bytes, bits: int) -> str:
 
 
 def _jpeg(frame: bytes, shape: tuple[int, int], bits: int) -> str:
-    """Follow the marks of JPEG or JPEG-LS to the end mark."""
+    """Follow the markers of JPEG or JPEG-LS to the end marker."""
     at, inside = 2, None
     while at + 1 < len(frame) and frame[at] == 0xFF:
-        mark = frame[at + 1]
-        if mark == 0xD9:
+        marker = frame[at + 1]
+        if marker == 0xD9:
             left = len(frame[at + 2 :].rstrip(b"\0"))
             return "compressed pixels without a size" if inside is None else _ending(left)
-        if mark == 0xFF or mark in _ALONE:
-            at += 1 if mark == 0xFF else 2
+        if marker == 0xFF or marker in _ALONE:
+            at += 1 if marker == 0xFF else 2
             continue
         size = int.from_bytes(frame[at + 2 : at + 4], "big")
         body = frame[at + 4 : at + 2 + size]
         if size < 2 or len(body) != size - 2:
-            return f"{len(body)} of {size - 2} bytes at a mark of the compressed pixels"
-        if mark in _FRAME_MARKS:
+            return f"{len(body)} of {size - 2} bytes at a marker of the compressed pixels"
+        if marker in _FRAME_MARKERS:
             if sized := _unlike(body, shape, bits):
                 return sized
-            inside = _IN_JPEG_LS if mark == 0xF7 else _IN_JPEG
+            inside = _IN_JPEG_LS if marker == 0xF7 else _IN_JPEG
         at += 2 + size
-        if mark == 0xDA and inside is not None:  # the pixels follow
+        if marker == 0xDA and inside is not None:  # the pixels follow
             found = inside.search(frame, at)
             at = found.end() - 2 if found else len(frame)
     return (
-        f"no mark at byte {at} of the compressed pixels"
+        f"no marker at byte {at} of the compressed pixels"
         if at < len(frame)
         else "compressed pixels without an end"
     )
@@ -125,13 +125,13 @@ def _jpeg2000(frame: bytes, shape: tuple[int, int], bits: int) -> str:
     while frame[at : at + 2] not in (b"\xff\x90", b""):  # the rest of the main header
         size = int.from_bytes(frame[at + 2 : at + 4], "big")
         if frame[at : at + 1] != b"\xff" or size < 2:
-            return f"no mark at byte {at} of the compressed pixels"
+            return f"no marker at byte {at} of the compressed pixels"
         at += 2 + size
     return _tiles(frame, at)
 
 
 def _tiles(frame: bytes, at: int) -> str:
-    """Follow the tile parts to the end mark."""
+    """Follow the tile parts to the end marker."""
     while frame[at : at + 2] == b"\xff\x90":
         size = int.from_bytes(frame[at + 6 : at + 10], "big")
         if size == 0:  # to the end

@@ -127,7 +127,7 @@ class _Worker:
         timer.start()
         try:
             return step()
-        except (OSError, ValueError):  # the pipe is broken, or the answer is
+        except (OSError, ValueError):  # the pipe or the answer is broken
             return None
         finally:
             timer.cancel()

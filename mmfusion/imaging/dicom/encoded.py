@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import COPY_AGAIN, ScanError
 from mmfusion.imaging.dicom.archive import Member
 
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-_HINT = "copy or download it again"
 
 
 class EncodedFrames:
@@ -67,11 +66,11 @@ class EncodedFrames:
         return found
 
     def _damaged(self, got: str) -> ScanError:
-        return ScanError("truncated or damaged DICOM", file=self._member.name, got=got, hint=_HINT)
+        return ScanError("truncated or damaged DICOM", file=self._member.name, got=got, hint=COPY_AGAIN)
 
 
 def grouped(fragments: Sequence[bytes], table: bytes, count: int) -> list[bytes] | None:
-    r"""Join the pieces of each frame, by offsets or end marks of JPEG; None if they do not fit.
+    r"""Join the pieces of each frame, by offsets or end markers of JPEG; None if they do not fit.
 
     Examples
     --------

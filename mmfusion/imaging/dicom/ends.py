@@ -45,7 +45,7 @@ def missing_at_ends(slices: Sequence[Header], alike: Sequence[Header]) -> Iterat
 
 
 def _numbers(slices: Sequence[Header], alike: Sequence[Header]) -> Iterator[str]:
-    """Yield what InstanceNumbers tell, if they count along the slices."""
+    """Yield the signs that InstanceNumber gives, if it counts along the slices."""
     numbers = [_whole(header, "InstanceNumber") for header in slices]
     if len(numbers) < 2 or None in numbers:
         return
@@ -65,7 +65,7 @@ def _numbers(slices: Sequence[Header], alike: Sequence[Header]) -> Iterator[str]
 
 
 def _parts(alike: Sequence[Header]) -> Iterator[str]:
-    """Yield which files of a concatenation (one image in several files) are missing."""
+    """Yield the missing files of each concatenation (one image in several files)."""
     parts: dict[str, set[int]] = {}
     totals: dict[str, int] = {}
     for header in alike:

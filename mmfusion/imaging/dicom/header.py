@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import COPY_AGAIN, ScanError
 from mmfusion.imaging.dicom.archive import Member
 from mmfusion.imaging.dicom.encoded import EncodedFrames
 
@@ -133,7 +133,7 @@ def unreadable(name: str, got: object = None) -> ScanError:
     >>> unreadable("slice.dcm", "12 of 524288 bytes of pixels").problem
     'truncated or damaged DICOM'
     """
-    hint = "copy or download it again, or take it out if it is not part of the scan"
+    hint = f"{COPY_AGAIN}, or take it out if it is not part of the scan"
     return ScanError("truncated or damaged DICOM", file=name, got=got, hint=hint)
 
 

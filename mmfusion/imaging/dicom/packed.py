@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import COPY_AGAIN, ScanError
 from mmfusion.imaging.dicom.archive import Member, check_unpacked
 from mmfusion.imaging.dicom.recognise import HEAD, looks_like_dicom
 
@@ -20,7 +20,7 @@ def unzipped(member: Member) -> Member:
     Raises
     ------
     ScanError
-        If the gzip data are damaged, or unpack suspiciously far.
+        If the gzip data are damaged, or unpack to more than `MAX_RATIO` times their size.
     """
     if not member.name.lower().endswith(".gz") or member.read(0, 3) != b"\x1f\x8b\x08":
         return member
@@ -51,7 +51,7 @@ def unpacked(member: Member, kind: int, begin: int = 0, head: bytes = b"") -> Me
     Raises
     ------
     ScanError
-        If the data are damaged, or unpack suspiciously far.
+        If the data are damaged, or unpack to more than `MAX_RATIO` times their size.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def unpacked(member: Member, kind: int, begin: int = 0, head: bytes = b"") -> Me
             check_unpacked(whole, packed, member.name)
     except (zlib.error, EOFError) as error:
         raise ScanError(
-            "the packed data are damaged", file=member.name, got=error, hint="copy or download it again"
+            "the packed data are damaged", file=member.name, got=error, hint=COPY_AGAIN
         ) from error
     return replace(member, size=whole, part=part, packed=True)
 
@@ -113,4 +113,4 @@ def pieces(data: bytes, kind: int, enough: int | None = None) -> Iterator[bytes]
                 return
         data = unpacker.unused_data.lstrip(b"\0")
         if data and kind == RAW:
-            raise EOFError(f"{len(data)} bytes behind their end")  # gzip may hold several streams
+            raise EOFError(f"{len(data)} bytes after their end")  # gzip may hold several streams

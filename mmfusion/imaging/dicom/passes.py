@@ -141,7 +141,7 @@ def _alternate(names: Sequence[str]) -> bool:
 
 
 def _times(slices: Sequence[Header]) -> list[str]:
-    """Return when the pass of each slice began, from pauses between times; [] if a time is absent."""
+    """Return the start time of each slice's pass, found by pauses; [] if a time is absent."""
     moments = [_moment(header) for header in slices]
     if None in moments:
         return []

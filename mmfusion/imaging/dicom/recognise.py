@@ -45,8 +45,8 @@ _TEXT = frozenset(string.printable.encode()) | frozenset(range(128, 256))
 def looks_like_dicom(head: bytes) -> bool:
     r"""Return whether the first bytes of a file are those of DICOM.
 
-    A file begins with 128 bytes of any kind and the mark "DICM". Some exports leave both out, and the file
-    begins with its first element, which is of group 0002 or 0008; then the first elements are checked.
+    A file begins with a preamble of 128 bytes and the prefix "DICM". Some exports leave both out. The file
+    then begins with its first element, of group 0002 or 0008, and the first elements are checked.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def looks_like_dicom(head: bytes) -> bool:
 
 
 def is_bare(head: bytes) -> bool:
-    r"""Return whether a file begins with a DICOM element, without the 128 bytes and the mark "DICM".
+    r"""Return whether a file begins with a DICOM element, without the preamble and the prefix "DICM".
 
     Examples
     --------
@@ -95,7 +95,7 @@ def _elements(head: bytes, order: str, *, explicit: bool) -> bool:
         begin, size = (8, 2) if explicit_here and vr not in _LONG else (12, 4) if explicit_here else (8, 4)
         length = int.from_bytes(head[at + begin - size : at + begin], order)
         if number and at + begin + length > len(head):
-            return True  # two good beginnings
+            return True  # two elements begin as they should
         at, last = at + begin + length, tag
     return True
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from mmfusion.errors import ScanError, ScanWarning, warn
+from mmfusion.errors import COPY_AGAIN, ScanError, ScanWarning, warn
 from mmfusion.imaging.structures.rois import Roi, check_same_patient_space, choose_rois
 from mmfusion.imaging.structures.seg_frames import frames_of, grid_of, segment_numbers
 from mmfusion.imaging.volume import Volume
@@ -160,7 +160,7 @@ def _values(ds: Dataset, path: str) -> np.ndarray:
 
 def _check_length(got: int, expected: int, path: str) -> None:
     if got < expected:
-        problem, hint = "truncated or damaged DICOM-SEG", "copy or download it again"
+        problem, hint = "truncated or damaged DICOM-SEG", COPY_AGAIN
         of = f"{got} of {expected} bytes of pixels"
         raise ScanError(problem, file=path, column="PixelData", got=of, hint=hint)
     if got > expected + 1:  # one byte makes the length even

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import COPY_AGAIN, ScanError
 from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.archive import Member, members
 from mmfusion.imaging.dicom.choose import SeriesRules, choose_series
@@ -149,8 +149,7 @@ def readable(path: object, what: str) -> Iterator[None]:
     except ScanError:
         raise
     except _CUT_OFF as error:
-        hint = "copy or download it again"
-        raise ScanError(f"truncated or damaged {what}", file=path, got=error, hint=hint) from error
+        raise ScanError(f"truncated or damaged {what}", file=path, got=error, hint=COPY_AGAIN) from error
     except DAMAGED as error:
         hint = "an element is absent or not as DICOM asks for it: export it again, or with another program"
         got = f"{type(error).__name__}: {error}"[:200]

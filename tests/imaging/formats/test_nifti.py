@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmfusion.errors import ScanError, ScanWarning
-from mmfusion.imaging.nifti import read_nifti, write_nifti
+from mmfusion.imaging.formats.nifti import read_nifti, write_nifti
 from mmfusion.imaging.volume import Volume
 from tests.imaging.headers import VOXELS
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.errors import ScanError
+from mmfusion.errors import COPY_AGAIN, ScanError
 from mmfusion.imaging.dicom.archive import inflater
 from mmfusion.imaging.plausible import check_size
 
@@ -22,7 +22,6 @@ PIECE = 2**18  # bytes, unpacked at most; small enough to stay in the processor'
 _RATIO = 1032  # deflate cannot shrink data further
 _GZIP, _BZIP2 = b"\x1f\x8b", b"BZ"
 _BROKEN = (zlib.error, inflater.error, OSError, EOFError, ValueError)
-COPY_AGAIN = "copy or download it again"
 
 
 class Block:

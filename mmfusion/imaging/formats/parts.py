@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.imaging.blocks import check_room, native
+from mmfusion.imaging.formats.blocks import check_room, native
 from mmfusion.storage.detached import below, data_files
 from mmfusion.storage.text_header import TextHeader
 

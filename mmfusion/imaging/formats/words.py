@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.blocks import Block
+from mmfusion.imaging.formats.blocks import Block
 from mmfusion.limits import check_memory
 
 _WORD = 40  # characters of the longest number, with the space after it

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmfusion.imaging.blocks import Block, Packed
-from mmfusion.imaging.parts import as_bytes, read_parts, size_of
-from mmfusion.imaging.words import read_words
+from mmfusion.imaging.formats.blocks import Block, Packed
+from mmfusion.imaging.formats.parts import as_bytes, read_parts, size_of
+from mmfusion.imaging.formats.words import read_words
 from mmfusion.storage.text_header import TextHeader, read_header
 
 _TYPES = {
@@ -181,7 +181,7 @@ def _voxels(header: TextHeader, shape: tuple[int, int, int], dtype: np.dtype) ->
             raise header.error("the place of the voxels is not clear", "headersize", expected="0 or -1")
         if not 0 <= skipped <= size:
             expected = f"{part.nbytes} bytes of voxels in {size} bytes"
-            raise header.error("a place that the file does not have", "headersize", expected=expected)
+            raise header.error("the voxels would begin outside the file", "headersize", expected=expected)
         stream.seek(skipped, 1)
         if packed and part.shape == shape:
             _check_packed_size(header, size - skipped)

@@ -12,9 +12,9 @@ from typing import BinaryIO
 import numpy as np
 
 from mmfusion.imaging.affine import LPS_TO_RAS
-from mmfusion.imaging.blocks import Block, Packed
-from mmfusion.imaging.parts import as_bytes, read_parts, size_of
-from mmfusion.imaging.words import read_hex, read_words
+from mmfusion.imaging.formats.blocks import Block, Packed
+from mmfusion.imaging.formats.parts import as_bytes, read_parts, size_of
+from mmfusion.imaging.formats.words import read_hex, read_words
 from mmfusion.storage.text_header import MAX_LINE, TextHeader, read_header
 
 _NAMES = {  # dtype -> names; "int" stands for "int", "signed int"
@@ -252,10 +252,10 @@ def _voxels(header: TextHeader, shape: tuple[int, int, int], dtype: np.dtype) ->
 def _skip_lines(header: TextHeader, stream: BinaryIO) -> None:
     count = header.number("lineskip", 0)
     if not 0 <= count <= MAX_LINE:
-        raise header.error("a number of lines out of range", "lineskip", expected=f"0 to {MAX_LINE}")
+        raise header.error("the number of lines is out of range", "lineskip", expected=f"0 to {MAX_LINE}")
     for _ in range(count):
         if not stream.readline(MAX_LINE).endswith(b"\n"):
-            raise header.error("there are not so many lines", "lineskip")
+            raise header.error("the file has fewer lines", "lineskip")
 
 
 def _skipped_bytes(header: TextHeader, count: int, size: int) -> int:
@@ -264,6 +264,6 @@ def _skipped_bytes(header: TextHeader, count: int, size: int) -> int:
     if skipped == _AT_THE_END and _encoding(header) == "raw":
         skipped = size - count
     if skipped < 0:
-        problem, expected = "a place that the file does not have", f"{count} bytes of voxels after it"
+        problem, expected = "the voxels would begin before the file does", f"{count} bytes of voxels"
         raise header.error(problem, "byteskip", expected=expected)
     return skipped

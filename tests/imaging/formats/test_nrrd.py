@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from mmfusion.errors import ScanError, ScanWarning
-from mmfusion.imaging.nrrd import read_nrrd
+from mmfusion.imaging.formats.nrrd import read_nrrd
 from tests.imaging.headers import VOXELS, assert_as_itk, itk_image, nrrd, split
 
 HEX = VOXELS.tobytes().hex()
@@ -208,11 +208,11 @@ def test_what_is_not_stated_is_a_warning(tmp_path, fields, message):
         ({"kinds": "vector domain domain"}, "kinds: not a volume"),
         ({"kinds": "domain domain list"}, "kinds: not a volume"),
         ({"kinds": "domain domain"}, "kinds: not the right number"),
-        ({"line_skip": 10**9}, "lineskip: a number of lines out of range"),
-        ({"line_skip": 3}, "lineskip: there are not so many lines"),
+        ({"line_skip": 10**9}, "lineskip: the number of lines is out of range"),
+        ({"line_skip": 3}, "lineskip: the file has fewer lines"),
         ({"byte_skip": 10**11}, "the data end .* bytes before the voxels begin"),
-        ({"byte_skip": -2}, "byteskip: a place that the file does not have"),
-        ({"byte_skip": -1, "encoding": "hex"}, "byteskip: a place that the file does not have"),
+        ({"byte_skip": -2}, "byteskip: the voxels would begin before the file does"),
+        ({"byte_skip": -1, "encoding": "hex"}, "byteskip: the voxels would begin before the file does"),
         ({"extra": "sizes: 5 3 3"}, "stated twice, with two values"),
         ({"extra": "colour: red"}, "unknown fields .*colour"),
         ({"extra": "no separator"}, "the header cannot be read .*no separator"),

@@ -8,8 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from mmfusion.errors import ScanError, ScanWarning
-from mmfusion.imaging import blocks
-from mmfusion.imaging.metaimage import read_metaimage
+from mmfusion.imaging.formats import blocks
+from mmfusion.imaging.formats.metaimage import read_metaimage
 from tests.imaging.headers import META, VOXELS, assert_as_itk, itk_image, metaimage, split
 
 

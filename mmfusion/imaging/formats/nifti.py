@@ -18,8 +18,8 @@ from nibabel.wrapstruct import WrapStructError
 
 from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.affine import LPS_TO_RAS, corners, spacing_of
-from mmfusion.imaging.blocks import Block, Packed, check_room, native
-from mmfusion.imaging.parts import as_bytes
+from mmfusion.imaging.formats.blocks import Block, Packed, check_room, native
+from mmfusion.imaging.formats.parts import as_bytes
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.volume import Volume
 
