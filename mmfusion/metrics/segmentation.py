@@ -23,7 +23,6 @@ from mmfusion.metrics.paired import same_rows, table_of_differences
 # scores per patient; the last three are volumes in mm3
 MASK_SCORES = ("dice", "iou", "hd95", "assd", "overlap_mm3", "true_mm3", "predicted_mm3")
 SEGMENTATION_METRICS = ("dice", "iou", "hd95", "assd", "dice_pooled", "one_empty_pooled")
-SEGMENTATION_LOWER_IS_BETTER = ("hd95", "assd", "one_empty_pooled")
 
 
 def mask_scores(

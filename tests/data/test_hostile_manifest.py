@@ -39,7 +39,7 @@ def test_a_generator_row_does_not_say_where_to_write(tmp_path, place):
     path = manifest(tmp_path / "study", {"n": 2, "root": root})
     before = files(tmp_path)
     with pytest.raises(
-        ManifestError, match=r"column parameters: the generator refuses .*\(root\).*only below"
+        ManifestError, match=r"column parameters: the generator does not take .*\(root\).*only below"
     ):
         load_cohort(path)
     assert files(tmp_path) == before

@@ -62,7 +62,7 @@ class Block:
         return bytes(room[: self.fill(memoryview(room))])
 
     def skip(self, count: int) -> None:
-        """Pass over bytes, or raise a ScanError if there are not so many."""
+        """Pass over bytes; raise a ScanError if the data have fewer."""
         while count:
             step = min(count, PIECE)
             if len(self.take(step)) < step:
