@@ -19,7 +19,15 @@ from mmfusion.data.manifest_schema import COLUMNS, UNUSED
 from mmfusion.errors import DataError, ManifestError, MMFusionError
 
 MANIFEST = "data_manifest.csv"
-OTHER_TABLES = (".sav", ".rds", ".rdata", ".parquet", ".feather", ".dta", ".sas7bdat")
+# files that may hold data, but cannot be read -> what to do
+OTHER_DATA = {
+    **dict.fromkeys(
+        (".sav", ".rds", ".rdata", ".parquet", ".feather", ".dta", ".sas7bdat"),
+        "a table of another kind: save it as CSV",
+    ),
+    **dict.fromkeys((".tar", ".tgz", ".tar.gz", ".rar", ".7z", ".tar.bz2", ".tar.xz"), "packed: unpack it"),
+    **dict.fromkeys((".img", ".hdr", ".mgz", ".mgh", ".mnc"), "an image of another kind: save it as .nii.gz"),
+}
 _KEEP = (
     "if files changed, keep it and accept them with: mmfusion validate <manifest> --rehash; "
     "mmfusion init --overwrite replaces it, and what was set by hand is lost"
@@ -111,8 +119,9 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
         collector.add_table(path, guess)
     collector.add_scans(images)
     for path in others:
-        if path.suffix.lower() in OTHER_TABLES:
-            collector.leave_out(path, "a table of another kind: save it as CSV")
+        why = next((why for suffix, why in OTHER_DATA.items() if path.name.lower().endswith(suffix)), "")
+        if why:
+            collector.leave_out(path, why)
         else:
             collector.account(path, used=False, why="neither a table nor a scan")
     return _result(collector)

@@ -209,7 +209,8 @@ def _codes(numbers: pd.Series, column: object) -> str:
     words = header_words(column)
     if not _CATEGORY.search(words) or _QUANTITY.search(words) or not 0 < len(values) <= _MOST_CODES:
         return ""
-    if any(value != round(value) or not 0 <= value < 100 for value in values) or values in ([0], [1], [0, 1]):
+    small, histology = all(0 <= v < 100 for v in values), all(8000 <= v < 10_000 for v in values)  # ICD-O-3
+    if any(v != round(v) for v in values) or not (small or histology) or values in ([0], [1], [0, 1]):
         return ""
     shown = ", ".join(f"{value:g}" for value in values)
     return f"the numbers {shown} are read as a quantity; if they are codes of categories, write words instead"

@@ -91,6 +91,11 @@ def one_gene_column(
     {'symbol': ['EGFR', 'ENSG2'], 'p1': [2, 3]}
     """
     ids, keys = id_column(table), {header_key(c): c for c in table.columns}
+    if list(keys)[:2] == ["name", "description"]:  # a GCT: ids, and symbols or a text
+        symbols = gene_like(table.iloc[:, 1].astype("str")) > 2
+        names = ["gene id", "gene symbol" if symbols else "description"]
+        table = table.set_axis([*names, *table.columns[2:]], axis=1)
+        keys = {header_key(c): c for c in table.columns}
     named = [keys[h] for h in GENE_HEADERS if h in keys]
     if not named or (ids is not None and header_key(ids) not in {"id", ""}):
         return table

@@ -85,6 +85,8 @@ def test_numbers_that_often_mean_unknown(values, remark):
         ("smoking_years", [10, 20, 30], False),
         ("smoker", [0, 1, 1], False),
         ("race_score", [0.5, 1.5, 2], False),
+        ("histology_code", [8140, 8070], True),  # ICD-O-3
+        ("hospital_volume_group", [812, 907], False),
     ],
 )
 def test_codes_of_categories_are_not_read_as_quantities_without_a_word(column, values, noted):
