@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from mmfusion.data.tables.files import header_key, id_column, row_number
-from mmfusion.data.tables.gene_names import ENSEMBL
+from mmfusion.data.tables.gene_names import ENSEMBL, TRANSCRIPT
 from mmfusion.data.tables.notes import TableNotes, leave_out, listed, note
 
 # headers of gene names; symbols are preferred to ids
@@ -29,13 +29,15 @@ WHOLE = 5000  # genes in a table, below which its sum is not the library's
 
 
 def gene_like(names: Iterable[object]) -> int:
-    """Count the names that are common gene symbols or Ensembl ids.
+    """Count the names that are common gene symbols, or Ensembl ids of genes or transcripts.
 
     >>> gene_like(["EGFR", "ENSG00000146648.18", "R01-001"])
     2
     """
     plain = (str(name).strip("'\" ").split("|")[0] for name in names)
-    return sum(name in _COMMON or bool(ENSEMBL.fullmatch(name)) for name in plain)
+    return sum(
+        name in _COMMON or bool(ENSEMBL.fullmatch(name) or TRANSCRIPT.fullmatch(name)) for name in plain
+    )
 
 
 def naming(names: Iterable[object]) -> str:

@@ -615,3 +615,32 @@ def test_data_that_cannot_be_read_are_named(tmp_path, name, capsys):
     assert [name in line for line in found.to_do] == [True]
     assert main(["validate", str(found.write())]) == 1
     assert "all is well" not in capsys.readouterr().out
+
+
+SHEET = "File ID\tFile Name\tCase ID\tSample ID\tSample Type\n"
+
+
+def test_the_sample_sheet_of_the_gdc_names_the_patients(tmp_path):
+    (tmp_path / "clinical.csv").write_text(EHR)
+    lines = []
+    for k, (patient, kind) in enumerate([("P-001", "Primary Tumor"), ("P-003", "Primary Tumor"),
+                                         ("P-003", "Solid Tissue Normal")]):  # fmt: skip
+        folder = tmp_path / "gdc" / f"0f{k}"
+        folder.mkdir(parents=True)
+        (folder / f"a{k}.counts.tsv").write_text(RSEM.format(n=100 + k))
+        lines.append(f"0f{k}\ta{k}.counts.tsv\t{patient}, {patient}\t{patient}-01A\t{kind}\n")
+    (tmp_path / "gdc_sample_sheet.2024-05-01.tsv").write_text(SHEET + "".join(lines))
+    (tmp_path / "gdc" / "MANIFEST.txt").write_text("id\tfilename\tmd5\tsize\tstate\n0f0\ta0.tsv\tab\t9\tx\n")
+    found = discover(tmp_path)
+    assert found.cohort.table["rna", "EGFR"].dropna().to_dict() == {"P-001": 100, "P-003": 101}
+    assert list(found.to_do) == ["gdc/0f2/a2.counts.tsv not used: normal tissue, by the sample sheet"]
+    assert row(found, "gdc_sample_sheet.2024-05-01.tsv")["used"]
+    assert len(found.patients) == 3  # the ids of files are no patients
+
+
+def test_transcripts_are_named_as_such(tmp_path):
+    (tmp_path / "clinical.csv").write_text(EHR)
+    (tmp_path / "P-001").mkdir()
+    rows = "".join(f"ENST0000000000{k}.1\t900\t{k}\t9\n" for k in range(5))
+    (tmp_path / "P-001" / "quant.sf").write_text("Name\tLength\tTPM\tNumReads\n" + rows)
+    assert "transcripts, not genes" in " ".join(discover(tmp_path).to_do)
