@@ -33,7 +33,7 @@ def sheets_of(tables: Iterable[Path]) -> dict[Path, dict[str, tuple[str, bool]]]
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     sheet = Path(folder) / "gdc_sample_sheet.tsv"
-    ...     text = "File Name\\tCase ID\\tSample Type\\na1.tsv\\tTCGA-05-4000\\tPrimary Tumor\\n"
+    ...     text = "File Name\tCase ID\tSample Type\na1.tsv\tTCGA-05-4000\tPrimary Tumor\n"
     ...     _ = sheet.write_text(text)
     ...     sheets_of([sheet])[sheet]
     {'a1.tsv': ('TCGA-05-4000', False)}
