@@ -133,7 +133,7 @@ class Volume(Covered):
         """
         source = self.to_lps()
         shape = tuple(int(n) for n in shape)
-        check_memory(8.0 * math.prod(shape), "the sampled box", error=ScanError)
+        check_memory(4.0 * math.prod(shape), "the sampled box", error=ScanError)
         to_voxel = np.linalg.inv(source.affine) @ affine  # new voxel (x, y, z) -> old voxel (x, y, z)
         matrix, offset = to_voxel[2::-1, 2::-1], to_voxel[2::-1, 3]
         fill = UNITS[self.unit] if fill is None else fill
