@@ -168,3 +168,20 @@ def test_tiny_cohorts_splits_are_our_error_too(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(MMFusionError, match="could not be written"):
         Splits.make(cohort.y, n_splits=2).save(tmp_path / "file" / "splits.json")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["features", "demo", "-o", "{bad}/deep.csv", "--random-weights", "0"],
+        ["predict", "--model", "{here}/model", "--manifest", "{here}/demo/manifest.csv", "-o", "{bad}/p.csv"],
+        ["demo", "{here}/new", "--model", "{bad}/model"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_before_the_work(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder")
+    for work in ("mmfusion.features.extract", "mmfusion.bundle.load", "mmfusion.staging.StageClassifier.fit"):
+        monkeypatch.setattr(work, lambda *_, **__: pytest.fail("the work began"))
+    assert main([part.format(bad=tmp_path / "file", here=tmp_path) for part in command]) == 2
+    assert "could not be written" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmfusion.errors import DataError, MMFusionError, ScanWarning, gathered
-from mmfusion.storage.atomic import saved, scratch_folder, take_place, writing
+from mmfusion.storage.atomic import check_writable, saved, scratch_folder, take_place, writing
 
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
@@ -27,6 +27,8 @@ def demo(arguments: Namespace) -> int:
     folder, model = arguments.folder, arguments.model
     if model is not None and model.exists():
         raise DataError("the model exists already", file=model, hint="choose another name for the model")
+    if model is not None:
+        check_writable(model)
     _check_demo_place(folder)
     with writing(folder), scratch_folder(folder) as draft, scratch_folder(folder) as scratch:
         cohort, optimum = phantom(arguments.n, arguments.random_seed, root=scratch / "cohort")

@@ -6,12 +6,14 @@ import sys
 from argparse import Namespace
 
 from mmfusion.errors import DataError
+from mmfusion.storage.atomic import check_writable
 
 
 def features(arguments: Namespace) -> int:
     """Encode each CT of a cohort and write the features; list each scan that fails."""
     if not arguments.out.name.lower().endswith((".csv", ".csv.gz", ".parquet")):
         raise DataError("unknown kind of table", file=arguments.out, expected=".csv, .csv.gz or .parquet")
+    check_writable(arguments.out)
     from mmfusion.features import FoundationEncoder, extract
 
     encoder = FoundationEncoder(

@@ -8,7 +8,7 @@ from argparse import Namespace
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.escaping import write_csv
 from mmfusion.modalities import MODALITIES
-from mmfusion.storage.atomic import saved
+from mmfusion.storage.atomic import check_writable, saved
 
 _FILES = tuple(MODALITIES)
 _OPTIONS = ("patient", "seed", "series", "pet_seed", "pet_series", "rna_unit", "site")
@@ -48,6 +48,7 @@ def _predict_manifest(arguments: Namespace) -> int:
 
     if arguments.out is None:
         raise DataError("no file for the predictions", expected="-o predictions.csv")
+    check_writable(arguments.out)
     model = load(arguments.model)
     cohort = load_cohort(arguments.manifest, root=arguments.root)
     results = dict(zip(cohort.table.index, model.predict_each(cohort.table, top_genes=0), strict=True))

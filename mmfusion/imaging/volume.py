@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,7 @@ from mmfusion.imaging.covered import Covered
 from mmfusion.imaging.grid import three
 from mmfusion.imaging.hu import PADDING_HU
 from mmfusion.imaging.sampling import cut, sample, sample_mask
+from mmfusion.limits import check_memory
 from mmfusion.modalities import BY_UNIT
 
 UNITS = {
@@ -123,9 +125,15 @@ class Volume(Covered):
             Number of voxels of the new grid.
         fill : float, optional
             Value outside the field of view; default -1000 for HU, else 0. Outside a mask it is always 0.
+
+        Raises
+        ------
+        ScanError
+            If the new grid needs more memory than the limit (`mmfusion.limits`).
         """
         source = self.to_lps()
         shape = tuple(int(n) for n in shape)
+        check_memory(4.0 * math.prod(shape), "the sampled box", error=ScanError)
         to_voxel = np.linalg.inv(source.affine) @ affine  # new voxel (x, y, z) -> old voxel (x, y, z)
         matrix, offset = to_voxel[2::-1, 2::-1], to_voxel[2::-1, 3]
         fill = UNITS[self.unit] if fill is None else fill

@@ -137,6 +137,37 @@ def writing(path: str | Path, error: type[MMFusionError] = DataError) -> Iterato
         raise error("could not be written", file=path, got=reason.strerror or reason, hint=hint) from reason
 
 
+def check_writable(path: str | Path, error: type[MMFusionError] = DataError) -> None:
+    """Raise an error if a file cannot be written at a path; call it before a long computation.
+
+    Nothing is left there, but the folder of the file is made if it is absent.
+
+    Parameters
+    ----------
+    path : path
+        The file that will be written later.
+    error : type
+        Class of the error.
+
+    Raises
+    ------
+    error
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> check_writable(f"{os.devnull}/table.csv")
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: file /dev/null/table.csv: could not be written (got File exists) -> a ...
+    """
+    with writing(path, error):
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        draft = draft_path(path)
+        draft.touch()
+        draft.unlink()
+
+
 @contextmanager
 def saved(path: str | Path, error: type[MMFusionError] = DataError) -> Iterator[Path]:
     """Write a file that the user requested, as `atomic_file` does; the error has a hint, see `writing`.

@@ -255,3 +255,33 @@ def test_a_scan_before_its_injection_is_refused(tmp_path):
     """A minute before it would be almost a day after it, when nothing is left."""
     with pytest.raises(ScanError, match=r"activity that has decayed .*1439 min after injection"):
         suv(tmp_path, tracer__RadiopharmaceuticalStartTime="140100")
+
+
+def nuclide(meaning):
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "C-111A1", "SRT", meaning
+    return [code]
+
+
+@pytest.mark.parametrize(
+    ("half_life", "named"),
+    [
+        (1223, {"tracer__RadionuclideCodeSequence": nuclide("^18^Fluorine")}),
+        (6586.2, {"tracer__RadionuclideCodeSequence": nuclide("Gallium-68")}),
+        (6586.2, {"tracer__Radiopharmaceutical": "68Ga-DOTATOC"}),
+        (4062.6, {"tracer__Radiopharmaceutical": "FDG F-18"}),
+    ],
+)
+def test_a_half_life_of_another_nuclide_is_refused(tmp_path, half_life, named):
+    with pytest.raises(ScanError, match="half-life is not that of the nuclide"):
+        suv(tmp_path, tracer__RadionuclideHalfLife=half_life, **named)
+
+
+@pytest.mark.parametrize("half_life", [6586.2, 6588, 6600, 6582])
+def test_a_half_life_of_the_same_nuclide_in_other_digits(tmp_path, half_life):
+    named = {
+        "tracer__RadionuclideCodeSequence": nuclide("^18^Fluorine"),
+        "tracer__Radiopharmaceutical": "FDG",
+    }
+    factor = suv(tmp_path, tracer__RadionuclideHalfLife=half_life, **named)
+    assert factor == pytest.approx(SUV_PER_BQML, rel=0.002)

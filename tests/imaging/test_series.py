@@ -148,3 +148,19 @@ def test_a_folder_of_zips(study, tmp_path):
     zipped(study / "2", tmp_path / "zips" / "p.zip")
     np.testing.assert_array_equal(read(tmp_path / "zips").array, HU)
     assert read(tmp_path / "zips", "PT").unit == "SUVbw"
+
+
+def test_slices_of_two_patients_are_not_one_scan(tmp_path):
+    def mixed(ds, k):
+        ds.PatientID = "A" if k < 3 else "B"
+
+    folder = write_series(tmp_path / "mixed", phantom_hu(), change=mixed)
+    with pytest.raises(ScanError, match=r"several patients in one series .*got A, B") as caught:
+        read(folder)
+    assert caught.value.column == "PatientID"
+    assert "several patients" in list_series(folder).problem[0]
+
+    def partly(ds, k):
+        ds.PatientID = "A " if k < 3 else ""
+
+    assert read(write_series(tmp_path / "partly", phantom_hu(), change=partly)).shape == (6, 16, 20)

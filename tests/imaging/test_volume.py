@@ -243,3 +243,13 @@ def test_invalid_arguments():
         volume.volume_ml()
     with pytest.raises(ScanError, match="empty mask"):
         Volume(np.zeros((2, 2, 2), np.uint8), np.eye(4), unit="mask").bounding_box()
+
+
+@pytest.mark.parametrize("unit", ["HU", "mask"])
+def test_a_grid_that_needs_too_much_memory_is_refused(unit):
+    array = np.zeros((4, 5, 6), np.int16 if unit == "HU" else np.uint8)
+    volume = Volume(array, np.eye(4), unit=unit)
+    with pytest.raises(ScanError, match=r"the sampled box is too large.*MMFUSION_MAX_GIB"):
+        volume.crop(volume.center_mm, 1e5, 0.5)
+    with pytest.raises(ScanError, match="too large"):
+        volume.on_grid(np.eye(4), (10**6, 10**6, 10**6))

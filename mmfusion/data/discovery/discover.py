@@ -11,6 +11,7 @@ from mmfusion.data.assemble import assemble
 from mmfusion.data.checks import lines_of
 from mmfusion.data.cohort import RNA_UNITS, Cohort
 from mmfusion.data.discovery.collector import Collector, names_of
+from mmfusion.data.discovery.sample_sheet import sheets_of, with_owners
 from mmfusion.data.discovery.sniff_scans import sniff_scan
 from mmfusion.data.discovery.sniff_tables import sniff_table, with_known_ids
 from mmfusion.data.discovery.walk import files_of
@@ -19,7 +20,15 @@ from mmfusion.data.manifest_schema import COLUMNS, UNUSED
 from mmfusion.errors import DataError, ManifestError, MMFusionError
 
 MANIFEST = "data_manifest.csv"
-OTHER_TABLES = (".sav", ".rds", ".rdata", ".parquet", ".feather", ".dta", ".sas7bdat")
+# files that may hold data, but cannot be read -> what to do
+OTHER_DATA = {
+    **dict.fromkeys(
+        (".sav", ".rds", ".rdata", ".parquet", ".feather", ".dta", ".sas7bdat"),
+        "a table of another kind: save it as CSV",
+    ),
+    **dict.fromkeys((".tar", ".tgz", ".tar.gz", ".rar", ".7z", ".tar.bz2", ".tar.xz"), "packed: unpack it"),
+    **dict.fromkeys((".img", ".hdr", ".mgz", ".mgh", ".mnc"), "an image of another kind: save it as .nii.gz"),
+}
 _KEEP = (
     "if files changed, keep it and accept them with: mmfusion validate <manifest> --rehash; "
     "mmfusion init --overwrite replaces it, and what was set by hand is lost"
@@ -105,14 +114,20 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
     tables, scans, others = files_of(root, ignored={MANIFEST, "manifest.csv"})
     images = {path: sniff_scan(path) for path in scans}
     names = {name for path, guess in images.items() for name in names_of(path.relative_to(root), guess)}
-    guesses = with_known_ids({path: sniff_table(path) for path in tables}, names)
+    sheets = sheets_of(tables)
+    owners = {name: owner for sheet in sheets.values() for name, owner in sheet.items()}
+    guesses = {path: sniff_table(path) for path in tables if path not in sheets}
+    guesses = with_owners(with_known_ids(guesses, names), owners)
     collector = Collector(root, guesses, dataset or root.resolve().name, rna_unit)
+    for path, files in sheets.items():
+        collector.account(path, used=bool(files), what="patients of files", why="a list of files of the GDC")
     for path, guess in sorted(guesses.items(), key=lambda item: any(use.spare for use in item[1].uses)):
         collector.add_table(path, guess)
     collector.add_scans(images)
     for path in others:
-        if path.suffix.lower() in OTHER_TABLES:
-            collector.leave_out(path, "a table of another kind: save it as CSV")
+        why = next((why for suffix, why in OTHER_DATA.items() if path.name.lower().endswith(suffix)), "")
+        if why:
+            collector.leave_out(path, why)
         else:
             collector.account(path, used=False, why="neither a table nor a scan")
     return _result(collector)

@@ -29,8 +29,9 @@ from mmfusion.data.targets.forbidden import gives_stage_away
 from mmfusion.errors import DataError
 from mmfusion.modalities import modality_of_name
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *WORKBOOKS)
-SAMPLE_SUFFIXES = (".counts", ".count", ".sf", ".results", ".quant")  # expression of one sample
+# .tab, .sf, .results, .counts and .gct: STAR, Salmon, RSEM, HTSeq, and the matrices of GenePattern and GTEx
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".sf", ".results", ".counts", ".gct", *WORKBOOKS)
+_NO_TABLES = ("sj.out.tab", ".isoforms.results")  # beside the genes of STAR and RSEM
 PROSE = "a text, no table"
 PREFERRED_UNITS = ("tpm", "counts", "fpkm")  # of a file with a column of values in each
 _FEATURE_WORDS = re.compile(
@@ -50,6 +51,8 @@ def is_table(path: Path) -> bool:
     suffixes = [s.lower() for s in path.suffixes]
     if path.name.startswith("~$"):  # Excel writes such a file while a workbook is open
         return False
+    if path.name.lower().removesuffix(".gz").endswith(_NO_TABLES):
+        return False
     if suffixes[-1:] == [".zip"]:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -59,7 +62,7 @@ def is_table(path: Path) -> bool:
         return len(names) == 1 and Path(names[0].removesuffix(".zip")).suffix.lower() in TABLE_SUFFIXES
     if suffixes[-1:] == [".gz"]:
         suffixes.pop()
-    return bool({*suffixes[-1:]} & {*TABLE_SUFFIXES, *SAMPLE_SUFFIXES})
+    return bool({*suffixes[-1:]} & set(TABLE_SUFFIXES))
 
 
 def with_known_ids(guesses: Mapping[Path, Guess], others: Collection[str] = ()) -> dict[Path, Guess]:

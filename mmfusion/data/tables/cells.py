@@ -37,6 +37,11 @@ _CATEGORY = re.compile(
 )
 _QUANTITY = re.compile(r"\b(age|years?|days?|months?|per|number|count|amount|packs?|duration|size|mm|dose)\b")
 _MOST_CODES = 12
+_WITH_UNIT = re.compile(
+    r"[-+]?[\d.,]*\d ?(%|[cmµu]?m|m?l|[kmµnp]?g|[kmµunp]?(g|mol|u|iu)/[dm]?l"
+    r"|years?|y|yrs?|months?|weeks?|days?|d|m?gy|mbq|pack[ -]?years?|py|bpm|mmhg)",
+    re.IGNORECASE,
+)
 SENTINELS = frozenset((-1, -9, -99, -999, -9999, 99, 888, 999, 9999, 99999))
 
 
@@ -149,8 +154,8 @@ def guess_column(
 ) -> pd.Series:
     """Convert a column with an unknown header to float64 if most cells are numbers, else keep the text.
 
-    Noted are numbers in a column of text, numbers that often mean "unknown" (999, -9), and whole numbers that
-    may be the codes of categories, by the header.
+    Noted are numbers in a column of text, numbers with units, numbers that often mean "unknown" (999, -9),
+    and whole numbers that may be the codes of categories, by the header.
 
     Parameters
     ----------
@@ -182,6 +187,10 @@ def guess_column(
         words = listed(map(repr, cells[~numbers].dropna().unique()))
         text = f"{int(numbers.sum())} of {int(cells.notna().sum())} cells are numbers, read as categories"
         note(notes, f"column {column}: {text} beside {words}", file)
+    elif 2 * cells.str.fullmatch(_WITH_UNIT, na=False).sum() > cells.notna().sum():
+        words = listed(map(repr, cells.dropna().unique()), 3)
+        text = f"numbers with a unit are read as categories: {words}; write plain numbers"
+        note(notes, f"column {column}: {text}, and the unit in the header", file)
     return cells
 
 
@@ -209,7 +218,8 @@ def _codes(numbers: pd.Series, column: object) -> str:
     words = header_words(column)
     if not _CATEGORY.search(words) or _QUANTITY.search(words) or not 0 < len(values) <= _MOST_CODES:
         return ""
-    if any(value != round(value) or not 0 <= value < 100 for value in values) or values in ([0], [1], [0, 1]):
+    small, histology = all(0 <= v < 100 for v in values), all(8000 <= v < 10_000 for v in values)  # ICD-O-3
+    if any(v != round(v) for v in values) or not (small or histology) or values in ([0], [1], [0, 1]):
         return ""
     shown = ", ".join(f"{value:g}" for value in values)
     return f"the numbers {shown} are read as a quantity; if they are codes of categories, write words instead"

@@ -102,10 +102,8 @@ def layout_of(
         start = comments.pop()
         lines[start] = lines[start].replace("#", "", 1)
     if comments:
-        text = lines[comments[0]].strip()[:60]
-        note(
-            notes, f"lines above the header that begin with # were not read ({len(comments)}): {text!r}", file
-        )
+        text = f"({len(comments)}): {lines[comments[0]].strip()[:60]!r}"
+        note(notes, f"lines above the header that begin with # were not read {text}", file)
     start = _skip_titles(lines, start, separator, file, notes)
     return _check(lines, start, separator, file, notes)
 
@@ -186,7 +184,9 @@ def _skip_titles(lines: list[str], start: int, separator: str, file: object, not
         return start
     filled = [sum(bool(cell.strip()) for cell in record) for _, record in sample]
     columns = max(_last_filled(record) for _, record in sample)
-    chosen = next((k for k, n in enumerate(filled) if 2 * n >= columns), 0)
+    # a few numbers alone, such as the sizes in a GCT, are no header
+    sizes = [n < columns - 1 and all(map(_is_number, filter(None, r))) for n, (_, r) in zip(filled, sample)]
+    chosen = next((k for k, n in enumerate(filled) if 2 * n >= columns and not sizes[k]), 0)
     if chosen == len(sample) - 1 or all(map(_is_number, sample[chosen][1])):  # data, no header
         chosen = 0
     if columns == 2:  # one word above rows of two cells is the header of a table that R wrote

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from mmfusion.data.tables.files import header_key, id_column, row_number
-from mmfusion.data.tables.gene_names import ENSEMBL
+from mmfusion.data.tables.gene_names import ENSEMBL, TRANSCRIPT
 from mmfusion.data.tables.notes import TableNotes, leave_out, listed, note
 
 # headers of gene names; symbols are preferred to ids
@@ -29,13 +29,15 @@ WHOLE = 5000  # genes in a table, below which its sum is not the library's
 
 
 def gene_like(names: Iterable[object]) -> int:
-    """Count the names that are common gene symbols or Ensembl ids.
+    """Count the names that are common gene symbols, or Ensembl ids of genes or transcripts.
 
     >>> gene_like(["EGFR", "ENSG00000146648.18", "R01-001"])
     2
     """
     plain = (str(name).strip("'\" ").split("|")[0] for name in names)
-    return sum(name in _COMMON or bool(ENSEMBL.fullmatch(name)) for name in plain)
+    return sum(
+        name in _COMMON or bool(ENSEMBL.fullmatch(name) or TRANSCRIPT.fullmatch(name)) for name in plain
+    )
 
 
 def naming(names: Iterable[object]) -> str:
@@ -91,6 +93,11 @@ def one_gene_column(
     {'symbol': ['EGFR', 'ENSG2'], 'p1': [2, 3]}
     """
     ids, keys = id_column(table), {header_key(c): c for c in table.columns}
+    if list(keys)[:2] == ["name", "description"]:  # a GCT: ids, and symbols or a text
+        symbols = gene_like(table.iloc[:, 1].astype("str")) > 2
+        names = ["gene id", "gene symbol" if symbols else "description"]
+        table = table.set_axis([*names, *table.columns[2:]], axis=1)
+        keys = {header_key(c): c for c in table.columns}
     named = [keys[h] for h in GENE_HEADERS if h in keys]
     if not named or (ids is not None and header_key(ids) not in {"id", ""}):
         return table

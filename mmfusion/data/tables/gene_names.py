@@ -12,7 +12,7 @@ from mmfusion.data.tables.summaries import summaries
 from mmfusion.errors import DataError
 
 ENSEMBL = re.compile(r"(ENS[A-Z]*G\d{11})(\.\d+)?(_PAR_Y)?")
-_TRANSCRIPT = re.compile(r"ENS[A-Z]*T\d{11}(\.\d+)?")
+TRANSCRIPT = re.compile(r"ENS[A-Z]*T\d{11}(\.\d+)?")
 _TWO_NAMES = re.compile(r"(?P<first>[^|\s]+)\|[^|]+|(?P<symbol>\S+) \((\d+|ENSG\d+)\)")
 _INTEGER, _NUMBER = re.compile(r"\d+(\.0+)?"), re.compile(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?")
 
@@ -47,7 +47,7 @@ def clean_genes(names: Sequence[object], file: object = None, notes: TableNotes 
     'a spreadsheet turned names of genes into dates, which were not read: 1-Mar (MARCHF1 or MTARC1)'
     """
     before = [_unquoted(str(name)) for name in names]
-    if sum(bool(_TRANSCRIPT.fullmatch(name)) for name in before) * 2 > len(before):
+    if sum(bool(TRANSCRIPT.fullmatch(name)) for name in before) * 2 > len(before):
         hint = "add up the transcripts of each gene, for instance with tximport"
         raise DataError(
             "transcripts, not genes", file=file, expected="one row per gene", got=before[0], hint=hint

@@ -17,7 +17,7 @@ from mmfusion.data.tables.stage_headers import (
     stage_group_columns,
     tnm_columns,
 )
-from mmfusion.data.targets.ajcc import EDITIONS, possible_groups, split_tnm, stage_group
+from mmfusion.data.targets.ajcc import EDITIONS, NEW_IN_8, possible_groups, split_tnm, stage_group
 from mmfusion.data.targets.expression import PREFIX
 from mmfusion.data.targets.stage import TNM, normalise_stage
 from mmfusion.errors import DataError
@@ -154,6 +154,9 @@ def _stages(cells: pd.DataFrame, edition: int, path: Path, notes: TableNotes | N
             raise
 
     stages = cells.apply(stage, axis=1).astype("str")
+    if edition == 7 and (newer := sorted(NEW_IN_8 & set(stages.dropna()))):
+        text = f"the stages {listed(newer)} exist since AJCC 8, but the labels are taken as AJCC 7"
+        note(notes, f"{text}: if they are of AJCC 8, write Stage (8th ed.) in the header", path)
     if lost:
         note(notes, f"AJCC {edition} lists no stage group, so there is no label: {listed(lost)}", path)
     return stages

@@ -145,7 +145,7 @@ def _without_bam(name: str) -> str:
     if not name.lower().endswith((".bam", ".sam")) or len(name) > 500:
         return name
     found = _BAM.fullmatch(PurePosixPath(name.replace("\\", "/")).name)
-    return found[1] if found else name
+    return (found[1].rstrip("._-") or name) if found else name
 
 
 def _genes_are_rows(table: pd.DataFrame, patients: set[str], genes: set[str], file: object) -> bool:

@@ -16,6 +16,7 @@ from itertools import product
 from mmfusion.errors import DataError
 
 EDITIONS = (7, 8, 9)
+NEW_IN_8 = frozenset(("IA1", "IA2", "IA3", "IIIC", "IVA", "IVB"))  # stage groups that AJCC 7 lacks
 _AFTER = r"(?:\s*\((?:mi|i[+-]|mol[+-]|sn|f|m|ais|scis)\))?"  # what may follow a category in brackets
 _TNM = re.compile(
     rf"[ypcra]{{0,3}}(T(?:x|is|[0-4][a-d]?(?:mi)?){_AFTER})[\s,;/]*[ypcra]{{0,3}}(N(?:x|[0-3][ab]?){_AFTER})"

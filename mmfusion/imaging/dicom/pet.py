@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.header import Header
+from mmfusion.imaging.dicom.nuclides import named_nuclide
 from mmfusion.imaging.dicom.tags import GE_SCAN_TIME, PHILIPS_BQML, PHILIPS_SUV
 
 _DAY = 86400.0
@@ -20,6 +21,7 @@ _DOSE_BQ = (1e5, 2e11)  # 0.1 MBq to 200 GBq: 370 (MBq) lies below
 _HALF_LIFE_S = (60, 1e6)  # 82Rb has 76 s, 89Zr 282,000 s
 _MOST_HALF_LIVES = 10  # between injection and scan: less than a thousandth is left
 _SAME_TIME = 60.0  # s
+_SAME_HALF_LIFE = 0.1  # relative difference of two statements of one half-life
 
 
 def suv_factors(slices: Sequence[Header]) -> list[float]:
@@ -44,8 +46,9 @@ def suv_factors(slices: Sequence[Header]) -> list[float]:
     Raises
     ------
     ScanError
-        If weight, dose, half-life or time is absent or implausible; if attenuation or decay was not
-        corrected; if the units are of another kind; or if the SUV is not normalised by body weight.
+        If weight, dose, half-life or time is absent or implausible; if the half-life is not that of the
+        nuclide that the header names; if attenuation or decay was not corrected; if the units are of another
+        kind; or if the SUV is not normalised by body weight.
 
     Examples
     --------
@@ -123,6 +126,7 @@ def _per_becquerel(slices: Sequence[Header]) -> float:
             problem, "DecayCorrection", expected=expected, got=correction or "nothing", hint=hint
         )
     half_life = _within(_tracer(header), "RadionuclideHalfLife", _HALF_LIFE_S, "s")
+    _check_nuclide(_tracer(header), half_life)
     waited = _uptake_seconds(slices, half_life, moment or _scan_start(slices, half_life))
     if waited > _MOST_HALF_LIVES * half_life:
         got = f"{waited / 60:.0f} min after injection at a half-life of {half_life / 60:.3g} min"
@@ -139,6 +143,20 @@ def _tracer(header: Header) -> Header:
         hint = "export the series with its radiopharmaceutical information"
         raise header.error("SUV cannot be computed: no information on the dose", tag, hint=hint)
     return Header(header.member, item, header.syntax, None, None)
+
+
+def _check_nuclide(tracer: Header, half_life: float) -> None:
+    """Raise an error if the header names a nuclide whose half-life is another one."""
+    code = tracer.value("RadionuclideCodeSequence")
+    texts = [str(code.get("CodeMeaning", "")) if isinstance(code, dict) else ""]
+    texts.append(tracer.text("Radiopharmaceutical"))
+    nuclide = next(filter(None, map(named_nuclide, texts)), None)
+    if nuclide and abs(half_life / nuclide[1] - 1) > _SAME_HALF_LIFE:
+        problem = "SUV cannot be computed: the half-life is not that of the nuclide"
+        expected, hint = f"{nuclide[1]:g} s of {nuclide[0]}", "correct the half-life or the nuclide"
+        raise tracer.error(
+            problem, "RadionuclideHalfLife", expected=expected, got=f"{half_life:g} s", hint=hint
+        )
 
 
 def _within(header: Header, tag: str, limits: tuple[float, float], unit: str) -> float:

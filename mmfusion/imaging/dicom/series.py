@@ -71,6 +71,7 @@ class Series:
         for header in self.slices:
             check_pixels(header)
         slices = without_copies(self.slices)
+        _check_one_patient(slices, path)
         check_one_pass(slices, path, taken=[tag for tag, value in self.passes if value == "*"])
         return series_affine(slices, path)
 
@@ -159,6 +160,21 @@ def look_through(found: Sequence[Member]) -> Found:
         groups.setdefault(key, []).extend(frames_of(header) if framed else [header])
     series = [Series(*key[:2], *_named(slices[0]), key[2], slices) for key, slices in groups.items()]
     return Found(sorted(series, key=lambda s: (s.number, s.uid)), len(found), others)
+
+
+def _check_one_patient(slices: Sequence[Header], path: Path) -> None:
+    """Raise an error if the slices name several patients; slices without a PatientID are not compared."""
+    names = sorted({header.text("PatientID").strip() for header in slices} - {""})
+    if len(names) > 1:
+        hint = "give the slices of one patient; if they are of one, make the ids equal"
+        raise ScanError(
+            "slices of several patients in one series",
+            file=path,
+            column="PatientID",
+            expected="one id",
+            got=", ".join(names[:5]),
+            hint=hint,
+        )
 
 
 def find_series(found: Sequence[Member]) -> list[Series]:

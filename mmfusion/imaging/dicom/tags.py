@@ -36,6 +36,9 @@ _TRACER = (
     "RadionuclideHalfLife",
     "RadiopharmaceuticalStartTime",
     "RadiopharmaceuticalStartDateTime",
+    "Radiopharmaceutical",
+    "RadionuclideCodeSequence",
+    "CodeMeaning",  # in the sequence
 )
 # of a file with many frames: in the file, and in the groups that describe its frames
 _OF_FRAMES = (

@@ -576,3 +576,71 @@ def test_a_pet_has_seeds_of_its_own(study):
     assert (found.patients["seeds"].sum(), found.patients["pet seeds"].sum()) == (3, 1)
     table = load_cohort(found.write()).table.loc["P-002"]
     assert (table["ct", "seed_x"], table["pet", "seed_x"]) == (1, 4)
+
+
+STAR = "N_unmapped\t9\t9\t9\n" + "".join(
+    f"ENSG00000{k}.1\t{n}\t4\t5\n" for k, n in ((146648, "{n}"), (133703, 8), (141510, 7))
+)
+RSEM = "gene_id\texpected_count\tTPM\tFPKM\nEGFR\t5\t{n}\t1\nKRAS\t6\t5\t2\nTP53\t1\t2\t3\n"
+SALMON = "Name\tLength\tTPM\tNumReads\nEGFR\t900\t{n}\t1\nKRAS\t800\t5\t2\nTP53\t700\t2\t3\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "unit"),
+    [
+        ("{p}ReadsPerGene.out.tab", STAR, "counts"),
+        ("{p}.genes.results", RSEM, "tpm"),
+        ("{p}/quant.sf", SALMON, "tpm"),
+    ],
+)
+def test_files_of_programs_that_count_are_found_by_their_usual_names(tmp_path, name, text, unit):
+    (tmp_path / "clinical.csv").write_text(EHR)
+    (tmp_path / "SJ.out.tab").write_text("chr1\t1\t2\t1\n")  # splice junctions of STAR
+    for k, patient in enumerate(("P-001", "P-002", "P-003")):
+        file = tmp_path / name.format(p=patient)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text.format(n=100 + k))
+    found = discover(tmp_path, rna_unit=unit)
+    assert not found.to_do
+    first = found.cohort.table["rna"].iloc[:, 0]
+    assert first.tolist() == [100, 101, 102] and found.cohort.units["rna"] == unit
+
+
+@pytest.mark.parametrize("name", ["P-001_ct.tar.gz", "P-001.rar", "P-001_ct.img", "rna.rds"])
+def test_data_that_cannot_be_read_are_named(tmp_path, name, capsys):
+    (tmp_path / "clinical.csv").write_text(EHR)
+    (tmp_path / "figure.png").write_bytes(b"png")
+    (tmp_path / name).write_bytes(b"data")
+    found = discover(tmp_path)
+    assert [name in line for line in found.to_do] == [True]
+    assert main(["validate", str(found.write())]) == 1
+    assert "all is well" not in capsys.readouterr().out
+
+
+SHEET = "File ID\tFile Name\tCase ID\tSample ID\tSample Type\n"
+
+
+def test_the_sample_sheet_of_the_gdc_names_the_patients(tmp_path):
+    (tmp_path / "clinical.csv").write_text(EHR)
+    lines = []
+    for k, (patient, kind) in enumerate([("P-001", "Primary Tumor"), ("P-003", "Primary Tumor"),
+                                         ("P-003", "Solid Tissue Normal")]):  # fmt: skip
+        folder = tmp_path / "gdc" / f"0f{k}"
+        folder.mkdir(parents=True)
+        (folder / f"a{k}.counts.tsv").write_text(RSEM.format(n=100 + k))
+        lines.append(f"0f{k}\ta{k}.counts.tsv\t{patient}, {patient}\t{patient}-01A\t{kind}\n")
+    (tmp_path / "gdc_sample_sheet.2024-05-01.tsv").write_text(SHEET + "".join(lines))
+    (tmp_path / "gdc" / "MANIFEST.txt").write_text("id\tfilename\tmd5\tsize\tstate\n0f0\ta0.tsv\tab\t9\tx\n")
+    found = discover(tmp_path)
+    assert found.cohort.table["rna", "EGFR"].dropna().to_dict() == {"P-001": 100, "P-003": 101}
+    assert list(found.to_do) == ["gdc/0f2/a2.counts.tsv not used: normal tissue, by the sample sheet"]
+    assert row(found, "gdc_sample_sheet.2024-05-01.tsv")["used"]
+    assert len(found.patients) == 3  # the ids of files are no patients
+
+
+def test_transcripts_are_named_as_such(tmp_path):
+    (tmp_path / "clinical.csv").write_text(EHR)
+    (tmp_path / "P-001").mkdir()
+    rows = "".join(f"ENST0000000000{k}.1\t900\t{k}\t9\n" for k in range(5))
+    (tmp_path / "P-001" / "quant.sf").write_text("Name\tLength\tTPM\tNumReads\n" + rows)
+    assert "transcripts, not genes" in " ".join(discover(tmp_path).to_do)

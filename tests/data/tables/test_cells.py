@@ -85,6 +85,8 @@ def test_numbers_that_often_mean_unknown(values, remark):
         ("smoking_years", [10, 20, 30], False),
         ("smoker", [0, 1, 1], False),
         ("race_score", [0.5, 1.5, 2], False),
+        ("histology_code", [8140, 8070], True),  # ICD-O-3
+        ("hospital_volume_group", [812, 907], False),
     ],
 )
 def test_codes_of_categories_are_not_read_as_quantities_without_a_word(column, values, noted):
@@ -108,3 +110,21 @@ def test_rows_that_summarise_are_no_patients(tmp_path):
     table, notes = records(tmp_path, "patient_id,age\nA,70\nB,60\nMean,65\nTotal,130\n")
     assert table.index.tolist() == ["A", "B"]
     assert notes.texts == ["rows that are no patients were not read: Mean, Total"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "noted"),
+    [
+        (["1.5 cm", "22 cm", "3 cm"], True),
+        (["60%", "71.5%", None], True),
+        (["12 mg/L", "1,200 mg/L", "7 mg/L"], True),
+        (["T1a", "T2", "T3"], False),
+        (["2019-01-11", "2019-02-11", "2020-01-01"], False),
+        (["3rd", "2nd", "1st"], False),
+        (["adeno", "squamous 5 cm", "adeno"], False),
+    ],
+)
+def test_numbers_with_units_are_not_read_as_categories_without_a_word(cells, noted):
+    notes = TableNotes()
+    assert guess_column(pd.Series(cells), "size", notes=notes).tolist()[0] == cells[0]
+    assert ["unit in the header" in text for text in notes.texts] == [True] * noted

@@ -74,3 +74,12 @@ def test_a_label_that_ajcc_does_not_list_is_named(tmp_path):
 )
 def test_prefixes_and_suffixes(tmp_path, t, n, group):
     assert read(tmp_path, f"id,T,N,M\na,{t},{n},M0\n")[0].loc["a", "stage"] == group
+
+
+def test_groups_that_the_assumed_edition_lacks_are_named(tmp_path):
+    text = "patient_id,stage\np1,IA1\np2,IVA\np3,IB\n"
+    stages, notes = read(tmp_path, text)
+    assert stages["stage"].tolist() == ["IA1", "IVA", "IB"]
+    assert "IA1, IVA exist since AJCC 8" in notes.texts[0]
+    assert not read(tmp_path, text, 8)[1].texts
+    assert not read(tmp_path, text.replace("IA1", "IA").replace("IVA", "IV"))[1].texts

@@ -268,3 +268,25 @@ def test_values_that_do_not_suit_their_unit(tmp_path, unit, values, remark):
 def test_positive_z_scores_of_many_genes():
     frame = np.random.default_rng(0).gamma(2, 1, (12, 12))
     assert remarks(pd.DataFrame(frame), "zscore") == ["no z-score is negative; is the unit right?"]
+
+
+@pytest.mark.parametrize(
+    ("names", "descriptions", "genes"),
+    [
+        (["EGFR", "KRAS", "TP53"], ["receptor", "GTPase", "na"], ["EGFR", "KRAS", "TP53"]),
+        (["ENSG00000146648.18", "ENSG00000133703.13", "ENSG00000141510.16"], ["EGFR", "KRAS", "TP53"],
+         ["EGFR", "KRAS", "TP53"]),
+    ],
+)  # fmt: skip
+def test_gct_matrices(tmp_path, names, descriptions, genes):
+    rows = "".join(f"{n}\t{d}\t{k}\t{k + 1}\n" for k, (n, d) in enumerate(zip(names, descriptions)))
+    table, _ = rna(tmp_path, f"#1.2\n3\t2\nName\tDescription\tP1\tP2\n{rows}", unit="tpm")
+    assert (
+        list(table) == genes and table.to_dict("list")["TP53"] == [2, 3] and list(table.index) == ["P1", "P2"]
+    )
+
+
+def test_names_of_bam_files_end_without_a_point(tmp_path):
+    text = "Geneid\t/data/P1.Aligned.sortedByCoord.out.bam\tP2.bam\nEGFR\t1\t2\nKRAS\t3\t4\n"
+    table, _ = rna(tmp_path, text, unit="counts")
+    assert list(table.index) == ["P1", "P2"]
