@@ -303,6 +303,7 @@ def test_patients_with_a_stage_are_counted(study):
     found = discover(study)
     assert found.patients["stage"].to_dict() == {"P-001": True, "P-002": False, "P-003": False}
     assert "| stage | 1 |" in page(found)
+    assert "2 of 3 patients have no stage (P-002, P-003), so that no model learns from them" in page(found)
 
 
 def test_two_columns_about_genes(study):
