@@ -149,10 +149,9 @@ class Collector:
             closest = f"; the closest: {', '.join(self.stage_like[:4])}" if self.stage_like else ""
             to_do.append(f"no stages found: give a table with patient_id and {ACCEPTED}{closest}")
         elif without := sorted(self.patients - self.has["stage"]):
-            n, all_of_them = len(without), len(self.patients)
             to_do.append(
-                f"{n} of {all_of_them} patients have no stage ({listed(without)}), so that no model learns from "
-                "them: add their stages if they are known"
+                f"{len(without)} of {len(self.patients)} patients have no stage ({listed(without)}), so that "
+                "no model learns from them: add their stages if they are known"
             )
         unused = [f"{listed(names)} not used: {why}" for why, names in self.unused.items()]
         more = len(unused) - 10
