@@ -2,8 +2,9 @@
 
 One fitted model can serve many threads, but some state exists only once per process: the random generators of
 numpy and torch, the filters of warnings, the settings of matplotlib. A block that changes such state runs
-inside `exclusive`, so only one thread at a time is in such a block. Reading scans, cropping them and running
-a network on the CPU change no such state and run in parallel.
+inside `exclusive`, so only one thread at a time is in such a block. pandas changes the filters of warnings
+when it looks up a type by its name, so predictions read and transform tables inside it. Reading scans,
+cropping them and running a network on the CPU change no such state and run in parallel.
 """
 
 from __future__ import annotations

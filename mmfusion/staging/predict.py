@@ -15,6 +15,7 @@ from mmfusion.data.cohort import presence
 from mmfusion.data.tables.notes import TableNotes
 from mmfusion.data.tables.readers import read_ehr, read_features, read_rna
 from mmfusion.errors import DataError, MMFusionError, ScanError, gathered
+from mmfusion.exclusive import exclusive
 from mmfusion.imaging import Volume
 from mmfusion.imaging.identity import patient_of
 from mmfusion.modalities import META, MODALITIES
@@ -86,7 +87,7 @@ def predict_patient(
     """
     check_is_fitted(model, "module_")
     scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
-    with gathered() as found:
+    with gathered() as found, exclusive():  # pandas changes the filters of warnings
         row = patient_row(model, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
     prediction = predict_row(model, row, top_genes=top_genes)
     warnings = dict.fromkeys([*map(str, found), *prediction.warnings])
@@ -162,13 +163,16 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
         raise DataError("one row at a time", expected="one patient", got=f"{len(X)} rows")
     specs = model.transformer_.specs_
     known = list(dict.fromkeys(spec.modality for spec in specs))
-    has = presence(X).iloc[0]
+    with exclusive():
+        has = presence(X).iloc[0]
     unread = [m for m in has.index[has] if m not in known]
     if unread and not any(m in known for m in has.index[has]):
         problem = "the model does not read this"
         raise DataError(problem, patient=X.index[0], got=", ".join(unread), expected=", ".join(known))
     with gathered() as found:
-        inputs = model.transformer_.transform(X.loc[:, X.columns.get_level_values(0).isin([*known, META])])
+        with exclusive():
+            columns = X.columns.get_level_values(0).isin([*known, META])
+            inputs = model.transformer_.transform(X.loc[:, columns])
         proba = model.probabilities(inputs)[0]
         stage = str(model.decide(proba[None])[0])
         genes = _top_genes(model, inputs, stage, top_genes)

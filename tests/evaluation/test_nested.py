@@ -258,7 +258,8 @@ def test_a_damaged_fold_is_computed_again(cohort, tmp_path):
     settings = {"outer": 2, "baselines": False, "where": "serial", "out": tmp_path, "progress": False}
     one = mf.nested_cv(logistic(), cohort, **settings)
     next((tmp_path / "folds").rglob("*.json")).write_text("")
-    two = mf.nested_cv(logistic(), cohort, **settings)
+    with pytest.warns(UserWarning, match="edited or damaged .* the fold is computed again"):
+        two = mf.nested_cv(logistic(), cohort, **settings)
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
 
 
