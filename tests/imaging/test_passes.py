@@ -102,7 +102,9 @@ def test_rules_of_pass_and_series(tmp_path):
     np.testing.assert_array_equal(read(tmp_path, f"{uid} acquisition=1").array, HU)
     np.testing.assert_array_equal(read(tmp_path, (uid, "acquisition=1")).array, HU)
     assert read_crop(tmp_path, (-25, -35, 105), 3.0, series=f"{uid}, acquisition=1").series_uid == uid
-    with pytest.raises(ScanError, match=r"(?s)no such series.*AcquisitionNumber=7"):
+    with pytest.raises(
+        ScanError, match=r"(?s)no such series.*got AcquisitionNumber=7.*have AcquisitionNumber 1, 2"
+    ):
         read(tmp_path, "acquisition=7")
 
 

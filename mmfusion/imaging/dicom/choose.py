@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmfusion.errors import ScanError
-from mmfusion.imaging.dicom.passes import split_rule
+from mmfusion.imaging.dicom.passes import split_rule, values_of_passes
 from mmfusion.modalities import BY_DICOM, BY_UNIT
 
 if TYPE_CHECKING:
@@ -81,12 +81,20 @@ def choose_series(
             file=path,
             expected=f"one of{listed}\n   ",
             got=" and ".join([*rules, *map("=".join, passes)]),
+            hint=_passes_there(readable, passes),
         )
     hint = (
         "choose one: series= (in a manifest, column part) its UID (or the end of it), "
         "a part of its description, 'largest', 'thinnest' or 'first'"
     )
     raise ScanError(f"{len(left)} series", file=path, expected="one", got=f"{listed}\n   ", hint=hint)
+
+
+def _passes_there(series: Sequence[Series], passes: Sequence[tuple[str, str]]) -> str | None:
+    """Return a hint with the passes that can be chosen, or None if none was asked for."""
+    if not passes:
+        return None
+    return f"the slices have {values_of_passes([h for s in series for h in s.slices], passes)}"
 
 
 def _of_unit(series: Sequence[Series], unit: str, path: Path) -> list[Series]:

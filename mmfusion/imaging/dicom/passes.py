@@ -85,6 +85,21 @@ def of_pass(header: Header, tag: str, value: str) -> bool:
     return bool(ends and number and float(ends[1]) <= float(own) <= float(ends[2]))
 
 
+def values_of_passes(slices: Sequence[Header], passes: Sequence[tuple[str, str]]) -> str:
+    """Return the values that slices have in the elements of some rules, as text for an error.
+
+    Examples
+    --------
+    >>> values_of_passes([], [("AcquisitionNumber", "7")])
+    'AcquisitionNumber none'
+    """
+    parts = []
+    for tag, _ in passes:
+        names = list(dict.fromkeys(_named(header, tag) or "none" for header in slices))
+        parts.append(f"{tag} {', '.join(names[:6]) or 'none'}" + ", ..." * (len(names) > 6))
+    return "; ".join(parts)
+
+
 def check_one_pass(slices: Sequence[Header], path: Path, taken: Collection[str] = ()) -> None:
     """Raise a ScanError if slices of several passes lie between each other or at the same places.
 
