@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from typing import IO
 
 from mmfusion.errors import DataError, MMFusionError
@@ -62,7 +63,9 @@ def check_memory(
     """
     limit = memory_limit()
     if not n_bytes <= limit:  # NaN is refused as well
-        expected, got = f"{limit / 2**30:.3g} GiB at most", f"{n_bytes / 2**30:.4g} GiB"
+        # A header can promise more bytes than a float can hold.
+        exact = Decimal(n_bytes if isinstance(n_bytes, float) else int(n_bytes))
+        expected, got = f"{limit / 2**30:.3g} GiB at most", f"{exact / 2**30:.4g} GiB"
         raise error(f"{what} is too large", file=file, expected=expected, got=got, hint=_RAISE_IT)
 
 

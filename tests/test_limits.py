@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 
 from mmfusion.errors import DataError, ScanError
@@ -17,7 +18,7 @@ def test_the_limit_can_be_raised(monkeypatch):
     check_memory(3 * 2**30, "the scan")
 
 
-@pytest.mark.parametrize("size", [float("nan"), float("inf"), 1e300])
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), 1e300, 10**400, np.int64(2**60)])
 def test_sizes_that_are_no_sizes_are_refused(size):
     with pytest.raises(DataError, match="too large"):
         check_memory(size, "the scan")
