@@ -20,6 +20,7 @@ _LAZY = {
     "list_encoders": "registry",
     "list_fusions": "registry",
     "list_restorers": "registry",
+    "list_segmenters": "registry",
     "list_targets": "data.targets",
     "MMFusionError": "errors",
 }
@@ -53,6 +54,6 @@ if TYPE_CHECKING:
     from mmfusion.errors import MMFusionError
     from mmfusion.evaluation import external_validation, nested_cv
     from mmfusion.features import FoundationEncoder
-    from mmfusion.registry import list_encoders, list_fusions, list_restorers
+    from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
     from mmfusion.synthetic import phantom

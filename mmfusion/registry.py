@@ -1,4 +1,4 @@
-"""Registries of encoders, fusions and restorers: each class registers itself under a name."""
+"""Registries of encoders, fusions, restorers and segmenters: each class registers itself under a name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Registry:
         self._classes: dict[str, type] = {}
         self._facts: dict[str, dict[str, str]] = {}
 
-    def register(self, name: str, *, modality: str, paper: str) -> Callable[[type], type]:
+    def register(self, name: str, *, modality: str, paper: str, **facts: str) -> Callable[[type], type]:
         """Return a class decorator that registers the class under `name`.
 
         Parameters
@@ -49,6 +49,8 @@ class Registry:
             Modality that the class works on.
         paper : str
             Source of the method.
+        **facts : str
+            Further columns of `frame`.
 
         Returns
         -------
@@ -66,7 +68,7 @@ class Registry:
                 raise MMFusionError(f"two {self.kind}s are called {name!r}", hint="rename one of them")
             summary = (cls.__doc__ or "").strip().splitlines()[0]
             self._classes[name] = cls
-            self._facts[name] = {"modality": modality, "paper": paper, "summary": summary}
+            self._facts[name] = {"modality": modality, **facts, "paper": paper, "summary": summary}
             cls.registered_name = name
             return cls
 
@@ -95,6 +97,7 @@ class Registry:
 ENCODERS = Registry("encoder", "mmfusion.nn.encoders")
 FUSIONS = Registry("fusion", "mmfusion.nn.fusion")
 RESTORERS = Registry("restorer", "mmfusion.imaging.restoration")
+SEGMENTERS = Registry("segmentation network", "mmfusion.nn.segmenters")
 
 
 def list_encoders() -> pd.DataFrame:
@@ -128,3 +131,14 @@ def list_restorers() -> pd.DataFrame:
     True
     """
     return RESTORERS.frame()
+
+
+def list_segmenters() -> pd.DataFrame:
+    """Return the segmentation networks: a table with modality, dims, paper and summary, indexed by name.
+
+    Examples
+    --------
+    >>> list_segmenters().loc["unet", "dims"]
+    '2, 3'
+    """
+    return SEGMENTERS.frame()

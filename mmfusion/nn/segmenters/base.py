@@ -1,0 +1,177 @@
+"""Base class of the segmentation networks, which map patches of scans to the logits of a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mmfusion.errors import MMFusionError
+from mmfusion.nn.training.plan import TrainingPlan
+from mmfusion.registry import SEGMENTERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterPreset:
+    """One size of a segmentation network, with the patches and the training plan that belong to it.
+
+    Parameters
+    ----------
+    options : mapping of str to object
+        Options of the network's class.
+    size : sequence of int
+        Sides of a patch, voxels: (z, y, x), or (y, x) for a network that reads slices or slabs.
+    spacing : (z, y, x)
+        Voxel size of the patches, mm.
+    plan : TrainingPlan
+        Training plan.
+    per_image : int
+        Number of patches of each scan per epoch.
+
+    Examples
+    --------
+    >>> SegmenterPreset(size=(32, 32, 32), spacing=(2.0, 2.0, 2.0)).plan.optimizer
+    'adamw'
+    """
+
+    options: Mapping[str, object] = field(default_factory=dict)
+    size: tuple[int, ...]
+    spacing: tuple[float, float, float]
+    plan: TrainingPlan = field(default_factory=TrainingPlan)
+    per_image: int = 4
+
+
+class Segmenter(nn.Module):
+    """Base class of the segmentation networks; a subclass sets the attributes and writes `run`.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the input: 1 for CT, 2 for CT and PET, in this order.
+    spatial_dims : {2, 3}
+        Axes in space of the output.
+    divisor : int or sequence of int
+        The sides of the input of `run` are multiples of it. `forward` pads the input and crops the mask, so
+        that it takes inputs of any size.
+
+    Attributes
+    ----------
+    presets : mapping of str to SegmenterPreset
+        "demo", which trains in minutes on two cores, and "full", the size of the paper.
+    slab : int
+        0 for networks that return a mask of the size of their input. Otherwise the number of slices of the
+        input, (b, c, slab, y, x); the mask is that of the slice in the middle, (b, 1, y, x).
+    loss : str
+        Name of the loss that the paper trains with; see `mmfusion.nn.losses`.
+    uses_cue : bool
+        True if the network reads `cue`, a map of the region in which the lesion lies.
+
+    Examples
+    --------
+    >>> class Threshold(Segmenter):
+    ...     def run(self, x, cue=None):
+    ...         return {"mask": 10 * x.mean(1, keepdim=True) - 5}
+    >>> network = Threshold(in_channels=1, spatial_dims=2, divisor=4)
+    >>> network(torch.zeros(2, 1, 7, 9))["mask"].shape
+    torch.Size([2, 1, 7, 9])
+    """
+
+    presets: ClassVar[Mapping[str, SegmenterPreset]] = {}
+    slab: int = 0
+    loss: ClassVar[str] = "dice_ce"
+    uses_cue: ClassVar[bool] = False
+
+    def __init__(
+        self, *, in_channels: int = 1, spatial_dims: int = 3, divisor: int | tuple[int, ...] = 1
+    ) -> None:
+        super().__init__()
+        if spatial_dims not in (2, 3):
+            raise MMFusionError("no such number of axes in space", expected="2 or 3", got=spatial_dims)
+        self.in_channels, self.spatial_dims = in_channels, spatial_dims
+        axes = 3 if self.slab else spatial_dims
+        self.divisor = (divisor,) * axes if isinstance(divisor, int) else tuple(divisor)
+
+    def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Return the outputs for an input whose sides are multiples of `divisor`."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Return the logits of the mask, and further outputs by name.
+
+        Parameters
+        ----------
+        x : Tensor, shape (b, c, *space), or (b, c, slab, y, x)
+            Scans, mapped to [0, 1] by the windows of their modalities.
+        cue : Tensor, shape (b, 1, *space), optional
+            Region in which the lesion lies, 0 to 1; None means everywhere. Networks with `uses_cue` read it.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "mask": logits, shape (b, 1, *space). Networks that predict expression add "expression", shape
+            (b, P). Networks with deep supervision add "deep", a list of logits at lower resolutions, while
+            they are trained.
+
+        Raises
+        ------
+        MMFusionError
+            If the input has another number of axes or channels.
+        """
+        axes = len(self.divisor)
+        if x.ndim != 2 + axes or x.shape[1] != self.in_channels or (self.slab and x.shape[2] != self.slab):
+            space = f"{self.slab}, y, x" if self.slab else "z, y, x"[-3 * axes + 2 :]
+            raise MMFusionError(
+                f"{type(self).__name__} cannot read this input",
+                expected=f"shape (b, {self.in_channels}, {space})",
+                got=tuple(x.shape),
+            )
+        sides = x.shape[2:]
+        margin = [-side % step for side, step in zip(sides, self.divisor, strict=True)]
+        if not any(margin):
+            return self.run(x, cue)
+        pads = [p for m in reversed(margin) for p in (m // 2, m - m // 2)]
+        x = F.pad(x, pads, mode="replicate")
+        out = self.run(x, None if cue is None else F.pad(cue, pads, mode="replicate"))
+        flat = out["mask"].ndim - 2
+        box = [slice(m // 2, m // 2 + side) for m, side in zip(margin, sides, strict=True)][-flat:]
+        return {**out, "mask": out["mask"][(..., *box)]}
+
+    @classmethod
+    def from_preset(cls, preset: str, **options: object) -> Segmenter:
+        """Return the network in one of its sizes; `options` replace those of the preset.
+
+        Raises
+        ------
+        MMFusionError
+            If there is no such preset, or the network does not take an option.
+        """
+        chosen = get_preset(cls, preset)
+        try:
+            return cls(**{**chosen.options, **options})
+        except TypeError as error:
+            raise MMFusionError(f"{cls.__name__} does not take these options", got=options) from error
+
+
+def get_preset(network: str | type[Segmenter], preset: str) -> SegmenterPreset:
+    """Return a preset of a network, which is given by its class or its registered name.
+
+    Raises
+    ------
+    MMFusionError
+        If there is no such network or preset.
+
+    Examples
+    --------
+    >>> get_preset("unet", "demo").size
+    (32, 32, 32)
+    """
+    cls = SEGMENTERS.get(network) if isinstance(network, str) else network
+    if preset not in cls.presets:
+        raise MMFusionError(
+            f"{cls.__name__} has no preset {preset!r}", expected=", ".join(cls.presets) or "none", got=preset
+        )
+    return cls.presets[preset]
