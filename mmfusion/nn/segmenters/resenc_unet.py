@@ -36,9 +36,9 @@ class ResEncUNet(Segmenter):
         As for `Segmenter`.
     channels : sequence of int
         Channels of each level, three levels or more.
-    strides : sequence of int or of sequence of int, optional
-        Stride of each level. Default: 1 for the first level, 2 for the others.
-    kernels : sequence of int or of sequence of int, optional
+    strides : sequence of int or of (z, y, x), optional
+        Stride of each level. Default: 1 for the first level, 2 for the others. A 2D network ignores z.
+    kernels : sequence of int or of (z, y, x), optional
         Kernel of each level. Default: 3.
     deep_supervision : bool
         While the network is trained, return "deep": logits at the lower resolutions but the two lowest.
@@ -130,4 +130,4 @@ class ResEncUNet(Segmenter):
 
 
 def _per_axis(levels: Levels, axes: int) -> list[tuple[int, ...]]:
-    return [(one,) * axes if isinstance(one, int) else tuple(one) for one in levels]
+    return [(one,) * axes if isinstance(one, int) else tuple(one)[-axes:] for one in levels]

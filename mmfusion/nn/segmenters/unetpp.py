@@ -42,7 +42,7 @@ class UNetPlusPlus(Segmenter):
 
     presets: ClassVar = {
         "demo": SegmenterPreset(
-            options={"channels": (8, 8, 16, 32, 64, 8)},
+            options={"channels": (4, 8, 16, 32, 64, 4)},
             size=(32, 32, 32),
             spacing=(2.0, 2.0, 2.0),
             plan=_DEMO_PLAN,

@@ -12,7 +12,7 @@ from mmfusion.nn.segmenters import Segmenter
 from mmfusion.nn.training import TrainingPlan, fit_network, reproducible
 
 PLAN = TrainingPlan(
-    lr=5e-3, weight_decay=0.0, schedule="constant", max_epochs=20, batch_size=2, patience=None
+    lr=1e-2, weight_decay=0.0, schedule="constant", max_epochs=10, batch_size=2, patience=None
 )
 
 
@@ -51,7 +51,7 @@ def dice_after_overfitting(
     size: Sequence[int],
     *,
     target: float = 0.95,
-    rounds: int = 6,
+    rounds: int = 12,
     plan: TrainingPlan = PLAN,
     criterion: torch.nn.Module | None = None,
     **further: torch.Tensor,
