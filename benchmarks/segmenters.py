@@ -32,18 +32,15 @@ def references(dims: int, channels: int) -> dict[str, nn.Module]:
 
 
 def cases(names: list[str], preset: str) -> list[tuple[str, int, nn.Module]]:
-    """Each network in each of its numbers of axes."""
+    """Each network in each of its numbers of axes, those in 2D first."""
     facts, found = list_segmenters(), []
     for name in names or list(facts.index):
         dims = [int(one) for one in facts.loc[name, "dims"].split(", ") if one in ("2", "3")]
         options = dict(get_preset(name, preset).options)
-        if not dims:  # a network of slabs
-            found.append((name, 2, SEGMENTERS.get(name)(**options)))
-        elif len(dims) == 1:
-            found.append((name, dims[0], SEGMENTERS.get(name)(**options)))
-        else:
-            found += [(name, n, SEGMENTERS.get(name)(**options | {"spatial_dims": n})) for n in dims]
-    return found
+        for n in dims or [2]:  # a network of slabs has neither
+            axes = {"spatial_dims": n} if len(dims) > 1 else {}
+            found.append((name, n, SEGMENTERS.get(name)(**options | axes)))
+    return sorted(found, key=lambda case: case[1])
 
 
 def seconds(step: Callable[[], object]) -> float:
