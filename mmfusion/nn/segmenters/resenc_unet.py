@@ -27,6 +27,9 @@ Levels = Sequence[int | Sequence[int]]
 class ResEncUNet(Segmenter):
     """U-Net with residual blocks and deep supervision, as planned by nnU-Net.
 
+    Each level of the encoder is one residual block of two convolutions, and the decoder has plain blocks. The
+    later "ResEnc" presets of nnU-Net have up to six residual blocks a level.
+
     `nnunet_plan` computes the options for a cohort: `ResEncUNet(**nnunet_plan(shapes, spacings).options)`.
     The full preset is nnU-Net's plan for the lung tumours of the Medical Segmentation Decathlon (Task06).
 
