@@ -6,6 +6,7 @@ import torch
 from mmfusion.errors import MMFusionError
 from mmfusion.nn.segmenters import get_preset
 from mmfusion.registry import SEGMENTERS, list_segmenters
+from tests.nn.segmenters.overfit import dice_after_overfitting
 
 NAMES = list(list_segmenters().index)
 pytestmark = pytest.mark.parametrize("name", NAMES)
@@ -59,6 +60,28 @@ def test_every_parameter_gets_a_gradient(name):
     loss.backward()
     idle = [key for key, p in net.named_parameters() if p.requires_grad and p.grad is None]
     assert not idle
+
+
+def test_coarse_masks_are_trained_with_any_size(name):
+    """Coarse logits come only while the network is trained, and each is a mask of the whole input."""
+    net = network(name).train()
+    sides = [side - 3 for side in get_preset(name, "demo").size]
+    x = patch(net, name, 2, sides)
+    for deep in net(x).get("deep", ()):
+        assert deep.shape == (2, 1, *x.shape[-net.spatial_dims :])
+
+
+def test_it_overfits_one_batch_in_2d(name):
+    dims = list_segmenters().loc[name, "dims"].split(", ")
+    if "2" not in dims:
+        pytest.skip("reads volumes or slabs only")
+    net = network(name, **({"spatial_dims": 2} if len(dims) > 1 else {}))
+    assert dice_after_overfitting(net, get_preset(name, "demo").size[-2:]) >= 0.95
+
+
+@pytest.mark.slow
+def test_it_overfits_one_batch(name):
+    assert dice_after_overfitting(network(name), get_preset(name, "demo").size) >= 0.95
 
 
 def test_an_input_of_another_form_is_refused(name):

@@ -1,6 +1,18 @@
 """Segmentation networks map patches of scans to masks. Importing this package registers them."""
 
-from mmfusion.nn.segmenters import unet
+from mmfusion.nn.segmenters import attention_unet, resenc_unet, swinunetr, unet, unetpp
 from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset, get_preset
+from mmfusion.nn.segmenters.nnunet import NNUNetPlan, nnunet_plan
 
-__all__ = ["Segmenter", "SegmenterPreset", "get_preset", "unet"]
+__all__ = [
+    "NNUNetPlan",
+    "Segmenter",
+    "SegmenterPreset",
+    "attention_unet",
+    "get_preset",
+    "nnunet_plan",
+    "resenc_unet",
+    "swinunetr",
+    "unet",
+    "unetpp",
+]

@@ -66,7 +66,7 @@ class Segmenter(nn.Module):
         0 for networks that return a mask of the size of their input. Otherwise the number of slices of the
         input, (b, c, slab, y, x); the mask is that of the slice in the middle, (b, 1, y, x).
     loss : str
-        Name of the loss that the paper trains with; see `mmfusion.nn.losses`.
+        Name of the loss that the paper trains with; see `mmfusion.nn.mask_losses`.
     uses_cue : bool
         True if the network reads `cue`, a map of the region in which the lesion lies.
 
@@ -113,8 +113,8 @@ class Segmenter(nn.Module):
         -------
         dict of str to Tensor
             "mask": logits, shape (b, 1, *space). Networks that predict expression add "expression", shape
-            (b, P). Networks with deep supervision add "deep", a list of logits at lower resolutions, while
-            they are trained.
+            (b, P). Networks with deep supervision add "deep", a list of further logits of the mask, at lower
+            resolutions or of shallower parts, while they are trained.
 
         Raises
         ------
@@ -138,7 +138,11 @@ class Segmenter(nn.Module):
         out = self.run(x, None if cue is None else F.pad(cue, pads, mode="replicate"))
         flat = out["mask"].ndim - 2
         box = [slice(m // 2, m // 2 + side) for m, side in zip(margin, sides, strict=True)][-flat:]
-        return {**out, "mask": out["mask"][(..., *box)]}
+        cropped = {**out, "mask": out["mask"][(..., *box)]}
+        if "deep" in out:  # at full size, because the margin need not be whole voxels of a coarse mask
+            mode, size = "bilinear" if flat == 2 else "trilinear", out["mask"].shape[2:]
+            cropped["deep"] = [F.interpolate(one, size, mode=mode)[(..., *box)] for one in out["deep"]]
+        return cropped
 
     @classmethod
     def from_preset(cls, preset: str, **options: object) -> Segmenter:

@@ -1,0 +1,64 @@
+"""Attention U-Net: a U-Net whose skip connections pass through attention gates, built by MONAI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from monai.networks.nets import AttentionUnet as MonaiAttentionUnet
+
+from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
+from mmfusion.nn.training.plan import TrainingPlan
+from mmfusion.registry import SEGMENTERS
+
+_DEMO_PLAN = TrainingPlan(lr=2e-3, max_epochs=40, batch_size=8)
+_FULL_PLAN = TrainingPlan(lr=1e-3, max_epochs=300, batch_size=2, patience=30)
+
+
+@SEGMENTERS.register("attention_unet", modality="ct", dims="2, 3", paper="Oktay et al. 2018, MIDL")
+class AttentionUNet(Segmenter):
+    """U-Net whose skip connections pass through attention gates (MONAI's `AttentionUnet`).
+
+    Parameters
+    ----------
+    in_channels, spatial_dims
+        As for `Segmenter`.
+    channels : sequence of int
+        Channels of each level.
+
+    Examples
+    --------
+    >>> AttentionUNet.from_preset("demo")(torch.zeros(1, 1, 32, 32, 32))["mask"].shape
+    torch.Size([1, 1, 32, 32, 32])
+    """
+
+    presets: ClassVar = {
+        "demo": SegmenterPreset(
+            options={"channels": (8, 16, 32, 64)},
+            size=(32, 32, 32),
+            spacing=(2.0, 2.0, 2.0),
+            plan=_DEMO_PLAN,
+        ),
+        "full": SegmenterPreset(
+            options={"channels": (16, 32, 64, 128, 256)},
+            size=(96, 96, 96),
+            spacing=(1.0, 1.0, 1.0),
+            plan=_FULL_PLAN,
+        ),
+    }
+
+    def __init__(
+        self,
+        *,
+        in_channels: int = 1,
+        spatial_dims: int = 3,
+        channels: Sequence[int] = (16, 32, 64, 128, 256),
+    ) -> None:
+        super().__init__(in_channels=in_channels, spatial_dims=spatial_dims, divisor=2 ** (len(channels) - 1))
+        strides = (2,) * (len(channels) - 1)
+        self.net = MonaiAttentionUnet(spatial_dims, in_channels, 1, tuple(channels), strides)
+
+    def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Return the logits of the mask."""
+        return {"mask": self.net(x)}
