@@ -1,0 +1,246 @@
+"""Geometry of the lesion phantom: grids in mm, distances to simple shapes, partial volume, smooth noise.
+
+Coordinates are (z, y, x) in mm: x to the patient's left, y to the back, z to the head. A distance is negative
+inside a shape. All functions take arrays that broadcast, so that they work on grids and on lists of points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Coordinates = tuple[np.ndarray, np.ndarray, np.ndarray]
+_SPLINE_SD = (151 / 315) ** 1.5  # standard deviation of white noise that a cubic B-spline smooths in 3-D
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Centres of the voxels of a box.
+
+    Attributes
+    ----------
+    z, y, x : ndarray of float32, shape (n,)
+        Positions along each axis, mm, evenly spaced and increasing.
+
+    Examples
+    --------
+    >>> grid = Grid.around((0, 0, 0), (2, 4, 4), (5, 1, 1))
+    >>> grid.shape, grid.spacing, grid.z.tolist()
+    ((2, 4, 4), (5.0, 1.0, 1.0), [-2.5, 2.5])
+    """
+
+    z: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+
+    @classmethod
+    def around(cls, centre: Sequence[float], shape: Sequence[int], spacing: Sequence[float]) -> Grid:
+        """Return the grid with a centre (z, y, x), a shape (z, y, x) and a spacing (z, y, x)."""
+        return cls(
+            *(
+                (c + (np.arange(n) - (n - 1) / 2) * s).astype(np.float32)
+                for c, n, s in zip(centre, shape, spacing)
+            )
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels (z, y, x)."""
+        return len(self.z), len(self.y), len(self.x)
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Size of a voxel (z, y, x), mm; an axis with one voxel has the size of the others."""
+        steps = [float(a[-1] - a[0]) / (len(a) - 1) if len(a) > 1 else 0.0 for a in (self.z, self.y, self.x)]
+        return tuple(round(s or max(steps), 4) for s in steps)
+
+    @property
+    def low(self) -> np.ndarray:
+        """Centre of the first voxel (z, y, x), mm."""
+        return np.array([self.z[0], self.y[0], self.x[0]])
+
+    @property
+    def high(self) -> np.ndarray:
+        """Centre of the last voxel (z, y, x), mm."""
+        return np.array([self.z[-1], self.y[-1], self.x[-1]])
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """The positions as arrays that broadcast to `shape`."""
+        return self.z[:, None, None], self.y[None, :, None], self.x[None, None, :]
+
+    def box(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, slice]:
+        """Return the slices of the voxels between two corners (z, y, x), mm; they may be empty."""
+        return tuple(
+            slice(*np.searchsorted(axis, [a, b])) for axis, a, b in zip((self.z, self.y, self.x), low, high)
+        )
+
+    def part(self, box: tuple[slice, slice, slice]) -> Grid:
+        """Return the grid of the voxels in these slices."""
+        return Grid(self.z[box[0]], self.y[box[1]], self.x[box[2]])
+
+    def near(self, distance_at_centre: float, margin: float = 8.0) -> bool:
+        """Return True if a shape at this distance from the middle of the grid may reach into the grid."""
+        return distance_at_centre < float(np.linalg.norm(self.high - self.low)) / 2 + margin
+
+
+def coverage(distance: np.ndarray, width_mm: float) -> np.ndarray:
+    """Return the share of each voxel inside a shape, 0 to 1, for the distance of its centre from the surface.
+
+    Examples
+    --------
+    >>> coverage(np.array([-3.0, 0.0, 0.25, 3.0]), 1.0).tolist()
+    [1.0, 0.5, 0.25, 0.0]
+    """
+    return np.clip(0.5 - distance / width_mm, 0.0, 1.0)
+
+
+def ellipsoid(at: Coordinates, centre: Sequence[float], radii: Sequence[float]) -> np.ndarray:
+    """Return the distance to an ellipsoid to first order, mm; an infinite radius makes a cylinder.
+
+    Examples
+    --------
+    >>> float(ellipsoid((np.float32(0), np.float32(0), np.float32(12)), (0, 0, 0), (10, 10, 10)))
+    2.0
+    """
+    scaled = [(a - np.float32(c)) / np.float32(r) for a, c, r in zip(at, centre, radii)]
+    level = np.sqrt(scaled[0] ** 2 + scaled[1] ** 2 + scaled[2] ** 2)
+    slope = np.sqrt(sum((s / np.float32(r)) ** 2 for s, r in zip(scaled, radii)))
+    return (level - 1) * (level + 1e-3) / (slope + 1e-6)
+
+
+def capsule(at: Coordinates, start: np.ndarray, end: np.ndarray, radius: float, tip: float) -> np.ndarray:
+    """Return the distance to a tube with round ends, whose radius changes from `radius` to `tip`.
+
+    Examples
+    --------
+    >>> at = np.float32(0), np.float32(3), np.float32(5)
+    >>> float(capsule(at, np.zeros(3), np.array([0, 0, 10.0]), 1.0, 1.0))
+    2.0
+    """
+    start, along = np.float32(start), np.float32(end - start)
+    offset = [a - s for a, s in zip(at, start)]
+    share = sum(o * d for o, d in zip(offset, along)) / max(float(along @ along), 1e-6)
+    share = np.clip(share, 0, 1)
+    squared = sum((o - share * d) ** 2 for o, d in zip(offset, along))
+    return np.sqrt(squared) - (np.float32(radius) + share * np.float32(tip - radius))
+
+
+def smooth_union(a: np.ndarray, b: np.ndarray, rounding: float) -> np.ndarray:
+    """Return the distance to the union of two shapes; the crease between them is rounded, mm.
+
+    Examples
+    --------
+    >>> float(smooth_union(np.float32(1), np.float32(9), 2.0))
+    1.0
+    """
+    mix = np.clip(0.5 + 0.5 * (b - a) / np.float32(rounding), 0, 1)
+    return b + mix * (a - b) - np.float32(rounding) * mix * (1 - mix)
+
+
+class Noise:
+    """Smooth random function of the position with mean 0 and standard deviation 1.
+
+    Random values on a lattice are joined by cubic B-splines. The function depends on the position in mm only,
+    so that two grids show the same function. Outside its box it repeats the values at the edge.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random generator.
+    low, high : (z, y, x)
+        Corners of the box, mm.
+    cell_mm : float
+        Distance of the points of the lattice; details have about this size.
+
+    Examples
+    --------
+    >>> noise = Noise(np.random.default_rng(0), (0, 0, 0), (20, 20, 20), 4.0)
+    >>> noise(Grid.around((10, 10, 10), (8, 8, 8), (1, 1, 1))).shape
+    (8, 8, 8)
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, low: Sequence[float], high: Sequence[float], cell_mm: float
+    ) -> None:
+        self.low, self.cell = np.array(low, dtype=float), cell_mm
+        shape = np.ceil((np.array(high) - self.low) / cell_mm).astype(int) + 4
+        self.values = rng.standard_normal(tuple(np.maximum(shape, 4)), dtype=np.float32)
+
+    def __call__(self, grid: Grid) -> np.ndarray:
+        """Return the values on a grid, float32, shape `grid.shape`."""
+        out = self.values
+        for axis, positions in enumerate((grid.z, grid.y, grid.x)):
+            weights = self._weights(positions, axis)
+            out = np.moveaxis(np.tensordot(weights, out, (1, axis)), 0, axis)
+        return out / np.float32(_SPLINE_SD)
+
+    def _weights(self, positions: np.ndarray, axis: int) -> np.ndarray:
+        """Return the weights of the lattice's planes at positions along an axis, shape (n, n_planes)."""
+        planes = self.values.shape[axis]
+        place = np.clip((positions - self.low[axis]) / self.cell, 0, planes - 4 - 1e-4)
+        cell = place.astype(int)
+        t = place - cell
+        taps = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6
+        weights = np.zeros((len(positions), planes), dtype=np.float32)
+        for k in range(4):
+            weights[np.arange(len(positions)), cell + k] = taps[k]
+        return weights
+
+
+def fractal(rng: np.random.Generator, grid: Grid, cell_mm: float, octaves: int = 3) -> np.ndarray:
+    """Return smooth noise of several scales on a grid, standard deviation about 1; each scale is half the last.
+
+    Examples
+    --------
+    >>> fractal(np.random.default_rng(0), Grid.around((0, 0, 0), (8, 8, 8), (1, 1, 1)), 8.0).shape
+    (8, 8, 8)
+    """
+    finest = min(grid.spacing)
+    cells = [cell_mm / 2**k for k in range(octaves) if not k or cell_mm / 2**k >= finest]
+    total = sum(0.6**k * Noise(rng, grid.low, grid.high, cell)(grid) for k, cell in enumerate(cells))
+    return total / np.float32(np.sqrt(sum(0.36**k for k in range(len(cells)))))
+
+
+def unit_vectors(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return random directions, evenly distributed on the sphere, shape (n, 3).
+
+    Examples
+    --------
+    >>> np.linalg.norm(unit_vectors(np.random.default_rng(0), 2), axis=1).round(6).tolist()
+    [1.0, 1.0]
+    """
+    v = rng.standard_normal((n, 3))
+    return v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+class Waves:
+    """Sum of a few plane waves: a smooth random function with a standard deviation of about 1, defined everywhere.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random generator.
+    length_mm : float
+        Shortest wavelength; the longest is three times as long.
+
+    Examples
+    --------
+    >>> waves = Waves(np.random.default_rng(0), 50.0)
+    >>> waves((np.zeros(4), np.zeros(4), np.arange(4.0))).shape
+    (4,)
+    """
+
+    N = 4
+
+    def __init__(self, rng: np.random.Generator, length_mm: float) -> None:
+        length = length_mm * rng.uniform(1, 3, (self.N, 1))
+        self.vectors = (2 * np.pi * unit_vectors(rng, self.N) / length).astype(np.float32)
+        self.phases = rng.uniform(0, 2 * np.pi, self.N).astype(np.float32)
+
+    def __call__(self, at: Coordinates) -> np.ndarray:
+        """Return the values at positions (z, y, x), mm."""
+        waves = (np.cos(sum(k * a for k, a in zip(v, at)) + p) for v, p in zip(self.vectors, self.phases))
+        return sum(waves) * np.float32(np.sqrt(2 / self.N))

@@ -1,0 +1,241 @@
+"""Tissues of the lesion phantom: what lies outside the lungs and inside them, in HU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmfusion.synthetic.chest import vessels
+from mmfusion.synthetic.chest.anatomy import Chest
+from mmfusion.synthetic.chest.geometry import Grid, Noise, capsule, coverage, ellipsoid, fractal
+
+AIR, FAT, MUSCLE = -1000.0, -100.0, 55.0  # HU
+# HU of blood in the arteries, in the veins and the right heart, and of organs and tumours above unenhanced
+PHASES = {"none": (42, 42, 0), "arterial": (290, 230, 25), "venous": (165, 160, 45)}
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Contrast phase: HU of blood in arteries and veins, and the enhancement of organs.
+
+    Examples
+    --------
+    >>> Contrast.draw("none", np.random.default_rng(0)).enhancement
+    0.0
+    """
+
+    arteries: float
+    veins: float
+    enhancement: float
+
+    @classmethod
+    def draw(cls, phase: str, rng: np.random.Generator) -> Contrast:
+        """Draw the HU of one patient in a phase of `PHASES`."""
+        arteries, veins, more = PHASES[phase]
+        spread = rng.uniform(0.8, 1.25)
+        return cls(arteries * spread, veins * spread * rng.uniform(0.9, 1.1), more * rng.uniform(0.6, 1.4))
+
+
+def paint(hu: np.ndarray, share: np.ndarray, tissue: np.ndarray | float) -> None:
+    """Mix a tissue into an image in place, by its share of each voxel.
+
+    Examples
+    --------
+    >>> image = np.zeros(2)
+    >>> paint(image, np.array([0.0, 0.5]), 50.0)
+    >>> image.tolist()
+    [0.0, 25.0]
+    """
+    hu += share * (np.float32(tissue) - hu if np.isscalar(tissue) else tissue - hu)
+
+
+class Lungs:
+    """Inside of the lungs of one patient: parenchyma, fissures, airways and vessels.
+
+    Parameters
+    ----------
+    chest : Chest
+        The surfaces.
+    contrast : Contrast
+        Contrast phase.
+    rng : Generator
+        Random generator.
+
+    Examples
+    --------
+    >>> chest = Chest(np.random.default_rng(0))
+    >>> lungs = Lungs(chest, Contrast(42, 42, 0), np.random.default_rng(1))
+    >>> hu, vessel = lungs.draw(Grid.around((20, 0, -80), (8, 8, 8), (1, 1, 1)), np.random.default_rng(2))
+    >>> bool(np.median(hu) < -650)
+    True
+    """
+
+    def __init__(self, chest: Chest, contrast: Contrast, rng: np.random.Generator) -> None:
+        self.chest, self.contrast = chest, contrast
+        self.hu = float(rng.uniform(-890, -790))
+        self.gradient = float(rng.uniform(0.05, 0.45))  # HU per mm to the back, where the lung is denser
+        self.arteries = {side: vessels.grow(chest, side, rng) for side in (-1, 1)}
+        self.veins = {side: vessels.grow(chest, side, rng, 5.0) for side in (-1, 1)}
+        self.airways = {side: vessels.airways(self.arteries[side], chest, side) for side in (-1, 1)}
+        self.emphysema = float(rng.uniform(0.1, 0.5)) if rng.random() < 0.2 else 0.0
+
+    def draw(self, grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the HU, and the share of each voxel that is in a vessel, both of shape `grid.shape`."""
+        at, voxel = grid.coordinates, grid.spacing[1]
+        hu = np.full(grid.shape, self.hu, dtype=np.float32) + np.float32(self.gradient) * at[1]
+        texture = fractal(rng, grid, 14.0)
+        hu += rng.uniform(8, 24) * texture
+        if self.emphysema:
+            holes = fractal(rng, grid, 9.0, 2)
+            paint(hu, np.clip((holes - 1.4 + self.emphysema) * 2.5, 0, 1), -960.0)
+        sheet = coverage(self.chest.fissures(at) - 0.4, voxel) * np.float32(min(1, 0.9 / voxel))
+        paint(hu, sheet, -350.0)
+        vessel = np.zeros(grid.shape, dtype=np.float32)
+        for side in (-1, 1):
+            lumen = self.airways[side]
+            if lumen.within(grid.low, grid.high).any():
+                paint(hu, vessels.draw(lumen.wider(1.15, 0.5), grid), -50.0)
+                paint(hu, vessels.draw(lumen, grid), AIR)
+            for tree, blood in (
+                (self.arteries[side], self.contrast.veins),
+                (self.veins[side], self.contrast.arteries),
+            ):
+                share = vessels.draw(tree, grid)  # the arteries of the lung carry the blood of the veins
+                paint(hu, share, blood)
+                np.maximum(vessel, share, out=vessel)
+        return hu, vessel
+
+
+def outside_lungs(
+    chest: Chest, contrast: Contrast, grid: Grid, cavity: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the HU of all that is not lung, shape `grid.shape`: chest wall, mediastinum, abdomen, air.
+
+    Parameters
+    ----------
+    chest : Chest
+        The surfaces.
+    contrast : Contrast
+        Contrast phase.
+    grid : Grid
+        Where to draw.
+    cavity : ndarray, shape `grid.shape`
+        Distance to the inner surface of the rib cage, mm.
+    rng : Generator
+        Random generator.
+    """
+    mottle = fractal(rng, grid, 16.0)
+    hu = _mediastinum(chest, contrast, grid, mottle, rng)
+    voxel = grid.spacing[1]
+    below = coverage(chest.diaphragm(grid.coordinates), voxel)
+    if below.any():
+        paint(hu, below, _abdomen(chest, contrast, grid, mottle, rng))
+    beyond = coverage(-cavity, voxel)
+    if beyond.any():
+        paint(hu, beyond, _wall(chest, grid, cavity, mottle, rng))
+    _spine(hu, chest, grid, mottle)
+    return hu
+
+
+def _wall(
+    chest: Chest, grid: Grid, depth: np.ndarray, mottle: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the HU of the chest wall: ribs between muscles, muscle with fat between, fat, skin, air."""
+    at, voxel = grid.coordinates, grid.spacing[1]
+    wall = np.full(grid.shape, MUSCLE, dtype=np.float32) + 6 * mottle
+    fatty = np.float32(rng.uniform(-0.9, 0.1))  # more fat between the muscles in some patients
+    layers = np.sin(depth * np.float32(0.45) + 2 * mottle)
+    paint(wall, np.clip(2 * (layers * 0.8 + mottle * 0.5 + fatty), 0, 1) * (depth > 1.2), FAT)
+    ribs = chest.ribs(at, depth)
+    front = np.clip((at[1] / chest.cavity_radii[1] + 0.75) * 8, 0, 1)  # cartilage in front
+    cortex, marrow = coverage(ribs, voxel), coverage(ribs + 1.6, voxel)
+    paint(wall, cortex, 100 + (rng.uniform(350, 650) - 100) * front)
+    paint(wall, marrow, 90 + (rng.uniform(40, 220) + 25 * mottle - 90) * front)
+    under = coverage(chest.muscle_mm + 11 - depth + 3 * mottle, 2.0)
+    paint(wall, under, FAT + 8 * mottle)
+    skin = chest.body(depth, at)
+    paint(wall, coverage(np.abs(skin + 1) - 1, voxel), 20.0)
+    paint(wall, coverage(-skin, voxel), AIR)
+    return wall
+
+
+def _mediastinum(
+    chest: Chest, contrast: Contrast, grid: Grid, mottle: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the HU of the mediastinum: fat, nodes, heart, great vessels, central airways."""
+    at, voxel = grid.coordinates, grid.spacing[1]
+    middle = (grid.low + grid.high) / 2
+    fat, gain = rng.uniform(-110, -70), rng.uniform(0.8, 2.0)
+    hu = np.float32(fat) + 10 * mottle
+    hu += np.clip(gain * (mottle - rng.uniform(-0.4, 1.0)), 0, 1) * np.float32(130)
+    if grid.near(chest.at_middle("heart", middle)):
+        heart = chest.heart(at)
+        paint(hu, coverage(heart, voxel), MUSCLE + contrast.enhancement + 5 * mottle)
+        s, centre = chest.scale, chest.heart_centre
+        for offset, radii, blood in (
+            ((-6, 6, 22), (26, 21, 19), contrast.arteries),
+            ((16, 24, 2), (17, 15, 26), contrast.arteries),
+            ((-6, -18, -2), (30, 17, 30), contrast.veins),
+            ((8, -6, -32), (25, 21, 17), contrast.veins),
+        ):
+            chamber = ellipsoid(at, centre + np.array(offset) * s, np.array(radii) * s)
+            paint(hu, coverage(np.maximum(chamber, heart + 3), voxel), blood)
+    for name, blood in (("other_vessels", contrast.veins), ("aorta", contrast.arteries)):
+        if grid.near(chest.at_middle(name, middle)):
+            paint(hu, coverage(getattr(chest, name)(at), voxel), blood)
+    if grid.near(chest.at_middle("central_airways", middle)):
+        lumen = chest.central_airways(at)
+        paint(hu, coverage(lumen - 1.6, voxel), 20.0)
+        paint(hu, coverage(lumen, voxel), AIR)
+    s = chest.scale
+    gullet = capsule(at, np.array([150, 18, 2]) * s, np.array([-150, 26, 6]) * s, 6 * s, 6 * s)
+    paint(hu, coverage(gullet, voxel), 35.0)
+    return hu
+
+
+def _spine(hu: np.ndarray, chest: Chest, grid: Grid, mottle: np.ndarray) -> None:
+    """Draw vertebrae, discs, the canal and the arches into an image."""
+    at, voxel, s = grid.coordinates, grid.spacing[1], chest.scale
+    z, y, x = at
+    column = ellipsoid((np.zeros_like(z), y, x), chest.spine * [0, 1, 1], (1e6, 15 * s, 18 * s))
+    if not grid.near(float(column.min()), 0) or float(column.min()) > 30:
+        return
+    period = np.float32(23 * s)
+    along = np.abs(np.mod(z + 0.2 * y, period) - period / 2) - np.float32(9 * s)  # a disc between two bodies
+    body = np.maximum(column, along)
+    paint(hu, coverage(column, voxel), 75.0)
+    paint(hu, coverage(body, voxel), 450.0)
+    paint(hu, coverage(body + 1.8, voxel), 170 + 30 * mottle)
+    arch = capsule(
+        (np.zeros_like(z), y, x), np.array([0, 78, 0]) * s, np.array([0, 108, 0]) * s, 15 * s, 5 * s
+    )
+    wings = capsule(
+        (np.zeros_like(z), y, np.abs(x)), np.array([0, 78, 6]) * s, np.array([0, 90, 34]) * s, 6 * s, 4 * s
+    )
+    bone = np.minimum(np.maximum(arch, along - 4), np.maximum(wings, along))
+    paint(hu, coverage(bone, voxel), 400.0)
+    paint(hu, coverage(bone + 2, voxel), 200 + 30 * mottle)
+    canal = capsule(
+        (np.zeros_like(z), y, x), np.array([0, 81, 0]) * s, np.array([0, 81, 0]) * s, 8.5 * s, 8.5 * s
+    )
+    paint(hu, coverage(canal, voxel), 30.0)
+
+
+def _abdomen(
+    chest: Chest, contrast: Contrast, grid: Grid, mottle: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the HU below the diaphragm: liver at the right, spleen, stomach and fat at the left."""
+    at, voxel, s = grid.coordinates, grid.spacing[1], chest.scale
+    hu = np.float32(FAT) + 10 * mottle
+    organ = 1 + contrast.enhancement / 60
+    left = np.float32(chest.dome_left)
+    spleen = ellipsoid(at, (left - 45 * s, 45 * s, 95 * s), (60 * s, 42 * s, 30 * s))
+    stomach = ellipsoid(at, (left - 38 * s, -10 * s, 62 * s), (48 * s, 48 * s, 40 * s))
+    paint(hu, coverage(stomach, voxel), 35.0)
+    paint(hu, coverage(stomach + 4, voxel), rng.uniform(5, 40))
+    paint(hu, coverage(np.maximum(stomach + 4, at[1] + np.float32(rng.uniform(15, 45) * s)), voxel), AIR)
+    paint(hu, coverage(spleen, voxel), 48 * organ + 4 * mottle)
+    edge = at[2] - np.float32(25 * s) - 8 * mottle
+    paint(hu, coverage(edge, voxel), rng.uniform(45, 65) * organ + 4 * mottle)
+    return hu
