@@ -39,9 +39,9 @@ def ensure_folder(
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as home:
-    ...     for _ in range(2):  # the second time the file is there
-    ...         made = ensure_folder(Path(home, "a"), {"n": 1}, lambda f: print(f.joinpath("x").write_text("1")))
-    1
+    ...     for _ in range(2):  # the second time the folder is there
+    ...         made = ensure_folder(Path(home, "a"), {"n": 1}, lambda draft: print("writing"))
+    writing
     """
     digest = hash_json(key)
     folder = root or cache_folder() / name / digest[:16]

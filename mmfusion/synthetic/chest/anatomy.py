@@ -6,6 +6,8 @@ method returns the distance to a surface in mm, negative inside; see `mmfusion.s
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from mmfusion.synthetic.chest.geometry import Coordinates, Waves, capsule, ellipsoid, smooth_union
@@ -77,10 +79,10 @@ class Chest:
 
     def body(self, cavity: np.ndarray, at: Coordinates) -> np.ndarray:
         """Skin, from the distance to the cavity; the shoulders fill the space round the apex."""
-        z, y, x = at
+        _, y, x = at
         a, b = self.cavity_radii[2], self.cavity_radii[1]
         out = self.muscle_mm + self.fat_mm + 8
-        trunk = ellipsoid((np.zeros_like(z), y, x), (0, 0, 0), (INFINITE, b + out, a + out))
+        trunk = ellipsoid((np.float32(0), y, x), (0, 0, 0), (INFINITE, b + out, a + out))
         return np.minimum(trunk, cavity - np.float32(out))
 
     def heart(self, at: Coordinates) -> np.ndarray:
@@ -92,7 +94,7 @@ class Chest:
         s, r = self.scale, self.aorta_radius
         path = [(-45, -20, -4), (35, -20, -13), (55, -8, -3), (62, 8, 8), (52, 28, 20), (30, 37, 24)]
         path = [np.array(p) * s for p in [*path, (-250, 42, 12)]]
-        tubes = (capsule(at, a, b, r * 1.05, r) for a, b in zip(path, path[1:]))
+        tubes = (capsule(at, a, b, r * 1.05, r) for a, b in pairwise(path))
         return _nearest(tubes)
 
     def other_vessels(self, at: Coordinates) -> np.ndarray:
@@ -126,17 +128,20 @@ class Chest:
     def mediastinum(self, at: Coordinates) -> np.ndarray:
         """Everything between the lungs, with the spine."""
         s = self.scale
-        z, y, x = at
-        middle = ellipsoid((z, y, x), (0, 0, 0), (INFINITE, 88 * s, self.middle_radius))
-        spine = capsule(
-            (np.zeros_like(z), y, x), self.spine * [0, 1, 1], np.array([0, 120 * s, 0]), 22 * s, 14 * s
-        )
+        _, y, x = at
+        flat = np.float32(0), y, x
+        middle = ellipsoid(flat, (0, 0, 0), (INFINITE, 88 * s, self.middle_radius))
+        spine = capsule(flat, self.spine * [0, 1, 1], np.array([0, 120 * s, 0]), 22 * s, 14 * s)
         out = smooth_union(middle, spine, 8)
         out = smooth_union(out, self.heart(at) - np.float32(self.heart_fat), 10)
         out = smooth_union(out, self.aorta(at) - 2, 6)
         for hilum in self.hila.values():
             out = smooth_union(out, ellipsoid(at, hilum, np.array([19, 13, 11]) * s), 9)
         return out + np.float32(self._fold_mm) * self._folds(at)
+
+    def organs(self, at: Coordinates) -> np.ndarray:
+        """Heart, great vessels and central airways."""
+        return _nearest(f(at) for f in (self.heart, self.aorta, self.other_vessels, self.central_airways))
 
     def diaphragm(self, at: Coordinates) -> np.ndarray:
         """Upper surface of the two domes; negative below."""
@@ -153,7 +158,7 @@ class Chest:
         return np.maximum(np.maximum(self.cavity(at), -self.mediastinum(at)), -self.diaphragm(at))
 
     def fissures(self, at: Coordinates) -> np.ndarray:
-        """Distance to the nearest fissure, never negative: an oblique one each, a horizontal one at the right."""
+        """Distance to the nearest fissure: an oblique one in each lung, a horizontal one in the right."""
         z, y, x = at
         bend = 6 * self._wide(at)
         slope = np.float32(self.fissure_slope)

@@ -58,8 +58,8 @@ def lesion_phantom(
         Add a PET in SUVbw. The uptake of a lesion fades towards its upper and lower end and is blurred by the
         breath. Heart, liver, blood and muscle have uptake too.
     whole : bool
-        True: the whole chest, at 2.5 mm unless `spacing` is given. False: a crop around the first lesion, which
-        is not exactly in the middle.
+        True: the whole chest, at 2.5 mm unless `spacing` is given. False: a crop around the first lesion,
+        which is not exactly in the middle.
     size : int
         Side of a crop in voxels, 16 to 256.
     spacing : float, optional
@@ -98,8 +98,8 @@ def lesion_phantom(
     Returns
     -------
     Cohort
-        `table`: ("ct", "volume"), ("ct", "mask") and ("ct", "seed_x"), ... (a point in the lesion, LPS mm); the
-        same for "pet"; ("meta", "thickness_mm"), `kernel`, ... of the scan. `outcomes`: `egfr`,
+        `table`: ("ct", "volume"), ("ct", "mask") and ("ct", "seed_x"), ... (a point in the lesion, LPS mm);
+        the same for "pet"; ("meta", "thickness_mm"), `kernel`, ... of the scan. `outcomes`: `egfr`,
         `expression_<gene>` in log2(TPM + 1), and of the first lesion `type`, `diameter_mm` (of the sphere of
         equal volume), `solidity`, `spiculation`, `lobulation`, `cavity`, `calcium`, and `volume_ml` (of the
         mask of the CT), `n_lesions`, `suv`, `breathing_mm`. These are never inputs.

@@ -6,7 +6,7 @@ inside a shape. All functions take arrays that broadcast, so that they work on g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +102,7 @@ def ellipsoid(at: Coordinates, centre: Sequence[float], radii: Sequence[float]) 
 
     Examples
     --------
-    >>> float(ellipsoid((np.float32(0), np.float32(0), np.float32(12)), (0, 0, 0), (10, 10, 10)))
+    >>> round(float(ellipsoid((np.float32(0), np.float32(0), np.float32(12)), (0, 0, 0), (10, 10, 10))), 1)
     2.0
     """
     scaled = [(a - np.float32(c)) / np.float32(r) for a, c, r in zip(at, centre, radii)]
@@ -140,6 +140,50 @@ def smooth_union(a: np.ndarray, b: np.ndarray, rounding: float) -> np.ndarray:
     return b + mix * (a - b) - np.float32(rounding) * mix * (1 - mix)
 
 
+def sampled(surface: Callable[[Coordinates], np.ndarray], grid: Grid, step_mm: float = 4.0) -> np.ndarray:
+    """Return a smooth function on a grid, computed on a coarser grid and interpolated linearly.
+
+    The coarse steps are `step_mm`, or two voxels if these are larger.
+
+    Parameters
+    ----------
+    surface : callable
+        Function of coordinates (z, y, x).
+    grid : Grid
+        Where the values are wanted.
+    step_mm : float
+        Step of the coarse grid, mm.
+
+    Examples
+    --------
+    >>> grid = Grid.around((0, 0, 30), (12, 12, 12), (1, 1, 1))
+    >>> ball = sampled(lambda at: ellipsoid(at, (0, 0, 0), (25, 25, 25)), grid)
+    >>> bool(np.abs(ball - ellipsoid(grid.coordinates, (0, 0, 0), (25, 25, 25))).max() < 0.2)
+    True
+    """
+    coarse, weights = [], []
+    for axis, voxel in zip((grid.z, grid.y, grid.x), grid.spacing):
+        count = max(2, int(np.ceil(float(axis[-1] - axis[0]) / max(step_mm, 2 * voxel))) + 1)
+        points = np.linspace(axis[0], axis[-1] + 1e-3, count, dtype=np.float32)
+        place = (axis - points[0]) / (points[1] - points[0])
+        below = np.minimum(place.astype(int), count - 2)
+        share = np.zeros((len(axis), count), dtype=np.float32)
+        rows = np.arange(len(axis))
+        share[rows, below], share[rows, below + 1] = 1 - (place - below), place - below
+        coarse.append(points)
+        weights.append(share)
+    return _spread(surface(Grid(*coarse).coordinates), weights)
+
+
+def _spread(values: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
+    """Return values on a grid from values on a lattice, by one matrix of weights (n, n_points) per axis."""
+    a, b, c = weights
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    values = values @ c.T  # (points z, points y, x)
+    values = b @ values  # (points z, y, x)
+    return (a @ values.reshape(len(values), -1)).reshape(len(a), len(b), len(c))
+
+
 class Noise:
     """Smooth random function of the position with mean 0 and standard deviation 1.
 
@@ -171,11 +215,8 @@ class Noise:
 
     def __call__(self, grid: Grid) -> np.ndarray:
         """Return the values on a grid, float32, shape `grid.shape`."""
-        out = self.values
-        for axis, positions in enumerate((grid.z, grid.y, grid.x)):
-            weights = self._weights(positions, axis)
-            out = np.moveaxis(np.tensordot(weights, out, (1, axis)), 0, axis)
-        return out / np.float32(_SPLINE_SD)
+        weights = [self._weights(positions, axis) for axis, positions in enumerate((grid.z, grid.y, grid.x))]
+        return _spread(self.values, weights) / np.float32(_SPLINE_SD)
 
     def _weights(self, positions: np.ndarray, axis: int) -> np.ndarray:
         """Return the weights of the lattice's planes at positions along an axis, shape (n, n_planes)."""
@@ -191,7 +232,7 @@ class Noise:
 
 
 def fractal(rng: np.random.Generator, grid: Grid, cell_mm: float, octaves: int = 3) -> np.ndarray:
-    """Return smooth noise of several scales on a grid, standard deviation about 1; each scale is half the last.
+    """Return smooth noise of several scales on a grid, each half the last; the standard deviation is about 1.
 
     Examples
     --------
@@ -217,7 +258,7 @@ def unit_vectors(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 class Waves:
-    """Sum of a few plane waves: a smooth random function with a standard deviation of about 1, defined everywhere.
+    """Sum of a few plane waves: a smooth random function with a standard deviation of about 1.
 
     Parameters
     ----------

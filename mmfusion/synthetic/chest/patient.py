@@ -10,7 +10,7 @@ import numpy as np
 from mmfusion.synthetic.chest import placement
 from mmfusion.synthetic.chest.anatomy import Chest
 from mmfusion.synthetic.chest.appearance import TYPES
-from mmfusion.synthetic.chest.geometry import Grid, coverage
+from mmfusion.synthetic.chest.geometry import Grid, coverage, sampled
 from mmfusion.synthetic.chest.nodule import Nodule
 from mmfusion.synthetic.chest.shape import REACH, LesionShape
 from mmfusion.synthetic.chest.tissue import PHASES, Contrast, Lungs, outside_lungs, paint
@@ -95,18 +95,18 @@ class Patient:
         hu : ndarray of float32, shape `grid.shape`
             Attenuation, HU.
         share : ndarray of float32, shape `grid.shape`
-            Share inside any lesion, 0 to 1; cavities and calcifications belong to the lesion, spicules do not.
+            Share inside any lesion, 0 to 1. Cavities and calcifications belong to it, spicules do not.
         """
         rng = np.random.default_rng(self._seed)
         hu, vessel = self.lungs.draw(grid, rng)
-        at, voxel = grid.coordinates, grid.spacing[1]
-        cavity = self.chest.cavity(at)
-        lung = np.maximum(np.maximum(cavity, -self.chest.mediastinum(at)), -self.chest.diaphragm(at))
+        voxel = grid.spacing[1]
+        cavity, diaphragm = sampled(self.chest.cavity, grid), sampled(self.chest.diaphragm, grid)
+        lung = np.maximum(np.maximum(cavity, -sampled(self.chest.mediastinum, grid)), -diaphragm)
         for lesion in self.lesions:
             lesion.nodule.draw_collapse(hu, grid, lesion.centre, self.chest, rng)
         beyond = coverage(-lung, voxel)
         if beyond.any():
-            paint(hu, beyond, outside_lungs(self.chest, self.contrast, grid, cavity, rng))
+            paint(hu, beyond, outside_lungs(self.chest, self.contrast, grid, cavity, diaphragm, rng))
         share = np.zeros(grid.shape, dtype=np.float32)
         for lesion in self.lesions:
             box, distance = self.surface(lesion, grid)
@@ -142,10 +142,9 @@ class Patient:
         part = grid.part(box)
         if not all(part.shape):
             return box, np.zeros(part.shape, dtype=np.float32)
-        distance, at, chest = lesion.shape.distance(part, centre), part.coordinates, self.chest
-        distance = np.maximum(distance, chest.cavity(at) - np.float32(lesion.nodule.invasion_mm))
-        distance = np.maximum(distance, -chest.diaphragm(at))
+        distance, chest = lesion.shape.distance(part, centre), self.chest
+        distance = np.maximum(distance, sampled(chest.cavity, part) - np.float32(lesion.nodule.invasion_mm))
+        distance = np.maximum(distance, -sampled(chest.diaphragm, part))
         if TYPES[lesion.facts["type"]].place == "mediastinum":
-            organs = (chest.heart, chest.aorta, chest.other_vessels, chest.central_airways)
-            return box, np.maximum(distance, -np.minimum.reduce([organ(at) for organ in organs]) + 1.5)
-        return box, np.maximum(distance, -chest.mediastinum(at))
+            return box, np.maximum(distance, 1.5 - sampled(chest.organs, part))
+        return box, np.maximum(distance, -sampled(chest.mediastinum, part))

@@ -79,7 +79,7 @@ def _random_points(chest: Chest, rng: np.random.Generator) -> np.ndarray:
 
 def _beside_vessels(lungs: Lungs, radius: float, rng: np.random.Generator) -> np.ndarray:
     """Return points from which a ball of this radius touches a vessel that is not much thinner."""
-    trees = [*lungs.arteries.values(), *lungs.veins.values()]
+    trees = lungs.trees(int(rng.choice([-1, 1])))
     ends = np.concatenate([tree.end for tree in trees])
     thick = np.concatenate([tree.tip for tree in trees])
     large = np.flatnonzero(thick > min(max(0.8, radius / 6), np.quantile(thick, 0.9)))

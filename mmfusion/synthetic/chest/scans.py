@@ -154,12 +154,9 @@ def _spacing(settings: Settings, diameter: float, rng: np.random.Generator) -> f
 
 
 def _mask(share: np.ndarray) -> np.ndarray:
-    """Return the voxels that are at least half inside; for a lesion thinner than a slice, the fullest ones."""
-    return (
-        (share >= min(0.5, 0.7 * float(share.max()))).astype(np.uint8)
-        if share.any()
-        else share.astype(np.uint8)
-    )
+    """Return the voxels that are at least half inside; of a lesion thinner than a slice, the fullest."""
+    half = min(0.5, 0.7 * float(share.max()))
+    return (share >= max(half, 1e-6)).astype(np.uint8)
 
 
 def _pet(
@@ -185,7 +182,7 @@ def _pet(
 
 
 def _point_inside(mask: np.ndarray, patient: Patient, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """Return a point (x, y, z) in the mask near the centre of the first lesion, mm; the centre if it is empty."""
+    """Return a point (x, y, z) in the mask near the centre of the first lesion, mm."""
     lesion = patient.lesions[0]
     aim = lesion.centre + rng.normal(0, 0.2, 3) * lesion.radius
     voxels = np.argwhere(mask)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from mmfusion.synthetic.chest import vessels
 from mmfusion.synthetic.chest.anatomy import Chest
-from mmfusion.synthetic.chest.geometry import Grid, Noise, capsule, coverage, ellipsoid, fractal
+from mmfusion.synthetic.chest.geometry import Grid, capsule, coverage, ellipsoid, fractal, sampled
 
 AIR, FAT, MUSCLE = -1000.0, -100.0, 55.0  # HU
 # HU of blood in the arteries, in the veins and the right heart, and of organs and tumours above unenhanced
@@ -75,10 +76,16 @@ class Lungs:
         self.chest, self.contrast = chest, contrast
         self.hu = float(rng.uniform(-890, -790))
         self.gradient = float(rng.uniform(0.05, 0.45))  # HU per mm to the back, where the lung is denser
-        self.arteries = {side: vessels.grow(chest, side, rng) for side in (-1, 1)}
-        self.veins = {side: vessels.grow(chest, side, rng, 5.0) for side in (-1, 1)}
-        self.airways = {side: vessels.airways(self.arteries[side], chest, side) for side in (-1, 1)}
         self.emphysema = float(rng.uniform(0.1, 0.5)) if rng.random() < 0.2 else 0.0
+        self._seed = int(rng.integers(2**62))
+        self._trees: dict[int, tuple[vessels.Tubes, vessels.Tubes]] = {}
+
+    def trees(self, side: int) -> tuple[vessels.Tubes, vessels.Tubes]:
+        """Return the arteries and veins of the right (-1) or left (1) lung; they are grown at first use."""
+        if side not in self._trees:
+            rng = np.random.default_rng([self._seed, side + 1])
+            self._trees[side] = vessels.grow(self.chest, side, rng)
+        return self._trees[side]
 
     def draw(self, grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the HU, and the share of each voxel that is in a vessel, both of shape `grid.shape`."""
@@ -93,22 +100,31 @@ class Lungs:
         paint(hu, sheet, -350.0)
         vessel = np.zeros(grid.shape, dtype=np.float32)
         for side in (-1, 1):
-            lumen = self.airways[side]
-            if lumen.within(grid.low, grid.high).any():
-                paint(hu, vessels.draw(lumen.wider(1.15, 0.5), grid), -50.0)
-                paint(hu, vessels.draw(lumen, grid), AIR)
-            for tree, blood in (
-                (self.arteries[side], self.contrast.veins),
-                (self.veins[side], self.contrast.arteries),
-            ):
-                share = vessels.draw(tree, grid)  # the arteries of the lung carry the blood of the veins
-                paint(hu, share, blood)
-                np.maximum(vessel, share, out=vessel)
+            if max(side * grid.low[2], side * grid.high[2]) > 0:
+                self._draw_trees(hu, vessel, side, grid)
         return hu, vessel
+
+    def _draw_trees(self, hu: np.ndarray, vessel: np.ndarray, side: int, grid: Grid) -> None:
+        """Draw airways and vessels of one lung into the image and into the share of vessels, in place."""
+        arteries, veins = self.trees(side)
+        lumen = vessels.airways(arteries, side)
+        if lumen.within(grid.low, grid.high).any():
+            paint(hu, vessels.draw(lumen.wider(1.15, 0.5), grid), -50.0)
+            paint(hu, vessels.draw(lumen, grid), AIR)
+        # the arteries of the lung carry the blood of the veins
+        for tree, blood in ((arteries, self.contrast.veins), (veins, self.contrast.arteries)):
+            share = vessels.draw(tree, grid)
+            paint(hu, share, blood)
+            np.maximum(vessel, share, out=vessel)
 
 
 def outside_lungs(
-    chest: Chest, contrast: Contrast, grid: Grid, cavity: np.ndarray, rng: np.random.Generator
+    chest: Chest,
+    contrast: Contrast,
+    grid: Grid,
+    cavity: np.ndarray,
+    diaphragm: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the HU of all that is not lung, shape `grid.shape`: chest wall, mediastinum, abdomen, air.
 
@@ -120,15 +136,15 @@ def outside_lungs(
         Contrast phase.
     grid : Grid
         Where to draw.
-    cavity : ndarray, shape `grid.shape`
-        Distance to the inner surface of the rib cage, mm.
+    cavity, diaphragm : ndarray, shape `grid.shape`
+        Distance to the inner surface of the rib cage and to the diaphragm, mm.
     rng : Generator
         Random generator.
     """
     mottle = fractal(rng, grid, 16.0)
     hu = _mediastinum(chest, contrast, grid, mottle, rng)
     voxel = grid.spacing[1]
-    below = coverage(chest.diaphragm(grid.coordinates), voxel)
+    below = coverage(diaphragm, voxel)
     if below.any():
         paint(hu, below, _abdomen(chest, contrast, grid, mottle, rng))
     beyond = coverage(-cavity, voxel)
@@ -170,7 +186,7 @@ def _mediastinum(
     hu = np.float32(fat) + 10 * mottle
     hu += np.clip(gain * (mottle - rng.uniform(-0.4, 1.0)), 0, 1) * np.float32(130)
     if grid.near(chest.at_middle("heart", middle)):
-        heart = chest.heart(at)
+        heart = sampled(chest.heart, grid)
         paint(hu, coverage(heart, voxel), MUSCLE + contrast.enhancement + 5 * mottle)
         s, centre = chest.scale, chest.heart_centre
         for offset, radii, blood in (
@@ -179,17 +195,19 @@ def _mediastinum(
             ((-6, -18, -2), (30, 17, 30), contrast.veins),
             ((8, -6, -32), (25, 21, 17), contrast.veins),
         ):
-            chamber = ellipsoid(at, centre + np.array(offset) * s, np.array(radii) * s)
+            chamber = sampled(
+                partial(ellipsoid, centre=centre + np.array(offset) * s, radii=np.array(radii) * s), grid
+            )
             paint(hu, coverage(np.maximum(chamber, heart + 3), voxel), blood)
     for name, blood in (("other_vessels", contrast.veins), ("aorta", contrast.arteries)):
         if grid.near(chest.at_middle(name, middle)):
-            paint(hu, coverage(getattr(chest, name)(at), voxel), blood)
+            paint(hu, coverage(sampled(getattr(chest, name), grid), voxel), blood)
     if grid.near(chest.at_middle("central_airways", middle)):
-        lumen = chest.central_airways(at)
+        lumen = sampled(chest.central_airways, grid, 3.0)
         paint(hu, coverage(lumen - 1.6, voxel), 20.0)
         paint(hu, coverage(lumen, voxel), AIR)
     s = chest.scale
-    gullet = capsule(at, np.array([150, 18, 2]) * s, np.array([-150, 26, 6]) * s, 6 * s, 6 * s)
+    gullet = capsule((np.float32(0), at[1], at[2]), *(np.array([0, 22, 4]) * s,) * 2, 6 * s, 6 * s)
     paint(hu, coverage(gullet, voxel), 35.0)
     return hu
 
@@ -198,7 +216,7 @@ def _spine(hu: np.ndarray, chest: Chest, grid: Grid, mottle: np.ndarray) -> None
     """Draw vertebrae, discs, the canal and the arches into an image."""
     at, voxel, s = grid.coordinates, grid.spacing[1], chest.scale
     z, y, x = at
-    column = ellipsoid((np.zeros_like(z), y, x), chest.spine * [0, 1, 1], (1e6, 15 * s, 18 * s))
+    column = ellipsoid((np.float32(0), y, x), chest.spine * [0, 1, 1], (1e6, 15 * s, 18 * s))
     if not grid.near(float(column.min()), 0) or float(column.min()) > 30:
         return
     period = np.float32(23 * s)
@@ -207,17 +225,15 @@ def _spine(hu: np.ndarray, chest: Chest, grid: Grid, mottle: np.ndarray) -> None
     paint(hu, coverage(column, voxel), 75.0)
     paint(hu, coverage(body, voxel), 450.0)
     paint(hu, coverage(body + 1.8, voxel), 170 + 30 * mottle)
-    arch = capsule(
-        (np.zeros_like(z), y, x), np.array([0, 78, 0]) * s, np.array([0, 108, 0]) * s, 15 * s, 5 * s
-    )
+    arch = capsule((np.float32(0), y, x), np.array([0, 78, 0]) * s, np.array([0, 108, 0]) * s, 15 * s, 5 * s)
     wings = capsule(
-        (np.zeros_like(z), y, np.abs(x)), np.array([0, 78, 6]) * s, np.array([0, 90, 34]) * s, 6 * s, 4 * s
+        (np.float32(0), y, np.abs(x)), np.array([0, 78, 6]) * s, np.array([0, 90, 34]) * s, 6 * s, 4 * s
     )
     bone = np.minimum(np.maximum(arch, along - 4), np.maximum(wings, along))
     paint(hu, coverage(bone, voxel), 400.0)
     paint(hu, coverage(bone + 2, voxel), 200 + 30 * mottle)
     canal = capsule(
-        (np.zeros_like(z), y, x), np.array([0, 81, 0]) * s, np.array([0, 81, 0]) * s, 8.5 * s, 8.5 * s
+        (np.float32(0), y, x), np.array([0, 81, 0]) * s, np.array([0, 81, 0]) * s, 8.5 * s, 8.5 * s
     )
     paint(hu, coverage(canal, voxel), 30.0)
 

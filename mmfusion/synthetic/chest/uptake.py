@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from mmfusion.synthetic.chest.anatomy import Chest
-from mmfusion.synthetic.chest.geometry import Grid, coverage, ellipsoid, fractal
+from mmfusion.synthetic.chest.geometry import Grid, coverage, ellipsoid, fractal, sampled
 from mmfusion.synthetic.chest.patient import Lesion, Patient
 from mmfusion.synthetic.chest.tissue import paint
 
@@ -36,7 +36,7 @@ class Breathing:
 
     @classmethod
     def of(cls, amplitude_mm: float) -> Breathing:
-        """Return the movement with this amplitude along z: a sine squared in time (Lujan 1999, with n = 1)."""
+        """Return the movement with this amplitude along z: a sine squared in time (Lujan 1999, n = 1)."""
         path = np.sin(np.pi * np.arange(STEPS) / (2 * (STEPS - 1))) ** 2
         return cls(-amplitude_mm * path[:, None] * np.array([1.0, 0.25, 0.0]))
 
@@ -158,24 +158,24 @@ def _normal(chest: Chest, uptake: Uptake, grid: Grid, rng: np.random.Generator) 
     """Return the normal uptake on a grid: lung, muscle, fat, mediastinum, heart, vessels, liver, spine."""
     at, voxel = grid.coordinates, grid.spacing[1]
     mottle = fractal(rng, grid, 20.0, 2)
-    cavity = chest.cavity(at)
+    cavity = sampled(chest.cavity, grid)
     suv = np.full(grid.shape, 0.45, dtype=np.float32) + 0.05 * mottle
-    middle = coverage(chest.mediastinum(at), voxel)
+    middle = coverage(sampled(chest.mediastinum, grid), voxel)
     paint(suv, middle, 0.75 * uptake.blood + 0.15 * mottle)
-    heart = chest.heart(at)
+    heart = sampled(chest.heart, grid)
     paint(suv, coverage(heart, voxel), uptake.blood)
     muscle = coverage(np.maximum(heart, np.abs(heart + 5) - 5), voxel) * (at[2] > chest.heart_centre[2] - 15)
     paint(suv, muscle, uptake.heart)
     for vessel in (chest.aorta, chest.other_vessels):
-        paint(suv, coverage(vessel(at), voxel), uptake.blood)
-    below = coverage(chest.diaphragm(at), voxel)
+        paint(suv, coverage(sampled(vessel, grid), voxel), uptake.blood)
+    below = coverage(sampled(chest.diaphragm, grid), voxel)
     left = coverage(-(at[2] - 25), 10.0)
     paint(suv, below, uptake.liver * (1 - 0.45 * left) * (1 + 0.06 * mottle))
     beyond = coverage(-cavity, voxel)
     paint(suv, beyond, 0.7 + 0.1 * mottle)
     paint(suv, beyond * coverage(chest.muscle_mm + 11 - cavity, voxel), 0.3)
-    spine = ellipsoid((np.zeros_like(at[0]), at[1], at[2]), chest.spine * [0, 1, 1], (1e6, 15, 17))
+    spine = ellipsoid((np.float32(0), at[1], at[2]), chest.spine * [0, 1, 1], (1e6, 15, 17))
     paint(suv, coverage(spine, voxel), 1.3)
-    paint(suv, coverage(chest.central_airways(at), voxel), 0.3)
+    paint(suv, coverage(sampled(chest.central_airways, grid), voxel), 0.3)
     paint(suv, coverage(-chest.body(cavity, at), voxel), 0.0)
     return suv
