@@ -117,7 +117,7 @@ class Chest:
     def central_airways(self, at: Coordinates) -> np.ndarray:
         """Inner surface of the trachea and the two main bronchi."""
         s, r = self.scale, self.trachea_radius
-        carina = np.array([22, 14, 1]) * s
+        carina = np.array([40, 14, 1]) * s
         tubes = [
             (np.array([160, 4, 0]) * s, carina, r, r),
             (carina, self.hila[-1] + np.array([4, 3, 6]), r * 0.75, r * 0.62),
@@ -172,6 +172,16 @@ class Chest:
         turn = z + np.float32(self.rib_slope) * y + np.float32(self.rib_phase)
         q = np.mod(turn, np.float32(self.rib_period)) - np.float32(self.rib_period / 2)
         return np.sqrt((q * np.float32(0.8)) ** 2 + ((depth - 6.5) * np.float32(1.25)) ** 2) - np.float32(4.8)
+
+    def sternum(self, at: Coordinates) -> np.ndarray:
+        """Surface of the sternum."""
+        s = self.scale
+        z, y, x = at
+        front = -self.cavity_radii[1] * np.sqrt(
+            np.clip(1 - (np.maximum(z - self.widest_z, 0) / self.cavity_radii[0]) ** 2, 0, 1)
+        )
+        plate = ellipsoid((np.float32(0), y - front, x), (0, -9, 0), (INFINITE, 6 * s, 20 * s))
+        return np.maximum(plate, np.abs(z - 15 * s) - np.float32(75 * s))
 
     def at_middle(self, surface: str, middle: np.ndarray) -> float:
         """Return the distance of one point (z, y, x) from a surface, by the name of the method."""

@@ -64,6 +64,12 @@ class Nodule:
         closes = self.radius * 2 > COLLAPSE_FROM_MM and self.solidity == 1 and not lesion["calcium"]
         self.collapse = bool(closes and rng.random() < 0.4)
         self.collapse_hu = float(rng.uniform(15, 45) + 1.5 * more)
+        self.patchy = (
+            float(rng.uniform(0.2, 1.0)) if rng.random() < 0.5 else 0.0
+        )  # of the lung that collapses
+        haze = min(float(rng.uniform(2, 9)), 1 + 0.5 * self.radius)  # ends inside the box that is drawn
+        self.haze_mm = haze if self.solidity == 1 and rng.random() < 0.3 else 0.0
+        self.haze = float(rng.uniform(0.15, 0.55))
         self.collapse_from = float(rng.uniform(0.1, 0.6)) * self.radius
 
     def draw(
@@ -102,6 +108,9 @@ class Nodule:
             hole = coverage(distance + self._depth(self.cavity) + 0.1 * self.radius * texture, voxel)
             fluid = grid.y[None, :, None] > grid.y.mean() + self.fluid_y
             paint(tissue, hole, np.where(fluid, np.float32(12), np.float32(AIR + 20)))
+        if self.haze_mm:
+            halo = np.clip(1 - distance / self.haze_mm + 0.4 * texture, 0, 1) * (hu < self.glass_hu)
+            paint(hu, self.haze * halo, self.glass_hu + 150)
         paint(hu, coverage(distance, max(voxel, self.edge_mm)), tissue)
         return coverage(distance, voxel)
 
@@ -122,7 +131,8 @@ class Nodule:
         across = np.sqrt(np.maximum(sum(o**2 for o in offset) - along**2, 0))
         texture = fractal(rng, grid, 18.0)
         cone = np.maximum(across - self.radius * 0.95 - 0.3 * along, self.collapse_from - along) + 3 * texture
-        paint(hu, coverage(cone, 2.0), self.collapse_hu + 12 * texture)
+        air = np.clip(self.patchy * (texture + 0.4), 0, 1)  # some of the air stays in
+        paint(hu, coverage(cone, 2.0) * (1 - air), self.collapse_hu + 12 * texture)
 
     def _depth(self, share: float) -> float:
         """Return the depth below the surface of an inner part with this share of a ball's volume, mm."""

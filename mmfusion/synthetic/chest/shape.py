@@ -54,7 +54,7 @@ class LesionShape:
             self._lobes.append((direction * rng.uniform(0.65, 0.8 + 0.3 * lobes), size))
         box = np.full(3, REACH)
         self._bumps = Noise(rng, -box, box, 0.7), Noise(rng, -box, box, 0.3)
-        self._bump = (0.07 + 0.08 * lobes, 0.02 + 0.05 * spikes) if irregular else (0.0, 0.0)
+        self._bump = (0.07 + 0.08 * lobes, 0.02 + 0.08 * spikes) if irregular else (0.0, 0.0)
         self._size = 1.0
         test = Grid.around((0, 0, 0), (30, 30, 30), (2 * REACH / 30,) * 3)
         volume = float(coverage(self._unit(test), test.spacing[0]).sum()) * test.spacing[0] ** 3
@@ -91,8 +91,8 @@ class LesionShape:
     def _draw_spikes(
         self, spikes: float, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        count = round(34 * max(0.0, spikes - 0.12) * rng.uniform(0.7, 1.2))
+        count = round((30 + 9 * self.radius) * max(0.0, spikes - 0.15) * rng.uniform(0.7, 1.2))
         longest = np.clip(0.8 * self.radius, 2.5, 16) * (0.5 + 0.5 * spikes)
-        length = longest * rng.uniform(0.25, 1.0, count)
-        thickness = rng.uniform(0.5, 0.9, count) + 0.035 * min(self.radius, 20)
+        length = longest * rng.uniform(0.4, 1.0, count)
+        thickness = rng.uniform(0.5, 1.0, count) + 0.06 * min(self.radius, 20)
         return unit_vectors(rng, count), length, thickness

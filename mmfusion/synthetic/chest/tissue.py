@@ -91,13 +91,13 @@ class Lungs:
         """Return the HU, and the share of each voxel that is in a vessel, both of shape `grid.shape`."""
         at, voxel = grid.coordinates, grid.spacing[1]
         hu = np.full(grid.shape, self.hu, dtype=np.float32) + np.float32(self.gradient) * at[1]
-        texture = fractal(rng, grid, 14.0)
-        hu += rng.uniform(8, 24) * texture
+        hu += rng.uniform(8, 22) * fractal(rng, grid, 30.0, 2)
+        hu += rng.uniform(10, 30) * fractal(rng, grid, 5.0, 2)
         if self.emphysema:
-            holes = fractal(rng, grid, 9.0, 2)
-            paint(hu, np.clip((holes - 1.4 + self.emphysema) * 2.5, 0, 1), -960.0)
+            holes = fractal(rng, grid, 7.0, 3)
+            paint(hu, np.clip((holes - 1.2 + self.emphysema) * 0.9, 0, 1), -960.0)
         sheet = coverage(self.chest.fissures(at) - 0.4, voxel) * np.float32(min(1, 0.9 / voxel))
-        paint(hu, sheet, -350.0)
+        paint(hu, sheet, -600.0)
         vessel = np.zeros(grid.shape, dtype=np.float32)
         for side in (-1, 1):
             if max(side * grid.low[2], side * grid.high[2]) > 0:
@@ -160,9 +160,9 @@ def _wall(
     """Return the HU of the chest wall: ribs between muscles, muscle with fat between, fat, skin, air."""
     at, voxel = grid.coordinates, grid.spacing[1]
     wall = np.full(grid.shape, MUSCLE, dtype=np.float32) + 6 * mottle
-    fatty = np.float32(rng.uniform(-0.9, 0.1))  # more fat between the muscles in some patients
-    layers = np.sin(depth * np.float32(0.45) + 2 * mottle)
-    paint(wall, np.clip(2 * (layers * 0.8 + mottle * 0.5 + fatty), 0, 1) * (depth > 1.2), FAT)
+    fatty = np.float32(rng.uniform(-1.2, -0.2))  # more fat between the muscles in some patients
+    layers = 0.6 * np.sin(depth * np.float32(0.4) + mottle) + 0.8 * mottle
+    paint(wall, np.clip(2 * (layers + fatty), 0, 1) * (depth > 1.2), FAT)
     ribs = chest.ribs(at, depth)
     front = np.clip((at[1] / chest.cavity_radii[1] + 0.75) * 8, 0, 1)  # cartilage in front
     cortex, marrow = coverage(ribs, voxel), coverage(ribs + 1.6, voxel)
@@ -170,6 +170,9 @@ def _wall(
     paint(wall, marrow, 90 + (rng.uniform(40, 220) + 25 * mottle - 90) * front)
     under = coverage(chest.muscle_mm + 11 - depth + 3 * mottle, 2.0)
     paint(wall, under, FAT + 8 * mottle)
+    sternum = chest.sternum(at)
+    paint(wall, coverage(sternum, voxel), 350.0)
+    paint(wall, coverage(sternum + 1.8, voxel), 130 + 25 * mottle)
     skin = chest.body(depth, at)
     paint(wall, coverage(np.abs(skin + 1) - 1, voxel), 20.0)
     paint(wall, coverage(-skin, voxel), AIR)

@@ -164,8 +164,12 @@ def _normal(chest: Chest, uptake: Uptake, grid: Grid, rng: np.random.Generator) 
     paint(suv, middle, 0.75 * uptake.blood + 0.15 * mottle)
     heart = sampled(chest.heart, grid)
     paint(suv, coverage(heart, voxel), uptake.blood)
-    muscle = coverage(np.maximum(heart, np.abs(heart + 5) - 5), voxel) * (at[2] > chest.heart_centre[2] - 15)
-    paint(suv, muscle, uptake.heart)
+    s, ventricle = chest.scale, chest.heart_centre + np.array([-6, 6, 22]) * chest.scale
+    outer = ellipsoid(at, ventricle, np.array([35, 30, 28]) * s)
+    inner = ellipsoid(
+        at, ventricle + np.array([4, 4, -8]) * s, np.array([24, 20, 24]) * s
+    )  # open to the base
+    paint(suv, coverage(np.maximum(np.maximum(outer, heart), -inner), voxel), uptake.heart)
     for vessel in (chest.aorta, chest.other_vessels):
         paint(suv, coverage(sampled(vessel, grid), voxel), uptake.blood)
     below = coverage(sampled(chest.diaphragm, grid), voxel)

@@ -13,7 +13,18 @@ from mmfusion.synthetic.chest.geometry import Grid, unit_vectors
 GENERATIONS, SMALLEST_MM = 13, 0.35  # of branching; radius of the last branches
 PLEURA_MM = 2.0  # vessels end at this distance from the surface of the lung
 ROOTS_MM = (6.0, 5.0)  # radius of the largest arteries and veins
-_FAN = np.array([[1.0, -0.2, 0.5], [0.1, -0.8, 0.7], [-0.6, 0.2, 0.6], [-1.0, 0.5, 0.35], [0.3, 0.7, 0.7]])
+_FAN = np.array(  # directions (z, y, outwards) of the first branches
+    [
+        [1.0, -0.5, 0.4],
+        [1.0, 0.4, 0.5],
+        [0.2, -0.9, 0.6],
+        [0.1, 0.3, 1.0],
+        [-0.6, -0.5, 0.7],
+        [-1.0, 0.2, 0.5],
+        [-0.9, 0.9, 0.3],
+        [0.2, 1.0, 0.5],
+    ]
+)
 _AT_ONCE = 400_000  # pairs of a voxel and a tube
 
 
@@ -87,10 +98,10 @@ def grow(chest: Chest, side: int, rng: np.random.Generator) -> tuple[Tubes, Tube
     heading = np.concatenate([_FAN, _FAN]) * [1, 1, side] + rng.normal(0, 0.2, (len(kind), 3))
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
     place = hilum + 6 * heading + rng.normal(0, 3, heading.shape)
-    radius = np.array(ROOTS_MM)[kind] * rng.uniform(0.55, 0.9, len(kind))
+    radius = np.array(ROOTS_MM)[kind] * rng.uniform(0.45, 0.85, len(kind))
     parts = []
     for generation in range(GENERATIONS):
-        length = (3.0 + 4.2 * radius**0.8) * rng.uniform(0.7, 1.5, len(radius)) * (1.0 if generation else 1.4)
+        length = (5.5 + 3.6 * radius**0.8) * rng.uniform(0.7, 1.5, len(radius)) * (1.0 if generation else 1.4)
         bend = heading + rng.normal(0, 0.16, heading.shape)
         bend /= np.linalg.norm(bend, axis=1, keepdims=True)
         knee = place + 0.5 * length[:, None] * heading
@@ -121,7 +132,7 @@ def _divide(
     side /= np.linalg.norm(side, axis=1, keepdims=True) + 1e-9
     wide = np.tan(np.radians(rng.uniform(25, 60, (n, 1))))
     small = wide * ((1 - share) / share)[:, None]
-    drift = 0.15 * outward / (np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9)
+    drift = 0.3 * outward / (np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9)
     both = np.concatenate([heading - small * side + drift, heading + wide * side + drift])
     return np.concatenate([place, place]), both / np.linalg.norm(both, axis=1, keepdims=True), radii
 
