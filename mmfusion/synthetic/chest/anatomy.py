@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from mmfusion.synthetic.chest.geometry import Coordinates, Waves, capsule, ellipsoid, smooth_union
+from mmfusion.synthetic.chest.geometry import Coordinates, capsule, ellipsoid, smooth_union
+from mmfusion.synthetic.chest.noise import Waves
 
 INFINITE = 1e6  # radius of an ellipsoid along the axis of a cylinder
 

@@ -9,9 +9,11 @@ import numpy as np
 from mmfusion.synthetic.chest import vessels
 from mmfusion.synthetic.chest.anatomy import Chest
 from mmfusion.synthetic.chest.appearance import TYPES
-from mmfusion.synthetic.chest.geometry import Grid, coverage, fractal
+from mmfusion.synthetic.chest.geometry import Grid, coverage
+from mmfusion.synthetic.chest.lungs import Lungs
+from mmfusion.synthetic.chest.noise import fractal
 from mmfusion.synthetic.chest.shape import LesionShape
-from mmfusion.synthetic.chest.tissue import AIR, Lungs, paint
+from mmfusion.synthetic.chest.tissue import AIR, paint
 
 PATTERNS = ("central", "diffuse", "laminated", "popcorn")  # of calcification
 COLLAPSE_FROM_MM = 26.0  # smallest diameter of a lesion that closes a bronchus

@@ -11,9 +11,11 @@ from mmfusion.synthetic.chest import placement
 from mmfusion.synthetic.chest.anatomy import Chest
 from mmfusion.synthetic.chest.appearance import TYPES
 from mmfusion.synthetic.chest.geometry import Grid, coverage, sampled
+from mmfusion.synthetic.chest.lungs import Lungs
 from mmfusion.synthetic.chest.nodule import Nodule
 from mmfusion.synthetic.chest.shape import REACH, LesionShape
-from mmfusion.synthetic.chest.tissue import PHASES, Contrast, Lungs, outside_lungs, paint
+from mmfusion.synthetic.chest.surroundings import outside_lungs
+from mmfusion.synthetic.chest.tissue import PHASES, Contrast, paint
 
 Box = tuple[slice, slice, slice]
 

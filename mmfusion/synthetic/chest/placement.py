@@ -7,8 +7,8 @@ import numpy as np
 from mmfusion.errors import DataError
 from mmfusion.synthetic.chest.anatomy import Chest
 from mmfusion.synthetic.chest.appearance import TYPES
-from mmfusion.synthetic.chest.geometry import unit_vectors
-from mmfusion.synthetic.chest.tissue import Lungs
+from mmfusion.synthetic.chest.lungs import Lungs
+from mmfusion.synthetic.chest.noise import unit_vectors
 
 CANDIDATES = 1500
 GAP_MM = 6.0  # between two lesions

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mmfusion.synthetic.chest.geometry import Grid, Noise, coverage, ellipsoid, smooth_union, unit_vectors
+from mmfusion.synthetic.chest.geometry import Grid, coverage, ellipsoid, smooth_union
+from mmfusion.synthetic.chest.noise import Noise, unit_vectors
 from mmfusion.synthetic.chest.vessels import Tubes
 
 REACH = 2.2  # largest distance of the surface from the centre, in radii

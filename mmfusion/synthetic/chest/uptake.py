@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from mmfusion.synthetic.chest.anatomy import Chest
-from mmfusion.synthetic.chest.geometry import Grid, coverage, ellipsoid, fractal, sampled
+from mmfusion.synthetic.chest.geometry import Grid, coverage, ellipsoid, sampled
+from mmfusion.synthetic.chest.noise import fractal
 from mmfusion.synthetic.chest.patient import Lesion, Patient
 from mmfusion.synthetic.chest.tissue import paint
 
@@ -29,7 +30,7 @@ class Breathing:
     Examples
     --------
     >>> Breathing.of(8.0).offsets[:, 0].round(1).tolist()
-    [0.0, -1.2, -4.0, -6.8, -8.0]
+    [-0.0, -1.2, -4.0, -6.8, -8.0]
     """
 
     offsets: np.ndarray
@@ -38,7 +39,7 @@ class Breathing:
     def of(cls, amplitude_mm: float) -> Breathing:
         """Return the movement with this amplitude along z: a sine squared in time (Lujan 1999, n = 1)."""
         path = np.sin(np.pi * np.arange(STEPS) / (2 * (STEPS - 1))) ** 2
-        return cls(-amplitude_mm * path[:, None] * np.array([1.0, 0.25, 0.0]))
+        return cls(amplitude_mm * path[:, None] * np.array([-1.0, -0.25, 0.0]))
 
 
 @dataclass(frozen=True)

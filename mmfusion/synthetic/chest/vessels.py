@@ -8,7 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from mmfusion.synthetic.chest.anatomy import Chest
-from mmfusion.synthetic.chest.geometry import Grid, unit_vectors
+from mmfusion.synthetic.chest.geometry import Grid
+from mmfusion.synthetic.chest.noise import unit_vectors
 
 GENERATIONS, SMALLEST_MM = 13, 0.35  # of branching; radius of the last branches
 PLEURA_MM = 2.0  # vessels end at this distance from the surface of the lung
