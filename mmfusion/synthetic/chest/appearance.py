@@ -88,15 +88,14 @@ def draw(
     >>> draw(np.full((1, 6), 0.5), ["solid"])[["type", "diameter_mm"]].values.tolist()
     [['solid', 17.32]]
     """
-    names = np.array(types)[(uniform[:, 0] * len(types)).astype(int)]
-    kinds = [TYPES[name] for name in names]
-    bounds = np.array([_overlap(kind.diameter_mm, diameters) for kind in kinds])
-    low, high = np.log(bounds.T)
-    out = pd.DataFrame({"type": names, "diameter_mm": np.exp(low + (high - low) * uniform[:, 1]).round(2)})
+    kinds, which = [TYPES[name] for name in types], (uniform[:, 0] * len(types)).astype(int)
+    low, high = np.log([_overlap(kind.diameter_mm, diameters) for kind in kinds])[which].T
+    diameter = np.exp(low + (high - low) * uniform[:, 1]).round(2)
+    out = pd.DataFrame({"type": np.array(types)[which], "diameter_mm": diameter})
     for column, name in enumerate(("solidity", "spiculation", "lobulation", "cavity"), start=2):
-        low, high = np.array([getattr(kind, name) for kind in kinds]).T
+        low, high = np.array([getattr(kind, name) for kind in kinds])[which].T
         out[name] = (low + (high - low) * uniform[:, column]).round(4)
-    out["calcium"] = [kind.calcium for kind in kinds]
+    out["calcium"] = np.array([kind.calcium for kind in kinds])[which]
     return out
 
 

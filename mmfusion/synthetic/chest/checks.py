@@ -11,7 +11,7 @@ from mmfusion.errors import DataError
 from mmfusion.limits import check_memory
 from mmfusion.synthetic.chest import genetics
 from mmfusion.synthetic.chest.appearance import HIGH, LOW, TYPES
-from mmfusion.synthetic.chest.scans import Settings
+from mmfusion.synthetic.chest.scans import SHARED_SIDE_MM, Settings
 
 GRIDS = ("cube", "scanner")
 _WHOLE_MM = 400.0  # longest side of a whole chest
@@ -46,8 +46,21 @@ def check(n: int, seed: int, settings: Settings, genes: Sequence[str], strength:
     if settings.pet_spacing is not None:
         _number("pet_spacing", settings.pet_spacing, 1.0, 8.0)
     _number("strength", strength, 0.0, 1.0)
+    _check_side(settings)
     voxels = (_WHOLE_MM / (settings.spacing or 2.5)) ** 3 if settings.whole else settings.size**3
     check_memory(60.0 * voxels, "a scan of the lesion phantom")  # with working copies
+
+
+def _check_side(settings: Settings) -> None:
+    """Raise a `DataError` if a PET on the grid of a small crop would show nothing but lung."""
+    shared = settings.pet and settings.pet_spacing is None and not settings.whole
+    if shared and settings.spacing is not None and settings.size * settings.spacing < SHARED_SIDE_MM:
+        raise DataError(
+            "the crop is too small for a PET on its grid",
+            expected=f"size x spacing of {SHARED_SIDE_MM:g} mm or more",
+            got=f"{settings.size * settings.spacing:g} mm",
+            hint="give a larger size or spacing, or pet_spacing=4.0",
+        )
 
 
 def _whole_number(name: str, value: object, low: int, high: int) -> None:

@@ -81,7 +81,8 @@ def lesion_phantom(
         Range of the number of lesions of a patient, within 1 to 8. A crop shows the first lesion, and others
         if they are near.
     pet_spacing : float, optional
-        Size of a voxel of the PET, mm, 1 to 8. None: the grid of the CT.
+        Size of a voxel of the PET, mm, 1 to 8; the PET is at least 120 mm wide. None: the grid of the CT;
+        a crop is then at least 96 mm wide.
     igtv : bool
         True: the masks are the internal gross tumour volume, the union over all phases of the breath. False:
         the masks are the lesion at the phase of the CT, the end of expiration.
@@ -129,7 +130,7 @@ def lesion_phantom(
         thickness=tuple(thickness),
         lesions=tuple(lesions),
         pet=pet,
-        pet_spacing=pet_spacing if pet else None,
+        pet_spacing=pet_spacing if pet else 4.0,
         igtv=igtv,
     )
     check(n, seed, settings, genes, strength)

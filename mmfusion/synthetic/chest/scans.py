@@ -17,6 +17,8 @@ from mmfusion.synthetic.chest.scanner import Protocol, Slices, acquire
 SIDES_MM = (38.0, 205.0)  # range of the sides of a crop whose spacing is drawn
 SHARES = (0.15, 0.72)  # range of the lesion's diameter relative to the side of such a crop
 JITTER = 0.12  # largest distance of the lesion from the middle of the crop, along each axis, in sides
+PET_SIDE_MM = 120.0  # a PET with a grid of its own is at least as wide
+SHARED_SIDE_MM = 96.0  # a crop with a PET on the grid of the CT is at least as wide
 PIXELS_MM = (0.6, 0.98)  # range of the pixels of a scanner's own grid
 
 
@@ -144,10 +146,12 @@ def _grids(
 
 def _spacing(settings: Settings, diameter: float, rng: np.random.Generator) -> float:
     """Draw the size of a pixel that shows the lesion at a random scale, mm."""
-    low, high = np.array(SIDES_MM) / settings.size
+    shared = settings.pet and settings.pet_spacing is None
+    low, high = np.array([max(SIDES_MM[0], SHARED_SIDE_MM * shared), SIDES_MM[1]]) / settings.size
     if settings.grid == "scanner":
         own = rng.uniform(*PIXELS_MM)
-        return round(float(max(own, diameter / SHARES[1] / settings.size)), 3)
+        least = SHARED_SIDE_MM / settings.size if shared else 0.0
+        return round(float(max(own, least, diameter / SHARES[1] / settings.size)), 3)
     share = np.exp(rng.uniform(*np.log(SHARES)))
     finest = max(low, diameter / SHARES[1] / settings.size)
     return round(float(np.clip(diameter / share / settings.size, finest, max(finest, high))), 3)
@@ -170,7 +174,7 @@ def _pet(
     grid = out
     if settings.pet_spacing is not None:
         step = settings.pet_spacing
-        side = out.high - out.low + np.array(out.spacing)
+        side = np.maximum(out.high - out.low + np.array(out.spacing), PET_SIDE_MM)
         grid = Grid.around(
             (out.low + out.high) / 2, np.maximum(np.round(side / step), 4).astype(int), (step,) * 3
         )

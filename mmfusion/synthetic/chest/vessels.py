@@ -202,7 +202,9 @@ def _pairs(tubes: Tubes, grid: Grid, low: np.ndarray, count: np.ndarray) -> tupl
     voxel = grid.spacing[1]
     wide = np.where(tubes.radius > 0.6 * voxel, 1.0, 1.5)
     factor = np.array([1.0 if w == 1 else _thin(round(r / voxel, 2)) for w, r in zip(wide, tubes.radius)])
-    radius, taper = tubes.radius.astype(np.float32), (tubes.tip - tubes.radius).astype(np.float32)
+    # a soft edge adds area: a twelfth of the square of its width, times pi
+    radius = np.where(wide == 1, np.sqrt(np.maximum(tubes.radius**2 - voxel**2 / 12, 0)), tubes.radius)
+    radius, taper = radius.astype(np.float32), (tubes.tip - tubes.radius).astype(np.float32)
     depth = radius[owner] + place * taper[owner] - np.sqrt(squared)
     inverse, factor = (1 / (wide * voxel)).astype(np.float32), factor.astype(np.float32)
     share = np.clip(0.5 + depth * inverse[owner], 0, 1) * factor[owner]
