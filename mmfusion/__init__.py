@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Cohort": "data.cohort",
     "load_cohort": "data.load",
+    "lesion_phantom": "synthetic",
     "phantom": "synthetic",
     "StageClassifier": "staging",
     "StagePrediction": "staging",
@@ -56,4 +57,4 @@ if TYPE_CHECKING:
     from mmfusion.features import FoundationEncoder
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
-    from mmfusion.synthetic import phantom
+    from mmfusion.synthetic import lesion_phantom, phantom

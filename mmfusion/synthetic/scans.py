@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
 from mmfusion.imaging import Volume, write_nifti
 from mmfusion.modalities import SEED
-from mmfusion.storage.atomic import atomic_folder, cache_folder, writing
-from mmfusion.storage.hashing import hash_json
 from mmfusion.synthetic.anatomy import SCANNERS, render
+from mmfusion.synthetic.folder import COMPLETE, ensure_folder
 from mmfusion.synthetic.pet import SPACING_MM, render_pet
 
-COMPLETE = "complete.json"  # written last; a folder without it is incomplete
+__all__ = ["COMPLETE", "ensure_scans"]
 
 
 def ensure_scans(
@@ -51,36 +47,15 @@ def ensure_scans(
     DataError
         If `root` contains other files.
     """
-    digest = hash_json(key)
-    folder = root or cache_folder() / "phantom" / digest[:16]
-    occupied = folder.exists() and any(folder.iterdir())  # before the check: another process may finish now
-    if not _is_complete(folder, digest):
-        if occupied and root is not None:
-            raise DataError(
-                "the folder contains other files", file=folder, hint="give an empty or a new folder"
-            )
-        if occupied:  # a damaged folder of the cache
-            shutil.rmtree(folder)
-        try:
-            with writing(folder), atomic_folder(folder) as draft:
-                _fill(draft, _pets(patients, seed) if pet else _cts(patients, seed))
-                (draft / COMPLETE).write_text(
-                    json.dumps({"digest": digest, **key}, indent=1), encoding="utf-8"
-                )
-        except DataError:
-            if not _is_complete(folder, digest):  # else another process was faster
-                raise
+    folder = ensure_folder(
+        root, key, lambda draft: _fill(draft, _pets(patients, seed) if pet else _cts(patients, seed))
+    )
     seeds = pd.read_csv(folder / "seeds.csv", index_col="patient_id")
     paths = {
         kind: [str(folder / "scans" / p / f"{kind}.nii.gz") for p in patients.index]
         for kind in ("volume", "mask")
     }
     return pd.concat([pd.DataFrame(paths, index=patients.index), seeds], axis=1)
-
-
-def _is_complete(folder: Path, digest: str) -> bool:
-    marker = folder / COMPLETE
-    return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")).get("digest") == digest
 
 
 def _fill(root: Path, scans: Iterator[tuple[str, Volume, np.ndarray, np.ndarray]]) -> None:
