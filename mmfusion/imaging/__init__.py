@@ -8,6 +8,7 @@ from mmfusion.imaging.formats.nifti import write_nifti
 from mmfusion.imaging.lungs import LungField, lung_field, lung_mask
 from mmfusion.imaging.masks import read_mask
 from mmfusion.imaging.restoration import restore
+from mmfusion.imaging.signature import scan_fingerprint
 from mmfusion.imaging.structures import (
     lidc_nodules,
     list_rois,
@@ -16,6 +17,7 @@ from mmfusion.imaging.structures import (
     write_rtstruct,
     write_seg,
 )
+from mmfusion.imaging.union import union_of_masks
 from mmfusion.imaging.volume import Volume
 from mmfusion.lazy import lazy
 
@@ -34,7 +36,9 @@ __all__ = [
     "read_lidc",
     "read_mask",
     "restore",
+    "scan_fingerprint",
     "slider",
+    "union_of_masks",
     "write_nifti",
     "write_rtstruct",
     "write_seg",

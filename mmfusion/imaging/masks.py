@@ -1,4 +1,4 @@
-"""Read a mask of any format: DICOM-SEG, RTSTRUCT, LIDC-IDRI XML, or a label image (NIfTI, NRRD, MetaImage)."""
+"""Read a mask of any format: DICOM-SEG, RTSTRUCT, LIDC-IDRI XML, or a label image (NIfTI, NRRD, ...)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from mmfusion.imaging.structures.contours import outlines
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <LidcReadMessage uid="1.3.6.1" xmlns="http://www.nih.gov"
- xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://www.nih.gov LidcReadMessage.xsd">
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+ xsi:schemaLocation="http://www.nih.gov LidcReadMessage.xsd">
 <ResponseHeader><Version>1.8.1</Version><SeriesInstanceUid>{series}</SeriesInstanceUid>
 <StudyInstanceUID>1.2.840.1</StudyInstanceUID></ResponseHeader>
 """
@@ -39,7 +41,7 @@ def outside(plane: np.ndarray) -> list[list[tuple[int, int]]]:
         corners = np.vstack([line, line[:1]])
         chain: list[tuple[int, int]] = []
         area = np.sum(corners[:-1, 0] * corners[1:, 1] - corners[1:, 0] * corners[:-1, 1])
-        for (x0, y0), (x1, y1) in zip(corners[:-1], corners[1:]):
+        for (x0, y0), (x1, y1) in pairwise(corners):
             step = np.sign([x1 - x0, y1 - y0])
             normal = np.array([step[1], -step[0]]) * np.sign(area)  # points out of the region
             for i in range(int(abs(x1 - x0) + abs(y1 - y0))):

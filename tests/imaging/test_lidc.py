@@ -153,7 +153,7 @@ def test_files_that_cannot_be_read(tmp_path, text, message):
 
 
 def test_a_real_nodule(shared_data, tmp_path):
-    """LIDC-IDRI-0314: readers 1.87, 2.27, 1.52 and 2.09 mL, consensus 2.08 mL; 28 % more with the contours."""
+    """LIDC-IDRI-0314: readers 1.87, 2.27, 1.52 and 2.09 mL, consensus 2.08 mL; with contours 28 % more."""
     folder = shared_data / "lesions" / "LIDC-IDRI-0314"
     ct = read(folder / "ct_crop_native.nii.gz")
     masks = [read_mask(folder / f"reader{k}_crop_native.nii.gz", ct) for k in (1, 2, 3, 4)]

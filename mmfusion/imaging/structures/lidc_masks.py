@@ -240,7 +240,7 @@ def _slice_of(contour: LidcContour, mark: LidcMark, reference: Volume) -> int:
         raise ScanError(
             "drawn on a slice that is not there",
             column=place,
-            expected=f"a slice from z {origin:.5g} to {origin + step * (slices - 1):.5g} mm, {step:.4g} apart",
+            expected=f"{slices} slices from z {origin:.5g} mm, {step:.4g} mm apart",
             got=f"z {contour.z:.6g} mm",
             hint="give the CT itself, neither resampled nor cropped",
         )
