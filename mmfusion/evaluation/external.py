@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.duplicates import check_no_duplicates
 from mmfusion.errors import LeakageError
 from mmfusion.evaluation.store import write_json
 from mmfusion.evaluation.tasks import task_for
@@ -16,7 +17,12 @@ from mmfusion.storage.hashing import hash_each_id
 
 
 def external_validation(
-    bundle: str | Path, cohort: Cohort, *, again: bool = False, record: str | Path | None = None
+    bundle: str | Path,
+    cohort: Cohort,
+    *,
+    again: bool = False,
+    record: str | Path | None = None,
+    trained_on: Cohort | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Judge a saved model on a cohort that it was not fitted on; a second validation is an error.
 
@@ -30,6 +36,9 @@ def external_validation(
         Allow a further validation, which is added to the record.
     record : path, optional
         JSON file that records every validation. Default: `<bundle>.external/<cohort>.json`.
+    trained_on : Cohort, optional
+        The cohort on which the model was fitted. The scans of both cohorts are compared, so that a patient
+        who has another id in each is found (`mmfusion.data.check_no_duplicates`). This reads every scan once.
 
     Returns
     -------
@@ -41,8 +50,8 @@ def external_validation(
     Raises
     ------
     LeakageError
-        If the model was fitted on a patient of the cohort, or if it was judged on this cohort before
-        and `again` is False.
+        If the model was fitted on a patient of the cohort, if a scan of the cohort is in `trained_on` under
+        another id, or if it was judged on this cohort before and `again` is False.
     DataError
         If the model does not know a class of the cohort, or if its predictions do not fit the target.
     """
@@ -59,6 +68,8 @@ def external_validation(
             hint="report that result; a second validation (again=True) is recorded",
         )
     _check_unseen(model, cohort)
+    if trained_on is not None:
+        check_no_duplicates(trained_on, cohort)
     task = task_for(cohort).for_model(model, y)
     predicted = task.frame(task.predict(model, X, y))
     person_ids = cohort.groups.loc[X.index, "patient"].astype(str)

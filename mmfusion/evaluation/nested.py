@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.data.duplicates import check_no_duplicates
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.folds import Candidate
@@ -41,6 +42,7 @@ def nested_cv(
     out: str | Path | None = None,
     name: str | None = None,
     progress: bool = True,
+    check_scans: bool = False,
     **beside: object,
 ) -> NestedResult:
     """Judge `model`, its variants and baselines on outer folds that were not used to choose parameters.
@@ -89,6 +91,8 @@ def nested_cv(
         Name of `model` in the result. Default: its `short_name`, or the name of its class.
     progress : bool
         Show a progress bar.
+    check_scans : bool
+        Compare all scans, and refuse two patients with the same scan (`mmfusion.data.check_no_duplicates`).
     **beside
         Options of the model's method `variants(modalities, **options) -> {name: (changed parameters,
         modalities read)}`. These variants are judged too, at the setting of each fold. For a
@@ -107,7 +111,7 @@ def nested_cv(
         range, or if the model does not have such variants.
     LeakageError
         If an input determines the label or is forbidden by the target, or if `outer` has a person in both the
-        training rows and the test rows of a fold.
+        training rows and the test rows of a fold, or two patients have one scan.
 
     Examples
     --------
@@ -127,6 +131,8 @@ def nested_cv(
     check_plans(search, baselines, learning_curve, n_trials)
     X, y = cohort.X, cohort.y
     _check(X, cohort)
+    if check_scans:
+        check_no_duplicates(cohort)
     task = task_for(cohort)
     person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
     if not getattr(model, "allow_leaky", False):

@@ -8,13 +8,23 @@ from mmfusion.imaging.formats.nifti import write_nifti
 from mmfusion.imaging.lungs import LungField, lung_field, lung_mask
 from mmfusion.imaging.masks import read_mask
 from mmfusion.imaging.restoration import restore
-from mmfusion.imaging.structures import list_rois, read_aim_points, write_rtstruct, write_seg
+from mmfusion.imaging.signature import scan_fingerprint
+from mmfusion.imaging.structures import (
+    lidc_nodules,
+    list_rois,
+    read_aim_points,
+    read_lidc,
+    write_rtstruct,
+    write_seg,
+)
+from mmfusion.imaging.union import union_of_masks
 from mmfusion.imaging.volume import Volume
 from mmfusion.lazy import lazy
 
 __all__ = [
     "LungField",
     "Volume",
+    "lidc_nodules",
     "list_rois",
     "list_series",
     "lung_field",
@@ -23,9 +33,12 @@ __all__ = [
     "read",
     "read_aim_points",
     "read_crop",
+    "read_lidc",
     "read_mask",
     "restore",
+    "scan_fingerprint",
     "slider",
+    "union_of_masks",
     "write_nifti",
     "write_rtstruct",
     "write_seg",

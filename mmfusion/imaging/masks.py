@@ -1,4 +1,4 @@
-"""Read a mask of any format: DICOM-SEG, RTSTRUCT, or a label image (NIfTI, NRRD, MetaImage)."""
+"""Read a mask of any format: DICOM-SEG, RTSTRUCT, LIDC-IDRI XML, or a label image (NIfTI, NRRD, ...)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.imaging.dicom.paths import may_be_dicom
 from mmfusion.imaging.files import IMAGE_SUFFIXES, existing, is_image, read_image
+from mmfusion.imaging.structures.lidc import is_lidc
+from mmfusion.imaging.structures.lidc_masks import read_lidc_mask
 from mmfusion.imaging.structures.placing import on_scan, warn_other_grid
 from mmfusion.imaging.structures.rois import Roi, choose_rois
 from mmfusion.imaging.structures.rtstruct import read_rtstruct
@@ -18,19 +20,20 @@ from mmfusion.imaging.volume import Volume
 
 
 def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None) -> Volume:
-    """Read a mask in LPS orientation: DICOM-SEG, RTSTRUCT or a label image (NIfTI, NRRD, MetaImage).
+    """Read a mask in LPS orientation: DICOM-SEG, RTSTRUCT, LIDC-IDRI XML or a label image (NIfTI, NRRD, ...).
 
     Parameters
     ----------
     path : path
         The file. For DICOM also a folder or ZIP with exactly one file of regions; it may contain other files.
     reference : Volume, optional
-        The scan. If given, the mask is resampled to the scan's grid. RTSTRUCT needs it, because contours have
-        no grid. Without it, other masks keep their own grid.
+        The scan. If given, the mask is resampled to the scan's grid. RTSTRUCT and LIDC-IDRI need it, because
+        contours have no grid. Without it, other masks keep their own grid.
     roi : int, str or sequence of these, optional
         The region: its number (in a label image: its value), its name, or a pattern such as ``"tumor_*"``, in
         which upper and lower case are equal. Several regions are joined into one mask; ``"*"`` joins all.
-        Needed if there is more than one region.
+        Needed if there is more than one region. Of LIDC-IDRI, a region is a nodule, as the consensus of its
+        readers; see `mmfusion.imaging.lidc_nodules`.
 
     Returns
     -------
@@ -66,13 +69,18 @@ def read_mask(path: str | Path, reference: Volume | None = None, roi: Roi = None
     path = existing(path)
     if is_image(path):
         mask = _read_labels(path, roi)
+    elif path.suffix.lower() == ".xml" and is_lidc(path):
+        if reference is None:
+            hint = "read_mask(path, reference=read(<DICOM folder of the CT>))"
+            raise ScanError("contours have no grid", file=path, expected="reference=<the scan>", hint=hint)
+        return read_lidc_mask(path, reference, roi)
     elif may_be_dicom(path):
         name, ds = read_structure(path)
         read_it = read_seg if ds.Modality == "SEG" else read_rtstruct
         with readable(name, STRUCTURES[ds.Modality]):
             mask = read_it(ds, name, reference=reference, roi=roi)
     else:
-        expected = f"DICOM-SEG, RTSTRUCT, or {', '.join(IMAGE_SUFFIXES)}"
+        expected = f"DICOM-SEG, RTSTRUCT, LIDC-IDRI XML, or {', '.join(IMAGE_SUFFIXES)}"
         hint = (
             "an AIM annotation contains a point, not a mask; use read_aim_points"
             if path.suffix.lower() == ".xml"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from mmfusion.errors import DataError, ScanError
-from mmfusion.imaging.structures.aim import elements, name_of, open_aim, value_of
+from mmfusion.imaging.structures.aim import open_aim, value_of
+from mmfusion.imaging.structures.xml_file import elements, name_of
 
 _LABELLED = ("ImagingPhysicalEntity", "ImagingObservationEntity", "ImagingObservationCharacteristic")
 

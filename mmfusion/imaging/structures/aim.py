@@ -11,6 +11,7 @@ import pandas as pd
 from mmfusion.errors import ScanError
 from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.structures.source import Source, read_source
+from mmfusion.imaging.structures.xml_file import elements, name_of, open_xml
 
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _COLUMNS = ["shape", "x", "y", "z", "radius_mm", "sop_instance_uid"]
@@ -63,39 +64,12 @@ def read_aim_points(path: str | Path, source: Source, *, series: SeriesRules = N
 def open_aim(path: str | Path) -> ElementTree.Element:
     """Return the root element of an AIM file.
 
-    Free text in published files can contain bytes that are not UTF-8; they are replaced.
-
     Raises
     ------
     ScanError
-        If the file is not XML.
+        If the file is not XML; see `mmfusion.imaging.structures.xml_file.open_xml`.
     """
-    try:
-        return ElementTree.fromstring(Path(path).read_bytes().decode("utf-8", errors="replace"))
-    except (OSError, ElementTree.ParseError) as error:
-        raise ScanError("not an AIM file", file=path, expected="AIM 4 XML", got=error) from error
-
-
-def name_of(element: ElementTree.Element) -> str:
-    """Return the name of an element without its namespace.
-
-    Examples
-    --------
-    >>> name_of(ElementTree.fromstring("<a:mark xmlns:a='gme://caCORE'/>"))
-    'mark'
-    """
-    return element.tag.rpartition("}")[2]
-
-
-def elements(root: ElementTree.Element, *names: str) -> list[ElementTree.Element]:
-    """Return the elements that have one of these names, at any depth, in the order of the file.
-
-    Examples
-    --------
-    >>> len(elements(ElementTree.fromstring("<a><b/><c><b/></c></a>"), "b"))
-    2
-    """
-    return [element for element in root.iter() if name_of(element) in names]
+    return open_xml(path, "AIM 4 XML")
 
 
 def value_of(element: ElementTree.Element, child: str) -> str | None:
