@@ -1,6 +1,6 @@
 """Find the lungs in a CT, by threshold and shape or with the R231 network.
 
-The threshold method finds the aerated lung, and detects that a scan shows no lung. Its Dice with the lungs that
+The threshold method finds the aerated lung, and detects that a scan shows no lung. Its Dice with lungs that
 clinicians drew, without the tumour, is 0.97 in LUNG1-001 and 0.93 in LUNG1-002. The drawn lungs of LUNG1-002
 lack the left lung in 8 slices.
 """
