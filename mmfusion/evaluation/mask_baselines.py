@@ -166,8 +166,8 @@ class DenseInLungs(ScanRule):
 
     The voxels of at least `hu` in the lungs (`mmfusion.imaging.lung_mask`, "classical") are opened with a
     ball, which removes thin vessels. Components that remain are marked. A tumour that touches the chest wall
-    or the mediastinum is mostly outside this lung mask and is missed. If no lung is found, as in a small crop,
-    the mask is empty.
+    or the mediastinum is mostly outside this lung mask and is missed. If no lung is found, as in a small
+    crop, the mask is empty.
 
     Parameters
     ----------

@@ -6,13 +6,13 @@ from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group
 from mmfusion.metrics.groups import scores_by, size_groups
 from mmfusion.metrics.intervals import bootstrap_metrics
 from mmfusion.metrics.paired import minimum_detectable_difference, paired_difference, paired_table
+from mmfusion.metrics.ranked import wilcoxon_table
 from mmfusion.metrics.regression import (
     REGRESSION_LOWER_IS_BETTER,
     regression_metrics,
     regression_table,
     target_table,
 )
-from mmfusion.metrics.ranked import wilcoxon_table
 from mmfusion.metrics.segmentation import SEGMENTATION_LOWER_IS_BETTER, mask_scores, segmentation_table
 from mmfusion.metrics.significance import corrected_t_test, delong, holm, wilcoxon
 from mmfusion.metrics.simultaneous import holm_intervals

@@ -1,9 +1,9 @@
 """Detection of lesions: which lesions were found, which were missed, and what was marked by mistake.
 
-A lesion is a connected component of a mask. Voxels that touch at a face, an edge or a corner are connected (26
-neighbours in 3D). A true lesion is found if at least one of its voxels is predicted. A predicted component is
-false if none of its voxels is in a true lesion. The volumes of missed lesions and of false components are those
-of the autoPET challenge.
+A lesion is a connected component of a mask. Voxels that touch at a face, an edge or a corner are connected
+(26 neighbours in 3D). A true lesion is found if at least one of its voxels is predicted. A predicted
+component is false if none of its voxels is in a true lesion. The volumes of missed lesions and of false
+components are those of the autoPET challenge.
 
 References
 ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ def size_groups(volume_mm3: pd.Series, limits_mm: Sequence[float] = SIZES_MM) ->
     ['no lesion', '<= 10 mm', '10-20 mm', '> 70 mm']
     """
     limits = list(limits_mm)
-    names = [f"<= {limits[0]:g} mm", *(f"{a:g}-{b:g} mm" for a, b in zip(limits, limits[1:]))]
+    names = [f"<= {limits[0]:g} mm", *(f"{a:g}-{b:g} mm" for a, b in pairwise(limits))]
     names = ["no lesion", *names, f"> {limits[-1]:g} mm"]
     diameter = np.cbrt(6 * volume_mm3.to_numpy(dtype=float) / np.pi)
     groups = pd.cut(diameter, [-np.inf, 0.0, *limits, np.inf], labels=names)

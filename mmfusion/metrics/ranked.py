@@ -1,4 +1,4 @@
-"""Wilcoxon's signed-rank test of a score per patient, of several models against one, with Holm's adjustment."""
+"""Wilcoxon's signed-rank test of a score per patient: several models against one, with Holm's adjustment."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mmfusion.metrics.significance import holm, wilcoxon
 def wilcoxon_table(predictions: pd.DataFrame, reference: str, metric: str = "dice") -> pd.DataFrame:
     """Compare a score of every model with `reference`, paired over patients, by Wilcoxon's signed-rank test.
 
-    The score of a person is the mean over repeats, and over the person's rows. Persons for whom a model has no
-    value, such as a surface distance to an empty mask, are left out of its comparison.
+    The score of a person is the mean over repeats, and over the person's rows. Persons for whom a model has
+    no value, such as a surface distance to an empty mask, are left out of its comparison.
 
     Parameters
     ----------

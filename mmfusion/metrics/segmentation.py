@@ -1,14 +1,14 @@
-"""Metrics of predicted masks: overlap, surface distances and detection per patient, and pooled, with intervals.
+"""Metrics of predicted masks: overlap, distance and detection, per patient and pooled, with intervals.
 
 Two numbers are called Dice in papers. *Dice per patient* (`dice`) is the mean of the patients' Dice. *Pooled
-Dice* (`dice_pooled`, in nnU-Net's logs "pseudo Dice") is the Dice of the summed volumes of all patients, so that
-large lesions count more. Of one nnU-Net on the lung tumours of the Medical Segmentation Decathlon, .716 and .816
-were published. A third, the mean over slices, is `dice_slices`.
+Dice* (`dice_pooled`; in the logs of nnU-Net "pseudo Dice") is the Dice of the summed volumes of all patients,
+so that large lesions count more. Of one nnU-Net on the lung tumours of the Medical Segmentation Decathlon,
+.716 and .816 were published. A third, the mean over slices, is `dice_slices`.
 
-If the true and the predicted mask are both empty, the prediction is perfect (Dice, IoU, precision and recall 1). If one
-of them is empty, the lesion was missed or invented (all four are 0). In both cases surface distances are NaN and left
-out of means. `one_empty_pooled` counts the patients with one empty mask, because the distances do not show
-their error.
+If the true and the predicted mask are both empty, the prediction is perfect (Dice, IoU, precision and recall
+1). If one of them is empty, the lesion was missed or invented (all four are 0). In both cases surface
+distances are NaN and left out of means. `one_empty_pooled` counts the patients with one empty mask, because
+the distances do not show their error.
 """
 
 from __future__ import annotations
