@@ -18,6 +18,8 @@ from mmfusion.figures.folds import (
     learning_curves,
 )
 from mmfusion.figures.harmonisation import site_effects
+from mmfusion.figures.lesion_scores import detection_table, lesion_scores, slice_positions
+from mmfusion.figures.lesions import lesion_overlays
 from mmfusion.figures.patient import patient_probabilities
 from mmfusion.figures.restoration import restoration_panel
 from mmfusion.figures.scans import gradcam_montage, scan_slices
@@ -29,6 +31,7 @@ __all__ = [
     "cohort_overview",
     "confusions",
     "cv_vs_external",
+    "detection_table",
     "gene_bars",
     "gene_beeswarm",
     "gene_null",
@@ -36,6 +39,8 @@ __all__ = [
     "hyperparameters",
     "learning_curve",
     "learning_curves",
+    "lesion_overlays",
+    "lesion_scores",
     "modality_ablation",
     "modality_contributions",
     "model_comparison",
@@ -47,4 +52,5 @@ __all__ = [
     "scan_slices",
     "scan_survey",
     "site_effects",
+    "slice_positions",
 ]

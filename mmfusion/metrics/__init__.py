@@ -1,14 +1,26 @@
 """Metrics, intervals and paired tests, implemented once for all systems."""
 
 from mmfusion.metrics.classification import classification_metrics, macro_auc
+from mmfusion.metrics.detection import detection_scores, lesion_table
 from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group
+from mmfusion.metrics.groups import scores_by, size_groups
 from mmfusion.metrics.intervals import bootstrap_metrics
 from mmfusion.metrics.paired import minimum_detectable_difference, paired_difference, paired_table
-from mmfusion.metrics.regression import regression_metrics, regression_table, target_table
-from mmfusion.metrics.segmentation import mask_scores, segmentation_table
+from mmfusion.metrics.ranked import wilcoxon_table
+from mmfusion.metrics.regression import (
+    REGRESSION_LOWER_IS_BETTER,
+    regression_metrics,
+    regression_table,
+    target_table,
+)
+from mmfusion.metrics.segmentation import SEGMENTATION_LOWER_IS_BETTER, mask_scores, segmentation_table
 from mmfusion.metrics.significance import corrected_t_test, delong, holm, wilcoxon
 from mmfusion.metrics.simultaneous import holm_intervals
-from mmfusion.metrics.weighted import LOWER_IS_BETTER, METRICS
+from mmfusion.metrics.slices import dice_by_position, slice_mean_dice, slice_table
+from mmfusion.metrics.weighted import LOWER_IS_BETTER as _CLASSES_LOWER_IS_BETTER
+from mmfusion.metrics.weighted import METRICS
+
+LOWER_IS_BETTER = (*_CLASSES_LOWER_IS_BETTER, *REGRESSION_LOWER_IS_BETTER, *SEGMENTATION_LOWER_IS_BETTER)
 
 __all__ = [
     "LOWER_IS_BETTER",
@@ -17,9 +29,12 @@ __all__ = [
     "classification_metrics",
     "corrected_t_test",
     "delong",
+    "detection_scores",
+    "dice_by_position",
     "fold_scores",
     "holm",
     "holm_intervals",
+    "lesion_table",
     "macro_auc",
     "mask_scores",
     "minimum_detectable_difference",
@@ -28,8 +43,13 @@ __all__ = [
     "regression_metrics",
     "regression_table",
     "score_table",
+    "scores_by",
     "scores_by_group",
     "segmentation_table",
+    "size_groups",
+    "slice_mean_dice",
+    "slice_table",
     "target_table",
     "wilcoxon",
+    "wilcoxon_table",
 ]

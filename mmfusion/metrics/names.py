@@ -8,6 +8,17 @@ _KNOWN = {
     "macro_f1": "macro-F1",
     "ece": "ECE",
     "brier": "Brier score",
+    "dice": "Dice per patient",
+    "dice_pooled": "pooled Dice",
+    "dice_slices": "mean Dice of slices",
+    "iou": "IoU",
+    "hd95": "HD95, mm",
+    "assd": "mean surface distance, mm",
+    "lesion_sensitivity_pooled": "lesion-wise sensitivity",
+    "false_lesions": "false positives per scan",
+    "fn_ml": "false-negative volume per scan, mL",
+    "fp_ml": "false-positive volume per scan, mL",
+    "one_empty_pooled": "patients with one empty mask",
 }
 
 
@@ -23,5 +34,7 @@ def metric_title(metric: str) -> str:
     --------
     >>> metric_title("macro_auc"), metric_title("balanced_accuracy"), metric_title("ece")
     ('macro-AUC', 'balanced accuracy', 'ECE')
+    >>> metric_title("dice"), metric_title("dice_pooled")  # two numbers that papers call Dice
+    ('Dice per patient', 'pooled Dice')
     """
     return _KNOWN.get(metric, metric.replace("_", " "))

@@ -1,9 +1,14 @@
-"""Metrics of predicted masks: overlap and surface distances per patient, pooled overlap, with intervals.
+"""Metrics of predicted masks: overlap, distance and detection, per patient and pooled, with intervals.
 
-If the true and the predicted mask are both empty, the prediction is perfect (Dice and IoU 1). If one of them
-is empty, the lesion was missed or invented (Dice and IoU 0). In both cases surface distances are NaN and left
-out of means. `one_empty_pooled` counts the patients with one empty mask, because the distances do not show
-their error.
+Two numbers are called Dice in papers. *Dice per patient* (`dice`) is the mean of the patients' Dice. *Pooled
+Dice* (`dice_pooled`; in the logs of nnU-Net "pseudo Dice") is the Dice of the summed volumes of all patients,
+so that large lesions count more. Of one nnU-Net on the lung tumours of the Medical Segmentation Decathlon,
+.716 and .816 were published. A third, the mean over slices, is `dice_slices`.
+
+If the true and the predicted mask are both empty, the prediction is perfect (Dice, IoU, precision and recall
+1). If one of them is empty, the lesion was missed or invented (all four are 0). In both cases surface
+distances are NaN and left out of means. `one_empty_pooled` counts the patients with one empty mask, because
+the distances do not show their error.
 """
 
 from __future__ import annotations
@@ -17,12 +22,23 @@ import pandas as pd
 from mmfusion.errors import DataError
 from mmfusion.exclusive import silenced
 from mmfusion.metrics.checks import check_table
-from mmfusion.metrics.judged import POOLED, Judged, rows_of, table_of_scores
+from mmfusion.metrics.detection import DETECTION_SCORES, box_of, checked_pair, detection_scores
+from mmfusion.metrics.judged import Judged, rows_of, table_of_scores
 from mmfusion.metrics.paired import same_rows, table_of_differences
+from mmfusion.metrics.slices import slice_mean_dice
 
-# scores per patient; the last three are volumes in mm3
-MASK_SCORES = ("dice", "iou", "hd95", "assd", "overlap_mm3", "true_mm3", "predicted_mm3")
-SEGMENTATION_METRICS = ("dice", "iou", "hd95", "assd", "dice_pooled", "one_empty_pooled")
+_OVERLAP = ("dice", "iou", "hd95", "assd", "overlap_mm3", "true_mm3", "predicted_mm3")
+# scores per patient; tables that were stored before there were more have `_OVERLAP` only
+MASK_SCORES = (*_OVERLAP, "precision", "recall", "dice_slices", *DETECTION_SCORES)
+_RATIOS = {  # pooled metric -> numerators, denominators, value if the denominator is 0
+    "dice_pooled": (("overlap_mm3", "overlap_mm3"), ("true_mm3", "predicted_mm3"), 1.0),
+    "lesion_sensitivity_pooled": (("lesions_found",), ("lesions",), np.nan),
+}
+SEGMENTATION_METRICS = (
+    *("dice", "dice_pooled", "hd95", "lesion_sensitivity_pooled", "false_lesions"),
+    *("iou", "precision", "recall", "dice_slices", "assd", "fn_ml", "fp_ml", "one_empty_pooled"),
+)
+SEGMENTATION_LOWER_IS_BETTER = ("hd95", "assd", "false_lesions", "fn_ml", "fp_ml", "one_empty_pooled")
 
 
 def mask_scores(
@@ -37,7 +53,7 @@ def mask_scores(
     spacing : sequence of float
         Voxel size along each axis, mm.
     distances : bool
-        Compute surface distances, which take most of the time. If False, they are NaN.
+        Compute surface distances and detection, which take most of the time. If False, they are NaN.
 
     Returns
     -------
@@ -45,8 +61,10 @@ def mask_scores(
         dice and iou: 0 to 1. hd95: 95th percentile of the distances between the surfaces, mm, the larger of
         the two directions. assd: mean of these distances over both surfaces, mm. Both are computed by
         `monai.metrics`: the surface consists of the outermost voxels of a mask, and distances are between
-        centres of voxels. overlap_mm3, true_mm3, predicted_mm3: volumes. The docstring of the module explains
-        empty masks.
+        centres of voxels. overlap_mm3, true_mm3, predicted_mm3: volumes. precision, recall: share of the
+        predicted volume that is true, and of the true volume that is predicted. dice_slices: see
+        `slice_mean_dice`. lesions, lesions_found, false_lesions, fn_ml, fp_ml: see `detection_scores`. The
+        docstring of the module explains empty masks.
 
     Raises
     ------
@@ -61,16 +79,25 @@ def mask_scores(
     >>> {name: round(scores[name], 3) for name in ("dice", "iou", "hd95", "overlap_mm3")}
     {'dice': 0.75, 'iou': 0.6, 'hd95': 2.0, 'overlap_mm3': 24.0}
     """
-    true, predicted = np.asarray(true) != 0, np.asarray(predicted) != 0
-    if true.shape != predicted.shape:
-        raise DataError("masks differ in shape", expected=true.shape, got=predicted.shape)
-    if len(spacing) != true.ndim:
-        raise DataError("a spacing per axis is needed", expected=f"{true.ndim} numbers", got=tuple(spacing))
+    true, predicted = checked_pair(true, predicted, spacing)
     voxel = float(np.prod(spacing))
     both, a, b = (int(np.count_nonzero(m)) for m in (true & predicted, true, predicted))
-    dice, iou = (2 * both / (a + b), both / (a + b - both)) if a + b else (1.0, 1.0)
     hd95, assd = _surface_distances(true, predicted, spacing) if a and b and distances else (np.nan, np.nan)
-    return dict(zip(MASK_SCORES, (dice, iou, hd95, assd, both * voxel, a * voxel, b * voxel), strict=True))
+    detection = dict.fromkeys(DETECTION_SCORES, np.nan)
+    neither = 0.0 if a or b else 1.0  # the value of a ratio whose denominator is 0
+    found = {
+        "dice": 2 * both / (a + b) if a + b else neither,
+        "iou": both / (a + b - both) if a + b else neither,
+        "hd95": hd95,
+        "assd": assd,
+        "overlap_mm3": both * voxel,
+        "true_mm3": a * voxel,
+        "predicted_mm3": b * voxel,
+        "precision": both / b if b else neither,
+        "recall": both / a if a else neither,
+        "dice_slices": slice_mean_dice(true, predicted),
+    }
+    return found | (detection_scores(true, predicted, spacing) if distances else detection)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +124,8 @@ class MaskPredictions(Judged):
     @classmethod
     def of(cls, predictions: pd.DataFrame) -> MaskPredictions:
         """Return the scores of one model from its rows in a checked table."""
-        scores = {name: predictions[name].to_numpy(dtype=float) for name in MASK_SCORES}
+        known = predictions.reindex(columns=list(MASK_SCORES))
+        scores = {name: known[name].to_numpy(dtype=float) for name in MASK_SCORES}
         first, person_ids, rows = rows_of(predictions)
         return cls(first.index, np.zeros(len(first), int), person_ids, rows, scores)
 
@@ -112,12 +140,14 @@ class MaskPredictions(Judged):
         """Return the metric in each (repeat, fold), or in each (repeat,) if it is pooled; shape (B,) each."""
         if metric not in (*MASK_SCORES, *SEGMENTATION_METRICS):
             raise DataError(f"no metric called {metric!r}", expected=", ".join(SEGMENTATION_METRICS))
-        if metric != "dice" + POOLED:
+        if metric not in _RATIOS:
             return super().by_set(metric, weights)
+        above, below, otherwise = _RATIOS[metric]
         patient, out = self.rows["patient"].to_numpy(), {}
         for key, members in self.members(metric).items():
-            both, a, b = (self.scores[n][members] @ weights[patient[members]] for n in MASK_SCORES[-3:])
-            out[key] = np.divide(2 * both, a + b, out=np.ones(both.shape), where=a + b > 0)
+            w = weights[patient[members]]
+            a, b = (sum(self.scores[name][members] @ w for name in names) for names in (above, below))
+            out[key] = np.divide(a, b, out=np.full(a.shape, otherwise), where=b > 0)
         return out
 
 
@@ -127,7 +157,8 @@ def mask_predictions(predictions: pd.DataFrame) -> dict[str, MaskPredictions]:
     Parameters
     ----------
     predictions : DataFrame
-        One row per (model, repeat, fold, patient_id), with the columns `MASK_SCORES`. The optional column
+        One row per (model, repeat, fold, patient_id), with the columns `MASK_SCORES`. Metrics of columns from
+        precision on are NaN if a column is absent, as in tables of older versions. The optional column
         `person` says which patient ids belong to the same person.
 
     Raises
@@ -141,7 +172,7 @@ def mask_predictions(predictions: pd.DataFrame) -> dict[str, MaskPredictions]:
     >>> list(mask_predictions(table.assign(**dict.fromkeys(MASK_SCORES, 1.0))))
     ['m']
     """
-    check_table(predictions, MASK_SCORES)
+    check_table(predictions, _OVERLAP)
     return {str(m): MaskPredictions.of(rows) for m, rows in predictions.groupby("model", sort=False)}
 
 
@@ -158,9 +189,11 @@ def segmentation_table(predictions: pd.DataFrame, **options: object) -> pd.DataF
     Returns
     -------
     DataFrame
-        Index model; columns (metric, mean | lo | hi). dice, iou, hd95, assd: mean over the patients of a
-        fold, then over folds. dice_pooled: Dice of the summed volumes of a repeat, so that large lesions
-        count more. one_empty_pooled: number of patients for whom exactly one of the two masks is empty.
+        Index model; columns (metric, mean | lo | hi). Names without "_pooled": mean of the patients' scores
+        over the patients of a fold, then over folds; false_lesions is then the number of false positives per
+        scan, and fn_ml and fp_ml are mL per scan. dice_pooled: Dice of the summed volumes of a repeat.
+        lesion_sensitivity_pooled: share of all true lesions of a repeat that were found. one_empty_pooled:
+        number of patients for whom exactly one of the two masks is empty.
 
     Examples
     --------
@@ -197,13 +230,9 @@ def _surface_distances(
     import torch
     from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 
-    either = true | predicted
-    box = []
-    for axis in range(either.ndim):
-        inside = np.flatnonzero(either.any(axis=tuple(a for a in range(either.ndim) if a != axis)))
-        box.append(slice(inside[0], inside[-1] + 1))
+    box = box_of(true | predicted)
     # a margin makes the edge of the scan a surface of a mask that touches it
-    pair = [torch.from_numpy(np.pad(mask[tuple(box)], 1))[None, None].float() for mask in (predicted, true)]
+    pair = [torch.from_numpy(np.pad(mask[box], 1))[None, None].float() for mask in (predicted, true)]
     options = {"include_background": True, "spacing": [float(s) for s in spacing]}
     with silenced("monai", category=FutureWarning):  # it gives itself an argument that it has deprecated
         hd95 = compute_hausdorff_distance(*pair, percentile=95, **options)

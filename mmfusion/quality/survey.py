@@ -153,7 +153,7 @@ def _describe(scan: PatientScan) -> dict[str, object]:
     volume = scan.volume
     extent = np.array(volume.shape) * volume.spacing
     p1, p50, p99 = np.percentile(volume.array[:: max(volume.shape[0] // 32, 1), ::4, ::4], [1, 50, 99])
-    lungs = lung_mask(volume).volume_ml() if volume.unit == "HU" else np.nan
+    lungs = lung_mask(volume, required=False).volume_ml() if volume.unit == "HU" else np.nan
     lesion = np.nan if scan.lesion is None else scan.lesion.volume_ml()
     values = (
         volume.series_uid or "",

@@ -94,7 +94,7 @@ if len(table):
 # %%
 for patient in shown:
     scan = open_scan(data, patient, modality)
-    lungs = imaging.lung_mask(scan.volume) if modality == "ct" else None
+    lungs = imaging.lung_mask(scan.volume, required=False) if modality == "ct" else None
     outlines = {"lungs": lungs} if lungs is not None and lungs.array.any() else {}
     outlines |= {} if scan.lesion is None else {"lesion": scan.lesion}
     figure = imaging.montage(scan.volume, outlines, scan.seed, n=8, columns=4, title=str(patient))

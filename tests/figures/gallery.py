@@ -8,7 +8,17 @@ from mmfusion.explain.gene_attribution import GeneAttribution
 from mmfusion.explain.modalities import ModalityAttribution
 from mmfusion.explain.scans import ScanAttribution
 from mmfusion.imaging import Volume
-from mmfusion.metrics import minimum_detectable_difference, paired_table, score_table, scores_by_group
+from mmfusion.metrics import (
+    dice_by_position,
+    minimum_detectable_difference,
+    paired_table,
+    score_table,
+    scores_by_group,
+    segmentation_table,
+    size_groups,
+    slice_table,
+)
+from mmfusion.metrics.segmentation import MASK_SCORES
 from mmfusion.quality import compare_restorers
 from mmfusion.quality.separability import site_separability
 from tests.cohorts import tiny_cohort
@@ -68,6 +78,56 @@ def ball(side=32):
     crop = np.clip(0.15 + 0.7 / (1 + np.exp(r - 6)) + 0.04 * rng.normal(size=r.shape), 0, 1)
     heat = np.exp(-((z - 2) ** 2 + (y - 3) ** 2 + x**2) / 40)
     return crop.astype("float32"), heat.astype("float32"), r < 6
+
+
+def segmented(names=("best: R01-001", "median: R01-002", "worst: R01-003")):
+    """Scans with a lesion, its mask, and predictions that are shifted more and more."""
+    crop, _, mask = ball()
+    affine = np.diag([1.5, 1.5, 3.0, 1.0])
+    cases = {}
+    for k, name in enumerate(names):
+        scan = Volume((crop * 1000 - 900).astype(np.int16), affine)
+        true = Volume(mask.astype(np.uint8), affine, unit="mask")
+        predicted = Volume(np.roll(mask, (k, 2 * k), axis=(0, 2)).astype(np.uint8), affine, unit="mask")
+        cases[name] = (scan, true, predicted)
+    return cases
+
+
+def mask_table(models=("unet", "cspat", "SUV >= 2.5"), n=40):
+    """Scores of the masks of several models; small lesions are harder."""
+    rng = np.random.default_rng(5)
+    volume = np.pi / 6 * rng.uniform(6, 90, n) ** 3
+    rows = []
+    for k, model in enumerate(models):
+        hard = np.clip(0.9 - 0.1 * k - 2 / np.cbrt(volume) + 0.08 * rng.normal(size=n), 0, 1)
+        keys = {
+            "model": model,
+            "repeat": 0,
+            "fold": np.arange(n) % 4,
+            "patient_id": [f"P{i}" for i in range(n)],
+        }
+        scores = dict.fromkeys(MASK_SCORES, 1.0) | {
+            "dice": hard,
+            "overlap_mm3": hard * volume,
+            "true_mm3": volume,
+            "predicted_mm3": volume,
+            "lesions_found": (hard > 0.3) * 1.0,
+            "false_lesions": rng.poisson(1 + k, n),
+            "fp_ml": rng.gamma(1 + k, 1, n),
+            "fn_ml": (hard <= 0.3) * volume / 1000,
+        }
+        rows.append(pd.DataFrame(keys | scores))
+    table = pd.concat(rows, ignore_index=True)
+    return table.assign(size=size_groups(table["true_mm3"]))
+
+
+def positions(models=("2D", "2.5D")):
+    _, _, mask = ball()
+    rows = [
+        slice_table(mask, np.roll(mask, 2 - k, axis=0)).assign(patient_id="P1", model=model)
+        for k, model in enumerate(models)
+    ]
+    return dice_by_position(pd.concat(rows), by=["model"])
 
 
 def scans(n=2):
@@ -200,6 +260,10 @@ def every_figure():
             crop, overlay=heat, mask=mask, at=(16, 16, 18), spacing=3.0, title="R01-001"
         ),
         "gradcam_montage": figures.gradcam_montage(scans(), masks=np.stack([mask, mask])),
+        "lesion_overlays": figures.lesion_overlays(segmented()),
+        "lesion_scores": figures.lesion_scores(mask_table(), "size"),
+        "slice_positions": figures.slice_positions(positions()),
+        "detection_table": figures.detection_table(segmentation_table(mask_table(), n_boot=50)),
         "restoration_panel": figures.restoration_panel(restored(), zoom_mm=40),
         "scan_survey": figures.scan_survey(surveyed()),
         "site_effects": figures.site_effects(sites()),

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from mmfusion import figures
 from mmfusion.data.targets import list_targets
 from mmfusion.errors import DataError, ReportError
+from mmfusion.figures.lesions import typical_patients
 from mmfusion.figures.style import class_colours, new_grid
 from mmfusion.imaging import Volume
-from mmfusion.metrics import score_table
+from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality import compare_restorers
 from tests.cohorts import tiny_cohort
-from tests.figures.gallery import ball, every_figure, histories, out_of_fold, scans
+from tests.figures.gallery import ball, every_figure, histories, mask_table, out_of_fold, positions, scans
 from tests.metrics.predictions import CLASSES, predictions
 
 
@@ -146,6 +147,53 @@ def test_restorers_are_shown_with_their_measurements(gallery):
         figures.restoration_panel(compare_restorers(Volume(np.zeros((2, 8, 8), np.float32), np.eye(4)), []))
 
 
+def test_outlines_of_lesions(gallery):
+    figure = gallery["lesion_overlays"]
+    titles = [ax.get_title(loc="left") for ax in figure.axes[::3]]
+    assert [t.split("\n")[0] for t in titles] == ["best: R01-001", "median: R01-002", "worst: R01-003"]
+    dice = [float(t.split()[-1]) for t in titles]
+    assert dice[0] == 1 > dice[1] > dice[2] > 0.3
+    axial, coronal = figure.axes[:2]
+    assert coronal.get_aspect() == 2 and coronal.images[0].origin == "lower"  # 3 mm slices of 1.5 mm pixels
+    true, predicted = (c.get_paths()[0].get_extents() for c in figure.axes[6].collections)
+    assert (predicted.x0 - true.x0, predicted.y0 - true.y0) == pytest.approx((4, 0), abs=0.6)  # voxels
+    assert axial.get_xlim() == (-0.5, axial.images[0].get_array().shape[1] - 0.5)
+
+
+def test_an_outline_at_the_edge_and_an_empty_mask():
+    scan = Volume(np.zeros((4, 30, 30), np.float32), np.diag([2.0, 2, 5, 1]), "PT", "SUVbw")
+    edge, none = (Volume(np.zeros((4, 30, 30), np.uint8), scan.affine, unit="mask") for _ in range(2))
+    edge.array[:, :5, :5] = 1
+    figure = figures.lesion_overlays({"missed": (scan, edge, none), "nothing": (scan, none, none)})
+    assert len(figure.axes[0].collections) == 1 and not figure.axes[3].collections
+    assert figure.axes[3].get_title(loc="left").endswith("Dice 1.00")  # both are empty
+
+
+def test_best_median_and_worst():
+    scores = pd.Series([0.5, np.nan, 0.9, 0.1, 0.7, 0.3], list("abcdef"))
+    assert typical_patients(scores) == {"best": "c", "median": "a", "worst": "d"}
+    assert typical_patients(scores[:3]) == {"best": "c", "worst": "a"}
+    assert typical_patients(scores[:1]) == {"best": "a"}
+
+
+def test_every_patient_is_a_point_of_its_group():
+    table = mask_table()
+    figure = figures.lesion_scores(table, "size")
+    points = [c.get_offsets() for c in figure.axes[0].collections if len(c.get_offsets())]
+    assert sum(map(len, points)) == len(table)
+    heights = np.sort(np.concatenate([p[:, 1] for p in points]))
+    np.testing.assert_allclose(heights, np.sort(table["dice"]))
+    assert "n = 11" in " ".join(t.get_text() for t in figure.axes[0].get_xticklabels())
+
+
+def test_numbers_of_the_detection_table():
+    scores = segmentation_table(mask_table(), n_boot=20)
+    found = texts(figures.detection_table(scores))
+    assert {"unet", "cspat", f"{scores.loc['unet', ('dice', 'mean')]:.2f}"} <= set(found)
+    scores.loc["unet", ("lesion_sensitivity_pooled", "mean")] = np.nan
+    assert "–" in texts(figures.detection_table(scores))
+
+
 def test_site_effects_show_the_auc_of_the_site(gallery):
     figure = gallery["site_effects"]
     said = [ax.get_title(loc="left") for ax in figure.axes]
@@ -165,6 +213,12 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.paired_differences(pd.DataFrame()), "no model other than the reference"),
         (lambda: figures.by_presence(pd.DataFrame()), "no groups"),
         (lambda: figures.gene_bars(pd.DataFrame()), "no genes"),
+        (lambda: figures.lesion_overlays({}), "no lesion to show"),
+        (lambda: typical_patients(pd.Series([np.nan])), "no patient has a score"),
+        (lambda: figures.lesion_scores(pd.DataFrame(), "size"), "lack a column"),
+        (lambda: figures.lesion_scores(mask_table().assign(dice=np.nan), "size"), "no patient has a score"),
+        (lambda: figures.slice_positions(positions().query("position == 'outside'")), "no slices"),
+        (lambda: figures.detection_table(score_table(out_of_fold(20), CLASSES, n_boot=2)), "lack a metric"),
         (lambda: figures.cv_vs_external(pd.DataFrame({"cv": [0.5]})), "nothing to compare"),
     ],
 )

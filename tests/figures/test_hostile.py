@@ -11,9 +11,10 @@ from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.modalities import ModalityAttribution
 from mmfusion.explain.scans import ScanAttribution
 from mmfusion.imaging import Volume, montage, slider
-from mmfusion.metrics import score_table
+from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality.separability import SiteSeparability
 from tests.cohorts import tiny_cohort
+from tests.figures.gallery import mask_table, positions, segmented
 
 BAD = r"$\href{javascript:x}{y}$"
 NAMES = [BAD, r"$\frac{$", r"_a\$^{_", "a\ud800\x00b", "$$", "<b>"]
@@ -76,6 +77,12 @@ def hostile_figures():
         "scan_survey": figures.scan_survey(surveyed.assign(lungs_ml=[4000, 5000], lesion_ml=[8, 2])),
         "site_effects": figures.site_effects(sites),
         "patient_probabilities": figures.patient_probabilities(dict.fromkeys(NAMES, 0.1), title=BAD),
+        "lesion_overlays": figures.lesion_overlays(segmented([BAD])),
+        "lesion_scores": figures.lesion_scores(
+            mask_table([BAD, "_m"], n=len(NAMES)).assign(**{BAD: NAMES * 2}), BAD
+        ),
+        "slice_positions": figures.slice_positions(positions([BAD, "_m"])),
+        "detection_table": figures.detection_table(segmentation_table(mask_table([BAD, "_m"]), n_boot=5)),
         "montage": montage(scan, {BAD: mask, "_roi": mask}, title=BAD, n=2),
         "slider": slider(scan, {BAD: mask}, title=BAD, n=2).still,
     }

@@ -61,7 +61,9 @@ def test_no_lung_gives_the_scan_centre(hu):
     assert not field.found
     np.testing.assert_allclose(field.center_mm, [100, 50, -300])
     np.testing.assert_allclose(field.size_mm, np.array(volume.shape) * volume.spacing)
-    assert not lung_mask(volume).array.any()
+    assert not lung_mask(volume, required=False).array.any()
+    with pytest.raises(ScanError, match=r"no lung found.*required=False"):
+        lung_mask(volume)
 
 
 def with_airway(width=7.0):

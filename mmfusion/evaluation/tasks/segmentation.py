@@ -14,9 +14,11 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError
 from mmfusion.evaluation.fold_result import Predictions, json_rows
+from mmfusion.evaluation.mask_baselines import mask_baselines
 from mmfusion.evaluation.tasks.base import Task
 from mmfusion.imaging import Volume, read, read_mask
 from mmfusion.metrics.paired import detectable, same_rows
+from mmfusion.metrics.ranked import wilcoxon_table
 from mmfusion.metrics.segmentation import (
     MASK_SCORES,
     mask_predictions,
@@ -68,7 +70,7 @@ class SegmentationTask(Task):
         return Predictions("scores", MASK_SCORES, json_rows(np.round(rows, 12)))
 
     def score(self, model: object, X: pd.DataFrame, y: pd.Series) -> float:
-        """Return the mean Dice coefficient over patients."""
+        """Return the mean Dice per patient."""
         dice = [
             mask_scores(true.array, mask.array, true.spacing, distances=False)["dice"]
             for true, mask in self._pairs(model, X, y)
@@ -84,8 +86,13 @@ class SegmentationTask(Task):
         return segmentation_table(table)
 
     def differences(self, table: pd.DataFrame, reference: str) -> pd.DataFrame:
-        """Return differences in mean Dice."""
-        return segmentation_differences(table, reference, metric=self.primary)
+        """Return differences in mean Dice per patient.
+
+        The columns `wilcoxon_p` and `wilcoxon_p_holm` come from Wilcoxon's signed-rank test over patients.
+        """
+        found = segmentation_differences(table, reference, metric=self.primary)
+        ranks = wilcoxon_table(table, reference, self.primary)[["p", "p_holm"]]
+        return found.join(ranks.add_prefix("wilcoxon_"))
 
     def detectable(self, table: pd.DataFrame, model: str, reference: str) -> float:
         """Return the smallest difference in mean Dice that these patients can show with 80 % power."""
@@ -95,8 +102,8 @@ class SegmentationTask(Task):
     def baselines(
         self, modalities: Sequence[str], *, inner: int = 3, random_state: int = 0
     ) -> dict[str, BaseEstimator]:
-        """Return an empty mapping, because there is no simple model for masks yet."""
-        return {}
+        """Return thresholds of uptake and of density (`mask_baselines`), which are not trained."""
+        return mask_baselines(modalities)
 
     def _pairs(self, model: object, X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[Volume, Volume]]:
         """Yield the true and the predicted mask of each patient, on one grid, one patient at a time."""

@@ -1,0 +1,133 @@
+"""Overlap slice by slice: the mean Dice of slices, and Dice by the position of a slice in the lesion.
+
+The end slices of a lesion are small, and a PET shows them faintly. A network that reads one slice at a time
+misses them most often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.metrics.detection import checked_pair
+
+POSITIONS = ("end", "1 from the end", "2 from the end", "central", "outside")
+
+
+def slice_table(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+    """Return the Dice of each slice that has a true or a predicted voxel.
+
+    Parameters
+    ----------
+    true, predicted : ndarray, shape (z, y, x)
+        Masks on the same grid: 0 outside, any other value inside. Slices are taken along the first axis.
+
+    Returns
+    -------
+    DataFrame
+        Index slice, from 0. Columns dice (0 to 1; 0 if one of the two has no voxel in the slice),
+        true_voxels, predicted_voxels, and position: where the slice lies in the lesion, one of `POSITIONS`.
+        "end" is the first or last slice with a true voxel, and "1 from the end" is the slice next to it.
+        "outside" is a slice above or below the lesion, with predicted voxels only. Slices between two lesions
+        count as positions in one lesion that reaches from the first to the last true voxel.
+
+    Raises
+    ------
+    DataError
+        If the masks differ in shape, or are not 3-D.
+
+    Examples
+    --------
+    >>> true, predicted = np.zeros((9, 4, 4)), np.zeros((9, 4, 4))
+    >>> true[1:8, :2, :2], predicted[2:9, :2, :2] = 1, 1
+    >>> slice_table(true, predicted)["dice"].tolist()
+    [0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]
+    >>> slice_table(true, predicted)["position"].tolist()[3:]
+    ['central', '2 from the end', '1 from the end', 'end', 'outside']
+    """
+    true, predicted = checked_pair(true, predicted, (1.0, 1.0, 1.0))
+    both, a, b = (np.count_nonzero(m, axis=(1, 2)) for m in (true & predicted, true, predicted))
+    index = np.flatnonzero(a + b)
+    table = pd.DataFrame(
+        {
+            "dice": 2 * both[index] / (a + b)[index],
+            "true_voxels": a[index],
+            "predicted_voxels": b[index],
+            "position": _positions(np.flatnonzero(a), index),
+        },
+        index=pd.Index(index, name="slice"),
+    )
+    return table.astype({"position": pd.CategoricalDtype(POSITIONS, ordered=True)})
+
+
+def slice_mean_dice(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the mean Dice over the slices that have a true or a predicted voxel, 0 to 1.
+
+    Slices count equally, whatever the size of the lesion in them. Some papers report this number as Dice. It
+    is neither the Dice of the patient's volume nor the pooled Dice. It is 1 if both masks are empty.
+
+    Parameters
+    ----------
+    true, predicted : ndarray, shape (z, y, x) or (y, x)
+        Masks on the same grid: 0 outside, any other value inside.
+
+    Raises
+    ------
+    DataError
+        If the masks differ in shape.
+
+    Examples
+    --------
+    >>> true, predicted = np.zeros((2, 4, 4)), np.zeros((2, 4, 4))
+    >>> true[0], true[1, 0, 0], predicted[0] = 1, 1, 1
+    >>> slice_mean_dice(true, predicted)  # the Dice of the volume is 0.97
+    0.5
+    """
+    true, predicted = checked_pair(true, predicted, (1.0,) * np.ndim(true))
+    if true.ndim == 2:
+        true, predicted = true[None], predicted[None]
+    both, a, b = (np.count_nonzero(m, axis=(1, 2)) for m in (true & predicted, true, predicted))
+    shown = (a + b) > 0
+    return float(np.mean(2 * both[shown] / (a + b)[shown])) if shown.any() else 1.0
+
+
+def dice_by_position(slices: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the mean Dice of the slices at each position in the lesion.
+
+    Parameters
+    ----------
+    slices : DataFrame
+        Rows of `slice_table` of several patients, with a column patient_id.
+    by : sequence of str
+        Further columns whose values are kept apart, such as "model".
+
+    Returns
+    -------
+    DataFrame
+        Columns `by`, position, dice (mean over patients of the mean over their slices), slices, patients.
+        Positions that no patient has are left out.
+
+    Examples
+    --------
+    >>> true = np.ones((5, 2, 2))
+    >>> predicted = true * np.array([0, 1, 1, 1, 1])[:, None, None]
+    >>> table = slice_table(true, predicted).assign(patient_id="a")
+    >>> dice_by_position(table)[["position", "dice", "slices"]].values.tolist()
+    [['end', 0.5, 2], ['1 from the end', 1.0, 2], ['2 from the end', 1.0, 1]]
+    """
+    keys = [*by, "position"]
+    patients = slices.groupby([*keys, "patient_id"], observed=True)["dice"].agg(["mean", "size"])
+    found = patients.groupby(keys, observed=True).agg(
+        dice=("mean", "mean"), slices=("size", "sum"), patients=("size", "size")
+    )
+    return found.reset_index()
+
+
+def _positions(lesion: np.ndarray, slices: np.ndarray) -> list[str]:
+    """Return the position of each slice, given the slices with a true voxel."""
+    if not lesion.size:
+        return ["outside"] * len(slices)
+    from_end = np.minimum(slices - lesion[0], lesion[-1] - slices)
+    return [POSITIONS[min(d, 3)] if d >= 0 else "outside" for d in from_end]
