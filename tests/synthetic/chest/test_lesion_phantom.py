@@ -78,7 +78,8 @@ def test_nothing_about_the_lesion_is_an_input(cohort):
         columns = cohort.with_target(target).X.columns
         assert {m for m, _ in columns} == {"ct", "pet", "meta"}
         assert {f for m, f in columns if m != "meta"} <= set(RESERVED)
-        assert {f for m, f in columns if m == "meta"} == {"thickness_mm", "spacing_mm", "kernel", "noise_hu", "contrast"}  # fmt: skip
+        told = {"thickness_mm", "spacing_mm", "kernel", "noise_hu", "contrast"}
+        assert {f for m, f in columns if m == "meta"} == told
 
 
 def test_targets(cohort):
