@@ -133,9 +133,10 @@ def similarities(
 ) -> np.ndarray:
     """Return how alike the scans of two lists are: the correlation of their details where they overlap.
 
-    Copies of one scan that were resampled, cropped, moved, rescaled in grey values or made noisy reached 0.92
-    and more. The largest value of two patients was 0.75 on 12 real scans, and 0.87 on phantoms, whose
-    anatomy is simple. `SAME` lies between. A scan that was mirrored is not recognised.
+    On 13 real scans, copies that were cropped, moved, resampled, rescaled and made noisy at once reached 0.95
+    and more, and two patients at most 0.75. `SAME` (0.9) lies between. The phantoms of this project are small
+    and much alike: 1 of 780 pairs of different phantoms was above it (0.91), and 17 of 40 copies with all of
+    these changes were below it (0.83 at least). A scan that was mirrored is not recognised.
 
     Parameters
     ----------

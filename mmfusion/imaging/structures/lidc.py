@@ -48,7 +48,7 @@ class LidcContour:
 
 @dataclass(frozen=True, eq=False)
 class LidcMark:
-    """What one reader marked at one place.
+    """A mark of one reader: a nodule, or another lesion.
 
     Parameters
     ----------
