@@ -59,8 +59,9 @@ def test_a_sharp_kernel_keeps_edges():
     edge[..., 32:] = 100
     steep = {}
     for kernel in KERNELS:
-        scan = acquire(edge, 0.7, 3.0, Protocol(3.0, kernel, 0.0, 0.0), np.random.default_rng(0))
-        steep[kernel] = np.abs(np.diff(scan[0, 32])).max()
+        protocol = Protocol(3.0, kernel, 0.0, 0.0)
+        seen = acquire(edge, 0.7, 3.0, protocol, np.random.default_rng(0))
+        steep[kernel] = np.abs(np.diff(seen[0, 32])).max()
     assert steep["soft"] < steep["medium"] < steep["sharp"]
 
 
