@@ -25,7 +25,7 @@ def load_cohort(
     ----------
     source : path or str
         A manifest (`mmfusion.data.manifest`), or the name of a known cohort: "radiogenomics", "lung1",
-        "tcga_luad", "demo".
+        "tcga_luad", "sts_petct", "demo".
     root : path, optional
         For a manifest: the folder from which its paths start; default, the folder of the manifest. For a
         known cohort: the folder of its files.
