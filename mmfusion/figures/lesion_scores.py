@@ -149,7 +149,7 @@ def detection_table(scores: pd.DataFrame) -> Figure:
     >>> columns = pd.MultiIndex.from_product([[c[0] for c in _COLUMNS], ["mean", "lo", "hi"]])
     >>> figure = detection_table(pd.DataFrame(0.5, index=["unet"], columns=columns))
     >>> [text.get_text() for text in figure.axes[0].texts][-6:-4]  # mean, and interval
-    ['50%', '50% to 50%']
+    ['0.5', '0.5 to 0.5']
     """
     if absent := [name for name, _, _ in _COLUMNS if name not in scores.columns.unique(0)]:
         raise ReportError("the scores lack a metric", column=", ".join(absent))
