@@ -52,7 +52,7 @@ class ConvLSTM(nn.Module):
         self.back = nn.ModuleList(ConvLSTMLayer(c, hidden, kernel) for c in inputs) if bidirectional else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the states of the last layer after each map, (b, T, C, y, x) -> (b, T, out_channels, y, x)."""
+        """Return the states of the last layer: (b, T, C, y, x) -> (b, T, out_channels, y, x)."""
         for k, ahead in enumerate(self.ahead):
             states = ahead(x)
             x = states if self.back is None else torch.cat([states, self.back[k](x.flip(1)).flip(1)], 2)
@@ -82,7 +82,9 @@ class ConvLSTMLayer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the state after each map, (b, T, C, y, x) -> (b, T, hidden, y, x)."""
         b = len(x)
-        inputs = rearrange(self.of_input(rearrange(x, "b t c y x -> (b t) c y x")), "(b t) ... -> t b ...", b=b)
+        inputs = rearrange(
+            self.of_input(rearrange(x, "b t c y x -> (b t) c y x")), "(b t) ... -> t b ...", b=b
+        )
         state, cell, states = None, None, []
         for gates in inputs:
             if state is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.layers.factories import Conv
+from monai.networks.layers.factories import Conv, Norm
 from torch import nn
+from torch.nn import functional as F
 
 from mmfusion.errors import MMFusionError
 
@@ -145,6 +146,41 @@ class ResidualGate(nn.Module):
         channel = self.channel(x, condition)
         spatial = self.spatial(x if condition is None else torch.cat([x, condition], 1))
         return x + _COMBINE[self.combine](channel, spatial) * x
+
+
+class CueGate(nn.Module):
+    """A map plus a copy that a cue gates: x + x sigmoid(norm(conv(cue))), as the boxes of RA-Seg do.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the map, C.
+    spatial_dims : {2, 3}
+        Axes in space.
+
+    Notes
+    -----
+    The convolution repeats the border of the cue. A cue of one value gives the same weights everywhere.
+
+    References
+    ----------
+    Gollini et al. 2022, arXiv 2211.06620, equation 1.
+
+    Examples
+    --------
+    >>> CueGate(6, spatial_dims=2)(torch.zeros(2, 6, 4, 4), torch.ones(2, 1, 16, 16)).shape
+    torch.Size([2, 6, 4, 4])
+    """
+
+    def __init__(self, channels: int, spatial_dims: int = 3) -> None:
+        super().__init__()
+        conv = Conv[Conv.CONV, spatial_dims](1, channels, 3, padding=1, padding_mode="replicate")
+        self.gate = nn.Sequential(conv, Norm[Norm.BATCH, spatial_dims](channels), nn.Sigmoid())
+        self.mode = "bilinear" if spatial_dims == 2 else "trilinear"
+
+    def forward(self, x: torch.Tensor, cue: torch.Tensor) -> torch.Tensor:
+        """Return the gated map, shape (b, C, *space), from a cue (b, 1, *finer space) in [0, 1]."""
+        return x + x * self.gate(F.interpolate(cue, size=x.shape[2:], mode=self.mode))
 
 
 _COMBINE = {"sum": torch.add, "product": torch.mul}
