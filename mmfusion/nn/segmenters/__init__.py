@@ -1,6 +1,6 @@
 """Segmentation networks map patches of scans to masks. Importing this package registers them."""
 
-from mmfusion.nn.segmenters import raseg, unet
+from mmfusion.nn.segmenters import raemd, raseg, unet
 from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset, get_preset
 
-__all__ = ["Segmenter", "SegmenterPreset", "get_preset", "raseg", "unet"]
+__all__ = ["Segmenter", "SegmenterPreset", "get_preset", "raemd", "raseg", "unet"]
