@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from monai.networks.layers.factories import Conv, Norm
 from torch import nn
@@ -93,6 +95,45 @@ class SpatialGate(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the weights of a map (b, C, *space) in (0, 1), shape (b, 1, *space)."""
         return torch.sigmoid(self.conv(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)))
+
+
+class MultiScaleGate(nn.Module):
+    """Weights of the positions, from convolutions of several sizes side by side, as in ISA-Net.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the map, C.
+    kernels : sequence of int
+        Sides of the convolutions, odd numbers of voxels.
+    reduction : int
+        The convolutions read and give C / `reduction` channels, but at least 4.
+    spatial_dims : {2, 3}
+        Axes in space.
+
+    References
+    ----------
+    Huang et al. 2022, "ISA-Net: improved spatial attention network for PET-CT tumor segmentation".
+
+    Examples
+    --------
+    >>> MultiScaleGate(6, spatial_dims=2)(torch.zeros(2, 6, 5, 7)).shape
+    torch.Size([2, 1, 5, 7])
+    """
+
+    def __init__(
+        self, channels: int, kernels: Sequence[int] = (3, 5, 7), reduction: int = 8, spatial_dims: int = 3
+    ) -> None:
+        super().__init__()
+        conv, hidden = Conv[Conv.CONV, spatial_dims], max(channels // reduction, 4)
+        self.squeeze = conv(channels, hidden, 1)
+        self.scales = nn.ModuleList(conv(hidden, hidden, k, padding=k // 2) for k in kernels)
+        self.join = conv(hidden * len(self.scales), 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the weights of a map (b, C, *space) in (0, 1), shape (b, 1, *space)."""
+        x = self.squeeze(x).relu()
+        return torch.sigmoid(self.join(torch.cat([scale(x).relu() for scale in self.scales], 1)))
 
 
 class ResidualGate(nn.Module):

@@ -57,7 +57,7 @@ class RAEMD(Segmenter):
             options={"base": 8, "growth": 8, "layers": 4, "hidden": 16},
             size=(5, 64, 64),
             spacing=(2.0, 1.0, 1.0),
-            plan=TrainingPlan(lr=3e-3, max_epochs=40, batch_size=4),
+            plan=TrainingPlan(lr=3e-3, max_epochs=30, batch_size=4),
         ),
         "full": SegmenterPreset(
             size=(8, 128, 128),

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmfusion.errors import MMFusionError
-from mmfusion.nn.layers.gates import ChannelGate, CueGate, ResidualGate, SpatialGate
+from mmfusion.nn.layers.gates import ChannelGate, CueGate, MultiScaleGate, ResidualGate, SpatialGate
 from tests.nn.streams import build
 
 SIDES = {2: (6, 5), 3: (4, 5, 6)}
@@ -49,6 +49,20 @@ def test_spatial_weights_do_not_depend_on_the_order_of_channels(dims):
     far[..., -1] += 9.0  # the kernel reaches one voxel
     torch.testing.assert_close(gate(far)[..., :-2], gate(x)[..., :-2])
     assert not torch.allclose(gate(far)[..., -2], gate(x)[..., -2])
+
+
+@dims
+def test_the_largest_kernel_bounds_what_a_multi_scale_gate_sees(dims):
+    for kernels in [(3,), (3, 5), (3, 5, 7)]:
+        gate = build(lambda kernels=kernels: MultiScaleGate(8, kernels, spatial_dims=dims))
+        for part in [gate.squeeze, *gate.scales]:
+            torch.nn.init.constant_(part.bias, 9.0)  # no ReLU is shut
+        x = torch.randn(1, 8, *(11,) * dims, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        weights = gate(x)
+        assert weights.shape == (1, 1, *(11,) * dims) and ((weights > 0) & (weights < 1)).all()
+        weights[(0, 0, *(5,) * dims)].backward()
+        seen = x.grad[0].abs().sum(0).nonzero() - 5
+        assert (seen.min(), seen.max()) == (-(kernels[-1] // 2), kernels[-1] // 2)
 
 
 @dims

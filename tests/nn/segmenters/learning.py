@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from monai.losses import DiceLoss
+from monai.losses import DiceCELoss
 
 from mmfusion.nn.training import reproducible
 
@@ -29,7 +29,7 @@ def overfit(build, x, mask, *, steps: int, lr: float, cue=None, good: float = 0.
     """
     with reproducible(0):
         net = build()
-        optimizer, loss = torch.optim.AdamW(net.parameters(), lr=lr), DiceLoss(sigmoid=True)
+        optimizer, loss = torch.optim.AdamW(net.parameters(), lr=lr), DiceCELoss(sigmoid=True)
         for step in range(1, steps + 1):
             net.train()
             out = net(x, cue)

@@ -71,8 +71,13 @@ def test_wrong_options():
         RAEMD(spatial_dims=2)
 
 
-@pytest.mark.parametrize("name", ABLATION)
+QUICK = ("plain", "attention")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in ABLATION]
+)
 def test_it_learns_one_batch_by_heart(name):
     x, mask = balls((3, 20, 20))
-    found = overfit(lambda: RAEMD(**TINY, **ABLATION[name]), x, mask, steps=150, lr=0.03)
+    found = overfit(lambda: RAEMD(**TINY, **ABLATION[name]), x, mask, steps=200, lr=0.03)
     assert found >= 0.95

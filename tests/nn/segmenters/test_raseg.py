@@ -126,7 +126,7 @@ def test_it_learns_one_batch_by_heart(options):
         lambda: RASeg(**{**TINY, "channels": (8, 16, 16, 16)}, **options),
         x,
         mask,
-        steps=150,
+        steps=200,
         lr=0.01,
         cue=cue,
     )
