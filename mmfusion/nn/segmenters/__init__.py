@@ -1,6 +1,15 @@
 """Segmentation networks map patches of scans to masks. Importing this package registers them."""
 
-from mmfusion.nn.segmenters import attention_unet, resenc_unet, swinunetr, unet, unetpp
+from mmfusion.nn.segmenters import (
+    attention_unet,
+    petct_unet,
+    raemd,
+    raseg,
+    resenc_unet,
+    swinunetr,
+    unet,
+    unetpp,
+)
 from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset, get_preset
 from mmfusion.nn.segmenters.nnunet import NNUNetPlan, nnunet_plan
 
@@ -11,6 +20,9 @@ __all__ = [
     "attention_unet",
     "get_preset",
     "nnunet_plan",
+    "petct_unet",
+    "raemd",
+    "raseg",
     "resenc_unet",
     "swinunetr",
     "unet",
