@@ -1,0 +1,91 @@
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from mmfusion.errors import DataError
+from mmfusion.nn.training import ConsistencyLoss, JointLoss, MeanTeacher, TrainingPlan
+from tests.nn.training.networks import fit, same
+from tests.nn.training.tasks import TwoHeads, losses, two_tasks
+
+PLAN = TrainingPlan(lr=0.05, max_epochs=5, batch_size=8)  # 15 steps
+
+
+def loss(weight=1.0):
+    return ConsistencyLoss(JointLoss(losses()), logits=("a",), values=("b",), weight=weight)
+
+
+def train(callbacks, plan=PLAN, criterion=None, unknown=(), **options):
+    criterion = criterion or loss()
+    return fit(
+        plan, network=TwoHeads, data=two_tasks(unknown=unknown), criterion=criterion, callbacks=callbacks, **options
+    )  # fmt: skip
+
+
+class Follow(Callback):
+    """Keeps the weights of the network after each step, and the share of the consistency."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.weights_ = [net.module_.trunk.weight.detach().clone()]
+        self.shares_ = []
+
+    def on_batch_end(self, net, **kwargs):
+        self.weights_.append(net.module_.trunk.weight.detach().clone())
+        self.shares_.append(net.criterion_.share)
+
+
+def test_the_teacher_is_the_moving_average():
+    teacher, follow = MeanTeacher(decay=0.8), Follow()
+    train([teacher, follow])
+    expected = follow.weights_[0]
+    for step, weights in enumerate(follow.weights_[1:], 1):
+        keep = min(1 - 1 / (step + 1), 0.8)
+        expected = keep * expected + (1 - keep) * weights
+    torch.testing.assert_close(teacher.teacher_.trunk.weight, expected)
+    assert not any(p.requires_grad for p in teacher.teacher_.parameters())
+
+
+def test_the_weight_rises_over_a_share_of_the_steps():
+    follow = Follow()
+    train([MeanTeacher(ramp=0.4), follow])
+    assert follow.shares_ == pytest.approx([min(k / 6, 1.0) for k in range(15)])
+
+
+def test_the_consistency_by_hand():
+    criterion = loss(weight=3.0)
+    outputs = {"a": torch.tensor([[0.0]]), "b": torch.tensor([[1.0, 3.0]])}
+    labels = {name: torch.full_like(one, float("nan")) for name, one in outputs.items()}
+    assert criterion(outputs, labels) == 0
+    criterion.teacher = {"a": torch.tensor([[100.0]]), "b": torch.zeros(1, 2)}
+    criterion.share = 0.5
+    torch.testing.assert_close(criterion(outputs, labels), torch.tensor(3.0 * 0.5 * (0.25 + 5.0)))
+
+
+def test_rows_without_labels_teach_only_with_a_teacher():
+    """The network follows the teacher, which was not the same from the second step on."""
+    quiet, before, _ = train([MeanTeacher()], unknown=["a", "b"], criterion=loss(weight=0.0))
+    assert same(before, quiet.state_dict()) or TrainingPlan().weight_decay
+    alone = train([], criterion=JointLoss(losses()))[0]
+    off = train([MeanTeacher()], criterion=loss(weight=0.0))[0]
+    on = train([MeanTeacher()], criterion=loss(weight=5.0))[0]
+    assert same(alone.state_dict(), off.state_dict())  # tables get no noise, so nothing else changes
+    assert not same(alone.state_dict(), on.state_dict())
+
+
+def test_an_interrupted_fit_goes_on_with_its_teacher(tmp_path):
+    class Cut(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise InterruptedError
+
+    whole, last = MeanTeacher(), MeanTeacher()
+    module, *_ = train([("teacher", whole)])
+    with pytest.raises(InterruptedError):
+        train([("teacher", MeanTeacher()), Cut()], checkpoint=tmp_path)
+    again, *_ = train([("teacher", last)], checkpoint=tmp_path)
+    assert same(module.state_dict(), again.state_dict())
+    assert same(whole.teacher_.state_dict(), last.teacher_.state_dict())
+
+
+def test_another_loss_is_refused():
+    with pytest.raises(DataError, match="mean teacher needs its loss"):
+        train([MeanTeacher()], criterion=JointLoss(losses()))
