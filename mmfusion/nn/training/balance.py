@@ -1,4 +1,4 @@
-"""Balance of several tasks in one loss: fixed weights, learned uncertainty, weights that follow the losses."""
+"""Balance of several tasks in one loss: fixed weights, learned uncertainty, or weights from the losses."""
 
 from __future__ import annotations
 

@@ -57,8 +57,15 @@ def test_links_that_are_not_adjacent(cross_scale):
 
 @pytest.mark.parametrize(
     ("width", "separable", "millions"),
-    [(64, True, 0.10), (128, True, 0.34), (192, True, 0.75), (64, False, 1.5), (128, False, 5.8), (192, False, 13.1)],
-)  # fmt: skip
+    [
+        (64, True, 0.10),
+        (128, True, 0.34),
+        (192, True, 0.75),
+        (64, False, 1.5),
+        (128, False, 5.8),
+        (192, False, 13.1),
+    ],
+)
 def test_numbers_of_parameters(width, separable, millions):
     """The numbers of the specification, which do not count the projections of the backbone's maps."""
     with torch.device("meta"):

@@ -1,6 +1,5 @@
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,7 +16,7 @@ from mmfusion.nn.training import (
 )
 from mmfusion.nn.training.task_gradients import project_conflicts
 from tests.nn.training.networks import fit, same
-from tests.nn.training.tasks import NAN, TwoHeads, losses, two_tasks
+from tests.nn.training.tasks import TwoHeads, losses, two_tasks
 
 SGD = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "clip_norm": None}
 ONE_STEP = TrainingPlan(**SGD, lr=0.1, max_epochs=1, batch_size=24)
@@ -80,11 +79,8 @@ def test_dynamic_weights_follow_the_losses_of_the_last_epochs(tmp_path):
     assert [row["weight_b"] for row in history[:2]] == [3.0, 3.0]
     assert history[3]["weight_a"] + history[3]["weight_b"] / 3 == pytest.approx(2.0)
     assert history[2]["weight_a"] != 1.0 and criterion.weights == {"b": 3.0}
-    # the loss of an epoch of one batch is the sum of the two means that set the weights
+    # in an epoch of one batch without labels of b, the loss of the epoch is that of a; the ratio of b is 1
     *_, lone = train(plan, JointLoss(losses()), callbacks=[DynamicWeights()], unknown=["b"])
-    assert [row["weight_b"] for row in lone] == pytest.approx(
-        [1.0, 1.0, *[row["weight_b"] for row in lone[2:]]]
-    )
     ratio = lone[1]["train_loss"] / lone[0]["train_loss"]
     a, b = math.exp(ratio / 2), math.exp(0.5)
     assert lone[2]["weight_a"] == pytest.approx(2 * a / (a + b), rel=1e-5)
@@ -170,4 +166,3 @@ def test_clear_errors():
 def test_rows_without_any_label_change_nothing():
     module, before, _ = train(ONE_STEP, unknown=["a", "b"], callbacks=[GradientSurgery(), GradientCosine()])
     assert same(before, module.state_dict())
-    assert np.isnan(NAN)
