@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from skorch.utils import to_tensor
 from torch import nn
 
 from mmfusion.errors import DataError
 from mmfusion.nn.training.labels import JointLoss
-from mmfusion.nn.training.task_gradients import GradientSurgery, joint_loss
+from mmfusion.nn.training.task_gradients import GradientSurgery, TaskCallback
 
 LIMIT = 5.0
 
@@ -63,7 +62,7 @@ class UncertaintyLoss(JointLoss):
         return found
 
 
-class DynamicWeights(Callback):
+class DynamicWeights(TaskCallback):
     """Callback that sets the weights of a `JointLoss` by dynamic weight averaging (DWA).
 
     With K tasks, w_t = K exp(r_t / T) / sum_j exp(r_j / T), and r_t is the mean loss of the last epoch
@@ -97,40 +96,43 @@ class DynamicWeights(Callback):
         return dict(zip(last, shares.tolist(), strict=True))
 
     def on_train_begin(self, net: NeuralNet, **kwargs) -> None:
-        """Keep the weights of the loss."""
-        self.base_ = dict(joint_loss(net).weights)
+        """Find the loss, and keep its weights."""
+        super().on_train_begin(net, **kwargs)
+        self.base_ = dict(self.loss_.weights)
         self.epochs_: list[dict[str, float]] = []
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs) -> None:
         """Set the weights of this epoch."""
-        loss = joint_loss(net)
-        self.losses_: dict[str, list[torch.Tensor]] = {name: [] for name in loss.losses}
+        self.losses_: dict[str, list[torch.Tensor]] = {name: [] for name in self.loss_.losses}
         if len(self.epochs_) == 2:
-            new = self.weights(*(dict.fromkeys(loss.losses, 1.0) | epoch for epoch in self._comparable()))
-            loss.weights = {name: self.base_.get(name, 1.0) * weight for name, weight in new.items()}
+            new = self.weights(
+                *(dict.fromkeys(self.loss_.losses, 1.0) | epoch for epoch in self._comparable())
+            )
+            self.loss_.weights = {name: self.base_.get(name, 1.0) * weight for name, weight in new.items()}
 
     def _comparable(self) -> list[dict[str, float]]:
         """Return the losses of the last epoch and of the epoch before, of the tasks that are in both."""
         before, last = self.epochs_
         return [{name: epoch[name] for name in last if name in before} for epoch in (last, before)]
 
-    def before_backward(self, net: NeuralNet, outputs: object, labels: object, factor: float) -> None:
+    def before_backward(self, net: NeuralNet, factor: float) -> None:
         """Keep the losses of the batch."""
         with torch.no_grad():
-            for name, value in joint_loss(net).unweighted(outputs, to_tensor(labels, net.device)).items():
+            for name, value in self.loss_.unweighted(*self.seen_).items():
                 self.losses_[name].append(value)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
         """Record the weights, and keep the mean losses of the epoch."""
         means = {name: float(torch.stack(values).mean()) for name, values in self.losses_.items() if values}
         self.epochs_ = [*self.epochs_[-1:], means]
-        weights = joint_loss(net).weights
+        weights = self.loss_.weights
         for name in self.losses_:
             net.history.record(f"weight_{name}", float(weights.get(name, 1.0)))
 
     def on_train_end(self, net: NeuralNet, **kwargs) -> None:
         """Restore the weights that the loss had before the fit."""
-        joint_loss(net).weights = self.base_
+        self.loss_.weights = self.base_
+        super().on_train_end(net, **kwargs)
 
     def checkpoint_state(self) -> dict[str, object]:
         """Return the state that a resumed fit needs."""

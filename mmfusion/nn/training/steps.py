@@ -104,12 +104,12 @@ class TrainingNet(NeuralNet):
         inputs, labels = unpack_data(batch)
         predicted = self.infer(inputs, **kwargs)
         loss = self.get_loss(predicted, labels, X=inputs, training=True)
-        self._add_gradient(loss, get_len(inputs), predicted, labels)
+        self._add_gradient(loss, get_len(inputs))
         if self.waiting_ == self.plan.accumulate or not self.left_:
             self._take_step(batch)
         return {"loss": loss, "y_pred": predicted}
 
-    def _add_gradient(self, loss: torch.Tensor, n_rows: int, predicted: object, labels: object) -> None:
+    def _add_gradient(self, loss: torch.Tensor, n_rows: int) -> None:
         if not self.waiting_:
             self.optimizer_.zero_grad()
             self.share_ = 0.0
@@ -119,7 +119,7 @@ class TrainingNet(NeuralNet):
             factor = self.scaler_.get_scale() * (1.0 if self.plan.accumulate == 1 else share)
             for _, callback in self.callbacks_:
                 if hasattr(callback, "before_backward"):
-                    callback.before_backward(self, predicted, labels, factor)
+                    callback.before_backward(self, factor)
             self.scaler_.scale(weighted).backward()
         self.share_ += share
         self.waiting_ += 1

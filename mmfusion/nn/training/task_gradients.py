@@ -8,7 +8,6 @@ from itertools import combinations
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from skorch.utils import to_tensor
 
 from mmfusion.errors import DataError
 from mmfusion.nn.training.labels import JointLoss
@@ -17,26 +16,56 @@ from mmfusion.nn.training.names import matching
 Gradient = list[torch.Tensor | None]
 
 
-def joint_loss(net: NeuralNet) -> JointLoss:
-    """Return the `JointLoss` of a fit, which may be a part of the criterion.
+class TaskCallback(Callback):
+    """Base class of callbacks that look at the single tasks of a `JointLoss`, once for each batch.
 
-    Raises
-    ------
-    DataError
-        If the criterion has none.
+    The `JointLoss` is the loss of the fit or a part of it.
+
+    Attributes
+    ----------
+    loss_ : JointLoss
+        The loss.
+    seen_ : tuple
+        Outputs and labels that the loss got for the last batch.
 
     Examples
     --------
-    >>> from types import SimpleNamespace
-    >>> loss = JointLoss({"a": torch.nn.MSELoss()})
-    >>> joint_loss(SimpleNamespace(criterion_=torch.nn.Sequential(loss))) is loss
-    True
+    >>> class Count(TaskCallback):
+    ...     def before_backward(self, net, factor):
+    ...         self.number_ = len(self.loss_.terms(*self.seen_))
     """
-    for part in net.criterion_.modules():
-        if isinstance(part, JointLoss):
-            return part
-    got = type(net.criterion_).__name__
-    raise DataError("this callback needs a loss of several tasks", expected="JointLoss", got=got)
+
+    def on_train_begin(self, net: NeuralNet, **kwargs) -> None:
+        """Find the loss.
+
+        Raises
+        ------
+        DataError
+            If the loss of the fit contains no `JointLoss`.
+        """
+        found = [part for part in net.criterion_.modules() if isinstance(part, JointLoss)]
+        if not found:
+            got = type(net.criterion_).__name__
+            raise DataError("this callback needs a loss of several tasks", expected="JointLoss", got=got)
+        self.loss_ = found[0]
+        # the loss of the fit may change the outputs before the JointLoss gets them
+        self.hook_ = self.loss_.register_forward_pre_hook(self._see)
+
+    def _see(self, module: torch.nn.Module, args: tuple) -> None:
+        self.seen_ = args
+
+    def on_train_end(self, net: NeuralNet, **kwargs) -> None:
+        """Leave the loss as it was."""
+        self.hook_.remove()
+        self.seen_ = ()
+
+    def gradients(self, parameters: Sequence[torch.nn.Parameter]) -> Mapping[str, Gradient]:
+        """Return the gradient of each task with a label in the batch; the graph of the loss is kept."""
+        return {
+            name: list(torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True))
+            for name, term in self.loss_.terms(*self.seen_).items()
+            if term.requires_grad
+        }
 
 
 def project_conflicts(gradients: Sequence[Gradient], order: Sequence[Sequence[int]]) -> list[Gradient]:
@@ -76,7 +105,7 @@ def project_conflicts(gradients: Sequence[Gradient], order: Sequence[Sequence[in
     return projected
 
 
-class GradientSurgery(Callback):
+class GradientSurgery(TaskCallback):
     """Callback that removes conflicts between the gradients of the tasks of a `JointLoss` (PCGrad).
 
     The order of the other tasks is random, as in the paper. Everything else that the loss contains, such as a
@@ -87,10 +116,10 @@ class GradientSurgery(Callback):
     >>> callbacks = [GradientSurgery()]  # for fit_network(..., JointLoss(...), callbacks=callbacks)
     """
 
-    def before_backward(self, net: NeuralNet, outputs: object, labels: object, factor: float) -> None:
+    def before_backward(self, net: NeuralNet, factor: float) -> None:
         """Add the difference that the surgery makes to the gradients."""
         parameters = [p for p in net.module_.parameters() if p.requires_grad]
-        gradients = list(_task_gradients(net, outputs, labels, parameters).values())
+        gradients = list(self.gradients(parameters).values())
         n = len(gradients)
         if n < 2:
             return
@@ -102,7 +131,7 @@ class GradientSurgery(Callback):
                     parameter.grad = change if parameter.grad is None else parameter.grad + change
 
 
-class GradientCosine(Callback):
+class GradientCosine(TaskCallback):
     """Callback that records the cosine between the gradients of each pair of tasks of a `JointLoss`.
 
     The gradients are those of the parameters that both tasks reach. Below 0, a step that helps one task harms
@@ -129,14 +158,14 @@ class GradientCosine(Callback):
         """Delete the values of the previous epoch."""
         self.batch_, self.values_ = 0, {}
 
-    def before_backward(self, net: NeuralNet, outputs: object, labels: object, factor: float) -> None:
+    def before_backward(self, net: NeuralNet, factor: float) -> None:
         """Compute the cosines of the batch."""
         self.batch_ += 1
         if (self.batch_ - 1) % self.every:
             return
         own = {name: p for name, p in net.module_.named_parameters() if p.requires_grad}
         names = matching(list(own), self.part) if self.part else list(own)
-        gradients = _task_gradients(net, outputs, labels, [own[name] for name in names])
+        gradients = self.gradients([own[name] for name in names])
         for (a, first), (b, second) in combinations(gradients.items(), 2):
             pairs = [(x, y) for x, y in zip(first, second, strict=True) if _both(x, y)]
             if pairs:
@@ -150,21 +179,9 @@ class GradientCosine(Callback):
             net.history.record(name, float(torch.stack(values).mean()))
 
 
-def _task_gradients(
-    net: NeuralNet, outputs: object, labels: object, parameters: Sequence[torch.nn.Parameter]
-) -> Mapping[str, Gradient]:
-    """Return the gradient of each task with a label in the batch; the graph of the loss is kept."""
-    terms = joint_loss(net).terms(outputs, to_tensor(labels, net.device))
-    return {
-        name: list(torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True))
-        for name, term in terms.items()
-        if term.requires_grad
-    }
-
-
 def _both(a: torch.Tensor | None, b: torch.Tensor | None) -> bool:
     return a is not None and b is not None
 
 
 def _dot(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> torch.Tensor:
-    return sum(((x * y).sum() for x, y in zip(a, b, strict=True)), torch.zeros(()))
+    return sum((x * y).sum() for x, y in zip(a, b, strict=True))

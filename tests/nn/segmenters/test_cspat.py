@@ -66,18 +66,18 @@ def test_it_learns_one_batch(dims, side, lr, steps):
 @pytest.mark.parametrize("tasks", [("mask",), ("expression",), BOTH])
 def test_every_ablation_trains_all_its_parameters(neck, tasks):
     net = network("demo2d", **TINY, neck=neck, tasks=tasks, genes=3, deep_supervision=True)
-    out = net(torch.rand(2, 1, 40, 52))
+    out = net(torch.rand(2, 1, 64, 96))
     assert set(out) == set(tasks) | ({"deep"} if "mask" in tasks else set())
     deep = out.pop("deep", [])
     sum(one.square().mean() for one in (*out.values(), *deep)).backward()
     assert not [name for name, p in net.named_parameters() if p.grad is None]
-    assert [tuple(one.shape[2:]) for one in deep] == ([(16, 16), (8, 8)] if deep else [])
-    assert all(one.shape == {"mask": (2, 1, 40, 52), "expression": (2, 3)}[k] for k, one in out.items())
+    assert [tuple(one.shape[2:]) for one in deep] == ([(16, 24), (8, 12)] if deep else [])
+    assert all(one.shape == {"mask": (2, 1, 64, 96), "expression": (2, 3)}[k] for k, one in out.items())
 
 
 def test_switches_change_the_network():
     sizes = {
-        name: millions(network("demo2d", **TINY, **options))
+        name: millions(network("demo2d", **TINY | options))
         for name, options in {
             "all": {},
             "no gates": {"gate": False},
