@@ -35,7 +35,7 @@ _DEMO = {
     "width": 32,
     "separable": False,
 }
-_DEMO_PLAN = TrainingPlan(lr=2e-3, max_epochs=40, batch_size=8)
+_DEMO_PLAN = TrainingPlan(lr=5e-3, warmup_epochs=1, max_epochs=40, batch_size=8)
 _FULL_PLAN = TrainingPlan(
     lr=5e-4,
     lr_groups={"backbone": 0.2},
@@ -59,7 +59,7 @@ class CSPAT(Segmenter):
     in_channels, spatial_dims
         As for `Segmenter`.
     embed_dim, depths, heads, window, drop_path
-        As for `SwinBackbone`. Maps of the first three stages go to the neck, at strides 2 to 16. A fourth
+        As for `SwinBackbone`, with three or four stages. The neck reads the maps at strides 2 to 16. A fourth
         stage, at stride 32, gives context, which is added to the map at stride 16.
     width : int
         Channels of the neck and of the heads, P.
@@ -122,7 +122,7 @@ class CSPAT(Segmenter):
         deep_supervision: bool = False,
     ) -> None:
         _check(neck, tasks, genes, depths, mask_pool=mask_pool)
-        # twice the stride of the coarsest map, because an instance norm needs more than one position
+        # twice the stride of the neck's coarsest map, because an instance norm needs more than one position
         super().__init__(in_channels=in_channels, spatial_dims=spatial_dims, divisor=32)
         self.tasks = tuple(tasks)
         self.backbone = SwinBackbone(
@@ -174,7 +174,8 @@ class CSPAT(Segmenter):
         Returns
         -------
         list of Tensor, shape (b, width, *space / stride)
-            Without a neck, the channels are those of the backbone.
+            Without a neck, the channels are those of the backbone. `expression_head.scales` and
+            `mmfusion.nn.layers.recorded` show how the scales and the links are weighted.
         """
         maps = self.backbone(x)
         if self.context is not None:
@@ -184,16 +185,18 @@ class CSPAT(Segmenter):
 
     def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Return "mask", "expression" and "deep", as far as they are among the tasks."""
-        maps, out, probability = self.pyramid(x), {}, None
-        if "mask" in self.tasks:
-            decoded = self.decoder(maps)
-            out["mask"] = self.mask_head(decoded[0], x.shape[2:])
-            probability = out["mask"].detach().sigmoid()
-            if self.training and self.deep_heads:
-                pairs = zip(self.deep_heads, decoded[1:], strict=False)
-                out["deep"] = [head(one) for head, one in pairs]
+        maps = self.pyramid(x)
+        out = self._masks(maps, x) if "mask" in self.tasks else {}
         if self.expression_head is not None:
+            probability = out["mask"].detach().sigmoid() if "mask" in out else None
             out["expression"] = self.expression_head(maps, probability)
+        return out
+
+    def _masks(self, maps: list[torch.Tensor], x: torch.Tensor) -> dict[str, torch.Tensor]:
+        decoded = self.decoder(maps)
+        out = {"mask": self.mask_head(decoded[0], x.shape[2:])}
+        if self.training and self.deep_heads:
+            out["deep"] = [head(one) for head, one in zip(self.deep_heads, decoded[1:], strict=False)]
         return out
 
 

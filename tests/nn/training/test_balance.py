@@ -144,12 +144,12 @@ def test_the_cosine_of_the_tasks():
 @pytest.mark.parametrize("unknown", [(), ("b",)])
 def test_every_balance_learns(name, unknown):
     criterion, callbacks = balanced(name, losses(), regression=["a", "b"])
-    plan = TrainingPlan(lr=0.05, max_epochs=25)
+    plan = TrainingPlan(lr=0.05, max_epochs=15, patience=None)
     module, *_ = train(plan, criterion, unknown=unknown, callbacks=callbacks)
     inputs, labels = two_tasks().__getitems__(list(range(24)))
     with torch.no_grad():
         error = nn.functional.mse_loss(module(**inputs)["a"], labels["a"])
-    assert error < 0.4 * labels["a"].var()
+    assert error < 0.5 * labels["a"].var()
 
 
 def test_clear_errors():
