@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from skorch.callbacks import Callback
@@ -97,3 +99,23 @@ def test_an_interrupted_fit_goes_on_with_its_teacher(tmp_path):
 def test_another_loss_is_refused():
     with pytest.raises(DataError, match="mean teacher needs its loss"):
         train([MeanTeacher()], criterion=JointLoss(losses()))
+
+
+def test_the_teacher_gets_scans_with_noise_and_tables_without():
+    seen = []
+
+    class Look(torch.nn.Module):
+        def forward(self, x, table):
+            seen.append((x, table))
+            return {"a": x.mean((1, 2, 3))[:, None]}
+
+    teacher = MeanTeacher(noise=0.1)
+    teacher.teacher_, teacher.batch_ = Look(), 0
+    criterion = loss()
+    net = SimpleNamespace(criterion_=criterion, history=[{}], batches_=1, max_epochs=1, device="cpu")
+    x, table = torch.zeros(2, 1, 64, 64), torch.ones(2, 3)
+    teacher.on_batch_begin(net, ({"x": x, "table": table}, {}), training=True)
+    assert seen[0][0].std().item() == pytest.approx(0.1, rel=0.05) and torch.equal(seen[0][1], table)
+    assert set(criterion.teacher) == {"a"} and (x == 0).all()
+    teacher.on_batch_begin(net, ({"x": x, "table": table}, {}), training=False)
+    assert criterion.teacher is None and len(seen) == 1
