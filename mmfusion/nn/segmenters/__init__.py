@@ -2,6 +2,7 @@
 
 from mmfusion.nn.segmenters import (
     attention_unet,
+    cspat,
     petct_unet,
     raemd,
     raseg,
@@ -18,6 +19,7 @@ __all__ = [
     "Segmenter",
     "SegmenterPreset",
     "attention_unet",
+    "cspat",
     "get_preset",
     "nnunet_plan",
     "petct_unet",

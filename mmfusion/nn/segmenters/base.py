@@ -136,6 +136,8 @@ class Segmenter(nn.Module):
         pads = [p for m in reversed(margin) for p in (m // 2, m - m // 2)]
         x = F.pad(x, pads, mode="replicate")
         out = self.run(x, None if cue is None else F.pad(cue, pads, mode="replicate"))
+        if "mask" not in out:  # a network that predicts expression alone
+            return out
         flat = out["mask"].ndim - 2
         box = [slice(m // 2, m // 2 + side) for m, side in zip(margin, sides, strict=True)][-flat:]
         cropped = {**out, "mask": out["mask"][(..., *box)]}

@@ -2,6 +2,9 @@
 
 Any skorch callback can be passed to `fit_network`. A callback whose state must survive an interruption has
 two more methods: `checkpoint_state()`, which returns plain values and tensors, and `restore_state(state)`.
+A callback may also have `before_backward(net, factor)`. It is called for each training batch while the
+graph of the loss exists. `factor` is the number by which the loop multiplies the loss. What the callback adds
+to the gradients stays there.
 """
 
 from __future__ import annotations

@@ -73,10 +73,13 @@ class KnownOnly(nn.Module):
 class JointLoss(nn.Module):
     """Weighted sum of the losses of several outputs, each over its known labels.
 
+    An output without a known label in a batch has no term in the sum, so its head gets no gradient.
+
     Parameters
     ----------
     losses : mapping of str to nn.Module
-        Name of an output and its labels -> loss; see `KnownOnly`.
+        Name of an output and its labels -> loss; see `KnownOnly`. A loss whose attribute `handles_unknown` is
+        True gets the outputs and labels of all rows.
     weights : mapping of str to float, optional
         Name -> weight of the loss. Default: 1 for each.
 
@@ -97,14 +100,35 @@ class JointLoss(nn.Module):
         self.weights = dict(weights or {})
         if unknown := set(self.weights) - set(losses):
             raise DataError("a weight without a loss", expected=", ".join(losses), got=", ".join(unknown))
-        self.losses = nn.ModuleDict({name: KnownOnly(loss) for name, loss in losses.items()})
+        self.losses = nn.ModuleDict(
+            {
+                name: loss if getattr(loss, "handles_unknown", False) else KnownOnly(loss)
+                for name, loss in losses.items()
+            }
+        )
+
+    def unweighted(
+        self, outputs: Mapping[str, torch.Tensor], labels: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Return the loss of each output that has a known label in the batch, a scalar each."""
+        return {
+            name: loss(outputs[name], labels[name])
+            for name, loss in self.losses.items()
+            if known(labels[name]).any()
+        }
+
+    def terms(
+        self, outputs: Mapping[str, torch.Tensor], labels: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Return the terms of the sum by name."""
+        losses = self.unweighted(outputs, labels)
+        return {name: self.weights.get(name, 1.0) * loss for name, loss in losses.items()}
 
     def forward(
         self, outputs: Mapping[str, torch.Tensor], labels: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
         """Return the loss, a scalar."""
-        terms = [
-            self.weights.get(name, 1.0) * loss(outputs[name], labels[name])
-            for name, loss in self.losses.items()
-        ]
+        terms = list(self.terms(outputs, labels).values())
+        if not terms:  # each loss is 0 then, with a gradient of 0
+            terms = [loss(outputs[name], labels[name]) for name, loss in self.losses.items()]
         return torch.stack(terms).sum()

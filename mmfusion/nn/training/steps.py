@@ -116,6 +116,10 @@ class TrainingNet(NeuralNet):
         share = n_rows / self.batch_size
         weighted = loss if self.plan.accumulate == 1 else loss * share
         if weighted.requires_grad:  # False if all parameters of the loss are frozen
+            factor = self.scaler_.get_scale() * (1.0 if self.plan.accumulate == 1 else share)
+            for _, callback in self.callbacks_:
+                if hasattr(callback, "before_backward"):
+                    callback.before_backward(self, factor)
             self.scaler_.scale(weighted).backward()
         self.share_ += share
         self.waiting_ += 1

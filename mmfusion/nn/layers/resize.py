@@ -1,0 +1,32 @@
+"""Resizing of feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+
+def resized(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Return a map on a grid of another size: linear interpolation to more positions, means to fewer.
+
+    Parameters
+    ----------
+    x : Tensor, shape (b, c, y, x) or (b, c, z, y, x)
+        Map.
+    size : sequence of int
+        Sides of the new grid, which are all at least, or all at most, those of `x`.
+
+    Examples
+    --------
+    >>> resized(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]), (1, 1)).item()
+    4.0
+    """
+    if tuple(size) == tuple(x.shape[2:]):
+        return x
+    if any(new < old for new, old in zip(size, x.shape[2:], strict=True)):
+        pool = {2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}[x.ndim - 2]
+        return pool(x, tuple(size))
+    mode = {2: "bilinear", 3: "trilinear"}[x.ndim - 2]
+    return F.interpolate(x, size=tuple(size), mode=mode, align_corners=False)
