@@ -11,6 +11,7 @@ _LAZY = {
     "Cohort": "data.cohort",
     "load_cohort": "data.load",
     "phantom": "synthetic",
+    "LesionSegmenter": "lesions",
     "StageClassifier": "staging",
     "StagePrediction": "staging",
     "FoundationEncoder": "features",
@@ -38,6 +39,7 @@ _ROOMS = (
     "explain",
     "figures",
     "quality",
+    "lesions",
     "features",
     "staging",
     "reports",
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from mmfusion.errors import MMFusionError
     from mmfusion.evaluation import external_validation, nested_cv
     from mmfusion.features import FoundationEncoder
+    from mmfusion.lesions import LesionSegmenter
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
     from mmfusion.synthetic import phantom

@@ -12,7 +12,7 @@ the same names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -59,13 +59,15 @@ class KnownOnly(nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the loss, a scalar."""
+    def forward(self, output: torch.Tensor | Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """Return the loss, a scalar; `output` may be a list, such as a mask at several resolutions."""
         which = known(labels)
+        several = not isinstance(output, torch.Tensor)
         if not which.any():
-            return output.sum() * 0
+            return torch.stack([one.sum() * 0 for one in (output if several else [output])]).sum()
         labels = labels[which]
-        return self.loss(output[which], labels.float() if labels.dtype == torch.uint8 else labels)
+        chosen = [one[which] for one in output] if several else output[which]
+        return self.loss(chosen, labels.float() if labels.dtype == torch.uint8 else labels)
 
 
 class JointLoss(nn.Module):
