@@ -21,11 +21,16 @@ from mmfusion.modalities import BY_UNIT
 UNITS = {
     **{unit: m.outside for unit, m in BY_UNIT.items()},
     "mask": 0.0,
+    "probability": 0.0,
 }  # unit -> value outside the field of view
 _FLOOR = {
     "HU": PADDING_HU
 }  # unit -> lowest value; lower values (such as -3024) are air and are replaced first
-_KINDS = {**{unit: f"a {m.title}" for unit, m in BY_UNIT.items()}, "mask": "a mask"}
+_KINDS = {
+    **{unit: f"a {m.title}" for unit, m in BY_UNIT.items()},
+    "mask": "a mask",
+    "probability": "a map of probabilities",
+}
 _DTYPES = (np.float32, np.int16, np.uint8)
 
 
@@ -46,7 +51,7 @@ class Volume(Covered):
         voxel centres: voxel k covers [k - 0.5, k + 0.5).
     modality : str
         "CT" or "PT".
-    unit : {"HU", "SUVbw", "mask"}
+    unit : {"HU", "SUVbw", "mask", "probability"}
         Unit of the values.
     frame_of_reference : str, optional
         DICOM FrameOfReferenceUID. Points in mm of two volumes can be compared if they share it. None if
@@ -56,6 +61,9 @@ class Volume(Covered):
     source : Account, optional
         How many files of DICOM were given and used, and which were left out and why. None if it is not from
         DICOM.
+    provenance : str, optional
+        How the volume was made, if that must be known where it is used: a mask that a network predicted with
+        a box around the true lesion has "oracle".
 
     Raises
     ------
@@ -80,6 +88,7 @@ class Volume(Covered):
     frame_of_reference: str | None = None
     series_uid: str | None = None
     source: Account | None = field(default=None, compare=False)
+    provenance: str | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or not self.array.size:

@@ -35,8 +35,9 @@ class SegmentationTask(Task):
     """Prediction of the mask of a lesion.
 
     `model.predict(X)` returns one Volume of unit "mask" per patient, in the order of X, as a sequence or an
-    iterator. The masks are removed from X before, so that the model cannot read the true masks. A prediction
-    on another grid is resampled to the grid of the true mask.
+    iterator. The masks are removed from X before, so that the model cannot read the true masks. Only a model
+    with `reads_masks = True` gets them; its name should say so. A prediction on another grid is resampled to
+    the grid of the true mask.
 
     A label is the path of the file with the true mask, on the grid of the patient's scan, or a Volume. Only
     the scores of a mask are stored, not the mask (`mmfusion.metrics.segmentation`, which also explains the
@@ -107,7 +108,8 @@ class SegmentationTask(Task):
 
     def _pairs(self, model: object, X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[Volume, Volume]]:
         """Yield the true and the predicted mask of each patient, on one grid, one patient at a time."""
-        predicted = iter(model.predict(without_masks(X)))
+        given = X if getattr(model, "reads_masks", False) else without_masks(X)
+        predicted = iter(model.predict(given))
         for patient in X.index:
             mask = next(predicted, None)
             if not isinstance(mask, Volume):

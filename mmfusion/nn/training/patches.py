@@ -1,4 +1,4 @@
-"""Patches of images on disk: a data set for training, and prediction of a whole image by windows."""
+"""Patches of images on disk: a data set for training."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from monai.data.utils import get_random_patch
-from monai.inferers import SliceInferer, SlidingWindowInferer
 from monai.transforms.utils import correct_crop_centers
-from torch import nn
 
 from mmfusion.errors import DataError
 from mmfusion.nn.training.datasets import as_labels, checksum_tensors
-from mmfusion.nn.training.devices import on_device
 from mmfusion.nn.training.labels import NO_MASK
+from mmfusion.nn.training.windows import Intensity, predict_volume, slices_around, with_channel
 
-Intensity = Callable[[np.ndarray], np.ndarray]
+__all__ = ["PatchDataset", "predict_volume"]
+
 Augment = Callable[[torch.Tensor, torch.Tensor, torch.Generator], tuple[torch.Tensor, torch.Tensor]]
+Boxes = Callable[[int, np.random.RandomState], Sequence[tuple[slice, ...]] | None]
 
 
 class PatchDataset(torch.utils.data.Dataset):
     """Data set of random patches of images and their masks; only the patches are read from disk.
 
-    A batch is `({"x": float32 (b, c, *size)}, {"mask": uint8 (b, 1, *size), ...})`. Positions are drawn from
-    the global generator of torch.
+    A batch is `({"x": float32 (b, c, *size)}, {"mask": uint8 (b, 1, *size), ...})`. With `slab`, "x" is
+    (b, c, slab, *size). With `boxes`, the inputs also have "cue", float32 (b, 1, *size). Positions are drawn
+    from the global generator of torch.
 
     Parameters
     ----------
@@ -53,6 +54,12 @@ class PatchDataset(torch.utils.data.Dataset):
         `augment(x, mask, generator) -> (x, mask)`; see `mmfusion.preprocessing.augmentation.augment_pair`.
     seed : int, optional
         With a seed, item k is the same patch in every epoch and is not augmented, for validation.
+    slab : int
+        Number of slices that the network reads around a slice, odd; `size` then has two sides, and the mask
+        is that of the slice in the middle. Beyond the ends, the last slice is repeated. 0: no slabs.
+    boxes : callable, optional
+        `boxes(k, rng)` returns the boxes of the lesions of image k, as `mmfusion.imaging.boxes` makes them.
+        The cue is 1 in them; if it returns None, the cue is 1 everywhere.
 
     Raises
     ------
@@ -82,12 +89,15 @@ class PatchDataset(torch.utils.data.Dataset):
         intensity: Intensity | None = None,
         augment: Augment | None = None,
         seed: int | None = None,
+        slab: int = 0,
+        boxes: Boxes | None = None,
     ) -> None:
         self.images = [with_channel(image, len(size)) for image in images]
         self.masks, self.size = list(masks), tuple(size)
         self.per_image, self.lesion_share, self.jitter = per_image, lesion_share, jitter
         self.labels = as_labels(labels or {})
         self.intensity, self.augment, self.seed = intensity, augment, seed
+        self.slab, self.boxes = slab, boxes
         if not len(self.images) == len(self.masks) == len(centres or self.masks):
             numbers = f"{len(self.images)}, {len(self.masks)}, {len(centres or [])}"
             raise DataError("images, masks and centres differ in number", got=numbers)
@@ -118,8 +128,12 @@ class PatchDataset(torch.utils.data.Dataset):
         if self.augment and self.seed is None:
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
             x, mask = self.augment(x, mask, generator)
+        inputs = {"x": x.unflatten(1, (-1, self.slab)) if self.slab else x}
+        if self.boxes is not None:  # the cue is moved with the mask
+            mask, cue = mask[:, :1], mask[:, 1:]
+            inputs["cue"] = cue.float()
         index = torch.as_tensor(which)
-        return {"x": x}, {"mask": mask, **{name: one[index] for name, one in self.labels.items()}}
+        return inputs, {"mask": mask, **{name: one[index] for name, one in self.labels.items()}}
 
     def __getitem__(self, item: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         inputs, labels = self.__getitems__([item])
@@ -131,17 +145,34 @@ class PatchDataset(torch.utils.data.Dataset):
         return checksum_tensors([*self.images, *masks, *self.labels.values()])
 
     def _patch(self, k: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Return the channels of a patch, and its mask with the cue behind it.
+
+        The slices of a slab are channels here, so that all of them are augmented alike.
+        """
         image, mask = self.images[k], self.masks[k]
         flat = image.ndim - 1 > len(self.size)
         size = (1, *self.size) if flat else self.size
         box = self._box(k, image.shape[1:], size, rng)
-        values = image[(slice(None), *box)]
+        near = slices_around([box[0].start], self.slab, image.shape[1])[0] if self.slab else box[0]
+        values = image[(slice(None), near, *box[1:])]
         x = np.asarray(values if self.intensity is None else self.intensity(values), dtype=np.float32)
-        shape = x.shape[1:]
+        shape = tuple(one.stop - one.start for one in box)
         known = np.full(shape, NO_MASK, np.uint8) if mask is None else (mask[box] != 0).astype(np.uint8)
-        margin = [(0, 0), *((0, want - got) for want, got in zip(size, shape, strict=True))]
-        x, known = (np.pad(one, margin, mode="edge") for one in (x, known[None]))
-        return (x[:, 0], known[:, 0]) if flat else (x, known)
+        known = known[None] if self.boxes is None else np.stack([known, self._cue(k, box, rng)])
+        margin = [(0, want - got) for want, got in zip(size, shape, strict=True)]
+        x, known = (np.pad(one, [(0, 0), *margin], mode="edge") for one in (x, known))
+        return (x.reshape(-1, *x.shape[2:]), known[:, 0]) if flat else (x, known)
+
+    def _cue(self, k: int, patch: tuple[slice, ...], rng: np.random.RandomState) -> np.ndarray:
+        boxes = self.boxes(k, rng)
+        shape = tuple(one.stop - one.start for one in patch)
+        if boxes is None:
+            return np.ones(shape, np.uint8)
+        out = np.zeros(shape, np.uint8)
+        for box in boxes:
+            ends = [(one.start - p.start, one.stop - p.start) for one, p in zip(box, patch, strict=True)]
+            out[tuple(slice(max(start, 0), max(stop, 0)) for start, stop in ends)] = 1
+        return out
 
     def _box(
         self, k: int, shape: tuple[int, ...], size: tuple[int, ...], rng: np.random.RandomState
@@ -157,100 +188,3 @@ class PatchDataset(torch.utils.data.Dataset):
             moved[axis] += rng.randint(-self.jitter, self.jitter + 1)
         middle = correct_crop_centers(moved, size, shape)
         return tuple(slice(m - n // 2, m - n // 2 + n) for m, n in zip(middle, size, strict=True))
-
-
-def predict_volume(
-    module: nn.Module,
-    image: np.ndarray,
-    size: Sequence[int],
-    *,
-    intensity: Intensity | None = None,
-    output: str = "mask",
-    overlap: float = 0.5,
-    batch_size: int = 4,
-    device: str = "cpu",
-) -> np.ndarray:
-    """Return the output of a network for a whole image, from overlapping windows.
-
-    Windows have their largest weight in their centre.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Network that maps windows (b, c, *size) to a tensor, or a dict of tensors, with the same sides.
-    image : ndarray, shape (*space) or (c, *space)
-        Image of any size with two or three axes in space.
-    size : sequence of int
-        Sides of a window in voxels. If it has two sides and the image is a volume, the slices along the first
-        axis are predicted one by one.
-    intensity : callable, optional
-        Same function as for `PatchDataset`.
-    output : str
-        Name of the output, if the network returns a dict.
-    overlap : float in [0, 1)
-        Share of a window that the next window overlaps.
-    batch_size : int
-        Number of windows per batch.
-    device : str
-        torch device. The CPU is used if the machine does not have it.
-
-    Returns
-    -------
-    ndarray of float32, shape (k, *space)
-        One channel per output channel of the network.
-
-    Raises
-    ------
-    DataError
-        If image and window do not fit each other.
-
-    Examples
-    --------
-    >>> predict_volume(nn.Identity(), np.ones((3, 16, 16), np.float32), size=(8, 8)).shape
-    (1, 3, 16, 16)
-    """
-    image = with_channel(image, len(size))
-    values = np.array(image if intensity is None else intensity(image), dtype=np.float32, order="C")
-    windows = {"roi_size": tuple(size), "sw_batch_size": batch_size, "overlap": overlap}
-    options = {**windows, "mode": "gaussian", "padding_mode": "replicate"}
-    flat = image.ndim - 1 > len(size)
-    infer = SliceInferer(spatial_dim=0, **options) if flat else SlidingWindowInferer(**options)
-    with on_device(module, device) as target:
-
-        def network(x: torch.Tensor) -> torch.Tensor:
-            result = module(x.to(target))
-            return (result[output] if isinstance(result, Mapping) else result).float().cpu()
-
-        return infer(torch.from_numpy(values)[None], network)[0].numpy()
-
-
-def with_channel(image: np.ndarray, n_sides: int) -> np.ndarray:
-    """Return an image with a channel axis, shape (c, *space).
-
-    Three axes are a volume (z, y, x). A 2-D image with channels must therefore have the shape (c, 1, y, x).
-
-    Parameters
-    ----------
-    image : ndarray, shape (*space) or (c, *space)
-        Image.
-    n_sides : int
-        Number of sides of a patch: 2 for images, or for volumes that are read by slices; 3 for volumes.
-
-    Raises
-    ------
-    DataError
-        If the number of axes does not fit.
-
-    Examples
-    --------
-    >>> with_channel(np.zeros((4, 8, 8)), 3).shape
-    (1, 4, 8, 8)
-    """
-    allowed = {2: (2, 3, 4), 3: (3, 4)}.get(n_sides, ())
-    if image.ndim not in allowed:
-        raise DataError(
-            "image and patch do not fit each other",
-            expected="two sides for images and slices, three for volumes",
-            got=f"{image.ndim} axes, {n_sides} sides",
-        )
-    return image if image.ndim == 4 else image[None]

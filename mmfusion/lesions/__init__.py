@@ -1,0 +1,7 @@
+"""Lesions: the estimator that segments them, and the writers of its masks."""
+
+from mmfusion.lesions.postprocess import clean_mask
+from mmfusion.lesions.segmenter import LesionSegmenter
+from mmfusion.lesions.writing import write_mask
+
+__all__ = ["LesionSegmenter", "clean_mask", "write_mask"]

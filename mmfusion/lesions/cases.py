@@ -1,0 +1,215 @@
+"""Training cases of a segmenter: patients with scans and a mask, and the inner patients that are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.errors import DataError, warn
+from mmfusion.imaging import Volume
+from mmfusion.imaging.boxes import Box, lesion_boxes
+from mmfusion.lesions.scans import Prepared, ScanReader
+
+_FEWEST = 4  # patients; with fewer, none is held out
+_NAMED = 5  # patients that a warning names
+
+
+class LabelWarning(UserWarning):
+    """Warning that patients are left out of a fit because they lack a mask or a scan."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One patient of the training set.
+
+    Parameters
+    ----------
+    patient : str
+        Patient id.
+    person : str
+        Id of the person; several patients can be one person.
+    row : int
+        Position of the patient among the rows given to `fit`.
+    scans : Prepared
+        Scans on the grid of the network.
+    mask : ndarray of uint8, shape (z, y, x)
+        Mask on the same grid.
+    content : str
+        Hash of the voxels of the first scan.
+    """
+
+    patient: str
+    person: str
+    row: int
+    scans: Prepared
+    mask: np.ndarray
+    content: str
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Boxes of the lesions, in voxels."""
+        return lesion_boxes(self.mask)
+
+
+def table_of(X: object) -> pd.DataFrame:
+    """Return X if it is a table with two levels of columns.
+
+    Raises
+    ------
+    DataError
+        If it is not.
+
+    Examples
+    --------
+    >>> columns = pd.MultiIndex.from_tuples([("ct", "volume")])
+    >>> table_of(pd.DataFrame([["P1.nii.gz"]], columns=columns)).shape
+    (1, 1)
+    """
+    if not isinstance(X, pd.DataFrame) or X.columns.nlevels != 2:
+        got = type(X).__name__ if not isinstance(X, pd.DataFrame) else "one level of columns"
+        raise DataError("not a table of patients", expected="a DataFrame such as Cohort.X", got=got)
+    return X
+
+
+def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
+    """Return the mask of each patient: of `y`, or of the column `mask` of the scan; None if it is missing.
+
+    Raises
+    ------
+    DataError
+        If `y` has another length or other patients than X, or if there is no column of masks.
+
+    Examples
+    --------
+    >>> columns = pd.MultiIndex.from_tuples([("ct", "volume"), ("ct", "mask")])
+    >>> X = pd.DataFrame([["a.nii.gz", "b.nii.gz"], ["c.nii.gz", None]], index=["P1", "P2"], columns=columns)
+    >>> labels_of(X, None, "ct")
+    ['b.nii.gz', None]
+    """
+    if y is None:
+        if (modality, "mask") not in X:
+            raise DataError("no masks to learn from", column=f"{modality} mask", hint="give them as y")
+        y = X[modality, "mask"]
+    if isinstance(y, pd.Series) and not y.index.equals(X.index):
+        raise DataError("the masks are of other patients than the scans", expected=f"{len(X)} rows with the "
+                        "index of X", got=f"{len(y)} rows", hint="y.reindex(X.index)")  # fmt: skip
+    if len(y) != len(X):
+        raise DataError("another number of masks than of scans", expected=len(X), got=len(y))
+    return [one if isinstance(one, Volume) or not pd.isna(one) else None for one in y]
+
+
+def training_cases(
+    X: pd.DataFrame, y: object, reader: ScanReader, groups: Sequence[object] | None = None
+) -> list[Case]:
+    """Read the scans and masks of the training patients.
+
+    Patients without a mask, or without one of the scans, are left out with a warning that counts them.
+
+    Parameters
+    ----------
+    X : DataFrame
+        Rows of `Cohort.X`.
+    y : sequence of path, Volume or missing, optional
+        Masks; default the column `mask`.
+    reader : ScanReader
+        Reader with the grid of the network.
+    groups : sequence, optional
+        Person of each row; default each row is a person. Patients with the same scan are one person too.
+
+    Raises
+    ------
+    DataError
+        If a patient has two rows, no patient can be used, or no mask has a lesion.
+    ScanError
+        If a scan or mask cannot be read.
+
+    Warns
+    -----
+    LabelWarning
+        If patients are left out, or if two patients have the same scan.
+    """
+    labels = labels_of(X, y, reader.modalities[0])
+    _check_once(X)
+    persons = [str(one) for one in (X.index if groups is None else groups)]
+    cases, lacks = [], {"mask": [], "scan": []}
+    for k, (patient, row) in enumerate(X.iterrows()):
+        if labels[k] is None or reader.lacking(row):
+            lacks["mask" if labels[k] is None else "scan"].append(patient)
+            continue
+        scans = reader.prepare(row)
+        mask = reader.mask(row, labels[k], scans)
+        cases.append(Case(str(patient), persons[k], k, scans, mask, reader.content(row)))
+    for what, missing in lacks.items():
+        if missing:
+            what = "mask" if what == "mask" else "scan of " + " or ".join(reader.modalities)
+            warn(f"{len(missing)} of {len(X)} patients have no {what} and are left out: {_some(missing)}",
+                 LabelWarning, stacklevel=4)  # fmt: skip
+    if not cases:
+        expected = f"scans of {', '.join(reader.modalities)} and a mask"
+        raise DataError("no patient to learn from", expected=expected, got=f"{len(X)} rows")
+    if not any(case.mask.any() for case in cases):
+        raise DataError("every mask is empty", expected="a lesion in at least one patient",
+                        got=f"{len(cases)} masks", hint="does mask_part select the region?")  # fmt: skip
+    return _one_person_per_scan(cases)
+
+
+def inner_split(cases: Sequence[Case], share: float, seed: int) -> tuple[list[Case], list[Case]]:
+    """Split training patients into those that a network learns from and those that are held out.
+
+    The patients of a person stay together, and the share is about the same among persons with and without a
+    lesion. With fewer than four persons, or a share of 0, nobody is held out.
+
+    Returns
+    -------
+    learned, held_out : list of Case
+
+    Examples
+    --------
+    >>> scans = Prepared(np.zeros((1, 2, 2, 2), np.float16), np.eye(4))
+    >>> cases = [Case(p, p, k, scans, np.ones((2, 2, 2), np.uint8), p) for k, p in enumerate("abcde")]
+    >>> learned, held_out = inner_split(cases, 0.2, seed=0)
+    >>> len(learned), len(held_out)
+    (4, 1)
+    """
+    lesion: dict[str, bool] = {}
+    for case in cases:
+        lesion[case.person] = lesion.get(case.person, False) or bool(case.mask.any())
+    if not share or len(lesion) < _FEWEST or sum(lesion.values()) < 2:
+        return list(cases), []
+    rng, out = np.random.default_rng(seed), set()
+    for has in (True, False):
+        persons = sorted(person for person, one in lesion.items() if one is has)
+        n = max(round(share * len(persons)), int(has))
+        out |= {persons[k] for k in rng.permutation(len(persons))[: min(n, len(persons) - int(has))]}
+    return [c for c in cases if c.person not in out], [c for c in cases if c.person in out]
+
+
+def _check_once(X: pd.DataFrame) -> None:
+    if X.index.has_duplicates:
+        twice = X.index[X.index.duplicated()].unique()
+        raise DataError("two rows of one patient", patient=_some(list(twice)), hint="keep one row a patient")
+
+
+def _one_person_per_scan(cases: list[Case]) -> list[Case]:
+    """Return the cases; patients with the same scan are one person, whatever their ids are."""
+    person = {case.patient: case.person for case in cases}
+    first: dict[str, str] = {}
+    same = []
+    for case in cases:
+        other = first.setdefault(case.content, case.patient)
+        if person[other] != person[case.patient]:
+            same.append(f"{other} and {case.patient}")
+            old, new = person[case.patient], person[other]
+            person = {p: new if one == old else one for p, one in person.items()}
+    if same:
+        warn(f"the same scan under two ids, kept together in inner splits: {_some(same)}",
+             LabelWarning, stacklevel=5)  # fmt: skip
+    return [replace(case, person=person[case.patient]) for case in cases]
+
+
+def _some(names: Sequence[object]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(str, names[:_NAMED])) + more

@@ -1,0 +1,188 @@
+"""Save a fitted LesionSegmenter to a bundle, and restore it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+import mmfusion
+from mmfusion.bundle import write_bundle
+from mmfusion.errors import BundleError, MMFusionError
+from mmfusion.escaping import readable_markdown
+from mmfusion.lesions.detector import Detector
+from mmfusion.lesions.settings import SegmenterSettings, settings_of
+from mmfusion.nn.training import TrainingPlan, reproducible
+from mmfusion.preprocessing.augmentation import CropAugmentation
+
+if TYPE_CHECKING:
+    from mmfusion.lesions.segmenter import LesionSegmenter
+
+_DETECTOR = "detector."  # before the names of its tensors
+_TUPLES = ("modalities", "size", "spacing")
+# what an edited state raises in the classes that it is given to
+_UNFIT = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MMFusionError)
+
+
+def save(model: LesionSegmenter, folder: str | Path) -> LesionSegmenter:
+    """Save everything that prediction needs to `folder` (see `mmfusion.bundle`), and return the model.
+
+    The folder holds no scan and no mask. Training patients are listed as hashes.
+
+    Raises
+    ------
+    BundleError
+        If a parameter has no JSON form, or `folder` cannot be written.
+    """
+    check_is_fitted(model, "module_")
+    write_bundle(
+        folder,
+        estimator=type(model).__name__,
+        config=_state(model),
+        tensors=_tensors(model),
+        card=_card(model),
+    )
+    return model
+
+
+def restore(
+    cls: type[LesionSegmenter], state: Mapping[str, object], tensors: Mapping[str, torch.Tensor]
+) -> LesionSegmenter:
+    """Return the fitted segmenter that `save` wrote.
+
+    Raises
+    ------
+    BundleError
+        If the state does not fit this release.
+    """
+    try:
+        model = cls(**_params(state["params"]))
+        model.fitted_ = _settings(state["settings"], settings_of(model))
+        model.threshold_, model.history_ = float(state["threshold"]), state["history"]
+        model.patients_, model.scans_ = list(state["patients"]), list(state["scans"])
+        model.module_ = _network(
+            model.fitted_, {k: v for k, v in tensors.items() if not k.startswith(_DETECTOR)}
+        )
+        model.detector_ = None
+        if state["detector"] is not None:
+            inner = {k.removeprefix(_DETECTOR): v for k, v in tensors.items() if k.startswith(_DETECTOR)}
+            model.detector_ = Detector(restore(cls, state["detector"], inner))
+    except _UNFIT as error:
+        problem = f"does not fit this release's {cls.__name__}"
+        got = str(error)[:500] or type(error).__name__
+        raise BundleError(problem, got=got, hint="fit and save again") from error
+    return model
+
+
+def _state(model: LesionSegmenter) -> dict[str, object]:
+    fitted = model.fitted_
+    return {
+        "mmfusion": mmfusion.__version__,
+        "params": {name: _plain(value) for name, value in model.get_params(deep=False).items()},
+        # the resolved settings, so that a model does not change if a later release has other presets
+        "settings": {
+            "options": dict(fitted.options),
+            "modalities": list(fitted.modalities),
+            "size": list(fitted.size),
+            "spacing": list(fitted.spacing),
+            "per_image": fitted.per_image,
+            "plan": fitted.plan.to_dict(),
+        },
+        "threshold": model.threshold_,
+        "history": model.history_,
+        "patients": model.patients_,
+        "scans": model.scans_,
+        "detector": None if model.detector_ is None else _state(model.detector_.segmenter),
+    }
+
+
+def _tensors(model: LesionSegmenter) -> dict[str, torch.Tensor]:
+    tensors = dict(model.module_.state_dict())
+    if model.detector_ is not None:
+        inner = model.detector_.segmenter.module_.state_dict()
+        tensors |= {f"{_DETECTOR}{name}": tensor for name, tensor in inner.items()}
+    return tensors
+
+
+def _plain(value: object) -> object:
+    """Return a parameter in a form that JSON can hold."""
+    if isinstance(value, TrainingPlan):
+        return value.to_dict()
+    if isinstance(value, CropAugmentation):
+        return asdict(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _params(saved: Mapping[str, object]) -> dict[str, object]:
+    """Return parameters as they were before JSON: tuples, and whole plans as objects."""
+    params = dict(saved)
+    for name in _TUPLES:
+        if isinstance(params[name], list):
+            params[name] = tuple(params[name])
+    for name, kind in (("training", TrainingPlan), ("augment", CropAugmentation)):
+        value = params[name]
+        if isinstance(value, Mapping) and set(value) == {f.name for f in fields(kind)}:
+            params[name] = kind(**value)
+    return params
+
+
+def _settings(saved: Mapping[str, object], now: SegmenterSettings) -> SegmenterSettings:
+    return SegmenterSettings(
+        network=now.network,
+        options=saved["options"],
+        modalities=tuple(saved["modalities"]),
+        size=tuple(saved["size"]),
+        spacing=tuple(saved["spacing"]),
+        per_image=saved["per_image"],
+        plan=TrainingPlan.from_dict(saved["plan"]),
+        augmentation=now.augmentation,
+    )
+
+
+def _network(settings: SegmenterSettings, tensors: Mapping[str, torch.Tensor]) -> torch.nn.Module:
+    """Return the network with its weights; its size is compared before memory is taken."""
+    with reproducible(0), torch.device("meta"):
+        shapes = {name: tuple(t.shape) for name, t in settings.build().state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if other := sorted(set(shapes.items()) ^ set(found.items())):
+        got = ", ".join(f"{name} {shape}" for name, shape in other[:3])
+        raise BundleError("weights of another network", expected=settings.network, got=got)
+    with reproducible(0):
+        module = settings.build()
+    module.load_state_dict(dict(tensors))
+    return module.eval()
+
+
+def _card(model: LesionSegmenter) -> str:
+    fitted = model.fitted_
+    oracle = (
+        "\n**The model reads the box of the true mask, also when it predicts. Its scores do not show what it "
+        "reaches without the true mask.**\n"
+        if model.box_mode == "oracle"
+        else ""
+    )
+    params = "\n".join(
+        f"- {name}: `{readable_markdown(str(value))}`"
+        for name, value in sorted(model.get_params(deep=False).items())
+    )
+    mm = " x ".join(f"{one:g}" for one in fitted.spacing)
+    return f"""# Lesion segmenter ({readable_markdown(model.short_name)})
+{oracle}
+The model marks lesions in {" and ".join(m.upper() for m in fitted.modalities)} scans.
+It is research software, not a medical device. Do not use it for decisions about patients.
+
+It works on voxels of {mm} mm (z, y, x).
+A voxel is called a lesion above a probability of {model.threshold_:g}.
+It was trained on {len(model.patients_)} patients. The folder holds their ids, and the voxels of their scans,
+only as hashes.
+
+This folder does not show how well the model segments. See the report of its cross-validation.
+
+Made with mmfusion {mmfusion.__version__}. Parameters:
+
+{params}
+"""

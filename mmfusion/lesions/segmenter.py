@@ -1,0 +1,235 @@
+"""LesionSegmenter: segment lesions in scans, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from mmfusion.imaging import Volume
+from mmfusion.lesions.cases import table_of
+from mmfusion.lesions.fitting import fine_tune, fit_segmenter, saw
+from mmfusion.lesions.inference import probabilities, segment, segment_row
+from mmfusion.lesions.persistence import restore, save
+from mmfusion.lesions.scans import ScanReader
+from mmfusion.lesions.settings import SegmenterSettings, nested_params, set_nested, settings_of
+from mmfusion.nn.training import TrainingPlan
+from mmfusion.preprocessing.augmentation import CropAugmentation
+
+
+class LesionSegmenter(BaseEstimator):
+    """Segment the lesions of CT and PET scans with a network that is trained on patches.
+
+    `fit` learns from scans and masks. `predict` returns a mask for each patient, on the grid of the patient's
+    scan. Everything that is chosen from data is chosen on the rows given to `fit`. If the threshold is chosen
+    too, a fifth of these patients is held out from the training of the network.
+
+    All settings of the training are in the nested object `training`, whose parameters have names as in
+    skorch: `set_params(training__weight_decay=1e-3)`.
+
+    Parameters
+    ----------
+    network : str
+        A registered network (`mmfusion.list_segmenters()`).
+    preset : str
+        "demo", which trains in minutes on two cores, or "full", the size of the paper.
+    modalities : sequence of str, optional
+        Modalities of the channels, such as ("ct", "pet"); default those of the network. Masks and results
+        have the grid of the first.
+    options : mapping, optional
+        Options of the network, which replace those of the preset.
+    training : TrainingPlan or mapping, optional
+        Training plan, or changes to the plan of the preset.
+    lr, max_epochs, batch_size : number, optional
+        The most common settings of the training plan.
+    size : int or sequence of int, optional
+        Sides of a patch, voxels; default by preset.
+    spacing : float or (z, y, x), optional
+        Voxel size of the patches, mm; default by preset.
+    box_mode : {"none", "detector", "jittered", "oracle"}
+        Boxes around the lesions, for networks that read a cue. "none": no boxes. "detector": boxes changed at
+        random in training; at prediction, those that a coarse segmenter finds, which `fit` trains too.
+        "jittered": the same in training; at prediction, no boxes. "oracle": the box of the true mask, also
+        at prediction. The masks that it predicts have the `provenance` "oracle", because they are better than
+        the network can be without the answer.
+    threshold : "inner" or float
+        Threshold of the probability. "inner": the one with the highest mean Dice on held-out training
+        patients (0.5 if there are fewer than four).
+    test_time_flips : bool
+        Average the output over mirror images.
+    augment : CropAugmentation, mapping or False, optional
+        Random changes of patches in training; a mapping changes some parameters of the default.
+    random_state : int
+        Seed of all random numbers in `fit`.
+    device : str
+        torch device for training and prediction.
+    progress : bool
+        Show a progress bar over epochs.
+
+    Attributes
+    ----------
+    module_ : Segmenter
+        The trained network.
+    threshold_ : float
+        Threshold of the probability.
+    history_ : list of dict
+        Losses of each epoch.
+    fitted_ : SegmenterSettings
+        Settings of the fit.
+    detector_ : Detector or None
+        The trained detector.
+    patients_ : list of str
+        Hash of the id of each patient that was learned from; see `saw`.
+    scans_ : list of str
+        Hash of the voxels of each scan that was learned from.
+
+    Examples
+    --------
+    >>> model = LesionSegmenter("unet", max_epochs=5, training={"weight_decay": 0.1})
+    >>> model.settings.plan.max_epochs, model.get_params()["training__weight_decay"]
+    (5, 0.1)
+    """
+
+    def __init__(
+        self,
+        network: str = "unet",
+        preset: str = "demo",
+        *,
+        modalities: Sequence[str] | None = None,
+        options: Mapping[str, object] | None = None,
+        training: TrainingPlan | Mapping[str, object] | None = None,
+        lr: float | None = None,
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        size: int | Sequence[int] | None = None,
+        spacing: float | Sequence[float] | None = None,
+        box_mode: str = "none",
+        threshold: str | float = "inner",
+        test_time_flips: bool = False,
+        augment: CropAugmentation | Mapping[str, object] | bool | None = None,
+        random_state: int = 0,
+        device: str = "cpu",
+        progress: bool = False,
+    ) -> None:
+        self.network = network
+        self.preset = preset
+        self.modalities = modalities
+        self.options = options
+        self.training = training
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.size = size
+        self.spacing = spacing
+        self.box_mode = box_mode
+        self.threshold = threshold
+        self.test_time_flips = test_time_flips
+        self.augment = augment
+        self.random_state = random_state
+        self.device = device
+        self.progress = progress
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:  # noqa: FBT001, FBT002 - scikit-learn's signature
+        """Return the parameters, with those of the training plan as `training__lr` and so on if `deep`."""
+        params = super().get_params(deep=False)
+        return params | nested_params(self) if deep else params
+
+    def set_params(self, **params: object) -> Self:
+        """Set parameters, those of the training plan as `training__lr`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        super().set_params(**set_nested(self, params))
+        return self
+
+    @property
+    def settings(self) -> SegmenterSettings:
+        """Settings that `fit` would use.
+
+        Raises
+        ------
+        MMFusionError
+            If a parameter is out of range, or two of them contradict each other.
+        """
+        return settings_of(self)
+
+    @property
+    def short_name(self) -> str:
+        """Name of the model in reports: its network, and its boxes if it has any."""
+        return self.network if self.box_mode == "none" else f"{self.network} ({self.box_mode} boxes)"
+
+    @property
+    def reads_masks(self) -> bool:
+        """True if predictions use the true masks, so that an evaluation must not remove them."""
+        return self.box_mode == "oracle"
+
+    @property
+    def reader(self) -> ScanReader:
+        """Reader of scans on the grid of the fitted network."""
+        return ScanReader(self.fitted_.modalities, self.fitted_.spacing)
+
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: Sequence[object] | None = None,
+        groups: Sequence[object] | None = None,
+        *,
+        checkpoint: str | Path | None = None,
+    ) -> Self:
+        """Learn from the scans and masks of these patients only.
+
+        Parameters
+        ----------
+        X : DataFrame, shape (n, n_columns)
+            Rows of `Cohort.X`. Each volume is a path, or a Volume.
+        y : sequence of path or Volume, shape (n,), optional
+            Masks, on any grid; default the column `mask`. `mask_part` selects a region of a file. Patients
+            without a mask are left out with a warning. An empty mask means that there is no lesion.
+        groups : sequence, shape (n,), optional
+            Person of each row. A person is learned from or held out as a whole.
+        checkpoint : path, optional
+            Folder for the state of the training, from which an interrupted fit continues.
+
+        Raises
+        ------
+        DataError
+            If settings contradict each other, there is no patient to learn from, no mask has a lesion, a
+            patient has two rows, or the loss is not finite.
+        ScanError
+            If a scan or a mask cannot be read.
+        """
+        return fit_segmenter(self, X, y, groups, checkpoint=checkpoint)
+
+    def predict(self, X: pd.DataFrame) -> Iterator[Volume]:
+        """Yield the mask of each patient, unit "mask", on the grid of the patient's first scan.
+
+        Masks in X are not read, except in the box mode "oracle".
+
+        Raises
+        ------
+        DataError
+            If a patient lacks a scan.
+        ScanError
+            If a scan cannot be read.
+        """
+        check_is_fitted(self, "module_")
+        return (segment_row(self, row) for _, row in table_of(X).iterrows())
+
+    # methods that are defined in other files
+    fine_tune = fine_tune
+    probabilities = probabilities
+    segment = segment
+    saw = saw
+    save = save
+
+    @classmethod
+    def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:
+        """Return the fitted segmenter that `save` described; `mmfusion.load` calls it."""
+        return restore(cls, state, tensors)

@@ -1,0 +1,282 @@
+"""Settings of a LesionSegmenter: its parameters, and the values of the preset where none is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
+
+import torch
+
+from mmfusion.errors import DataError
+from mmfusion.modalities import scan_modality
+from mmfusion.nn.segmenters import Segmenter, SegmenterPreset, get_preset
+from mmfusion.nn.training import TrainingPlan, reproducible
+from mmfusion.preprocessing.augmentation import CropAugmentation
+from mmfusion.registry import SEGMENTERS
+
+if TYPE_CHECKING:
+    from mmfusion.lesions.segmenter import LesionSegmenter
+
+BOX_MODES = ("none", "oracle", "jittered", "detector")
+FLAT = ("lr", "max_epochs", "batch_size")  # parameters that override those of `training`
+_PREFIX = "training__"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterSettings:
+    """All settings of a fit.
+
+    Parameters
+    ----------
+    network : str
+        Registered name of the network.
+    options : mapping
+        Options of its class, those of the preset included.
+    modalities : tuple of str
+        Modalities of the channels.
+    size : tuple of int
+        Sides of a patch, voxels: two or three.
+    spacing : (z, y, x)
+        Voxel size of the patches, mm.
+    per_image : int
+        Patches of each scan per epoch.
+    plan : TrainingPlan
+        Training plan.
+    augmentation : CropAugmentation or None
+        Random changes of the patches.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> settings = settings_of(LesionSegmenter("unet", lr=1e-3))
+    >>> settings.size, settings.plan.lr
+    ((32, 32, 32), 0.001)
+    """
+
+    network: str
+    options: Mapping[str, object]
+    modalities: tuple[str, ...]
+    size: tuple[int, ...]
+    spacing: tuple[float, float, float]
+    per_image: int
+    plan: TrainingPlan
+    augmentation: CropAugmentation | None
+
+    def check(self) -> None:
+        """Raise the errors of `build`; no memory is taken for the network."""
+        with reproducible(0), torch.device("meta"):
+            self.build()
+
+    def build(self) -> Segmenter:
+        """Return a new network. Its weights are drawn from the global generator of torch.
+
+        Raises
+        ------
+        MMFusionError
+            If the network does not take an option.
+        DataError
+            If the patches have another number of sides than the network reads.
+        """
+        cls = SEGMENTERS.get(self.network)
+        try:
+            module = cls(in_channels=len(self.modalities), **self.options)
+        except TypeError as error:
+            raise DataError(
+                f"{cls.__name__} does not take these options", column="options", got=dict(self.options)
+            ) from error
+        if len(self.size) != self.sides(module):
+            expected = f"{self.sides(module)} sides"
+            raise DataError("patches of another form than the network reads", column="size",
+                            expected=expected, got=self.size)  # fmt: skip
+        return module
+
+    @staticmethod
+    def sides(module: Segmenter) -> int:
+        """Return the number of sides of a network's patches."""
+        return 2 if module.slab else module.spatial_dims
+
+
+def settings_of(model: LesionSegmenter) -> SegmenterSettings:
+    """Return the settings of a fit.
+
+    Raises
+    ------
+    DataError
+        If a parameter is out of range, or a value is given in two places and differs.
+    MMFusionError
+        If there is no such network or preset.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> settings_of(LesionSegmenter("unet", modalities=("ct", "pet"), spacing=3)).spacing
+    (3.0, 3.0, 3.0)
+    """
+    preset = get_preset(model.network, model.preset)
+    _check(model)
+    options = {**preset.options, **(model.options or {})}
+    return SegmenterSettings(
+        network=model.network,
+        options=options,
+        modalities=_modalities(model),
+        size=_size(model.size, preset, options),
+        spacing=_spacing(preset.spacing if model.spacing is None else model.spacing),
+        per_image=preset.per_image,
+        plan=plan_of(model),
+        augmentation=_augmentation(model.augment),
+    )
+
+
+def plan_of(model: LesionSegmenter) -> TrainingPlan:
+    """Return the training plan: that of the preset, changed by `training` and by the flat parameters.
+
+    Raises
+    ------
+    DataError
+        If a value is given in both places and differs.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> plan = plan_of(LesionSegmenter("unet", max_epochs=7, training={"weight_decay": 0.1}))
+    >>> plan.max_epochs, plan.weight_decay
+    (7, 0.1)
+    """
+    plan, given = _nested(model)
+    flat = {name: getattr(model, name) for name in FLAT if getattr(model, name) is not None}
+    for name, value in flat.items():
+        if name in given and given[name] != value:
+            raise DataError(
+                "given in two places with different values",
+                column=name,
+                expected=f"training__{name} = {given[name]!r}, or {name} alone",
+                got=f"{name} = {value!r}",
+                hint="set one of them to its default",
+            )
+    return plan.replace(**flat)
+
+
+def nested_params(model: LesionSegmenter) -> dict[str, object]:
+    """Return the parameters of the training plan as `training__lr` and so on, without the flat parameters.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> nested_params(LesionSegmenter("unet", training={"lr": 0.1}))["training__lr"]
+    0.1
+    """
+    return {f"{_PREFIX}{name}": value for name, value in _nested(model)[0].get_params().items()}
+
+
+def set_nested(model: LesionSegmenter, params: Mapping[str, object]) -> dict[str, object]:
+    """Put `training__...` into the training plan of a model, and return the other parameters.
+
+    A flat parameter of the same meaning becomes None, unless it is set too: the value set last is used.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> model = LesionSegmenter("unet", lr=0.1)
+    >>> set_nested(model, {"training__lr": 0.2, "preset": "full"}), model.training, model.lr
+    ({'preset': 'full'}, {'lr': 0.2}, None)
+    """
+    inner = {k.removeprefix(_PREFIX): v for k, v in params.items() if k.startswith(_PREFIX)}
+    flat = {k: v for k, v in params.items() if not k.startswith(_PREFIX)}
+    if inner:
+        known = TrainingPlan().get_params()
+        if unknown := sorted(set(inner) - set(known)):
+            raise DataError(
+                "not a parameter of TrainingPlan", column=", ".join(unknown), expected=", ".join(known)
+            )
+        inner = {k: v for k, v in inner.items() if flat.get(k) is None}  # a flat parameter set too is used
+        base = flat.pop("training", model.training)
+        plan = isinstance(base, TrainingPlan)
+        model.training = base.replace(**inner) if plan else {**(base or {}), **inner}
+        for name in set(inner) & set(FLAT) - set(flat):
+            setattr(model, name, None)
+    return flat
+
+
+def _nested(model: LesionSegmenter) -> tuple[TrainingPlan, dict[str, object]]:
+    """Return the plan without the flat parameters, and the values that the user gave for it."""
+    given = model.training
+    if isinstance(given, TrainingPlan):
+        usual = TrainingPlan().get_params()
+        return given, {k: v for k, v in given.get_params().items() if v != usual[k]}
+    if given is not None and not isinstance(given, Mapping):
+        expected = "a TrainingPlan, a mapping of its parameters, or None"
+        raise DataError("unusable setting", column="training", expected=expected, got=type(given).__name__)
+    return get_preset(model.network, model.preset).plan.replace(**(given or {})), dict(given or {})
+
+
+def _modalities(model: LesionSegmenter) -> tuple[str, ...]:
+    if model.modalities is None:
+        listed = SEGMENTERS.frame().loc[model.network, "modality"]
+        return tuple(name.strip() for name in listed.split(","))
+    given = (model.modalities,) if isinstance(model.modalities, str) else tuple(model.modalities)
+    if not given or len(set(given)) < len(given):
+        expected = "one or more different modalities of scans"
+        raise DataError("unusable setting", column="modalities", expected=expected, got=given)
+    return tuple(scan_modality(name).name for name in given)
+
+
+def _size(size: object, preset: SegmenterPreset, options: Mapping[str, object]) -> tuple[int, ...]:
+    if size is None:
+        # the sides of a preset for volumes serve a network of slices too
+        return tuple(preset.size[-2:] if options.get("spatial_dims") == 2 else preset.size)
+    try:
+        sides = tuple(size)
+    except TypeError:
+        sides = (size,) * len(_size(None, preset, options))
+    if len(sides) not in (2, 3) or not all(_whole(n, 1) for n in sides):
+        expected = "a whole number of voxels, or two or three"
+        raise DataError("unusable setting", column="size", expected=expected, got=size)
+    return tuple(int(n) for n in sides)
+
+
+def _spacing(spacing: float | Sequence[float]) -> tuple[float, float, float]:
+    values = (spacing,) * 3 if isinstance(spacing, Real) else tuple(spacing)
+    if len(values) != 3 or not all(isinstance(mm, Real) and 0 < mm < 100 for mm in values):
+        raise DataError("unusable setting", column="spacing", expected="mm above 0, one number or (z, y, x)",
+                        got=spacing)  # fmt: skip
+    return tuple(float(mm) for mm in values)
+
+
+def _augmentation(given: object) -> CropAugmentation | None:
+    if given is None or isinstance(given, CropAugmentation):
+        return given or CropAugmentation()
+    if given is False:
+        return None
+    known = {f.name for f in fields(CropAugmentation)}
+    if isinstance(given, Mapping) and set(given) <= known:
+        return CropAugmentation(**{**asdict(CropAugmentation()), **given})
+    expected = f"a CropAugmentation, a mapping of some of {', '.join(sorted(known))}, False, or None"
+    raise DataError("unusable setting", column="augment", expected=expected, got=given)
+
+
+def _check(model: LesionSegmenter) -> None:
+    if model.box_mode not in BOX_MODES:
+        raise DataError(
+            "unusable setting", column="box_mode", expected=", ".join(BOX_MODES), got=model.box_mode
+        )
+    if model.box_mode != "none" and not SEGMENTERS.get(model.network).uses_cue:
+        raise DataError(
+            f"{model.network} does not read boxes",
+            column="box_mode",
+            expected="none",
+            got=model.box_mode,
+            hint="choose a network that reads a cue, such as raseg",
+        )
+    number = isinstance(model.threshold, Real) and not isinstance(model.threshold, bool)
+    if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
+        expected = "'inner', or a number between 0 and 1"
+        raise DataError("unusable setting", column="threshold", expected=expected, got=model.threshold)
+    if not _whole(model.random_state, 0):
+        expected = "a whole number, 0 or above"
+        raise DataError("unusable setting", column="random_state", expected=expected, got=model.random_state)
+
+
+def _whole(value: object, low: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= low

@@ -1,0 +1,83 @@
+"""Write a predicted mask to a file: NIfTI, DICOM-SEG or RTSTRUCT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmfusion.errors import ScanError
+from mmfusion.imaging import Volume, write_nifti, write_rtstruct, write_seg
+from mmfusion.imaging.structures.source import Source
+
+FORMS = ("nifti", "seg", "rtstruct")
+
+
+def write_mask(
+    mask: Volume,
+    path: str | Path,
+    scan: Source | None = None,
+    *,
+    form: str | None = None,
+    label: str = "Tumour",
+    algorithm: str | None = "mmfusion LesionSegmenter",
+) -> Path:
+    """Write a mask as NIfTI, DICOM-SEG or RTSTRUCT.
+
+    Parameters
+    ----------
+    mask : Volume
+        The mask. If it has a `provenance`, the label in the file states it too.
+    path : path
+        Name of the new file. An existing file is replaced.
+    scan : path or sequence of paths, optional
+        DICOM files of the scan, which DICOM-SEG and RTSTRUCT refer to.
+    form : {"nifti", "seg", "rtstruct"}, optional
+        Format of the file. Default: by the name, NIfTI for .nii and .nii.gz, and DICOM-SEG for .dcm.
+    label : str
+        Name of the region in DICOM.
+    algorithm : str, optional
+        Name of the algorithm in DICOM-SEG; None if the mask was drawn by hand.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ScanError
+        If the format is unknown, if the scan is missing or does not fit the mask, or if the file cannot be
+        written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> mask = Volume(np.ones((2, 3, 4), np.uint8), np.eye(4), unit="mask")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_mask(mask, f"{folder}/mask.nii.gz").name
+    'mask.nii.gz'
+    """
+    mask.expect("mask")
+    path = Path(path)
+    form = form or _form(path)
+    if form not in FORMS:
+        raise ScanError("unknown format of masks", column="form", expected=", ".join(FORMS), got=form)
+    if form == "nifti":
+        return write_nifti(mask, path)
+    if scan is None:
+        hint = "give the DICOM files of the scan, or write .nii.gz"
+        raise ScanError("DICOM masks refer to the slices of a scan", file=path, expected="scan", hint=hint)
+    label = f"{label} ({mask.provenance})" if mask.provenance else label
+    if form == "seg":
+        return write_seg(mask, scan, path, label=label, algorithm=algorithm)
+    return write_rtstruct(mask, scan, path, name=label)
+
+
+def _form(path: Path) -> str:
+    """Return the format that the name of a file means."""
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz")):
+        return "nifti"
+    if name.endswith(".dcm"):
+        return "seg"
+    raise ScanError("unknown format of masks", file=path, expected=".nii, .nii.gz or .dcm", got=path.suffix)
