@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from mmfusion.errors import MMFusionError
 
-_CHUNK = 32  # steps whose states are in memory at the same time; larger chunks leave the cache of the CPU
+_CHUNK = 16  # steps whose states are in memory at the same time; larger chunks leave the cache of the CPU
 
 
 def selective_scan(
@@ -42,8 +42,8 @@ def selective_scan(
         Weight of the input in the output.
     backend : {"auto", "ref", "chunked", "mamba_ssm"}
         "ref": one step after the other, differentiated by autograd; it keeps the states of all steps.
-        "chunked": keeps the state after every 32 steps only. The backward pass computes the others again, so
-        that the memory is L d N / 32, and it is faster on the CPU.
+        "chunked": keeps the state after every 16 steps only. The backward pass computes the others again, so
+        that the memory is L d N / 16, and it is faster on the CPU.
         "mamba_ssm": kernel of the package mamba-ssm, for CUDA.
         "auto": "mamba_ssm" where it can be used, else "chunked"; "ref" while a network is exported.
 
@@ -131,11 +131,12 @@ class _ChunkedScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, u, dt, A, B, C):
-        state, starts, y = u.new_zeros(*u.shape[1:3], *A.shape[1:]), [], torch.empty_like(u)
+        work, starts, y = _workspace(u, A, 2), [], torch.empty_like(u)
+        state = u.new_zeros(work[0].shape[1:])
         for low in range(0, len(u), _CHUNK):
             at = slice(low, low + _CHUNK)
             starts.append(state)
-            _, states = _states(u[at], dt[at], A, B[at], state)
+            _, states = _states(u[at], dt[at], A, B[at], state, work)
             state = states[-1].clone()
             torch.sum(states.mul_(C[at][..., None]), -2, out=y[at])
         ctx.save_for_backward(u, dt, A, B, C, *starts)
@@ -147,35 +148,50 @@ class _ChunkedScan(torch.autograd.Function):
         u, dt, A, B, C, *starts = ctx.saved_tensors
         du, ddt, dB, dC = (torch.empty_like(one) for one in (u, dt, B, C))
         dA, later = torch.zeros_like(A), torch.zeros_like(starts[0])
+        *work, grads, spare = _workspace(u, A, 4)
         for k, start in reversed(list(enumerate(starts))):
             at = slice(k * _CHUNK, (k + 1) * _CHUNK)
-            decay, states = _states(u[at], dt[at], A, B[at], start)
+            decay, states = _states(u[at], dt[at], A, B[at], start, work)
+            grad, product = grads[: len(states)], spare[: len(states)]
             down = dy[at][..., None, :]
-            dC[at] = (states * down).sum(-1)
-            grad = down * C[at][..., None]  # of the loss by each state, which also acts on all later states
+            torch.sum(torch.mul(states, down, out=product), -1, out=dC[at])
+            torch.mul(down, C[at][..., None], out=grad)  # of the loss by each state ...
             grad[-1] += later
             steps, factors = grad.unbind(0), decay.unbind(0)
-            for t in range(len(steps) - 1, 0, -1):
+            for t in range(len(steps) - 1, 0, -1):  # ... which also acts on the next state
                 steps[t - 1].addcmul_(factors[t], steps[t])
             drive = dt[at] * u[at]
-            dB[at] = (grad * drive[..., None, :]).sum(-1)
-            ddrive = (grad * B[at][..., None]).sum(-2)
+            torch.sum(torch.mul(grad, drive[..., None, :], out=product), -1, out=dB[at])
+            ddrive = torch.mul(grad, B[at][..., None], out=product).sum(-2)
             grad.mul_(decay)
             later = grad[0].clone()
             grad[1:] *= states[:-1]
             grad[0] *= start  # now `grad` is the derivative by dt_t A
-            du[at] = ddrive * dt[at]
-            ddt[at] = ddrive * u[at] + (grad * A).sum(-2)
+            torch.mul(ddrive, dt[at], out=du[at])
+            torch.mul(ddrive, u[at], out=ddt[at])
+            ddt[at] += torch.mul(grad, A, out=product).sum(-2)
             dA += grad.mul_(dt[at][..., None, :]).sum((0, 1))
         return du, ddt, dA, dB, dC
 
 
+def _workspace(u: torch.Tensor, A: torch.Tensor, n: int) -> list[torch.Tensor]:
+    """Return n arrays for the states of one chunk; all chunks use the same memory."""
+    steps, b, g, d = min(len(u), _CHUNK), *u.shape[1:]
+    return [u.new_empty(steps, b, g, A.shape[1], d) for _ in range(n)]
+
+
 def _states(
-    u: torch.Tensor, dt: torch.Tensor, A: torch.Tensor, B: torch.Tensor, state: torch.Tensor
+    u: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    state: torch.Tensor,
+    work: list[torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the factors of decay and the states of some steps, each of shape (l, b, g, N, d)."""
-    decay = (dt[..., None, :] * A).exp_()
-    states = (dt * u)[..., None, :] * B[..., None]
+    """Return the factors of decay and the states of some steps, each of shape (l, b, g, N, d), in `work`."""
+    decay, states = (one[: len(u)] for one in work)
+    torch.mul(dt[..., None, :], A, out=decay).exp_()
+    torch.mul((dt * u)[..., None, :], B[..., None], out=states)
     for factor, new in zip(decay.unbind(0), states.unbind(0), strict=True):
         state = new.addcmul_(factor, state)
     return decay, states

@@ -1,0 +1,1 @@
+"""Backbones map a scan to a list of feature maps, from fine to coarse, with `channels` and `strides`."""

@@ -1,0 +1,1 @@
+"""Decoders map a list of feature maps to the logits of a mask."""
