@@ -62,7 +62,7 @@ class VMambaDecoder(nn.Module):
         maps : sequence of Tensor, shapes (b, channels[i], y / strides[i], x / strides[i])
             Maps of the encoder, the one with the smallest stride first.
         """
-        *skips, x = (rearrange(one, "b d h w -> b h w d") for one in maps)
+        *skips, x = (rearrange(one, "b d h w -> b h w d").contiguous() for one in maps)
         for rise, level, skip in zip(self.rise, self.levels, reversed(skips), strict=True):
             x = level(rise(x) + skip)
         return self.head(rearrange(self.finish(x), "b h w d -> b d h w"))

@@ -1,6 +1,7 @@
 """Rectification: the maps of two scans are weighted by what both of them show.
 
-A rectifier returns two pairs: the rectified maps of both scans, and the maps to which fused features are added.
+A rectifier returns two pairs: the rectified maps of both scans, and the maps to which fused features are
+added.
 """
 
 from __future__ import annotations

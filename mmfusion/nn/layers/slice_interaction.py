@@ -1,7 +1,7 @@
-"""Slice interaction: the maps of neighbouring slices change each other, and one map of the middle slice remains.
+"""Slice interaction: the maps of neighbouring slices become one map of the slice in the middle.
 
-Both modules start as the identity of the middle slice, to the bit. So a network for slabs starts as the network
-for single slices whose weights it takes over.
+Both modules start by returning the map of the middle slice as it is, to the bit. So a network for slabs
+starts as the network for single slices whose weights it takes over.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class SliceInteraction(nn.Module):
 
 
 class SliceConcatenation(nn.Module):
-    """Plain alternative to `SliceInteraction`: F_middle plus a 1 x 1 convolution of the channels of all slices.
+    """Plain alternative to `SliceInteraction`: F_middle plus a 1 x 1 convolution of all slices.
 
     The weights of the convolution start at 0, so that the result is F_middle.
 

@@ -68,9 +68,7 @@ class SliceNet(Segmenter):
     """
 
     presets: ClassVar = {
-        name: SegmenterPreset(
-            options=chosen.options, size=chosen.size, spacing=chosen.spacing, plan=plan, per_image=8
-        )
+        name: SegmenterPreset(options=chosen.options, size=chosen.size, spacing=chosen.spacing, plan=plan)
         for name, chosen, plan in (
             ("demo", Cipa.presets["demo"], Cipa.presets["demo"].plan),
             ("full", Cipa.presets["full"], TrainingPlan(lr=1e-4, max_epochs=60, batch_size=4, patience=15)),
@@ -105,7 +103,7 @@ class SliceNet(Segmenter):
     def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Return the logits of the mask of the slice in the middle."""
         middle = self.slab // 2
-        maps = self.plane.features(x[:, :, middle].contiguous())
+        maps = self.plane.features(x[:, :, middle])
         if self.joins and self.slab > 1:
             others = torch.cat([x[:, :, :middle], x[:, :, middle + 1 :]], 2)
             around = self.plane.features(rearrange(others, "b c s y x -> (b s) c y x"))

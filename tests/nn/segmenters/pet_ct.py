@@ -11,7 +11,7 @@ def build(network, **options):
 
 
 def blobs(side=32, slab=0):
-    """Two patches, each with one round lesion in CT and PET; with a slab, the lesion grows from slice to slice."""
+    """Two patches with a round lesion in CT and PET; in a slab, the lesion grows from slice to slice."""
     grid = torch.stack(torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij"))
     made, xs, ys = torch.Generator().manual_seed(0), [], []
     for centre in ((10.0, 13.0), (20.0, 16.0)):
