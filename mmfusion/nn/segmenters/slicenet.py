@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 
 from mmfusion.errors import MMFusionError
 from mmfusion.nn.layers.slice_interaction import SliceConcatenation, SliceInteraction
-from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
+from mmfusion.nn.segmenters.base import Segmenter
 from mmfusion.nn.segmenters.cipa import Cipa
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.registry import SEGMENTERS
@@ -37,7 +38,7 @@ class SliceNet(Segmenter):
     in_channels : {2, 1}
         As for `Cipa`.
     slab : int
-        Slices of the input, S: an odd number. At the ends of a scan, the last slice is repeated.
+        Slices of the input, S: an odd number from 3. At the ends of a scan, the last slice is repeated.
     interaction : {"slice", "concat", "none"}
         "slice": the slice interaction of the paper. "concat": a convolution of the channels of all slices.
         "none": the network reads the slice in the middle only.
@@ -68,11 +69,10 @@ class SliceNet(Segmenter):
     """
 
     presets: ClassVar = {
-        name: SegmenterPreset(options=chosen.options, size=chosen.size, spacing=chosen.spacing, plan=plan)
-        for name, chosen, plan in (
-            ("demo", Cipa.presets["demo"], Cipa.presets["demo"].plan),
-            ("full", Cipa.presets["full"], TrainingPlan(lr=1e-4, max_epochs=60, batch_size=4, patience=15)),
-        )
+        "demo": Cipa.presets["demo"],
+        "full": replace(
+            Cipa.presets["full"], plan=TrainingPlan(lr=1e-4, max_epochs=60, batch_size=4, patience=15)
+        ),
     }
     loss: ClassVar[str] = Cipa.loss
 
@@ -85,9 +85,9 @@ class SliceNet(Segmenter):
         reduction: int = 16,
         **plane: object,
     ) -> None:
-        if type(slab) is not int or slab < 1 or slab % 2 == 0:
+        if type(slab) is not int or slab < 3 or slab % 2 == 0:
             raise MMFusionError(
-                "a slab has one slice in the middle", expected="an odd number of slices", got=slab
+                "a slab has one slice in the middle", expected="3, 5, 7, ... slices", got=slab
             )
         if interaction not in (*_JOIN, "none"):
             raise MMFusionError(
@@ -104,7 +104,7 @@ class SliceNet(Segmenter):
         """Return the logits of the mask of the slice in the middle."""
         middle = self.slab // 2
         maps = self.plane.features(x[:, :, middle])
-        if self.joins and self.slab > 1:
+        if self.joins:
             others = torch.cat([x[:, :, :middle], x[:, :, middle + 1 :]], 2)
             around = self.plane.features(rearrange(others, "b c s y x -> (b s) c y x"))
             maps = [

@@ -15,7 +15,8 @@ def test_before_training_it_is_cipa_to_the_bit(interaction, slab):
     network = build(SliceNet, slab=slab, interaction=interaction).load_2d(flat.state_dict())
     x = torch.rand(3, 2, slab, 24, 20, generator=torch.Generator().manual_seed(1))
     middle = x[:, :, slab // 2]
-    assert torch.equal(network.eval()(x)["mask"], flat.eval()(middle)["mask"])
+    for b in (1, 2, 3):  # the layout in memory of the middle slice depends on the size of the batch
+        assert torch.equal(network.eval()(x[:b])["mask"], flat.eval()(middle[:b])["mask"])
     assert torch.equal(network.train()(x)["mask"], flat.train()(middle)["mask"])
     # the running statistics of the layers that only the middle slice goes through
     for key, value in flat.decoder.state_dict().items():
@@ -50,7 +51,7 @@ def test_the_interaction_adds_about_a_million_parameters():
 def test_weights_and_options_that_do_not_fit():
     with pytest.raises(MMFusionError, match="do not fit the network for single slices"):
         build(SliceNet).load_2d(Cipa(**{**SMALL, "width": 16}).state_dict())
-    for slab in (2, 0, 3.0):
+    for slab in (2, 1, 3.0):
         with pytest.raises(MMFusionError, match=r"one slice in the middle .*got"):
             build(SliceNet, slab=slab)
     with pytest.raises(MMFusionError, match=r"no such interaction .*slice, concat, none"):
