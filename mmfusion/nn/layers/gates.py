@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from monai.networks.layers.factories import Conv
+from monai.networks.layers.factories import Conv, Norm
 from torch import nn
+from torch.nn import functional as F
 
 from mmfusion.errors import MMFusionError
 
@@ -94,6 +97,45 @@ class SpatialGate(nn.Module):
         return torch.sigmoid(self.conv(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)))
 
 
+class MultiScaleGate(nn.Module):
+    """Weights of the positions, from convolutions of several sizes side by side, as in ISA-Net.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the map, C.
+    kernels : sequence of int
+        Sides of the convolutions, odd numbers of voxels.
+    reduction : int
+        The convolutions read and give C / `reduction` channels, but at least 4.
+    spatial_dims : {2, 3}
+        Axes in space.
+
+    References
+    ----------
+    Huang et al. 2022, "ISA-Net: improved spatial attention network for PET-CT tumor segmentation".
+
+    Examples
+    --------
+    >>> MultiScaleGate(6, spatial_dims=2)(torch.zeros(2, 6, 5, 7)).shape
+    torch.Size([2, 1, 5, 7])
+    """
+
+    def __init__(
+        self, channels: int, kernels: Sequence[int] = (3, 5, 7), reduction: int = 8, spatial_dims: int = 3
+    ) -> None:
+        super().__init__()
+        conv, hidden = Conv[Conv.CONV, spatial_dims], max(channels // reduction, 4)
+        self.squeeze = conv(channels, hidden, 1)
+        self.scales = nn.ModuleList(conv(hidden, hidden, k, padding=k // 2) for k in kernels)
+        self.join = conv(hidden * len(self.scales), 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the weights of a map (b, C, *space) in (0, 1), shape (b, 1, *space)."""
+        x = self.squeeze(x).relu()
+        return torch.sigmoid(self.join(torch.cat([scale(x).relu() for scale in self.scales], 1)))
+
+
 class ResidualGate(nn.Module):
     """A map plus its gated copies: x + M_s x + M_c x ("sum"), or x + M_c M_s x ("product").
 
@@ -145,6 +187,41 @@ class ResidualGate(nn.Module):
         channel = self.channel(x, condition)
         spatial = self.spatial(x if condition is None else torch.cat([x, condition], 1))
         return x + _COMBINE[self.combine](channel, spatial) * x
+
+
+class CueGate(nn.Module):
+    """A map plus a copy that a cue gates: x + x sigmoid(norm(conv(cue))), as the boxes of RA-Seg do.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the map, C.
+    spatial_dims : {2, 3}
+        Axes in space.
+
+    Notes
+    -----
+    The convolution repeats the border of the cue. A cue of one value gives the same weights everywhere.
+
+    References
+    ----------
+    Gollini et al. 2022, arXiv 2211.06620, equation 1.
+
+    Examples
+    --------
+    >>> CueGate(6, spatial_dims=2)(torch.zeros(2, 6, 4, 4), torch.ones(2, 1, 16, 16)).shape
+    torch.Size([2, 6, 4, 4])
+    """
+
+    def __init__(self, channels: int, spatial_dims: int = 3) -> None:
+        super().__init__()
+        conv = Conv[Conv.CONV, spatial_dims](1, channels, 3, padding=1, padding_mode="replicate")
+        self.gate = nn.Sequential(conv, Norm[Norm.BATCH, spatial_dims](channels), nn.Sigmoid())
+        self.mode = "bilinear" if spatial_dims == 2 else "trilinear"
+
+    def forward(self, x: torch.Tensor, cue: torch.Tensor) -> torch.Tensor:
+        """Return the gated map, shape (b, C, *space), from a cue (b, 1, *finer space) in [0, 1]."""
+        return x + x * self.gate(F.interpolate(cue, size=x.shape[2:], mode=self.mode))
 
 
 _COMBINE = {"sum": torch.add, "product": torch.mul}

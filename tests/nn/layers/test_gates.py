@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmfusion.errors import MMFusionError
-from mmfusion.nn.layers.gates import ChannelGate, ResidualGate, SpatialGate
+from mmfusion.nn.layers.gates import ChannelGate, CueGate, MultiScaleGate, ResidualGate, SpatialGate
 from tests.nn.streams import build
 
 SIDES = {2: (6, 5), 3: (4, 5, 6)}
@@ -52,6 +52,20 @@ def test_spatial_weights_do_not_depend_on_the_order_of_channels(dims):
 
 
 @dims
+def test_the_largest_kernel_bounds_what_a_multi_scale_gate_sees(dims):
+    for kernels in [(3,), (3, 5), (3, 5, 7)]:
+        gate = build(lambda kernels=kernels: MultiScaleGate(8, kernels, spatial_dims=dims))
+        for part in [gate.squeeze, *gate.scales]:
+            torch.nn.init.constant_(part.bias, 9.0)  # no ReLU is shut
+        x = torch.randn(1, 8, *(11,) * dims, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        weights = gate(x)
+        assert weights.shape == (1, 1, *(11,) * dims) and ((weights > 0) & (weights < 1)).all()
+        weights[(0, 0, *(5,) * dims)].backward()
+        seen = x.grad[0].abs().sum(0).nonzero() - 5
+        assert (seen.min(), seen.max()) == (-(kernels[-1] // 2), kernels[-1] // 2)
+
+
+@dims
 @pytest.mark.parametrize("combine", ["sum", "product"])
 def test_residual_gate_is_its_formula(dims, combine):
     gate = build(lambda: ResidualGate(8, combine, spatial_dims=dims))
@@ -77,6 +91,22 @@ def test_the_condition_steers_both_gates(dims):
     smaller = ChannelGate(8, spatial_dims=dims, condition_channels=3)
     # the MLP reads only means and maxima, so the condition may lie on another grid
     assert smaller(x, condition[..., :2]).shape == (2, 8) + (1,) * dims
+
+
+@dims
+def test_a_cue_gate_weighs_where_the_cue_is(dims):
+    gate = build(lambda: CueGate(8, dims)).eval()
+    x, cue = torch.ones_like(a_map(dims)), torch.zeros(2, 1, *(2 * side for side in SIDES[dims]))
+    everywhere = gate(x, cue + 1)  # one value gives one weight for each channel, also at the border
+    torch.testing.assert_close(
+        everywhere, everywhere.flatten(2)[:, :, :1].unflatten(2, (1,) * dims).expand_as(x)
+    )
+    assert ((everywhere > 1) & (everywhere < 2)).all()
+    cue[1, ..., :4] = 1
+    half = gate(x, cue)
+    torch.testing.assert_close(half[..., -1], gate(x, 0 * cue)[..., -1])
+    torch.testing.assert_close(half[1, ..., 0], everywhere[1, ..., 0])
+    assert not torch.allclose(half[0, ..., 0], half[1, ..., 0])
 
 
 def test_gates_stay_within_the_patient():
