@@ -170,6 +170,23 @@ def nested_params(model: LesionSegmenter) -> dict[str, object]:
     return {f"{_PREFIX}{name}": value for name, value in _nested(model)[0].get_params().items()}
 
 
+def resolved_params(model: LesionSegmenter) -> dict[str, object]:
+    """Return all parameters with the values that a fit would use, flat and nested.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> params = resolved_params(LesionSegmenter("unet", max_epochs=5))
+    >>> params["training__max_epochs"], params["modalities"], params["size"]
+    (5, ('ct',), (32, 32, 32))
+    """
+    settings = settings_of(model)
+    plan = settings.plan.get_params()
+    same = {name: getattr(settings, name) for name in ("options", "modalities", "size", "spacing")}
+    flat = {name: plan[name] for name in FLAT}
+    return model.get_params(deep=False) | same | flat | {f"{_PREFIX}{k}": v for k, v in plan.items()}
+
+
 def set_nested(model: LesionSegmenter, params: Mapping[str, object]) -> dict[str, object]:
     """Put `training__...` into the training plan of a model, and return the other parameters.
 
