@@ -33,10 +33,13 @@ def test_what_cannot_be_written(tmp_path):
 
 @pytest.mark.parametrize("form", ["seg", "rtstruct"])
 def test_dicom_states_where_the_mask_comes_from(form, tmp_path):
-    scan = mf.imaging.read(write_series(tmp_path / "ct", phantom_hu()))
+    def with_frame(ds, _):
+        ds.FrameOfReferenceUID = "1.2.3"  # contours refer to it
+
+    scan = mf.imaging.read(write_series(tmp_path / "ct", phantom_hu(), change=with_frame))
     array = np.zeros(scan.shape, np.uint8)
     array[2:4, 3:9, 5:11] = 1
     mask = replace(scan, array=array, unit="mask", source=None, provenance="oracle")
     path = write_mask(mask, tmp_path / "mask.dcm", tmp_path / "ct", form=form)
     np.testing.assert_array_equal(mf.imaging.read_mask(path, scan).array, array)
-    assert "Tumour (oracle)" in str(mf.imaging.list_rois(path))
+    assert list(mf.imaging.list_rois(path)["name"]) == ["Tumour (oracle)"]
