@@ -44,7 +44,7 @@ class LesionSegmenter(BaseEstimator):
     preset : str
         "demo", which trains in minutes on two cores, or "full", the size of the paper.
     modalities : sequence of str, optional
-        Modalities of the channels, such as ("ct", "pet"); default those of the network. Masks and results
+        Modalities of the channels, such as ["ct", "pet"]; default those of the network. Masks and results
         have the grid of the first.
     options : mapping, optional
         Options of the network, which replace those of the preset.

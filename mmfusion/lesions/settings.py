@@ -111,7 +111,7 @@ def settings_of(model: LesionSegmenter) -> SegmenterSettings:
     Examples
     --------
     >>> from mmfusion.lesions import LesionSegmenter
-    >>> settings_of(LesionSegmenter("unet", modalities=("ct", "pet"), spacing=3)).spacing
+    >>> settings_of(LesionSegmenter("unet", modalities=["ct", "pet"], spacing=3)).spacing
     (3.0, 3.0, 3.0)
     """
     preset = get_preset(model.network, model.preset)
