@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import torch
 
 from mmfusion.errors import DataError
+from mmfusion.lesions.objective import Objective
 from mmfusion.modalities import scan_modality
 from mmfusion.nn.segmenters import Segmenter, SegmenterPreset, get_preset
 from mmfusion.nn.training import TrainingPlan, reproducible
@@ -91,6 +92,27 @@ class SegmenterSettings:
             raise DataError("patches of another form than the network reads", column="size",
                             expected=expected, got=self.size)  # fmt: skip
         return module
+
+    def for_genes(self, genes: int | None) -> SegmenterSettings:
+        """Return the settings of a network that predicts the expression of some genes too; None: of none.
+
+        Raises
+        ------
+        DataError
+            If the network cannot predict expression, or its tasks do not fit the labels.
+        """
+        tasks = tuple(self.options.get("tasks", ()))
+        if genes is None:
+            if "expression" in tasks:
+                raise DataError("no expression to learn from", hint="fit(X, expression=table)")
+            return self
+        able = [name for name in SEGMENTERS.frame().index if "expression" in SEGMENTERS.get(name).outputs]
+        if self.network not in able or (tasks and "expression" not in tasks):
+            raise DataError("this network does not predict expression", column="network",
+                            expected=f"{' or '.join(able)}, with expression among its tasks",
+                            got=self.network)  # fmt: skip
+        outputs = tasks or SEGMENTERS.get(self.network).outputs
+        return replace(self, options={**self.options, "tasks": outputs, "genes": genes})
 
     @staticmethod
     def sides(module: Segmenter) -> int:
@@ -290,6 +312,7 @@ def _check(model: LesionSegmenter) -> None:
     if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
         expected = "'inner', or a number between 0 and 1"
         raise DataError("unusable setting", column="threshold", expected=expected, got=model.threshold)
+    Objective.of(model)
     if not _whole(model.random_state, 0):
         expected = "a whole number, 0 or above"
         raise DataError("unusable setting", column="random_state", expected=expected, got=model.random_state)

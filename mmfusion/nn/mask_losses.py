@@ -276,7 +276,9 @@ def segmentation_criterion(
     0.0
     """
     own = DeepSupervision(mask_loss(loss or network.loss, **(loss_options or {})), deep_weights)
-    return SegmentationCriterion(joint(({"mask": own} if "mask" in network.tasks else {}) | dict(tasks or {})))
+    return SegmentationCriterion(
+        joint(({"mask": own} if "mask" in network.tasks else {}) | dict(tasks or {}))
+    )
 
 
 def _shrunk(masks: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -61,7 +61,6 @@ class UncertaintyLoss(JointLoss):
             found[name] = torch.exp(-s) * term + s / 2
         return found
 
-
     def scales(self) -> dict[str, float]:
         """Return exp(s_t / 2) of each task, as `sigma_<task>`."""
         limited = {name: s.detach().clamp(-LIMIT, LIMIT) for name, s in self.log_variance.items()}

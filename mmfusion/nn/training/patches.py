@@ -58,8 +58,8 @@ class PatchDataset(torch.utils.data.Dataset):
         Number of slices that the network reads around a slice, odd; `size` then has two sides, and the mask
         is that of the slice in the middle. Beyond the ends, the last slice is repeated. 0: no slabs.
     lesion_only : sequence of str
-        Names of the `labels`, float ones, that are made missing for patches whose mask is empty. They describe
-        the lesion, which such a patch does not show.
+        Names of float `labels` that are made missing for patches whose mask is empty. They describe the
+        lesion, which such a patch does not show.
     boxes : callable, optional
         `boxes(k, rng)` returns the boxes of the lesions of image k, as `mmfusion.imaging.boxes` makes them.
         The cue is 1 in them; if it returns None, the cue is 1 everywhere.
