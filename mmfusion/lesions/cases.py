@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, warn
 from mmfusion.imaging import Volume
 from mmfusion.imaging.boxes import Box, lesion_boxes
@@ -227,10 +228,10 @@ def _seed(row: pd.Series, modality: str, scans: Prepared) -> tuple[float, ...] |
     DataError
         If it lies outside the scan.
     """
-    point = [row.get((modality, name)) for name in SEED]
-    if any(pd.isna(one) for one in point):
+    *_, point = scan_of(row[modality].rename(row.name))
+    if point is None:
         return None
-    voxel = (np.linalg.inv(scans.affine) @ [*map(float, point), 1.0])[2::-1]
+    voxel = (np.linalg.inv(scans.affine) @ [*point, 1.0])[2::-1]
     if (voxel < -0.5).any() or (voxel > np.array(scans.image.shape[1:]) - 0.5).any():
         raise DataError("the seed lies outside the scan", patient=row.name, column=", ".join(SEED),
                         expected="LPS, mm", got=point)  # fmt: skip

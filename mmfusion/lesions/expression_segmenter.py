@@ -20,8 +20,8 @@ class ExpressionSegmenter(LesionSegmenter):
 
     A `LesionSegmenter` for cohorts whose target is expression, such as `cohort.with_target("expression")`:
     `fit(X, y)` gets the expression as `y`, and `predict(X)` returns it. The masks of the training patients
-    are in the column `mask` of X. With `options={"tasks": ("expression",)}` the network learns expression alone,
-    and masks only show where the lesions of the training patients are.
+    are in the column `mask` of X. With `options={"tasks": ("expression",)}` the network learns expression
+    alone, and masks only show where the lesions of the training patients are.
 
     Parameters
     ----------

@@ -138,7 +138,7 @@ class PatchDataset(torch.utils.data.Dataset):
             inputs["cue"] = cue.float()
         index = torch.as_tensor(which)
         labels = {name: one[index] for name, one in self.labels.items()}
-        empty = ~mask.flatten(1).any(dim=1)  # a mask that is not known is not empty
+        empty = (mask == 0).flatten(1).all(dim=1)  # a mask that is not known is not empty
         for name in self.lesion_only:
             labels[name][empty] = torch.nan
         return inputs, {"mask": mask, **labels}
