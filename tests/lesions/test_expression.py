@@ -209,10 +209,11 @@ def test_a_bundle_from_before_expression_loads(data):
 
 def test_fine_tuning_keeps_the_statistics(model, data):
     X, expression = data
-    tuned = deepcopy(model).fine_tune(X[:4], expression=expression[:4] + 100, max_epochs=3)
-    assert tuned.panel_ == model.panel_ and len(tuned.history_) == len(model.history_) + 3
+    sd = pd.Series(model.panel_.sd)
+    tuned = deepcopy(model).fine_tune(X[:4], expression=expression[:4] + 3 * sd, max_epochs=10)
+    assert tuned.panel_ == model.panel_ and len(tuned.history_) == len(model.history_) + 10
     before, after = (one.predict_expression(X[:4]).mean() for one in (model, tuned))
-    assert (after > before + pd.Series(model.panel_.sd)).all()
+    assert (after > before + sd).all()
     deepcopy(model).fine_tune(X[:4], max_epochs=1)  # masks alone
 
 
