@@ -12,6 +12,7 @@ _LAZY = {
     "load_cohort": "data.load",
     "lesion_phantom": "synthetic",
     "phantom": "synthetic",
+    "ExpressionSegmenter": "lesions",
     "LesionSegmenter": "lesions",
     "StageClassifier": "staging",
     "StagePrediction": "staging",
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from mmfusion.errors import MMFusionError
     from mmfusion.evaluation import external_validation, nested_cv
     from mmfusion.features import FoundationEncoder
-    from mmfusion.lesions import LesionSegmenter
+    from mmfusion.lesions import ExpressionSegmenter, LesionSegmenter
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
     from mmfusion.synthetic import lesion_phantom, phantom

@@ -22,7 +22,11 @@ from mmfusion.storage.strict_json import parse_json
 
 FORMAT = 3
 # the only classes that a bundle may name, and their modules; see `register_estimator`
-ESTIMATORS = {"StageClassifier": "mmfusion.staging", "LesionSegmenter": "mmfusion.lesions"}
+ESTIMATORS = {
+    "StageClassifier": "mmfusion.staging",
+    "LesionSegmenter": "mmfusion.lesions",
+    "ExpressionSegmenter": "mmfusion.lesions",
+}
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
 SUMS = "checksums.json"
 _AGAIN = "save the model again"

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, warn
 from mmfusion.imaging import Volume
 from mmfusion.imaging.boxes import Box, lesion_boxes
 from mmfusion.lesions.scans import Prepared, ScanReader
+from mmfusion.modalities import SEED
 
 _FEWEST = 4  # patients; with fewer, none is held out
 _NAMED = 5  # patients that a warning names
@@ -35,23 +37,34 @@ class Case:
         Position of the patient among the rows given to `fit`.
     scans : Prepared
         Scans on the grid of the network.
-    mask : ndarray of uint8, shape (z, y, x)
-        Mask on the same grid.
+    mask : ndarray of uint8, shape (z, y, x), or None
+        Mask on the same grid; None if it is not known.
     content : str
         Hash of the voxels of the first scan.
+    centre : (z, y, x), optional
+        A point in the lesion, voxels, if there is no mask.
+    labelled : bool
+        False if the patient has neither a mask nor expression.
     """
 
     patient: str
     person: str
     row: int
     scans: Prepared
-    mask: np.ndarray
+    mask: np.ndarray | None
     content: str
+    centre: tuple[float, ...] | None = None
+    labelled: bool = True
 
     @property
-    def boxes(self) -> list[Box]:
-        """Boxes of the lesions, in voxels."""
-        return lesion_boxes(self.mask)
+    def has_lesion(self) -> bool:
+        """True if there is a mask with a lesion."""
+        return self.mask is not None and bool(self.mask.any())
+
+    @property
+    def boxes(self) -> list[Box] | None:
+        """Boxes of the lesions, in voxels; None if there is no mask."""
+        return None if self.mask is None else lesion_boxes(self.mask)
 
 
 def table_of(X: object) -> pd.DataFrame:
@@ -102,11 +115,18 @@ def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
 
 
 def training_cases(
-    X: pd.DataFrame, y: object, reader: ScanReader, groups: Sequence[object] | None = None
+    X: pd.DataFrame,
+    y: object,
+    reader: ScanReader,
+    groups: Sequence[object] | None = None,
+    *,
+    expression: pd.DataFrame | None = None,
+    tasks: Sequence[str] = ("mask",),
+    unlabelled: bool = False,
 ) -> list[Case]:
     """Read the scans and masks of the training patients.
 
-    Patients without a mask, or without one of the scans, are left out with a warning that counts them.
+    Patients without a label, or without one of the scans, are left out with a warning that counts them.
 
     Parameters
     ----------
@@ -118,11 +138,17 @@ def training_cases(
         Reader with the grid of the network.
     groups : sequence, optional
         Person of each row; default each row is a person. Patients with the same scan are one person too.
+    expression : DataFrame, shape (n, P), optional
+        Expression of the patients of X, which is a label too.
+    tasks : sequence of {"mask", "expression"}
+        What is learned. Without "mask", no patient needs one.
+    unlabelled : bool
+        Keep patients without any label.
 
     Raises
     ------
     DataError
-        If a patient has two rows, no patient can be used, or no mask has a lesion.
+        If a patient has two rows, no patient can be used, or no mask has a lesion although masks are learned.
     ScanError
         If a scan or mask cannot be read.
 
@@ -131,28 +157,35 @@ def training_cases(
     LabelWarning
         If patients are left out, or if two patients have the same scan.
     """
-    labels = labels_of(X, y, reader.modalities[0])
+    wanted = "mask" in tasks or y is not None or (reader.modalities[0], "mask") in X
+    labels = labels_of(X, y, reader.modalities[0]) if wanted else [None] * len(X)
     _check_once(X)
     persons = [str(one) for one in (X.index if groups is None else groups)]
-    cases, lacks = [], {"mask": [], "scan": []}
+    known = np.zeros(len(X), bool) if expression is None else expression.notna().any(axis=1).to_numpy()
+    no_label, no_scan = " and no ".join(tasks), "scan of " + " or ".join(reader.modalities)
+    cases, lacks = [], {no_label: [], no_scan: []}
     for k, (patient, row) in enumerate(X.iterrows()):
-        if labels[k] is None or reader.lacking(row):
-            lacks["mask" if labels[k] is None else "scan"].append(patient)
+        labelled = bool(known[k]) or (labels[k] is not None and "mask" in tasks)
+        usable = labelled or unlabelled
+        if not usable or reader.lacking(row):
+            lacks[no_scan if usable else no_label].append(patient)
             continue
         scans = reader.prepare(row)
-        mask = reader.mask(row, labels[k], scans)
-        cases.append(Case(str(patient), persons[k], k, scans, mask, reader.content(row)))
+        mask = None if labels[k] is None else reader.mask(row, labels[k], scans)
+        centre = _seed(row, reader.modalities[0], scans) if mask is None else None
+        case = Case(str(patient), persons[k], k, scans, mask, reader.content(row), centre, labelled)
+        cases.append(case)
     for what, missing in lacks.items():
         if missing:
-            what = "mask" if what == "mask" else "scan of " + " or ".join(reader.modalities)
             warn(f"{len(missing)} of {len(X)} patients have no {what} and are left out: {_some(missing)}",
-                 LabelWarning, stacklevel=4)  # fmt: skip
+                 LabelWarning, stacklevel=5)  # fmt: skip
     if not cases:
         expected = f"scans of {', '.join(reader.modalities)} and a mask"
         raise DataError("no patient to learn from", expected=expected, got=f"{len(X)} rows")
-    if not any(case.mask.any() for case in cases):
+    if "mask" in tasks and not any(case.has_lesion for case in cases):
+        n = sum(case.mask is not None for case in cases)
         raise DataError("every mask is empty", expected="a lesion in at least one patient",
-                        got=f"{len(cases)} masks", hint="does mask_part select the region?")  # fmt: skip
+                        got=f"{n} masks", hint="does mask_part select the region?")  # fmt: skip
     return _one_person_per_scan(cases)
 
 
@@ -176,7 +209,7 @@ def inner_split(cases: Sequence[Case], share: float, seed: int) -> tuple[list[Ca
     """
     lesion: dict[str, bool] = {}
     for case in cases:
-        lesion[case.person] = lesion.get(case.person, False) or bool(case.mask.any())
+        lesion[case.person] = lesion.get(case.person, False) or case.has_lesion
     if not share or len(lesion) < _FEWEST or sum(lesion.values()) < 2:
         return list(cases), []
     rng, out = np.random.default_rng(seed), set()
@@ -185,6 +218,24 @@ def inner_split(cases: Sequence[Case], share: float, seed: int) -> tuple[list[Ca
         n = max(round(share * len(persons)), int(has))
         out |= {persons[k] for k in rng.permutation(len(persons))[: min(n, len(persons) - int(has))]}
     return [c for c in cases if c.person not in out], [c for c in cases if c.person in out]
+
+
+def _seed(row: pd.Series, modality: str, scans: Prepared) -> tuple[float, ...] | None:
+    """Return the seed of a patient as a voxel (z, y, x); None if there is none.
+
+    Raises
+    ------
+    DataError
+        If it lies outside the scan.
+    """
+    *_, point = scan_of(row[modality].rename(row.name))
+    if point is None:
+        return None
+    voxel = (np.linalg.inv(scans.affine) @ [*point, 1.0])[2::-1]
+    if (voxel < -0.5).any() or (voxel > np.array(scans.image.shape[1:]) - 0.5).any():
+        raise DataError("the seed lies outside the scan", patient=row.name, column=", ".join(SEED),
+                        expected="LPS, mm", got=point)  # fmt: skip
+    return tuple(voxel)
 
 
 def _check_once(X: pd.DataFrame) -> None:
@@ -206,7 +257,7 @@ def _one_person_per_scan(cases: list[Case]) -> list[Case]:
             person = {p: new if one == old else one for p, one in person.items()}
     if same:
         warn(f"the same scan under two ids, kept together in inner splits: {_some(same)}",
-             LabelWarning, stacklevel=5)  # fmt: skip
+             LabelWarning, stacklevel=6)  # fmt: skip
     return [replace(case, person=person[case.patient]) for case in cases]
 
 

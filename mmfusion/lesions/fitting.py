@@ -7,12 +7,16 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from mmfusion.errors import DataError
 from mmfusion.lesions.cases import Case, inner_split, table_of, training_cases
 from mmfusion.lesions.detector import Detector
 from mmfusion.lesions.inference import prediction_boxes, probability_map
+from mmfusion.lesions.objective import Objective
+from mmfusion.lesions.panel import GenePanel, expression_table
 from mmfusion.lesions.scans import ScanReader
 from mmfusion.lesions.thresholds import best_threshold
 from mmfusion.lesions.training import train
@@ -32,20 +36,23 @@ def fit_segmenter(
     y: Sequence[object] | None,
     groups: Sequence[object] | None,
     *,
+    expression: pd.DataFrame | None = None,
     checkpoint: str | Path | None = None,
 ) -> LesionSegmenter:
     """Fit a segmenter in place and return it; see `LesionSegmenter.fit`."""
-    settings = model.settings
+    table = None if expression is None else expression_table(expression, table_of(X))
+    panel = None if table is None else GenePanel.fit(table)
+    settings = model.settings.for_genes(None if panel is None else len(panel.genes))
     check_device(model.device)
     settings.check()  # wrong options are found before scans are read
     reader = ScanReader(settings.modalities, settings.spacing)
-    cases = training_cases(table_of(X), y, reader, groups)
+    model.fitted_, model.detector_, model.panel_ = settings, None, panel
+    cases = _cases(model, X, y, groups, reader, table)
     learned, held_out = _split(model, cases, settings.plan)
-    model.fitted_, model.detector_ = settings, None
     if model.box_mode == "detector":
-        model.detector_ = _fit_detector(model, X, y, [case.row for case in learned])
+        model.detector_ = _fit_detector(model, X, y, [case.row for case in learned if case.mask is not None])
     model.module_, model.history_ = _train(
-        model, settings.build, learned, held_out, settings.plan, checkpoint
+        model, settings.build, learned, held_out, settings.plan, table, checkpoint
     )
     model.patients_ = sorted(hash_each_id(case.patient for case in cases))
     model.scans_ = sorted({case.content for case in cases})
@@ -60,6 +67,7 @@ def fine_tune(
     y: Sequence[object] | None = None,
     groups: Sequence[object] | None = None,
     *,
+    expression: pd.DataFrame | None = None,
     freeze: Mapping[str, int | None] | None = None,
     lr_groups: Mapping[str, float] | None = None,
     **training: object,
@@ -70,6 +78,9 @@ def fine_tune(
     ----------
     X, y, groups
         As for `fit`.
+    expression : DataFrame, optional
+        As for `fit`, for a model that has learned expression. Its genes and their statistics do not change;
+        other genes are ignored.
     freeze : mapping of str to int or None, optional
         Parts of the network that are not trained in the first epochs (None: in all); see `TrainingPlan`.
     lr_groups : mapping of str to float, optional
@@ -83,11 +94,14 @@ def fine_tune(
         As `fit`.
     """
     check_is_fitted(model, "module_")
-    cases = training_cases(table_of(X), y, model.reader, groups)
+    if expression is not None and model.panel_ is None:
+        raise DataError("the model has not learned expression", hint="fit(X, expression=table)")
+    table = None if expression is None else expression_table(expression, table_of(X))
+    cases = _cases(model, X, y, groups, model.reader, table)
     changes = {"freeze": freeze or {}, "lr_groups": lr_groups or {}}
     plan = model.fitted_.plan.replace(**changes, **training)
     learned, held_out = _split(model, cases, plan)
-    module, history = _train(model, deepcopy(model.module_), learned, held_out, plan)
+    module, history = _train(model, deepcopy(model.module_), learned, held_out, plan, table)
     model.module_, model.history_ = module, [*model.history_, *history]
     model.patients_ = sorted({*model.patients_, *hash_each_id(case.patient for case in cases)})
     model.scans_ = sorted({*model.scans_, *(case.content for case in cases)})
@@ -118,11 +132,28 @@ def _content(model: LesionSegmenter, row: pd.Series) -> str | None:
     return None if first in model.reader.lacking(row) else model.reader.content(row)
 
 
+def _cases(
+    model: LesionSegmenter,
+    X: pd.DataFrame,
+    y: Sequence[object] | None,
+    groups: Sequence[object] | None,
+    reader: ScanReader,
+    table: pd.DataFrame | None,
+) -> list[Case]:
+    tasks, unlabelled = model.fitted_.options.get("tasks", ("mask",)), model.consistency > 0
+    return training_cases(
+        table_of(X), y, reader, groups, expression=table, tasks=tasks, unlabelled=unlabelled
+    )
+
+
 def _split(
     model: LesionSegmenter, cases: list[Case], plan: TrainingPlan
 ) -> tuple[list[Case], list[Case]]:  # fmt: skip
     share = plan.validation_fraction or (INNER_SHARE if model.threshold == "inner" else 0.0)
-    return inner_split(cases, share, model.random_state)
+    labelled = [case for case in cases if case.labelled]
+    learned, held_out = inner_split(labelled, share, model.random_state)
+    out = {case.person for case in held_out}
+    return learned + [c for c in cases if not c.labelled and c.person not in out], held_out
 
 
 def _train(
@@ -131,6 +162,7 @@ def _train(
     learned: Sequence[Case],
     held_out: Sequence[Case],
     plan: TrainingPlan,
+    table: pd.DataFrame | None = None,
     checkpoint: str | Path | None = None,
 ) -> tuple[Segmenter, list[dict[str, float]]]:
     return train(
@@ -139,12 +171,26 @@ def _train(
         held_out,
         model.fitted_,
         plan,
+        objective=Objective.of(model),
+        expression=_labels(model, table, learned, held_out),
         box_mode=model.box_mode,
         seed=model.random_state,
         device=model.device,
         progress=model.progress,
         checkpoint=checkpoint,
     )
+
+
+def _labels(
+    model: LesionSegmenter, table: pd.DataFrame | None, learned: Sequence[Case], held_out: Sequence[Case]
+) -> np.ndarray | None:
+    """Return z-scores of the expression by row; all are missing if the model gets none this time."""
+    if model.panel_ is None:
+        return None
+    if table is None:
+        last = max(case.row for case in (*learned, *held_out))
+        return np.full((last + 1, len(model.panel_.genes)), np.nan, np.float32)
+    return model.panel_.scaled(table)
 
 
 def _fit_detector(
@@ -165,6 +211,8 @@ def _threshold(model: LesionSegmenter, X: pd.DataFrame, held_out: Sequence[Case]
 
     def pairs():
         for case in held_out:
+            if case.mask is None or "mask" not in model.module_.tasks:
+                continue
             boxes = prediction_boxes(model, X.iloc[case.row], case.scans, case.mask)
             yield probability_map(model, case.scans, boxes).array, case.mask
 

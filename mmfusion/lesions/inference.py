@@ -97,6 +97,9 @@ def probability_map(model: LesionSegmenter, scans: Prepared, boxes: Sequence[Box
     Volume
         float32 in [0, 1], unit "probability".
     """
+    if "mask" not in model.module_.tasks:
+        raise DataError("the network predicts no masks", column="options",
+                        expected="mask among its tasks", got=model.module_.tasks)  # fmt: skip
     cue, space = None, scans.image.shape[1:]
     if model.box_mode != "none":
         cue = np.ones(space, np.float32) if boxes is None else box_map(boxes, space)

@@ -15,6 +15,7 @@ from mmfusion.bundle import write_bundle
 from mmfusion.errors import BundleError, MMFusionError
 from mmfusion.escaping import readable_markdown
 from mmfusion.lesions.detector import Detector
+from mmfusion.lesions.panel import GenePanel
 from mmfusion.lesions.settings import SegmenterSettings, settings_of
 from mmfusion.nn.training import TrainingPlan, reproducible
 from mmfusion.preprocessing.augmentation import CropAugmentation
@@ -67,6 +68,8 @@ def restore(
         model.module_ = _network(
             model.fitted_, {k: v for k, v in tensors.items() if not k.startswith(_DETECTOR)}
         )
+        panel = state.get("panel")  # older bundles have none
+        model.panel_ = None if panel is None else GenePanel.from_dict(panel)
         model.detector_ = None
         if state["detector"] is not None:
             inner = {k.removeprefix(_DETECTOR): v for k, v in tensors.items() if k.startswith(_DETECTOR)}
@@ -93,6 +96,7 @@ def _state(model: LesionSegmenter) -> dict[str, object]:
             "plan": fitted.plan.to_dict(),
         },
         "threshold": model.threshold_,
+        "panel": None if model.panel_ is None else model.panel_.to_dict(),
         "history": model.history_,
         "patients": model.patients_,
         "scans": model.scans_,
@@ -157,6 +161,14 @@ def _network(settings: SegmenterSettings, tensors: Mapping[str, torch.Tensor]) -
     return module.eval()
 
 
+def _predicts(model: LesionSegmenter) -> str:
+    """Return what a model predicts, in words."""
+    parts = ["the mask of lesions"] if "mask" in model.module_.tasks else []
+    if model.panel_ is not None:
+        parts.append("the expression of " + readable_markdown(", ".join(model.panel_.genes)))
+    return " and ".join(parts)
+
+
 def _card(model: LesionSegmenter) -> str:
     fitted = model.fitted_
     oracle = (
@@ -172,7 +184,7 @@ def _card(model: LesionSegmenter) -> str:
     mm = " x ".join(f"{one:g}" for one in fitted.spacing)
     return f"""# Lesion segmenter ({readable_markdown(model.short_name)})
 {oracle}
-The model marks lesions in {" and ".join(m.upper() for m in fitted.modalities)} scans.
+The model reads {" and ".join(m.upper() for m in fitted.modalities)} scans and predicts {_predicts(model)}.
 It is research software, not a medical device. Do not use it for decisions about patients.
 
 It works on voxels of {mm} mm (z, y, x).

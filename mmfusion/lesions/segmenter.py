@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.imaging import Volume
 from mmfusion.lesions.cases import table_of
+from mmfusion.lesions.expression import predict_expression
 from mmfusion.lesions.fitting import fine_tune, fit_segmenter, saw
 from mmfusion.lesions.inference import probabilities, segment, segment_row
 from mmfusion.lesions.persistence import restore, save
@@ -69,6 +70,15 @@ class LesionSegmenter(BaseEstimator):
         Average the output over mirror images.
     augment : CropAugmentation, mapping or False, optional
         Random changes of patches in training; a mapping changes some parameters of the default.
+    balance : {"uncertainty", "fixed", "dwa", "pcgrad"}
+        Balance of masks and expression, if both are learned: see `mmfusion.nn.training.balanced`.
+    task_weights : mapping of str to float, optional
+        Weights of the losses "mask" and "expression", except for "uncertainty", which learns them.
+    consistency : float
+        Weight of the consistency with a mean teacher, 0 or above; 0 is without a teacher. The training then
+        also uses patients without any label.
+    log_cosine : bool
+        Record the cosine between the gradients of masks and expression, which takes longer.
     random_state : int
         Seed of all random numbers in `fit`.
     device : str
@@ -83,7 +93,10 @@ class LesionSegmenter(BaseEstimator):
     threshold_ : float
         Threshold of the probability.
     history_ : list of dict
-        Losses of each epoch.
+        Losses of each epoch. If masks and expression are learned, also the loss of each task, its weight or
+        sigma (see `mmfusion.nn.training.balance.TaskLog`), and with `log_cosine` `cosine_mask_expression`.
+    panel_ : GenePanel or None
+        Genes that were learned, with the statistics of the training values.
     fitted_ : SegmenterSettings
         Settings of the fit.
     detector_ : Detector or None
@@ -117,6 +130,10 @@ class LesionSegmenter(BaseEstimator):
         threshold: str | float = "inner",
         test_time_flips: bool = False,
         augment: CropAugmentation | Mapping[str, object] | bool | None = None,
+        balance: str = "uncertainty",
+        task_weights: Mapping[str, float] | None = None,
+        consistency: float = 0.0,
+        log_cosine: bool = False,
         random_state: int = 0,
         device: str = "cpu",
         progress: bool = False,
@@ -135,6 +152,10 @@ class LesionSegmenter(BaseEstimator):
         self.threshold = threshold
         self.test_time_flips = test_time_flips
         self.augment = augment
+        self.balance = balance
+        self.task_weights = task_weights
+        self.consistency = consistency
+        self.log_cosine = log_cosine
         self.random_state = random_state
         self.device = device
         self.progress = progress
@@ -196,9 +217,10 @@ class LesionSegmenter(BaseEstimator):
         y: Sequence[object] | None = None,
         groups: Sequence[object] | None = None,
         *,
+        expression: pd.DataFrame | None = None,
         checkpoint: str | Path | None = None,
     ) -> Self:
-        """Learn from the scans and masks of these patients only.
+        """Learn from the scans and masks, and from expression if it is given, of these patients only.
 
         Parameters
         ----------
@@ -206,9 +228,15 @@ class LesionSegmenter(BaseEstimator):
             Rows of `Cohort.X`. Each volume is a path, or a Volume.
         y : sequence of path or Volume, shape (n,), optional
             Masks, on any grid; default the column `mask`. `mask_part` selects a region of a file. Patients
-            without a mask are left out with a warning. An empty mask means that there is no lesion.
+            without a label are left out with a warning. An empty mask means that there is no lesion.
         groups : sequence, shape (n,), optional
             Person of each row. A person is learned from or held out as a whole.
+        expression : DataFrame, optional
+            Expression of genes, one column per gene, index patient id; NaN, or no row, where it is not known.
+            Networks whose `outputs` have expression learn it. Z-scores are computed with the patients of X.
+            Patients may lack the mask or the expression. Without a mask, patches lie around the seed
+            (`seed_x`, ...) if there is one, and anywhere otherwise. Patches without a lesion teach no
+            expression.
         checkpoint : path, optional
             Folder for the state of the training, from which an interrupted fit continues.
 
@@ -220,7 +248,7 @@ class LesionSegmenter(BaseEstimator):
         ScanError
             If a scan or a mask cannot be read.
         """
-        return fit_segmenter(self, X, y, groups, checkpoint=checkpoint)
+        return fit_segmenter(self, X, y, groups, expression=expression, checkpoint=checkpoint)
 
     def predict(self, X: pd.DataFrame) -> Iterator[Volume]:
         """Yield the mask of each patient, unit "mask", on the grid of the patient's first scan.
@@ -240,6 +268,7 @@ class LesionSegmenter(BaseEstimator):
     # methods that are defined in other files
     fine_tune = fine_tune
     probabilities = probabilities
+    predict_expression = predict_expression
     segment = segment
     saw = saw
     save = save

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from numbers import Integral, Real
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from mmfusion.errors import DataError
-from mmfusion.modalities import scan_modality
-from mmfusion.nn.segmenters import Segmenter, SegmenterPreset, get_preset
+from mmfusion.lesions.checks import augmentation_of, check_settings, modalities_of, size_of, spacing_of
+from mmfusion.nn.params import check_agree, split_nested
+from mmfusion.nn.segmenters import Segmenter, get_preset
 from mmfusion.nn.training import TrainingPlan, reproducible
 from mmfusion.preprocessing.augmentation import CropAugmentation
 from mmfusion.registry import SEGMENTERS
@@ -19,7 +19,6 @@ from mmfusion.registry import SEGMENTERS
 if TYPE_CHECKING:
     from mmfusion.lesions.segmenter import LesionSegmenter
 
-BOX_MODES = ("none", "oracle", "jittered", "detector")
 FLAT = ("lr", "max_epochs", "batch_size")  # parameters that override those of `training`
 _PREFIX = "training__"
 
@@ -92,6 +91,27 @@ class SegmenterSettings:
                             expected=expected, got=self.size)  # fmt: skip
         return module
 
+    def for_genes(self, genes: int | None) -> SegmenterSettings:
+        """Return the settings of a network that predicts the expression of some genes too; None: of none.
+
+        Raises
+        ------
+        DataError
+            If the network cannot predict expression, or its tasks do not fit the labels.
+        """
+        tasks = tuple(self.options.get("tasks", ()))
+        if genes is None:
+            if "expression" in tasks:
+                raise DataError("no expression to learn from", hint="fit(X, expression=table)")
+            return self
+        able = [name for name in SEGMENTERS.frame().index if "expression" in SEGMENTERS.get(name).outputs]
+        if self.network not in able or (tasks and "expression" not in tasks):
+            raise DataError("this network does not predict expression", column="network",
+                            expected=f"{' or '.join(able)}, with expression among its tasks",
+                            got=self.network)  # fmt: skip
+        outputs = tasks or SEGMENTERS.get(self.network).outputs
+        return replace(self, options={**self.options, "tasks": outputs, "genes": genes})
+
     @staticmethod
     def sides(module: Segmenter) -> int:
         """Return the number of sides of a network's patches."""
@@ -115,17 +135,17 @@ def settings_of(model: LesionSegmenter) -> SegmenterSettings:
     (3.0, 3.0, 3.0)
     """
     preset = get_preset(model.network, model.preset)
-    _check(model)
+    check_settings(model)
     options = {**preset.options, **(model.options or {})}
     return SegmenterSettings(
         network=model.network,
         options=options,
-        modalities=_modalities(model),
-        size=_size(model.size, preset, options),
-        spacing=_spacing(preset.spacing if model.spacing is None else model.spacing),
+        modalities=modalities_of(model),
+        size=size_of(model.size, preset, options),
+        spacing=spacing_of(preset.spacing if model.spacing is None else model.spacing),
         per_image=preset.per_image,
         plan=plan_of(model),
-        augmentation=_augmentation(model.augment),
+        augmentation=augmentation_of(model.augment),
     )
 
 
@@ -146,15 +166,7 @@ def plan_of(model: LesionSegmenter) -> TrainingPlan:
     """
     plan, given = _nested(model)
     flat = {name: getattr(model, name) for name in FLAT if getattr(model, name) is not None}
-    for name, value in flat.items():
-        if name in given and given[name] != value:
-            raise DataError(
-                "given in two places with different values",
-                column=name,
-                expected=f"training__{name} = {given[name]!r}, or {name} alone",
-                got=f"{name} = {value!r}",
-                hint="set one of them to its default",
-            )
+    check_agree("training", given, flat)
     return plan.replace(**flat)
 
 
@@ -199,8 +211,8 @@ def set_nested(model: LesionSegmenter, params: Mapping[str, object]) -> dict[str
     >>> set_nested(model, {"training__lr": 0.2, "preset": "full"}), model.training, model.lr
     ({'preset': 'full'}, {'lr': 0.2}, None)
     """
-    inner = {k.removeprefix(_PREFIX): v for k, v in params.items() if k.startswith(_PREFIX)}
-    flat = {k: v for k, v in params.items() if not k.startswith(_PREFIX)}
+    flat, nested = split_nested(params, ["training"])
+    inner = nested.get("training", {})
     if inner:
         known = TrainingPlan().get_params()
         if unknown := sorted(set(inner) - set(known)):
@@ -226,74 +238,3 @@ def _nested(model: LesionSegmenter) -> tuple[TrainingPlan, dict[str, object]]:
         expected = "a TrainingPlan, a mapping of its parameters, or None"
         raise DataError("unusable setting", column="training", expected=expected, got=type(given).__name__)
     return get_preset(model.network, model.preset).plan.replace(**(given or {})), dict(given or {})
-
-
-def _modalities(model: LesionSegmenter) -> tuple[str, ...]:
-    if model.modalities is None:
-        listed = SEGMENTERS.frame().loc[model.network, "modality"]
-        return tuple(name.strip() for name in listed.split(","))
-    given = (model.modalities,) if isinstance(model.modalities, str) else tuple(model.modalities)
-    if not given or len(set(given)) < len(given):
-        expected = "one or more different modalities of scans"
-        raise DataError("unusable setting", column="modalities", expected=expected, got=given)
-    return tuple(scan_modality(name).name for name in given)
-
-
-def _size(size: object, preset: SegmenterPreset, options: Mapping[str, object]) -> tuple[int, ...]:
-    if size is None:
-        # the sides of a preset for volumes serve a network of slices too
-        return tuple(preset.size[-2:] if options.get("spatial_dims") == 2 else preset.size)
-    try:
-        sides = tuple(size)
-    except TypeError:
-        sides = (size,) * len(_size(None, preset, options))
-    if len(sides) not in (2, 3) or not all(_whole(n, 1) for n in sides):
-        expected = "a whole number of voxels, or two or three"
-        raise DataError("unusable setting", column="size", expected=expected, got=size)
-    return tuple(int(n) for n in sides)
-
-
-def _spacing(spacing: float | Sequence[float]) -> tuple[float, float, float]:
-    values = (spacing,) * 3 if isinstance(spacing, Real) else tuple(spacing)
-    if len(values) != 3 or not all(isinstance(mm, Real) and 0 < mm < 100 for mm in values):
-        raise DataError("unusable setting", column="spacing", expected="mm above 0, one number or (z, y, x)",
-                        got=spacing)  # fmt: skip
-    return tuple(float(mm) for mm in values)
-
-
-def _augmentation(given: object) -> CropAugmentation | None:
-    if given is None or isinstance(given, CropAugmentation):
-        return given or CropAugmentation()
-    if given is False:
-        return None
-    known = {f.name for f in fields(CropAugmentation)}
-    if isinstance(given, Mapping) and set(given) <= known:
-        return CropAugmentation(**{**asdict(CropAugmentation()), **given})
-    expected = f"a CropAugmentation, a mapping of some of {', '.join(sorted(known))}, False, or None"
-    raise DataError("unusable setting", column="augment", expected=expected, got=given)
-
-
-def _check(model: LesionSegmenter) -> None:
-    if model.box_mode not in BOX_MODES:
-        raise DataError(
-            "unusable setting", column="box_mode", expected=", ".join(BOX_MODES), got=model.box_mode
-        )
-    if model.box_mode != "none" and not SEGMENTERS.get(model.network).uses_cue:
-        raise DataError(
-            f"{model.network} does not read boxes",
-            column="box_mode",
-            expected="none",
-            got=model.box_mode,
-            hint="choose a network that reads a cue, such as raseg",
-        )
-    number = isinstance(model.threshold, Real) and not isinstance(model.threshold, bool)
-    if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
-        expected = "'inner', or a number between 0 and 1"
-        raise DataError("unusable setting", column="threshold", expected=expected, got=model.threshold)
-    if not _whole(model.random_state, 0):
-        expected = "a whole number, 0 or above"
-        raise DataError("unusable setting", column="random_state", expected=expected, got=model.random_state)
-
-
-def _whole(value: object, low: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= low

@@ -11,8 +11,8 @@ from torch import nn
 
 from mmfusion.imaging.boxes import Box, jitter_box
 from mmfusion.lesions.cases import Case
+from mmfusion.lesions.objective import Objective
 from mmfusion.lesions.settings import SegmenterSettings
-from mmfusion.nn.mask_losses import segmentation_criterion
 from mmfusion.nn.segmenters import Segmenter
 from mmfusion.nn.training import TrainingPlan, fit_network, reproducible
 from mmfusion.nn.training.patches import Boxes, PatchDataset
@@ -29,6 +29,8 @@ def train(
     settings: SegmenterSettings,
     plan: TrainingPlan,
     *,
+    objective: Objective,
+    expression: np.ndarray | None = None,
     box_mode: str,
     seed: int,
     device: str,
@@ -49,6 +51,10 @@ def train(
         Size of the patches, augmentation.
     plan : TrainingPlan
         Training plan.
+    objective : Objective
+        Loss, balance of the tasks.
+    expression : ndarray, optional
+        Expression of all patients by their `row`, z-scores, shape (n, genes); NaN where it is not known.
     box_mode : str
         Boxes that the network gets: see `LesionSegmenter`.
     seed, device, progress, checkpoint
@@ -78,19 +84,24 @@ def train(
                 jitter=min(settings.size) // 4,
                 slab=network.slab,
                 boxes=training_boxes(some, box_mode),
+                centres=[case.centre for case in some],
+                labels={} if expression is None else {"expression": expression[[case.row for case in some]]},
+                lesion_only=() if expression is None else ("expression",),
                 **options,
             )
 
         augmentation = settings.augmentation if plan.augment else None
         augment = None if augmentation is None else partial(augment_pair, config=augmentation)
         valid = patches(held_out, lesion_share=_LESION_SHARE, seed=seed) if _stops(plan, held_out) else None
+        criterion, callbacks = objective.build(network, plan)
         return fit_network(
             network,
-            segmentation_criterion(network, loss=plan.loss, loss_options=plan.loss_options),
+            criterion,
             patches(cases, lesion_share=_LESION_SHARE, augment=augment),
             valid,
             plan,
             device=device,
+            callbacks=callbacks,
             progress=progress,
             checkpoint=checkpoint,
         )

@@ -226,9 +226,9 @@ class SegmentationCriterion(nn.Module):
         labels : mapping of str to Tensor
             Labels by the same names; unknown ones are left out (see `mmfusion.nn.training.labels`).
         """
-        coarse = outputs.get("deep", ())
-        mask = [outputs["mask"], *coarse] if coarse else outputs["mask"]
-        return self.joint({**outputs, "mask": mask}, labels)
+        if coarse := outputs.get("deep", ()):
+            outputs = {**outputs, "mask": [outputs["mask"], *coarse]}
+        return self.joint(outputs, labels)
 
 
 def segmentation_criterion(
@@ -245,7 +245,7 @@ def segmentation_criterion(
     Parameters
     ----------
     network : Segmenter
-        Network that is trained.
+        Network that is trained. If "mask" is not among its `tasks`, there is no loss of the mask.
     loss : str, optional
         Name of the loss of the mask (`mask_loss`). Default: that of the network, `network.loss`.
     loss_options : mapping of str to object, optional
@@ -275,8 +275,10 @@ def segmentation_criterion(
     >>> segmentation_criterion(network)(network(torch.zeros(1, 1, 16, 16)), labels).item()
     0.0
     """
-    own = mask_loss(loss or network.loss, **(loss_options or {}))
-    return SegmentationCriterion(joint({"mask": DeepSupervision(own, deep_weights), **(tasks or {})}))
+    own = DeepSupervision(mask_loss(loss or network.loss, **(loss_options or {})), deep_weights)
+    return SegmentationCriterion(
+        joint(({"mask": own} if "mask" in network.tasks else {}) | dict(tasks or {}))
+    )
 
 
 def _shrunk(masks: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

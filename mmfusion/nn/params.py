@@ -1,9 +1,11 @@
-"""FrozenParams: settings that cannot be changed, and that scikit-learn can list."""
+"""Settings of estimators: frozen objects that scikit-learn can list, and flat parameters over them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
+from numbers import Integral
 from typing import Self
 
 from mmfusion.errors import DataError
@@ -69,3 +71,72 @@ class FrozenParams:
         if unknown := sorted(set(values) - set(known)):
             problem = f"not a parameter of {cls.__name__}"
             raise DataError(problem, column=", ".join(unknown), expected=", ".join(known))
+
+
+def split_nested(
+    params: Mapping[str, object], names: Collection[str]
+) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
+    """Split the parameters of `set_params` into flat parameters and changes of each nested object.
+
+    Parameters
+    ----------
+    params : mapping
+        Parameters by name, nested ones as `training__lr`.
+    names : collection of str
+        Names of the nested objects.
+
+    Examples
+    --------
+    >>> split_nested({"lr": 1e-3, "network__hidden": 32}, ["network"])
+    ({'lr': 0.001}, {'network': {'hidden': 32}})
+    """
+    flat: dict[str, object] = {}
+    inner: dict[str, dict[str, object]] = {}
+    for key, value in params.items():
+        name, _, rest = key.partition("__")
+        if rest and name in names:
+            inner.setdefault(name, {})[rest] = value
+        else:
+            flat[key] = value
+    return flat, inner
+
+
+def check_agree(name: str, given: Mapping[str, object], flat: Mapping[str, object]) -> None:
+    """Raise a `DataError` if a flat parameter and a value given for a nested object differ.
+
+    Parameters
+    ----------
+    name : str
+        Name of the nested object.
+    given : mapping
+        Values that the user gave for it.
+    flat : mapping
+        Flat parameters that override it.
+
+    Examples
+    --------
+    >>> check_agree("training", {"lr": 0.1}, {"lr": 0.2})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: ... (expected training__lr = 0.1, or lr alone; got lr = 0.2) -> ...
+    """
+    for key, value in flat.items():
+        if key in given and given[key] != value:
+            raise DataError(
+                "given in two places with different values",
+                column=key,
+                expected=f"{name}__{key} = {given[key]!r}, or {key} alone",
+                got=f"{key} = {value!r}",
+                hint="set one of them to its default",
+            )
+
+
+def check_whole(name: str, value: object, low: float = -math.inf) -> None:
+    """Raise a `DataError` if a parameter is not a whole number of at least `low`.
+
+    Examples
+    --------
+    >>> check_whole("random_state", 0, 0)
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        expected = "a whole number" + (f", {low} or above" if low > -math.inf else "")
+        raise DataError("unusable setting", column=name, expected=expected, got=repr(value))

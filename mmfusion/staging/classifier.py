@@ -15,6 +15,7 @@ from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.modalities import META
 from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.network import NetworkPlan
+from mmfusion.nn.params import split_nested
 from mmfusion.nn.training import TrainingPlan, check_device
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
@@ -27,12 +28,12 @@ from mmfusion.staging.persistence import restore, save
 from mmfusion.staging.predict import predict_each, predict_patient, predict_row
 from mmfusion.staging.presets import PRESETS
 from mmfusion.staging.settings import (
+    NESTED,
     Settings,
     nested_params,
     resolved_params,
     set_nested,
     settings_of,
-    split_nested,
 )
 from mmfusion.staging.variants import variants
 from mmfusion.storage.hashing import hash_each_id
@@ -194,7 +195,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the classifier has no such parameter.
         """
-        flat, inner = split_nested(params)
+        flat, inner = split_nested(params, NESTED)
         super().set_params(**flat)
         set_nested(self, inner, flat)
         return self

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING
 
 from sklearn.base import clone
 
 from mmfusion.errors import DataError
 from mmfusion.nn.network import NetworkPlan
+from mmfusion.nn.params import check_agree, check_whole
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.decision import check_decision
@@ -63,15 +62,16 @@ def settings_of(model: StageClassifier) -> Settings:
     >>> settings.network.dropout, settings.network.hidden
     (0.1, 128)
     """
-    _check_whole("n_members", model.n_members, 1)
-    _check_whole("random_state", model.random_state)
+    check_whole("n_members", model.n_members, 1)
+    check_whole("random_state", model.random_state)
     check_decision(model.decision, model.costs)
     parts = {}
     for name in NESTED:
         part = nested(model, name)
         flat = {key: getattr(model, key) for key, home in FLAT.items() if home == name}
         flat = {key: value for key, value in flat.items() if value is not None}
-        _check_agree(name, part, flat)
+        usual, own = NESTED[name]().get_params(deep=False), part.get_params(deep=False)
+        check_agree(name, {key: own[key] for key in flat if own[key] != usual[key]}, flat)
         parts[name] = changed(part, flat)
     parts["preprocessing"] = changed(parts["preprocessing"], {"random_state": model.random_state})
     return Settings(**parts)
@@ -146,25 +146,6 @@ def resolved_params(model: StageClassifier) -> dict[str, object]:
     return model.get_params(deep=False) | flat | inner
 
 
-def split_nested(params: Mapping[str, object]) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
-    """Split the parameters of `set_params` into flat parameters and changes of each nested object.
-
-    Examples
-    --------
-    >>> split_nested({"lr": 1e-3, "network__hidden": 32})
-    ({'lr': 0.001}, {'network': {'hidden': 32}})
-    """
-    flat: dict[str, object] = {}
-    inner: dict[str, dict[str, object]] = {}
-    for key, value in params.items():
-        name, _, rest = key.partition("__")
-        if rest and name in NESTED:
-            inner.setdefault(name, {})[rest] = value
-        else:
-            flat[key] = value
-    return flat, inner
-
-
 def set_nested(
     model: StageClassifier, inner: Mapping[str, Mapping[str, object]], flat: Collection[str] = ()
 ) -> None:
@@ -186,22 +167,3 @@ def set_nested(
         for key in set(changes) - set(flat):
             if FLAT.get(key) == name:
                 setattr(model, key, None)
-
-
-def _check_whole(name: str, value: object, low: float = -math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        expected = "a whole number" + (f", {low} or above" if low > -math.inf else "")
-        raise DataError("unusable setting", column=name, expected=expected, got=repr(value))
-
-
-def _check_agree(name: str, part: object, flat: Mapping[str, object]) -> None:
-    usual, given = NESTED[name]().get_params(deep=False), part.get_params(deep=False)
-    for key, value in flat.items():
-        if given[key] != usual[key] and given[key] != value:
-            raise DataError(
-                "given in two places with different values",
-                column=key,
-                expected=f"{name}__{key} = {given[key]!r}, or {key} alone",
-                got=f"{key} = {value!r}",
-                hint="set one of them to its default",
-            )

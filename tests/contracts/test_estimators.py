@@ -1,14 +1,20 @@
-"""Contract of every registered fusion as an estimator, from a cohort's frame to a bundle."""
+"""Contract of every estimator, and of every registered fusion as one, from a cohort's frame to a bundle."""
 
+from copy import deepcopy
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 import mmfusion as mf
+from mmfusion.bundle import ESTIMATORS
 from mmfusion.registry import list_fusions
 from tests.cohorts import tiny_cohort
+from tests.lesions.balls import MASK, balls
 
 NAMES = list(list_fusions().index)
 COHORT = tiny_cohort()
@@ -77,3 +83,94 @@ def test_saved_and_loaded_it_is_the_same(model, tmp_path):
     loaded = mf.load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict_proba(COHORT.X), model.predict_proba(COHORT.X))
     assert loaded.get_params() == model.get_params() and list(loaded.classes_) == list(model.classes_)
+
+
+# --- what holds for every estimator
+
+BALLS, EXPRESSION = balls(6)
+_NETWORK = {"size": 16, "spacing": 3.0, "max_epochs": 1, "threshold": 0.5, "training": {"warmup_epochs": 0}}
+_CSPAT = {"embed_dim": 4, "heads": (1, 1, 1, 1), "depths": (1, 1, 1, 1), "width": 8, "spatial_dims": 2}
+# name -> an estimator before the fit, rows, and labels
+ESTIMATED = {
+    "StageClassifier": (
+        mf.StageClassifier(max_epochs=1, n_genes=12, network={"d": 8, "hidden": 8}),
+        COHORT.X,
+        COHORT.y,
+    ),
+    "LesionSegmenter": (
+        mf.LesionSegmenter("unet", options={"channels": (4, 8)}, **_NETWORK),
+        BALLS,
+        BALLS[MASK],
+    ),
+    "ExpressionSegmenter": (
+        mf.ExpressionSegmenter("cspat", options=_CSPAT, **_NETWORK | {"size": 32}),
+        BALLS,
+        EXPRESSION,
+    ),
+}
+
+
+def answers(model, X):
+    """Return a prediction per row that can be compared to the bit."""
+    if hasattr(model, "predict_proba"):
+        return list(model.predict_proba(X))
+    if hasattr(model, "predict_expression") and model.panel_ is not None:
+        return list(model.predict(X))
+    return [mask.array for mask in model.predict(X)]
+
+
+def equal(a, b, **close):
+    assert len(a) == len(b)
+    for one, other in zip(a, b):
+        np.testing.assert_allclose(one, other, **{"rtol": 0, "atol": 0} | close)
+
+
+@pytest.fixture(scope="module", params=ESTIMATED)
+def estimated(request):
+    """A fitted estimator, its rows and labels, and what they were before the fit."""
+    estimator, X, y = ESTIMATED[request.param]
+    before, state = (deepcopy(X), deepcopy(y), deepcopy(estimator.get_params())), torch.get_rng_state()
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+    model = clone(estimator)
+    assert model.fit(X, y) is model
+    assert torch.equal(torch.get_rng_state(), state)
+    return model, X, y, before
+
+
+def test_every_kind_of_model_is_tested_here():
+    assert set(ESTIMATED) == set(ESTIMATORS)
+
+
+def test_a_fit_leaves_its_parameters_and_its_inputs_as_they_were(estimated):
+    model, X, y, (table, labels, params) = estimated
+    assert model.get_params() == params == clone(model).get_params()
+    assert type(model)(**model.get_params(deep=False)).get_params() == params
+    assert list(X.index) == list(table.index) and X.columns.equals(table.columns)
+    for now, then in ((X, table), (pd.DataFrame(y), pd.DataFrame(labels))):
+        for a, b in zip(now.to_numpy().ravel(), then.to_numpy().ravel()):
+            assert np.array_equal(getattr(a, "array", a), getattr(b, "array", b)) or (
+                pd.isna(a) and pd.isna(b)
+            )
+    with pytest.raises(ValueError, match="speed"):
+        clone(model).set_params(speed=1)
+
+
+def test_one_seed_gives_one_model(estimated):
+    model, X, y, _ = estimated
+    equal(answers(clone(model).fit(X, y), X[:2]), answers(model, X[:2]))
+
+
+def test_company_and_order_of_patients_do_not_matter(estimated):
+    model, X, *_ = estimated
+    together = answers(model, X[:3])
+    equal(answers(model, X[:3][::-1])[::-1], together, atol=1e-6)
+    equal([answers(model, X.iloc[[k]])[0] for k in range(3)], together, atol=1e-6)
+
+
+def test_a_saved_model_is_the_same_after_loading(estimated, tmp_path):
+    model, X, *_ = estimated
+    assert model.save(tmp_path / "model") is model
+    loaded = mf.load(tmp_path / "model")
+    assert type(loaded) is type(model) and loaded.get_params() == model.get_params()
+    equal(answers(loaded, X[:2]), answers(model, X[:2]))

@@ -41,3 +41,25 @@ class Slab(Segmenter):
 
     def run(self, x, cue=None):
         return {"mask": self.net(self.over(x)[:, :, 0])}
+
+
+class Both(Segmenter):
+    """A mask from two convolutions, and expression from the mean of the scan inside that mask."""
+
+    outputs: ClassVar = ("mask", "expression")
+    presets: ClassVar = {"demo": SegmenterPreset(size=(12, 12, 12), spacing=(3.0, 3.0, 3.0), plan=_PLAN)}
+
+    def __init__(self, *, in_channels=1, spatial_dims=3, tasks=("mask",), genes=1):
+        super().__init__(in_channels=in_channels, spatial_dims=spatial_dims, divisor=2)
+        self.tasks = tuple(tasks)
+        self.trunk = nn.Sequential(nn.Conv3d(in_channels, 8, 3, padding=1), nn.BatchNorm3d(8), nn.ReLU())
+        self.mask = nn.Conv3d(8, 1, 1)
+        self.genes = nn.Linear(8 + in_channels, genes)
+
+    def run(self, x, cue=None):
+        maps = self.trunk(x)
+        mask = self.mask(maps)
+        weight = mask.detach().sigmoid() if "mask" in self.tasks else (x > 0.3).float()
+        pooled = (torch.cat([maps, 10 * (x - 0.6)], 1) * weight).flatten(2).sum(2)
+        out = {"mask": mask, "expression": self.genes(pooled / weight.flatten(2).sum(2).clamp_min(1e-3))}
+        return {name: out[name] for name in self.tasks}

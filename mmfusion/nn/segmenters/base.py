@@ -69,6 +69,11 @@ class Segmenter(nn.Module):
         Name of the loss that the paper trains with; see `mmfusion.nn.mask_losses`.
     uses_cue : bool
         True if the network reads `cue`, a map of the region in which the lesion lies.
+    outputs : sequence of {"mask", "expression"}
+        What the network can predict. With "expression" it has two more options: `tasks`, what it predicts of
+        these, and `genes`, the number of genes.
+    tasks : sequence of {"mask", "expression"}
+        What the network predicts.
 
     Examples
     --------
@@ -84,6 +89,8 @@ class Segmenter(nn.Module):
     slab: int = 0
     loss: ClassVar[str] = "dice_ce"
     uses_cue: ClassVar[bool] = False
+    outputs: ClassVar[tuple[str, ...]] = ("mask",)
+    tasks: tuple[str, ...] = ("mask",)
 
     def __init__(
         self, *, in_channels: int = 1, spatial_dims: int = 3, divisor: int | tuple[int, ...] = 1

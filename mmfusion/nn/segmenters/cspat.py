@@ -100,6 +100,7 @@ class CSPAT(Segmenter):
         ),
     }
     loss: ClassVar[str] = "dice_focal"
+    outputs: ClassVar = TASKS
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Training of networks: one training loop, based on skorch, for all networks of the library."""
 
-from mmfusion.nn.training.balance import DynamicWeights, UncertaintyLoss, balanced
+from mmfusion.nn.training.balance import BALANCES, DynamicWeights, TaskLog, UncertaintyLoss, balanced
 from mmfusion.nn.training.callbacks import ValidMetric
 from mmfusion.nn.training.datasets import StreamDataset
 from mmfusion.nn.training.devices import check_device
@@ -13,6 +13,7 @@ from mmfusion.nn.training.task_gradients import GradientCosine, GradientSurgery
 from mmfusion.nn.training.teacher import ConsistencyLoss, MeanTeacher
 
 __all__ = [
+    "BALANCES",
     "ConsistencyLoss",
     "DynamicWeights",
     "GradientCosine",
@@ -21,6 +22,7 @@ __all__ = [
     "KnownOnly",
     "MeanTeacher",
     "StreamDataset",
+    "TaskLog",
     "TrainingPlan",
     "UncertaintyLoss",
     "ValidMetric",

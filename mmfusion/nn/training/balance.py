@@ -61,14 +61,52 @@ class UncertaintyLoss(JointLoss):
             found[name] = torch.exp(-s) * term + s / 2
         return found
 
+    def scales(self) -> dict[str, float]:
+        """Return exp(s_t / 2) of each task, as `sigma_<task>`."""
+        limited = {name: s.detach().clamp(-LIMIT, LIMIT) for name, s in self.log_variance.items()}
+        return {f"sigma_{name}": float(torch.exp(s / 2)) for name, s in limited.items()}
 
-class DynamicWeights(TaskCallback):
+
+class TaskLog(TaskCallback):
+    """Callback that records each task of a `JointLoss`: its mean loss, and its weight or sigma.
+
+    The history has for each epoch `loss_<task>`, the mean over the training batches with labels of the task,
+    without any weight; and `weight_<task>`, or for an `UncertaintyLoss` `sigma_<task>`.
+
+    Examples
+    --------
+    >>> callbacks = [("tasks", TaskLog())]  # for fit_network(..., JointLoss(...), callbacks=callbacks)
+    """
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs) -> None:
+        """Delete the losses of the previous epoch."""
+        self.losses_: dict[str, list[torch.Tensor]] = {name: [] for name in self.loss_.losses}
+
+    def before_backward(self, net: NeuralNet, factor: float) -> None:
+        """Keep the losses of the batch."""
+        with torch.no_grad():
+            for name, value in self.loss_.unweighted(*self.seen_).items():
+                self.losses_[name].append(value)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean loss of each task that has labels in the epoch."""
+        return {name: float(torch.stack(values).mean()) for name, values in self.losses_.items() if values}
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
+        """Record the losses, and the weights or sigmas."""
+        for name, value in self.means().items():
+            net.history.record(f"loss_{name}", value)
+        for name, value in self.loss_.scales().items():
+            net.history.record(name, value)
+
+
+class DynamicWeights(TaskLog):
     """Callback that sets the weights of a `JointLoss` by dynamic weight averaging (DWA).
 
     With K tasks, w_t = K exp(r_t / T) / sum_j exp(r_j / T), and r_t is the mean loss of the last epoch
     divided by that of the epoch before: a task whose loss falls slowly gets more weight. In the first two
     epochs, and for a task without labels in one of the epochs, r_t is 1. The weights that the loss had before
-    are multiplied. The history has the weights as `weight_<task>`.
+    are multiplied. The history has the losses and weights, as with `TaskLog`.
 
     Parameters
     ----------
@@ -103,7 +141,7 @@ class DynamicWeights(TaskCallback):
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs) -> None:
         """Set the weights of this epoch."""
-        self.losses_: dict[str, list[torch.Tensor]] = {name: [] for name in self.loss_.losses}
+        super().on_epoch_begin(net, **kwargs)
         if len(self.epochs_) == 2:
             new = self.weights(
                 *(dict.fromkeys(self.loss_.losses, 1.0) | epoch for epoch in self._comparable())
@@ -115,19 +153,10 @@ class DynamicWeights(TaskCallback):
         before, last = self.epochs_
         return [{name: epoch[name] for name in last if name in before} for epoch in (last, before)]
 
-    def before_backward(self, net: NeuralNet, factor: float) -> None:
-        """Keep the losses of the batch."""
-        with torch.no_grad():
-            for name, value in self.loss_.unweighted(*self.seen_).items():
-                self.losses_[name].append(value)
-
     def on_epoch_end(self, net: NeuralNet, **kwargs) -> None:
-        """Record the weights, and keep the mean losses of the epoch."""
-        means = {name: float(torch.stack(values).mean()) for name, values in self.losses_.items() if values}
-        self.epochs_ = [*self.epochs_[-1:], means]
-        weights = self.loss_.weights
-        for name in self.losses_:
-            net.history.record(f"weight_{name}", float(weights.get(name, 1.0)))
+        """Record losses and weights, and keep the mean losses of the epoch."""
+        super().on_epoch_end(net, **kwargs)
+        self.epochs_ = [*self.epochs_[-1:], self.means()]
 
     def on_train_end(self, net: NeuralNet, **kwargs) -> None:
         """Restore the weights that the loss had before the fit."""
@@ -150,13 +179,13 @@ def balanced(
     weights: Mapping[str, float] | None = None,
     regression: Sequence[str] = (),
 ) -> tuple[JointLoss, list[tuple[str, Callback]]]:
-    """Return the loss and the callbacks for `fit_network` that balance several tasks.
+    """Return the loss and the callbacks for `fit_network` that balance several tasks, and record them.
 
     Parameters
     ----------
     name : {"fixed", "uncertainty", "dwa", "pcgrad"}
         "fixed": a `JointLoss`. "uncertainty": an `UncertaintyLoss`. "dwa": `DynamicWeights`. "pcgrad":
-        `GradientSurgery`.
+        `GradientSurgery`. The history has the entries of `TaskLog` for each.
     losses : mapping of str to nn.Module
         Name of an output and its labels -> loss.
     weights : mapping of str to float, optional
@@ -173,20 +202,20 @@ def balanced(
     --------
     >>> criterion, callbacks = balanced("pcgrad", {"mask": nn.MSELoss(), "expression": nn.MSELoss()})
     >>> type(criterion).__name__, [name for name, _ in callbacks]
-    ('JointLoss', ['surgery'])
+    ('JointLoss', ['tasks', 'surgery'])
     """
     if name == "uncertainty":
         if weights:
             raise DataError("uncertainty learns its weights", column="weights", expected="none", got=weights)
-        return UncertaintyLoss(losses, regression), []
+        return UncertaintyLoss(losses, regression), [("tasks", TaskLog())]
     if name not in _CALLBACKS:
-        expected = ", ".join(["uncertainty", *_CALLBACKS])
-        raise DataError("no such balance of tasks", expected=expected, got=name)
+        raise DataError("no such balance of tasks", expected=", ".join(BALANCES), got=name)
     return JointLoss(losses, weights), [(key, make()) for key, make in _CALLBACKS[name].items()]
 
 
 _CALLBACKS: dict[str, dict[str, type[Callback]]] = {
-    "fixed": {},
+    "fixed": {"tasks": TaskLog},
     "dwa": {"dwa": DynamicWeights},
-    "pcgrad": {"surgery": GradientSurgery},
+    "pcgrad": {"tasks": TaskLog, "surgery": GradientSurgery},
 }
+BALANCES = ("uncertainty", *_CALLBACKS)

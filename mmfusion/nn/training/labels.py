@@ -107,6 +107,10 @@ class JointLoss(nn.Module):
             }
         )
 
+    def scales(self) -> dict[str, float]:
+        """Return the weights that the losses have now, as `weight_<task>`."""
+        return {f"weight_{name}": float(self.weights.get(name, 1.0)) for name in self.losses}
+
     def unweighted(
         self, outputs: Mapping[str, torch.Tensor], labels: Mapping[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:

@@ -57,6 +57,9 @@ class PatchDataset(torch.utils.data.Dataset):
     slab : int
         Number of slices that the network reads around a slice, odd; `size` then has two sides, and the mask
         is that of the slice in the middle. Beyond the ends, the last slice is repeated. 0: no slabs.
+    lesion_only : sequence of str
+        Names of float `labels` that are made missing for patches whose mask is empty. They describe the
+        lesion, which such a patch does not show.
     boxes : callable, optional
         `boxes(k, rng)` returns the boxes of the lesions of image k, as `mmfusion.imaging.boxes` makes them.
         The cue is 1 in them; if it returns None, the cue is 1 everywhere.
@@ -91,13 +94,14 @@ class PatchDataset(torch.utils.data.Dataset):
         seed: int | None = None,
         slab: int = 0,
         boxes: Boxes | None = None,
+        lesion_only: Sequence[str] = (),
     ) -> None:
         self.images = [with_channel(image, len(size)) for image in images]
         self.masks, self.size = list(masks), tuple(size)
         self.per_image, self.lesion_share, self.jitter = per_image, lesion_share, jitter
         self.labels = as_labels(labels or {})
         self.intensity, self.augment, self.seed = intensity, augment, seed
-        self.slab, self.boxes = slab, boxes
+        self.slab, self.boxes, self.lesion_only = slab, boxes, tuple(lesion_only)
         if not len(self.images) == len(self.masks) == len(centres or self.masks):
             numbers = f"{len(self.images)}, {len(self.masks)}, {len(centres or [])}"
             raise DataError("images, masks and centres differ in number", got=numbers)
@@ -133,7 +137,11 @@ class PatchDataset(torch.utils.data.Dataset):
             mask, cue = mask[:, :1], mask[:, 1:]
             inputs["cue"] = cue.float()
         index = torch.as_tensor(which)
-        return inputs, {"mask": mask, **{name: one[index] for name, one in self.labels.items()}}
+        labels = {name: one[index] for name, one in self.labels.items()}
+        empty = (mask == 0).flatten(1).all(dim=1)  # a mask that is not known is not empty
+        for name in self.lesion_only:
+            labels[name][empty] = torch.nan
+        return inputs, {"mask": mask, **labels}
 
     def __getitem__(self, item: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         inputs, labels = self.__getitems__([item])

@@ -1,0 +1,148 @@
+"""Parameters of a LesionSegmenter that are checked, and brought into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
+
+from mmfusion.errors import DataError
+from mmfusion.lesions.objective import Objective
+from mmfusion.modalities import scan_modality
+from mmfusion.nn.params import check_whole
+from mmfusion.nn.segmenters import SegmenterPreset
+from mmfusion.preprocessing.augmentation import CropAugmentation
+from mmfusion.registry import SEGMENTERS
+
+if TYPE_CHECKING:
+    from mmfusion.lesions.segmenter import LesionSegmenter
+
+BOX_MODES = ("none", "oracle", "jittered", "detector")
+
+
+def modalities_of(model: LesionSegmenter) -> tuple[str, ...]:
+    """Return the modalities that a segmenter reads; default those of its network.
+
+    Raises
+    ------
+    DataError
+        If the parameter cannot be used.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> modalities_of(LesionSegmenter("unet", modalities="pet"))
+    ('pet',)
+    """
+    if model.modalities is None:
+        listed = SEGMENTERS.frame().loc[model.network, "modality"]
+        return tuple(name.strip() for name in listed.split(","))
+    given = (model.modalities,) if isinstance(model.modalities, str) else tuple(model.modalities)
+    if not given or len(set(given)) < len(given):
+        expected = "one or more different modalities of scans"
+        raise DataError("unusable setting", column="modalities", expected=expected, got=given)
+    return tuple(scan_modality(name).name for name in given)
+
+
+def size_of(size: object, preset: SegmenterPreset, options: Mapping[str, object]) -> tuple[int, ...]:
+    """Return the sides of a patch, voxels; default those of the preset.
+
+    Raises
+    ------
+    DataError
+        If the parameter cannot be used.
+
+    Examples
+    --------
+    >>> from mmfusion.nn.segmenters import get_preset
+    >>> size_of(16, get_preset("unet", "demo"), {})
+    (16, 16, 16)
+    """
+    if size is None:
+        # the sides of a preset for volumes serve a network of slices too
+        return tuple(preset.size[-2:] if options.get("spatial_dims") == 2 else preset.size)
+    try:
+        sides = tuple(size)
+    except TypeError:
+        sides = (size,) * len(size_of(None, preset, options))
+    if len(sides) not in (2, 3) or not all(_whole(n, 1) for n in sides):
+        expected = "a whole number of voxels, or two or three"
+        raise DataError("unusable setting", column="size", expected=expected, got=size)
+    return tuple(int(n) for n in sides)
+
+
+def spacing_of(spacing: float | Sequence[float]) -> tuple[float, float, float]:
+    """Return the voxel size (z, y, x), mm.
+
+    Raises
+    ------
+    DataError
+        If the parameter cannot be used.
+
+    Examples
+    --------
+    >>> spacing_of(2)
+    (2.0, 2.0, 2.0)
+    """
+    values = (spacing,) * 3 if isinstance(spacing, Real) else tuple(spacing)
+    if len(values) != 3 or not all(isinstance(mm, Real) and 0 < mm < 100 for mm in values):
+        raise DataError("unusable setting", column="spacing", expected="mm above 0, one number or (z, y, x)",
+                        got=spacing)  # fmt: skip
+    return tuple(float(mm) for mm in values)
+
+
+def augmentation_of(given: object) -> CropAugmentation | None:
+    """Return the augmentation that a parameter means: the default for None, none for False.
+
+    Raises
+    ------
+    DataError
+        If the parameter cannot be used.
+
+    Examples
+    --------
+    >>> augmentation_of({"flip": "z"}).flip
+    'z'
+    """
+    if given is None or isinstance(given, CropAugmentation):
+        return given or CropAugmentation()
+    if given is False:
+        return None
+    known = {f.name for f in fields(CropAugmentation)}
+    if isinstance(given, Mapping) and set(given) <= known:
+        return CropAugmentation(**{**asdict(CropAugmentation()), **given})
+    expected = f"a CropAugmentation, a mapping of some of {', '.join(sorted(known))}, False, or None"
+    raise DataError("unusable setting", column="augment", expected=expected, got=given)
+
+
+def check_settings(model: LesionSegmenter) -> None:
+    """Raise a `DataError` if a parameter that stands alone is out of range.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> check_settings(LesionSegmenter(threshold=0.4))
+    """
+    if model.box_mode not in BOX_MODES:
+        raise DataError(
+            "unusable setting", column="box_mode", expected=", ".join(BOX_MODES), got=model.box_mode
+        )
+    if model.box_mode != "none" and not SEGMENTERS.get(model.network).uses_cue:
+        raise DataError(
+            f"{model.network} does not read boxes",
+            column="box_mode",
+            expected="none",
+            got=model.box_mode,
+            hint="choose a network that reads a cue, such as raseg",
+        )
+    number = isinstance(model.threshold, Real) and not isinstance(model.threshold, bool)
+    if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
+        expected = "'inner', or a number between 0 and 1"
+        raise DataError("unusable setting", column="threshold", expected=expected, got=model.threshold)
+    Objective.of(model)
+    check_whole("random_state", model.random_state, 0)
+
+
+def _whole(value: object, low: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= low
