@@ -1,0 +1,27 @@
+"""Normalisation that also works for the smallest batches."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm that uses its running statistics if a channel has one value only.
+
+    torch refuses such a batch in training: one patch whose map has one pixel, as at the end of an epoch.
+
+    Examples
+    --------
+    >>> BatchNorm2d(3).train()(torch.ones(1, 3, 1, 1)).shape
+    torch.Size([1, 3, 1, 1])
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the normalised map, shape (b, c, y, x)."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+            )
+        return super().forward(x)
