@@ -18,6 +18,7 @@ from mmfusion.figures.folds import (
     learning_curves,
 )
 from mmfusion.figures.harmonisation import site_effects
+from mmfusion.figures.leakage import leak_gaps
 from mmfusion.figures.lesion_scores import detection_table, lesion_scores, slice_positions
 from mmfusion.figures.lesions import lesion_overlays
 from mmfusion.figures.patient import patient_probabilities
@@ -39,6 +40,7 @@ __all__ = [
     "hyperparameters",
     "learning_curve",
     "learning_curves",
+    "leak_gaps",
     "lesion_overlays",
     "lesion_scores",
     "modality_ablation",

@@ -269,6 +269,9 @@ def _check(model: LesionSegmenter) -> None:
             got=model.box_mode,
             hint="choose a network that reads a cue, such as raseg",
         )
+    if not isinstance(model.options, Mapping | None):
+        expected, got = "a mapping of options of the network", type(model.options).__name__
+        raise DataError("unusable setting", column="options", expected=expected, got=got)
     number = isinstance(model.threshold, Real) and not isinstance(model.threshold, bool)
     if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
         expected = "'inner', or a number between 0 and 1"
