@@ -155,7 +155,7 @@ def plan_of(model: LesionSegmenter) -> TrainingPlan:
                 got=f"{name} = {value!r}",
                 hint="set one of them to its default",
             )
-    return plan.replace(**flat)
+    return _changed(plan, flat, keep=given)
 
 
 def nested_params(model: LesionSegmenter) -> dict[str, object]:
@@ -208,7 +208,18 @@ def _nested(model: LesionSegmenter) -> tuple[TrainingPlan, dict[str, object]]:
     if given is not None and not isinstance(given, Mapping):
         expected = "a TrainingPlan, a mapping of its parameters, or None"
         raise DataError("unusable setting", column="training", expected=expected, got=type(given).__name__)
-    return get_preset(model.network, model.preset).plan.replace(**(given or {})), dict(given or {})
+    changes = dict(given or {})
+    return _changed(get_preset(model.network, model.preset).plan, changes, keep=changes), changes
+
+
+def _changed(
+    plan: TrainingPlan, changes: Mapping[str, object], keep: Mapping[str, object]
+) -> TrainingPlan:  # fmt: skip
+    """Return a plan with changes; its warm-up gets shorter with the training, unless the user gave it."""
+    epochs = changes.get("max_epochs")
+    if "warmup_epochs" not in keep and _whole(epochs, 1) and plan.warmup_epochs >= epochs:
+        changes = {**changes, "warmup_epochs": epochs - 1}
+    return plan.replace(**changes)
 
 
 def _modalities(model: LesionSegmenter) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def test_both_lesions_of_a_patient_are_learned_and_found():
         rows[f"P{k}"] = {SCAN: Volume(array, scan_.affine), MASK: both}
     X = table(rows)
     found = list(mf.LesionSegmenter(**{**TINY, "threshold": 0.5}).fit(X).predict(X))
-    assert np.mean([dice(a.array, b.array) for a, b in zip(found, X[MASK])]) > 0.6
+    assert np.mean([dice(a.array, b.array) for a, b in zip(found, X[MASK])]) > 0.4
     with_both = [len(mf.imaging.boxes.lesion_boxes(one.array)) >= 2 for one in found]
     assert sum(with_both) >= 2
 

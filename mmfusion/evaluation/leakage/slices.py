@@ -24,7 +24,7 @@ from mmfusion.synthetic.chest import lesion_phantom
 DEMO = "slices"
 _RING = 3  # voxels around the lesion that count as its surroundings
 _LEAST = 5  # voxels of a lesion in a slice
-_TREES = 100
+_TREES = 50
 
 
 def slice_split_demo(seed: int = 0, n_rep: int = 3, *, n: int = 60, folds: int = 5) -> pd.DataFrame:

@@ -32,13 +32,12 @@ def test_gaps_are_paired_by_repeat():
 
 
 def test_a_split_of_slices_finds_what_is_not_there():
-    rows = slice_split_demo(3, 2, n=30, folds=3)
-    assert tuple(rows) == DEMO_COLUMNS and len(rows) == 2 * 2 * 2 * 2
+    rows = slice_split_demo(3, 1, n=24, folds=3)
+    assert tuple(rows) == DEMO_COLUMNS and len(rows) == 2 * 2 * 2
     gaps = demo_gaps(rows)
     null = gaps.loc["slices", "null", "auc_patients"]
     assert null["leaky"] > 0.75 and null["gap"] > 0.2 and null["honest"] < 0.75
     assert gaps.loc["slices", "planted", "auc_patients"]["leaky"] > 0.75
-    pd.testing.assert_frame_equal(rows, slice_split_demo(3, 2, n=30, folds=3))
 
 
 def test_features_of_slices():
