@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return INPUT
     except KeyboardInterrupt:
+        # the interrupt may have ended a notebook too, and asyncio would log this with a traceback
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except BrokenPipeError:  # `mmfusion ... | head`

@@ -58,7 +58,7 @@ def nested_cv(
     ----------
     model : estimator
         `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It may
-        also have `short_name`, its name in reports; `modalities`, the modalities that it reads;
+        also have `short_name`, its name in reports; `inputs` or `modalities`, what it reads;
         `resolved_params()`, its parameters with defaults filled in; `save(folder)`; `history_`, losses by
         member and epoch; `allow_leaky`, True to accept inputs that determine the label; and `variants`, see
         `beside`.
@@ -212,8 +212,8 @@ def _baselines(
 
 
 def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
-    """Return the modalities that an estimator reads: its `modalities`, or all if it has none."""
-    named = getattr(estimator, "modalities", None)
+    """Return the modalities that an estimator reads: its `inputs` or `modalities`, or all if it has none."""
+    named = getattr(estimator, "inputs", getattr(estimator, "modalities", None))
     return tuple(cohort.modalities if named is None else named)
 
 

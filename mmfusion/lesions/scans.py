@@ -53,9 +53,10 @@ class ScanReader:
     Examples
     --------
     >>> scan = Volume(np.full((4, 8, 8), -300, np.int16), np.diag([1.0, 1.0, 2.0, 1.0]))
+    >>> scan.array[:, :3] = -1000
     >>> row = pd.Series({("ct", "volume"): scan}, name="P1")
     >>> prepared = ScanReader(("ct",), (2.0, 2.0, 2.0)).prepare(row)
-    >>> prepared.image.shape, float(prepared.image[0, 0, 0, 0])
+    >>> prepared.image.shape, float(prepared.image[0, 0, 3, 0])
     ((1, 4, 4, 4), 0.5)
     """
 

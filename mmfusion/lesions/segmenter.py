@@ -16,7 +16,13 @@ from mmfusion.lesions.fitting import fine_tune, fit_segmenter, saw
 from mmfusion.lesions.inference import probabilities, segment, segment_row
 from mmfusion.lesions.persistence import restore, save
 from mmfusion.lesions.scans import ScanReader
-from mmfusion.lesions.settings import SegmenterSettings, nested_params, set_nested, settings_of
+from mmfusion.lesions.settings import (
+    SegmenterSettings,
+    nested_params,
+    resolved_params,
+    set_nested,
+    settings_of,
+)
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.augmentation import CropAugmentation
 
@@ -38,7 +44,7 @@ class LesionSegmenter(BaseEstimator):
     preset : str
         "demo", which trains in minutes on two cores, or "full", the size of the paper.
     modalities : sequence of str, optional
-        Modalities of the channels, such as ("ct", "pet"); default those of the network. Masks and results
+        Modalities of the channels, such as ["ct", "pet"]; default those of the network. Masks and results
         have the grid of the first.
     options : mapping, optional
         Options of the network, which replace those of the preset.
@@ -159,6 +165,15 @@ class LesionSegmenter(BaseEstimator):
             If a parameter is out of range, or two of them contradict each other.
         """
         return settings_of(self)
+
+    def resolved_params(self) -> dict[str, object]:
+        """Return all parameters with the values that `fit` would use, flat and nested."""
+        return resolved_params(self)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Modalities that the model reads."""
+        return self.settings.modalities
 
     @property
     def short_name(self) -> str:

@@ -111,7 +111,7 @@ def settings_of(model: LesionSegmenter) -> SegmenterSettings:
     Examples
     --------
     >>> from mmfusion.lesions import LesionSegmenter
-    >>> settings_of(LesionSegmenter("unet", modalities=("ct", "pet"), spacing=3)).spacing
+    >>> settings_of(LesionSegmenter("unet", modalities=["ct", "pet"], spacing=3)).spacing
     (3.0, 3.0, 3.0)
     """
     preset = get_preset(model.network, model.preset)
@@ -168,6 +168,23 @@ def nested_params(model: LesionSegmenter) -> dict[str, object]:
     0.1
     """
     return {f"{_PREFIX}{name}": value for name, value in _nested(model)[0].get_params().items()}
+
+
+def resolved_params(model: LesionSegmenter) -> dict[str, object]:
+    """Return all parameters with the values that a fit would use, flat and nested.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> params = resolved_params(LesionSegmenter("unet", max_epochs=5))
+    >>> params["training__max_epochs"], params["modalities"], params["size"]
+    (5, ('ct',), (32, 32, 32))
+    """
+    settings = settings_of(model)
+    plan = settings.plan.get_params()
+    same = {name: getattr(settings, name) for name in ("options", "modalities", "size", "spacing")}
+    flat = {name: plan[name] for name in FLAT}
+    return model.get_params(deep=False) | same | flat | {f"{_PREFIX}{k}": v for k, v in plan.items()}
 
 
 def set_nested(model: LesionSegmenter, params: Mapping[str, object]) -> dict[str, object]:

@@ -121,7 +121,7 @@ def headline(metrics: Mapping[str, object]) -> str:
 
     >>> models = {"unet": {"dice": {"mean": 0.8, "ci": [0.7, 0.9]}}}
     >>> headline({"models": models, "primary": {"metric": "dice", "model": "unet"}})
-    'dice: unet 0.800 [0.700, 0.900]'
+    'Dice per patient: unet 0.800 [0.700, 0.900]'
     """
     if text := metrics.get("headline"):
         return str(text)

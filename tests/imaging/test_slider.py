@@ -37,6 +37,7 @@ def test_an_exported_notebook_shows_a_montage():
     assert view.widget.children[0].children[1].value is None  # the window as given
 
 
+@pytest.mark.slow
 def test_the_report_has_the_still(tmp_path):
     cells = [
         nbformat.v4.new_markdown_cell("# A scan"),

@@ -202,7 +202,7 @@ def test_cross_validation_by_the_lesion_target(X, tmp_path):
         short, cohort, outer=2, baselines=False, where="serial", progress=False, out=tmp_path
     )
     assert result.main == "unet" and result.scores["dice", "mean"].iloc[0] > 0.3
-    assert len(result.bundles()) == 2
+    assert len(result.bundles()) == 2 and result.inputs()["unet"] == ("ct",)
 
 
 def test_before_the_fit():

@@ -58,6 +58,12 @@ def test_nested_values_are_reached_as_in_skorch(training):
         model.set_params(speed=1)
 
 
+def test_what_a_search_starts_from():
+    params = mf.LesionSegmenter("unet", training={"lr": 0.5}, modalities=["pet"]).resolved_params()
+    assert params["lr"] == params["training__lr"] == 0.5 and params["spacing"] == (2.0, 2.0, 2.0)
+    assert mf.LesionSegmenter(modalities=["pet"]).inputs == ("pet",)
+
+
 def test_augmentation():
     assert mf.LesionSegmenter().settings.augmentation == CropAugmentation()
     assert mf.LesionSegmenter(augment={"flip": "z"}).settings.augmentation == CropAugmentation(flip="z")

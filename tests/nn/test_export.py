@@ -39,6 +39,7 @@ def check(module, streams, path):
     assert run.get_modelmeta().custom_metadata_map["classes"] == "I,II,III"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", list_fusions().index)
 def test_every_fusion(fusion, tmp_path):
     streams = ("ct_table", "rna", "ehr")

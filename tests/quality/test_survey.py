@@ -113,6 +113,7 @@ def test_a_scan_that_cannot_be_read_does_not_end_the_comparison_of_sites(cohort,
     assert effect is not None and table.index[0] not in effect.pca.index
 
 
+@pytest.mark.slow
 def test_a_report_of_scans_none_of_which_can_be_read(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(b"not an image")
     row = {"dataset": "bad", "patient_id": "A", "modality": "ct", "role": "volume", "path": "a.nii.gz"}

@@ -27,6 +27,7 @@ def runs(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_failures_are_listed_and_not_fatal_and_the_rest_resumes(make_notebook, tmp_path, runs):
     make_notebook("10_tiny", PICKY, METRICS)
     table = run_batch("tiny", runs, tmp_path / "out", progress=False)

@@ -76,7 +76,7 @@ def test_index_of_nothing(tmp_path):
         ({"n": 3}, ""),
         ({"models": {"unet": {"dice": SCORE}, "ridge": {"dice": SCORE}},
           "primary": {"metric": "dice", "model": "unet"}},
-         "dice: unet 0.612 [0.550, 0.670]"),
+         "Dice per patient: unet 0.612 [0.550, 0.670]"),
         ({"models": {"a": {"brier": SCORE}, "b": {"brier": SCORE}},
           "primary": {"metric": "brier", "model": "b", "reference": "a"}},
          "Brier score (lower is better): b 0.612 [0.550, 0.670], a 0.612 [0.550, 0.670]"),

@@ -11,6 +11,7 @@ from tests.cohorts import tiny_cohort
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
 
+@pytest.mark.slow
 def test_the_file_gives_the_same_probabilities(tmp_path):
     cohort = tiny_cohort(40, missing=0.4)
     model = mf.StageClassifier("gmu", max_epochs=2, n_genes=8, network={"d": 8, "hidden": 8})

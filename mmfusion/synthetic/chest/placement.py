@@ -1,4 +1,4 @@
-"""Where a lesion lies in the chest."""
+"""Choice of the place of a lesion in the chest."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ KERNELS = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How one scan was made.
+    """Settings of the scanner for one scan.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ PIXELS_MM = (0.6, 0.98)  # range of the pixels of a scanner's own grid
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for all patients of a cohort; see `lesion_phantom`."""
+    """Options that all patients of a cohort share; see `lesion_phantom`."""
 
     size: int = 64
     spacing: float | None = None

@@ -45,7 +45,9 @@ def balls(dims, side, rows):
     return 0.2 + 0.5 * mask + 0.05 * torch.randn(mask.shape), mask
 
 
-@pytest.mark.parametrize(("dims", "side", "rows"), [(2, 64, 2), (3, 32, 1)])
+@pytest.mark.parametrize(
+    ("dims", "side", "rows"), [(2, 64, 2), pytest.param(3, 32, 1, marks=pytest.mark.slow)]
+)
 def test_it_learns_one_batch(dims, side, rows):
     """Dice of at least .95 on the batch that it is trained on, and its expression."""
     net = network("demo", spatial_dims=dims, tasks=BOTH, genes=2, **TINY | {"width": 16})

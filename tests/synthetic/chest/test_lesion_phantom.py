@@ -153,7 +153,7 @@ def test_a_whole_chest_has_lungs_body_and_several_lesions():
     from scipy.ndimage import label
 
     assert label(made.volumes["ct_mask"].array)[1] == 3
-    assert np.median(hu[made.volumes["ct_mask"].array.astype(bool)]) > -100
+    assert np.median(hu[made.volumes["ct_mask"].array.astype(bool)]) > -300  # coarse voxels
 
 
 def test_global_random_state_is_left_alone():
