@@ -1,7 +1,7 @@
 """What two leaks do to a result: slices of one patient on both sides of a split, and boxes of the true masks.
 
 python benchmarks/leakage.py slices --reps 5
-python benchmarks/leakage.py boxes --reps 2 --epochs 15 --out OUT   # also writes the rows and a figure
+python benchmarks/leakage.py boxes --reps 2 --out OUT   # also writes the rows and a figure
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SHOWN = {"slices": ("auc_patients", 0.5), "boxes": ("dice", None)}
 def rows_of(demo: str, args: argparse.Namespace) -> pd.DataFrame:
     if demo == "slices":
         return slice_split_demo(args.seed, args.reps)
-    return oracle_box_demo(args.seed, args.reps, max_epochs=args.epochs)
+    return oracle_box_demo(args.seed, args.reps, n_train=args.train, n_test=args.test, max_epochs=args.epochs)
 
 
 def main() -> None:
@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="of the networks; default: those of the preset")
+    parser.add_argument("--train", type=int, default=32, help="patients that the networks learn from")
+    parser.add_argument("--test", type=int, default=16, help="patients that the networks are scored on")
     parser.add_argument("--out", type=Path, help="folder for the rows and the figures")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -114,7 +114,12 @@ def opened(case: Case, name: str, root: Path) -> tuple[Volume, Volume | None, np
     if case.seeds is not None:
         table = pd.read_csv(root / case.seeds).set_index(case.id_column)
         if name in table.index:
-            return scan, mask, table.loc[name, ["coordX", "coordY", "coordZ"]].to_numpy(float), "list of seeds"
+            return (
+                scan,
+                mask,
+                table.loc[name, ["coordX", "coordY", "coordZ"]].to_numpy(float),
+                "list of seeds",
+            )
     if mask is None:
         return scan, None, None, ""
     return scan, mask, mask.centroid_mm, "centroid of the mask"

@@ -48,7 +48,9 @@ def leak_gaps(rows: pd.DataFrame, *, metric: str, chance: float | None = None) -
         ax.plot(means, np.full(len(means), y), color=LIGHT, lw=4, zorder=1, solid_capstyle="butt")
         for protocol, some in group.groupby("protocol"):
             label = protocol if y == 0 else None
-            ax.scatter(some["value"], np.full(len(some), y), color=_COLOURS[protocol], s=22, label=label, zorder=2)
+            ax.scatter(
+                some["value"], np.full(len(some), y), color=_COLOURS[protocol], s=22, label=label, zorder=2
+            )
     if chance is not None:
         ax.axvline(chance, color=GREY, lw=0.8, ls="--", label="chance", zorder=0)
     ax.set_yticks(range(len(groups)), [f"{demo}: {cohort}" for (demo, cohort), _ in groups])

@@ -86,7 +86,7 @@ def oracle_box_demo(
 
 
 def _network(model: LesionSegmenter, X: pd.DataFrame) -> Iterator[dict[str, float]]:
-    """Yield the scores of the mask of each patient; the model gets masks only if it says that it reads them."""
+    """Yield the scores of the mask of each patient; only a model that reads masks gets them."""
     given = X if model.reads_masks else X.drop(columns=[("ct", "mask")])
     for mask, path in zip(model.predict(given), X["ct", "mask"], strict=True):
         yield mask_scores(read_mask(path).array, mask.array, mask.spacing)

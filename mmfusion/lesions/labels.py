@@ -170,5 +170,5 @@ def _check_frames(first: Volume, other: Volume, name: str) -> None:
             column=name,
             expected=frames[0],
             got=frames[1],
-            hint="are both of the same patient and study? If they were aligned, remove the frame of reference",
+            hint="are both of one patient and study? If they were aligned, remove the frame of reference",
         )

@@ -16,7 +16,16 @@ from mmfusion.imaging import Volume
 from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality import compare_restorers
 from tests.cohorts import tiny_cohort
-from tests.figures.gallery import ball, every_figure, histories, leaks, mask_table, out_of_fold, positions, scans
+from tests.figures.gallery import (
+    ball,
+    every_figure,
+    histories,
+    leaks,
+    mask_table,
+    out_of_fold,
+    positions,
+    scans,
+)
 from tests.metrics.predictions import CLASSES, predictions
 
 

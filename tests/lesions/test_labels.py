@@ -45,7 +45,9 @@ def test_a_mask_outside_the_grid():
 @pytest.fixture(scope="module")
 def dicom(tmp_path_factory):
     """Folder of a CT, the scan, and two balls as mask."""
-    folder, volume = scan(tmp_path_factory.mktemp("dicom") / "ct", shape=(14, 44, 40), spacing=(2.0, 1.0, 1.0))
+    folder, volume = scan(
+        tmp_path_factory.mktemp("dicom") / "ct", shape=(14, 44, 40), spacing=(2.0, 1.0, 1.0)
+    )
     both = ball(volume, 5.0, off=(8, 8, 2)).array | ball(volume, 4.0, off=(-8, -8, -3)).array
     return folder, volume, Volume(both, volume.affine, unit="mask")
 

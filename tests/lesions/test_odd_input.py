@@ -51,7 +51,10 @@ def moved(scan, mm):
         ("mask.nii.gz", r"column y: not a list of masks .*got str"),
         ({"P0": "mask.nii.gz"}, "not a list of masks"),
         (pd.DataFrame({"mask": ["a", "b", "c"]}), "not a list of masks"),
-        ([1, 2, 3], r"patient P0, column mask: not a scan or a mask \(expected a path or a Volume[;,] got int"),
+        (
+            [1, 2, 3],
+            r"patient P0, column mask: not a scan or a mask \(expected a path or a Volume[;,] got int",
+        ),
         ([np.zeros((2, 2, 2))] * 3, r"got ndarray"),
         (["a.nii.gz"], "another number of masks"),
     ],
@@ -142,7 +145,9 @@ def test_a_pet_of_another_patient(pair):
         together(named, replace(pet, frame_of_reference="1.2.4"))
     for same in ("1.2.3", None):
         together(named, replace(pet, frame_of_reference=same))
-    with pytest.warns(ScanWarning, match=r"pet volume: it covers 5\d % of the first|covers 5\d% of the first"):
+    with pytest.warns(
+        ScanWarning, match=r"pet volume: it covers 5\d % of the first|covers 5\d% of the first"
+    ):
         together(ct, moved(pet, (25, 0, 0)))
 
 
@@ -159,7 +164,7 @@ def test_seeds(model, rows, seed):
     if seed is None:
         assert model.segment(rows.iloc[0][SCAN], seed=seed).array.any()
         return
-    with pytest.raises(ScanError, match="not a point|a point outside the scan"):
+    with pytest.raises(ScanError, match=r"not a point|a point outside the scan"):
         model.segment(rows.iloc[0][SCAN], seed=seed)
 
 

@@ -32,7 +32,9 @@ def test_a_short_training_has_a_short_warm_up():
     usual = mf.LesionSegmenter("cspat").settings.plan
     assert usual.warmup_epochs == 1
     for short in ({"max_epochs": 1}, {"training": {"max_epochs": 1}}):
-        assert mf.LesionSegmenter("cspat", **short).settings.plan == usual.replace(max_epochs=1, warmup_epochs=0)
+        assert mf.LesionSegmenter("cspat", **short).settings.plan == usual.replace(
+            max_epochs=1, warmup_epochs=0
+        )
     with pytest.raises(DataError, match="warm-up takes all epochs"):
         mf.LesionSegmenter("cspat", max_epochs=1, training={"warmup_epochs": 1}).settings  # noqa: B018
 

@@ -114,9 +114,7 @@ def _runs(cohort: Cohort, rep: int, rng: np.random.Generator, folds: int) -> Ite
             yield demo_rows(DEMO, protocol, name, rep, **_aucs(features, label, protocol, folds, rep))
 
 
-def _aucs(
-    features: pd.DataFrame, label: pd.Series, protocol: str, folds: int, seed: int
-) -> dict[str, float]:
+def _aucs(features: pd.DataFrame, label: pd.Series, protocol: str, folds: int, seed: int) -> dict[str, float]:
     """Return the AUC over slices and over patients, by cross-validation over slices or over patients."""
     patients = features.index.get_level_values("patient_id")
     x, y = features.to_numpy(), label.loc[patients].to_numpy()

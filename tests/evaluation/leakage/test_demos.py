@@ -19,7 +19,9 @@ def own_cache(tmp_path_factory):
 
 def test_gaps_are_paired_by_repeat():
     values = {"leaky": (0.9, 0.7), "honest": (0.5, 0.5)}
-    rows = pd.concat([demo_rows("d", p, "null", k, auc=v) for p, vs in values.items() for k, v in enumerate(vs)])
+    rows = pd.concat(
+        [demo_rows("d", p, "null", k, auc=v) for p, vs in values.items() for k, v in enumerate(vs)]
+    )
     found = demo_gaps(rows).loc["d", "null", "auc"]
     assert found["leaky"] == pytest.approx(0.8) and found["gap"] == pytest.approx(0.3) and found["reps"] == 2
     assert found["gap_sd"] == pytest.approx(np.std([0.4, 0.2], ddof=1))
