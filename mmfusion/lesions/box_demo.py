@@ -70,7 +70,7 @@ def oracle_box_demo(
     --------
     >>> oracle_box_demo(n_rep=0)
     Traceback (most recent call last):
-    mmfusion.errors.DataError: a demonstration without a repeat (expected n_rep of 1 or more, got 0)
+    mmfusion.errors.DataError: a demonstration without a repeat (expected n_rep of 1 or more; got 0)
     """
     chest = {"spacing": 2.0} if chest is None else dict(chest)
     segmenter = {"network": "raseg", **segmenter}

@@ -31,7 +31,7 @@ def given(cell: object, patient: object, column: str) -> bool:
     (False, True)
     >>> given(np.zeros((2, 2, 2)), "P1", "ct volume")
     Traceback (most recent call last):
-    mmfusion.errors.DataError: patient P1, column ct volume: not a scan or a mask (expected a path or a Volume, got ndarray)
+    mmfusion.errors.DataError: patient P1, column ct volume: not a scan or a mask (expected a path or a Volume; got ndarray)
     """  # noqa: E501
     if isinstance(cell, (Volume, str, os.PathLike)):
         return True
@@ -65,7 +65,7 @@ def checked_mask(mask: Volume, scan: Volume | None, patient: object) -> Volume:
     >>> mask = Volume(np.full((2, 2, 2), 3, np.uint8), np.eye(4), unit="mask")
     >>> checked_mask(mask, None, "P1")
     Traceback (most recent call last):
-    mmfusion.errors.DataError: patient P1, column mask: a mask with other values than 0 and 1 (expected 0 outside, 1 inside, got 3) -> choose one region: Volume((array == value).astype(np.uint8), affine, unit='mask')
+    mmfusion.errors.DataError: patient P1, column mask: a mask with other values than 0 and 1 (expected 0 outside, 1 inside; got 3) -> choose one region: Volume((array == value).astype(np.uint8), affine, unit='mask')
     """  # noqa: E501
     mask.expect("mask", "mask")
     if not np.isin(mask.array[filled_box(mask.array) or ...], (0, 1)).all():
@@ -144,7 +144,7 @@ def check_together(first: Volume, other: Volume, name: str) -> None:
     >>> pet = Volume(np.zeros((4, 4, 4), np.float32), np.eye(4) + 9 * np.eye(4, k=3), "PT", "SUVbw")
     >>> check_together(ct, pet, "pet volume")
     Traceback (most recent call last):
-    mmfusion.errors.ScanError: column pet volume: the scans do not overlap (expected 0 to 3 mm along L, got 9 to 12 mm) -> are both of the same patient and study?
+    mmfusion.errors.ScanError: column pet volume: the scans do not overlap (expected -0 to 4 mm along L; got 8 to 12 mm) -> are both of the same patient and study?
     """  # noqa: E501
     _check_frames(first, other, name)
     (low, high), (start, stop) = first.extent_mm, other.extent_mm
