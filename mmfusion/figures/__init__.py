@@ -18,6 +18,7 @@ from mmfusion.figures.folds import (
     learning_curves,
 )
 from mmfusion.figures.harmonisation import site_effects
+from mmfusion.figures.leakage import leak_gaps
 from mmfusion.figures.lesion_scores import detection_table, lesion_scores, slice_positions
 from mmfusion.figures.lesions import lesion_overlays
 from mmfusion.figures.patient import patient_probabilities
@@ -37,6 +38,7 @@ __all__ = [
     "gene_null",
     "gradcam_montage",
     "hyperparameters",
+    "leak_gaps",
     "learning_curve",
     "learning_curves",
     "lesion_overlays",

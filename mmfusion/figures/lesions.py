@@ -57,7 +57,9 @@ def typical_patients(scores: pd.Series) -> dict[str, object]:
 
 
 @styled
-def lesion_overlays(cases: Mapping[str, tuple[Volume, Volume, Volume]], *, margin_mm: float = 25.0) -> Figure:
+def lesion_overlays(
+    cases: Mapping[str, tuple[Volume, Volume | None, Volume]], *, margin_mm: float = 25.0
+) -> Figure:
     """Draw the true and the predicted outline of lesions over the scans, one row per patient.
 
     The axial, the coronal and the sagittal slice go through the voxel of the two masks around which they have
@@ -67,6 +69,7 @@ def lesion_overlays(cases: Mapping[str, tuple[Volume, Volume, Volume]], *, margi
     ----------
     cases : mapping of str to (scan, true mask, predicted mask)
         Name of the row, such as "worst: R01-012", -> Volumes. The masks are brought to the grid of the scan.
+        The true mask is None if there is none; the title then has the predicted volume in mL.
     margin_mm : float
         Space that is shown around both masks, mm.
 
@@ -89,15 +92,22 @@ def lesion_overlays(cases: Mapping[str, tuple[Volume, Volume, Volume]], *, margi
     figure, axes = new_figure(2.5 * len(cases) + 0.35, len(cases), 3, squeeze=False)
     for row, (name, case) in zip(axes, cases.items(), strict=True):
         scan = case[0].to_lps()
-        true, predicted = (mask.like(scan) for mask in case[1:])
-        dice = mask_scores(true.array, predicted.array, scan.spacing, distances=False)["dice"]
-        _three(row, scan, true.array > 0, predicted.array > 0, margin_mm)
-        row[0].set_title(f"{name}\nDice {dice:.2f}")
+        predicted = case[2].like(scan).array > 0
+        true = np.zeros_like(predicted) if case[1] is None else case[1].like(scan).array > 0
+        _three(row, scan, true, predicted, margin_mm)
+        row[0].set_title(f"{name}\n{_result(case, scan, true, predicted)}")
     for ax, plane in zip(axes[-1], _PLANES, strict=True):
         ax.set_xlabel(plane)
     lines = [Line2D([], [], color=c, lw=w) for c, w in ((_TRUE, 2.2), (_PREDICTED, 1.1))]
     figure.legend(lines, ["true outline", "predicted outline"], loc="outside lower center", ncols=2)
     return figure
+
+
+def _result(case: tuple, scan: Volume, true: np.ndarray, predicted: np.ndarray) -> str:
+    """Return the Dice, or the predicted volume if there is no true mask."""
+    if case[1] is None:
+        return f"{case[2].volume_ml():.1f} mL, no true mask"
+    return f"Dice {mask_scores(true, predicted, scan.spacing, distances=False)['dice']:.2f}"
 
 
 def _three(row: np.ndarray, scan: Volume, true: np.ndarray, predicted: np.ndarray, margin_mm: float) -> None:

@@ -113,7 +113,10 @@ class Grid:
         ScanError
             If the point lies outside the field of view, or is not three numbers.
         """
-        point = np.asarray(point_mm, dtype=np.float64)
+        try:
+            point = np.asarray(point_mm, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ScanError("not a point", expected="(x, y, z), LPS mm", got=point_mm) from None
         if point.shape != (3,) or not self.contains(point):
             field = zip("xyz", *self.extent_mm)
             raise ScanError(

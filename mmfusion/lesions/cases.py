@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, warn
 from mmfusion.imaging import Volume
 from mmfusion.imaging.boxes import Box, lesion_boxes
+from mmfusion.lesions.labels import given
 from mmfusion.lesions.scans import Prepared, ScanReader
 from mmfusion.modalities import SEED
 
@@ -73,7 +75,7 @@ def table_of(X: object) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If it is not.
+        If it is not, or if a column occurs twice.
 
     Examples
     --------
@@ -84,6 +86,9 @@ def table_of(X: object) -> pd.DataFrame:
     if not isinstance(X, pd.DataFrame) or X.columns.nlevels != 2:
         got = type(X).__name__ if not isinstance(X, pd.DataFrame) else "one level of columns"
         raise DataError("not a table of patients", expected="a DataFrame such as Cohort.X", got=got)
+    if X.columns.has_duplicates:
+        twice = X.columns[X.columns.duplicated()].unique()
+        raise DataError("two columns of one name", column=_some([" ".join(map(str, c)) for c in twice]))
     return X
 
 
@@ -93,7 +98,8 @@ def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
     Raises
     ------
     DataError
-        If `y` has another length or other patients than X, or if there is no column of masks.
+        If `y` has another length or other patients than X, if a mask is neither a path nor a Volume, or if
+        there is no column of masks.
 
     Examples
     --------
@@ -106,12 +112,16 @@ def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
         if (modality, "mask") not in X:
             raise DataError("no masks to learn from", column=f"{modality} mask", hint="give them as y")
         y = X[modality, "mask"]
+    if isinstance(y, (str, PathLike, Volume, Mapping, pd.DataFrame)):
+        raise DataError("not a list of masks", column="y", expected="one path or Volume a patient",
+                        got=type(y).__name__)  # fmt: skip
+    y = y if isinstance(y, pd.Series) else list(y)
     if isinstance(y, pd.Series) and not y.index.equals(X.index):
         raise DataError("the masks are of other patients than the scans", expected=f"{len(X)} rows with the "
                         "index of X", got=f"{len(y)} rows", hint="y.reindex(X.index)")  # fmt: skip
     if len(y) != len(X):
         raise DataError("another number of masks than of scans", expected=len(X), got=len(y))
-    return [one if isinstance(one, Volume) or not pd.isna(one) else None for one in y]
+    return [one if given(one, patient, "mask") else None for one, patient in zip(y, X.index, strict=True)]
 
 
 def training_cases(
@@ -148,7 +158,8 @@ def training_cases(
     Raises
     ------
     DataError
-        If a patient has two rows, no patient can be used, or no mask has a lesion although masks are learned.
+        If a patient has two rows or no id, `groups` does not fit, no patient can be used, or no mask has a
+        lesion although masks are learned.
     ScanError
         If a scan or mask cannot be read.
 
@@ -160,7 +171,7 @@ def training_cases(
     wanted = "mask" in tasks or y is not None or (reader.modalities[0], "mask") in X
     labels = labels_of(X, y, reader.modalities[0]) if wanted else [None] * len(X)
     _check_once(X)
-    persons = [str(one) for one in (X.index if groups is None else groups)]
+    persons = _persons(X, groups)
     known = np.zeros(len(X), bool) if expression is None else expression.notna().any(axis=1).to_numpy()
     no_label, no_scan = " and no ".join(tasks), "scan of " + " or ".join(reader.modalities)
     cases, lacks = [], {no_label: [], no_scan: []}
@@ -238,7 +249,20 @@ def _seed(row: pd.Series, modality: str, scans: Prepared) -> tuple[float, ...] |
     return tuple(voxel)
 
 
+def _persons(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
+    persons = list(X.index if groups is None else groups)
+    if len(persons) != len(X):
+        raise DataError("another number of groups than of patients", column="groups", expected=len(X),
+                        got=len(persons))  # fmt: skip
+    if unknown := [patient for patient, one in zip(X.index, persons, strict=True) if pd.isna(one)]:
+        raise DataError("patients without a group", column="groups", expected="the person of each row",
+                        got=f"none of {_some(unknown)}")  # fmt: skip
+    return [str(one) for one in persons]
+
+
 def _check_once(X: pd.DataFrame) -> None:
+    if X.index.hasnans:
+        raise DataError("a row without a patient id", expected="an id in the index", got=f"{len(X)} rows")
     if X.index.has_duplicates:
         twice = X.index[X.index.duplicated()].unique()
         raise DataError("two rows of one patient", patient=_some(list(twice)), hint="keep one row a patient")

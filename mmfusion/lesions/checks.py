@@ -66,7 +66,7 @@ def size_of(size: object, preset: SegmenterPreset, options: Mapping[str, object]
         sides = tuple(size)
     except TypeError:
         sides = (size,) * len(size_of(None, preset, options))
-    if len(sides) not in (2, 3) or not all(_whole(n, 1) for n in sides):
+    if len(sides) not in (2, 3) or not all(is_whole(n, 1) for n in sides):
         expected = "a whole number of voxels, or two or three"
         raise DataError("unusable setting", column="size", expected=expected, got=size)
     return tuple(int(n) for n in sides)
@@ -136,6 +136,9 @@ def check_settings(model: LesionSegmenter) -> None:
             got=model.box_mode,
             hint="choose a network that reads a cue, such as raseg",
         )
+    if not isinstance(model.options, Mapping | None):
+        expected, got = "a mapping of options of the network", type(model.options).__name__
+        raise DataError("unusable setting", column="options", expected=expected, got=got)
     number = isinstance(model.threshold, Real) and not isinstance(model.threshold, bool)
     if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
         expected = "'inner', or a number between 0 and 1"
@@ -144,5 +147,6 @@ def check_settings(model: LesionSegmenter) -> None:
     check_whole("random_state", model.random_state, 0)
 
 
-def _whole(value: object, low: int) -> bool:
+def is_whole(value: object, low: int) -> bool:
+    """Return True if a value is a whole number of at least `low`."""
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= low

@@ -17,6 +17,7 @@ from mmfusion.imaging import Volume
 from mmfusion.imaging.boxes import Box, box_map, lesion_boxes
 from mmfusion.lesions.cases import table_of
 from mmfusion.lesions.export import export_mask
+from mmfusion.lesions.labels import given
 from mmfusion.lesions.postprocess import nearest_region
 from mmfusion.lesions.scans import Prepared
 from mmfusion.nn.training.windows import predict_volume
@@ -57,12 +58,15 @@ def segment(
     Raises
     ------
     DataError
-        If the model needs a PET and none is given.
+        If the model needs a PET and none is given, or does not read one.
     ScanError
         If a scan cannot be read, or the seed lies outside it.
     """
     check_is_fitted(model, "module_")
     first, *others = model.fitted_.modalities
+    if pet is not None and not others:
+        raise DataError("the model does not read a second scan", column="pet", expected=f"{first} only",
+                        hint="leave it out, or fit a model with modalities=('ct', 'pet')")  # fmt: skip
     cells = {(first, "volume"): scan, (first, "mask"): mask}
     cells |= {(m, "volume"): one for m, one in zip(others, [pet], strict=False)}
     cells = {k: str(v) if isinstance(v, Path) else v for k, v in cells.items() if v is not None}
@@ -148,7 +152,7 @@ def prediction_boxes(
         return None
     if mask is None:
         reader, label = model.reader, row.get((model.fitted_.modalities[0], "mask"))
-        if label is None or (not isinstance(label, Volume) and pd.isna(label)):
+        if not given(label, row.name, "mask"):
             raise DataError(
                 "no mask, and box_mode='oracle' reads the box of the true mask",
                 patient=row.name,

@@ -13,11 +13,12 @@ from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging import Volume, read, read_mask
 from mmfusion.imaging.plausible import check_scan
+from mmfusion.lesions.labels import check_together, checked_mask, given, mask_on_grid
 from mmfusion.modalities import scan_modality
 from mmfusion.storage.cache import cached, fingerprint
 from mmfusion.storage.hashing import checksum
 
-_VERSION = 1  # increase it if the code gives other arrays, so that cached ones are not used
+_VERSION = 2  # increase it if the code gives other arrays, so that cached ones are not used
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class ScanReader:
 
     def lacking(self, row: pd.Series) -> list[str]:
         """Return the modalities of which a patient has no scan; no file is read."""
-        return [m for m in self.modalities if (m, "volume") not in row or _absent(row[m, "volume"])]
+        return [m for m in self.modalities if not given(row.get((m, "volume")), row.name, f"{m} volume")]
 
     def prepare(self, row: pd.Series, scan: Volume | None = None) -> Prepared:
         """Return the scans of a patient on the grid of the network.
@@ -81,7 +82,8 @@ class ScanReader:
         DataError
             If the patient lacks a scan.
         ScanError
-            If a scan cannot be read, or is of another modality. The errors name the patient.
+            If a scan cannot be read, is of another modality, or is of another patient than the first, as far
+            as positions and frames of reference show. The errors name the patient.
         """
         self.check(row)
         key = self._key(row)
@@ -142,15 +144,21 @@ class ScanReader:
         ScanError
             If the file cannot be read, holds several regions and none is selected, or lies outside the scan.
         DataError
-            If a Volume has other values than 0 and 1.
+            If the label is neither a path nor a Volume, or a Volume has other values than 0 and 1.
         """
         part = self.part(row)
+        given(label, row.name, "mask")
+
+        def on_grid(mask: Volume) -> np.ndarray:
+            return mask_on_grid(mask, prepared.affine, prepared.image.shape[1:])
+
         with named(row.name):
             if isinstance(label, Volume):
-                return _on_grid(_checked_mask(label, row.name), prepared)
+                scan = self.scan(row) if label.frame_of_reference else None
+                return on_grid(checked_mask(label, scan, row.name))
 
             def make() -> np.ndarray:
-                return _on_grid(read_mask(label, self.scan(row), part), prepared)
+                return on_grid(read_mask(label, self.scan(row), part))
 
             key = self._key(row)
             if key is None:
@@ -160,7 +168,7 @@ class ScanReader:
     def part(self, row: pd.Series) -> str | None:
         """Return the name or number of the region of the mask that `mask_part` selects, if there is one."""
         part = row.get((self.modalities[0], "mask_part"))
-        return None if _absent(part) else str(part)
+        return None if part is None or pd.isna(part) else str(part)
 
     def _key(self, row: pd.Series) -> dict[str, object] | None:
         """Return everything that the arrays of a patient depend on; None if a scan is not a file."""
@@ -179,7 +187,9 @@ class ScanReader:
         image = np.empty((len(self.modalities), *grid.shape), np.float16)
         image[0] = _windowed(grid, self.modalities[0])
         for channel, modality in enumerate(self.modalities[1:], 1):
-            image[channel] = _windowed(_scan(row, modality).like(grid), modality)
+            other = _scan(row, modality)
+            check_together(first, other, f"{modality} volume")
+            image[channel] = _windowed(other.like(grid), modality)
         return Prepared(image, grid.affine)
 
 
@@ -223,35 +233,3 @@ def _content(scan: Volume) -> np.ndarray:
 def _windowed(scan: Volume, modality: str) -> np.ndarray:
     low, high = scan_modality(modality).window
     return np.clip((scan.array - low) / (high - low), 0, 1, dtype=np.float32)
-
-
-def _checked_mask(mask: Volume, patient: object) -> Volume:
-    mask.expect("mask", "mask")
-    if mask.array.size and mask.array.max() > 1:
-        values = np.unique(mask.array)
-        raise DataError(
-            "a mask with other values than 0 and 1",
-            patient=patient,
-            column="mask",
-            expected="0 outside, 1 inside",
-            got=", ".join(map(str, values[:6])),
-            hint="choose one region: Volume((array == value).astype(np.uint8), affine, unit='mask')",
-        )
-    return mask
-
-
-def _on_grid(mask: Volume, prepared: Prepared) -> np.ndarray:
-    there = mask.on_grid(prepared.affine, prepared.image.shape[1:]).array
-    if mask.array.any() and not there.any() and mask.volume_ml() * 1000 >= np.prod(_mm(prepared)):
-        raise ScanError(
-            "the region lies outside the scan", hint="was the mask made for another scan or patient?"
-        )
-    return there
-
-
-def _mm(prepared: Prepared) -> np.ndarray:
-    return np.linalg.norm(prepared.affine[:3, :3], axis=0)
-
-
-def _absent(cell: object) -> bool:
-    return cell is None or (not isinstance(cell, Volume) and pd.isna(cell))

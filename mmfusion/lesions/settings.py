@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from mmfusion.errors import DataError
-from mmfusion.lesions.checks import augmentation_of, check_settings, modalities_of, size_of, spacing_of
+from mmfusion.lesions.checks import (
+    augmentation_of,
+    check_settings,
+    is_whole,
+    modalities_of,
+    size_of,
+    spacing_of,
+)
 from mmfusion.nn.params import check_agree, split_nested
 from mmfusion.nn.segmenters import Segmenter, get_preset
 from mmfusion.nn.training import TrainingPlan, reproducible
@@ -167,7 +174,7 @@ def plan_of(model: LesionSegmenter) -> TrainingPlan:
     plan, given = _nested(model)
     flat = {name: getattr(model, name) for name in FLAT if getattr(model, name) is not None}
     check_agree("training", given, flat)
-    return plan.replace(**flat)
+    return _changed(plan, flat, keep=given)
 
 
 def nested_params(model: LesionSegmenter) -> dict[str, object]:
@@ -237,4 +244,15 @@ def _nested(model: LesionSegmenter) -> tuple[TrainingPlan, dict[str, object]]:
     if given is not None and not isinstance(given, Mapping):
         expected = "a TrainingPlan, a mapping of its parameters, or None"
         raise DataError("unusable setting", column="training", expected=expected, got=type(given).__name__)
-    return get_preset(model.network, model.preset).plan.replace(**(given or {})), dict(given or {})
+    changes = dict(given or {})
+    return _changed(get_preset(model.network, model.preset).plan, changes, keep=changes), changes
+
+
+def _changed(
+    plan: TrainingPlan, changes: Mapping[str, object], keep: Mapping[str, object]
+) -> TrainingPlan:  # fmt: skip
+    """Return a plan with changes; its warm-up gets shorter with the training, unless the user gave it."""
+    epochs = changes.get("max_epochs")
+    if "warmup_epochs" not in keep and is_whole(epochs, 1) and plan.warmup_epochs >= epochs:
+        changes = {**changes, "warmup_epochs": epochs - 1}
+    return plan.replace(**changes)

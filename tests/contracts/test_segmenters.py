@@ -1,10 +1,12 @@
 """What is registered is tested: the contract of every segmentation network."""
 
+import numpy as np
 import pytest
 import torch
 
 from mmfusion.errors import MMFusionError
 from mmfusion.nn.segmenters import get_preset
+from mmfusion.nn.training.windows import predict_volume
 from mmfusion.registry import SEGMENTERS, list_segmenters
 from tests.nn.segmenters.overfit import dice_after_overfitting
 
@@ -43,6 +45,16 @@ def test_sides_that_are_no_multiples_of_the_strides(name):
     x = patch(net, name, 1, [side - 3 for side in get_preset(name, "demo").size])
     with torch.no_grad():
         assert net(x)["mask"].shape[2:] == x.shape[-net.spatial_dims :]
+
+
+@pytest.mark.parametrize("shape", [(1, 21, 35), (5, 40, 3)])
+def test_scans_of_any_size_and_of_one_value(name, shape):
+    """A scan may have one slice, or be smaller than a patch. The mask of a constant scan is finite."""
+    net = network(name).eval()
+    noise = torch.rand(net.in_channels, *shape, generator=torch.Generator().manual_seed(1)).numpy()
+    for image in (noise, noise * 0):
+        found = predict_volume(net, image, get_preset(name, "demo").size, slab=net.slab)
+        assert found.shape == (1, *shape) and np.isfinite(found).all()
 
 
 def test_patches_do_not_depend_on_the_others_of_a_batch(name):

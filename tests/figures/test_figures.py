@@ -16,7 +16,16 @@ from mmfusion.imaging import Volume
 from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality import compare_restorers
 from tests.cohorts import tiny_cohort
-from tests.figures.gallery import ball, every_figure, histories, mask_table, out_of_fold, positions, scans
+from tests.figures.gallery import (
+    ball,
+    every_figure,
+    histories,
+    leaks,
+    mask_table,
+    out_of_fold,
+    positions,
+    scans,
+)
 from tests.metrics.predictions import CLASSES, predictions
 
 
@@ -169,6 +178,23 @@ def test_an_outline_at_the_edge_and_an_empty_mask():
     assert figure.axes[3].get_title(loc="left").endswith("Dice 1.00")  # both are empty
 
 
+def test_a_lesion_without_a_true_mask():
+    scan = Volume(np.zeros((4, 30, 30), np.int16), np.diag([2.0, 2, 5, 1]))
+    mask = Volume(np.zeros((4, 30, 30), np.uint8), scan.affine, unit="mask")
+    mask.array[1:3, 5:10, 5:15] = 1
+    axes = figures.lesion_overlays({"R01-001": (scan, None, mask)}).axes
+    assert axes[0].get_title(loc="left") == "R01-001\n2.0 mL, no true mask"
+    assert [len(ax.collections) for ax in axes[:3]] == [1, 1, 1]  # the predicted outline alone
+
+
+def test_gaps_of_leaks(gallery):
+    (ax,) = gallery["leak_gaps"].axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["slices: null", "slices: planted"]
+    means = [np.mean(line.get_xdata()) for line in ax.lines[:2]]
+    assert means == pytest.approx([0.73, 0.73])  # half way between the means of both protocols
+    assert [len(dots.get_offsets()) for dots in ax.collections] == [3, 3, 3, 3]
+
+
 def test_best_median_and_worst():
     scores = pd.Series([0.5, np.nan, 0.9, 0.1, 0.7, 0.3], list("abcdef"))
     assert typical_patients(scores) == {"best": "c", "median": "a", "worst": "d"}
@@ -214,6 +240,7 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.by_presence(pd.DataFrame()), "no groups"),
         (lambda: figures.gene_bars(pd.DataFrame()), "no genes"),
         (lambda: figures.lesion_overlays({}), "no lesion to show"),
+        (lambda: figures.leak_gaps(leaks(), metric="dice"), "no result of the demonstrations"),
         (lambda: typical_patients(pd.Series([np.nan])), "no patient has a score"),
         (lambda: figures.lesion_scores(pd.DataFrame(), "size"), "lack a column"),
         (lambda: figures.lesion_scores(mask_table().assign(dice=np.nan), "size"), "no patient has a score"),

@@ -28,6 +28,17 @@ def test_flat_values_override_the_nested_plan():
     assert mf.LesionSegmenter("unet", lr=0.1, training={"lr": 0.1}).settings.plan.lr == 0.1
 
 
+def test_a_short_training_has_a_short_warm_up():
+    usual = mf.LesionSegmenter("cspat").settings.plan
+    assert usual.warmup_epochs == 1
+    for short in ({"max_epochs": 1}, {"training": {"max_epochs": 1}}):
+        assert mf.LesionSegmenter("cspat", **short).settings.plan == usual.replace(
+            max_epochs=1, warmup_epochs=0
+        )
+    with pytest.raises(DataError, match="warm-up takes all epochs"):
+        mf.LesionSegmenter("cspat", max_epochs=1, training={"warmup_epochs": 1}).settings  # noqa: B018
+
+
 @pytest.mark.parametrize("training", [{"lr": 0.2}, TrainingPlan(lr=0.2)])
 def test_two_values_for_one_setting_are_refused(training):
     with pytest.raises(DataError, match=r"lr.*two places"):

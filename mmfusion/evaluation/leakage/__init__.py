@@ -1,5 +1,10 @@
-"""Guards against inputs that determine the label."""
+"""Guards against inputs that determine the label, and demonstrations of what leaks do to results."""
 
 from mmfusion.evaluation.leakage.context import is_probed, probed
+from mmfusion.evaluation.leakage.demos import DEMO_COLUMNS, demo_gaps, demo_rows
+from mmfusion.lazy import lazy
 
-__all__ = ["is_probed", "probed"]
+__all__ = ["DEMO_COLUMNS", "demo_gaps", "demo_rows", "is_probed", "probed", "slice_split_demo"]
+
+# scikit-learn's forest and the phantom are loaded only for the demonstration
+__getattr__, __dir__ = lazy(__name__, {"slice_split_demo": "slices"})

@@ -182,7 +182,7 @@ def get_preset(network: str | type[Segmenter], preset: str) -> SegmenterPreset:
     >>> get_preset("unet", "demo").size
     (32, 32, 32)
     """
-    cls = SEGMENTERS.get(network) if isinstance(network, str) else network
+    cls = network if isinstance(network, type) else SEGMENTERS.get(network)
     if preset not in cls.presets:
         raise MMFusionError(
             f"{cls.__name__} has no preset {preset!r}", expected=", ".join(cls.presets) or "none", got=preset
