@@ -25,6 +25,8 @@ SMALL = {
 OWN = {
     "20_stage_fusion": {"fusions": "late", "external": "demo", "n_explained": 2, "n_null": 2},
     "50_predict_patient": {"n_patients": 2},
+    "60_lesions": {"n_patients": 6, "networks": "unet"},
+    "63_igtv": {"n_patients": 6, "n_pretrain": 4, "pretrain_epochs": 1, "frozen_epochs": 1},
 }
 NOTEBOOKS = list_notebooks()
 

@@ -26,7 +26,7 @@ def load_cohort(
     source : path or str
         A manifest (`mmfusion.data.manifest`), or the name of a known cohort: "radiogenomics", "lung1",
         "tcga_luad", "demo"; of lesions with masks: "lidc", "msd_lung", "autopet", "4d_lung", "nnunet",
-        "sts_petct".
+        "sts_petct"; "lesion_phantom", synthetic.
     root : path, optional
         For a manifest: the folder from which its paths start; default, the folder of the manifest. For a
         known cohort: the folder of its files.

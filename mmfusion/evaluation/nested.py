@@ -97,7 +97,8 @@ def nested_cv(
         Options of the model's method `variants(modalities, **options) -> {name: (changed parameters,
         modalities read)}`. These variants are judged too, at the setting of each fold. For a
         `StageClassifier`: `fusions=["concat"]` for other fusions, `singles=True` for the model on each
-        modality alone.
+        modality alone. For a `LesionSegmenter`: `networks=["unet"]`, `singles=True`, `box_modes=["oracle"]`,
+        and `settings={"name": {"augment": False}}` for any changed parameters.
 
     Returns
     -------

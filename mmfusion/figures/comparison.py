@@ -85,6 +85,7 @@ def paired_differences(
     reference: str = "ridge",
     main: str | None = None,
     detectable: float | None = None,
+    metric: str = "macro_auc",
 ) -> Figure:
     """Difference of every model to the reference, with two intervals.
 
@@ -102,6 +103,8 @@ def paired_differences(
     detectable : float, optional
         Smallest difference that this number of patients can show (`metrics.minimum_detectable_difference`).
         Smaller differences are shaded.
+    metric : str
+        Metric of the differences, for the label.
 
     Raises
     ------
@@ -139,7 +142,7 @@ def paired_differences(
         for d, p in zip(table["diff"], table["p_holm"], strict=True)
     ]
     _write(ax, table, texts)
-    ax.set_xlabel(f"difference in macro-AUC to {reference}, 95 % intervals (p: Holm)")
+    ax.set_xlabel(f"difference in {metric_title(metric)} to {reference}, 95 % intervals (p: Holm)")
     figure.legend(loc="outside upper center", ncols=3)
     return figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from mmfusion.lesions.panel import GenePanel, expression_table
 from mmfusion.lesions.scans import ScanReader
 from mmfusion.lesions.thresholds import best_threshold
 from mmfusion.lesions.training import train
+from mmfusion.lesions.transfer import read_start
 from mmfusion.nn.segmenters import Segmenter
 from mmfusion.nn.training import TrainingPlan, check_device
 from mmfusion.storage.hashing import hash_each_id
@@ -45,6 +47,7 @@ def fit_segmenter(
     settings = model.settings.for_genes(None if panel is None else len(panel.genes))
     check_device(model.device)
     settings.check()  # wrong options are found before scans are read
+    start = read_start(model.start, settings)
     reader = ScanReader(settings.modalities, settings.spacing)
     model.fitted_, model.detector_, model.panel_ = settings, None, panel
     cases = _cases(model, X, y, groups, reader, table)
@@ -52,10 +55,10 @@ def fit_segmenter(
     if model.box_mode == "detector":
         model.detector_ = _fit_detector(model, X, y, [case.row for case in learned if case.mask is not None])
     model.module_, model.history_ = _train(
-        model, settings.build, learned, held_out, settings.plan, table, checkpoint
+        model, partial(start.build, settings), learned, held_out, settings.plan, table, checkpoint
     )
-    model.patients_ = sorted(hash_each_id(case.patient for case in cases))
-    model.scans_ = sorted({case.content for case in cases})
+    model.patients_ = sorted({*start.patients, *hash_each_id(case.patient for case in cases)})
+    model.scans_ = sorted({*start.scans, *(case.content for case in cases)})
     model.threshold_ = _threshold(model, X, held_out)
     model.feature_names_in_, model.n_features_in_ = X.columns, X.shape[1]
     return model

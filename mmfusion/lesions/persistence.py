@@ -118,6 +118,8 @@ def _plain(value: object) -> object:
         return value.to_dict()
     if isinstance(value, CropAugmentation):
         return asdict(value)
+    if isinstance(value, Path):
+        return str(value)
     return dict(value) if isinstance(value, Mapping) else value
 
 

@@ -24,6 +24,7 @@ from mmfusion.lesions.settings import (
     set_nested,
     settings_of,
 )
+from mmfusion.lesions.variants import variants
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.augmentation import CropAugmentation
 
@@ -79,6 +80,9 @@ class LesionSegmenter(BaseEstimator):
         also uses patients without any label.
     log_cosine : bool
         Record the cosine between the gradients of masks and expression, which takes longer.
+    start : path, optional
+        Folder of a saved segmenter from whose weights the training starts, such as a `cipa` for a `slicenet`.
+        Its patients count as patients of this model.
     random_state : int
         Seed of all random numbers in `fit`.
     device : str
@@ -134,6 +138,7 @@ class LesionSegmenter(BaseEstimator):
         task_weights: Mapping[str, float] | None = None,
         consistency: float = 0.0,
         log_cosine: bool = False,
+        start: str | Path | None = None,
         random_state: int = 0,
         device: str = "cpu",
         progress: bool = False,
@@ -156,6 +161,7 @@ class LesionSegmenter(BaseEstimator):
         self.task_weights = task_weights
         self.consistency = consistency
         self.log_cosine = log_cosine
+        self.start = start
         self.random_state = random_state
         self.device = device
         self.progress = progress
@@ -272,6 +278,7 @@ class LesionSegmenter(BaseEstimator):
     segment = segment
     saw = saw
     save = save
+    variants = variants
 
     @classmethod
     def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:

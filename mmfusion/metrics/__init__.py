@@ -16,7 +16,13 @@ from mmfusion.metrics.regression import (
 from mmfusion.metrics.segmentation import SEGMENTATION_LOWER_IS_BETTER, mask_scores, segmentation_table
 from mmfusion.metrics.significance import corrected_t_test, delong, holm, wilcoxon
 from mmfusion.metrics.simultaneous import holm_intervals
-from mmfusion.metrics.slices import dice_by_position, slice_mean_dice, slice_table
+from mmfusion.metrics.slices import (
+    dice_by_position,
+    positions_of_scores,
+    slice_mean_dice,
+    slice_scores,
+    slice_table,
+)
 from mmfusion.metrics.weighted import LOWER_IS_BETTER as _CLASSES_LOWER_IS_BETTER
 from mmfusion.metrics.weighted import METRICS
 
@@ -40,6 +46,7 @@ __all__ = [
     "minimum_detectable_difference",
     "paired_difference",
     "paired_table",
+    "positions_of_scores",
     "regression_metrics",
     "regression_table",
     "score_table",
@@ -48,6 +55,7 @@ __all__ = [
     "segmentation_table",
     "size_groups",
     "slice_mean_dice",
+    "slice_scores",
     "slice_table",
     "target_table",
     "wilcoxon",

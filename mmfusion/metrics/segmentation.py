@@ -25,11 +25,11 @@ from mmfusion.metrics.checks import check_table
 from mmfusion.metrics.detection import DETECTION_SCORES, box_of, checked_pair, detection_scores
 from mmfusion.metrics.judged import Judged, rows_of, table_of_scores
 from mmfusion.metrics.paired import same_rows, table_of_differences
-from mmfusion.metrics.slices import slice_mean_dice
+from mmfusion.metrics.slices import POSITION_DICE, SLICE_SCORES, slice_scores
 
 _OVERLAP = ("dice", "iou", "hd95", "assd", "overlap_mm3", "true_mm3", "predicted_mm3")
 # scores per patient; tables that were stored before there were more have `_OVERLAP` only
-MASK_SCORES = (*_OVERLAP, "precision", "recall", "dice_slices", *DETECTION_SCORES)
+MASK_SCORES = (*_OVERLAP, "precision", "recall", *SLICE_SCORES, *DETECTION_SCORES)
 _RATIOS = {  # pooled metric -> numerators, denominators, value if the denominator is 0
     "dice_pooled": (("overlap_mm3", "overlap_mm3"), ("true_mm3", "predicted_mm3"), 1.0),
     "lesion_sensitivity_pooled": (("lesions_found",), ("lesions",), np.nan),
@@ -37,8 +37,11 @@ _RATIOS = {  # pooled metric -> numerators, denominators, value if the denominat
 SEGMENTATION_METRICS = (
     *("dice", "dice_pooled", "hd95", "lesion_sensitivity_pooled", "false_lesions"),
     *("iou", "precision", "recall", "dice_slices", "assd", "fn_ml", "fp_ml", "one_empty_pooled"),
+    *(*POSITION_DICE.values(), "slices_outside"),
 )
-SEGMENTATION_LOWER_IS_BETTER = ("hd95", "assd", "false_lesions", "fn_ml", "fp_ml", "one_empty_pooled")
+SEGMENTATION_LOWER_IS_BETTER = (
+    *("hd95", "assd", "false_lesions", "fn_ml", "fp_ml", "one_empty_pooled", "slices_outside"),
+)
 
 
 def mask_scores(
@@ -95,8 +98,8 @@ def mask_scores(
         "predicted_mm3": b * voxel,
         "precision": both / b if b else neither,
         "recall": both / a if a else neither,
-        "dice_slices": slice_mean_dice(true, predicted),
     }
+    found |= slice_scores(true, predicted)
     return found | (detection_scores(true, predicted, spacing) if distances else detection)
 
 

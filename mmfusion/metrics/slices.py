@@ -14,6 +14,9 @@ import pandas as pd
 from mmfusion.metrics.detection import checked_pair
 
 POSITIONS = ("end", "1 from the end", "2 from the end", "central", "outside")
+# position -> name of its score of a patient
+POSITION_DICE = {p: f"dice_{p.replace(' ', '_').replace('_the', '')}" for p in POSITIONS[:-1]}
+SLICE_SCORES = ("dice_slices", *POSITION_DICE.values(), "lesion_slices", "slices_outside")
 
 
 def slice_table(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
@@ -85,12 +88,47 @@ def slice_mean_dice(true: np.ndarray, predicted: np.ndarray) -> float:
     >>> slice_mean_dice(true, predicted)  # the Dice of the volume is 0.97
     0.5
     """
-    true, predicted = checked_pair(true, predicted, (1.0,) * np.ndim(true))
-    if true.ndim == 2:
+    return slice_scores(true, predicted)["dice_slices"]
+
+
+def slice_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return the scores of a patient's slices: the mean Dice of all, and that of each position.
+
+    Parameters
+    ----------
+    true, predicted : ndarray, shape (z, y, x) or (y, x)
+        Masks on the same grid: 0 outside, any other value inside.
+
+    Returns
+    -------
+    dict of str to float
+        dice_slices: see `slice_mean_dice`. dice_end, dice_1_from_end, dice_2_from_end, dice_central: mean
+        Dice of the slices at this position (`slice_table`); NaN if the lesion has none. lesion_slices: number
+        of slices from the first to the last with a true voxel. slices_outside: number of slices above and
+        below with predicted voxels.
+
+    Raises
+    ------
+    DataError
+        If the masks differ in shape.
+
+    Examples
+    --------
+    >>> true, predicted = np.zeros((9, 4, 4)), np.zeros((9, 4, 4))
+    >>> true[1:8, :2, :2], predicted[2:9, :2, :2] = 1, 1
+    >>> slice_scores(true, predicted)["dice_end"], slice_scores(true, predicted)["slices_outside"]
+    (0.5, 1.0)
+    """
+    true, predicted = (np.asarray(mask) for mask in (true, predicted))
+    if true.ndim == 2 and predicted.ndim == 2:
         true, predicted = true[None], predicted[None]
-    both, a, b = (np.count_nonzero(m, axis=(1, 2)) for m in (true & predicted, true, predicted))
-    shown = (a + b) > 0
-    return float(np.mean(2 * both[shown] / (a + b)[shown])) if shown.any() else 1.0
+    table = slice_table(true, predicted)
+    found = {"dice_slices": float(table["dice"].mean()) if len(table) else 1.0}
+    means = table.groupby("position", observed=True)["dice"].mean()
+    found |= {score: float(means[p]) if p in means else np.nan for p, score in POSITION_DICE.items()}
+    lesion = table.index[table["true_voxels"] > 0]
+    found["lesion_slices"] = float(lesion[-1] - lesion[0] + 1) if len(lesion) else 0.0
+    return found | {"slices_outside": float((table["position"] == "outside").sum())}
 
 
 def dice_by_position(slices: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -123,6 +161,43 @@ def dice_by_position(slices: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFra
         dice=("mean", "mean"), slices=("size", "sum"), patients=("size", "size")
     )
     return found.reset_index()
+
+
+def positions_of_scores(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean Dice at each position in the lesion of every model, from the scores of patients.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One row per (model, repeat, fold, patient_id) with the columns `SLICE_SCORES`, such as
+        `NestedResult.predictions` of masks. Repeats of a patient are averaged.
+
+    Returns
+    -------
+    DataFrame
+        As `dice_by_position` with `by=["model"]`. Slices between two lesions count as slices of a lesion.
+
+    Examples
+    --------
+    >>> scores = dict.fromkeys(SLICE_SCORES, 1.0) | {"dice_end": 0.5, "lesion_slices": 3.0}
+    >>> table = pd.DataFrame({"model": "m", "patient_id": ["a"]}).assign(**scores)
+    >>> positions_of_scores(table)[["position", "dice", "slices"]].values.tolist()[:2]
+    [['end', 0.5, 2], ['1 from the end', 1.0, 1]]
+    """
+    means = predictions.groupby(["model", "patient_id"], sort=False)[list(SLICE_SCORES)].mean()
+    rows = []
+    for model, table in means.groupby("model", sort=False):
+        left = table["lesion_slices"]
+        for position, score in POSITION_DICE.items():
+            here = left if position == "central" else left.clip(upper=2)
+            left = left - here
+            row = {"model": model, "position": position, "dice": table[score].mean()}
+            rows.append(row | {"slices": round(here.sum()), "patients": int(table[score].count())})
+        extra = table["slices_outside"]
+        row = {"model": model, "position": "outside", "dice": 0.0, "slices": round(extra.sum())}
+        rows.append(row | {"patients": int((extra > 0).sum())})
+    found = pd.DataFrame(rows).astype({"position": pd.CategoricalDtype(POSITIONS, ordered=True)})
+    return found[found["slices"] > 0].reset_index(drop=True)
 
 
 def _positions(lesion: np.ndarray, slices: np.ndarray) -> list[str]:

@@ -6,7 +6,14 @@ import pytest
 
 from mmfusion.errors import DataError
 from mmfusion.metrics.segmentation import mask_scores
-from mmfusion.metrics.slices import POSITIONS, dice_by_position, slice_mean_dice, slice_table
+from mmfusion.metrics.slices import (
+    POSITIONS,
+    dice_by_position,
+    positions_of_scores,
+    slice_mean_dice,
+    slice_scores,
+    slice_table,
+)
 from tests.metrics.test_segmentation import ball
 
 
@@ -81,3 +88,29 @@ def test_one_slice_is_its_own_mean():
     assert slice_mean_dice(a, b) == mask_scores(a, b, (1, 1), distances=False)["dice"]
     with pytest.raises(DataError, match="differ in shape"):
         slice_mean_dice(a, b[:4])
+
+
+def test_scores_of_patients_agree_with_those_of_slices():
+    """From the scores of patients, the same table by position follows as from all slices."""
+    rng = np.random.default_rng(0)
+    slices, scores = [], []
+    for patient, n in (("a", 12), ("b", 5), ("c", 2)):
+        true, predicted = np.zeros((20, 6, 6)), np.zeros((20, 6, 6))
+        true[3 : 3 + n, 1:5, 1:5] = 1
+        predicted[4 : 4 + n] = true[3 : 3 + n] * (rng.random((n, 6, 6)) < 0.8)
+        keys = {"patient_id": patient, "model": "x"}
+        slices.append(slice_table(true, predicted).assign(**keys))
+        scores.append(keys | slice_scores(true, predicted))
+    known = dice_by_position(pd.concat(slices), by=["model"])
+    found = positions_of_scores(pd.DataFrame(scores))
+    pd.testing.assert_frame_equal(found, known, check_dtype=False, check_categorical=False)
+
+
+def test_a_position_that_a_lesion_lacks_is_not_known():
+    one = np.zeros((4, 3, 3))
+    one[1:3] = 1
+    found = slice_scores(one, one)
+    assert found["dice_end"] == 1 and np.isnan(found["dice_central"]) and found["lesion_slices"] == 2
+    none = slice_scores(np.zeros((4, 3, 3)), one)
+    assert none["lesion_slices"] == 0 and none["slices_outside"] == 2 and none["dice_slices"] == 0
+    assert slice_scores(one[1], one[1])["dice_end"] == 1  # a slice alone is an end

@@ -64,9 +64,7 @@ class SegmentationTask(Task):
 
     def predict(self, model: object, X: pd.DataFrame, y: pd.Series) -> Predictions:
         """Return the scores of each patient's predicted mask."""
-        scores = [
-            mask_scores(true.array, mask.array, true.spacing) for true, mask in self._pairs(model, X, y)
-        ]
+        scores = [mask_scores(true.array, mask.array, true.spacing) for true, mask in self.pairs(model, X, y)]
         rows = np.array([[s[name] for name in MASK_SCORES] for s in scores]).reshape(-1, len(MASK_SCORES))
         return Predictions("scores", MASK_SCORES, json_rows(np.round(rows, 12)))
 
@@ -74,7 +72,7 @@ class SegmentationTask(Task):
         """Return the mean Dice per patient."""
         dice = [
             mask_scores(true.array, mask.array, true.spacing, distances=False)["dice"]
-            for true, mask in self._pairs(model, X, y)
+            for true, mask in self.pairs(model, X, y)
         ]
         return float(np.mean(dice))
 
@@ -106,7 +104,7 @@ class SegmentationTask(Task):
         """Return thresholds of uptake and of density (`mask_baselines`), which are not trained."""
         return mask_baselines(modalities)
 
-    def _pairs(self, model: object, X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[Volume, Volume]]:
+    def pairs(self, model: object, X: pd.DataFrame, y: pd.Series) -> Iterator[tuple[Volume, Volume]]:
         """Yield the true and the predicted mask of each patient, on one grid, one patient at a time."""
         given = X if getattr(model, "reads_masks", False) else without_masks(X)
         predicted = iter(model.predict(given))

@@ -153,6 +153,29 @@ class Segmenter(nn.Module):
             cropped["deep"] = [F.interpolate(one, size, mode=mode)[(..., *box)] for one in out["deep"]]
         return cropped
 
+    def start_from(self, weights: Mapping[str, torch.Tensor]) -> Segmenter:
+        """Take over the weights of a trained network, and return this network.
+
+        Parameters
+        ----------
+        weights : mapping of str to Tensor
+            `state_dict()` of a network with the same options.
+
+        Raises
+        ------
+        MMFusionError
+            If the weights are those of another network.
+        """
+        try:
+            self.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            raise MMFusionError(
+                "the weights are those of another network",
+                expected=f"weights of a {type(self).__name__} with the same options",
+                got=str(error).splitlines()[-1].strip(),
+            ) from error
+        return self
+
     @classmethod
     def from_preset(cls, preset: str, **options: object) -> Segmenter:
         """Return the network in one of its sizes; `options` replace those of the preset.

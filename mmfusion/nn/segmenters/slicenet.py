@@ -113,6 +113,11 @@ class SliceNet(Segmenter):
             ]
         return {"mask": self.plane.decode(maps)}
 
+    def start_from(self, weights: Mapping[str, torch.Tensor]) -> Segmenter:
+        """Take over the weights of a trained `SliceNet`, or of a `Cipa` as `load_2d` does."""
+        own = any(name.startswith("plane.") for name in weights)
+        return super().start_from(weights) if own else self.load_2d(weights)
+
     def load_2d(self, weights: Mapping[str, torch.Tensor]) -> SliceNet:
         """Take over the weights of a `Cipa` with the same options; the interaction of slices is not changed.
 

@@ -1,0 +1,1 @@
+"""What the reports about lesions say: patients, models, sentences, pictures."""

@@ -1,0 +1,177 @@
+"""Sentences about segmented lesions: overlap, detection, and comparisons with other models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.evaluation.result import NestedResult
+from mmfusion.lesions.report.study import oracle_note, reads_truth, rules_in
+from mmfusion.metrics.names import metric_title
+
+OVERLAP = ("dice", "dice_pooled", "precision", "recall")
+DISTANCE = ("hd95", "assd", "dice_slices", "one_empty_pooled")
+_SMALL = 20  # patients; with fewer, intervals are wide
+
+
+def reference_of(result: NestedResult) -> str | None:
+    """Return the model to compare the main model with; None if there is none.
+
+    It is the first other network, or else the first rule without training. It does not depend on the scores,
+    and it reads no true mask.
+    """
+    rules = rules_in(result)
+    others = [m for m in result.models if m != result.main and not reads_truth(m)]
+    return next(iter(sorted(others, key=lambda m: m in rules)), None)
+
+
+def verdict(result: NestedResult) -> list[str]:
+    """Return the sentences at the top of a report about segmentation; the first is the answer.
+
+    "Better" means that the paired 95 % interval of the difference in Dice per patient lies above 0.
+    """
+    scores = result.scores
+    main = scores.loc[result.main]
+    lines = [
+        f"{result.main}: Dice per patient {value(main['dice'])}, pooled Dice {value(main['dice_pooled'])} "
+        f"(n = {result.n}).",
+        "Dice per patient is the mean over patients. Pooled Dice adds up the volumes of all patients, so "
+        "that large lesions count more. Other reports may give either of the two.",
+        f"Of all lesions, {main['lesion_sensitivity_pooled', 'mean']:.0%} were found. There are "
+        f"{main['false_lesions', 'mean']:.1f} false lesions per scan, with {main['fp_ml', 'mean']:.1f} mL.",
+    ]
+    empty = main["one_empty_pooled", "mean"]
+    if empty:
+        lines.append(
+            f"In {empty:.0f} patients only one of the two masks is empty: nothing was marked, or something "
+            "where there is nothing. Their Dice is 0. They have no surface distance."
+        )
+    if reads_truth(result.main):
+        lines.insert(0, oracle_note())
+    return lines + _comparisons(result)
+
+
+def headline(result: NestedResult) -> str:
+    """Return one line for the index of reports."""
+    main = result.scores.loc[result.main]
+    stamp = ", reads true boxes" if reads_truth(result.main) else ""
+    text = f"{result.main}{stamp}: Dice per patient {value(main['dice'])}"
+    reference = reference_of(result)
+    if reference is None:
+        return text
+    return f"{text}; {reference} {value(result.scores.loc[reference, 'dice'])}"
+
+
+def caveats(cohort: Cohort, result: NestedResult) -> list[str]:
+    """Return limits of a cohort and a result."""
+    notes = [str(note) for note in cohort.notes]
+    if result.n < _SMALL:
+        notes.append(f"with {result.n} patients, intervals are wide and small differences cannot be seen")
+    if result.settings.get("repeats") == 1:
+        notes.append("the folds were drawn once: with other folds every number would differ a little")
+    notes.append("the networks were trained for a short time at the sizes of their preset; their order may "
+                 "differ at full size")  # fmt: skip
+    return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
+
+
+def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = OVERLAP) -> pd.DataFrame:
+    """Return scores as text such as "0.712 [0.650, 0.770]", the best Dice per patient first."""
+    order = scores.sort_values(("dice", "mean"), ascending=False, kind="stable")
+    cells = {
+        metric_title(m): [value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()]
+        for m in metrics
+    }
+    return pd.DataFrame(cells, order.index)
+
+
+def paired_table(result: NestedResult, reference: str) -> pd.DataFrame:
+    """Return the differences in Dice per patient to a model, with both tests, as a table for the page."""
+    table = result.paired(reference)
+    cells = {
+        "difference in Dice": [signed(row).replace(" ", "\u00a0") for _, row in table.iterrows()],
+        "p, Wilcoxon": [written_p(p) for p in table["wilcoxon_p"]],
+        "p, Wilcoxon with Holm's adjustment": [written_p(p) for p in table["wilcoxon_p_holm"]],
+    }
+    return pd.DataFrame(cells, table.index)
+
+
+def dice_by_patient(predictions: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return the Dice of every patient by model; repeats of a patient are averaged.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": ["unet", "unet"], "patient_id": ["a", "b"], "dice": [0.5, 1.0]})
+    >>> dice_by_patient(table)
+    {'unet': {'a': 0.5, 'b': 1.0}}
+    """
+    means = predictions.groupby(["model", "patient_id"], sort=False)["dice"].mean()
+    found: dict[str, dict[str, float]] = {}
+    for (model, patient), value in means.items():
+        found.setdefault(str(model), {})[str(patient)] = float(value)
+    return found
+
+
+def against_rules(result: NestedResult) -> list[str]:
+    """Return a sentence that compares the main model with the best rule without training, if any."""
+    return _best_of(result, "rules without training", rules_in(result))
+
+
+def _best_of(result: NestedResult, who: str, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    dice = result.scores["dice"]
+    best = str(dice.loc[list(names), "mean"].idxmax())
+    which = f"{best} has a Dice of"
+    if len(names) > 1:
+        which = f"Of the {len(names)} {who}, {best} has the highest Dice,"
+    return [f"{which} {value(dice.loc[best])}: {result.main} {_against(result, best)}."]
+
+
+def _comparisons(result: NestedResult) -> list[str]:
+    rules, dice = rules_in(result), result.scores["dice"]
+    networks = [m for m in result.models if m != result.main and m not in rules and not reads_truth(m)]
+    lines = _best_of(result, "other networks", networks) + against_rules(result)
+    oracle = [m for m in result.models if m != result.main and reads_truth(m)]
+    lines += [
+        f"{name} has {value(dice.loc[name])}: with the true boxes, Dice is "
+        f"{dice.loc[name, 'mean'] - dice.loc[result.main, 'mean']:+.3f} against {result.main}."
+        for name in oracle
+    ]
+    if networks:
+        smallest = result.detectable_difference(networks[0])
+        lines.append(
+            f"The smallest true difference in Dice that {result.n} patients would show with 80 % power is "
+            f"about {smallest:.3f}."
+        )
+    return lines
+
+
+def _against(result: NestedResult, reference: str) -> str:
+    row = result.paired(reference).loc[result.main]
+    says = "is better" if row["lo"] > 0 else "is worse" if row["hi"] < 0 else "is not shown to differ"
+    return f"{says} ({signed(row)}, Wilcoxon p {written_p(row['wilcoxon_p'])})"
+
+
+def written_p(p: float) -> str:
+    """Return a p value as text.
+
+    Examples
+    --------
+    >>> written_p(0.0123), written_p(1e-6)
+    ('0.012', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def value(row: pd.Series) -> str:
+    """Return a score with its interval as text; the row has mean, lo, hi."""
+    if row["mean"] != row["mean"]:
+        return "not known"
+    return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]"
+
+
+def signed(row: pd.Series) -> str:
+    """Return a difference with its interval as text; the row has diff, lo, hi."""
+    return f"{row['diff']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"

@@ -1,0 +1,83 @@
+"""Models that nested cross-validation judges beside a LesionSegmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sklearn.base import clone
+
+from mmfusion.modalities import IMAGING
+from mmfusion.nn.segmenters import get_preset
+
+if TYPE_CHECKING:
+    from mmfusion.lesions.segmenter import LesionSegmenter
+
+
+def variants(
+    model: LesionSegmenter,
+    modalities: Sequence[str],
+    *,
+    networks: Sequence[str] = (),
+    singles: bool = False,
+    box_modes: Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, object]] | None = None,
+) -> dict[str, tuple[dict[str, object], tuple[str, ...]]]:
+    """Return the variants that `nested_cv` judges beside the model: other networks, scans and boxes.
+
+    Parameters
+    ----------
+    modalities : sequence of str
+        Modalities of the cohort.
+    networks : sequence of str
+        Registered networks. They read the same scans as the model, and no boxes.
+    singles : bool
+        Judge the model on each of its scans alone, if it reads several.
+    box_modes : sequence of str
+        Other box modes of the model. The mode is a part of the name.
+    settings : mapping of str to mapping, optional
+        Name of a variant -> its changed parameters, such as `{"no flips": {"augment": False}}`.
+
+    Returns
+    -------
+    dict
+        Name -> (the changed parameters, the modalities that are read). The options and start weights of the
+        model's own network are reset, because another network does not fit them. So is the size of the
+        patches, if the other network reads patches with another number of sides.
+
+    Raises
+    ------
+    MMFusionError
+        If there is no such network, or it lacks the preset of the model.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> model = LesionSegmenter("unet", modalities=("ct", "pet"))
+    >>> found = model.variants(["ct", "pet"], networks=["cspat"], singles=True)
+    >>> found["cspat"][0]["network"], found["ct only"]
+    ('cspat', ({'modalities': ('ct',)}, ('ct',)))
+    """
+    every = model.settings.modalities
+    found = {}
+    for name in networks:
+        if name != model.network:
+            found[name] = (_other_network(model, name, every), every)
+    for mode in box_modes:
+        if mode != model.box_mode:
+            other = clone(model).set_params(box_mode=mode)
+            found[other.short_name] = ({"box_mode": mode}, every)
+    scans = [m for m in every if m in modalities and m in IMAGING]
+    for modality in scans if singles and len(every) > 1 else ():
+        found[f"{modality} only"] = ({"modalities": (modality,)}, (modality,))
+    for name, changes in (settings or {}).items():
+        found[name] = (dict(changes), tuple(changes.get("modalities") or every))
+    return found
+
+
+def _other_network(model: LesionSegmenter, name: str, every: tuple[str, ...]) -> dict[str, object]:
+    changes: dict[str, object] = {"network": name, "modalities": every, "options": None, "start": None}
+    sides = len(get_preset(name, model.preset).size)
+    if model.size is not None and len(model.settings.size) != sides:
+        changes["size"] = None
+    return changes | ({"box_mode": "none"} if model.box_mode != "none" else {})
