@@ -93,7 +93,7 @@ def fitted(network: str, args: argparse.Namespace) -> LesionSegmenter:
     start = time.process_time()
     LesionSegmenter(network, max_epochs=1, threshold=0.5, **options).fit(X)
     epoch = time.process_time() - start
-    epochs = int(np.clip(args.seconds / epoch, 3, get_preset(network, "demo").plan.max_epochs))
+    epochs = int(np.clip(args.seconds / epoch, 1, get_preset(network, "demo").plan.max_epochs))
     start = time.process_time()
     model = LesionSegmenter(network, max_epochs=epochs, **options).fit(X)
     held_out = mf.lesion_phantom(12, _TEST, spacing=2.0, pet="pet" in facts["modality"]).X
