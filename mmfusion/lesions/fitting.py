@@ -19,6 +19,7 @@ from mmfusion.lesions.inference import prediction_boxes, probability_map
 from mmfusion.lesions.objective import Objective
 from mmfusion.lesions.panel import GenePanel, expression_table
 from mmfusion.lesions.scans import ScanReader
+from mmfusion.lesions.settings import SegmenterSettings
 from mmfusion.lesions.thresholds import best_threshold
 from mmfusion.lesions.training import train
 from mmfusion.lesions.transfer import read_start
@@ -48,10 +49,9 @@ def fit_segmenter(
     check_device(model.device)
     settings.check()  # wrong options are found before scans are read
     start = read_start(model.start, settings)
-    reader = ScanReader(settings.modalities, settings.spacing)
-    model.fitted_, model.detector_, model.panel_ = settings, None, panel
-    cases = _cases(model, X, y, groups, reader, table)
+    cases = _cases(model, settings, X, y, groups, table)
     learned, held_out = _split(model, cases, settings.plan)
+    model.fitted_, model.detector_, model.panel_ = settings, None, panel
     if model.box_mode == "detector":
         model.detector_ = _fit_detector(model, X, y, [case.row for case in learned if case.mask is not None])
     model.module_, model.history_ = _train(
@@ -100,7 +100,7 @@ def fine_tune(
     if expression is not None and model.panel_ is None:
         raise DataError("the model has not learned expression", hint="fit(X, expression=table)")
     table = None if expression is None else expression_table(expression, table_of(X))
-    cases = _cases(model, X, y, groups, model.reader, table)
+    cases = _cases(model, model.fitted_, X, y, groups, table)
     changes = {"freeze": freeze or {}, "lr_groups": lr_groups or {}}
     plan = model.fitted_.plan.replace(**changes, **training)
     learned, held_out = _split(model, cases, plan)
@@ -137,15 +137,20 @@ def _content(model: LesionSegmenter, row: pd.Series) -> str | None:
 
 def _cases(
     model: LesionSegmenter,
+    settings: SegmenterSettings,
     X: pd.DataFrame,
     y: Sequence[object] | None,
     groups: Sequence[object] | None,
-    reader: ScanReader,
     table: pd.DataFrame | None,
 ) -> list[Case]:
-    tasks, unlabelled = model.fitted_.options.get("tasks", ("mask",)), model.consistency > 0
     return training_cases(
-        table_of(X), y, reader, groups, expression=table, tasks=tasks, unlabelled=unlabelled
+        table_of(X),
+        y,
+        ScanReader(settings.modalities, settings.spacing),
+        groups,
+        expression=table,
+        tasks=settings.options.get("tasks", ("mask",)),
+        unlabelled=model.consistency > 0,
     )
 
 
