@@ -1,4 +1,4 @@
-"""What a segmenter is trained for: the balance of its tasks, and consistency with a mean teacher."""
+"""Aim of the training of a segmenter: the balance of its tasks, and consistency with a mean teacher."""
 
 from __future__ import annotations
 

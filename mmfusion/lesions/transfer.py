@@ -16,7 +16,7 @@ from mmfusion.nn.segmenters import Segmenter
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from.
+    """Weights that a training starts from, and the patients behind them.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def variants(
     Examples
     --------
     >>> from mmfusion.lesions import LesionSegmenter
-    >>> model = LesionSegmenter("unet", modalities=("ct", "pet"))
+    >>> model = LesionSegmenter("unet", modalities=["ct", "pet"])
     >>> found = model.variants(["ct", "pet"], networks=["cspat"], singles=True)
     >>> found["cspat"][0]["network"], found["ct only"]
     ('cspat', ({'modalities': ('ct',)}, ('ct',)))

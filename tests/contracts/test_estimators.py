@@ -139,7 +139,8 @@ def estimated(request):
 
 
 def test_every_kind_of_model_is_tested_here():
-    assert set(ESTIMATED) == set(ESTIMATORS)
+    ours = {name for name, module in ESTIMATORS.items() if module.startswith("mmfusion.")}  # not of tests
+    assert set(ESTIMATED) == ours
 
 
 def test_a_fit_leaves_its_parameters_and_its_inputs_as_they_were(estimated):

@@ -1,1 +1,1 @@
-"""What the reports about lesions say: patients, models, sentences, pictures."""
+"""Content of the reports about lesions: patients, models, sentences, pictures."""

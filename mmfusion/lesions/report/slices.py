@@ -1,4 +1,4 @@
-"""What the report on PET/CT slices says: gains by position in the lesion, sentences, groups by uptake."""
+"""Content of the report on PET/CT slices: gains by position in the lesion, sentences, groups by uptake."""
 
 from __future__ import annotations
 
