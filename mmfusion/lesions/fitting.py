@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ def fit_segmenter(
     y: Sequence[object] | None,
     groups: Sequence[object] | None,
     *,
+    start: Callable[[Segmenter], object] | None = None,
     checkpoint: str | Path | None = None,
 ) -> LesionSegmenter:
     """Fit a segmenter in place and return it; see `LesionSegmenter.fit`."""
@@ -44,9 +45,14 @@ def fit_segmenter(
     model.fitted_, model.detector_ = settings, None
     if model.box_mode == "detector":
         model.detector_ = _fit_detector(model, X, y, [case.row for case in learned])
-    model.module_, model.history_ = _train(
-        model, settings.build, learned, held_out, settings.plan, checkpoint
-    )
+
+    def network() -> Segmenter:
+        module = settings.build()
+        if start is not None:
+            start(module)
+        return module
+
+    model.module_, model.history_ = _train(model, network, learned, held_out, settings.plan, checkpoint)
     model.patients_ = sorted(hash_each_id(case.patient for case in cases))
     model.scans_ = sorted({case.content for case in cases})
     model.threshold_ = _threshold(model, X, held_out)

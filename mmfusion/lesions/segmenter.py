@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +17,7 @@ from mmfusion.lesions.inference import probabilities, segment, segment_row
 from mmfusion.lesions.persistence import restore, save
 from mmfusion.lesions.scans import ScanReader
 from mmfusion.lesions.settings import SegmenterSettings, nested_params, set_nested, settings_of
+from mmfusion.nn.segmenters import Segmenter
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.augmentation import CropAugmentation
 
@@ -181,6 +182,7 @@ class LesionSegmenter(BaseEstimator):
         y: Sequence[object] | None = None,
         groups: Sequence[object] | None = None,
         *,
+        start: Callable[[Segmenter], object] | None = None,
         checkpoint: str | Path | None = None,
     ) -> Self:
         """Learn from the scans and masks of these patients only.
@@ -194,6 +196,9 @@ class LesionSegmenter(BaseEstimator):
             without a mask are left out with a warning. An empty mask means that there is no lesion.
         groups : sequence, shape (n,), optional
             Person of each row. A person is learned from or held out as a whole.
+        start : callable, optional
+            Function that is called with the new network before it is trained, such as one that loads weights:
+            `fit(X, start=lambda network: network.load_2d(trained_2d.module_.state_dict()))`.
         checkpoint : path, optional
             Folder for the state of the training, from which an interrupted fit continues.
 
@@ -205,7 +210,7 @@ class LesionSegmenter(BaseEstimator):
         ScanError
             If a scan or a mask cannot be read.
         """
-        return fit_segmenter(self, X, y, groups, checkpoint=checkpoint)
+        return fit_segmenter(self, X, y, groups, start=start, checkpoint=checkpoint)
 
     def predict(self, X: pd.DataFrame) -> Iterator[Volume]:
         """Yield the mask of each patient, unit "mask", on the grid of the patient's first scan.
