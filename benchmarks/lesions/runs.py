@@ -160,7 +160,7 @@ def measured(run: Run, patients: Patients, folder: Path) -> dict[str, object]:
         "seconds": watch.total,
         "seconds_test": time.process_time() - after,
         "threshold": model.threshold_,
-        "history": [model.history_[0], model.history_[-1]],
+        "history": model.history_,
         "scores": rows,
         "positions": positions,
     }

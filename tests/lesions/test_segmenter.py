@@ -169,6 +169,18 @@ def test_fine_tuning_changes_what_is_not_frozen(model, X):
     assert tuned.saw(new) == ["new"] and tuned.saw(X) == list(X.index)
 
 
+def test_a_fit_from_given_weights(model, X):
+    weights = model.module_.state_dict()
+    barely = mf.LesionSegmenter(
+        "unet", **{**TINY, "max_epochs": 1, "lr": 1e-12, "threshold": model.threshold_}
+    )
+    barely.fit(X[:4], start=lambda network: network.load_state_dict(weights))
+    for name, value in barely.module_.named_parameters():
+        torch.testing.assert_close(value, weights[name])
+    for a, b in zip(barely.predict(X[:2]), model.predict(X[:2]), strict=True):
+        np.testing.assert_array_equal(a.array, b.array)
+
+
 def test_slices_and_slabs(test_networks, X):
     flat = mf.LesionSegmenter(
         "unet", **{**TINY, "options": {**TINY["options"], "spatial_dims": 2}, "size": (16, 16)}
