@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -200,12 +201,13 @@ def starter(weights: Mapping[str, torch.Tensor] | None) -> Callable[[nn.Module],
 
 def pretrained_weights(patients: Patients, run: Run, file: Path) -> Mapping[str, torch.Tensor]:
     """Return the weights of `cipa` after training on other patients, with masks of one breathing phase."""
-    if not file.exists():
-        before = Run("", "cipa", training={"max_epochs": run.training["max_epochs"]}, pet=True)
-        network = before.segmenter(patients.seed).fit(patients.table(before, "before")).module_
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(file) as draft:
-            save_file(network.state_dict(), draft)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):  # runs of other processes wait for the same weights
+        if not file.exists():
+            before = Run("", "cipa", training={"max_epochs": run.training["max_epochs"]}, pet=True)
+            network = before.segmenter(patients.seed).fit(patients.table(before, "before")).module_
+            with atomic_file(file) as draft:
+                save_file(network.state_dict(), draft)
     return load_file(file)
 
 
