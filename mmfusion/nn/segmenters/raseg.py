@@ -33,7 +33,7 @@ class RASeg(Segmenter):
     hidden : int
         Channels of the states of the ConvLSTM.
     layers : int
-        Layers of the ConvLSTM.
+        Layers of the ConvLSTM. 0: no ConvLSTM, so that the decoder reads the deepest map itself.
     bidirectional : bool
         Let the ConvLSTM read the slices in both directions; the paper reads them in one.
     bottleneck : int, optional
@@ -89,11 +89,12 @@ class RASeg(Segmenter):
         self.encoder = nn.ModuleList(Convolution(3, a, b, **block) for a, b in zip(before, channels))
         self.gates = nn.ModuleList(CueGate(c) for c in channels)
         self.squeeze = nn.Conv3d(channels[-1], bottleneck, 1) if bottleneck else nn.Identity()
-        self.recurrent = ConvLSTM(
-            bottleneck or channels[-1], hidden, layers=layers, bidirectional=bidirectional
+        deepest = bottleneck or channels[-1]
+        self.recurrent = (
+            ConvLSTM(deepest, hidden, layers=layers, bidirectional=bidirectional) if layers else nn.Identity()
         )
         # a step reads the map below it and the skip connection of its level, from the deepest to the finest
-        wide = (self.recurrent.out_channels, *channels[-2::-1])
+        wide = (self.recurrent.out_channels if layers else deepest, *channels[-2::-1])
         self.decoder = nn.ModuleList(
             Convolution(3, below + skip, out, is_transposed=True, **block)
             for below, skip, out in zip(wide, channels[:0:-1], wide[1:])

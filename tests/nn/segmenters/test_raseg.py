@@ -45,6 +45,20 @@ def test_a_bottleneck_before_the_convlstm_makes_the_network_small():
     assert on_meta("demo", bidirectional=True).recurrent.out_channels == 128
 
 
+def test_without_the_convlstm_slices_far_apart_do_not_meet():
+    """A ConvLSTM carries what it saw in the first slices up to the last ones; convolutions do not."""
+    reached = {}
+    for layers in (0, 1):
+        net = build(lambda layers=layers: RASeg(**TINY | {"layers": layers})).eval()
+        for one in net.modules():  # a norm of instances would join all slices
+            if isinstance(one, torch.nn.InstanceNorm3d):
+                one.forward = lambda x: x
+        x = torch.rand(1, 1, 160, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        net(x)["mask"][:, :, -1].sum().backward()
+        reached[layers] = bool(x.grad[:, :, 0].any())
+    assert reached == {0: False, 1: True}
+
+
 def test_the_features_of_the_paper():
     net = on_meta("full")
     x = torch.empty(1, 1, 256, 256, 256, device="meta")
