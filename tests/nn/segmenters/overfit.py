@@ -51,7 +51,7 @@ def dice_after_overfitting(
     size: Sequence[int],
     *,
     target: float = 0.95,
-    rounds: int = 12,
+    rounds: int = 24,
     plan: TrainingPlan = PLAN,
     criterion: torch.nn.Module | None = None,
     **further: torch.Tensor,
