@@ -177,11 +177,16 @@ def evaluate_fold(
         n_train=len(rows),
         params=params,
         trials=trials,
-        history=getattr(model, "history_", []),
+        history=_by_member(getattr(model, "history_", [])),
         bundle=str(place.bundle) if place.bundle else None,
         seconds=time.perf_counter() - start,
         warnings=_texts(own, others),
     )
+
+
+def _by_member(history: Sequence[object]) -> Sequence[Sequence[Mapping[str, object]]]:
+    """Return the losses by network and epoch; a model of one network has them by epoch only."""
+    return [history] if history and isinstance(history[0], Mapping) else history
 
 
 def _texts(own: Sequence[Given], others: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:

@@ -203,6 +203,8 @@ def test_cross_validation_by_the_lesion_target(X, tmp_path):
     )
     assert result.main == "unet" and result.scores["dice", "mean"].iloc[0] > 0.3
     assert len(result.bundles()) == 2 and result.inputs()["unet"] == ("ct",)
+    losses = result.histories()
+    assert len(losses) == 2 * 12 and losses["train_loss"].notna().all()
 
 
 def test_before_the_fit():
