@@ -173,7 +173,8 @@ def training_cases(
     _check_once(X)
     persons = _persons(X, groups)
     known = np.zeros(len(X), bool) if expression is None else expression.notna().any(axis=1).to_numpy()
-    no_label, no_scan = " and no ".join(tasks), "scan of " + " or ".join(reader.modalities)
+    no_label = " and no ".join(tasks)
+    no_scan = " or no ".join(f"scan of {modality}" for modality in reader.modalities)
     cases, lacks = [], {no_label: [], no_scan: []}
     for k, (patient, row) in enumerate(X.iterrows()):
         labelled = bool(known[k]) or (labels[k] is not None and "mask" in tasks)
