@@ -83,6 +83,7 @@ def train(
                 per_image=settings.per_image,
                 jitter=min(settings.size) // 4,
                 slab=network.slab,
+                around=network.around > 0,
                 boxes=training_boxes(some, box_mode),
                 centres=[case.centre for case in some],
                 labels={} if expression is None else {"expression": expression[[case.row for case in some]]},

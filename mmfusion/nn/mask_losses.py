@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmfusion.errors import DataError, MMFusionError
-from mmfusion.nn.training.labels import JointLoss
+from mmfusion.nn.training.labels import JointLoss, KnownOnly
 
 SMOOTH = 1e-5
 Joint = Callable[[Mapping[str, nn.Module]], nn.Module]
@@ -203,6 +203,10 @@ class SegmentationCriterion(nn.Module):
     joint : nn.Module
         `joint(outputs, labels)` returns the loss of outputs by name. The output "mask" is a list if the
         network returns coarse logits as "deep".
+    around : nn.Module, optional
+        Loss of the other slices of a slab, for networks that return their logits as "around".
+    weight : float
+        Weight of that loss.
 
     Examples
     --------
@@ -212,9 +216,10 @@ class SegmentationCriterion(nn.Module):
     True
     """
 
-    def __init__(self, joint: nn.Module) -> None:
+    def __init__(self, joint: nn.Module, around: nn.Module | None = None, weight: float = 0.0) -> None:
         super().__init__()
-        self.joint = joint
+        self.joint, self.weight = joint, weight
+        self.around = None if around is None else KnownOnly(around)
 
     def forward(self, outputs: Mapping[str, object], labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the loss, a scalar.
@@ -228,7 +233,11 @@ class SegmentationCriterion(nn.Module):
         """
         if coarse := outputs.get("deep", ()):
             outputs = {**outputs, "mask": [outputs["mask"], *coarse]}
-        return self.joint(outputs, labels)
+        loss = self.joint(outputs, labels)
+        if self.around is None or "around" not in outputs:
+            return loss
+        slices, masks = (one["around"].flatten(0, 1)[:, None] for one in (outputs, labels))
+        return loss + self.weight * self.around(slices, masks)
 
 
 def segmentation_criterion(
@@ -276,9 +285,8 @@ def segmentation_criterion(
     0.0
     """
     own = DeepSupervision(mask_loss(loss or network.loss, **(loss_options or {})), deep_weights)
-    return SegmentationCriterion(
-        joint(({"mask": own} if "mask" in network.tasks else {}) | dict(tasks or {}))
-    )
+    losses = ({"mask": own} if "mask" in network.tasks else {}) | dict(tasks or {})
+    return SegmentationCriterion(joint(losses), own if network.around else None, network.around)
 
 
 def _shrunk(masks: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

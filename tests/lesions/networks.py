@@ -32,6 +32,7 @@ class Slab(Segmenter):
     """One convolution over a slab of three slices, and one over the slice."""
 
     slab = 3
+    around = 0.1
     presets: ClassVar = {"demo": SegmenterPreset(size=(16, 16), spacing=(3.0, 2.0, 2.0), plan=_PLAN)}
 
     def __init__(self, *, in_channels=1):
@@ -40,7 +41,8 @@ class Slab(Segmenter):
         self.net = nn.Sequential(nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
 
     def run(self, x, cue=None):
-        return {"mask": self.net(self.over(x)[:, :, 0])}
+        mask = self.net(self.over(x)[:, :, 0])
+        return {"mask": mask, **({"around": mask.expand(-1, 2, -1, -1)} if self.training else {})}
 
 
 class Both(Segmenter):

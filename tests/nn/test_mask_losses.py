@@ -145,6 +145,22 @@ def test_the_criterion_takes_the_networks_own_loss():
     torch.testing.assert_close(criterion(out, y), other)
 
 
+def test_the_other_slices_of_a_slab_have_their_weight():
+    network = Fixed(spatial_dims=2)
+    network.around = 0.25
+    criterion, own = segmentation_criterion(network), mask_loss("dice_focal")
+    out, y = outputs(deep=False), labels()
+    out["around"] = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(2))
+    y["around"] = (out["around"] > 1).to(torch.uint8)
+    y["around"][0, 1] = 255  # of one slice, the mask is not known
+    keep = [(b, s) for b in range(3) for s in range(2) if (b, s) != (0, 1)]
+    logits, masks = (torch.stack([one["around"][b, s] for b, s in keep])[:, None] for one in (out, y))
+    expected = own(out["mask"], y["mask"].float()) + 0.25 * own(logits, masks.float())
+    torch.testing.assert_close(criterion(out, y), expected)
+    del out["around"]  # in evaluation mode
+    torch.testing.assert_close(criterion(out, y), own(out["mask"], y["mask"].float()))
+
+
 def test_unknown_masks_are_left_out_at_every_resolution():
     out, y = outputs(), labels()
     y["mask"][1] = 255

@@ -65,6 +65,8 @@ class Segmenter(nn.Module):
     slab : int
         0 for networks that return a mask of the size of their input. Otherwise the number of slices of the
         input, (b, c, slab, y, x); the mask is that of the slice in the middle, (b, 1, y, x).
+    around : float
+        Weight of the loss of the other slices of a slab. 0: only the slice in the middle has a loss.
     loss : str
         Name of the loss that the paper trains with; see `mmfusion.nn.mask_losses`.
     uses_cue : bool
@@ -87,6 +89,7 @@ class Segmenter(nn.Module):
 
     presets: ClassVar[Mapping[str, SegmenterPreset]] = {}
     slab: int = 0
+    around: float = 0.0
     loss: ClassVar[str] = "dice_ce"
     uses_cue: ClassVar[bool] = False
     outputs: ClassVar[tuple[str, ...]] = ("mask",)
@@ -121,7 +124,8 @@ class Segmenter(nn.Module):
         dict of str to Tensor
             "mask": logits, shape (b, 1, *space). Networks that predict expression add "expression", shape
             (b, P). Networks with deep supervision add "deep", a list of further logits of the mask, at lower
-            resolutions or of shallower parts, while they are trained.
+            resolutions or of shallower parts, while they are trained. Networks whose `around` is above 0 then
+            add "around", the logits of the other slices of the slab, shape (b, slab - 1, y, x).
 
         Raises
         ------
@@ -147,7 +151,7 @@ class Segmenter(nn.Module):
             return out
         flat = out["mask"].ndim - 2
         box = [slice(m // 2, m // 2 + side) for m, side in zip(margin, sides, strict=True)][-flat:]
-        cropped = {**out, "mask": out["mask"][(..., *box)]}
+        cropped = {**out, **{name: out[name][(..., *box)] for name in ("mask", "around") if name in out}}
         if "deep" in out:  # at full size, because the margin need not be whole voxels of a coarse mask
             mode, size = "bilinear" if flat == 2 else "trilinear", out["mask"].shape[2:]
             cropped["deep"] = [F.interpolate(one, size, mode=mode)[(..., *box)] for one in out["deep"]]

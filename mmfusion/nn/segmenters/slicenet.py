@@ -44,6 +44,9 @@ class SliceNet(Segmenter):
         "none": the network reads the slice in the middle only.
     reduction : int
         Reduction of the gates of the slice interaction.
+    around : float
+        Weight of the loss of the other slices of the slab, from 0. They are decoded without interaction. 0:
+        only the slice in the middle has a loss. Some weight, such as 0.25, makes a step slower.
     **plane : object
         Options of `Cipa`.
 
@@ -83,6 +86,7 @@ class SliceNet(Segmenter):
         slab: int = 3,
         interaction: str = "slice",
         reduction: int = 16,
+        around: float = 0.0,
         **plane: object,
     ) -> None:
         if type(slab) is not int or slab < 3 or slab % 2 == 0:
@@ -93,25 +97,34 @@ class SliceNet(Segmenter):
             raise MMFusionError(
                 "no such interaction of slices", expected=", ".join((*_JOIN, "none")), got=interaction
             )
+        if isinstance(around, bool) or not 0 <= around < float("inf"):
+            raise MMFusionError(
+                "the loss of the other slices has no such weight", expected="0 or above", got=around
+            )
         cipa = Cipa(in_channels=in_channels, **plane)
-        self.slab = slab
+        self.slab, self.around = slab, float(around)
         super().__init__(in_channels=in_channels, spatial_dims=2, divisor=(1, *cipa.divisor))
         self.plane = cipa
         join = _JOIN.get(interaction)
         self.joins = nn.ModuleList(join(c, slab, reduction=reduction) for c in cipa.channels if join)
 
     def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """Return the logits of the mask of the slice in the middle."""
-        middle = self.slab // 2
+        """Return the logits of the mask of the slice in the middle; in training, "around" too."""
+        middle, out = self.slab // 2, {}
+        supervised = self.around > 0 and self.training
         maps = self.plane.features(x[:, :, middle])
-        if self.joins:
+        if self.joins or supervised:
             others = torch.cat([x[:, :, :middle], x[:, :, middle + 1 :]], 2)
             around = self.plane.features(rearrange(others, "b c s y x -> (b s) c y x"))
+        if self.joins:
             maps = [
                 join(_insert(one, rearrange(other, "(b s) c y x -> b s c y x", b=len(x)), middle))
                 for join, one, other in zip(self.joins, maps, around, strict=True)
             ]
-        return {"mask": self.plane.decode(maps)}
+        out["mask"] = self.plane.decode(maps)
+        if supervised:
+            out["around"] = rearrange(self.plane.decode(around), "(b s) 1 y x -> b s y x", b=len(x))
+        return out
 
     def start_from(self, weights: Mapping[str, torch.Tensor]) -> Segmenter:
         """Take over the weights of a trained `SliceNet`, or of a `Cipa` as `load_2d` does."""

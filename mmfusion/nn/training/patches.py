@@ -57,6 +57,9 @@ class PatchDataset(torch.utils.data.Dataset):
     slab : int
         Number of slices that the network reads around a slice, odd; `size` then has two sides, and the mask
         is that of the slice in the middle. Beyond the ends, the last slice is repeated. 0: no slabs.
+    around : bool
+        With `slab`, add the labels "around": masks of the other slices of the slab, uint8
+        (b, slab - 1, *size), without the slice in the middle.
     lesion_only : sequence of str
         Names of float `labels` that are made missing for patches whose mask is empty. They describe the
         lesion, which such a patch does not show.
@@ -93,6 +96,7 @@ class PatchDataset(torch.utils.data.Dataset):
         augment: Augment | None = None,
         seed: int | None = None,
         slab: int = 0,
+        around: bool = False,
         boxes: Boxes | None = None,
         lesion_only: Sequence[str] = (),
     ) -> None:
@@ -101,7 +105,8 @@ class PatchDataset(torch.utils.data.Dataset):
         self.per_image, self.lesion_share, self.jitter = per_image, lesion_share, jitter
         self.labels = as_labels(labels or {})
         self.intensity, self.augment, self.seed = intensity, augment, seed
-        self.slab, self.boxes, self.lesion_only = slab, boxes, tuple(lesion_only)
+        self.slab, self.around, self.boxes = slab, around, boxes
+        self.lesion_only = tuple(lesion_only)
         if not len(self.images) == len(self.masks) == len(centres or self.masks):
             numbers = f"{len(self.images)}, {len(self.masks)}, {len(centres or [])}"
             raise DataError("images, masks and centres differ in number", got=numbers)
@@ -133,15 +138,22 @@ class PatchDataset(torch.utils.data.Dataset):
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
             x, mask = self.augment(x, mask, generator)
         inputs = {"x": x.unflatten(1, (-1, self.slab)) if self.slab else x}
+        mask, *further = mask.split([1, *self._further], dim=1)
         if self.boxes is not None:  # the cue is moved with the mask
-            mask, cue = mask[:, :1], mask[:, 1:]
-            inputs["cue"] = cue.float()
+            inputs["cue"] = further.pop(0).float()
         index = torch.as_tensor(which)
         labels = {name: one[index] for name, one in self.labels.items()}
         empty = (mask == 0).flatten(1).all(dim=1)  # a mask that is not known is not empty
         for name in self.lesion_only:
             labels[name][empty] = torch.nan
+        if self.around:
+            labels["around"] = further.pop()
         return inputs, {"mask": mask, **labels}
+
+    @property
+    def _further(self) -> list[int]:
+        """Channels behind the mask: of the cue, and of the masks of the other slices of the slab."""
+        return [1] * (self.boxes is not None) + [self.slab - 1] * self.around
 
     def __getitem__(self, item: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         inputs, labels = self.__getitems__([item])
@@ -153,7 +165,7 @@ class PatchDataset(torch.utils.data.Dataset):
         return checksum_tensors([*self.images, *masks, *self.labels.values()])
 
     def _patch(self, k: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Return the channels of a patch, and its mask with the cue behind it.
+        """Return the channels of a patch, and its mask with the cue and the other slices' masks behind it.
 
         The slices of a slab are channels here, so that all of them are augmented alike.
         """
@@ -165,8 +177,13 @@ class PatchDataset(torch.utils.data.Dataset):
         values = image[(slice(None), near, *box[1:])]
         x = np.asarray(values if self.intensity is None else self.intensity(values), dtype=np.float32)
         shape = tuple(one.stop - one.start for one in box)
-        known = np.full(shape, NO_MASK, np.uint8) if mask is None else (mask[box] != 0).astype(np.uint8)
-        known = known[None] if self.boxes is None else np.stack([known, self._cue(k, box, rng)])
+        masks = [_known(mask, box, shape)]
+        if self.boxes is not None:
+            masks.append(self._cue(k, box, rng))
+        if self.around:
+            others = (slice(z, z + 1) for z in np.delete(near, self.slab // 2))
+            masks.extend(_known(mask, (z, *box[1:]), shape) for z in others)
+        known = np.stack(masks)
         margin = [(0, want - got) for want, got in zip(size, shape, strict=True)]
         x, known = (np.pad(one, [(0, 0), *margin], mode="edge") for one in (x, known))
         return (x.reshape(-1, *x.shape[2:]), known[:, 0]) if flat else (x, known)
@@ -196,3 +213,8 @@ class PatchDataset(torch.utils.data.Dataset):
             moved[axis] += rng.randint(-self.jitter, self.jitter + 1)
         middle = correct_crop_centers(moved, size, shape)
         return tuple(slice(m - n // 2, m - n // 2 + n) for m, n in zip(middle, size, strict=True))
+
+
+def _known(mask: np.ndarray | None, box: tuple[slice, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the part of a mask, 0 or 1; a mask that is not known has `NO_MASK` everywhere."""
+    return np.full(shape, NO_MASK, np.uint8) if mask is None else (mask[box] != 0).astype(np.uint8)

@@ -40,6 +40,23 @@ def test_it_learns_one_batch():
     assert dice_after_training(build(SliceNet), x, y, steps=40) >= 0.95
 
 
+def test_the_other_slices_can_be_supervised():
+    x = blobs(slab=5)[0][..., :27]  # a size that is padded and cropped
+    network = build(SliceNet, slab=5, interaction="none", around=0.25)
+    out = network.train()(x)
+    assert out["around"].shape == (2, 4, 32, 27)
+    torch.testing.assert_close(out["mask"], build(SliceNet, slab=5, interaction="none")(x)["mask"])
+    network.eval()
+    assert list(network(x)) == ["mask"]
+    with torch.no_grad():  # each slice is decoded as if it were in the middle
+        flat = [network.plane(x[:, :, k])["mask"][:, 0] for k in (0, 1, 3, 4)]
+        around = network.train().requires_grad_(False)
+        for part in around.modules():
+            if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+                part.eval()
+        torch.testing.assert_close(around(x)["around"], torch.stack(flat, 1), rtol=1e-4, atol=1e-5)
+
+
 def test_the_interaction_adds_about_a_million_parameters():
     with torch.device("meta"):
         network = SliceNet.from_preset("full")
@@ -56,3 +73,6 @@ def test_weights_and_options_that_do_not_fit():
             build(SliceNet, slab=slab)
     with pytest.raises(MMFusionError, match=r"no such interaction .*slice, concat, none"):
         build(SliceNet, interaction="all")
+    for around in (-0.1, float("nan"), True):
+        with pytest.raises(MMFusionError, match="no such weight"):
+            build(SliceNet, around=around)

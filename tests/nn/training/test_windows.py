@@ -41,6 +41,20 @@ def test_slabs_of_patches_hold_the_slices_around_their_mask():
     assert {0, SPACE[0] - 1} <= set(z[:, 1])  # the ends are among them, where slices are repeated
 
 
+def test_masks_of_the_other_slices_of_a_slab():
+    image = numbered()
+    mask = (image[0] % 7 == 0).astype(np.uint8)
+    box = (slice(1, 4), slice(3, 9), slice(2, 11))
+    data = PatchDataset([image, image], [mask, None], (5, 6), per_image=40, slab=3, around=True,
+                        boxes=lambda k, rng: [box])  # fmt: skip
+    with reproducible(0):
+        inputs, labels = data.__getitems__(list(range(80)))
+    x, other = inputs["x"].numpy().astype(int), labels["around"].numpy()
+    assert labels["mask"].shape == inputs["cue"].shape == (80, 1, 5, 6) and other.shape == (80, 2, 5, 6)
+    np.testing.assert_array_equal(other[:40], x[:40, 0, [0, 2]] % 7 == 0)
+    assert (other[40:] == 255).all() and (labels["mask"][40:] == 255).all()
+
+
 def test_windows_of_slabs_make_up_the_volume():
     image = numbered()
     out = predict_volume(Slices(), image, (5, 6), slab=3)
