@@ -127,14 +127,14 @@ def confusions(predictions: pd.DataFrame, classes: Sequence[object], model: str)
 def learning_curves(histories: pd.DataFrame) -> Figure:
     """Training and validation loss by epoch, one panel per fold.
 
-    The epoch with the smallest validation loss is marked. The first repeat is shown, and the first network of
-    an ensemble.
+    The epoch with the smallest validation loss is marked, if there is one. The first repeat is shown, and the
+    first network of an ensemble.
 
     Parameters
     ----------
     histories : DataFrame
-        From `staging.report.watched.watched_histories`: columns repeat, fold, member, epoch, train_loss,
-        valid_loss.
+        From `staging.report.watched.watched_histories` or `NestedResult.histories`: columns repeat, fold,
+        member, epoch, train_loss, and valid_loss if some rows were held out.
 
     Raises
     ------
@@ -153,9 +153,10 @@ def learning_curves(histories: pd.DataFrame) -> Figure:
     figure, axes = new_grid(len(folds), columns=5, row=1.7, rest=0.4, sharex=True, sharey=True)
     for ax, (fold, h) in zip(axes.flat, folds.items(), strict=False):
         ax.plot(h["epoch"], h["train_loss"], color=BLUE, label="training rows")
-        ax.plot(h["epoch"], h["valid_loss"], color=ORANGE, label="inner validation rows")
-        best = h.loc[h["valid_loss"].idxmin()]
-        ax.plot(best["epoch"], best["valid_loss"], "o", color=ORANGE, mec="white", ms=6, label="least")
+        if "valid_loss" in h:
+            ax.plot(h["epoch"], h["valid_loss"], color=ORANGE, label="inner validation rows")
+            best = h.loc[h["valid_loss"].idxmin()]
+            ax.plot(best["epoch"], best["valid_loss"], "o", color=ORANGE, mec="white", ms=6, label="least")
         ax.set_title(f"Fold {int(fold) + 1}")
         ax.set_xlabel("epoch")
     for ax in axes[:, 0]:

@@ -100,6 +100,14 @@ if reference is not None:
     display(reports.full_table(verdict.paired_table(result, reference)))
 
 # %% [markdown]
+# ## Training
+#
+# Loss of the main network by epoch, one panel per fold. If it still falls at the end, more epochs would help.
+
+# %%
+reports.save_figure(figures.learning_curves(result.histories()), out_dir, "loss")
+
+# %% [markdown]
 # ## The best, the median and the worst patient
 #
 # Each mask was predicted by the model that was trained without the patient.

@@ -89,6 +89,8 @@ def test_best_epoch_is_marked():
     ax = figures.learning_curves(histories()).axes[0]
     first = histories().query("fold == 0")
     assert ax.lines[2].get_xdata()[0] == first.loc[first["valid_loss"].idxmin(), "epoch"]
+    alone = figures.learning_curves(histories().drop(columns="valid_loss")).axes[0]
+    assert [line.get_label() for line in alone.lines] == ["training rows"]
 
 
 def test_models_are_ordered_and_numbers_written():
