@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
 
 import numpy as np
 import pandas as pd
 
 from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, warn
-from mmfusion.imaging import Volume
 from mmfusion.imaging.boxes import Box, lesion_boxes
-from mmfusion.lesions.labels import given
 from mmfusion.lesions.scans import Prepared, ScanReader
+from mmfusion.lesions.tables import check_ids, labels_of, listed, persons_of
 from mmfusion.modalities import SEED
 
 _FEWEST = 4  # patients; with fewer, none is held out
-_NAMED = 5  # patients that a warning names
 
 
 class LabelWarning(UserWarning):
@@ -69,61 +66,6 @@ class Case:
         return None if self.mask is None else lesion_boxes(self.mask)
 
 
-def table_of(X: object) -> pd.DataFrame:
-    """Return X if it is a table with two levels of columns.
-
-    Raises
-    ------
-    DataError
-        If it is not, or if a column occurs twice.
-
-    Examples
-    --------
-    >>> columns = pd.MultiIndex.from_tuples([("ct", "volume")])
-    >>> table_of(pd.DataFrame([["P1.nii.gz"]], columns=columns)).shape
-    (1, 1)
-    """
-    if not isinstance(X, pd.DataFrame) or X.columns.nlevels != 2:
-        got = type(X).__name__ if not isinstance(X, pd.DataFrame) else "one level of columns"
-        raise DataError("not a table of patients", expected="a DataFrame such as Cohort.X", got=got)
-    if X.columns.has_duplicates:
-        twice = X.columns[X.columns.duplicated()].unique()
-        raise DataError("two columns of one name", column=_some([" ".join(map(str, c)) for c in twice]))
-    return X
-
-
-def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
-    """Return the mask of each patient: of `y`, or of the column `mask` of the scan; None if it is missing.
-
-    Raises
-    ------
-    DataError
-        If `y` has another length or other patients than X, if a mask is neither a path nor a Volume, or if
-        there is no column of masks.
-
-    Examples
-    --------
-    >>> columns = pd.MultiIndex.from_tuples([("ct", "volume"), ("ct", "mask")])
-    >>> X = pd.DataFrame([["a.nii.gz", "b.nii.gz"], ["c.nii.gz", None]], index=["P1", "P2"], columns=columns)
-    >>> labels_of(X, None, "ct")
-    ['b.nii.gz', None]
-    """
-    if y is None:
-        if (modality, "mask") not in X:
-            raise DataError("no masks to learn from", column=f"{modality} mask", hint="give them as y")
-        y = X[modality, "mask"]
-    if isinstance(y, (str, PathLike, Volume, Mapping, pd.DataFrame)):
-        raise DataError("not a list of masks", column="y", expected="one path or Volume a patient",
-                        got=type(y).__name__)  # fmt: skip
-    y = y if isinstance(y, pd.Series) else list(y)
-    if isinstance(y, pd.Series) and not y.index.equals(X.index):
-        raise DataError("the masks are of other patients than the scans", expected=f"{len(X)} rows with the "
-                        "index of X", got=f"{len(y)} rows", hint="y.reindex(X.index)")  # fmt: skip
-    if len(y) != len(X):
-        raise DataError("another number of masks than of scans", expected=len(X), got=len(y))
-    return [one if given(one, patient, "mask") else None for one, patient in zip(y, X.index, strict=True)]
-
-
 def training_cases(
     X: pd.DataFrame,
     y: object,
@@ -170,8 +112,8 @@ def training_cases(
     """
     wanted = "mask" in tasks or y is not None or (reader.modalities[0], "mask") in X
     labels = labels_of(X, y, reader.modalities[0]) if wanted else [None] * len(X)
-    _check_once(X)
-    persons = _persons(X, groups)
+    check_ids(X)
+    persons = persons_of(X, groups)
     known = np.zeros(len(X), bool) if expression is None else expression.notna().any(axis=1).to_numpy()
     no_label = " and no ".join(tasks)
     no_scan = " or no ".join(f"scan of {modality}" for modality in reader.modalities)
@@ -189,7 +131,7 @@ def training_cases(
         cases.append(case)
     for what, missing in lacks.items():
         if missing:
-            warn(f"{len(missing)} of {len(X)} patients have no {what} and are left out: {_some(missing)}",
+            warn(f"{len(missing)} of {len(X)} patients have no {what} and are left out: {listed(missing)}",
                  LabelWarning, stacklevel=5)  # fmt: skip
     if not cases:
         expected = f"scans of {', '.join(reader.modalities)} and a mask"
@@ -250,25 +192,6 @@ def _seed(row: pd.Series, modality: str, scans: Prepared) -> tuple[float, ...] |
     return tuple(voxel)
 
 
-def _persons(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
-    persons = list(X.index if groups is None else groups)
-    if len(persons) != len(X):
-        raise DataError("another number of groups than of patients", column="groups", expected=len(X),
-                        got=len(persons))  # fmt: skip
-    if unknown := [patient for patient, one in zip(X.index, persons, strict=True) if pd.isna(one)]:
-        raise DataError("patients without a group", column="groups", expected="the person of each row",
-                        got=f"none of {_some(unknown)}")  # fmt: skip
-    return [str(one) for one in persons]
-
-
-def _check_once(X: pd.DataFrame) -> None:
-    if X.index.hasnans:
-        raise DataError("a row without a patient id", expected="an id in the index", got=f"{len(X)} rows")
-    if X.index.has_duplicates:
-        twice = X.index[X.index.duplicated()].unique()
-        raise DataError("two rows of one patient", patient=_some(list(twice)), hint="keep one row a patient")
-
-
 def _one_person_per_scan(cases: list[Case]) -> list[Case]:
     """Return the cases; patients with the same scan are one person, whatever their ids are."""
     person = {case.patient: case.person for case in cases}
@@ -281,11 +204,6 @@ def _one_person_per_scan(cases: list[Case]) -> list[Case]:
             old, new = person[case.patient], person[other]
             person = {p: new if one == old else one for p, one in person.items()}
     if same:
-        warn(f"the same scan under two ids, kept together in inner splits: {_some(same)}",
+        warn(f"the same scan under two ids, kept together in inner splits: {listed(same)}",
              LabelWarning, stacklevel=6)  # fmt: skip
     return [replace(case, person=person[case.patient]) for case in cases]
-
-
-def _some(names: Sequence[object]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(str, names[:_NAMED])) + more

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from mmfusion.errors import DataError
-from mmfusion.lesions.cases import table_of
+from mmfusion.lesions.tables import table_of
 from mmfusion.nn.segmenters import Segmenter
 from mmfusion.nn.training.windows import predict_volume
 

@@ -11,8 +11,8 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.errors import DataError
-from mmfusion.lesions.cases import table_of
 from mmfusion.lesions.segmenter import LesionSegmenter
+from mmfusion.lesions.tables import table_of
 
 
 class ExpressionSegmenter(LesionSegmenter):

@@ -13,13 +13,14 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.errors import DataError
-from mmfusion.lesions.cases import Case, inner_split, table_of, training_cases
+from mmfusion.lesions.cases import Case, inner_split, training_cases
 from mmfusion.lesions.detector import Detector
 from mmfusion.lesions.inference import prediction_boxes, probability_map
 from mmfusion.lesions.objective import Objective
 from mmfusion.lesions.panel import GenePanel, expression_table
 from mmfusion.lesions.scans import ScanReader
 from mmfusion.lesions.settings import SegmenterSettings
+from mmfusion.lesions.tables import table_of
 from mmfusion.lesions.thresholds import best_threshold
 from mmfusion.lesions.training import train
 from mmfusion.lesions.transfer import read_start

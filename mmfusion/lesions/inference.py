@@ -15,11 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 from mmfusion.errors import DataError, ScanWarning, warn
 from mmfusion.imaging import Volume
 from mmfusion.imaging.boxes import Box, box_map, lesion_boxes
-from mmfusion.lesions.cases import table_of
 from mmfusion.lesions.export import export_mask
 from mmfusion.lesions.labels import given
 from mmfusion.lesions.postprocess import nearest_region
 from mmfusion.lesions.scans import Prepared
+from mmfusion.lesions.tables import table_of
 from mmfusion.nn.training.windows import predict_volume
 
 if TYPE_CHECKING:

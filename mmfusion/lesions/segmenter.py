@@ -11,7 +11,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.imaging import Volume
-from mmfusion.lesions.cases import table_of
 from mmfusion.lesions.expression import predict_expression
 from mmfusion.lesions.fitting import fine_tune, fit_segmenter, saw
 from mmfusion.lesions.inference import probabilities, segment, segment_row
@@ -24,6 +23,7 @@ from mmfusion.lesions.settings import (
     set_nested,
     settings_of,
 )
+from mmfusion.lesions.tables import table_of
 from mmfusion.lesions.variants import variants
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.augmentation import CropAugmentation

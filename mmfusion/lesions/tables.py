@@ -1,0 +1,120 @@
+"""Checks of the table that a segmenter is fitted on: its columns, patient ids, masks and persons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+import pandas as pd
+
+from mmfusion.errors import DataError
+from mmfusion.imaging import Volume
+from mmfusion.lesions.labels import given
+
+_NAMED = 5  # patients that a message names
+
+
+def table_of(X: object) -> pd.DataFrame:
+    """Return X if it is a table with two levels of columns.
+
+    Raises
+    ------
+    DataError
+        If it is not, or if a column occurs twice.
+
+    Examples
+    --------
+    >>> columns = pd.MultiIndex.from_tuples([("ct", "volume")])
+    >>> table_of(pd.DataFrame([["P1.nii.gz"]], columns=columns)).shape
+    (1, 1)
+    """
+    if not isinstance(X, pd.DataFrame) or X.columns.nlevels != 2:
+        got = type(X).__name__ if not isinstance(X, pd.DataFrame) else "one level of columns"
+        raise DataError("not a table of patients", expected="a DataFrame such as Cohort.X", got=got)
+    if X.columns.has_duplicates:
+        twice = X.columns[X.columns.duplicated()].unique()
+        raise DataError("two columns of one name", column=listed([" ".join(map(str, c)) for c in twice]))
+    return X
+
+
+def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
+    """Return the mask of each patient: of `y`, or of the column `mask` of the scan; None if it is missing.
+
+    Raises
+    ------
+    DataError
+        If `y` has another length or other patients than X, if a mask is neither a path nor a Volume, or if
+        there is no column of masks.
+
+    Examples
+    --------
+    >>> columns = pd.MultiIndex.from_tuples([("ct", "volume"), ("ct", "mask")])
+    >>> X = pd.DataFrame([["a.nii.gz", "b.nii.gz"], ["c.nii.gz", None]], index=["P1", "P2"], columns=columns)
+    >>> labels_of(X, None, "ct")
+    ['b.nii.gz', None]
+    """
+    if y is None:
+        if (modality, "mask") not in X:
+            raise DataError("no masks to learn from", column=f"{modality} mask", hint="give them as y")
+        y = X[modality, "mask"]
+    if isinstance(y, (str, PathLike, Volume, Mapping, pd.DataFrame)):
+        raise DataError("not a list of masks", column="y", expected="one path or Volume a patient",
+                        got=type(y).__name__)  # fmt: skip
+    y = y if isinstance(y, pd.Series) else list(y)
+    if isinstance(y, pd.Series) and not y.index.equals(X.index):
+        raise DataError("the masks are of other patients than the scans", expected=f"{len(X)} rows with the "
+                        "index of X", got=f"{len(y)} rows", hint="y.reindex(X.index)")  # fmt: skip
+    if len(y) != len(X):
+        raise DataError("another number of masks than of scans", expected=len(X), got=len(y))
+    return [one if given(one, patient, "mask") else None for one, patient in zip(y, X.index, strict=True)]
+
+
+def persons_of(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
+    """Return the person of each row of X: of `groups`, or by default each row is one person.
+
+    Raises
+    ------
+    DataError
+        If `groups` has another length than X, or a missing value.
+
+    Examples
+    --------
+    >>> persons_of(pd.DataFrame(index=["P1", "P2"]), [7, 7])
+    ['7', '7']
+    """
+    persons = list(X.index if groups is None else groups)
+    if len(persons) != len(X):
+        raise DataError("another number of groups than of patients", column="groups", expected=len(X),
+                        got=len(persons))  # fmt: skip
+    if unknown := [patient for patient, one in zip(X.index, persons, strict=True) if pd.isna(one)]:
+        raise DataError("patients without a group", column="groups", expected="the person of each row",
+                        got=f"none of {listed(unknown)}")  # fmt: skip
+    return [str(one) for one in persons]
+
+
+def check_ids(X: pd.DataFrame) -> None:
+    """Raise a `DataError` if a row of X has no patient id, or two rows have the same one.
+
+    Examples
+    --------
+    >>> check_ids(pd.DataFrame(index=["P1", "P1"]))
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: patient P1: two rows of one patient -> keep one row a patient
+    """
+    if X.index.hasnans:
+        raise DataError("a row without a patient id", expected="an id in the index", got=f"{len(X)} rows")
+    if X.index.has_duplicates:
+        twice = X.index[X.index.duplicated()].unique()
+        raise DataError("two rows of one patient", patient=listed(list(twice)), hint="keep one row a patient")
+
+
+def listed(names: Sequence[object]) -> str:
+    """Return names for a message, separated by commas; of more than five, the first five and the number.
+
+    Examples
+    --------
+    >>> listed(range(8))
+    '0, 1, 2, 3, 4 and 3 more'
+    """
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(str, names[:_NAMED])) + more
