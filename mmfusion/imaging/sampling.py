@@ -137,8 +137,10 @@ def sample_mask(
     return out
 
 
-def filled_box(array: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """Return the smallest half-open box (z, y, x) that contains all values other than 0; None if all are 0.
+def filled_box(array: np.ndarray) -> tuple[slice, ...] | None:
+    """Return the smallest half-open box, one slice per axis, that contains all values other than 0.
+
+    The result is None if all values are 0.
 
     Examples
     --------
@@ -146,8 +148,8 @@ def filled_box(array: np.ndarray) -> tuple[slice, slice, slice] | None:
     (slice(0, 1, None), slice(0, 3, None), slice(0, 3, None))
     """
     box = []
-    for axis in range(3):
-        used = np.flatnonzero(array.any(axis=tuple({0, 1, 2} - {axis})))
+    for axis in range(array.ndim):
+        used = np.flatnonzero(array.any(axis=tuple(a for a in range(array.ndim) if a != axis)))
         if not used.size:
             return None
         box.append(slice(int(used[0]), int(used[-1]) + 1))

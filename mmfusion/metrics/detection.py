@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import ndimage
 
 from mmfusion.errors import DataError
+from mmfusion.imaging.sampling import filled_box
 
 DETECTION_SCORES = ("lesions", "lesions_found", "false_lesions", "fn_ml", "fp_ml")
 
@@ -131,18 +132,14 @@ def checked_pair(
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box around the True voxels of a mask; of an empty mask, an empty box.
+    """Return the smallest box around the True voxels of a mask; the box of an empty mask is empty.
 
     Examples
     --------
     >>> box_of(np.array([[False, True, True], [False, False, False]]))
     (slice(0, 1, None), slice(1, 3, None))
     """
-    box = []
-    for axis in range(mask.ndim):
-        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        box.append(slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0))
-    return tuple(box)
+    return filled_box(mask) or (slice(0, 0),) * mask.ndim
 
 
 def _components(mask: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
