@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmfusion.errors import DataError
 from mmfusion.lesions.objective import Objective
 from mmfusion.modalities import scan_modality
-from mmfusion.nn.params import check_whole
+from mmfusion.nn.params import check_whole, unusable
 from mmfusion.nn.segmenters import SegmenterPreset
 from mmfusion.preprocessing.augmentation import CropAugmentation
 from mmfusion.registry import SEGMENTERS
@@ -40,8 +40,7 @@ def modalities_of(model: LesionSegmenter) -> tuple[str, ...]:
         return tuple(name.strip() for name in listed.split(","))
     given = (model.modalities,) if isinstance(model.modalities, str) else tuple(model.modalities)
     if not given or len(set(given)) < len(given):
-        expected = "one or more different modalities of scans"
-        raise DataError("unusable setting", column="modalities", expected=expected, got=given)
+        raise unusable("modalities", "one or more different modalities of scans", given)
     return tuple(scan_modality(name).name for name in given)
 
 
@@ -67,8 +66,7 @@ def size_of(size: object, preset: SegmenterPreset, options: Mapping[str, object]
     except TypeError:
         sides = (size,) * len(size_of(None, preset, options))
     if len(sides) not in (2, 3) or not all(is_whole(n, 1) for n in sides):
-        expected = "a whole number of voxels, or two or three"
-        raise DataError("unusable setting", column="size", expected=expected, got=size)
+        raise unusable("size", "a whole number of voxels, or two or three", size)
     return tuple(int(n) for n in sides)
 
 
@@ -87,8 +85,7 @@ def spacing_of(spacing: float | Sequence[float]) -> tuple[float, float, float]:
     """
     values = (spacing,) * 3 if isinstance(spacing, Real) else tuple(spacing)
     if len(values) != 3 or not all(isinstance(mm, Real) and 0 < mm < 100 for mm in values):
-        raise DataError("unusable setting", column="spacing", expected="mm above 0, one number or (z, y, x)",
-                        got=spacing)  # fmt: skip
+        raise unusable("spacing", "mm above 0, one number or (z, y, x)", spacing)
     return tuple(float(mm) for mm in values)
 
 
@@ -113,7 +110,7 @@ def augmentation_of(given: object) -> CropAugmentation | None:
     if isinstance(given, Mapping) and set(given) <= known:
         return CropAugmentation(**{**asdict(CropAugmentation()), **given})
     expected = f"a CropAugmentation, a mapping of some of {', '.join(sorted(known))}, False, or None"
-    raise DataError("unusable setting", column="augment", expected=expected, got=given)
+    raise unusable("augment", expected, given)
 
 
 def check_settings(model: LesionSegmenter) -> None:
@@ -125,9 +122,7 @@ def check_settings(model: LesionSegmenter) -> None:
     >>> check_settings(LesionSegmenter(threshold=0.4))
     """
     if model.box_mode not in BOX_MODES:
-        raise DataError(
-            "unusable setting", column="box_mode", expected=", ".join(BOX_MODES), got=model.box_mode
-        )
+        raise unusable("box_mode", ", ".join(BOX_MODES), model.box_mode)
     if model.box_mode != "none" and not SEGMENTERS.get(model.network).uses_cue:
         raise DataError(
             f"{model.network} does not read boxes",
@@ -137,12 +132,10 @@ def check_settings(model: LesionSegmenter) -> None:
             hint="choose a network that reads a cue, such as raseg",
         )
     if not isinstance(model.options, Mapping | None):
-        expected, got = "a mapping of options of the network", type(model.options).__name__
-        raise DataError("unusable setting", column="options", expected=expected, got=got)
+        raise unusable("options", "a mapping of options of the network", type(model.options).__name__)
     number = isinstance(model.threshold, Real) and not isinstance(model.threshold, bool)
     if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
-        expected = "'inner', or a number between 0 and 1"
-        raise DataError("unusable setting", column="threshold", expected=expected, got=model.threshold)
+        raise unusable("threshold", "'inner', or a number between 0 and 1", model.threshold)
     Objective.of(model)
     check_whole("random_state", model.random_state, 0)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from skorch.callbacks import Callback
 from torch import nn
 
-from mmfusion.errors import DataError
 from mmfusion.nn.correlation import CorrelationLoss
 from mmfusion.nn.mask_losses import segmentation_criterion
+from mmfusion.nn.params import unusable
 from mmfusion.nn.segmenters import Segmenter
 from mmfusion.nn.training import (
     BALANCES,
@@ -52,14 +52,14 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.balance not in BALANCES:
-            raise _unusable("balance", ", ".join(BALANCES), self.balance)
+            raise unusable("balance", ", ".join(BALANCES), self.balance)
         if self.weights is not None and not _weights(self.weights):
-            raise _unusable("task_weights", f"weights above 0 of {' and '.join(_TASKS)}", self.weights)
+            raise unusable("task_weights", f"weights above 0 of {' and '.join(_TASKS)}", self.weights)
         if self.weights and self.balance == "uncertainty":
-            raise _unusable("task_weights", "none, because uncertainty learns them", self.weights,
+            raise unusable("task_weights", "none, because uncertainty learns them", self.weights,
                             hint="balance='fixed'")  # fmt: skip
         if not _number(self.consistency) or not 0 <= self.consistency < float("inf"):
-            raise _unusable("consistency", "a weight, 0 or above", self.consistency)
+            raise unusable("consistency", "a weight, 0 or above", self.consistency)
 
     @classmethod
     def of(cls, model: LesionSegmenter) -> Objective:
@@ -105,7 +105,3 @@ def _weights(given: object) -> bool:
 
 def _number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _unusable(column: str, expected: str, got: object, hint: str | None = None) -> DataError:
-    return DataError("unusable setting", column=column, expected=expected, got=got, hint=hint)

@@ -17,7 +17,7 @@ from mmfusion.lesions.checks import (
     size_of,
     spacing_of,
 )
-from mmfusion.nn.params import check_agree, split_nested
+from mmfusion.nn.params import check_agree, split_nested, unusable
 from mmfusion.nn.segmenters import Segmenter, get_preset
 from mmfusion.nn.training import TrainingPlan, reproducible
 from mmfusion.preprocessing.augmentation import CropAugmentation
@@ -221,11 +221,7 @@ def set_nested(model: LesionSegmenter, params: Mapping[str, object]) -> dict[str
     flat, nested = split_nested(params, ["training"])
     inner = nested.get("training", {})
     if inner:
-        known = TrainingPlan().get_params()
-        if unknown := sorted(set(inner) - set(known)):
-            raise DataError(
-                "not a parameter of TrainingPlan", column=", ".join(unknown), expected=", ".join(known)
-            )
+        TrainingPlan.check_names(inner)
         inner = {k: v for k, v in inner.items() if flat.get(k) is None}  # a flat parameter set too is used
         base = flat.pop("training", model.training)
         plan = isinstance(base, TrainingPlan)
@@ -243,7 +239,7 @@ def _nested(model: LesionSegmenter) -> tuple[TrainingPlan, dict[str, object]]:
         return given, {k: v for k, v in given.get_params().items() if v != usual[k]}
     if given is not None and not isinstance(given, Mapping):
         expected = "a TrainingPlan, a mapping of its parameters, or None"
-        raise DataError("unusable setting", column="training", expected=expected, got=type(given).__name__)
+        raise unusable("training", expected, type(given).__name__)
     changes = dict(given or {})
     return _changed(get_preset(model.network, model.preset).plan, changes, keep=changes), changes
 

@@ -46,7 +46,7 @@ class FrozenParams:
         DataError
             If a name is not a parameter, or a value is out of range.
         """
-        self._check_names(changes)
+        self.check_names(changes)
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, object]:
@@ -62,11 +62,12 @@ class FrozenParams:
         DataError
             If a name is not a parameter, or a value is out of range.
         """
-        cls._check_names(values)
+        cls.check_names(values)
         return cls(**values)
 
     @classmethod
-    def _check_names(cls, values: Mapping[str, object]) -> None:
+    def check_names(cls, values: Mapping[str, object]) -> None:
+        """Raise a `DataError` if a name is not a parameter."""
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(values) - set(known)):
             problem = f"not a parameter of {cls.__name__}"
@@ -139,4 +140,15 @@ def check_whole(name: str, value: object, low: float = -math.inf) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
         expected = "a whole number" + (f", {low} or above" if low > -math.inf else "")
-        raise DataError("unusable setting", column=name, expected=expected, got=repr(value))
+        raise unusable(name, expected, repr(value))
+
+
+def unusable(name: str, expected: str, got: object, hint: str | None = None) -> DataError:
+    """Return the error for a parameter whose value cannot be used.
+
+    Examples
+    --------
+    >>> print(unusable("size", "a whole number of voxels", 2.5))
+    column size: unusable setting (expected a whole number of voxels; got 2.5)
+    """
+    return DataError("unusable setting", column=name, expected=expected, got=got, hint=hint)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from mmfusion.errors import DataError
 from mmfusion.nn.network import NetworkPlan
-from mmfusion.nn.params import check_agree, check_whole
+from mmfusion.nn.params import check_agree, check_whole, unusable
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.decision import check_decision
@@ -90,8 +90,7 @@ def nested(model: StageClassifier, name: str) -> object:
     if given is None or isinstance(given, Mapping):
         return changed(kind(), given or {})
     if not isinstance(given, kind):
-        expected = f"a {kind.__name__}, a mapping of its parameters, or None"
-        raise DataError("unusable setting", column=name, expected=expected, got=type(given).__name__)
+        raise unusable(name, f"a {kind.__name__}, a mapping of its parameters, or None", type(given).__name__)
     return given
 
 
