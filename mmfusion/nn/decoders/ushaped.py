@@ -8,6 +8,8 @@ import torch
 from monai.networks.nets.basic_unet import UpCat
 from torch import nn
 
+from mmfusion.nn.layers.norms import INSTANCE
+
 
 class UShapedDecoder(nn.Module):
     """Decoder of a U-Net: x <- two convolutions of [up(x); E_i], from coarse to fine (MONAI's `UpCat`).
@@ -46,7 +48,7 @@ class UShapedDecoder(nn.Module):
                 cat_chns=fine,
                 out_chns=fine,
                 act="GELU",
-                norm=("INSTANCE", {"affine": True}),
+                norm=INSTANCE,
                 bias=False,
                 upsample="nontrainable",
                 align_corners=False,

@@ -1,1 +1,1 @@
-"""Layers shared by encoders and fusions."""
+"""Layers shared by encoders, fusions and segmentation networks."""

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmfusion.errors import MMFusionError
+from mmfusion.nn.layers.resize import LINEAR
 
 
 class ChannelGate(nn.Module):
@@ -217,7 +218,7 @@ class CueGate(nn.Module):
         super().__init__()
         conv = Conv[Conv.CONV, spatial_dims](1, channels, 3, padding=1, padding_mode="replicate")
         self.gate = nn.Sequential(conv, Norm[Norm.BATCH, spatial_dims](channels), nn.Sigmoid())
-        self.mode = "bilinear" if spatial_dims == 2 else "trilinear"
+        self.mode = LINEAR[spatial_dims]
 
     def forward(self, x: torch.Tensor, cue: torch.Tensor) -> torch.Tensor:
         """Return the gated map, shape (b, C, *space), from a cue (b, 1, *finer space) in [0, 1]."""

@@ -7,6 +7,8 @@ from monai.networks.blocks import Convolution
 from torch import nn
 from torch.nn import functional as F
 
+from mmfusion.nn.layers.resize import resized
+
 
 class MultiScaleStem(nn.Module):
     """Four branches side by side: fine, middle, coarse and pooled; their outputs are concatenated.
@@ -48,9 +50,8 @@ class MultiScaleStem(nn.Module):
         self.fine, self.middle, self.coarse = branch(3), branch(5), branch(3, dilation=3)
         self.pooled = branch(3)
         self.pool = (F.avg_pool2d, F.avg_pool3d)[spatial_dims - 2]
-        self.mode = ("bilinear", "trilinear")[spatial_dims - 2]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the map, (b, in_channels, *space) -> (b, out_channels, *space); sides are 2 or more."""
-        pooled = F.interpolate(self.pooled(self.pool(x, 2)), size=x.shape[2:], mode=self.mode)
+        pooled = resized(self.pooled(self.pool(x, 2)), x.shape[2:])
         return torch.cat([self.fine(x), self.middle(x), self.coarse(x), pooled], 1)

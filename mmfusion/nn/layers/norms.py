@@ -1,10 +1,12 @@
-"""Normalisation that also works for the smallest batches."""
+"""Normalisation: an instance norm for MONAI's blocks, and a batch norm for the smallest batches."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+INSTANCE = ("INSTANCE", {"affine": True})  # instance norm with learned scale and shift, as MONAI names it
 
 
 class BatchNorm2d(nn.BatchNorm2d):

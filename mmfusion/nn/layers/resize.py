@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
+LINEAR = {2: "bilinear", 3: "trilinear"}  # axes in space -> torch's name of linear interpolation
+
 
 def resized(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Return a map on a grid of another size: linear interpolation to more positions, means to fewer.
@@ -28,5 +30,4 @@ def resized(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     if any(new < old for new, old in zip(size, x.shape[2:], strict=True)):
         pool = {2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}[x.ndim - 2]
         return pool(x, tuple(size))
-    mode = {2: "bilinear", 3: "trilinear"}[x.ndim - 2]
-    return F.interpolate(x, size=tuple(size), mode=mode, align_corners=False)
+    return F.interpolate(x, size=tuple(size), mode=LINEAR[x.ndim - 2], align_corners=False)

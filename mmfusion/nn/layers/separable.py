@@ -5,6 +5,8 @@ from __future__ import annotations
 from monai.networks.blocks import Convolution
 from torch import nn
 
+from mmfusion.nn.layers.norms import INSTANCE
+
 
 def conv3(
     spatial_dims: int,
@@ -37,7 +39,7 @@ def conv3(
     >>> [sum(p.numel() for p in conv3(3, 64, 64, separable=s).parameters()) for s in (True, False)]
     [5952, 110656]
     """
-    after = {"adn_ordering": ordering, "act": "GELU", "norm": ("INSTANCE", {"affine": True})}
+    after = {"adn_ordering": ordering, "act": "GELU", "norm": INSTANCE}
     if not separable:
         return Convolution(spatial_dims, in_channels, out_channels, strides=stride, kernel_size=3, **after)
     return nn.Sequential(

@@ -9,6 +9,7 @@ from monai.networks.blocks import Convolution
 from torch import nn
 
 from mmfusion.nn.layers.gates import ChannelGate, SpatialGate
+from mmfusion.nn.layers.norms import INSTANCE
 from mmfusion.nn.layers.resize import resized
 from mmfusion.nn.layers.separable import conv3
 
@@ -114,9 +115,8 @@ class CrossScalePathAggregation(nn.Module):
         super().__init__()
         n = len(in_channels)
         self.channels, self.cross_scale = (channels,) * n, cross_scale
-        norm = ("INSTANCE", {"affine": True})
         self.lateral = nn.ModuleList(
-            Convolution(spatial_dims, c, channels, kernel_size=1, adn_ordering="N", norm=norm)
+            Convolution(spatial_dims, c, channels, kernel_size=1, adn_ordering="N", norm=INSTANCE)
             for c in in_channels
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from monai.networks.nets import AttentionUnet as MonaiAttentionUnet
 
 from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
@@ -29,6 +28,7 @@ class AttentionUNet(Segmenter):
 
     Examples
     --------
+    >>> import torch
     >>> AttentionUNet.from_preset("demo")(torch.zeros(1, 1, 32, 32, 32))["mask"].shape
     torch.Size([1, 1, 32, 32, 32])
     """
@@ -58,7 +58,3 @@ class AttentionUNet(Segmenter):
         super().__init__(in_channels=in_channels, spatial_dims=spatial_dims, divisor=2 ** (len(channels) - 1))
         strides = (2,) * (len(channels) - 1)
         self.net = MonaiAttentionUnet(spatial_dims, in_channels, 1, tuple(channels), strides)
-
-    def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """Return the logits of the mask."""
-        return {"mask": self.net(x)}

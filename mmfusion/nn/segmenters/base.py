@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmfusion.errors import MMFusionError
+from mmfusion.nn.layers.resize import resized
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.registry import SEGMENTERS
 
@@ -46,7 +47,10 @@ class SegmenterPreset:
 
 
 class Segmenter(nn.Module):
-    """Base class of the segmentation networks; a subclass sets the attributes and writes `run`.
+    """Base class of the segmentation networks; a subclass sets the attributes, and `net` or `run`.
+
+    `net` is a network that returns the logits of the mask. A network with other inputs or outputs overrides
+    `run` instead.
 
     Parameters
     ----------
@@ -106,8 +110,8 @@ class Segmenter(nn.Module):
         self.divisor = (divisor,) * axes if isinstance(divisor, int) else tuple(divisor)
 
     def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """Return the outputs for an input whose sides are multiples of `divisor`."""
-        raise NotImplementedError
+        """Return the outputs for an input whose sides are multiples of `divisor`; see `forward`."""
+        return {"mask": self.net(x)}
 
     def forward(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Return the logits of the mask, and further outputs by name.
@@ -153,8 +157,7 @@ class Segmenter(nn.Module):
         box = [slice(m // 2, m // 2 + side) for m, side in zip(margin, sides, strict=True)][-flat:]
         cropped = {**out, **{name: out[name][(..., *box)] for name in ("mask", "around") if name in out}}
         if "deep" in out:  # at full size, because the margin need not be whole voxels of a coarse mask
-            mode, size = "bilinear" if flat == 2 else "trilinear", out["mask"].shape[2:]
-            cropped["deep"] = [F.interpolate(one, size, mode=mode)[(..., *box)] for one in out["deep"]]
+            cropped["deep"] = [resized(one, out["mask"].shape[2:])[(..., *box)] for one in out["deep"]]
         return cropped
 
     def start_from(self, weights: Mapping[str, torch.Tensor]) -> Segmenter:

@@ -88,7 +88,3 @@ class SwinUNETR(Segmenter):
                 spatial_dims=spatial_dims,
             )
         self.net = net.to(device)
-
-    def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """Return the logits of the mask."""
-        return {"mask": self.net(x)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from monai.networks.nets import UNet as MonaiUNet
 
 from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
@@ -31,6 +30,7 @@ class UNet(Segmenter):
 
     Examples
     --------
+    >>> import torch
     >>> UNet.from_preset("demo")(torch.zeros(1, 1, 32, 32, 32))["mask"].shape
     torch.Size([1, 1, 32, 32, 32])
     """
@@ -67,7 +67,3 @@ class UNet(Segmenter):
             strides=(2,) * (len(channels) - 1),
             num_res_units=num_res_units,
         )
-
-    def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        """Return the logits of the mask."""
-        return {"mask": self.net(x)}
