@@ -1,6 +1,7 @@
-"""Demonstration of the leak of true boxes: a network that is told where the lesion lies, and one that is not.
+"""Demonstration of a leak: a network with boxes of the true masks, and one with boxes of a detector.
 
-The box of the true mask says where a lesion is, and how large. Nobody has it before the lesion is segmented.
+The box of the true mask shows the place and the size of the lesion. It is not known before the lesion is
+segmented.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def oracle_box_demo(
     n_rep : int
         Number of repeats. Each has its own patients.
     n_train, n_test : int
-        Patients of a repeat that are learned from, and that are predicted.
+        Number of training patients and of test patients in a repeat.
     chest : mapping, optional
         Arguments of `lesion_phantom`; default crops of 64 voxels of 2 mm.
     **segmenter

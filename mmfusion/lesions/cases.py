@@ -1,4 +1,4 @@
-"""Training cases of a segmenter: patients with scans and a mask, and the inner patients that are held out."""
+"""Training cases of a segmenter: patients with scans and labels, and the inner split that holds some out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEWEST = 4  # patients; with fewer, none is held out
 
 
 class LabelWarning(UserWarning):
-    """Warning that patients are left out of a fit because they lack a mask or a scan."""
+    """Warning that patients are left out of a fit, or that two patients have the same scan."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def training_cases(
     reader : ScanReader
         Reader with the grid of the network.
     groups : sequence, optional
-        Person of each row; default each row is a person. Patients with the same scan are one person too.
+        Person of each row. Default: each row is one person. Patients with the same scan are one person.
     expression : DataFrame, shape (n, P), optional
         Expression of the patients of X, which is a label too.
     tasks : sequence of {"mask", "expression"}
@@ -139,7 +139,7 @@ def training_cases(
     if "mask" in tasks and not any(case.has_lesion for case in cases):
         n = sum(case.mask is not None for case in cases)
         raise DataError("every mask is empty", expected="a lesion in at least one patient",
-                        got=f"{n} masks", hint="does mask_part select the region?")  # fmt: skip
+                        got=f"{n} empty masks", hint="check that mask_part selects the lesion")  # fmt: skip
     return _one_person_per_scan(cases)
 
 
@@ -188,12 +188,12 @@ def _seed(row: pd.Series, modality: str, scans: Prepared) -> tuple[float, ...] |
     voxel = (np.linalg.inv(scans.affine) @ [*point, 1.0])[2::-1]
     if (voxel < -0.5).any() or (voxel > np.array(scans.image.shape[1:]) - 0.5).any():
         raise DataError("the seed lies outside the scan", patient=row.name, column=", ".join(SEED),
-                        expected="LPS, mm", got=point)  # fmt: skip
+                        expected="a point inside the scan, LPS mm", got=point)  # fmt: skip
     return tuple(voxel)
 
 
 def _one_person_per_scan(cases: list[Case]) -> list[Case]:
-    """Return the cases; patients with the same scan are one person, whatever their ids are."""
+    """Return the cases with one person for all patients who have the same scan, whatever their ids are."""
     person = {case.patient: case.person for case in cases}
     first: dict[str, str] = {}
     same = []
@@ -204,6 +204,6 @@ def _one_person_per_scan(cases: list[Case]) -> list[Case]:
             old, new = person[case.patient], person[other]
             person = {p: new if one == old else one for p, one in person.items()}
     if same:
-        warn(f"the same scan under two ids, kept together in inner splits: {listed(same)}",
+        warn(f"two ids have the same scan, and stay together in inner splits: {listed(same)}",
              LabelWarning, stacklevel=6)  # fmt: skip
     return [replace(case, person=person[case.patient]) for case in cases]

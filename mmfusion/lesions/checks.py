@@ -1,4 +1,4 @@
-"""Parameters of a LesionSegmenter that are checked, and brought into one form."""
+"""Checks of the parameters of a LesionSegmenter, which also bring each of them into one form."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def spacing_of(spacing: float | Sequence[float]) -> tuple[float, float, float]:
 
 
 def augmentation_of(given: object) -> CropAugmentation | None:
-    """Return the augmentation that a parameter means: the default for None, none for False.
+    """Return the augmentation for a value of the parameter: the default for None, no augmentation for False.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def augmentation_of(given: object) -> CropAugmentation | None:
 
 
 def check_settings(model: LesionSegmenter) -> None:
-    """Raise a `DataError` if a parameter that stands alone is out of range.
+    """Raise a `DataError` if a parameter is out of range, or boxes are asked of a network without a cue.
 
     Examples
     --------

@@ -24,7 +24,7 @@ _THRESHOLD = 0.5
 
 
 class Detector:
-    """The first of two stages: it finds where lesions lie, on a coarse grid.
+    """Detector of lesions: the first of two stages, which finds their boxes on a coarse grid.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Detector:
 
     References
     ----------
-    A coarse localiser whose result is a cue of the segmenter, as in L2SNet.
+    L2SNet has two stages of this kind: a coarse localiser, whose result is an input of the segmenter.
 
     Examples
     --------

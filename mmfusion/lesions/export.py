@@ -1,7 +1,7 @@
-"""Bring probabilities from the grid of a network to a mask on the grid of the scan, in bounded memory.
+"""Mask on the grid of the scan from probabilities on the grid of a network, in bounded memory.
 
-The scan is computed tile by tile, and tiles that cannot contain the mask are left out. Probabilities are
-never held on the scan's grid for more than one tile.
+The mask is computed tile by tile, and tiles that cannot contain a lesion are skipped. Probabilities on the
+scan's grid are in memory for one tile at a time.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def export_mask(
 ) -> Volume:
     """Return the mask of a lesion on the grid of the scan, cleaned.
 
-    The probability of a voxel of the scan is interpolated linearly; it belongs to the mask if the probability
-    is above `threshold`. Where the scan is coarser than the network's grid, the probability is a mean over
-    the voxel (see `mmfusion.imaging.sampling.sample`).
+    The probability of each voxel of the scan is interpolated linearly. The voxel belongs to the mask if its
+    probability is above `threshold`. Where the scan is coarser than the network's grid, the probability is
+    the mean over the voxel (see `mmfusion.imaging.sampling.sample`).
 
     Parameters
     ----------
@@ -75,9 +75,8 @@ def export_mask(
     out = np.zeros(scan.shape, np.uint8)
     # the grids end at slightly different places, so that the outermost voxels are repeated once
     source = np.pad(probability.array, 1, mode="edge")
-    to_voxel = (
-        np.linalg.inv(probability.affine) @ scan.affine
-    )  # voxel (x, y, z) of the scan -> of the network
+    # voxel (x, y, z) of the scan -> voxel of the network
+    to_voxel = np.linalg.inv(probability.affine) @ scan.affine
     matrix, offset = to_voxel[2::-1, 2::-1], to_voxel[2::-1, 3] + 1
     above = source > threshold
     reach = np.maximum(np.abs(matrix).sum(axis=1), 1.0) + 1  # of a sample, in voxels of the network

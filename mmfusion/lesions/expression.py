@@ -1,4 +1,4 @@
-"""Prediction of expression by a fitted segmenter: the windows of a scan that show a lesion."""
+"""Prediction of expression by a fitted segmenter: the mean over the windows of a scan that show a lesion."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def predict_expression(model: LesionSegmenter, X: pd.DataFrame) -> pd.DataFrame:
     """Return the expression of each patient, read from the scans alone.
 
-    The network reads the scan in overlapping windows, as for a mask. The result is the mean over the windows.
-    The weight of a window is the lesion in it: the sum of the predicted probability over the voxels above the
-    threshold, or over all voxels if none is above it. A network that predicts no masks weighs all windows
-    alike. Neither a mask nor a seed in X is read.
+    The network reads the scan in overlapping windows, as for a mask. The result is a weighted mean over the
+    windows. The weight of a window is the size of the lesion in it: the sum of the predicted probability over
+    the voxels above the threshold, or over all voxels if no window has a voxel above it. If the network
+    predicts no masks, all windows have the same weight. Masks and seeds in X are not read.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def _scaled(model: LesionSegmenter, row: pd.Series) -> np.ndarray:
 
 
 class WeightedWindows(nn.Module):
-    """Network that keeps the sum of the expression over all windows that it has seen, weighted by the lesion.
+    """Network that sums the expression over all windows that it reads, weighted by the lesion in each.
 
     Parameters
     ----------
@@ -89,14 +89,14 @@ class WeightedWindows(nn.Module):
     def __init__(self, network: Segmenter, threshold: float) -> None:
         super().__init__()
         self.network, self.threshold = network, threshold
-        # sums by the probability above the threshold, and by all of it
+        # sums with two weights of a window: the probability above the threshold, and all probability
         self.values: list[torch.Tensor] = [torch.zeros(())] * 2
         self.weights: list[torch.Tensor] = [torch.zeros(())] * 2
 
     def forward(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> torch.Tensor:
         """Return the logits of the mask, and add the windows to the sums."""
         out = self.network(x, cue)
-        logits = out["mask"] if "mask" in out else torch.full_like(x[:, :1], 20.0)
+        logits = out["mask"] if "mask" in out else torch.full_like(x[:, :1], 20.0)  # a probability of 1
         p, values = logits.double().sigmoid().clamp_min(1e-12).flatten(1), out["expression"].double()
         for k, weight in enumerate(((p * (p > self.threshold)).sum(1), p.sum(1))):
             self.values[k] = self.values[k].to(p) + weight @ values

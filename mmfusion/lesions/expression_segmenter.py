@@ -60,7 +60,7 @@ class ExpressionSegmenter(LesionSegmenter):
         *,
         checkpoint: str | Path | None = None,
     ) -> Self:
-        """Learn from the scans, the expression and the masks of these patients only.
+        """Train the network on the scans, the expression and the masks of these patients.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class ExpressionSegmenter(LesionSegmenter):
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Return the expression in the unit and order of `y`, float64, shape (n, P).
 
-        A gene that was not learned, and a patient without a scan, gets the training mean. Masks in X are not
+        Genes that were not learned, and patients without a scan, get the training mean. Masks in X are not
         read.
 
         Raises

@@ -1,4 +1,4 @@
-"""Fit and fine-tuning of a LesionSegmenter, and the patients that it has learned from."""
+"""Fit and fine-tuning of a LesionSegmenter, and the list of the patients that were used."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mmfusion.storage.hashing import hash_each_id
 if TYPE_CHECKING:
     from mmfusion.lesions.segmenter import LesionSegmenter
 
-INNER_SHARE = 0.2  # of the training patients, on whom the threshold is chosen
+INNER_SHARE = 0.2  # share of the training patients on whom the threshold is chosen
 
 
 def fit_segmenter(
@@ -76,7 +76,7 @@ def fine_tune(
     lr_groups: Mapping[str, float] | None = None,
     **training: object,
 ) -> LesionSegmenter:
-    """Train the fitted network further on other patients; the threshold is chosen anew on some of them.
+    """Train the fitted network further on other patients, and choose the threshold on some of them.
 
     Parameters
     ----------
@@ -115,14 +115,14 @@ def fine_tune(
 
 
 def saw(model: LesionSegmenter, X: pd.DataFrame) -> list[object]:
-    """Return the patients that the model was fitted on, by their id or by the voxels of their scan.
+    """Return the patients of X that the model was fitted on, by their id or by the voxels of their scan.
 
     Use it to see whether training patients are in a test set, also under another id.
 
     Parameters
     ----------
-    X : DataFrame
-        Rows of `Cohort.X`. Scans whose id is not known are read.
+    X : DataFrame, shape (n, n_columns)
+        Rows of `Cohort.X`. The scan of a patient is read if the id is not that of a training patient.
     """
     check_is_fitted(model, "module_")
     ids, known = set(model.patients_), set(model.scans_)
@@ -193,7 +193,7 @@ def _train(
 def _labels(
     model: LesionSegmenter, table: pd.DataFrame | None, learned: Sequence[Case], held_out: Sequence[Case]
 ) -> np.ndarray | None:
-    """Return z-scores of the expression by row; all are missing if the model gets none this time."""
+    """Return z-scores of the expression by row; all are missing if no table is given."""
     if model.panel_ is None:
         return None
     if table is None:

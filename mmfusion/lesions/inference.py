@@ -58,7 +58,8 @@ def segment(
     Raises
     ------
     DataError
-        If the model needs a PET and none is given, or does not read one.
+        If the model needs a PET and none is given, if it does not read one, or if the box mode is "oracle"
+        and there is no mask.
     ScanError
         If a scan cannot be read, or the seed lies outside it.
     """
@@ -94,12 +95,17 @@ def probability_map(model: LesionSegmenter, scans: Prepared, boxes: Sequence[Box
     scans : Prepared
         Scans of the patient.
     boxes : sequence of boxes, or None
-        Boxes in which the network looks; None: everywhere.
+        Boxes that the network gets as a cue; None: the whole scan.
 
     Returns
     -------
     Volume
         float32 in [0, 1], unit "probability".
+
+    Raises
+    ------
+    DataError
+        If the network predicts no masks.
     """
     if "mask" not in model.module_.tasks:
         raise DataError("the network predicts no masks", column="options",
@@ -128,7 +134,7 @@ def stamp(model: LesionSegmenter) -> str | None:
 def prediction_boxes(
     model: LesionSegmenter, row: pd.Series, scans: Prepared, mask: np.ndarray | None = None
 ) -> list[Box] | None:
-    """Return the boxes in which a network looks at prediction; None means everywhere.
+    """Return the boxes that a network gets as a cue at prediction; None means the whole scan.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Aim of the training of a segmenter: the balance of its tasks, and consistency with a mean teacher."""
+"""Objective of the training of a segmenter: the balance of its tasks, and consistency with a mean teacher."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Objective:
     ) -> tuple[nn.Module, list[tuple[str, Callback]]]:  # fmt: skip
         """Return the loss of a network and the callbacks that belong to it, for `fit_network`.
 
-        A network with one task has nothing to balance.
+        The balance is only used for a network with several tasks.
         """
         callbacks: list[tuple[str, Callback]] = []
 

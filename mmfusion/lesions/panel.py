@@ -87,7 +87,7 @@ class GenePanel:
         if dropped := [gene for gene in table if gene not in learned]:
             text = ", ".join(f"{gene} ({missing[gene]:.0%} missing)" for gene in dropped)
             warn(
-                f"genes that do not vary or that too many training patients lack, are not learned: {text}",
+                f"genes are not learned if they do not vary or too many training patients lack them: {text}",
                 PanelWarning,
                 stacklevel=4,
             )
@@ -107,7 +107,7 @@ class GenePanel:
         return np.asarray(scaled, dtype=float) * np.array(list(self.sd.values())) + self._means()
 
     def completed(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return predictions of all genes that were given; the training mean where there is none.
+        """Return a value for each gene that was given: the prediction, or else the training mean.
 
         Raises
         ------

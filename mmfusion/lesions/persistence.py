@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _DETECTOR = "detector."  # before the names of its tensors
 _TUPLES = ("modalities", "size", "spacing")
-# what an edited state raises in the classes that it is given to
+# errors that the classes raise if the state was edited
 _UNFIT = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MMFusionError)
 
 

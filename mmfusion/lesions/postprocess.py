@@ -1,4 +1,4 @@
-"""Cleaning of predicted masks in three dimensions: small specks are removed, holes are filled."""
+"""Cleaning of predicted masks in three dimensions: small regions are removed, holes are filled."""
 
 from __future__ import annotations
 

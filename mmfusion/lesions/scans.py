@@ -102,7 +102,7 @@ class ScanReader:
             return Prepared(image, affine)
 
     def content(self, row: pd.Series) -> str:
-        """Return a hash of the voxels of the first scan, which a copy in another file has too."""
+        """Return a hash of the voxels of the first scan; a copy in another file has the same hash."""
         path, series, _ = scan_of(row[self.modalities[0]].rename(row.name))
         if isinstance(path, Volume):
             return _content(path).tobytes().hex()
@@ -224,7 +224,7 @@ def _scan(row: pd.Series, modality: str) -> Volume:
 
 
 def _content(scan: Volume) -> np.ndarray:
-    """Return the hash as bytes, which the cache can hold."""
+    """Return the hash of a scan's voxels as an array of bytes, which the cache can hold."""
     array = scan.to_lps().array
     whole = np.rint(np.clip(array, -32768, 32767)).astype(np.int16) if scan.unit == "HU" else array
     return np.frombuffer(checksum(str(array.shape).encode(), np.ascontiguousarray(whole)), np.uint8)

@@ -34,7 +34,7 @@ class LesionSegmenter(BaseEstimator):
 
     `fit` learns from scans and masks. `predict` returns a mask for each patient, on the grid of the patient's
     scan. Everything that is chosen from data is chosen on the rows given to `fit`. If the threshold is chosen
-    too, a fifth of these patients is held out from the training of the network.
+    too (the default), the network is trained without a fifth of these patients.
 
     All settings of the training are in the nested object `training`, whose parameters have names as in
     skorch: `set_params(training__weight_decay=1e-3)`.
@@ -62,11 +62,11 @@ class LesionSegmenter(BaseEstimator):
         Boxes around the lesions, for networks that read a cue. "none": no boxes. "detector": boxes changed at
         random in training; at prediction, those that a coarse segmenter finds, which `fit` trains too.
         "jittered": the same in training; at prediction, no boxes. "oracle": the box of the true mask, also
-        at prediction. The masks that it predicts have the `provenance` "oracle", because they are better than
-        the network can be without the answer.
+        at prediction. The predicted masks then have the `provenance` "oracle", because they cannot be made
+        without the true mask.
     threshold : "inner" or float
         Threshold of the probability. "inner": the one with the highest mean Dice on held-out training
-        patients (0.5 if there are fewer than four).
+        patients; 0.5 if there are fewer than four patients, or fewer than two with a lesion.
     test_time_flips : bool
         Average the output over mirror images.
     augment : CropAugmentation, mapping or False, optional
@@ -74,15 +74,15 @@ class LesionSegmenter(BaseEstimator):
     balance : {"uncertainty", "fixed", "dwa", "pcgrad"}
         Balance of masks and expression, if both are learned: see `mmfusion.nn.training.balanced`.
     task_weights : mapping of str to float, optional
-        Weights of the losses "mask" and "expression", except for "uncertainty", which learns them.
+        Weights of the losses "mask" and "expression", above 0; none for "uncertainty", which learns them.
     consistency : float
-        Weight of the consistency with a mean teacher, 0 or above; 0 is without a teacher. The training then
+        Weight of the consistency with a mean teacher, 0 or above. 0: no teacher. With a teacher, the training
         also uses patients without any label.
     log_cosine : bool
         Record the cosine between the gradients of masks and expression, which takes longer.
     start : path, optional
         Folder of a saved segmenter from whose weights the training starts, such as a `cipa` for a `slicenet`.
-        Its patients count as patients of this model.
+        Its training patients are added to `patients_`.
     random_state : int
         Seed of all random numbers in `fit`.
     device : str
@@ -106,9 +106,9 @@ class LesionSegmenter(BaseEstimator):
     detector_ : Detector or None
         The trained detector.
     patients_ : list of str
-        Hash of the id of each patient that was learned from; see `saw`.
+        Hash of the id of each patient that `fit` used; see `saw`.
     scans_ : list of str
-        Hash of the voxels of each scan that was learned from.
+        Hash of the voxels of each scan that `fit` used.
 
     Examples
     --------
@@ -193,10 +193,6 @@ class LesionSegmenter(BaseEstimator):
         """
         return settings_of(self)
 
-    def resolved_params(self) -> dict[str, object]:
-        """Return all parameters with the values that `fit` would use, flat and nested."""
-        return resolved_params(self)
-
     @property
     def inputs(self) -> tuple[str, ...]:
         """Modalities that the model reads."""
@@ -226,7 +222,7 @@ class LesionSegmenter(BaseEstimator):
         expression: pd.DataFrame | None = None,
         checkpoint: str | Path | None = None,
     ) -> Self:
-        """Learn from the scans and masks, and from expression if it is given, of these patients only.
+        """Train the network on the scans and masks of these patients, and on their expression if it is given.
 
         Parameters
         ----------
@@ -241,8 +237,8 @@ class LesionSegmenter(BaseEstimator):
             Expression of genes, one column per gene, index patient id; NaN, or no row, where it is not known.
             Networks whose `outputs` have expression learn it. Z-scores are computed with the patients of X.
             Patients may lack the mask or the expression. Without a mask, patches lie around the seed
-            (`seed_x`, ...) if there is one, and anywhere otherwise. Patches without a lesion teach no
-            expression.
+            (`seed_x`, ...) if there is one, and anywhere otherwise. Expression is not learned from patches
+            without a lesion.
         checkpoint : path, optional
             Folder for the state of the training, from which an interrupted fit continues.
 
@@ -275,6 +271,7 @@ class LesionSegmenter(BaseEstimator):
     fine_tune = fine_tune
     probabilities = probabilities
     predict_expression = predict_expression
+    resolved_params = resolved_params
     segment = segment
     saw = saw
     save = save

@@ -71,7 +71,7 @@ class SegmenterSettings:
     augmentation: CropAugmentation | None
 
     def check(self) -> None:
-        """Raise the errors of `build`; no memory is taken for the network."""
+        """Raise the errors that `build` would raise, without memory for the network."""
         with reproducible(0), torch.device("meta"):
             self.build()
 
@@ -94,17 +94,23 @@ class SegmenterSettings:
             ) from error
         if len(self.size) != self.sides(module):
             expected = f"{self.sides(module)} sides"
-            raise DataError("patches of another form than the network reads", column="size",
+            raise DataError("the network cannot read patches with this number of sides", column="size",
                             expected=expected, got=self.size)  # fmt: skip
         return module
 
     def for_genes(self, genes: int | None) -> SegmenterSettings:
-        """Return the settings of a network that predicts the expression of some genes too; None: of none.
+        """Return the settings of a network that also predicts the expression of genes.
+
+        Parameters
+        ----------
+        genes : int or None
+            Number of genes. None: there is no expression to learn from, and the settings stay as they are.
 
         Raises
         ------
         DataError
-            If the network cannot predict expression, or its tasks do not fit the labels.
+            If there are genes and the network cannot predict expression, or there are none and expression is
+            among its tasks.
         """
         tasks = tuple(self.options.get("tasks", ()))
         if genes is None:

@@ -58,14 +58,14 @@ def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
             raise DataError("no masks to learn from", column=f"{modality} mask", hint="give them as y")
         y = X[modality, "mask"]
     if isinstance(y, (str, PathLike, Volume, Mapping, pd.DataFrame)):
-        raise DataError("not a list of masks", column="y", expected="one path or Volume a patient",
+        raise DataError("not a list of masks", column="y", expected="one path or Volume per patient",
                         got=type(y).__name__)  # fmt: skip
     y = y if isinstance(y, pd.Series) else list(y)
     if isinstance(y, pd.Series) and not y.index.equals(X.index):
         raise DataError("the masks are of other patients than the scans", expected=f"{len(X)} rows with the "
                         "index of X", got=f"{len(y)} rows", hint="y.reindex(X.index)")  # fmt: skip
     if len(y) != len(X):
-        raise DataError("another number of masks than of scans", expected=len(X), got=len(y))
+        raise DataError("masks and scans differ in number", expected=len(X), got=len(y))
     return [one if given(one, patient, "mask") else None for one, patient in zip(y, X.index, strict=True)]
 
 
@@ -84,11 +84,11 @@ def persons_of(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
     """
     persons = list(X.index if groups is None else groups)
     if len(persons) != len(X):
-        raise DataError("another number of groups than of patients", column="groups", expected=len(X),
+        raise DataError("groups and patients differ in number", column="groups", expected=len(X),
                         got=len(persons))  # fmt: skip
     if unknown := [patient for patient, one in zip(X.index, persons, strict=True) if pd.isna(one)]:
         raise DataError("patients without a group", column="groups", expected="the person of each row",
-                        got=f"none of {listed(unknown)}")  # fmt: skip
+                        got=f"no person of {listed(unknown)}")  # fmt: skip
     return [str(one) for one in persons]
 
 
@@ -99,13 +99,14 @@ def check_ids(X: pd.DataFrame) -> None:
     --------
     >>> check_ids(pd.DataFrame(index=["P1", "P1"]))
     Traceback (most recent call last):
-    mmfusion.errors.DataError: patient P1: two rows of one patient -> keep one row a patient
+    mmfusion.errors.DataError: patient P1: two rows of one patient -> keep one row per patient
     """
     if X.index.hasnans:
         raise DataError("a row without a patient id", expected="an id in the index", got=f"{len(X)} rows")
     if X.index.has_duplicates:
         twice = X.index[X.index.duplicated()].unique()
-        raise DataError("two rows of one patient", patient=listed(list(twice)), hint="keep one row a patient")
+        hint = "keep one row per patient"
+        raise DataError("two rows of one patient", patient=listed(list(twice)), hint=hint)
 
 
 def listed(names: Sequence[object]) -> str:

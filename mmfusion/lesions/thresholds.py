@@ -20,7 +20,7 @@ def best_threshold(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> float:
     Returns
     -------
     float
-        One of `THRESHOLDS`. Of equally good ones, the one nearest to 0.5; 0.5 without pairs.
+        One of `THRESHOLDS`. If several are equally good, the one nearest to 0.5. Without pairs, 0.5.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def dice_by_threshold(probability: np.ndarray, true: np.ndarray) -> np.ndarray:
     """
     edges = np.array([-np.inf, *THRESHOLDS, np.inf])
     inside = true.astype(bool)
-    # values above a threshold, counted from the right
+    # number of voxels above each threshold, inside and outside the true mask
     above = [
         np.histogram(-values, -edges[::-1])[0].cumsum()[:-1][::-1]
         for values in (probability[inside].astype(float), probability[~inside].astype(float))

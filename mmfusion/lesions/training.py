@@ -18,7 +18,7 @@ from mmfusion.nn.training import TrainingPlan, fit_network, reproducible
 from mmfusion.nn.training.patches import Boxes, PatchDataset
 from mmfusion.preprocessing.augmentation import augment_pair
 
-_LESION_SHARE = 0.7  # of the patches
+_LESION_SHARE = 0.7  # share of the patches that are centred on a lesion
 DROP = 0.2  # share of the patches that have no boxes
 
 
@@ -46,13 +46,13 @@ def train(
     cases : sequence of Case
         Patients to learn from.
     held_out : sequence of Case
-        Patients for early stopping, which is used if `plan.validation_fraction` is above 0.
+        Patients whose loss stops the training early, if `plan.validation_fraction` is above 0.
     settings : SegmenterSettings
         Size of the patches, augmentation.
     plan : TrainingPlan
         Training plan.
     objective : Objective
-        Loss, balance of the tasks.
+        Loss and balance of the tasks.
     expression : ndarray, optional
         Expression of all patients by their `row`, z-scores, shape (n, genes); NaN where it is not known.
     box_mode : str

@@ -16,7 +16,7 @@ from mmfusion.nn.segmenters import Segmenter
 
 @dataclass(frozen=True)
 class Start:
-    """Weights that a training starts from, and the patients behind them.
+    """Weights that a training starts from, and the patients that they were learned from.
 
     Parameters
     ----------

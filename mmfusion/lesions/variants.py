@@ -41,9 +41,9 @@ def variants(
     Returns
     -------
     dict
-        Name -> (the changed parameters, the modalities that are read). The options and start weights of the
-        model's own network are reset, because another network does not fit them. So is the size of the
-        patches, if the other network reads patches with another number of sides.
+        Name -> (the changed parameters, the modalities that are read). For another network, the options and
+        the start weights are reset, because they belong to the model's own network. The size of the patches
+        is reset too if the other network reads patches with another number of sides.
 
     Raises
     ------

@@ -135,7 +135,7 @@ def test_one_patient_twice(rows):
     double = table(
         {**{name: dict(row.items()) for name, row in rows.iterrows()}, "alias": dict(rows.iloc[3].items())}
     )
-    with pytest.warns(LabelWarning, match="same scan under two ids.*P3 and alias"):
+    with pytest.warns(LabelWarning, match="two ids have the same scan.*P3 and alias"):
         cases = training_cases(double, None, READER)
     for seed in range(8):
         learned, held_out = inner_split(cases, 0.3, seed)
@@ -152,7 +152,7 @@ def test_persons_stay_together(rows):
 
 def test_labels_that_do_not_fit(rows):
     y = rows[MASK]
-    with pytest.raises(DataError, match="another number of masks"):
+    with pytest.raises(DataError, match="masks and scans differ in number"):
         training_cases(rows, list(y)[:3], READER)
     with pytest.raises(DataError, match="other patients"):
         training_cases(rows, y[::-1], READER)

@@ -56,7 +56,7 @@ def moved(scan, mm):
             r"patient P0, column mask: not a scan or a mask \(expected a path or a Volume[;,] got int",
         ),
         ([np.zeros((2, 2, 2))] * 3, r"got ndarray"),
-        (["a.nii.gz"], "another number of masks"),
+        (["a.nii.gz"], "masks and scans differ in number"),
     ],
 )
 def test_masks_of_another_form(rows, y, match):
@@ -70,7 +70,7 @@ def test_masks_from_a_generator(rows):
 
 @pytest.mark.parametrize(
     ("groups", "match"),
-    [(["a"], "another number of groups"), (["a", np.nan, "b"], r"without a group .*got none of P1")],
+    [(["a"], "groups and patients differ"), (["a", np.nan, "b"], r"without a group .*got no person of P1")],
 )
 def test_groups_that_do_not_fit(rows, groups, match):
     with pytest.raises(DataError, match=match):
