@@ -132,7 +132,7 @@ def training_cases(
     for what, missing in lacks.items():
         if missing:
             warn(f"{len(missing)} of {len(X)} patients have no {what} and are left out: {listed(missing)}",
-                 LabelWarning, stacklevel=5)  # fmt: skip
+                 LabelWarning, stacklevel=4)  # fmt: skip
     if not cases:
         expected = f"scans of {', '.join(reader.modalities)} and a mask"
         raise DataError("no patient to learn from", expected=expected, got=f"{len(X)} rows")
@@ -205,5 +205,5 @@ def _one_person_per_scan(cases: list[Case]) -> list[Case]:
             person = {p: new if one == old else one for p, one in person.items()}
     if same:
         warn(f"two ids have the same scan, and stay together in inner splits: {listed(same)}",
-             LabelWarning, stacklevel=6)  # fmt: skip
+             LabelWarning, stacklevel=5)  # fmt: skip
     return [replace(case, person=person[case.patient]) for case in cases]

@@ -1,4 +1,4 @@
-"""Fit and fine-tuning of a LesionSegmenter, and the list of the patients that were used."""
+"""Fit and fine-tuning of a LesionSegmenter."""
 
 from __future__ import annotations
 
@@ -34,16 +34,43 @@ if TYPE_CHECKING:
 INNER_SHARE = 0.2  # share of the training patients on whom the threshold is chosen
 
 
-def fit_segmenter(
+def fit(
     model: LesionSegmenter,
     X: pd.DataFrame,
-    y: Sequence[object] | None,
-    groups: Sequence[object] | None,
+    y: Sequence[object] | None = None,
+    groups: Sequence[object] | None = None,
     *,
     expression: pd.DataFrame | None = None,
     checkpoint: str | Path | None = None,
 ) -> LesionSegmenter:
-    """Fit a segmenter in place and return it; see `LesionSegmenter.fit`."""
+    """Train the network on the scans and masks of these patients, and on their expression if it is given.
+
+    Parameters
+    ----------
+    X : DataFrame, shape (n, n_columns)
+        Rows of `Cohort.X`. Each volume is a path, or a Volume.
+    y : sequence of path or Volume, shape (n,), optional
+        Masks, on any grid; default the column `mask`. `mask_part` selects a region of a file. Patients
+        without a label are left out with a warning. An empty mask means that there is no lesion.
+    groups : sequence, shape (n,), optional
+        Person of each row. A person is learned from or held out as a whole.
+    expression : DataFrame, optional
+        Expression of genes, one column per gene, index patient id; NaN, or no row, where it is not known.
+        Networks whose `outputs` have expression learn it. Z-scores are computed with the patients of X.
+        Patients may lack the mask or the expression. Without a mask, patches lie around the seed
+        (`seed_x`, ...) if there is one, and anywhere otherwise. Expression is not learned from patches
+        without a lesion.
+    checkpoint : path, optional
+        Folder for the state of the training, from which an interrupted fit continues.
+
+    Raises
+    ------
+    DataError
+        If settings contradict each other, there is no patient to learn from, no mask has a lesion, a
+        patient has two rows, or the loss is not finite.
+    ScanError
+        If a scan or a mask cannot be read.
+    """
     table = None if expression is None else expression_table(expression, table_of(X))
     panel = None if table is None else GenePanel.fit(table)
     settings = model.settings.for_genes(None if panel is None else len(panel.genes))
@@ -112,28 +139,6 @@ def fine_tune(
     if held_out:
         model.threshold_ = _threshold(model, X, held_out)
     return model
-
-
-def saw(model: LesionSegmenter, X: pd.DataFrame) -> list[object]:
-    """Return the patients of X that the model was fitted on, by their id or by the voxels of their scan.
-
-    Use it to see whether training patients are in a test set, also under another id.
-
-    Parameters
-    ----------
-    X : DataFrame, shape (n, n_columns)
-        Rows of `Cohort.X`. The scan of a patient is read if the id is not that of a training patient.
-    """
-    check_is_fitted(model, "module_")
-    ids, known = set(model.patients_), set(model.scans_)
-    hashes = zip(table_of(X).iterrows(), hash_each_id(X.index), strict=True)
-    return [p for (p, row), h in hashes if h in ids or _content(model, row) in known]
-
-
-def _content(model: LesionSegmenter, row: pd.Series) -> str | None:
-    """Return the hash of the voxels of the first scan; None if the patient has none."""
-    first = model.fitted_.modalities[0]
-    return None if first in model.reader.lacking(row) else model.reader.content(row)
 
 
 def _cases(

@@ -89,7 +89,7 @@ class GenePanel:
             warn(
                 f"genes are not learned if they do not vary or too many training patients lack them: {text}",
                 PanelWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         if not learned:
             raise DataError("no gene can be learned", expected="values that vary in 80 % of the patients",

@@ -12,15 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.imaging import Volume
 from mmfusion.lesions.expression import predict_expression
-from mmfusion.lesions.fitting import fine_tune, fit_segmenter, saw
+from mmfusion.lesions.fitting import fine_tune, fit
 from mmfusion.lesions.inference import probabilities, segment, segment_row
+from mmfusion.lesions.nested import nested_params, set_nested
 from mmfusion.lesions.persistence import restore, save
 from mmfusion.lesions.scans import ScanReader
+from mmfusion.lesions.seen import saw
 from mmfusion.lesions.settings import (
     SegmenterSettings,
-    nested_params,
     resolved_params,
-    set_nested,
     settings_of,
 )
 from mmfusion.lesions.tables import table_of
@@ -213,45 +213,6 @@ class LesionSegmenter(BaseEstimator):
         """Reader of scans on the grid of the fitted network."""
         return ScanReader(self.fitted_.modalities, self.fitted_.spacing)
 
-    def fit(
-        self,
-        X: pd.DataFrame,
-        y: Sequence[object] | None = None,
-        groups: Sequence[object] | None = None,
-        *,
-        expression: pd.DataFrame | None = None,
-        checkpoint: str | Path | None = None,
-    ) -> Self:
-        """Train the network on the scans and masks of these patients, and on their expression if it is given.
-
-        Parameters
-        ----------
-        X : DataFrame, shape (n, n_columns)
-            Rows of `Cohort.X`. Each volume is a path, or a Volume.
-        y : sequence of path or Volume, shape (n,), optional
-            Masks, on any grid; default the column `mask`. `mask_part` selects a region of a file. Patients
-            without a label are left out with a warning. An empty mask means that there is no lesion.
-        groups : sequence, shape (n,), optional
-            Person of each row. A person is learned from or held out as a whole.
-        expression : DataFrame, optional
-            Expression of genes, one column per gene, index patient id; NaN, or no row, where it is not known.
-            Networks whose `outputs` have expression learn it. Z-scores are computed with the patients of X.
-            Patients may lack the mask or the expression. Without a mask, patches lie around the seed
-            (`seed_x`, ...) if there is one, and anywhere otherwise. Expression is not learned from patches
-            without a lesion.
-        checkpoint : path, optional
-            Folder for the state of the training, from which an interrupted fit continues.
-
-        Raises
-        ------
-        DataError
-            If settings contradict each other, there is no patient to learn from, no mask has a lesion, a
-            patient has two rows, or the loss is not finite.
-        ScanError
-            If a scan or a mask cannot be read.
-        """
-        return fit_segmenter(self, X, y, groups, expression=expression, checkpoint=checkpoint)
-
     def predict(self, X: pd.DataFrame) -> Iterator[Volume]:
         """Yield the mask of each patient, unit "mask", on the grid of the patient's first scan.
 
@@ -268,6 +229,7 @@ class LesionSegmenter(BaseEstimator):
         return (segment_row(self, row) for _, row in table_of(X).iterrows())
 
     # methods that are defined in other files
+    fit = fit
     fine_tune = fine_tune
     probabilities = probabilities
     predict_expression = predict_expression
