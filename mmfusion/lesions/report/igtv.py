@@ -20,7 +20,7 @@ from mmfusion.nn.training import reproducible
 PHANTOM = {"pet": True, "size": 32, "spacing": 3.0, "diameters": (12.0, 45.0)}  # crops of 96 mm
 SMALL = {"width": 8, "depths": (1, 1, 1), "decoder_depth": 1}  # of the network, for a demonstration
 PATCH = {"size": (32, 32), "spacing": 3.0}  # of the network, mm
-# way to read slices -> network, its options, the part that was trained before
+# way to read slices -> network, its options, the part whose weights are pretrained
 _WAYS = {
     "2D": ("cipa", {}, "encoder"),
     "2.5D concat": ("slicenet", {"interaction": "concat"}, "plane.encoder"),
@@ -28,7 +28,7 @@ _WAYS = {
 }
 MAIN = "2.5D slice, pretrained"
 FLAT, FIRST = "2D, pretrained", "2D, scratch"
-_SLOWER = 0.1  # factor of the learning rate of an encoder that was trained before
+_SLOWER = 0.1  # factor of the learning rate of a pretrained encoder
 _SLICES = 8  # slices in the middle of a scan, on which two networks are compared
 
 
@@ -44,8 +44,8 @@ def grid(
     options : mapping
         Options of the network, the same for all.
     frozen_epochs : int
-        Epochs in which the encoder of a pretrained model is not changed. It then has a tenth of the learning
-        rate.
+        Epochs in which the encoder of a pretrained model is not changed. After them, it is trained with a
+        tenth of the learning rate.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def pretrain(model: LesionSegmenter, cohort: Cohort, judged: Cohort, folder: str
     cohort : Cohort
         Patients to learn from.
     judged : Cohort
-        Patients of the study, of whom none may be in `cohort`, also under another id.
+        Patients of the study. None of them may be in `cohort`, also not under another id.
     folder : path
         Folder of the saved model.
 
@@ -99,9 +99,9 @@ def pretrain(model: LesionSegmenter, cohort: Cohort, judged: Cohort, folder: str
 
 
 def difference_before_training(start: str | Path, interaction: str, X: pd.DataFrame) -> float:
-    """Return the largest difference of the logits between a 2D network and a 2.5D network with its weights.
+    """Return the largest difference in logits between a 2D network and a 2.5D network with its weights.
 
-    The 2.5D network has not been trained yet. Both read slices of the first patient.
+    The 2.5D network is not trained further. Both networks read slices of the first patient.
 
     Parameters
     ----------

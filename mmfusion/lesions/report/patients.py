@@ -11,7 +11,7 @@ from mmfusion.evaluation.result import NestedResult
 from mmfusion.figures.lesions import typical_patients
 from mmfusion.imaging import Volume, read
 from mmfusion.lesions.report.study import rules_in
-from mmfusion.lesions.report.verdict import dice_by_patient
+from mmfusion.lesions.report.verdict import dice_by_patient, unbroken
 from mmfusion.metrics import scores_by, size_groups
 
 
@@ -111,7 +111,7 @@ def group_table(table: pd.DataFrame, by: str, models: list[str]) -> pd.DataFrame
 
 
 def _interval(row: pd.Series) -> str:
-    return f"{row['mean']:.2f} [{row['lo']:.2f}, {row['hi']:.2f}]".replace(" ", "\u00a0")
+    return unbroken(f"{row['mean']:.2f} [{row['lo']:.2f}, {row['hi']:.2f}]")
 
 
 def _percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""Content of the report on PET/CT slices: gains by position in the lesion, sentences, groups by uptake."""
+"""Content of the report on PET/CT slices: differences by position in the lesion, and by uptake."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.igtv import FIRST, FLAT, MAIN
-from mmfusion.lesions.report.verdict import against_rules, signed, value, written_p
+from mmfusion.lesions.report.verdict import against_rules, signed, unbroken, value, written_p
 from mmfusion.metrics import wilcoxon_table
 from mmfusion.metrics.names import metric_title
 from mmfusion.metrics.segmentation import segmentation_differences
@@ -24,7 +24,14 @@ _COMPARED = (
 
 
 def gains(result: NestedResult, compared: Sequence[tuple[str, str]] = _COMPARED) -> pd.DataFrame:
-    """Return paired differences in Dice of the volume and of the slices at each position.
+    """Return paired differences between models: in Dice per patient, and in Dice of slices by position.
+
+    Parameters
+    ----------
+    result : NestedResult
+        Result of the models of `mmfusion.lesions.report.igtv.grid`.
+    compared : sequence of (str, str)
+        Pairs of a model and its reference.
 
     Returns
     -------
@@ -51,7 +58,7 @@ def gain_table(found: pd.DataFrame) -> pd.DataFrame:
         {
             "score": found["metric"].map(metric_title).to_numpy(),
             "patients": found["n"].to_numpy(),
-            "difference": [signed(row).replace(" ", "\u00a0") for _, row in found.iterrows()],
+            "difference": [unbroken(signed(row)) for _, row in found.iterrows()],
             "p, Wilcoxon": [written_p(p) for p in found["p"]],
         },
         index=pd.Index(found["model"] + " minus " + found["reference"], name="comparison"),
@@ -66,7 +73,7 @@ def verdict(result: NestedResult, found: pd.DataFrame) -> list[str]:
     lines = []
     for (model, reference), what in (
         ((MAIN, FLAT), "Neighbouring slices"),
-        ((FLAT, FIRST), "Weights that were learned before"),
+        ((FLAT, FIRST), "Pretrained weights"),
     ):
         row = table.loc[(model, reference, "dice")]
         lines.append(
@@ -90,11 +97,11 @@ def headline(result: NestedResult) -> str:
 
 
 def of_the_paper() -> str:
-    """Return the numbers of the paper, which are context and no target."""
+    """Return a sentence with the numbers of the paper, for context."""
     return (
-        "The paper's numbers, for context only: Dice .609 with slice interaction against .385 of its "
-        "baseline, on LUCID, a private cohort (arXiv 2509.22841). Patients, networks and training "
-        "are others there, so that these numbers cannot be compared with those of this report."
+        "For context only, the numbers of the paper (arXiv 2509.22841): a Dice of 0.609 with slice "
+        "interaction, and of 0.385 for its baseline, on the private cohort LUCID. The paper has other "
+        "patients, networks and training. Its numbers cannot be compared with those of this report."
     )
 
 

@@ -38,8 +38,8 @@ def load_study(
     modalities : sequence of str
         Scans to read; empty for all of the cohort.
     n_patients : int
-        Number of patients of the phantom, or the first ones of another cohort; 0 for all, or for the
-        phantom's own number.
+        Number of patients: of the phantom, how many are made (0: its default number); of another cohort, how
+        many are used, from the first on (0: all).
     seed : int
         Seed of the phantom.
     phantom : mapping, optional
@@ -70,8 +70,8 @@ def load_study(
         f"without a scan of {' and '.join(m.upper() for m in scans)}": int((~has).sum()),
     }
     chosen = list(has.index[has])[: n_patients or None]
-    said = "; ".join(f"{who}: {n}" for who, n in parts.items() if n)
-    return cohort.select(patients=chosen), f"Left out, {said}." if said else ""
+    said = "; ".join(f"{n} {who}" for who, n in parts.items() if n)
+    return cohort.select(patients=chosen), f"Patients left out: {said}." if said else ""
 
 
 def scans_of(cohort: Cohort) -> tuple[str, ...]:
@@ -82,9 +82,10 @@ def scans_of(cohort: Cohort) -> tuple[str, ...]:
 def make_segmenter(
     network: str, preset: str, modalities: Sequence[str], box_mode: str = "none", **changes: object
 ) -> LesionSegmenter:
-    """Return a segmenter that reads these scans; changes that are 0 or empty are ignored.
+    """Return a segmenter that reads these scans; `changes` are further parameters.
 
-    The box mode "auto" is "detector" for a network that reads boxes, and "none" for others.
+    Changes that are 0 or empty are ignored, so that the preset's value is used. The box mode "auto" is
+    "detector" for a network that reads boxes, and "none" for others.
 
     Examples
     --------
@@ -142,8 +143,8 @@ def other_networks(model: LesionSegmenter, wanted: Sequence[str]) -> tuple[list[
         else:
             found.append(name)
     scans = ", ".join(model.settings.modalities)
-    why = f"Left out, because they cannot read {scans} at the preset {model.preset}: {', '.join(unfit)}."
-    return found, why if unfit else ""
+    why = f"Networks left out, because they cannot read {scans} at the preset {model.preset}: "
+    return found, f"{why}{', '.join(unfit)}." if unfit else ""
 
 
 def protocol(cohort: Cohort, result: NestedResult, left_out: str = "") -> list[str]:
@@ -154,7 +155,7 @@ def protocol(cohort: Cohort, result: NestedResult, left_out: str = "") -> list[s
         f"{result.n} patients ({persons} persons) with a mask and scans of "
         f"{' and '.join(m.upper() for m in scans_of(cohort))}. {left_out}".strip(),
         f"{folds} folds of persons: all slices and patches of a person are in one fold. Folds of slices "
-        "would put neighbouring slices of one lesion into training and test.",
+        "would put neighbouring slices of one lesion into both the training set and the test set.",
         "Masks of test patients are removed before a model predicts. Thresholds of probabilities are chosen "
         "on patients within the training folds.",
     ]
@@ -162,7 +163,7 @@ def protocol(cohort: Cohort, result: NestedResult, left_out: str = "") -> list[s
         lines.append(oracle_note())
     if any((m, SEED[0]) in cohort.X for m in cohort.modalities) and rules_in(result):
         lines.append(
-            "The rules without training keep what lies within 20 mm of a given point in the lesion. The "
+            "The rules without training keep only regions within 20 mm of a given point in the lesion. The "
             "networks do not read this point."
         )
     return lines

@@ -45,8 +45,9 @@ def verdict(result: NestedResult) -> list[str]:
     empty = main["one_empty_pooled", "mean"]
     if empty:
         lines.append(
-            f"In {empty:.0f} patients only one of the two masks is empty: nothing was marked, or something "
-            "where there is nothing. Their Dice is 0. They have no surface distance."
+            f"Patients for whom only one of the two masks is empty: {empty:.0f}. Nothing was marked although "
+            "there is a lesion, or something was marked although there is none. Their Dice is 0, and they "
+            "have no surface distance."
         )
     if reads_truth(result.main):
         lines.insert(0, oracle_note())
@@ -79,10 +80,7 @@ def caveats(cohort: Cohort, result: NestedResult) -> list[str]:
 def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = OVERLAP) -> pd.DataFrame:
     """Return scores as text such as "0.712 [0.650, 0.770]", the best Dice per patient first."""
     order = scores.sort_values(("dice", "mean"), ascending=False, kind="stable")
-    cells = {
-        metric_title(m): [value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()]
-        for m in metrics
-    }
+    cells = {metric_title(m): [unbroken(value(row)) for _, row in order[m].iterrows()] for m in metrics}
     return pd.DataFrame(cells, order.index)
 
 
@@ -90,7 +88,7 @@ def paired_table(result: NestedResult, reference: str) -> pd.DataFrame:
     """Return the differences in Dice per patient to a model, with both tests, as a table for the page."""
     table = result.paired(reference)
     cells = {
-        "difference in Dice": [signed(row).replace(" ", "\u00a0") for _, row in table.iterrows()],
+        "difference in Dice": [unbroken(signed(row)) for _, row in table.iterrows()],
         "p, Wilcoxon": [written_p(p) for p in table["wilcoxon_p"]],
         "p, Wilcoxon with Holm's adjustment": [written_p(p) for p in table["wilcoxon_p_holm"]],
     }
@@ -135,15 +133,15 @@ def _comparisons(result: NestedResult) -> list[str]:
     lines = _best_of(result, "other networks", networks) + against_rules(result)
     oracle = [m for m in result.models if m != result.main and reads_truth(m)]
     lines += [
-        f"{name} has {value(dice.loc[name])}: with the true boxes, Dice is "
-        f"{dice.loc[name, 'mean'] - dice.loc[result.main, 'mean']:+.3f} against {result.main}."
+        f"{name} has a Dice of {value(dice.loc[name])}. With the true boxes, the difference to {result.main} "
+        f"is {dice.loc[name, 'mean'] - dice.loc[result.main, 'mean']:+.3f}."
         for name in oracle
     ]
     if networks:
         smallest = result.detectable_difference(networks[0])
         lines.append(
-            f"The smallest true difference in Dice that {result.n} patients would show with 80 % power is "
-            f"about {smallest:.3f}."
+            f"With {result.n} patients, a true difference in Dice of about {smallest:.3f} or more would be "
+            "shown with 80 % power."
         )
     return lines
 
@@ -170,6 +168,17 @@ def value(row: pd.Series) -> str:
     if row["mean"] != row["mean"]:
         return "not known"
     return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]"
+
+
+def unbroken(text: str) -> str:
+    """Return a text whose spaces do not break a line, for the cells of a table.
+
+    Examples
+    --------
+    >>> unbroken("0.7 [0.6, 0.8]").count(chr(0xA0))
+    2
+    """
+    return text.replace(" ", "\u00a0")
 
 
 def signed(row: pd.Series) -> str:

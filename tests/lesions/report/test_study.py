@@ -28,17 +28,17 @@ def cohort(monkeypatch):
 def test_patients_without_a_scan_or_a_mask_are_left_out_and_counted(cohort):
     data, left_out = study.load_study("made")
     assert list(data.X.index) == ["P0", "P1", "P2"]
-    assert left_out == "Left out, without a mask: 1; without a scan of CT and PET: 1."
+    assert left_out == "Patients left out: 1 without a mask; 1 without a scan of CT and PET."
     data, left_out = study.load_study("made", modalities=["ct"], n_patients=2)
     assert list(data.X.index) == ["P0", "P1"] and study.scans_of(data) == ("ct",)
-    assert left_out == "Left out, without a mask: 1."
+    assert left_out == "Patients left out: 1 without a mask."
 
 
 def test_all_networks_that_can_read_the_scans():
     model = study.make_segmenter("unet", "demo", ["ct"], "auto")
     found, unfit = study.other_networks(model, ["all"])
     assert {"raseg", "cspat", "resenc_unet", "cipa"} <= set(found) and "unet" not in found
-    assert unfit == "Left out, because they cannot read ct at the preset demo: petct_unet."
+    assert unfit == "Networks left out, because they cannot read ct at the preset demo: petct_unet."
     assert len(found) + 2 == len(mf.list_segmenters())
     with pytest.raises(MMFusionError, match="in_channels=2"):
         study.other_networks(model, ["petct_unet"])

@@ -31,7 +31,7 @@ def test_oracle_boxes_are_stamped_and_never_the_reference():
         verdict.reference_of(result({"SUV >= 2.5": 0.9, "cspat": 0.1, "unet": 0.2, BOXES: 0.5}, BOXES))
         == "cspat"
     )
-    assert any(line.startswith(f"{ORACLE} has 0.9") for line in verdict.verdict(found))
+    assert any(line.startswith(f"{ORACLE} has a Dice of 0.9") for line in verdict.verdict(found))
     main = result({BOXES: 0.6, ORACLE: 0.9}, main=ORACLE)
     assert verdict.verdict(main)[0].startswith("Models with oracle boxes read the box of the true mask")
     assert "reads true boxes" in verdict.headline(main)
@@ -39,7 +39,7 @@ def test_oracle_boxes_are_stamped_and_never_the_reference():
 
 def test_missed_patients_are_counted():
     found = result({"raseg": 0.7}, predicted_mm3={"raseg": np.r_[0, 0, np.ones(N - 2)]})
-    assert any("In 2 patients only one of the two masks is empty" in line for line in verdict.verdict(found))
+    assert any("only one of the two masks is empty: 2." in line for line in verdict.verdict(found))
     assert verdict.reference_of(found) is None and "raseg" in verdict.headline(found)
 
 
