@@ -22,10 +22,10 @@ def dice(*, smooth: float = SMOOTH, batch: bool = False) -> nn.Module:
     Parameters
     ----------
     smooth : float
-        Added to the numerator and the denominator. A mask without lesion has a small gradient if it is near
-        0, and a large one if it is near 1.
+        Added to the numerator and the denominator. For a patch without a lesion, the gradient is small if
+        `smooth` is near 0, and large if it is near 1.
     batch : bool
-        Compute one Dice of all voxels of the batch, in place of the mean over the patches.
+        Compute one Dice over all voxels of the batch, instead of the mean over the patches.
 
     Examples
     --------
@@ -61,8 +61,8 @@ def dice_focal(
 ) -> nn.Module:
     """Return `dice` * soft Dice loss + `focal` * focal loss (Lin et al. 2017, ICCV).
 
-    `gamma` is the focusing parameter. `alpha` weighs the voxels of the lesion, and 1 - `alpha` the others;
-    None weighs all alike.
+    `gamma` is the focusing parameter. `alpha` is the weight of the voxels of the lesion, and 1 - `alpha` that
+    of the others; None: all voxels have the same weight.
 
     Examples
     --------

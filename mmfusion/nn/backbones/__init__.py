@@ -1,1 +1,1 @@
-"""Backbones map a scan to a list of feature maps, from fine to coarse, with `channels` and `strides`."""
+"""Backbones, which map a scan to feature maps, from fine to coarse, with `channels` and `strides`."""

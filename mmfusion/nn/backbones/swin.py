@@ -110,7 +110,7 @@ class SwinBackbone(nn.Module):
         Parameters
         ----------
         x : Tensor, shape (b, in_channels, *space)
-            Scans. Sides that are no multiples of a stride are padded with zeros at the end.
+            Scans. Sides that are not multiples of a stride are padded with zeros at the end.
 
         Returns
         -------

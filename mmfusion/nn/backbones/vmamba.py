@@ -1,4 +1,4 @@
-"""VMamba encoder: four stages of visual state space blocks."""
+"""VMamba encoder: stages of visual state space blocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmfusion.nn.layers.vss import PatchMerging, VSSBlock
 
 
 class VMamba(nn.Module):
-    """Encoder of images with state space blocks; gives a map of each stage, at strides 4, 8, 16, 32.
+    """Encoder of images with state space blocks; it returns a map of each stage, at strides 4, 8, 16, ...
 
     Parameters
     ----------

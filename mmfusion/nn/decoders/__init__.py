@@ -1,1 +1,1 @@
-"""Decoders map a list of feature maps to the logits of a mask."""
+"""Decoders, which map a list of feature maps to the logits of a mask."""

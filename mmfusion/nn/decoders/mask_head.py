@@ -1,4 +1,4 @@
-"""Head of a decoder: the finest map is brought to the grid of the scan and mapped to logits."""
+"""Head of a decoder: the finest map is resized to the grid of the scan and mapped to logits."""
 
 from __future__ import annotations
 

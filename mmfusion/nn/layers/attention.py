@@ -1,4 +1,4 @@
-"""Attention and a pre-norm transformer block, written with einops; attention never runs across patients."""
+"""Attention between the tokens of one patient, and a pre-norm transformer block, written with einops."""
 
 from __future__ import annotations
 

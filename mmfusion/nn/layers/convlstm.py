@@ -10,7 +10,7 @@ from torch import nn
 class ConvLSTM(nn.Module):
     """Stacked convolutional LSTM, which reads the maps of a series in one or in both directions.
 
-    The products of an LSTM are replaced by convolutions. The states are zero before the first map. There are
+    Convolutions replace the matrix products of an LSTM. The states are zero before the first map. There are
     no peephole connections.
 
     Parameters
@@ -22,7 +22,7 @@ class ConvLSTM(nn.Module):
     layers : int
         Number of layers; each one reads the states of the one before.
     kernel : int
-        Side of the convolutions, an odd number of pixels.
+        Side of the convolutions, pixels, an odd number.
     bidirectional : bool
         Read the series in both directions. The states of the two directions are concatenated.
 

@@ -1,4 +1,4 @@
-"""Cross-scan: an image read as four sequences, and the four sequences put together to an image again."""
+"""Cross-scan: a map read as four sequences, and the four sequences added up to one map again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cross_scan(x: torch.Tensor) -> torch.Tensor:
 
 
 def cross_merge(y: torch.Tensor, h: int, w: int) -> torch.Tensor:
-    """Put four sequences back in the places from which `cross_scan` read them, and add them.
+    """Return the sum of four sequences as a map, each value at the place from which `cross_scan` read it.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ class ExpressionHead(nn.Module):
         )
 
     def pooled(self, maps: Sequence[torch.Tensor], probability: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the pooled and projected scales v, shape (b, S, P)."""
+        """Return the pooled and projected scales v, shape (b, S, P); parameters as in `forward`."""
         return torch.stack(
             [
                 project(torch.cat(self._pool(one, probability), 1))
@@ -97,7 +97,8 @@ class ExpressionHead(nn.Module):
         maps : sequence of Tensor, shape (b, in_channels[s], *space)
             Pyramid.
         probability : Tensor, shape (b, 1, *space), optional
-            Predicted probability of the lesion, which `mask_pool` reads. It never is the mask of a reader.
+            Predicted probability of the lesion, 0 to 1, which is read if `mask_pool`. It is never the true
+            mask.
         """
         v = self.pooled(maps, probability)
         gate = rearrange(

@@ -202,7 +202,8 @@ class CueGate(nn.Module):
 
     Notes
     -----
-    The convolution repeats the border of the cue. A cue of one value gives the same weights everywhere.
+    The convolution pads the cue with copies of its border, so that a constant cue gives the same weights
+    everywhere.
 
     References
     ----------

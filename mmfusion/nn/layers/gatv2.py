@@ -120,7 +120,7 @@ class RegularGATv2(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Nodes' new features, shape (b, G, heads * out_features)."""
+        """Return the new features of the nodes, shape (b, G, heads * out_features)."""
         edge = None if self.lin_edge is None else self.lin_edge(self.edge_weight[:, :, None])
         projected = (self.lin_l(x), self.lin_r(x), edge)
         # autocast gives the projections 16 bits; the attention needs one number format
@@ -170,7 +170,7 @@ class UnionGATv2(nn.Module):
         self.n_edges = edge_index.shape[1]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Nodes' new features, shape (b, G, heads * out_features)."""
+        """Return the new features of the nodes, shape (b, G, heads * out_features)."""
         if torch.compiler.is_exporting():
             return self._plain(x)
         b = len(x)

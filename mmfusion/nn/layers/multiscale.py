@@ -1,4 +1,4 @@
-"""Multi-scale stem: convolutions of several reaches side by side."""
+"""Multi-scale stem: convolutions with several sizes of the receptive field, side by side."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class MultiScaleStem(nn.Module):
     """Four branches side by side: fine, middle, coarse and pooled; their outputs are concatenated.
 
     "fine" is a convolution of side 3, "middle" one of side 5, "coarse" one of side 3 with a dilation of 3,
-    which spans 7 voxels. "pooled" is a convolution of side 3 of the map at half resolution. Each has batch
-    norm and ReLU.
+    which spans 7 voxels. "pooled" is a convolution of side 3 on the map at half resolution. Batch norm and
+    ReLU follow each of them.
 
     Parameters
     ----------

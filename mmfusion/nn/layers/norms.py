@@ -12,7 +12,8 @@ INSTANCE = ("INSTANCE", {"affine": True})  # instance norm with learned scale an
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm that uses its running statistics if a channel has one value only.
 
-    torch refuses such a batch in training: one patch whose map has one pixel, as at the end of an epoch.
+    In training, torch refuses such a batch. It has one patch, whose map has one pixel; the last batch of an
+    epoch may be one.
 
     Examples
     --------

@@ -51,7 +51,7 @@ class Pyramid(nn.Module):
 
 
 class UpPath(nn.Module):
-    """Decoder of a U-Net: doubles the sides and joins the map of the level, from the deepest to the finest.
+    """Decoder of a U-Net: each level doubles the sides and joins the encoder's map, from deepest to finest.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class EarlyFusion(nn.Module):
 
 
 class PETAttention(nn.Module):
-    """Encoder of CT, whose maps are multiplied by an attention map that a small U-Net makes from PET.
+    """Encoder of CT whose maps are multiplied by an attention map, which a small U-Net computes from PET.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class PETAttention(nn.Module):
 
 
 class DualEncoders(nn.Module):
-    """Two encoders, of CT and of PET; their maps pass multi-scale spatial gates and are concatenated.
+    """Encoders of CT and of PET, whose maps are weighted by multi-scale spatial gates and concatenated.
 
     Parameters
     ----------

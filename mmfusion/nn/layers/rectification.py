@@ -1,4 +1,4 @@
-"""Rectification: the maps of two scans are weighted by what both of them show.
+"""Rectification: the maps of two scans are multiplied by weights that are computed from both scans.
 
 A rectifier returns two pairs: the rectified maps of both scans, and the maps to which fused features are
 added.
@@ -15,22 +15,22 @@ from mmfusion.nn.layers.norms import BatchNorm2d
 from mmfusion.nn.layers.ssm import SS1D
 
 Pair = tuple[torch.Tensor, torch.Tensor]
-_GRID = (16, 16)  # to which maps are averaged, where they may have any size
+_GRID = (16, 16)  # maps of any size are averaged to this size
 
 
 class ChannelRectification(nn.Module):
-    """Weight of each channel of two scans, from a scan over all channels: x + w x.
+    """Weights of the channels of two scans, from a selective scan over all channels: x + w x.
 
-    Each channel is a token: its pixels, mapped to `width` numbers. The tokens of the first scan come first.
-    The maps to which fused features are added are the original ones.
+    Each channel is a token: its pixels, mapped to `width` numbers. The tokens of CT come first, then those of
+    PET. Fused features are added to the original maps.
 
     Parameters
     ----------
     channels : int
         Channels of each map, C.
     size : (y, x), optional
-        Sides of the maps, which are then read pixel by pixel, as in the paper. Default: the maps have any
-        size, and are averaged to 16 x 16 first.
+        Sides of the maps, pixels. All pixels are then read, as in the paper. Default: maps of any size, which
+        are averaged to 16 x 16 first.
     width : int
         Width of the tokens.
 
@@ -78,7 +78,7 @@ class ChannelRectification(nn.Module):
 
 
 class ContextGate(nn.Module):
-    """Gates of the channels and positions of two scans, which both scans control: x + g x.
+    """Gates of the channels and positions of two scans, computed from both scans: x + g x.
 
     The gate of a scan is the product of the weights of its channels, from the means of both maps, and the
     weights of its positions, from a convolution of both maps. Fused features are added to the gated maps.
@@ -128,7 +128,7 @@ class ContextGate(nn.Module):
 
 
 class NoRectification(nn.Module):
-    """Leaves the maps of both scans as they are.
+    """Rectification that leaves the maps of both scans as they are.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Region interaction: each small region of one scan is put together with one token of the other scan."""
+"""Region interaction: each small region of one scan is combined with one token of the other scan."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _SIDE = 4  # of a region, pixels
 class RegionInteraction(nn.Module):
     """Dynamic cross-modality interaction of CIPA: regions of 4 x 4 pixels of the CT, tokens of the PET.
 
-    The PET is reduced to one token per region, and its tokens are scanned over the whole map. The pixels of
-    the CT are scanned inside each region. Then the token of a region is added to all of its pixels.
+    The map of PET is reduced to one token per region, and a selective scan runs over all tokens. Another
+    selective scan runs over the pixels of CT inside each region. Then the token of a region is added to all
+    of its pixels.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class RegionInteraction(nn.Module):
     def forward(self, ct: torch.Tensor, pet: torch.Tensor) -> torch.Tensor:
         """Return the fused map, shape (b, C, y, x) as `ct` and `pet`.
 
-        Sides that are no multiples of 4 are padded by copies of the edge, and the result is cropped.
+        Sides that are not multiples of 4 are padded with copies of the edge, and the result is cropped.
         """
         h, w = ct.shape[2:]
         tokens = rearrange(self.outer(pet), "b d r s -> b r s d")

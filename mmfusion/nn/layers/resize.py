@@ -11,14 +11,14 @@ LINEAR = {2: "bilinear", 3: "trilinear"}  # axes in space -> torch's name of lin
 
 
 def resized(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Return a map on a grid of another size: linear interpolation to more positions, means to fewer.
+    """Return a map on a larger grid, by linear interpolation, or on a smaller grid, by means.
 
     Parameters
     ----------
     x : Tensor, shape (b, c, y, x) or (b, c, z, y, x)
         Map.
     size : sequence of int
-        Sides of the new grid, which are all at least, or all at most, those of `x`.
+        Sides of the new grid: all at least those of `x`, or all at most those of `x`.
 
     Examples
     --------

@@ -42,8 +42,8 @@ def selective_scan(
         Weight of the input in the output.
     backend : {"auto", "ref", "chunked", "mamba_ssm"}
         "ref": one step after the other, differentiated by autograd; it keeps the states of all steps.
-        "chunked": keeps the state after every 16 steps only. The backward pass computes the others again, so
-        that the memory is L d N / 16, and it is faster on the CPU.
+        "chunked": it keeps the state after every 16th step, and the backward pass computes the other states
+        again. It needs memory for L d N / 16 numbers, and is faster on the CPU.
         "mamba_ssm": kernel of the package mamba-ssm, for CUDA.
         "auto": "mamba_ssm" where it can be used, else "chunked"; "ref" while a network is exported.
 
@@ -79,7 +79,7 @@ def selective_scan(
 def _reference(
     u: torch.Tensor, dt: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor
 ) -> torch.Tensor:
-    """Scan step by step. `unbind` matters: indexing a[:, t] makes the backward pass 300 times slower."""
+    """Scan step by step, with `unbind`: indexing a[:, t] makes the backward pass 300 times slower."""
     u, dt, A, B, C = _time_first(u, dt, A, B, C)
     decay = (dt[..., None, :] * A).exp()
     drive = (dt * u)[..., None, :] * B[..., None]
@@ -155,7 +155,7 @@ class _ChunkedScan(torch.autograd.Function):
             grad, product = grads[: len(states)], spare[: len(states)]
             down = dy[at][..., None, :]
             torch.sum(torch.mul(states, down, out=product), -1, out=dC[at])
-            torch.mul(down, C[at][..., None], out=grad)  # of the loss by each state ...
+            torch.mul(down, C[at][..., None], out=grad)  # derivative of the loss by each state ...
             grad[-1] += later
             steps, factors = grad.unbind(0), decay.unbind(0)
             for t in range(len(steps) - 1, 0, -1):  # ... which also acts on the next state

@@ -32,7 +32,8 @@ def conv3(
         2017, "Xception", CVPR). With P channels in and out it has 27 P + P^2 weights in 3-D, and the full
         convolution 27 P^2.
     ordering : str
-        What follows, as in MONAI's `Convolution`: "N" is an instance norm, "A" a GELU, "" nothing.
+        Layers after the convolution, as in MONAI's `Convolution`: "N" is an instance norm, "A" a GELU, ""
+        nothing.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Slice interaction: the maps of neighbouring slices become one map of the slice in the middle.
 
-Both modules start by returning the map of the middle slice as it is, to the bit. So a network for slabs
-starts as the network for single slices whose weights it takes over.
+Before training, both modules return the map of the middle slice unchanged, to the bit. A network for slabs
+therefore starts as the network for single slices whose weights it takes over.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SliceInteraction(nn.Module):
     References
     ----------
     After the abstract of "Multimodal slice interaction network", arXiv 2509.22841: a channel branch and a
-    spatial branch between slices, with depthwise convolutions. The rest is this project's.
+    spatial branch between slices, with depthwise convolutions. All other details are this project's choice.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class SliceInteraction(nn.Module):
 
 
 class SliceConcatenation(nn.Module):
-    """Plain alternative to `SliceInteraction`: F_middle plus a 1 x 1 convolution of all slices.
+    """Simple alternative to `SliceInteraction`: F_middle plus a 1 x 1 convolution of all slices.
 
     The weights of the convolution start at 0, so that the result is F_middle.
 

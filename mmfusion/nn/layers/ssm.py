@@ -51,7 +51,7 @@ class SelectiveSSM(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set the weights that Mamba starts from."""
+        """Set the initial weights of Mamba."""
         with torch.no_grad():
             nn.init.uniform_(self.x_proj, -(self.x_proj.shape[1] ** -0.5), self.x_proj.shape[1] ** -0.5)
             nn.init.uniform_(self.dt_proj, -(self.sizes[0] ** -0.5), self.sizes[0] ** -0.5)
@@ -69,7 +69,7 @@ class SelectiveSSM(nn.Module):
 
 
 class _Gated(nn.Module):
-    """Maps of input and output that SS1D and SS2D share: d to two halves of 2 d, and the gated half to d."""
+    """Base class of SS1D and SS2D: linear maps of input and output around a scan, and its gate."""
 
     def __init__(self, d: int, groups: int, n_states: int) -> None:
         super().__init__()

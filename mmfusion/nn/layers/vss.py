@@ -87,7 +87,7 @@ class ChannelVSSBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Halves the sides of a map and doubles its channels: 2 x 2 pixels become one.
+    """Layer that halves the sides of a map and doubles its channels: 2 x 2 pixels become one.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class PatchMerging(nn.Module):
 
 
 class PatchExpand(nn.Module):
-    """Doubles the sides of a map and halves its channels: one pixel becomes 2 x 2.
+    """Layer that doubles the sides of a map and halves its channels: one pixel becomes 2 x 2.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class PatchExpand(nn.Module):
 
 
 class LinearUpsample(nn.Module):
-    """Maps the channels of a map, then doubles its sides by bilinear interpolation.
+    """Layer that changes the channels of a map, then doubles its sides by bilinear interpolation.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Necks exchange features between the scales of a list of maps and keep their sizes."""
+"""Necks, which exchange features between the scales of a list of maps, and keep the sizes of the maps."""

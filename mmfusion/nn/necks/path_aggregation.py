@@ -1,4 +1,4 @@
-"""Cross-scale path aggregation: features flow from coarse to fine and back, with a gate on every link."""
+"""Cross-scale path aggregation: maps are added from coarse to fine and back, with a gate on each link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmfusion.nn.layers.separable import conv3
 
 
 class GateNode(nn.Module):
-    """Fusion of a map x with the maps y_k that come to it from other scales.
+    """Fusion of a map x with maps y_k from other scales.
 
     z = x + sum_k softmax(w)_k c_k s_k y_k, where c_k are the weights of the channels, computed from x and
     y_k, s_k are the weights of the positions, computed from x + y_k, and w are learned numbers.

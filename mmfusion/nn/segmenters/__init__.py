@@ -1,4 +1,4 @@
-"""Segmentation networks map patches of scans to masks. Importing this package registers them."""
+"""Segmentation networks, which map patches of scans to masks. Importing this package registers them."""
 
 from mmfusion.nn.segmenters import (
     attention_unet,

@@ -55,12 +55,12 @@ class Segmenter(nn.Module):
     Parameters
     ----------
     in_channels : int
-        Channels of the input: 1 for CT, 2 for CT and PET, in this order.
+        Channels of the input, one per scan: 1 for CT, 2 for CT and PET, in this order.
     spatial_dims : {2, 3}
         Axes in space of the output.
     divisor : int or sequence of int
-        The sides of the input of `run` are multiples of it. `forward` pads the input and crops the mask, so
-        that it takes inputs of any size.
+        The sides of the input of `run` are multiples of it, one number for all axes or one per axis.
+        `forward` takes inputs of any size: it pads the input, and crops the mask.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Segmenter(nn.Module):
         "demo", which trains in minutes on two cores, and "full", the size of the paper.
     slab : int
         0 for networks that return a mask of the size of their input. Otherwise the number of slices of the
-        input, (b, c, slab, y, x); the mask is that of the slice in the middle, (b, 1, y, x).
+        input, (b, c, slab, y, x). The mask is then that of the slice in the middle, (b, 1, y, x).
     around : float
         Weight of the loss of the other slices of a slab. 0: only the slice in the middle has a loss.
     loss : str
@@ -121,15 +121,17 @@ class Segmenter(nn.Module):
         x : Tensor, shape (b, c, *space), or (b, c, slab, y, x)
             Scans, mapped to [0, 1] by the windows of their modalities.
         cue : Tensor, shape (b, 1, *space), optional
-            Region in which the lesion lies, 0 to 1; None means everywhere. Networks with `uses_cue` read it.
+            Region in which the lesion lies, 0 to 1; None means everywhere. Only networks with `uses_cue` read
+            it.
 
         Returns
         -------
         dict of str to Tensor
             "mask": logits, shape (b, 1, *space). Networks that predict expression add "expression", shape
-            (b, P). Networks with deep supervision add "deep", a list of further logits of the mask, at lower
-            resolutions or of shallower parts, while they are trained. Networks whose `around` is above 0 then
-            add "around", the logits of the other slices of the slab, shape (b, slab - 1, y, x).
+            (b, P), for P genes. While they are trained, networks with deep supervision add "deep": a list of
+            further logits of the mask, at lower resolutions or from shallower parts of the network. Networks
+            whose `around` is above 0 then add "around": the logits of the other slices of the slab, shape
+            (b, slab - 1, y, x).
 
         Raises
         ------

@@ -39,15 +39,15 @@ def _full(width: int, depths: tuple[int, ...]) -> SegmenterPreset:
 class Cipa(Segmenter):
     """Mamba network for slices of PET/CT, with one encoder for both scans and interaction by regions (CIPA).
 
-    At each of four scales, a rectification weights the channels of both scans, an interaction fuses them, and
-    the fused map is added to the maps of both scans. The decoder makes the mask.
+    At each scale, a rectification weights the channels of both scans, an interaction fuses them, and the
+    fused map is added to the maps of both scans. The decoder makes the mask.
 
     Presets: "demo", "full" (the paper's tiny size), "small" and "base".
 
     Parameters
     ----------
     in_channels : {2, 1}
-        2: CT and PET. 1: one of them, which then takes the place of both. Weights fit both cases.
+        2: CT and PET. 1: one of them, which is read in the place of both. The weights are the same.
     width : int
         Channels of the first stage of the encoder.
     depths : sequence of int
@@ -55,14 +55,16 @@ class Cipa(Segmenter):
     decoder_depth : int
         Blocks of each level of the decoder.
     drop_path : float in [0, 1]
-        Share of the training samples for which a block is skipped.
+        Share of the training samples for which a block is skipped; see `VMamba` and `VMambaDecoder`.
     rectify : {"crm", "context_gate", "none"}
-        "crm": the paper's channel rectification. "context_gate": the gates of vMambaX.
+        "crm": the paper's channel rectification. "context_gate": the gates of vMambaX. "none": no
+        rectification.
     faithful : bool
-        Build the network as the authors did: three copies of each scan as colours, and a rectification that
-        reads all pixels, so that inputs have the size `size`. Otherwise inputs have any size.
+        Build the network as the authors did: three copies of each scan as colour channels, and a
+        rectification that reads all pixels, so that all inputs have the size `size`. If False, inputs have
+        any size.
     size : (y, x)
-        Sides of the input, multiples of 32; read if `faithful`.
+        Sides of the input, pixels, multiples of 32. Only read if `faithful`.
 
     Attributes
     ----------
@@ -72,7 +74,7 @@ class Cipa(Segmenter):
     Raises
     ------
     MMFusionError
-        If an option has another value.
+        If `in_channels` or `rectify` has another value.
 
     Examples
     --------

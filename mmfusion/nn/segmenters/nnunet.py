@@ -9,7 +9,7 @@ import numpy as np
 
 from mmfusion.errors import DataError
 
-ANISOTROPIC = 3  # an axis is coarse if its voxels are more than this many times as long as the others
+ANISOTROPIC = 3  # an axis is coarse if its voxels are more than 3 times as long as those of the others
 MIN_SIDE = 4  # no feature map gets shorter than this
 LEAST_LEVELS = 3
 BATCH = 2  # smallest batch
@@ -30,7 +30,7 @@ class NNUNetPlan:
     size : (z, y, x)
         Sides of a patch, voxels.
     strides : sequence of (z, y, x)
-        Stride of each level; the first is 1.
+        Stride of each level; that of the first level is 1.
     kernels : sequence of (z, y, x)
         Kernel of the convolutions of each level.
     batch_size : int
@@ -62,14 +62,16 @@ def nnunet_plan(
 
     The rules, as published for the "3D full resolution" network:
 
-    1. The target spacing is the median of each axis. If the coarsest axis has voxels more than three times as
-       long as the others, and less than a third of their number, its spacing is the 10th percentile.
+    1. The target spacing is the median of each axis. If the voxels are more than three times as long along
+       the coarsest axis as along the others, and less than a third in number, its spacing is the 10th
+       percentile.
     2. The first patch is as large as the median scan at this spacing.
     3. Each level halves all axes that stay at least 4 voxels long. An axis whose voxels are at least twice as
-       long as the shortest waits until the others are as coarse. Kernels are 1 along a waiting axis, then 3.
+       long as the shortest ones is not halved before the other axes are as coarse. Until then, the kernel
+       along this axis is 1, and afterwards 3.
     4. The patch gets smaller, along the axis on which it covers most of the median scan, until the network
        fits the memory.
-    5. Memory that is left makes the batch larger than 2, up to 5 % of all voxels of the cohort.
+    5. If memory is left, the batch gets larger than 2, up to 5 % of all voxels of the cohort.
 
     Parameters
     ----------
@@ -166,7 +168,7 @@ def _fitted(spacing: np.ndarray, median: np.ndarray, budget: float) -> tuple[tup
         size = -(-size // step) * step
         if len(levels[0]) < LEAST_LEVELS:
             raise DataError(
-                "no U-Net with three levels has a place in these scans and this memory",
+                "a U-Net with three levels does not fit these scans and this memory",
                 expected="larger scans, or more memory",
                 got=f"median scan {median.tolist()} voxels",
             )
@@ -181,7 +183,7 @@ def _fitted(spacing: np.ndarray, median: np.ndarray, budget: float) -> tuple[tup
 
 
 def _values(size: Sequence[int], strides: Sequence[Sequence[int]]) -> float:
-    """Return the number of values of all feature maps: five a level, and two at the deepest."""
+    """Return the number of values of all feature maps: five maps per level, and two at the deepest level."""
     voxels = np.prod(size) / np.cumprod(np.prod(strides, axis=1))
     maps = np.array([5] * (len(strides) - 1) + [2])
     return float((voxels * maps * _channels(len(strides))).sum())

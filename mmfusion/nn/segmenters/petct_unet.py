@@ -1,4 +1,4 @@
-"""U-Net for PET/CT, with the parts of three papers behind switches: MSAM, ISA-Net and wavelet input."""
+"""U-Net for PET/CT, with parts of three papers as options: MSAM, ISA-Net and wavelet input."""
 
 from __future__ import annotations
 
@@ -35,14 +35,19 @@ class PETCTUNet(Segmenter):
     channels : sequence of int
         Channels of each level, multiples of 4.
     attention : {"isa", "msam", "none"}
-        "none": one encoder reads both scans. "msam": PET gives an attention map, which the maps of CT are
-        multiplied by. "isa": an encoder for each scan, with multi-scale spatial gates; the decoder joins
-        them.
+        "none": one encoder reads both scans. "msam": the maps of CT are multiplied by an attention map from
+        PET. "isa": each scan has an encoder with multi-scale spatial gates, and the decoder reads the maps of
+        both.
     wavelet : bool
         Work at half resolution on the Haar wavelet coefficients of the scans. The mask comes from the inverse
         transform of predicted coefficients.
     deep_supervision : bool
         In training, also return logits at the lower resolutions, in "deep", the finest first.
+
+    Raises
+    ------
+    MMFusionError
+        If `in_channels` or `attention` has another value.
 
     Examples
     --------

@@ -24,9 +24,9 @@ _STYLE = {"act": "relu", "norm": "batch", "bias": False}
 
 @SEGMENTERS.register("raemd", modality="ct", dims="3", paper="RAEMD-Net, residual attention with a BiLSTM")
 class RAEMD(Segmenter):
-    """RAEMD-Net, which encodes each slice by itself and reads the slices as a series at its deepest level.
+    """RAEMD-Net, which encodes each slice alone, and reads the slices as a series at its deepest level.
 
-    The first axis of a patch is the series of slices, z. Only y and x are reduced in the encoder.
+    The first axis of a patch, z, is the series of slices. The encoder reduces y and x only.
 
     Parameters
     ----------
@@ -42,9 +42,14 @@ class RAEMD(Segmenter):
         Parts that can be switched off, as in the paper's ablation. Without `multi_scale` the stem is one
         convolution of side 3. Without `dense` the dense blocks are pairs of convolutions.
     lstm : {"conv", "pooled", "none"}
-        What reads the series. "conv": a bidirectional ConvLSTM on the maps. "pooled": a bidirectional LSTM on
-        the means of the maps, whose states scale and shift the channels (FiLM, Perez et al. 2018). "none":
-        the slices stay apart.
+        Layer that reads the series. "conv": a bidirectional ConvLSTM on the maps. "pooled": a bidirectional
+        LSTM on the means of the maps, whose states scale and shift the channels (FiLM, Perez et al. 2018).
+        "none": no layer, so that each slice is segmented alone.
+
+    Raises
+    ------
+    MMFusionError
+        If `spatial_dims` or `lstm` has another value.
 
     Examples
     --------
@@ -146,7 +151,7 @@ class _PooledSeries(nn.Module):
 
 
 class _NoSeries(nn.Identity):
-    """The slices as they are; takes the arguments of the others."""
+    """Layer that returns the slices as they are; it takes the arguments of the other layers."""
 
 
 _SERIES = {"conv": _ConvSeries, "pooled": _PooledSeries, "none": _NoSeries}

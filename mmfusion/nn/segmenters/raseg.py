@@ -1,4 +1,4 @@
-"""RA-Seg: a 3-D U-Net; a box gates its skip connections, and a ConvLSTM reads its deepest maps by slices."""
+"""RA-Seg: a 3-D U-Net whose skip connections are gated by a box, with a ConvLSTM over its deepest slices."""
 
 from __future__ import annotations
 
@@ -33,14 +33,19 @@ class RASeg(Segmenter):
     hidden : int
         Channels of the states of the ConvLSTM.
     layers : int
-        Layers of the ConvLSTM. 0: no ConvLSTM, so that the decoder reads the deepest map itself.
+        Layers of the ConvLSTM. 0: no ConvLSTM; the decoder reads the deepest map of the encoder.
     bidirectional : bool
         Let the ConvLSTM read the slices in both directions; the paper reads them in one.
     bottleneck : int, optional
-        Reduce the channels to this number before the ConvLSTM, by a convolution of side 1. The ConvLSTM has
-        most of the weights of the network, so that this makes it much smaller.
-    dropout : float
+        Number of channels to which a convolution of side 1 reduces the map before the ConvLSTM. Most weights
+        of the network are in the ConvLSTM, so a bottleneck makes the network much smaller.
+    dropout : float in [0, 1)
         Share of the channels that are set to zero in training.
+
+    Raises
+    ------
+    MMFusionError
+        If `spatial_dims` is not 3.
 
     Examples
     --------
@@ -107,7 +112,7 @@ class RASeg(Segmenter):
         return {"mask": self.head(torch.cat([high, skip], 1))}
 
     def features(self, x: torch.Tensor, cue: torch.Tensor | None = None, level: str = "high") -> torch.Tensor:
-        """Return features of each slice, averaged over the slice; the paper predicts mutations from them.
+        """Return the features from which the paper predicts mutations: means of maps over each slice.
 
         Parameters
         ----------
@@ -145,7 +150,7 @@ class RASeg(Segmenter):
     def _maps(
         self, x: torch.Tensor, cue: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return the finest skip connection, the output of the ConvLSTM, the map before the last step."""
+        """Return the finest skip connection, the output of the ConvLSTM, and the map before the last step."""
         if x[0, 0].numel() == self.divisor[0] ** 3:
             raise MMFusionError(
                 "RASeg cannot normalise a single voxel at its lowest level",

@@ -28,7 +28,7 @@ class ResEncUNet(Segmenter):
     """U-Net with residual blocks and deep supervision, as planned by nnU-Net.
 
     Each level of the encoder is one residual block of two convolutions, and the decoder has plain blocks. The
-    later "ResEnc" presets of nnU-Net have up to six residual blocks a level.
+    later "ResEnc" presets of nnU-Net have up to six residual blocks per level.
 
     `nnunet_plan` computes the options for a cohort: `ResEncUNet(**nnunet_plan(shapes, spacings).options)`.
     The full preset is nnU-Net's plan for the lung tumours of the Medical Segmentation Decathlon (Task06).
@@ -44,7 +44,7 @@ class ResEncUNet(Segmenter):
     kernels : sequence of int or of (z, y, x), optional
         Kernel of each level. Default: 3.
     deep_supervision : bool
-        While the network is trained, return "deep": logits at the lower resolutions but the two lowest.
+        While the network is trained, return "deep": logits at the lower resolutions, without the two lowest.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class ResEncUNet(Segmenter):
             deep_supervision=coarse > 0,
             deep_supr_num=max(coarse, 1),
         )
-        # only these two: DynUNet holds each layer under two names, which a file of weights cannot
+        # only these two parts are kept: DynUNet has each layer under two names, and safetensors refuses that
         self.levels, self.head = net.skip_layers, net.output_block
         self._coarse = net.heads if coarse else []
         self._forget_coarse()
@@ -128,7 +128,7 @@ class ResEncUNet(Segmenter):
         return out
 
     def _forget_coarse(self) -> None:
-        # the layers put their coarse logits into this list; kept there, they could not be copied or freed
+        # the layers put their coarse logits into this list; the network could not be copied with them
         self._coarse[:] = [torch.empty(0)] * len(self._coarse)
 
 

@@ -30,15 +30,15 @@ class SliceNet(Segmenter):
     """Network for slabs of PET/CT, in which neighbouring slices interact, built on CIPA.
 
     CIPA's encoder reads every slice with the same weights. At each scale, the maps of all slices become one
-    map of the slice in the middle, and CIPA's decoder makes its mask. Before training, the mask is that of
-    CIPA for this slice, to the bit. So weights of a trained CIPA can be the start; see `load_2d`.
+    map of the slice in the middle, and CIPA's decoder makes the mask of this slice. Before training, the mask
+    equals that of CIPA to the bit, so that the training can start from a trained CIPA; see `load_2d`.
 
     Parameters
     ----------
     in_channels : {2, 1}
         As for `Cipa`.
     slab : int
-        Slices of the input, S: an odd number from 3. At the ends of a scan, the last slice is repeated.
+        Number of slices of the input, S: 3, 5, 7, ... At the ends of a scan, the last slice is repeated.
     interaction : {"slice", "concat", "none"}
         "slice": the slice interaction of the paper. "concat": a convolution of the channels of all slices.
         "none": the network reads the slice in the middle only.
@@ -53,12 +53,12 @@ class SliceNet(Segmenter):
     Raises
     ------
     MMFusionError
-        If an option has another value.
+        If `slab`, `interaction` or an option of `Cipa` has another value.
 
     Notes
     -----
-    The slice in the middle goes through the encoder in a batch of its own. Its batch norms then see the same
-    numbers as in CIPA, and equality to the bit holds in training mode too.
+    The encoder reads the slices in the middle in a batch of their own. Its batch norms then get the same
+    numbers as in CIPA, so that the masks are equal to the bit in training mode too.
 
     For training that starts from CIPA, a plan with `freeze={"plane.encoder": 5}` and
     `lr_groups={"plane.encoder": 0.1}` keeps the encoder for 5 epochs, and then changes it slowly.

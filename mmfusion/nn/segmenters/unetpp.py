@@ -67,7 +67,7 @@ class UNetPlusPlus(Segmenter):
         self.net = BasicUNetPlusPlus(spatial_dims, in_channels, 1, tuple(channels), deep_supervision)
         if not deep_supervision:
             for head in ("final_conv_0_1", "final_conv_0_2", "final_conv_0_3"):
-                setattr(self.net, head, nn.Identity())  # MONAI computes them in any case
+                setattr(self.net, head, nn.Identity())  # MONAI computes these outputs even if they are unused
 
     def run(self, x: torch.Tensor, cue: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Return the logits of the mask and, in training, of the shallower decoders."""

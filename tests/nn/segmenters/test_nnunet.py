@@ -90,7 +90,7 @@ def test_a_planned_network_runs():
         ([(64, 64)], [(1.0, 1.0, 1.0)], "column shapes"),
         ([(64, 64, 64)], [(1.0, 0.0, 1.0)], "column spacings"),
         ([(64, 64, 64)] * 2, [(1.0, 1.0, 1.0)], "differ in number"),
-        ([(6, 6, 6)], [(1.0, 1.0, 1.0)], "no U-Net with three levels"),
+        ([(6, 6, 6)], [(1.0, 1.0, 1.0)], "a U-Net with three levels does not fit"),
     ],
 )
 def test_scans_that_cannot_be_planned(shapes, spacings, message):
