@@ -13,7 +13,7 @@ from mmfusion.errors import DataError
 from mmfusion.nn.training.labels import JointLoss
 from mmfusion.nn.training.task_gradients import GradientSurgery, TaskCallback
 
-LIMIT = 5.0
+LIMIT = 5.0  # largest absolute value of log(sigma^2) of a task
 
 
 class UncertaintyLoss(JointLoss):
@@ -105,8 +105,9 @@ class DynamicWeights(TaskLog):
 
     With K tasks, w_t = K exp(r_t / T) / sum_j exp(r_j / T), and r_t is the mean loss of the last epoch
     divided by that of the epoch before: a task whose loss falls slowly gets more weight. In the first two
-    epochs, and for a task without labels in one of the epochs, r_t is 1. The weights that the loss had before
-    are multiplied. The history has the losses and weights, as with `TaskLog`.
+    epochs, and for a task without labels in one of the epochs, r_t is 1. The weight of a task is w_t times
+    the weight that it had in the loss before the fit. The history has the losses and weights, as with
+    `TaskLog`.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def balanced(
     weights: Mapping[str, float] | None = None,
     regression: Sequence[str] = (),
 ) -> tuple[JointLoss, list[tuple[str, Callback]]]:
-    """Return the loss and the callbacks for `fit_network` that balance several tasks, and record them.
+    """Return the loss and the callbacks for `fit_network` that balance several tasks, and log them.
 
     Parameters
     ----------
@@ -189,7 +190,7 @@ def balanced(
     losses : mapping of str to nn.Module
         Name of an output and its labels -> loss.
     weights : mapping of str to float, optional
-        Name -> weight of the loss, except for "uncertainty", which learns them.
+        Name -> weight of the loss; none for "uncertainty", which learns the weights.
     regression : sequence of str
         Names of the regression tasks, for "uncertainty".
 

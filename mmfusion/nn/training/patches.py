@@ -55,17 +55,18 @@ class PatchDataset(torch.utils.data.Dataset):
     seed : int, optional
         With a seed, item k is the same patch in every epoch and is not augmented, for validation.
     slab : int
-        Number of slices that the network reads around a slice, odd; `size` then has two sides, and the mask
-        is that of the slice in the middle. Beyond the ends, the last slice is repeated. 0: no slabs.
+        Number of slices that the network reads for one slice of the mask, that slice included; odd. `size`
+        then has two sides, and the mask is that of the slice in the middle. Beyond the ends of the volume,
+        the last slice is repeated. 0: no slabs.
     around : bool
         With `slab`, add the labels "around": masks of the other slices of the slab, uint8
         (b, slab - 1, *size), without the slice in the middle.
     lesion_only : sequence of str
-        Names of float `labels` that are made missing for patches whose mask is empty. They describe the
-        lesion, which such a patch does not show.
+        Names of float `labels` that describe the lesion. They are set to missing for patches whose mask is
+        empty.
     boxes : callable, optional
         `boxes(k, rng)` returns the boxes of the lesions of image k, as `mmfusion.imaging.boxes` makes them.
-        The cue is 1 in them; if it returns None, the cue is 1 everywhere.
+        The cue is 1 in the boxes and 0 outside; if the function returns None, the cue is 1 everywhere.
 
     Raises
     ------
@@ -165,9 +166,9 @@ class PatchDataset(torch.utils.data.Dataset):
         return checksum_tensors([*self.images, *masks, *self.labels.values()])
 
     def _patch(self, k: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Return the channels of a patch, and its mask with the cue and the other slices' masks behind it.
+        """Return the channels of a patch, and its mask; the cue and the masks of the other slices follow it.
 
-        The slices of a slab are channels here, so that all of them are augmented alike.
+        The slices of a slab are channels here, so that all slices are augmented in the same way.
         """
         image, mask = self.images[k], self.masks[k]
         flat = image.ndim - 1 > len(self.size)

@@ -1,4 +1,4 @@
-"""Gradients of single tasks: how far they agree (cosine), and removal of what conflicts (PCGrad)."""
+"""Gradients of single tasks: the cosine between them, and the removal of conflicts (PCGrad)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Gradient = list[torch.Tensor | None]
 
 
 class TaskCallback(Callback):
-    """Base class of callbacks that look at the single tasks of a `JointLoss`, once for each batch.
+    """Base class of callbacks that use the losses of the single tasks of a `JointLoss`, once for each batch.
 
     The `JointLoss` is the loss of the fit or a part of it.
 
@@ -48,7 +48,7 @@ class TaskCallback(Callback):
             got = type(net.criterion_).__name__
             raise DataError("this callback needs a loss of several tasks", expected="JointLoss", got=got)
         self.loss_ = found[0]
-        # the loss of the fit may change the outputs before the JointLoss gets them
+        # read at the JointLoss itself, because the loss of the fit may change the outputs before
         self.hook_ = self.loss_.register_forward_pre_hook(self._see)
 
     def _see(self, module: torch.nn.Module, args: tuple) -> None:
@@ -71,8 +71,8 @@ class TaskCallback(Callback):
 def project_conflicts(gradients: Sequence[Gradient], order: Sequence[Sequence[int]]) -> list[Gradient]:
     """Return the gradients of the tasks without the parts that point against another task (PCGrad).
 
-    Where g_i g_j < 0, g_i loses its component along g_j: g_i <- g_i - (g_i g_j / |g_j|^2) g_j. Products are
-    over the parameters that both tasks reach.
+    If g_i . g_j < 0, the component of g_i along g_j is removed: g_i <- g_i - (g_i . g_j / |g_j|^2) g_j. The
+    products are over the parameters that both tasks reach.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class GradientSurgery(TaskCallback):
     """
 
     def before_backward(self, net: NeuralNet, factor: float) -> None:
-        """Add the difference that the surgery makes to the gradients."""
+        """Add the change of each task's gradient to the gradients of the network."""
         parameters = [p for p in net.module_.parameters() if p.requires_grad]
         gradients = list(self.gradients(parameters).values())
         n = len(gradients)

@@ -1,4 +1,4 @@
-"""Mean teacher: a slow copy of the network whose predictions the network follows, also without labels."""
+"""Mean teacher: a moving average of the network, whose predictions the network is trained to match."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mmfusion.errors import DataError
 
 
 class ConsistencyLoss(nn.Module):
-    """A loss plus the mean squared difference between the network and its mean teacher.
+    """Sum of a loss and the mean squared difference between the outputs of a network and of its mean teacher.
 
-    `MeanTeacher` sets the outputs of the teacher and the share of the weight for each training batch. Without
-    them, as in validation, the loss is `base`.
+    The difference needs no labels. `MeanTeacher` sets the outputs of the teacher and the share of the weight
+    for each training batch. Without them, as in validation, the loss is `base`.
 
     Parameters
     ----------
@@ -81,12 +81,13 @@ class MeanTeacher(Callback):
     Parameters
     ----------
     decay : float in [0, 1)
-        Decay of the average for each step. The first steps have a lower one, 1 - 1 / (step + 1), so that the
-        random weights of the start are forgotten.
+        Decay of the average in each step. In the first steps it is lower, 1 - 1 / (step + 1), so that the
+        random weights of the start soon have no effect.
     ramp : float in [0, 1]
         Share of the training in which the weight of the consistency rises.
     noise : float >= 0
-        Standard deviation of the noise that is added to the inputs with at least two axes in space.
+        Standard deviation of the noise that is added to the teacher's inputs, if they have at least two axes
+        in space.
 
     Attributes
     ----------
@@ -96,7 +97,7 @@ class MeanTeacher(Callback):
     Raises
     ------
     DataError
-        If the loss of the fit is no `ConsistencyLoss`.
+        If the loss of the fit is not a `ConsistencyLoss`.
 
     Examples
     --------
@@ -150,7 +151,7 @@ class MeanTeacher(Callback):
         training: bool = False,  # noqa: FBT001, FBT002 - skorch's signature
         **kwargs: object,
     ) -> None:
-        """Move the teacher after each step of the optimiser."""
+        """Update the average after each step of the optimiser."""
         net.criterion_.teacher = None
         if not training or net.waiting_:  # further batches of this step follow
             return

@@ -33,7 +33,7 @@ def predict_volume(
 ) -> np.ndarray:
     """Return the output of a network for a whole image, from overlapping windows.
 
-    Windows have their largest weight in their centre.
+    Where windows overlap, the result is a weighted mean. The weight of a window is largest at its centre.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ def predict_volume(
     batch_size : int
         Number of windows per batch.
     device : str
-        torch device. The CPU is used if the machine does not have it.
+        torch device. If the machine does not have it, the CPU is used.
     cue : ndarray, shape (*space), optional
         Region in which the lesion lies, 0 to 1. Its windows are passed to the network as `cue`.
     slab : int
-        Number of slices around each slice that the network reads, odd: its windows are (b, c, slab, y, x) and
-        its output is that of the slice in the middle. Beyond the ends, the last slice is repeated. 0: the
-        network reads single slices or volumes.
+        Number of slices that the network reads for one slice of the output, that slice included; odd. Its
+        windows are (b, c, slab, y, x), and its output is that of the slice in the middle. Beyond the ends of
+        the volume, the last slice is repeated. 0: the network reads single slices or volumes.
     flips : bool
         Return the mean over the outputs for the windows and for their mirror images along all axes of `size`.
 
@@ -111,7 +111,7 @@ def predict_volume(
 
 
 def slices_around(middle: Sequence[int], slab: int, n: int) -> np.ndarray:
-    """Return the numbers of the slices of each slab, shape (len(middle), slab or 1); the ends are repeated.
+    """Return the indices of the slices of each slab, shape (len(middle), slab or 1); the ends are repeated.
 
     Examples
     --------

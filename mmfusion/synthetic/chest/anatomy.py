@@ -17,7 +17,7 @@ INFINITE = 1e6  # radius of an ellipsoid along the axis of a cylinder
 
 
 class Chest:
-    """Surfaces of one chest.
+    """Surfaces of the organs of one chest.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Chest:
 
     @property
     def extent(self) -> tuple[np.ndarray, np.ndarray]:
-        """Corners (z, y, x) of a box round the lungs and the body's outline, mm."""
+        """Corners (z, y, x) of a box around the lungs and the body's outline, mm."""
         out = self.muscle_mm + self.fat_mm + 14
         side = np.array([0, self.cavity_radii[1] + out, self.cavity_radii[2] + out])
         low, high = -side, side
@@ -79,7 +79,7 @@ class Chest:
         return egg + np.float32(self._ripple_mm) * self._ripple(at)
 
     def body(self, cavity: np.ndarray, at: Coordinates) -> np.ndarray:
-        """Skin, from the distance to the cavity; the shoulders fill the space round the apex."""
+        """Skin, from the distance to the cavity; the shoulders fill the space around the apex."""
         _, y, x = at
         a, b = self.cavity_radii[2], self.cavity_radii[1]
         out = self.muscle_mm + self.fat_mm + 8

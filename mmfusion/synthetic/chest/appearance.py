@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 N_DRAWS = 6  # random numbers per lesion
-LOW, HIGH = 3.0, 100.0  # range of the diameters, mm
+LOW, HIGH = 3.0, 100.0  # smallest and largest diameter, mm
 
 
 @dataclass(frozen=True)

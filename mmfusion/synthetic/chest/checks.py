@@ -52,7 +52,7 @@ def check(n: int, seed: int, settings: Settings, genes: Sequence[str], strength:
 
 
 def _check_side(settings: Settings) -> None:
-    """Raise a `DataError` if a PET on the grid of a small crop would show nothing but lung."""
+    """Raise a `DataError` if a PET on the grid of a small crop would show only lung."""
     shared = settings.pet and settings.pet_spacing is None and not settings.whole
     if shared and settings.spacing is not None and settings.size * settings.spacing < SHARED_SIDE_MM:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Make cohorts of the lesion phantom, and tell the best result that a model can reach on them."""
+"""Cohorts of the lesion phantom, and the best result that a model can reach on them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def lesion_phantom(
 ) -> Cohort:
     """Make a synthetic cohort with CT scans of lung lesions and their masks.
 
-    Patient k of a seed is the same for every n. The lesions lie among vessels, airways, fissures, pleura,
-    ribs, diaphragm, heart and great vessels; collapsed lung lies beside some large ones. Slice thickness,
+    Patient k of a seed is the same for every n. The chest has vessels, airways, fissures, pleura, ribs, a
+    diaphragm, a heart and great vessels. Some large lesions have collapsed lung beside them. Slice thickness,
     reconstruction kernel, noise and contrast phase differ from patient to patient.
 
     Parameters
@@ -55,19 +55,20 @@ def lesion_phantom(
     seed : int
         Seed. Cohorts of other seeds share no patient.
     pet : bool
-        Add a PET in SUVbw. The uptake of a lesion fades towards its upper and lower end and is blurred by the
-        breath. Heart, liver, blood and muscle have uptake too.
+        Add a PET in SUVbw. The uptake of a lesion is lower at its upper and lower end, and is blurred by
+        breathing. Heart, liver, blood and muscle have uptake too.
     whole : bool
         True: the whole chest, at 2.5 mm unless `spacing` is given. False: a crop around the first lesion,
         which is not exactly in the middle.
     size : int
         Side of a crop in voxels, 16 to 256.
     spacing : float, optional
-        Size of a voxel, mm, 0.3 to 8. Default: for a crop, random for each patient, so that a lesion fills 15
-        to 72 % of the side. With a given spacing, a lesion that is larger than the crop is cut at its edge.
+        Size of a voxel, mm, 0.3 to 8. Default: for a crop, random for each patient, so that the diameter of
+        the lesion is 15 to 72 % of the side. With a given spacing, a lesion that is larger than the crop is
+        cut at its edge.
     grid : {"cube", "scanner"}
-        "cube": cubic voxels, as of a scan that was resampled. "scanner": slices as the scanner made them: the
-        voxel is as high as the slice, and a crop has as many slices as its side needs.
+        "cube": cubic voxels, as of a scan that was resampled. "scanner": the slices of the scanner, so that
+        the voxel size along z is the slice thickness. A crop then has as many slices as its side needs.
     types : sequence of str
         Types of lesions, equally often: solid, part-solid, ground-glass, juxtapleural, juxtavascular,
         mediastinal-contact, cavitated, calcified, lobulated, spiculated.
@@ -84,12 +85,12 @@ def lesion_phantom(
         Size of a voxel of the PET, mm, 1 to 8; the PET is at least 120 mm wide. None: the grid of the CT;
         a crop is then at least 96 mm wide.
     igtv : bool
-        True: the masks are the internal gross tumour volume, the union over all phases of the breath. False:
-        the masks are the lesion at the phase of the CT, the end of expiration.
+        True: the masks are the internal gross tumour volume (IGTV), the union of the lesion over all
+        respiratory phases. False: the masks are the lesion in the phase of the CT, the end of expiration.
     genes : sequence of str
         Genes of the expression panel, keys of `mmfusion.synthetic.chest.genetics.GENES`.
     strength : float
-        How strongly genotype and expression depend on the appearance, 0 to 1; with 0 they are random.
+        How strongly genotype and expression depend on the appearance, 0 to 1. 0: they are random.
     root : path, optional
         Folder for the files. Default: a folder below `$MMFUSION_CACHE` or `~/.cache/mmfusion` whose name
         depends on the parameters, so that equal scans are made only once.
@@ -179,8 +180,8 @@ def lesion_optimum(cohort: Cohort) -> genetics.Optimum:
     Returns
     -------
     Optimum
-        `egfr_auc`, and `expression_r` by gene: their expected values over patients of the same law. The
-        values of one cohort differ by chance.
+        `egfr_auc`, and `expression_r` by gene: the expected values over all possible patients. The values of
+        one cohort differ from them by chance.
 
     Raises
     ------
@@ -218,7 +219,7 @@ def _path(folder: Path, patient: str, name: str) -> Path:
 
 
 def _chance(seed: int, number: int, genes: list[str]) -> list[float]:
-    """Return the random numbers of a patient's genotype and genes; a gene's do not depend on other genes."""
+    """Return the random numbers of a patient's genotype and genes; each gene has its own in any panel."""
     rng = np.random.default_rng([seed, number, 23])
     uniform, normal = rng.random(), dict(zip(genetics.GENES, rng.standard_normal(len(genetics.GENES))))
     return [uniform, *(normal[gene] for gene in genes)]

@@ -1,7 +1,7 @@
 """Genotype and expression of the lesion phantom: how they depend on appearance, and the best possible result.
 
-The weights are invented; their signs follow what is reported of lung cancer (EGFR mutants are more often
-ground glass and small). Nothing here says anything about real tumours.
+The weights are invented. Their signs follow reports about lung cancer (EGFR mutants are more often small and
+ground glass). The module shows nothing about real tumours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ N_SIMULATED = 20_000
 
 @dataclass(frozen=True)
 class Gene:
-    """Law of the expression of one gene.
+    """Distribution of the expression of one gene, given the appearance of the lesion.
 
     The expression is mean + sd * (r * score + sqrt(1 - r^2) * noise), in log2(TPM + 1). The score is the
     weighted sum of the traits, with standard deviation 1 over lesions of all types.
@@ -77,8 +77,8 @@ PANEL = ("EGFR", "KRAS", "MET", "NKX2-1", "KRT5", "MKI67")
 class Optimum:
     """The best result that any model can reach on a lesion phantom.
 
-    It is reached by a model that knows the true appearance of each lesion and the law. A reader of the scans
-    cannot exceed it, apart from chance.
+    A model that knows the true appearance of each lesion and the formulas of this module reaches it. A model
+    that reads the scans cannot exceed it, apart from chance.
 
     Attributes
     ----------

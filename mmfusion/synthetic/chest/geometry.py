@@ -86,7 +86,7 @@ class Grid:
 
 
 def coverage(distance: np.ndarray, width_mm: float) -> np.ndarray:
-    """Return the share of each voxel inside a shape, 0 to 1, for the distance of its centre from the surface.
+    """Return the share of each voxel inside a shape, 0 to 1, from the distance of its centre to the surface.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def coverage(distance: np.ndarray, width_mm: float) -> np.ndarray:
 
 
 def ellipsoid(at: Coordinates, centre: Sequence[float], radii: Sequence[float]) -> np.ndarray:
-    """Return the distance to an ellipsoid to first order, mm; an infinite radius makes a cylinder.
+    """Return the distance to an ellipsoid, to first order, mm; a very large radius makes a cylinder.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def ellipsoid(at: Coordinates, centre: Sequence[float], radii: Sequence[float]) 
 
 
 def capsule(at: Coordinates, start: np.ndarray, end: np.ndarray, radius: float, tip: float) -> np.ndarray:
-    """Return the distance to a tube with round ends, whose radius changes from `radius` to `tip`.
+    """Return the distance to a tube with round ends, mm; its radius changes from `radius` to `tip`.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def capsule(at: Coordinates, start: np.ndarray, end: np.ndarray, radius: float, 
 
 
 def smooth_union(a: np.ndarray, b: np.ndarray, rounding: float) -> np.ndarray:
-    """Return the distance to the union of two shapes; the crease between them is rounded, mm.
+    """Return the distance to the union of two shapes, mm; the edge between them is rounded by `rounding` mm.
 
     Examples
     --------

@@ -71,7 +71,7 @@ class Lungs:
         if lumen.within(grid.low, grid.high).any():
             paint(hu, vessels.draw(lumen.wider(1.15, 0.5), grid), -50.0)
             paint(hu, vessels.draw(lumen, grid), AIR)
-        # the arteries of the lung carry the blood of the veins
+        # pulmonary arteries carry venous blood, and pulmonary veins arterial blood
         for tree, blood in ((arteries, self.contrast.veins), (veins, self.contrast.arteries)):
             share = vessels.draw(tree, grid)
             paint(hu, share, blood)

@@ -66,10 +66,10 @@ class Nodule:
         closes = self.radius * 2 > COLLAPSE_FROM_MM and self.solidity == 1 and not lesion["calcium"]
         self.collapse = bool(closes and rng.random() < 0.4)
         self.collapse_hu = float(rng.uniform(15, 45) + 1.5 * more)
-        self.patchy = (
-            float(rng.uniform(0.2, 1.0)) if rng.random() < 0.5 else 0.0
-        )  # of the lung that collapses
-        haze = min(float(rng.uniform(2, 9)), 1 + 0.5 * self.radius)  # ends inside the box that is drawn
+        # how much of the collapsed lung still has air, in patches
+        self.patchy = float(rng.uniform(0.2, 1.0)) if rng.random() < 0.5 else 0.0
+        # ground-glass halo; it ends inside the box that is drawn
+        haze = min(float(rng.uniform(2, 9)), 1 + 0.5 * self.radius)
         self.haze_mm = haze if self.solidity == 1 and rng.random() < 0.3 else 0.0
         self.haze = float(rng.uniform(0.15, 0.55))
         self.collapse_from = float(rng.uniform(0.1, 0.6)) * self.radius
@@ -123,7 +123,7 @@ class Nodule:
     def draw_collapse(
         self, hu: np.ndarray, grid: Grid, centre: np.ndarray, chest: Chest, rng: np.random.Generator
     ) -> None:
-        """Draw the collapsed lung behind the lesion, seen from the hilum, into an image in place."""
+        """Draw the collapsed lung behind the lesion, as seen from the hilum, into an image (HU) in place."""
         if not self.collapse:
             return
         hilum = chest.hila[1 if centre[2] > 0 else -1]
@@ -133,7 +133,7 @@ class Nodule:
         across = np.sqrt(np.maximum(sum(o**2 for o in offset) - along**2, 0))
         texture = fractal(rng, grid, 18.0)
         cone = np.maximum(across - self.radius * 0.95 - 0.3 * along, self.collapse_from - along) + 3 * texture
-        air = np.clip(self.patchy * (texture + 0.4), 0, 1)  # some of the air stays in
+        air = np.clip(self.patchy * (texture + 0.4), 0, 1)
         paint(hu, coverage(cone, 2.0) * (1 - air), self.collapse_hu + 12 * texture)
 
     def _depth(self, share: float) -> float:

@@ -1,4 +1,4 @@
-"""One patient of the lesion phantom: a chest with lungs and lesions, and what of them a grid shows."""
+"""One patient of the lesion phantom: a chest with lungs and lesions, drawn on any grid."""
 
 from __future__ import annotations
 

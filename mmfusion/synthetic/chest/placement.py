@@ -11,7 +11,7 @@ from mmfusion.synthetic.chest.lungs import Lungs
 from mmfusion.synthetic.chest.noise import unit_vectors
 
 CANDIDATES = 1500
-GAP_MM = 6.0  # between two lesions
+GAP_MM = 6.0  # smallest gap between two lesions
 
 
 def place(
@@ -19,8 +19,9 @@ def place(
 ) -> np.ndarray:
     """Return a centre (z, y, x) in mm for a lesion.
 
-    Of many random points in the lungs, it is the one that suits the type best: away from all walls, or with
-    its surface at the chest wall, at the mediastinum or beside a vessel.
+    Many random points in the lungs are compared, and the one that suits the type best is returned: a point
+    away from all walls, or one from which the surface of the lesion touches the chest wall, the mediastinum
+    or a vessel.
 
     Parameters
     ----------

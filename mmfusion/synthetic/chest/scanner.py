@@ -55,7 +55,7 @@ class Protocol:
 
 
 class Slices:
-    """Slices through a grid: averages of the object over their thickness, and a grid made of them again.
+    """Slices through a grid: averages of the object over the slice thickness, and interpolation between them.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Slices:
 def acquire(
     slices: np.ndarray, pixel_mm: float, slice_mm: float, protocol: Protocol, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return what the scanner shows of these slices: blurred, sharpened and with noise, HU, float32.
+    """Return the image of these slices, HU, float32: blurred, sharpened and with noise.
 
     Parameters
     ----------

@@ -14,12 +14,12 @@ from mmfusion.synthetic.chest.geometry import Grid
 from mmfusion.synthetic.chest.patient import Patient
 from mmfusion.synthetic.chest.scanner import Protocol, Slices, acquire
 
-SIDES_MM = (38.0, 205.0)  # range of the sides of a crop whose spacing is drawn
+SIDES_MM = (38.0, 205.0)  # range of the side of a crop whose spacing is random
 SHARES = (0.15, 0.72)  # range of the lesion's diameter relative to the side of such a crop
-JITTER = 0.12  # largest distance of the lesion from the middle of the crop, along each axis, in sides
+JITTER = 0.12  # largest shift of the lesion from the middle of a crop along each axis, as a share of the side
 PET_SIDE_MM = 120.0  # a PET with a grid of its own is at least as wide
 SHARED_SIDE_MM = 96.0  # a crop with a PET on the grid of the CT is at least as wide
-PIXELS_MM = (0.6, 0.98)  # range of the pixels of a scanner's own grid
+PIXELS_MM = (0.6, 0.98)  # range of the pixel size of the grid "scanner"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _spacing(settings: Settings, diameter: float, rng: np.random.Generator) -> f
 
 
 def _mask(share: np.ndarray) -> np.ndarray:
-    """Return the voxels that are at least half inside; of a lesion thinner than a slice, the fullest."""
+    """Return the voxels that are at least half inside; of a lesion thinner than a slice, the fullest ones."""
     half = min(0.5, 0.7 * float(share.max()))
     return (share >= max(half, 1e-6)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""All that is not lung, in HU: chest wall, mediastinum, spine, abdomen."""
+"""HU outside the lungs: chest wall, mediastinum, spine, abdomen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def outside_lungs(
     diaphragm: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the HU of all that is not lung, shape `grid.shape`: chest wall, mediastinum, abdomen, air.
+    """Return the HU outside the lungs, shape `grid.shape`: chest wall, mediastinum, spine, abdomen, air.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def outside_lungs(
 def _wall(
     chest: Chest, grid: Grid, depth: np.ndarray, mottle: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the HU of the chest wall: ribs between muscles, muscle with fat between, fat, skin, air."""
+    """Return the HU of the chest wall: ribs, sternum, muscles with fat between them, fat, skin, air."""
     at, voxel = grid.coordinates, grid.spacing[1]
     wall = np.full(grid.shape, MUSCLE, dtype=np.float32) + 6 * mottle
     fatty = np.float32(rng.uniform(-1.2, -0.2))  # more fat between the muscles in some patients
@@ -76,7 +76,7 @@ def _wall(
 def _mediastinum(
     chest: Chest, contrast: Contrast, grid: Grid, mottle: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the HU of the mediastinum: fat, nodes, heart, great vessels, central airways."""
+    """Return the HU of the mediastinum: fat, nodes, heart, great vessels, central airways, oesophagus."""
     at, voxel = grid.coordinates, grid.spacing[1]
     middle = (grid.low + grid.high) / 2
     fat, gain = rng.uniform(-110, -70), rng.uniform(0.8, 2.0)
@@ -104,8 +104,8 @@ def _mediastinum(
         paint(hu, coverage(lumen - 1.6, voxel), 20.0)
         paint(hu, coverage(lumen, voxel), AIR)
     s = chest.scale
-    gullet = capsule((np.float32(0), at[1], at[2]), *(np.array([0, 22, 4]) * s,) * 2, 6 * s, 6 * s)
-    paint(hu, coverage(gullet, voxel), 35.0)
+    oesophagus = capsule((np.float32(0), at[1], at[2]), *(np.array([0, 22, 4]) * s,) * 2, 6 * s, 6 * s)
+    paint(hu, coverage(oesophagus, voxel), 35.0)
     return hu
 
 

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 AIR, FAT, MUSCLE = -1000.0, -100.0, 55.0  # HU
-# HU of blood in the arteries, in the veins and the right heart, and of organs and tumours above unenhanced
+# phase -> HU of blood in the arteries, of blood in the veins and the right heart; enhancement of organs, HU
 PHASES = {"none": (42, 42, 0), "arterial": (290, 230, 25), "venous": (165, 160, 45)}
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Contrast phase: HU of blood in arteries and veins, and the enhancement of organs.
+    """Contrast phase of one patient.
+
+    Attributes
+    ----------
+    arteries, veins : float
+        Attenuation of arterial and of venous blood, HU.
+    enhancement : float
+        Attenuation of organs and tumours above that without contrast agent, HU.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""PET of the lesion phantom, in SUVbw: tumours that breathe and fade at their ends, and normal uptake."""
+"""PET of the lesion phantom, in SUVbw: tumours that move with breathing, and normal uptake."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mmfusion.synthetic.chest.noise import fractal
 from mmfusion.synthetic.chest.patient import Lesion, Patient
 from mmfusion.synthetic.chest.tissue import paint
 
-STEPS = 5  # positions between the ends of a breath
-SHARES = np.array([1, 2, 2, 2, 1]) / 8  # of the time, of one breath in eight equal phases
+STEPS = 5  # positions from the end of expiration to the end of inspiration
+SHARES = np.array([1, 2, 2, 2, 1]) / 8  # share of the time at each position; a breath has eight equal phases
 
 
 @dataclass(frozen=True)
 class Breathing:
-    """Movement of the lesions with the breath.
+    """Movement of the lesions with breathing.
 
     Attributes
     ----------
@@ -51,13 +51,13 @@ class Uptake:
     breathing : Breathing
         Movement of the lesions.
     suv : tuple of float
-        Mean uptake of each lesion, SUVbw, before it fades.
+        Uptake in the middle of each lesion, SUVbw, before the blur.
     fade : float
-        Part of the uptake that is lost at the upper and lower end of a lesion.
+        Share of this uptake that is missing at the upper and lower end of a lesion, 0 to 1.
     heart, liver, blood : float
         Normal uptake, SUVbw.
     resolution_mm : float
-        Full width at half maximum of the scanner's point spread function.
+        Full width at half maximum of the scanner's point spread function, mm.
     noise : float
         Relative standard deviation of the noise in tissue with an SUV of 1, before the blur.
     seed : int
@@ -104,7 +104,7 @@ def _suv(lesion: Lesion, rng: np.random.Generator) -> float:
 
 
 def render(patient: Patient, uptake: Uptake, grid: Grid) -> np.ndarray:
-    """Return the PET on a grid, SUVbw, float32: the average over the breath, blurred, with noise.
+    """Return the PET on a grid, SUVbw, float32: the average over one breath, blurred, with noise.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def render(patient: Patient, uptake: Uptake, grid: Grid) -> np.ndarray:
 
 
 def fading(grid: Grid, lesion: Lesion, fade: float, offset: np.ndarray) -> np.ndarray:
-    """Return the part of the uptake that is left at each height, float32, shape (n_z, 1, 1).
+    """Return the uptake at each height as a share of that in the middle, float32, shape (n_z, 1, 1).
 
     It is 1 in the middle of the lesion and falls with the square of the distance to 1 - `fade` at the
     height of the radius.
@@ -167,9 +167,8 @@ def _normal(chest: Chest, uptake: Uptake, grid: Grid, rng: np.random.Generator) 
     paint(suv, coverage(heart, voxel), uptake.blood)
     s, ventricle = chest.scale, chest.heart_centre + np.array([-6, 6, 22]) * chest.scale
     outer = ellipsoid(at, ventricle, np.array([35, 30, 28]) * s)
-    inner = ellipsoid(
-        at, ventricle + np.array([4, 4, -8]) * s, np.array([24, 20, 24]) * s
-    )  # open to the base
+    # the inside of the left ventricle, open to the base of the heart
+    inner = ellipsoid(at, ventricle + np.array([4, 4, -8]) * s, np.array([24, 20, 24]) * s)
     paint(suv, coverage(np.maximum(np.maximum(outer, heart), -inner), voxel), uptake.heart)
     for vessel in (chest.aorta, chest.other_vessels):
         paint(suv, coverage(sampled(vessel, grid), voxel), uptake.blood)

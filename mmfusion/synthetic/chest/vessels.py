@@ -26,7 +26,7 @@ _FAN = np.array(  # directions (z, y, outwards) of the first branches
         [0.2, 1.0, 0.5],
     ]
 )
-_AT_ONCE = 400_000  # pairs of a voxel and a tube
+_AT_ONCE = 400_000  # pairs of a voxel and a tube that are in memory together
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class Tubes:
 def grow(chest: Chest, side: int, rng: np.random.Generator) -> tuple[Tubes, Tubes]:
     """Grow the arteries and the veins of one lung, from the hilum to the surface.
 
-    Each branch divides in two; the cube of its radius is the sum of the cubes of theirs (Murray 1926).
+    Each branch divides in two. The cube of its radius is the sum of the cubes of the two new radii (Murray
+    1926).
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def _pairs(tubes: Tubes, grid: Grid, low: np.ndarray, count: np.ndarray) -> tupl
 
 @lru_cache(maxsize=256)
 def _thin(radius: float) -> float:
-    """Return the factor that gives a thin tube its cross-section; the radius is in voxels, the edge soft."""
+    """Return the factor with which a thin tube keeps its cross-section; the radius is in voxels."""
     t = np.linspace(0, 3, 61)
     drawn = np.trapezoid(np.clip(0.5 - (t - radius) / 1.5, 0, 1) * 2 * np.pi * t, t)
     return float(min(1.0, np.pi * radius**2 / drawn))
