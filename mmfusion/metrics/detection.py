@@ -1,4 +1,4 @@
-"""Detection of lesions: which lesions were found, which were missed, and what was marked by mistake.
+"""Detection of lesions: lesions that were found or missed, and regions that were marked by mistake.
 
 A lesion is a connected component of a mask. Voxels that touch at a face, an edge or a corner are connected
 (26 neighbours in 3D). A true lesion is found if at least one of its voxels is predicted. A predicted

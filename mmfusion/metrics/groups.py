@@ -20,7 +20,7 @@ def size_groups(volume_mm3: pd.Series, limits_mm: Sequence[float] = SIZES_MM) ->
     Parameters
     ----------
     volume_mm3 : Series
-        Volume, mm3, such as the column `true_mm3` of the scores of masks. 0 is no lesion.
+        Volume, mm3, such as the column `true_mm3` of the scores of masks. 0 means that there is no lesion.
     limits_mm : sequence of float
         Limits of the groups, mm, ascending. A diameter that equals a limit is in the lower group.
 

@@ -13,8 +13,8 @@ from mmfusion.metrics.significance import holm, wilcoxon
 def wilcoxon_table(predictions: pd.DataFrame, reference: str, metric: str = "dice") -> pd.DataFrame:
     """Compare a score of every model with `reference`, paired over patients, by Wilcoxon's signed-rank test.
 
-    The score of a person is the mean over repeats, and over the person's rows. Persons for whom a model has
-    no value, such as a surface distance to an empty mask, are left out of its comparison.
+    The score of a person is the mean over all rows of the person, repeats included. A person for whom one of
+    the two models has no value, such as a surface distance to an empty mask, is left out of the comparison.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def wilcoxon_table(predictions: pd.DataFrame, reference: str, metric: str = "dic
         if both.empty:
             raise DataError(f"no patient has {metric} of both {model!r} and {reference!r}", column=metric)
         test = wilcoxon(both[model], both[reference])
-        better = both[model] - both[reference]
-        counts = {"higher": int((better > 0).sum()), "lower": int((better < 0).sum())}
+        difference = both[model] - both[reference]
+        counts = {"higher": int((difference > 0).sum()), "lower": int((difference < 0).sum())}
         rows[model] = {"median_diff": test["median_diff"], "n": test["n"], **counts, "p": test["p"]}
     found = pd.DataFrame.from_dict(
         rows, orient="index", columns=["median_diff", "n", "higher", "lower", "p"]

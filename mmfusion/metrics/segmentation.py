@@ -2,13 +2,13 @@
 
 Two numbers are called Dice in papers. *Dice per patient* (`dice`) is the mean of the patients' Dice. *Pooled
 Dice* (`dice_pooled`; in the logs of nnU-Net "pseudo Dice") is the Dice of the summed volumes of all patients,
-so that large lesions count more. Of one nnU-Net on the lung tumours of the Medical Segmentation Decathlon,
-.716 and .816 were published. A third, the mean over slices, is `dice_slices`.
+so that large lesions count more. They can differ much: 0.716 and 0.816 were published for one nnU-Net on the
+lung tumours of the Medical Segmentation Decathlon. A third number, the mean over slices, is `dice_slices`.
 
-If the true and the predicted mask are both empty, the prediction is perfect (Dice, IoU, precision and recall
-1). If one of them is empty, the lesion was missed or invented (all four are 0). In both cases surface
-distances are NaN and left out of means. `one_empty_pooled` counts the patients with one empty mask, because
-the distances do not show their error.
+If the true and the predicted mask are both empty, the prediction is perfect: Dice, IoU, precision and recall
+are 1. If only one of them is empty, a lesion was missed or marked by mistake, and all four are 0. In both
+cases surface distances are NaN, and are left out of means. `one_empty_pooled` counts the patients with one
+empty mask, because the distances do not show their error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mmfusion.metrics.paired import same_rows, table_of_differences
 from mmfusion.metrics.slices import POSITION_DICE, SLICE_SCORES, slice_scores
 
 _OVERLAP = ("dice", "iou", "hd95", "assd", "overlap_mm3", "true_mm3", "predicted_mm3")
-# scores per patient; tables that were stored before there were more have `_OVERLAP` only
+# scores per patient; tables of older versions have `_OVERLAP` only
 MASK_SCORES = (*_OVERLAP, "precision", "recall", *SLICE_SCORES, *DETECTION_SCORES)
 _RATIOS = {  # pooled metric -> numerators, denominators, value if the denominator is 0
     "dice_pooled": (("overlap_mm3", "overlap_mm3"), ("true_mm3", "predicted_mm3"), 1.0),
@@ -56,7 +56,7 @@ def mask_scores(
     spacing : sequence of float
         Voxel size along each axis, mm.
     distances : bool
-        Compute surface distances and detection, which take most of the time. If False, they are NaN.
+        Compute surface distances and detection, which take most of the time. If False, their scores are NaN.
 
     Returns
     -------
@@ -160,9 +160,9 @@ def mask_predictions(predictions: pd.DataFrame) -> dict[str, MaskPredictions]:
     Parameters
     ----------
     predictions : DataFrame
-        One row per (model, repeat, fold, patient_id), with the columns `MASK_SCORES`. Metrics of columns from
-        precision on are NaN if a column is absent, as in tables of older versions. The optional column
-        `person` says which patient ids belong to the same person.
+        One row per (model, repeat, fold, patient_id), with the columns `MASK_SCORES`. The columns from
+        `precision` on may be absent, as in tables of older versions; their metrics are then NaN. The optional
+        column `person` says which patient ids belong to the same person.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def _surface_distances(
     # a margin makes the edge of the scan a surface of a mask that touches it
     pair = [torch.from_numpy(np.pad(mask[box], 1))[None, None].float() for mask in (predicted, true)]
     options = {"include_background": True, "spacing": [float(s) for s in spacing]}
-    with silenced("monai", category=FutureWarning):  # it gives itself an argument that it has deprecated
+    with silenced("monai", category=FutureWarning):  # MONAI itself uses an argument that it has deprecated
         hd95 = compute_hausdorff_distance(*pair, percentile=95, **options)
         assd = compute_average_surface_distance(*pair, symmetric=True, **options)
     return float(hd95), float(assd)

@@ -1,7 +1,7 @@
 """Overlap slice by slice: the mean Dice of slices, and Dice by the position of a slice in the lesion.
 
-The end slices of a lesion are small, and a PET shows them faintly. A network that reads one slice at a time
-misses them most often.
+At its ends, a lesion is small, and faint in PET. A network that reads one slice at a time misses these slices
+most often.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def slice_table(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index slice, from 0. Columns dice (0 to 1; 0 if one of the two has no voxel in the slice),
-        true_voxels, predicted_voxels, and position: where the slice lies in the lesion, one of `POSITIONS`.
+        Index slice, from 0. Columns dice (0 to 1; 0 if one of the two masks has no voxel in the slice),
+        true_voxels, predicted_voxels, and position, the place of the slice in the lesion, one of `POSITIONS`.
         "end" is the first or last slice with a true voxel, and "1 from the end" is the slice next to it.
-        "outside" is a slice above or below the lesion, with predicted voxels only. Slices between two lesions
-        count as positions in one lesion that reaches from the first to the last true voxel.
+        "outside" is a slice above or below the lesion, with predicted voxels only. Several lesions are
+        treated as one lesion that reaches from the first to the last slice with a true voxel.
 
     Raises
     ------
@@ -68,8 +68,9 @@ def slice_table(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
 def slice_mean_dice(true: np.ndarray, predicted: np.ndarray) -> float:
     """Return the mean Dice over the slices that have a true or a predicted voxel, 0 to 1.
 
-    Slices count equally, whatever the size of the lesion in them. Some papers report this number as Dice. It
-    is neither the Dice of the patient's volume nor the pooled Dice. It is 1 if both masks are empty.
+    All slices have the same weight, whatever the size of the lesion in them. Some papers report this number
+    as Dice. It is neither the Dice of the patient's volume nor the pooled Dice. It is 1 if both masks are
+    empty.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def slice_mean_dice(true: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def slice_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return the scores of a patient's slices: the mean Dice of all, and that of each position.
+    """Return the scores of a patient's slices: the mean Dice of all slices, and of those at each position.
 
     Parameters
     ----------
@@ -175,7 +176,8 @@ def positions_of_scores(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As `dice_by_position` with `by=["model"]`. Slices between two lesions count as slices of a lesion.
+        As `dice_by_position` with `by=["model"]`. Slices between two lesions are counted as slices of a
+        lesion.
 
     Examples
     --------
