@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesions in scans
 #
-# How well do networks mark lesions? This report judges them by cross-validation on patients with drawn masks,
-# beside rules without training. It shows overlap, detection, and single patients.
+# How well do networks segment lesions? This report evaluates them by cross-validation on patients with true
+# masks, and compares them with rules without training. It shows overlap, detection, and single patients.
 
 # %% tags=["parameters"]
 cohort: str = "lesion_phantom"  # a known cohort with masks, such as sts_petct or msd_lung, or a manifest
@@ -61,8 +61,8 @@ reports.bullets([line for line in [*study.protocol(data, result, left_out), unfi
 # %% [markdown]
 # ## All models, on the same patients and folds
 #
-# Dice per patient: the mean over patients of twice the common volume by the sum of both volumes. 1 is
-# perfect, 0 is no overlap.
+# Dice of a patient: twice the common volume of the true and the predicted mask, divided by the sum of their
+# volumes. 1 is perfect, 0 is no overlap. "Dice per patient" is the mean over patients.
 
 # %%
 reports.save_figure(
@@ -70,22 +70,22 @@ reports.save_figure(
 )
 
 # %% [markdown]
-# Overlap and detection side by side. A lesion is found if one of its voxels is marked. A marked region that
-# touches no lesion is a false lesion. FN volume is the volume of lesions that were missed, FP volume that of
-# false lesions.
+# Overlap and detection. A lesion is found if at least one of its voxels is marked. A marked region without a
+# voxel of a lesion is a false lesion. The false-negative (FN) volume is the volume of the lesions that were
+# missed, and the false-positive (FP) volume is that of the false lesions.
 
 # %%
 reports.save_figure(figures.detection_table(result.scores), out_dir, "detection")
 
 # %% [markdown]
 # Further metrics, with 95 % intervals over patients. Precision is the share of the marked volume that is
-# lesion, recall the share of the lesion that is marked.
+# lesion. Recall is the share of the lesion volume that is marked.
 
 # %%
 reports.full_table(verdict.with_intervals(result.scores))
 
 # %% [markdown]
-# Distances are means over the patients for whom both masks have voxels.
+# Surface distances and slices. Distances are means over the patients for whom neither mask is empty.
 
 # %%
 reports.full_table(verdict.with_intervals(result.scores, verdict.DISTANCE))
@@ -110,7 +110,7 @@ reports.save_figure(figures.learning_curves(result.histories()), out_dir, "loss"
 # %% [markdown]
 # ## The best, the median and the worst patient
 #
-# Each mask was predicted by the model that was trained without the patient.
+# Each mask is the prediction of a model that was trained without this patient.
 
 # %%
 reports.save_figure(figures.lesion_overlays(patients.overlay_cases(result, data)), out_dir, "overlays")
@@ -118,7 +118,7 @@ reports.save_figure(figures.lesion_overlays(patients.overlay_cases(result, data)
 # %% [markdown]
 # ## Results by size and type of the lesion
 #
-# The size is the diameter of a ball with the volume of the true mask.
+# The size is the diameter of a sphere with the volume of the true mask.
 
 # %%
 grouped = patients.with_groups(result, data)

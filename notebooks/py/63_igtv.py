@@ -1,19 +1,19 @@
 # %% [markdown]
-# # Tumour volume over the breath in PET/CT
+# # Internal gross tumour volume in PET/CT
 #
-# The internal gross tumour volume (IGTV) is the union of the tumour over all phases of the breath. At its
-# upper and lower end, a PET shows the tumour faintly. Does a network mark it better if it reads neighbouring
-# slices, or if it starts from weights that were learned on single slices?
+# The internal gross tumour volume (IGTV) is the union of the tumour over all respiratory phases. At its upper
+# and lower end, the tumour is faint in PET. Does a network segment it better if it reads neighbouring slices,
+# or if it starts from weights that were learned on single slices?
 
 # %% tags=["parameters"]
 cohort: str = "lesion_phantom"  # a known cohort with masks, such as sts_petct, or a manifest
 data_root: str = ""  # folder of the cohort's files; empty for the phantom, or for a manifest beside its files
 modalities: str = ""  # scans that all networks read, comma-separated; empty for all of the cohort
-pretrain_cohort: str = "lesion_phantom"  # cohort on which the 2D network is trained before; other patients
+pretrain_cohort: str = "lesion_phantom"  # cohort on which the 2D network is pretrained; other patients
 pretrain_root: str = ""  # folder of its files
 n_patients: int = 24  # number of patients of the phantom, or the first ones of another cohort; 0 for all
 n_pretrain: int = 32  # the same for the pretraining
-small: bool = True  # networks that are smaller than the preset's, for a demonstration in minutes
+small: bool = True  # use networks that are smaller than those of the preset, for a demonstration in minutes
 preset: str = "demo"  # size of the networks: demo, full
 outer: int = 2  # outer folds
 max_epochs: int = 8  # largest number of epochs; 0 for the preset's
@@ -79,7 +79,8 @@ reports.bullets([*study.protocol(data, result, left_out), f"{text}({before.name}
 # %% [markdown]
 # ## 2D and 2.5D are the same before training
 #
-# A 2.5D network that takes over the weights of the 2D network starts with an interaction of slices of zero.
+# A 2.5D network takes over the weights of the 2D network. Its interaction of slices adds nothing at first, so
+# that both networks predict the same masks before training.
 
 # %%
 interactions = ("concat", "slice")
@@ -90,8 +91,8 @@ reports.bullets(igtv.equality(differences))
 # ## All models, on the same patients and folds
 #
 # "2D" reads one slice. "2.5D concat" joins the channels of three slices by a convolution. "2.5D slice" has
-# the slice interaction of the paper. "Scratch" starts from random weights, "pretrained" from those of a 2D
-# network that was trained before.
+# the slice interaction of the paper. "Scratch" starts from random weights, and "pretrained" from the weights
+# of a 2D network that was trained on other patients.
 
 # %%
 reports.save_figure(
@@ -104,7 +105,7 @@ reports.full_table(verdict.with_intervals(result.scores))
 # %% [markdown]
 # ## Dice by position of the slice
 #
-# The end slices are the first and the last slice of a lesion. The mean is over patients.
+# The end slices are the first and the last slice of a lesion. Dice is the mean over patients.
 
 # %%
 networks = result.of(list(models))

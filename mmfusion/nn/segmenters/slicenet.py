@@ -45,15 +45,16 @@ class SliceNet(Segmenter):
     reduction : int
         Reduction of the gates of the slice interaction.
     around : float
-        Weight of the loss of the other slices of the slab, from 0. They are decoded without interaction. 0:
-        only the slice in the middle has a loss. Some weight, such as 0.25, makes a step slower.
+        Weight of the loss of the other slices of the slab, 0 or above. Their masks are decoded without
+        interaction. 0: only the slice in the middle has a loss. With a weight above 0, such as 0.25, a
+        training step takes longer.
     **plane : object
         Options of `Cipa`.
 
     Raises
     ------
     MMFusionError
-        If `slab`, `interaction` or an option of `Cipa` has another value.
+        If `slab`, `interaction`, `around` or an option of `Cipa` has another value.
 
     Notes
     -----
