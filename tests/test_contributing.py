@@ -1,35 +1,59 @@
-"""Tests of CONTRIBUTING: its encoder passes the contract tests, its notebook's parameters are read."""
+"""Tests of CONTRIBUTING: its encoder and its segmenter pass the contract tests, its parameters are read."""
 
 from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jupytext
 import nbformat
+import pytest
 
 import mmfusion as mf
-from mmfusion.registry import ENCODERS
+from mmfusion.registry import ENCODERS, SEGMENTERS, Registry
 from mmfusion.reports.parameters import notebook_parameters
 from tests.cohorts import tiny_cohort
-from tests.contracts import test_encoders as contract
+from tests.contracts import test_encoders, test_segmenters
 from tests.staging.test_classifier import QUICK
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
-def test_the_encoder_of_the_example_is_a_good_one(monkeypatch):
-    monkeypatch.setattr(ENCODERS, "_classes", dict(ENCODERS._classes))
-    monkeypatch.setattr(ENCODERS, "_facts", dict(ENCODERS._facts))
-    exec(compile(BLOCKS[0], "CONTRIBUTING.md", "exec"), {"__name__": "example"})
+def register(monkeypatch: pytest.MonkeyPatch, registry: Registry, start: str) -> None:
+    """Run the example that has a line with this start; its class leaves the registry after the test."""
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    monkeypatch.setattr(registry, "_facts", dict(registry._facts))
+    block = next(block for block in BLOCKS if f"\n{start}" in block)
+    exec(compile(block, "CONTRIBUTING.md", "exec"), {"__name__": "example"})
+
+
+def quick_checks(contract: object) -> Iterator[tuple[Callable, dict[str, object]]]:
+    """Yield each test of a contract that is not slow, with the arguments beside the name."""
     for name, check in inspect.getmembers(contract, inspect.isfunction):
-        if name.startswith("test_"):
-            check("gene_mean")
+        marks = getattr(check, "pytestmark", [])
+        if name.startswith("test_") and not any(mark.name == "slow" for mark in marks):
+            given = [mark.args for mark in marks if mark.name == "parametrize"]
+            for arguments in [{key: value} for key, values in given for value in values] or [{}]:
+                yield check, arguments
+
+
+def test_the_encoder_of_the_example_is_a_good_one(monkeypatch):
+    register(monkeypatch, ENCODERS, "@ENCODERS.register")
+    for check, further in quick_checks(test_encoders):
+        check("gene_mean", **further)
     cohort = tiny_cohort()
     model = mf.StageClassifier(**QUICK, encoders={"rna": "gene_mean"}).fit(cohort.X, cohort.y)
     assert model.predict_proba(cohort.X).shape == (len(cohort), 3)
+
+
+def test_the_segmenter_of_the_example_is_a_good_one(monkeypatch):
+    register(monkeypatch, SEGMENTERS, "@SEGMENTERS.register")
+    for check, further in quick_checks(test_segmenters):
+        check("conv_stack", **further)
+    assert mf.LesionSegmenter("conv_stack").settings.modalities == ("ct",)
 
 
 def test_the_parameters_of_the_example_are_read(tmp_path):
