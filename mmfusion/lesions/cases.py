@@ -19,7 +19,13 @@ _FEWEST = 4  # patients; with fewer, none is held out
 
 
 class LabelWarning(UserWarning):
-    """Warning that patients are left out of a fit, or that two patients have the same scan."""
+    """Warning that patients are left out of a fit, or that two patients have the same scan.
+
+    Examples
+    --------
+    >>> issubclass(LabelWarning, UserWarning)
+    True
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,12 @@ class Case:
         A point in the lesion, voxels, if there is no mask.
     labelled : bool
         False if the patient has neither a mask nor expression.
+
+    Examples
+    --------
+    >>> scans = Prepared(np.zeros((1, 2, 2, 2), np.float16), np.eye(4))
+    >>> Case("P1", "P1", 0, scans, np.ones((2, 2, 2), np.uint8), "hash").has_lesion
+    True
     """
 
     patient: str
@@ -147,7 +159,17 @@ def inner_split(cases: Sequence[Case], share: float, seed: int) -> tuple[list[Ca
     """Split training patients into those that a network learns from and those that are held out.
 
     The patients of a person stay together, and the share is about the same among persons with and without a
-    lesion. With fewer than four persons, or a share of 0, nobody is held out.
+    lesion. Nobody is held out if the share is 0, or if there are fewer than four persons, or fewer than two
+    with a lesion.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Training patients.
+    share : float in [0, 1)
+        Share of the persons that are held out.
+    seed : int
+        Seed of the split.
 
     Returns
     -------

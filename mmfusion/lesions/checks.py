@@ -47,6 +47,15 @@ def modalities_of(model: LesionSegmenter) -> tuple[str, ...]:
 def size_of(size: object, preset: SegmenterPreset, options: Mapping[str, object]) -> tuple[int, ...]:
     """Return the sides of a patch, voxels; default those of the preset.
 
+    Parameters
+    ----------
+    size : int, sequence of int, or None
+        Value of the parameter `size`. One number is used for all sides.
+    preset : SegmenterPreset
+        Preset of the network.
+    options : mapping
+        Options of the network. With `spatial_dims=2`, a patch has two sides.
+
     Raises
     ------
     DataError
@@ -141,5 +150,11 @@ def check_settings(model: LesionSegmenter) -> None:
 
 
 def is_whole(value: object, low: int) -> bool:
-    """Return True if a value is a whole number of at least `low`."""
+    """Return True if a value is a whole number of at least `low`.
+
+    Examples
+    --------
+    >>> is_whole(3, 1), is_whole(2.5, 1), is_whole(True, 0)
+    (True, False, False)
+    """
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= low

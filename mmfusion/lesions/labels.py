@@ -20,6 +20,13 @@ _ENOUGH = 0.9  # share of the first scan that the others should cover
 def given(cell: object, patient: object, column: str) -> bool:
     """Return False if a cell of a table is missing, and True if it is a path or a Volume.
 
+    Parameters
+    ----------
+    cell : object
+        Content of the cell.
+    patient, column : object, str
+        Patient id and name of the column, for the error.
+
     Raises
     ------
     DataError
@@ -87,7 +94,16 @@ def mask_on_grid(mask: Volume, affine: np.ndarray, shape: Sequence[int]) -> np.n
     """Return a mask on the grid of a network, uint8, shape (z, y, x).
 
     The volume of the mask stays the same. If all its lesions are smaller than half a voxel of the grid, one
-    voxel stands for each of them, so that the patient does not count as one without a lesion.
+    voxel is set for each of them, so that the patient does not count as one without a lesion.
+
+    Parameters
+    ----------
+    mask : Volume
+        Mask on any grid.
+    affine : ndarray, shape (4, 4)
+        Voxel (x, y, z) of the network's grid to LPS mm.
+    shape : (z, y, x)
+        Shape of the network's grid.
 
     Raises
     ------

@@ -16,7 +16,13 @@ _FEWEST = 2  # patients with expression
 
 
 class PanelWarning(UserWarning):
-    """Warning that genes of a panel are not learned, because too few training patients have them."""
+    """Warning that genes of a panel are not learned, because they do not vary or too few patients have them.
+
+    Examples
+    --------
+    >>> issubclass(PanelWarning, UserWarning)
+    True
+    """
 
 
 @dataclass(frozen=True)

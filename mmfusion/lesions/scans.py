@@ -31,6 +31,11 @@ class Prepared:
         One channel per modality, mapped to [0, 1] by the window of the modality.
     affine : ndarray, shape (4, 4)
         Voxel (x, y, z) of `image` to LPS mm.
+
+    Examples
+    --------
+    >>> Prepared(np.zeros((2, 8, 16, 16), np.float16), np.eye(4)).image.shape  # CT and PET
+    (2, 8, 16, 16)
     """
 
     image: np.ndarray

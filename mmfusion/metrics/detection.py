@@ -112,6 +112,11 @@ def checked_pair(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return two masks as arrays of bool, after checking that they are on one grid.
 
+    Parameters
+    ----------
+    true, predicted, spacing
+        As for `detection_scores`.
+
     Raises
     ------
     DataError

@@ -164,7 +164,13 @@ def written_p(p: float) -> str:
 
 
 def value(row: pd.Series) -> str:
-    """Return a score with its interval as text; the row has mean, lo, hi."""
+    """Return a score with its interval as text; the row has mean, lo, hi.
+
+    Examples
+    --------
+    >>> value(pd.Series({"mean": 0.7, "lo": 0.65, "hi": 0.75}))
+    '0.700 [0.650, 0.750]'
+    """
     if row["mean"] != row["mean"]:
         return "not known"
     return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]"
@@ -182,5 +188,11 @@ def unbroken(text: str) -> str:
 
 
 def signed(row: pd.Series) -> str:
-    """Return a difference with its interval as text; the row has diff, lo, hi."""
+    """Return a difference with its interval as text; the row has diff, lo, hi.
+
+    Examples
+    --------
+    >>> signed(pd.Series({"diff": 0.1, "lo": -0.05, "hi": 0.25}))
+    '+0.100 [-0.050, +0.250]'
+    """
     return f"{row['diff']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"

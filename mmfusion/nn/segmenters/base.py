@@ -81,6 +81,11 @@ class Segmenter(nn.Module):
     tasks : sequence of {"mask", "expression"}
         What the network predicts.
 
+    Raises
+    ------
+    MMFusionError
+        If `spatial_dims` is neither 2 nor 3.
+
     Examples
     --------
     >>> class Threshold(Segmenter):

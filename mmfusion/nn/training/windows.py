@@ -111,7 +111,20 @@ def predict_volume(
 
 
 def slices_around(middle: Sequence[int], slab: int, n: int) -> np.ndarray:
-    """Return the indices of the slices of each slab, shape (len(middle), slab or 1); the ends are repeated.
+    """Return the indices of the slices of each slab; beyond the ends of the volume, the last one is repeated.
+
+    Parameters
+    ----------
+    middle : sequence of int
+        Index of the slice in the middle of each slab.
+    slab : int
+        Number of slices in a slab, odd; 0 is as 1.
+    n : int
+        Number of slices of the volume.
+
+    Returns
+    -------
+    ndarray of int, shape (len(middle), slab or 1)
 
     Examples
     --------

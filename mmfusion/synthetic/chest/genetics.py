@@ -116,6 +116,11 @@ def expected_expression(
 ) -> pd.DataFrame:
     """Return the mean expression given the appearance, log2(TPM + 1), shape (n, n_genes).
 
+    Parameters
+    ----------
+    lesions, genes, strength
+        As for `sample`.
+
     Examples
     --------
     >>> lesions = appearance.draw(np.full((1, 6), 0.5))
@@ -173,6 +178,13 @@ def simulate(
     strength: float = 1.0,
 ) -> Optimum:
     """Return the optimum for lesions of some types and diameters, from 20,000 simulated lesions.
+
+    Parameters
+    ----------
+    types, diameters
+        As for `appearance.draw`.
+    genes, strength
+        As for `sample`.
 
     Examples
     --------

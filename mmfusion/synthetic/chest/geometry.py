@@ -88,6 +88,13 @@ class Grid:
 def coverage(distance: np.ndarray, width_mm: float) -> np.ndarray:
     """Return the share of each voxel inside a shape, 0 to 1, from the distance of its centre to the surface.
 
+    Parameters
+    ----------
+    distance : ndarray
+        Distance of the voxels' centres to the surface, mm, negative inside.
+    width_mm : float
+        Size of a voxel, mm, over which the share falls from 1 to 0.
+
     Examples
     --------
     >>> coverage(np.array([-3.0, 0.0, 0.25, 3.0]), 1.0).tolist()
@@ -98,6 +105,13 @@ def coverage(distance: np.ndarray, width_mm: float) -> np.ndarray:
 
 def ellipsoid(at: Coordinates, centre: Sequence[float], radii: Sequence[float]) -> np.ndarray:
     """Return the distance to an ellipsoid, to first order, mm; a very large radius makes a cylinder.
+
+    Parameters
+    ----------
+    at : Coordinates
+        Positions (z, y, x), mm.
+    centre, radii : (z, y, x)
+        Centre and radii of the ellipsoid, mm.
 
     Examples
     --------
@@ -112,6 +126,15 @@ def ellipsoid(at: Coordinates, centre: Sequence[float], radii: Sequence[float]) 
 
 def capsule(at: Coordinates, start: np.ndarray, end: np.ndarray, radius: float, tip: float) -> np.ndarray:
     """Return the distance to a tube with round ends, mm; its radius changes from `radius` to `tip`.
+
+    Parameters
+    ----------
+    at : Coordinates
+        Positions (z, y, x), mm.
+    start, end : ndarray, shape (3,)
+        Ends of the axis (z, y, x), mm.
+    radius, tip : float
+        Radius at the start and at the end, mm.
 
     Examples
     --------
@@ -129,6 +152,13 @@ def capsule(at: Coordinates, start: np.ndarray, end: np.ndarray, radius: float, 
 
 def smooth_union(a: np.ndarray, b: np.ndarray, rounding: float) -> np.ndarray:
     """Return the distance to the union of two shapes, mm; the edge between them is rounded by `rounding` mm.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        Distances to the two shapes, mm.
+    rounding : float
+        The shapes are blended where their distances differ by less than this, mm.
 
     Examples
     --------

@@ -59,7 +59,19 @@ class Noise:
 
 
 def fractal(rng: np.random.Generator, grid: Grid, cell_mm: float, octaves: int = 3) -> np.ndarray:
-    """Return smooth noise of several scales on a grid, each half the last; the standard deviation is about 1.
+    """Return the sum of smooth noises of several scales on a grid; its standard deviation is about 1.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random generator.
+    grid : Grid
+        Where the values are wanted.
+    cell_mm : float
+        Size of the coarsest details, mm.
+    octaves : int
+        Number of scales. Each has half the size and 0.6 times the amplitude of the one before. Scales below
+        the voxel size are left out.
 
     Examples
     --------

@@ -24,7 +24,13 @@ PIXELS_MM = (0.6, 0.98)  # range of the pixel size of the grid "scanner"
 
 @dataclass(frozen=True)
 class Settings:
-    """Options that all patients of a cohort share; see `lesion_phantom`."""
+    """Options that all patients of a cohort share; see `lesion_phantom`.
+
+    Examples
+    --------
+    >>> Settings(pet=True).pet_spacing
+    4.0
+    """
 
     size: int = 64
     spacing: float | None = None
@@ -62,7 +68,19 @@ class Scans:
 
 
 def appearances(settings: Settings, seed: int, number: int) -> pd.DataFrame:
-    """Return the appearance of the lesions of patient `number`, which does not depend on other patients.
+    """Return the appearance of the lesions of one patient, which does not depend on other patients.
+
+    Parameters
+    ----------
+    settings : Settings
+        Options of the cohort.
+    seed, number : int
+        Seed of the cohort, and number of the patient in it, from 0.
+
+    Returns
+    -------
+    DataFrame
+        As `appearance.draw` returns it, one row per lesion.
 
     Examples
     --------
@@ -76,7 +94,12 @@ def appearances(settings: Settings, seed: int, number: int) -> pd.DataFrame:
 
 
 def make(settings: Settings, seed: int, number: int) -> Scans:
-    """Make the scans of patient `number` of a seed.
+    """Make the scans of one patient.
+
+    Parameters
+    ----------
+    settings, seed, number
+        As for `appearances`.
 
     Examples
     --------

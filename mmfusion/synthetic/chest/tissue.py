@@ -43,6 +43,15 @@ class Contrast:
 def paint(hu: np.ndarray, share: np.ndarray, tissue: np.ndarray | float) -> None:
     """Mix a tissue into an image in place, by its share of each voxel.
 
+    Parameters
+    ----------
+    hu : ndarray
+        Image, HU; it is changed. For PET, the values are SUV.
+    share : ndarray
+        Share of each voxel that is this tissue, 0 to 1.
+    tissue : float or ndarray
+        Value of the tissue, in the unit of the image.
+
     Examples
     --------
     >>> image = np.zeros(2)

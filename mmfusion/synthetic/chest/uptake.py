@@ -148,8 +148,19 @@ def render(patient: Patient, uptake: Uptake, grid: Grid) -> np.ndarray:
 def fading(grid: Grid, lesion: Lesion, fade: float, offset: np.ndarray) -> np.ndarray:
     """Return the uptake at each height as a share of that in the middle, float32, shape (n_z, 1, 1).
 
-    It is 1 in the middle of the lesion and falls with the square of the distance to 1 - `fade` at the
-    height of the radius.
+    It is 1 in the middle of the lesion, and falls with the square of the distance along z to 1 - `fade` at a
+    distance of one radius.
+
+    Parameters
+    ----------
+    grid : Grid
+        Positions.
+    lesion : Lesion
+        The lesion, at the end of expiration.
+    fade : float
+        Share of the uptake that is missing at the upper and lower end.
+    offset : (z, y, x)
+        Movement of the lesion from its place at the end of expiration, mm.
     """
     height = (grid.z - np.float32(lesion.centre[0] + offset[0])) / np.float32(lesion.radius)
     return (1 - np.float32(fade) * np.clip(height**2, 0, 1.5))[:, None, None].clip(0.05)
