@@ -123,7 +123,7 @@ def augmentation_of(given: object) -> CropAugmentation | None:
 
 
 def check_settings(model: LesionSegmenter) -> None:
-    """Raise a `DataError` if a parameter is out of range, or boxes are asked of a network without a cue.
+    """Raise a `DataError` if a parameter is out of range, or the network does not read boxes.
 
     Examples
     --------

@@ -53,7 +53,8 @@ def nested_params(model: LesionSegmenter) -> dict[str, object]:
 def set_nested(model: LesionSegmenter, params: Mapping[str, object]) -> dict[str, object]:
     """Put `training__...` into the training plan of a model, and return the other parameters.
 
-    A flat parameter of the same meaning becomes None, unless it is set too: the value set last is used.
+    A flat parameter of the same name becomes None, so that the new value is used. If both are set in one
+    call, the flat one is used.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def _nested(model: LesionSegmenter) -> tuple[TrainingPlan, dict[str, object]]:
 def _changed(
     plan: TrainingPlan, changes: Mapping[str, object], keep: Mapping[str, object]
 ) -> TrainingPlan:  # fmt: skip
-    """Return a plan with changes; its warm-up gets shorter with the training, unless the user gave it."""
+    """Return a plan with changes; a warm-up that the user did not give is shortened to fit the epochs."""
     epochs = changes.get("max_epochs")
     if "warmup_epochs" not in keep and is_whole(epochs, 1) and plan.warmup_epochs >= epochs:
         changes = {**changes, "warmup_epochs": epochs - 1}

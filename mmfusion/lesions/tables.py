@@ -38,7 +38,7 @@ def table_of(X: object) -> pd.DataFrame:
 
 
 def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
-    """Return the mask of each patient: of `y`, or of the column `mask` of the scan; None if it is missing.
+    """Return the mask of each patient, from `y` or the column `mask` of the scan; None if it is missing.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
 
 
 def persons_of(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
-    """Return the person of each row of X: of `groups`, or by default each row is one person.
+    """Return the person of each row of X, from `groups`; by default, each row is one person.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def pretrain(model: LesionSegmenter, cohort: Cohort, judged: Cohort, folder: str
     cohort : Cohort
         Patients to learn from.
     judged : Cohort
-        Patients of the study. None of them may be in `cohort`, also not under another id.
+        Patients of the study. None of them may be in `cohort`, not even under another id.
     folder : path
         Folder of the saved model.
 

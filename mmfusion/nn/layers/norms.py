@@ -12,8 +12,8 @@ INSTANCE = ("INSTANCE", {"affine": True})  # instance norm with learned scale an
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm that uses its running statistics if a channel has one value only.
 
-    In training, torch refuses such a batch. It has one patch, whose map has one pixel; the last batch of an
-    epoch may be one.
+    In training, torch refuses such a batch: one patch, whose map has one pixel. The last batch of an epoch
+    may be one.
 
     Examples
     --------
