@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,16 +79,18 @@ def fit(
     start = read_start(model.start, settings)
     cases = _cases(model, settings, X, y, groups, table)
     learned, held_out = _split(model, cases, settings.plan)
-    model.fitted_, model.detector_, model.panel_ = settings, None, panel
-    if model.box_mode == "detector":
-        model.detector_ = _fit_detector(model, X, y, [case.row for case in learned if case.mask is not None])
-    model.module_, model.history_ = _train(
-        model, partial(start.build, settings), learned, held_out, settings.plan, table, checkpoint
+    new = copy(model)  # a fit that fails leaves the model as it was
+    new.fitted_, new.detector_, new.panel_ = settings, None, panel
+    if new.box_mode == "detector":
+        new.detector_ = _fit_detector(new, X, y, [case.row for case in learned if case.mask is not None])
+    new.module_, new.history_ = _train(
+        new, partial(start.build, settings), learned, held_out, settings.plan, table, checkpoint
     )
-    model.patients_ = sorted({*start.patients, *hash_each_id(case.patient for case in cases)})
-    model.scans_ = sorted({*start.scans, *(case.content for case in cases)})
-    model.threshold_ = _threshold(model, X, held_out)
-    model.feature_names_in_, model.n_features_in_ = X.columns, X.shape[1]
+    new.patients_ = sorted({*start.patients, *hash_each_id(case.patient for case in cases)})
+    new.scans_ = sorted({*start.scans, *(case.content for case in cases)})
+    new.threshold_ = _threshold(new, X, held_out)
+    new.feature_names_in_, new.n_features_in_ = X.columns, X.shape[1]
+    vars(model).update(vars(new))
     return model
 
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from mmfusion.modalities import IMAGING
 from mmfusion.nn.segmenters import get_preset
+from mmfusion.nn.training import TrainingPlan
 
 if TYPE_CHECKING:
     from mmfusion.lesions.segmenter import LesionSegmenter
@@ -41,8 +42,9 @@ def variants(
     Returns
     -------
     dict
-        Name -> (the changed parameters, the modalities that are read). For another network, the options and
-        the start weights are reset, because they belong to the model's own network. The size of the patches
+        Name -> (the changed parameters, the modalities that are read). For another network, the options, the
+        start weights, and the parts of the network that are frozen or have a learning rate of their own are
+        reset, because they belong to the model's own network. The size of the patches
         is reset too if the other network reads patches with another number of sides.
 
     Raises
@@ -77,6 +79,10 @@ def variants(
 
 def _other_network(model: LesionSegmenter, name: str, every: tuple[str, ...]) -> dict[str, object]:
     changes: dict[str, object] = {"network": name, "modalities": every, "options": None, "start": None}
+    if model.training:
+        plan = TrainingPlan(**model.training) if isinstance(model.training, Mapping) else model.training
+        if plan.freeze or plan.lr_groups:
+            changes["training"] = plan.replace(freeze={}, lr_groups={})
     sides = len(get_preset(name, model.preset).size)
     if model.size is not None and len(model.settings.size) != sides:
         changes["size"] = None

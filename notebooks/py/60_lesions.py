@@ -146,7 +146,7 @@ reports.full_table(patients.patient_table(grouped))
 # ## Limitations
 
 # %%
-reports.bullets(verdict.caveats(data, result))
+reports.bullets(verdict.caveats(data, result, preset))
 
 # %% [markdown]
 # Warnings, each listed once for all models and folds:

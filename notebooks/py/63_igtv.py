@@ -140,7 +140,7 @@ reports.save_figure(figures.lesion_overlays(patients.overlay_cases(result, data)
 # ## Limitations
 
 # %%
-reports.bullets(verdict.caveats(data, result))
+reports.bullets(verdict.caveats(data, result, preset))
 
 # %% [markdown]
 # Warnings, each listed once for all models and folds:

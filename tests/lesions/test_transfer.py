@@ -72,8 +72,21 @@ def test_what_does_not_fit_is_refused(start, judged, tmp_path):
         mf.LesionSegmenter("cipa", start=start, **(SETTINGS | {"modalities": ("ct",)})).fit(
             judged.X, judged.y
         )
+    fitted = mf.load(start)
+    before = vars(fitted).copy()
+    wrong = fitted.set_params(start=start, options=SMALL | {"width": 8})
+    with pytest.raises(MMFusionError, match="weights"):
+        wrong.fit(judged.X, judged.y)
+    assert all(vars(fitted)[name] is value for name, value in before.items() if name.endswith("_"))
+
+
+def test_patients_of_the_study_are_found_by_id_before_and_by_voxels_after_pretraining(judged, tmp_path):
     with pytest.raises(LeakageError, match="patient P0"):
-        pretrain(mf.LesionSegmenter("cipa", **SETTINGS), judged, judged, tmp_path / "flat")
+        pretrain(None, judged, judged, tmp_path / "flat")
+    renamed = Patients(0, 2)
+    renamed.X.index = renamed.y.index = renamed.groups.index = ["Q0", "Q1"]
+    with pytest.raises(LeakageError, match="patient P0"):
+        pretrain(mf.LesionSegmenter("cipa", **SETTINGS), renamed, judged, tmp_path / "flat")
 
 
 def test_another_kind_of_model_is_refused(tmp_path):

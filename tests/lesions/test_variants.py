@@ -33,6 +33,14 @@ def test_other_networks_read_the_same_scans_with_settings_that_fit():
         model.variants(BOTH, networks=["nothing"])
 
 
+def test_frozen_parts_belong_to_the_models_own_network():
+    plan = {"freeze": {"encoder": 2}, "lr_groups": {"encoder": 0.1}, "weight_decay": 0.5}
+    model = mf.LesionSegmenter("cipa", modalities=BOTH, lr=0.01, training=plan)
+    other = changed(model, networks=["unet"])["unet"].settings.plan
+    assert not other.freeze and not other.lr_groups and (other.weight_decay, other.lr) == (0.5, 0.01)
+    assert changed(model, singles=True)["ct only"].settings.plan.freeze == {"encoder": 2}
+
+
 def test_a_model_on_each_of_its_scans():
     found = mf.LesionSegmenter("unet", modalities=BOTH).variants(BOTH, singles=True)
     assert {name: inputs for name, (_, inputs) in found.items()} == {

@@ -86,8 +86,11 @@ def pretrain(model: LesionSegmenter, cohort: Cohort, judged: Cohort, folder: str
     LeakageError
         If a patient is in both cohorts.
     """
-    model.fit(cohort.X, cohort.y, groups=cohort.groups.loc[cohort.X.index, "patient"])
-    if both := model.saw(judged.X):
+    both = sorted(set(cohort.X.index) & set(judged.X.index))  # by id now, by the voxels after the fit
+    if not both:
+        model.fit(cohort.X, cohort.y, groups=cohort.groups.loc[cohort.X.index, "patient"])
+        both = model.saw(judged.X)
+    if both:
         raise LeakageError(
             "patients of the study are among those of the pretraining",
             patient=", ".join(map(str, both[:5])),

@@ -108,13 +108,14 @@ def of_the_paper() -> str:
 def uptake_groups(result: NestedResult, cohort: Cohort) -> pd.DataFrame | None:
     """Return the scores of all patients with the column `uptake`; None if the cohort does not record it.
 
-    `uptake` tells whether the SUV of the lesion is below the median of the cohort.
+    `uptake` tells whether the SUV of the lesion is below the median of the cohort. It is missing for patients
+    whose SUV is not known.
     """
     if "suv" not in cohort.outcomes:
         return None
     suv = cohort.outcomes.loc[cohort.X.index, "suv"].rename(str)
     names = [f"SUV below {suv.median():.1f}", f"SUV {suv.median():.1f} and above"]
-    groups = (suv >= suv.median()).map({False: names[0], True: names[1]})
+    groups = (suv >= suv.median()).map({False: names[0], True: names[1]}).where(suv.notna())
     table = result.predictions.assign(uptake=result.predictions["patient_id"].map(groups))
     return table.astype({"uptake": pd.CategoricalDtype(names, ordered=True)})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
@@ -39,7 +40,7 @@ def verdict(result: NestedResult) -> list[str]:
         f"(n = {result.n}).",
         "Dice per patient is the mean over patients. Pooled Dice adds up the volumes of all patients, so "
         "that large lesions count more. Other reports may give either of the two.",
-        f"Of all lesions, {main['lesion_sensitivity_pooled', 'mean']:.0%} were found. There are "
+        f"{_found(main['lesion_sensitivity_pooled', 'mean'])} There are "
         f"{main['false_lesions', 'mean']:.1f} false lesions per scan, with {main['fp_ml', 'mean']:.1f} mL.",
     ]
     empty = main["one_empty_pooled", "mean"]
@@ -65,15 +66,15 @@ def headline(result: NestedResult) -> str:
     return f"{text}; {reference} {value(result.scores.loc[reference, 'dice'])}"
 
 
-def caveats(cohort: Cohort, result: NestedResult) -> list[str]:
-    """Return limits of a cohort and a result."""
+def caveats(cohort: Cohort, result: NestedResult, preset: str = "demo") -> list[str]:
+    """Return limits of a cohort and a result; `preset` is that of the networks."""
     notes = [str(note) for note in cohort.notes]
     if result.n < _SMALL:
         notes.append(f"with {result.n} patients, intervals are wide and small differences cannot be seen")
     if result.settings.get("repeats") == 1:
         notes.append("the folds were drawn once: with other folds every number would differ a little")
-    notes.append("the networks were trained for a short time at the sizes of their preset; their order may "
-                 "differ at full size")  # fmt: skip
+    if preset != "full":
+        notes.append("the networks are small and had a short training; at full size their order may differ")
     return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
 
 
@@ -196,3 +197,7 @@ def signed(row: pd.Series) -> str:
     '+0.100 [-0.050, +0.250]'
     """
     return f"{row['diff']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
+
+
+def _found(share: float) -> str:
+    return "No mask has a lesion." if np.isnan(share) else f"Of all lesions, {share:.0%} were found."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
 from monai.networks.nets import SwinUNETR as MonaiSwinUNETR
+from torch.overrides import TorchFunctionMode
 
 from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
 from mmfusion.nn.training.plan import TrainingPlan
@@ -75,9 +76,8 @@ class SwinUNETR(Segmenter):
         norm: str | tuple[str, dict] = "instance",
     ) -> None:
         super().__init__(in_channels=in_channels, spatial_dims=spatial_dims, divisor=32)
-        device = torch.get_default_device()
-        with torch.device("cpu"):  # MONAI reads numbers from tensors, which the meta device does not have
-            net = MonaiSwinUNETR(
+        with _RangesOnCPU():
+            self.net = MonaiSwinUNETR(
                 in_channels,
                 out_channels=1,
                 depths=tuple(depths),
@@ -87,4 +87,13 @@ class SwinUNETR(Segmenter):
                 norm_name=norm,
                 spatial_dims=spatial_dims,
             )
-        self.net = net.to(device)
+
+
+class _RangesOnCPU(TorchFunctionMode):
+    """`torch.linspace` on the CPU: MONAI reads numbers from it, which the meta device does not have."""
+
+    def __torch_function__(
+        self, func: Callable[..., object], types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        device = {"device": "cpu"} if func is torch.linspace else {}
+        return func(*args, **{**(kwargs or {}), **device})

@@ -52,5 +52,8 @@ def test_uptake_groups_split_at_the_median():
 
     groups = slices.uptake_groups(found, Made).groupby("uptake", observed=True)["patient_id"].nunique()
     assert groups.to_dict() == {"SUV below 11.5": N // 2, "SUV 11.5 and above": N // 2}
+    Made.outcomes.iloc[0] = np.nan  # this patient is in no group
+    groups = slices.uptake_groups(found, Made).groupby("uptake", observed=True)["patient_id"].nunique()
+    assert groups.sum() == N - 1
     Made.outcomes = pd.DataFrame(index=found.present.index)
     assert slices.uptake_groups(found, Made) is None

@@ -43,6 +43,21 @@ def test_missed_patients_are_counted():
     assert verdict.reference_of(found) is None and "raseg" in verdict.headline(found)
 
 
+def test_masks_without_a_lesion_are_said_and_not_counted():
+    found = result({"raseg": 0.7}, lesions={"raseg": 0}, lesions_found={"raseg": 0})
+    assert any(line.startswith("No mask has a lesion. There are") for line in verdict.verdict(found))
+
+
+def test_short_training_is_said_of_small_networks_only():
+    found = result({"raseg": 0.7})
+
+    class Made:
+        notes = ()
+
+    said = {preset: "\n".join(verdict.caveats(Made, found, preset)) for preset in ("demo", "full")}
+    assert "short training" in said["demo"] and "short training" not in said["full"]
+
+
 def test_every_patient_has_a_dice_by_network():
     found = result({"raseg": 0.7, "unet": 0.5})
     dice = verdict.dice_by_patient(found.predictions)

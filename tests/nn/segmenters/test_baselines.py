@@ -98,3 +98,9 @@ def test_a_network_can_be_copied_and_saved_between_steps():
 def test_levels_that_do_not_fit_each_other(options):
     with pytest.raises(MMFusionError, match="cannot have these levels"):
         network("resenc_unet", **options)
+
+
+def test_swin_unetr_is_described_without_memory():
+    with torch.device("meta"):
+        module = network("swinunetr", "full")
+    assert {one.device.type for one in module.state_dict().values()} == {"meta"}
