@@ -100,7 +100,7 @@ def main() -> None:
     modes = {"converge": converge, "equal": equal, "ablations": ablations, "slices": slices, "sts": sts}
     parser.add_argument("mode", choices=modes)
     parser.add_argument("--networks", nargs="*", default=[], help="registered names; default: all")
-    parser.add_argument("--n-train", type=int, default=32, help="training patients")
+    parser.add_argument("--n-train", type=int, default=96, help="training patients")
     parser.add_argument("--n-test", type=int, default=40, help="test patients")
     parser.add_argument("--seed", type=int, default=0, help="of patients, weights and patches")
     parser.add_argument("--seconds", type=float, default=150, help="training time of `equal`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from mmfusion.errors import DataError
 from mmfusion.lesions.cases import Case, inner_split, training_cases
 from mmfusion.lesions.detector import Detector
 from mmfusion.lesions.inference import prediction_boxes, probability_map
+from mmfusion.lesions.nested import plan_for_expression
 from mmfusion.lesions.objective import Objective
 from mmfusion.lesions.panel import GenePanel, expression_table
 from mmfusion.lesions.scans import ScanReader
@@ -74,6 +76,8 @@ def fit(
     table = None if expression is None else expression_table(expression, table_of(X))
     panel = None if table is None else GenePanel.fit(table)
     settings = model.settings.for_genes(None if panel is None else len(panel.genes))
+    if panel is not None:
+        settings = replace(settings, plan=plan_for_expression(model))
     check_device(model.device)
     settings.check()  # wrong options are found before scans are read
     start = read_start(model.start, settings)

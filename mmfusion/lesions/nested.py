@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mmfusion.lesions.checks import is_whole
+from mmfusion.nn.correlation import LEAST
 from mmfusion.nn.params import check_agree, split_nested, unusable
 from mmfusion.nn.segmenters import get_preset
 from mmfusion.nn.training import TrainingPlan
@@ -36,6 +37,25 @@ def plan_of(model: LesionSegmenter) -> TrainingPlan:
     flat = {name: getattr(model, name) for name in FLAT if getattr(model, name) is not None}
     check_agree("training", given, flat)
     return _changed(plan, flat, keep=given)
+
+
+def plan_for_expression(model: LesionSegmenter) -> TrainingPlan:
+    """Return the training plan with batches of at least 8 patches, for the loss of the correlation.
+
+    A batch size that the user gave is not changed.
+
+    Examples
+    --------
+    >>> from mmfusion.lesions import LesionSegmenter
+    >>> model = LesionSegmenter("cspat", training={"lr": 0.1})
+    >>> plan_of(model).batch_size, plan_for_expression(model).batch_size
+    (2, 8)
+    >>> plan_for_expression(model.set_params(batch_size=4)).batch_size
+    4
+    """
+    plan = plan_of(model)
+    chosen = model.batch_size is not None or "batch_size" in _nested(model)[1]
+    return plan if chosen else plan.replace(batch_size=max(plan.batch_size, LEAST))
 
 
 def nested_params(model: LesionSegmenter) -> dict[str, object]:

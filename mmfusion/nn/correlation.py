@@ -7,6 +7,8 @@ from torch import nn
 
 from mmfusion.errors import MMFusionError
 
+LEAST = 8  # rows of a batch, for a correlation
+
 
 class CorrelationLoss(nn.Module):
     """(1 - weight) MSE + weight (1 - mean over genes of Pearson's r over the rows of the batch).
@@ -37,7 +39,7 @@ class CorrelationLoss(nn.Module):
 
     handles_unknown = True  # read by JointLoss: the correlation needs the rows, not single entries
 
-    def __init__(self, weight: float = 0.5, least: int = 8) -> None:
+    def __init__(self, weight: float = 0.5, least: int = LEAST) -> None:
         super().__init__()
         if not 0 <= weight <= 1 or least < 2:
             raise MMFusionError(

@@ -35,7 +35,7 @@ _DEMO = {
     "width": 32,
     "separable": False,
 }
-_DEMO_PLAN = TrainingPlan(lr=5e-3, warmup_epochs=1, max_epochs=40, batch_size=8)
+_DEMO_PLAN = TrainingPlan(lr=2e-3, warmup_epochs=1, max_epochs=40, batch_size=2)
 _FULL_PLAN = TrainingPlan(
     lr=5e-4,
     lr_groups={"backbone": 0.2},

@@ -14,7 +14,7 @@ from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.registry import SEGMENTERS
 
-_DEMO_PLAN = TrainingPlan(lr=2e-3, max_epochs=40, batch_size=8)
+_DEMO_PLAN = TrainingPlan(lr=2e-3, max_epochs=40, batch_size=2)
 _FULL_PLAN = TrainingPlan(
     optimizer="sgd", lr=1e-2, momentum=0.99, weight_decay=3e-5, schedule="poly", clip_norm=12.0,
     max_epochs=1000, batch_size=2, patience=None,

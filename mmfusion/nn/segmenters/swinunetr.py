@@ -13,7 +13,7 @@ from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.registry import SEGMENTERS
 
-_DEMO_PLAN = TrainingPlan(lr=1e-3, max_epochs=40, batch_size=8)
+_DEMO_PLAN = TrainingPlan(lr=1e-3, max_epochs=40, batch_size=2)
 _FULL_PLAN = TrainingPlan(
     lr=8e-4, weight_decay=1e-5, warmup_epochs=50, max_epochs=800, batch_size=2, patience=None
 )

@@ -11,7 +11,7 @@ from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.registry import SEGMENTERS
 
-_DEMO_PLAN = TrainingPlan(lr=2e-3, max_epochs=40, batch_size=8)
+_DEMO_PLAN = TrainingPlan(lr=2e-3, max_epochs=40, batch_size=2)
 _FULL_PLAN = TrainingPlan(lr=1e-3, max_epochs=300, batch_size=2, patience=30)
 
 
