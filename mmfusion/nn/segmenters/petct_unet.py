@@ -62,7 +62,7 @@ class PETCTUNet(Segmenter):
             options={"channels": (16, 32, 64), "wavelet": True},
             size=(32, 32, 32),
             spacing=(2.0, 2.0, 2.0),
-            plan=TrainingPlan(lr=3e-3, max_epochs=40, batch_size=4),
+            plan=TrainingPlan(lr=2e-3, max_epochs=40, batch_size=2),
         ),
         "full": SegmenterPreset(
             options={"channels": (32, 64, 128, 256), "deep_supervision": True},
