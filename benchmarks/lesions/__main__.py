@@ -1,7 +1,7 @@
 """Segmentation networks on patients that they were not trained on: Markdown tables for the README.
 
     python benchmarks/lesions converge               # each trained until early stopping
-    python benchmarks/lesions equal --seconds 150    # all trained for as many seconds of the processor
+    python benchmarks/lesions equal --seconds 180    # all trained for as many seconds of the processor
     python benchmarks/lesions ablations              # the ablations of the papers
     python benchmarks/lesions slices                 # neighbouring slices of PET/CT, by position
     python benchmarks/lesions sts --data DATA        # 26 real PET/CT
@@ -100,10 +100,10 @@ def main() -> None:
     modes = {"converge": converge, "equal": equal, "ablations": ablations, "slices": slices, "sts": sts}
     parser.add_argument("mode", choices=modes)
     parser.add_argument("--networks", nargs="*", default=[], help="registered names; default: all")
-    parser.add_argument("--n-train", type=int, default=96, help="training patients")
+    parser.add_argument("--n-train", type=int, default=64, help="training patients")
     parser.add_argument("--n-test", type=int, default=40, help="test patients")
     parser.add_argument("--seed", type=int, default=0, help="of patients, weights and patches")
-    parser.add_argument("--seconds", type=float, default=150, help="training time of `equal`")
+    parser.add_argument("--seconds", type=float, default=180, help="training time of `equal`")
     parser.add_argument("--max-epochs", type=int, default=40, help="of `converge`")
     parser.add_argument("--patience", type=int, default=10, help="of `converge`, epochs")
     parser.add_argument("--epochs", type=int, default=20, help="of `ablations`, `slices` and `sts`")
