@@ -15,20 +15,22 @@ _ENCODER = {"cipa": "encoder", "slicenet": "plane.encoder"}
 
 
 def networks(names: list[str]) -> list[Run]:
-    """Return a run of every network: those of CT on CT, and those of PET/CT and the reference on PET/CT."""
+    """Return a run of every network: those of CT on CT, and those of PET/CT and the reference on PET/CT.
+
+    A network that reads boxes is trained and judged with the boxes of its detector, and without boxes.
+    """
     facts = list_segmenters()
-    runs = [
-        Run(name, name, _boxes(name), pet="pet" in facts.loc[name, "modality"])
-        for name in facts.index
-        if name in (names or facts.index)
-    ]
+    runs = []
+    for name in [one for one in facts.index if one in (names or facts.index)]:
+        cued = SEGMENTERS.get(name).uses_cue
+        runs.append(
+            Run(name, name, {"box_mode": BOXES} if cued else {}, pet="pet" in facts.loc[name, "modality"])
+        )
+        if cued:
+            runs.append(replace(runs[-1], row=f"{name}, no boxes", params={"box_mode": "none"}))
     if any(run.pet for run in runs):
         runs.append(Run(f"{REFERENCE} (CT and PET)", REFERENCE, pet=True))
     return runs
-
-
-def _boxes(name: str) -> dict[str, object]:
-    return {"box_mode": BOXES} if SEGMENTERS.get(name).uses_cue else {}
 
 
 def converge(names: list[str], epochs: int, patience: int) -> list[Run]:
