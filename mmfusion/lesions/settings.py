@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, MMFusionError
 from mmfusion.lesions.checks import (
     augmentation_of,
     check_settings,
@@ -24,6 +24,8 @@ from mmfusion.registry import SEGMENTERS
 
 if TYPE_CHECKING:
     from mmfusion.lesions.segmenter import LesionSegmenter
+
+_REFUSED = (ValueError, LookupError, ArithmeticError, AttributeError, AssertionError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ class SegmenterSettings:
         Raises
         ------
         MMFusionError
-            If the network does not take an option.
+            If the network does not take an option, or cannot have its value.
         DataError
             If the patches have another number of sides than the network reads.
         """
@@ -88,6 +90,11 @@ class SegmenterSettings:
             raise DataError(
                 f"{cls.__name__} does not take these options", column="options", got=dict(self.options)
             ) from error
+        except MMFusionError:
+            raise
+        except _REFUSED as error:  # of torch or monai, such as a network without channels
+            problem = f"{cls.__name__} cannot have these options: {error}"
+            raise DataError(problem, column="options", got=dict(self.options)) from error
         if len(self.size) != self.sides(module):
             expected = f"{self.sides(module)} sides"
             raise DataError("the network cannot read patches with this number of sides", column="size",
