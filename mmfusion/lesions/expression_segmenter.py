@@ -93,8 +93,9 @@ class ExpressionSegmenter(LesionSegmenter):
         """
         check_is_fitted(self, "module_")
         lacking = np.array([bool(self.reader.lacking(row)) for _, row in table_of(X).iterrows()], dtype=bool)
-        found = pd.DataFrame(np.nan, index=X.index, columns=list(self.panel_.genes))
-        found.iloc[~lacking] = self.predict_expression(X[~lacking]).to_numpy()
+        known = self.predict_expression(X[~lacking])
+        found = pd.DataFrame(np.nan, index=X.index, columns=known.columns)
+        found.iloc[~lacking] = known.to_numpy()
         return self.panel_.completed(found).to_numpy()
 
 

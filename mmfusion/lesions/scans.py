@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.scans import part_of, scan_of
-from mmfusion.errors import DataError, ScanError
+from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume, read, read_mask
 from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.structures.placing import warn_outside
@@ -209,7 +209,7 @@ class ScanReader:
 
 @contextmanager
 def named(patient: object) -> Iterator[None]:
-    """Add the patient to an error about a scan that names none.
+    """Add the patient to an error that names none.
 
     Examples
     --------
@@ -220,8 +220,8 @@ def named(patient: object) -> Iterator[None]:
     """
     try:
         yield
-    except ScanError as error:
-        error.patient = error.patient or patient
+    except MMFusionError as error:
+        error.patient = patient if error.patient is None else error.patient
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from mmfusion.lesions.checks import (
     spacing_of,
 )
 from mmfusion.lesions.nested import FLAT, PREFIX, plan_of
+from mmfusion.limits import check_memory
 from mmfusion.nn.segmenters import Segmenter, get_preset
 from mmfusion.nn.training import TrainingPlan, reproducible
 from mmfusion.preprocessing.augmentation import CropAugmentation
@@ -69,7 +71,9 @@ class SegmenterSettings:
     augmentation: CropAugmentation | None
 
     def check(self) -> None:
-        """Raise the errors that `build` would raise, without memory for the network."""
+        """Raise the errors that `build` would raise, and one if a patch is too large, without their memory."""
+        n_bytes = 4 * math.prod(self.size) * len(self.modalities)
+        check_memory(n_bytes, f"a patch of {' x '.join(map(str, self.size))} voxels")
         with reproducible(0), torch.device("meta"):
             self.build()
 
