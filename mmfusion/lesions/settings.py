@@ -71,7 +71,7 @@ class SegmenterSettings:
     augmentation: CropAugmentation | None
 
     def check(self) -> None:
-        """Raise the errors that `build` would raise, and one if a patch is too large, without their memory."""
+        """Raise the errors that `build` would raise, without its memory, and one if a patch is too large."""
         n_bytes = 4 * math.prod(self.size) * len(self.modalities)
         check_memory(n_bytes, f"a patch of {' x '.join(map(str, self.size))} voxels")
         with reproducible(0), torch.device("meta"):

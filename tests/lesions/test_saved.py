@@ -42,9 +42,9 @@ def test_states_that_do_not_fit(model, changes, match):
 
 def test_weights_that_are_not_numbers(model):
     name, tensor = first(model)
-    with pytest.raises(BundleError, match=f"weights that are not numbers .*got {name}"):
+    with pytest.raises(BundleError, match=rf"weights that are not numbers .*got {name}"):
         restored(model, tensors={name: torch.full_like(tensor, float("nan"))})
-    with pytest.raises(BundleError, match="weights of another network .*of whole numbers"):
+    with pytest.raises(BundleError, match=r"weights of another network .*of whole numbers"):
         restored(model, tensors={name: tensor.to(torch.int32)})
     assert restored(model).threshold_ == model.threshold_
 
