@@ -113,7 +113,7 @@ def train(
 
 @contextmanager
 def _large_enough(network: Segmenter, settings: SegmenterSettings) -> Iterator[None]:
-    """Turn the error of torch for a level with a single voxel, which it cannot normalise, into one of size."""
+    """Turn the error of torch for a level of one voxel, which it cannot normalise, into one of size."""
     try:
         yield
     except MMFusionError:
