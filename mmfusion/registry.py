@@ -83,7 +83,7 @@ class Registry:
             If no class has this name. The message lists the registered names.
         """
         import_module(self.package)
-        if name not in self._classes:
+        if not isinstance(name, str) or name not in self._classes:
             raise MMFusionError(f"no {self.kind} called {name!r}", expected=", ".join(sorted(self._classes)))
         return self._classes[name]
 

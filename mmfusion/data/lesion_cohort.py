@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +10,9 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
 from mmfusion.storage.strict_json import parse_json
+
+_SHOWN = 5  # names that a note shows
+_DATA = (".raw", ".zraw", ".raw.gz")  # the voxels of a header in another file
 
 
 def lesion_cohort(
@@ -104,8 +107,50 @@ def listed_file(folder: Path, name: object, listing: Path) -> Path:
     'a.nii.gz'
     """
     path = folder / str(name)
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside, there = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError) as error:
+        raise DataError("not a name of a file", file=listing, got=repr(name)[:80]) from error
+    if not inside:
         raise DataError("a file outside the data set", file=listing, got=name, hint="give its own name")
-    if not path.is_file():
+    if not there:
         raise DataError("a listed file is absent", file=path, expected=f"as {listing.name} lists")
     return path
+
+
+def files_beside(
+    folder: Path, parts: Sequence[str], rows: Iterable[Mapping[tuple[str, str], object]]
+) -> list[str]:
+    """Return the names of the files in some folders of a data set that no row of a cohort names.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (Path(folder) / "imagesTr").mkdir()
+    ...     for name in ("a.nii.gz", "b.nii.gz", "._a.nii.gz"):
+    ...         (Path(folder) / "imagesTr" / name).touch()
+    ...     files_beside(Path(folder), ["imagesTr"], [{("ct", "volume"): f"{folder}/imagesTr/a.nii.gz"}])
+    ['imagesTr/b.nii.gz']
+    """
+    named = {Path(str(cell)).resolve() for cells in rows for cell in cells.values()}
+    files = (file for part in parts for file in sorted((folder / part).glob("*")))
+    return [
+        f"{file.parent.name}/{file.name}"
+        for file in files
+        if not file.name.startswith(".")
+        and not file.name.lower().endswith(_DATA)
+        and file.is_file()
+        and file.resolve() not in named
+    ]
+
+
+def shown(names: Sequence[object]) -> str:
+    """Return the first names for a note.
+
+    Examples
+    --------
+    >>> shown("abcdefg")
+    'a, b, c, d, e, ...'
+    """
+    return ", ".join(map(str, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

@@ -6,6 +6,7 @@ Source: Mei et al., CVPR 2025, arXiv 2503.17261; sent on request, for non-commer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import ClassVar
 
@@ -53,7 +54,8 @@ class GreySlices:
 
     def neighbours(self, name: str, n: int) -> list[str]:
         """Return the names of `n` slices (odd) around a slice; the patient's first and last are repeated."""
-        if name not in self.table.index or n < 1 or n % 2 == 0:
+        odd = isinstance(n, Integral) and n > 0 and n % 2 == 1
+        if name not in self.table.index or not odd:
             raise DataError("no such slab", patient=name, expected="a slice, and an odd number", got=n)
         own = self.table.index[self.table["patient"] == self.table.at[name, "patient"]]
         k = own.get_loc(name)
@@ -87,10 +89,25 @@ class GreySlices:
         return np.array(planes)
 
     def mask(self, name: str) -> np.ndarray:
-        """Return the lesion of one slice: uint8 in {0, 1}, shape (rows, columns)."""
+        """Return the lesion of one slice: uint8 in {0, 1}, shape (rows, columns).
+
+        Raises
+        ------
+        DataError
+            If the slice is unknown, or the image is no mask or of another size than the CT.
+        """
         if name not in self.table.index:
             raise DataError("no such slice", patient=name)
-        return (read_grey(self.table.at[name, "mask"]) >= 128).astype(np.uint8)
+        file = self.table.at[name, "mask"]
+        grey, shape = read_grey(file), read_grey(self.table.at[name, "CT"]).shape
+        if grey.shape != shape:
+            raise DataError("a mask of another size than its CT", patient=name, file=file, expected=shape,
+                            got=grey.shape)  # fmt: skip
+        inside = grey >= 128
+        if grey.any() and not inside.any():  # such as 0 and 1: the lesion would be lost
+            raise DataError("a mask with other grey levels", patient=name, file=file, expected="0 and 255",
+                            got=f"0 to {grey.max()}")  # fmt: skip
+        return inside.astype(np.uint8)
 
 
 def read_pclt20k(root: str | Path) -> GreySlices:
@@ -114,15 +131,23 @@ def read_pclt20k(root: str | Path) -> GreySlices:
     """
     folder = Folder(root, "PCLT20K")
     rows = {}
-    for file in sorted(folder.root.glob("*/*_CT.png")):
-        name = file.name.removesuffix("_CT.png")
-        paths = {part: file.with_name(f"{name}_{part}.png") for part in _PARTS}
+    slices = {
+        (file.parent, file.name.removesuffix(f"_{part}.png"))
+        for part in _PARTS
+        for file in folder.root.glob(f"*/*_{part}.png")
+    }
+    for place, name in sorted(slices):
+        paths = {part: place / f"{name}_{part}.png" for part in _PARTS}
         absent = [path for path in paths.values() if not path.is_file()]
         if absent:
             raise DataError("a slice without all of its images", patient=name, file=absent[0])
         if name in rows:
-            raise DataError("two slices of one name", patient=name, file=file)
-        rows[name] = {"patient": file.parent.name, **{part: str(path) for part, path in paths.items()}}
+            raise DataError("two slices of one name", patient=name, file=place)
+        rows[name] = {"patient": place.name, **{part: str(path) for part, path in paths.items()}}
+    read = {path for row in rows.values() for path in (row[part] for part in _PARTS)}
+    other = sum(str(file) not in read for file in folder.root.glob("*/*") if not file.name.startswith("."))
+    if other:
+        folder.note(f"{other} files in the folders of the patients are no images of slices: left out")
     if not rows:
         expected = "<patient>/<name>_CT.png, _PET.png and _mask.png"
         raise DataError("no slices found", file=folder.root, expected=expected)
@@ -149,7 +174,7 @@ def read_grey(path: str | Path) -> np.ndarray:
     """
     try:
         image = np.asarray(imread(path))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, RuntimeError) as error:  # of each of the readers of skimage
         raise DataError("not an image", file=path, expected="PNG", got=error) from error
     if image.ndim == 3 and image.shape[2] in (3, 4) and (image[..., :3] == image[..., :1]).all():
         image = image[..., 0]
@@ -163,7 +188,10 @@ def _listed(folder: Folder, split: str, table: pd.DataFrame) -> list[str]:
     file = folder.find(f"{split}.txt", f"list of the {split} slices")
     if file is None:
         return []
-    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise DataError("not a list of slices", file=file, expected="text in UTF-8", got=error) from error
     unknown = [name for name in names if name not in table.index]
     if unknown:
         raise DataError("a listed slice is absent", patient=", ".join(unknown[:5]), file=file)

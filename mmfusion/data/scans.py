@@ -87,7 +87,7 @@ def open_scan(cohort: Cohort, patient: str, modality: str = "ct", *, marked: boo
         volume = read(path, series, unit=scan_modality(modality).unit)
         mask = row.get("mask")
         lesion = (
-            None if pd.isna(mask) or not marked else read_mask(mask, volume, _given(row.get("mask_part")))
+            None if pd.isna(mask) or not marked else read_mask(mask, volume, part_of(row.get("mask_part")))
         )
     except ScanError as error:
         error.patient = error.patient or patient
@@ -125,7 +125,23 @@ def scan_of(row: pd.Series) -> tuple[str | Volume, str | None, tuple[float, floa
     """
     if pd.isna(path := row.get("volume")):
         raise DataError("no scan", patient=row.name, column="volume", expected="a path")
-    return path, _given(row.get("volume_part")), _seed(row)
+    return path, part_of(row.get("volume_part")), _seed(row)
+
+
+def part_of(cell: object) -> str | None:
+    """Return the part of a file that a cell names; None if it is missing.
+
+    A column of numbers in which one is missing has decimals: 2.0 means the region 2.
+
+    Examples
+    --------
+    >>> part_of("Tumour"), part_of(2.0), part_of(float("nan"))
+    ('Tumour', '2', None)
+    """
+    if pd.isna(cell):
+        return None
+    whole = isinstance(cell, float) and cell.is_integer()
+    return str(int(cell) if whole else cell)
 
 
 def seeds_wanted(absent: int, scans: int, modality: str = "ct") -> str:
@@ -167,7 +183,3 @@ def _seed(row: pd.Series) -> tuple[float, float, float] | None:
         expected = "three numbers, LPS mm"
         raise DataError("not a seed", patient=row.name, column=", ".join(SEED), expected=expected, got=cells)
     return seed
-
-
-def _given(cell: object) -> str | None:
-    return None if pd.isna(cell) else str(cell)

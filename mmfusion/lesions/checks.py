@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from numbers import Integral, Real
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from mmfusion.errors import DataError
@@ -38,8 +39,12 @@ def modalities_of(model: LesionSegmenter) -> tuple[str, ...]:
     if model.modalities is None:
         listed = SEGMENTERS.frame().loc[model.network, "modality"]
         return tuple(name.strip() for name in listed.split(","))
-    given = (model.modalities,) if isinstance(model.modalities, str) else tuple(model.modalities)
-    if not given or len(set(given)) < len(given):
+    try:
+        given = (model.modalities,) if isinstance(model.modalities, str) else tuple(model.modalities)
+        different = len(set(given)) == len(given) > 0
+    except TypeError:  # a number, or lists in a list
+        given, different = model.modalities, False
+    if not different:
         raise unusable("modalities", "one or more different modalities of scans", given)
     return tuple(scan_modality(name).name for name in given)
 
@@ -92,8 +97,11 @@ def spacing_of(spacing: float | Sequence[float]) -> tuple[float, float, float]:
     >>> spacing_of(2)
     (2.0, 2.0, 2.0)
     """
-    values = (spacing,) * 3 if isinstance(spacing, Real) else tuple(spacing)
-    if len(values) != 3 or not all(isinstance(mm, Real) and 0 < mm < 100 for mm in values):
+    try:
+        values = tuple(spacing)
+    except TypeError:
+        values = (spacing,) * 3
+    if len(values) != 3 or not all(_number(mm) and 0 < mm < 100 for mm in values):
         raise unusable("spacing", "mm above 0, one number or (z, y, x)", spacing)
     return tuple(float(mm) for mm in values)
 
@@ -130,7 +138,7 @@ def check_settings(model: LesionSegmenter) -> None:
     >>> from mmfusion.lesions import LesionSegmenter
     >>> check_settings(LesionSegmenter(threshold=0.4))
     """
-    if model.box_mode not in BOX_MODES:
+    if not isinstance(model.box_mode, str) or model.box_mode not in BOX_MODES:
         raise unusable("box_mode", ", ".join(BOX_MODES), model.box_mode)
     if model.box_mode != "none" and not SEGMENTERS.get(model.network).uses_cue:
         raise DataError(
@@ -142,9 +150,11 @@ def check_settings(model: LesionSegmenter) -> None:
         )
     if not isinstance(model.options, Mapping | None):
         raise unusable("options", "a mapping of options of the network", type(model.options).__name__)
-    number = isinstance(model.threshold, Real) and not isinstance(model.threshold, bool)
-    if model.threshold != "inner" and not (number and 0 < model.threshold < 1):
+    inner = isinstance(model.threshold, str) and model.threshold == "inner"
+    if not inner and not (_number(model.threshold) and 0 < model.threshold < 1):
         raise unusable("threshold", "'inner', or a number between 0 and 1", model.threshold)
+    if not isinstance(model.start, str | PathLike | None):
+        raise unusable("start", "the folder of a saved segmenter, or None", model.start)
     Objective.of(model)
     check_whole("random_state", model.random_state, 0)
 
@@ -158,3 +168,7 @@ def is_whole(value: object, low: int) -> bool:
     (True, False, False)
     """
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= low
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -93,7 +93,9 @@ class ExpressionSegmenter(LesionSegmenter):
         """
         check_is_fitted(self, "module_")
         lacking = np.array([bool(self.reader.lacking(row)) for _, row in table_of(X).iterrows()], dtype=bool)
-        found = self.predict_expression(X[~lacking]).reindex(X.index)
+        known = self.predict_expression(X[~lacking])
+        found = pd.DataFrame(np.nan, index=X.index, columns=known.columns)
+        found.iloc[~lacking] = known.to_numpy()
         return self.panel_.completed(found).to_numpy()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import replace
 from functools import partial
@@ -73,6 +73,7 @@ def fit(
     ScanError
         If a scan or a mask cannot be read.
     """
+    y = list(y) if isinstance(y, Iterator) else y  # it is read twice
     table = None if expression is None else expression_table(expression, table_of(X))
     panel = None if table is None else GenePanel.fit(table)
     settings = model.settings.for_genes(None if panel is None else len(panel.genes))

@@ -18,7 +18,7 @@ from mmfusion.imaging.boxes import Box, box_map, lesion_boxes
 from mmfusion.lesions.export import export_mask
 from mmfusion.lesions.labels import given
 from mmfusion.lesions.postprocess import nearest_region
-from mmfusion.lesions.scans import Prepared
+from mmfusion.lesions.scans import Prepared, named
 from mmfusion.lesions.tables import table_of
 from mmfusion.nn.training.windows import predict_volume
 
@@ -80,7 +80,8 @@ def probabilities(model: LesionSegmenter, X: pd.DataFrame) -> Iterator[Volume]:
 
     def one(row: pd.Series) -> Volume:
         scans = model.reader.prepare(row)
-        return probability_map(model, scans, prediction_boxes(model, row, scans))
+        with named(row.name):
+            return probability_map(model, scans, prediction_boxes(model, row, scans))
 
     return (one(row) for _, row in table_of(X).iterrows())
 
@@ -105,7 +106,7 @@ def probability_map(model: LesionSegmenter, scans: Prepared, boxes: Sequence[Box
     Raises
     ------
     DataError
-        If the network predicts no masks.
+        If the network predicts no masks, or values that are no numbers.
     """
     if "mask" not in model.module_.tasks:
         raise DataError("the network predicts no masks", column="options",
@@ -122,6 +123,9 @@ def probability_map(model: LesionSegmenter, scans: Prepared, boxes: Sequence[Box
         slab=model.module_.slab,
         flips=model.test_time_flips,
     )[0]
+    if np.isnan(logits).any():  # no voxel would be above the threshold
+        raise DataError("the network predicts values that are not numbers", expected="finite weights",
+                        hint="fit it again, with a lower lr")  # fmt: skip
     expit(logits, out=logits)
     return Volume(logits, scans.affine, unit="probability", provenance=stamp(model))
 
@@ -199,10 +203,12 @@ def segment_row(
     if seed is not None:
         seed = scan.expect_inside(seed)
     scans = model.reader.prepare(row, scan)
-    boxes = prediction_boxes(model, row, scans)
-    if seed is not None:
-        scans, boxes = _around(scans, boxes, seed)
-    mask = export_mask(probability_map(model, scans, boxes), scan, model.threshold_, provenance=stamp(model))
+    with named(row.name):
+        boxes = prediction_boxes(model, row, scans)
+        if seed is not None:
+            scans, boxes = _around(scans, boxes, seed)
+        probability = probability_map(model, scans, boxes)
+    mask = export_mask(probability, scan, model.threshold_, provenance=stamp(model))
     return mask if seed is None else _at_seed(mask, seed, row.name)
 
 

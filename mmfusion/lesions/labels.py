@@ -30,7 +30,7 @@ def given(cell: object, patient: object, column: str) -> bool:
     Raises
     ------
     DataError
-        If it is anything else.
+        If it is anything else, or an empty text.
 
     Examples
     --------
@@ -40,6 +40,8 @@ def given(cell: object, patient: object, column: str) -> bool:
     Traceback (most recent call last):
     mmfusion.errors.DataError: patient P1, column ct volume: not a scan or a mask (expected a path or a Volume; got ndarray)
     """  # noqa: E501
+    if isinstance(cell, str) and not cell.strip():  # a path of "" is the current folder
+        raise DataError("an empty path", patient=patient, column=column, expected="a path, a Volume, or None")
     if isinstance(cell, (Volume, str, os.PathLike)):
         return True
     if cell is None or (pd.api.types.is_scalar(cell) and pd.isna(cell)):

@@ -14,9 +14,12 @@ import mmfusion
 from mmfusion.bundle import write_bundle
 from mmfusion.errors import BundleError, MMFusionError
 from mmfusion.escaping import readable_markdown
+from mmfusion.lesions.checks import size_of, spacing_of
 from mmfusion.lesions.detector import Detector
 from mmfusion.lesions.panel import GenePanel
 from mmfusion.lesions.settings import SegmenterSettings, settings_of
+from mmfusion.modalities import scan_modality
+from mmfusion.nn.segmenters import get_preset
 from mmfusion.nn.training import TrainingPlan, reproducible
 from mmfusion.preprocessing.augmentation import CropAugmentation
 
@@ -63,8 +66,10 @@ def restore(
     try:
         model = cls(**_params(state["params"]))
         model.fitted_ = _settings(state["settings"], settings_of(model))
-        model.threshold_, model.history_ = float(state["threshold"]), state["history"]
-        model.patients_, model.scans_ = list(state["patients"]), list(state["scans"])
+        model.threshold_, model.history_ = float(state["threshold"]), list(state["history"])
+        if not 0 <= model.threshold_ < 1:
+            raise BundleError("threshold out of range", expected="0 or above, below 1", got=model.threshold_)
+        model.patients_, model.scans_ = (_hashes(state[name]) for name in ("patients", "scans"))
         model.module_ = _network(
             model.fitted_, {k: v for k, v in tensors.items() if not k.startswith(_DETECTOR)}
         )
@@ -140,9 +145,9 @@ def _settings(saved: Mapping[str, object], now: SegmenterSettings) -> SegmenterS
     return SegmenterSettings(
         network=now.network,
         options=saved["options"],
-        modalities=tuple(saved["modalities"]),
-        size=tuple(saved["size"]),
-        spacing=tuple(saved["spacing"]),
+        modalities=tuple(scan_modality(name).name for name in saved["modalities"]),
+        size=size_of(saved["size"], get_preset(now.network, "demo"), saved["options"]),
+        spacing=spacing_of(saved["spacing"]),
         per_image=saved["per_image"],
         plan=TrainingPlan.from_dict(saved["plan"]),
         augmentation=now.augmentation,
@@ -151,16 +156,31 @@ def _settings(saved: Mapping[str, object], now: SegmenterSettings) -> SegmenterS
 
 def _network(settings: SegmenterSettings, tensors: Mapping[str, torch.Tensor]) -> torch.nn.Module:
     """Return the network with its weights; its size is compared before memory is taken."""
+    settings.check()
     with reproducible(0), torch.device("meta"):
-        shapes = {name: tuple(t.shape) for name, t in settings.build().state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in tensors.items()}
+        shapes = {name: _form(t) for name, t in settings.build().state_dict().items()}
+    found = {name: _form(t) for name, t in tensors.items()}
     if other := sorted(set(shapes.items()) ^ set(found.items())):
-        got = ", ".join(f"{name} {shape}" for name, shape in other[:3])
+        got = ", ".join(f"{name} {form}" for name, form in other[:3])
         raise BundleError("weights of another network", expected=settings.network, got=got)
+    if lost := [name for name, t in tensors.items() if not torch.isfinite(t).all()]:
+        raise BundleError("weights that are not numbers", got=", ".join(lost[:3]))
     with reproducible(0):
         module = settings.build()
     module.load_state_dict(dict(tensors))
     return module.eval()
+
+
+def _hashes(saved: object) -> list[str]:
+    if not isinstance(saved, list) or not all(isinstance(one, str) for one in saved):
+        raise BundleError("not a list of hashes", got=type(saved).__name__)
+    return saved
+
+
+def _form(tensor: torch.Tensor) -> str:
+    """Return shape and kind of a tensor."""
+    kind = "" if tensor.is_floating_point() else " of whole numbers"
+    return f"{tuple(tensor.shape)}{kind}"
 
 
 def _predicts(model: LesionSegmenter) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.scans import scan_of
-from mmfusion.errors import DataError, ScanError
+from mmfusion.data.scans import part_of, scan_of
+from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.imaging import Volume, read, read_mask
 from mmfusion.imaging.plausible import check_scan
+from mmfusion.imaging.structures.placing import warn_outside
 from mmfusion.lesions.labels import check_together, checked_mask, given, mask_on_grid
 from mmfusion.modalities import scan_modality
 from mmfusion.storage.cache import cached, fingerprint
@@ -150,17 +151,26 @@ class ScanReader:
             If the file cannot be read, holds several regions and none is selected, or lies outside the scan.
         DataError
             If the label is neither a path nor a Volume, or a Volume has other values than 0 and 1.
+
+        Warns
+        -----
+        ScanWarning
+            If a part of the mask lies outside the scan.
         """
         part = self.part(row)
         given(label, row.name, "mask")
 
+        shape = prepared.image.shape[1:]
+
         def on_grid(mask: Volume) -> np.ndarray:
-            return mask_on_grid(mask, prepared.affine, prepared.image.shape[1:])
+            return mask_on_grid(mask, prepared.affine, shape)
 
         with named(row.name):
             if isinstance(label, Volume):
                 scan = self.scan(row) if label.frame_of_reference else None
-                return on_grid(checked_mask(label, scan, row.name))
+                there = on_grid(checked_mask(label, scan, row.name))
+                warn_outside(label, prepared.affine, shape, f"patient {row.name}, mask")
+                return there
 
             def make() -> np.ndarray:
                 return on_grid(read_mask(label, self.scan(row), part))
@@ -172,8 +182,7 @@ class ScanReader:
 
     def part(self, row: pd.Series) -> str | None:
         """Return the name or number of the region of the mask that `mask_part` selects, if there is one."""
-        part = row.get((self.modalities[0], "mask_part"))
-        return None if part is None or pd.isna(part) else str(part)
+        return part_of(row.get((self.modalities[0], "mask_part")))
 
     def _key(self, row: pd.Series) -> dict[str, object] | None:
         """Return everything that the arrays of a patient depend on; None if a scan is not a file."""
@@ -200,7 +209,7 @@ class ScanReader:
 
 @contextmanager
 def named(patient: object) -> Iterator[None]:
-    """Add the patient to an error about a scan that names none.
+    """Add the patient to an error that names none.
 
     Examples
     --------
@@ -211,8 +220,8 @@ def named(patient: object) -> Iterator[None]:
     """
     try:
         yield
-    except ScanError as error:
-        error.patient = error.patient or patient
+    except MMFusionError as error:
+        error.patient = patient if error.patient is None else error.patient
         raise
 
 

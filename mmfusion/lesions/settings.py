@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, MMFusionError
 from mmfusion.lesions.checks import (
     augmentation_of,
     check_settings,
@@ -17,6 +18,7 @@ from mmfusion.lesions.checks import (
     spacing_of,
 )
 from mmfusion.lesions.nested import FLAT, PREFIX, plan_of
+from mmfusion.limits import check_memory
 from mmfusion.nn.segmenters import Segmenter, get_preset
 from mmfusion.nn.training import TrainingPlan, reproducible
 from mmfusion.preprocessing.augmentation import CropAugmentation
@@ -24,6 +26,8 @@ from mmfusion.registry import SEGMENTERS
 
 if TYPE_CHECKING:
     from mmfusion.lesions.segmenter import LesionSegmenter
+
+_REFUSED = (ValueError, LookupError, ArithmeticError, AttributeError, AssertionError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,9 @@ class SegmenterSettings:
     augmentation: CropAugmentation | None
 
     def check(self) -> None:
-        """Raise the errors that `build` would raise, without memory for the network."""
+        """Raise the errors that `build` would raise, without its memory, and one if a patch is too large."""
+        n_bytes = 4 * math.prod(self.size) * len(self.modalities)
+        check_memory(n_bytes, f"a patch of {' x '.join(map(str, self.size))} voxels")
         with reproducible(0), torch.device("meta"):
             self.build()
 
@@ -77,7 +83,7 @@ class SegmenterSettings:
         Raises
         ------
         MMFusionError
-            If the network does not take an option.
+            If the network does not take an option, or cannot have its value.
         DataError
             If the patches have another number of sides than the network reads.
         """
@@ -88,6 +94,11 @@ class SegmenterSettings:
             raise DataError(
                 f"{cls.__name__} does not take these options", column="options", got=dict(self.options)
             ) from error
+        except MMFusionError:
+            raise
+        except _REFUSED as error:  # of torch or monai, such as a network without channels
+            problem = f"{cls.__name__} cannot have these options: {error}"
+            raise DataError(problem, column="options", got=dict(self.options)) from error
         if len(self.size) != self.sides(module):
             expected = f"{self.sides(module)} sides"
             raise DataError("the network cannot read patches with this number of sides", column="size",

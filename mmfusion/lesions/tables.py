@@ -57,13 +57,7 @@ def labels_of(X: pd.DataFrame, y: object, modality: str) -> list[object]:
         if (modality, "mask") not in X:
             raise DataError("no masks to learn from", column=f"{modality} mask", hint="give them as y")
         y = X[modality, "mask"]
-    if isinstance(y, (str, PathLike, Volume, Mapping, pd.DataFrame)):
-        raise DataError("not a list of masks", column="y", expected="one path or Volume per patient",
-                        got=type(y).__name__)  # fmt: skip
-    y = y if isinstance(y, pd.Series) else list(y)
-    if isinstance(y, pd.Series) and not y.index.equals(X.index):
-        raise DataError("the masks are of other patients than the scans", expected=f"{len(X)} rows with the "
-                        "index of X", got=f"{len(y)} rows", hint="y.reindex(X.index)")  # fmt: skip
+    y = _column(y, X, "y", "masks", "one path or Volume per patient")
     if len(y) != len(X):
         raise DataError("masks and scans differ in number", expected=len(X), got=len(y))
     return [one if given(one, patient, "mask") else None for one, patient in zip(y, X.index, strict=True)]
@@ -75,17 +69,20 @@ def persons_of(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
     Raises
     ------
     DataError
-        If `groups` has another length than X, or a missing value.
+        If `groups` is no list, has another length or other patients than X, or a missing value.
 
     Examples
     --------
     >>> persons_of(pd.DataFrame(index=["P1", "P2"]), [7, 7])
     ['7', '7']
     """
-    persons = list(X.index if groups is None else groups)
+    persons = _column(X.index if groups is None else groups, X, "groups", "groups", "one person per patient")
     if len(persons) != len(X):
         raise DataError("groups and patients differ in number", column="groups", expected=len(X),
                         got=len(persons))  # fmt: skip
+    if lists := [one for one in persons if not pd.api.types.is_scalar(one)]:
+        raise DataError("not a list of groups", column="groups", expected="one person per patient",
+                        got=f"one of {type(lists[0]).__name__}")  # fmt: skip
     if unknown := [patient for patient, one in zip(X.index, persons, strict=True) if pd.isna(one)]:
         raise DataError("patients without a group", column="groups", expected="the person of each row",
                         got=f"no person of {listed(unknown)}")  # fmt: skip
@@ -93,7 +90,7 @@ def persons_of(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
 
 
 def check_ids(X: pd.DataFrame) -> None:
-    """Raise a `DataError` if a row of X has no patient id, or two rows have the same one.
+    """Raise a `DataError` if a row of X has no patient id, or two rows have the same text as id.
 
     Examples
     --------
@@ -101,10 +98,14 @@ def check_ids(X: pd.DataFrame) -> None:
     Traceback (most recent call last):
     mmfusion.errors.DataError: patient P1: two rows of one patient -> keep one row per patient
     """
+    if X.index.nlevels > 1:
+        raise DataError("an index with several levels", expected="one id per row",
+                        got=", ".join(map(str, X.index.names)))  # fmt: skip
     if X.index.hasnans:
         raise DataError("a row without a patient id", expected="an id in the index", got=f"{len(X)} rows")
-    if X.index.has_duplicates:
-        twice = X.index[X.index.duplicated()].unique()
+    ids = X.index.map(str)  # models store ids as texts, so that 1 and "1" are one patient
+    if ids.has_duplicates:
+        twice = ids[ids.duplicated()].unique()
         hint = "keep one row per patient"
         raise DataError("two rows of one patient", patient=listed(list(twice)), hint=hint)
 
@@ -119,3 +120,19 @@ def listed(names: Sequence[object]) -> str:
     """
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(str, names[:_NAMED])) + more
+
+
+def _column(values: object, X: pd.DataFrame, column: str, what: str, expected: str) -> list[object]:
+    """Return what belongs to the rows of X as a list; a Series must have their index."""
+    try:
+        if isinstance(values, (str, PathLike, Volume, Mapping, pd.DataFrame)):
+            raise TypeError
+        found = list(values)
+    except TypeError:
+        raise DataError(f"not a list of {what}", column=column, expected=expected,
+                        got=type(values).__name__) from None  # fmt: skip
+    if isinstance(values, pd.Series) and not values.index.equals(X.index):
+        problem = f"the {what} are of other patients than the scans"
+        raise DataError(problem, expected=f"{len(X)} rows with the index of X", got=f"{len(values)} rows",
+                        hint=f"{column}.reindex(X.index)")  # fmt: skip
+    return found

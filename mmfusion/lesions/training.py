@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
+from mmfusion.errors import DataError, MMFusionError
 from mmfusion.imaging.boxes import Box, jitter_box
 from mmfusion.lesions.cases import Case
 from mmfusion.lesions.objective import Objective
@@ -70,7 +72,7 @@ def train(
     Raises
     ------
     DataError
-        If the loss is not finite.
+        If the loss is not finite, or the patches are too small for the levels of the network.
     """
     with reproducible(seed, device):
         network = module if isinstance(module, nn.Module) else module()
@@ -95,17 +97,37 @@ def train(
         augment = None if augmentation is None else partial(augment_pair, config=augmentation)
         valid = patches(held_out, lesion_share=_LESION_SHARE, seed=seed) if _stops(plan, held_out) else None
         criterion, callbacks = objective.build(network, plan)
-        return fit_network(
-            network,
-            criterion,
-            patches(cases, lesion_share=_LESION_SHARE, augment=augment),
-            valid,
-            plan,
-            device=device,
-            callbacks=callbacks,
-            progress=progress,
-            checkpoint=checkpoint,
-        )
+        with _large_enough(network, settings):
+            return fit_network(
+                network,
+                criterion,
+                patches(cases, lesion_share=_LESION_SHARE, augment=augment),
+                valid,
+                plan,
+                device=device,
+                callbacks=callbacks,
+                progress=progress,
+                checkpoint=checkpoint,
+            )
+
+
+@contextmanager
+def _large_enough(network: Segmenter, settings: SegmenterSettings) -> Iterator[None]:
+    """Turn the error of torch for a level of one voxel, which it cannot normalise, into one of size."""
+    try:
+        yield
+    except MMFusionError:
+        raise
+    except ValueError as error:
+        if "Expected more than 1" not in str(error):
+            raise
+        raise DataError(
+            f"{type(network).__name__} cannot normalise a single voxel at its lowest level",
+            column="size",
+            expected=f"a side above {max(network.divisor)} voxels",
+            got=settings.size,
+            hint="give a larger size, or fewer levels in options",
+        ) from error
 
 
 def training_boxes(cases: Sequence[Case], box_mode: str) -> Boxes | None:

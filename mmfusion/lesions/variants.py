@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import clone
 
+from mmfusion.errors import DataError
 from mmfusion.modalities import IMAGING
 from mmfusion.nn.segmenters import get_preset
 from mmfusion.nn.training import TrainingPlan
@@ -50,7 +51,7 @@ def variants(
     Raises
     ------
     MMFusionError
-        If there is no such network, or it lacks the preset of the model.
+        If there is no such network, or it lacks the preset of the model; if two models have one name.
 
     Examples
     --------
@@ -61,6 +62,7 @@ def variants(
     ('cspat', ({'modalities': ('ct',)}, ('ct',)))
     """
     every = model.settings.modalities
+    _check_lists(networks, box_modes, settings)
     found = {}
     for name in networks:
         if name != model.network:
@@ -73,8 +75,30 @@ def variants(
     for modality in scans if singles and len(every) > 1 else ():
         found[f"{modality} only"] = ({"modalities": (modality,)}, (modality,))
     for name, changes in (settings or {}).items():
+        if name in found or name == model.short_name:  # one of the two would be lost
+            raise DataError("two models of one name", column="settings", got=name, hint="choose another name")
+        _check_names(model, name, changes)
         found[name] = (dict(changes), tuple(changes.get("modalities") or every))
     return found
+
+
+def _check_lists(networks: object, box_modes: object, settings: object) -> None:
+    for column, given in (("networks", networks), ("box_modes", box_modes)):
+        if isinstance(given, str):
+            raise DataError("not a list", column=column, expected="a list of names", got=repr(given),
+                            hint=f"{column}=[{given!r}]")  # fmt: skip
+    if not isinstance(settings, Mapping | None):
+        expected = "a mapping of names to changed parameters"
+        raise DataError("not a mapping", column="settings", expected=expected, got=type(settings).__name__)
+
+
+def _check_names(model: LesionSegmenter, name: str, changes: object) -> None:
+    """Raise a `DataError` before anything is fitted if a variant changes what is no parameter."""
+    known = model.get_params()
+    unknown = [one for one in changes if one not in known] if isinstance(changes, Mapping) else [changes]
+    if unknown:
+        raise DataError(f"the variant {name!r} changes what is no parameter", column="settings",
+                        expected="a mapping of parameters to values", got=unknown[0])  # fmt: skip
 
 
 def _other_network(model: LesionSegmenter, name: str, every: tuple[str, ...]) -> dict[str, object]:

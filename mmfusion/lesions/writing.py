@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from mmfusion.errors import ScanError
 from mmfusion.imaging import Volume, write_nifti, write_rtstruct, write_seg
 from mmfusion.imaging.structures.source import Source
 
 FORMS = ("nifti", "seg", "rtstruct")
+_NIFTI = (".nii", ".nii.gz")
 
 
 def write_mask(
@@ -45,8 +48,8 @@ def write_mask(
     Raises
     ------
     ScanError
-        If the format is unknown, if the scan is missing or does not fit the mask, or if the file cannot be
-        written.
+        If the mask has other values than 0 and 1, if the format is unknown or not that of the name, if the
+        scan is missing or does not fit the mask, or if the file cannot be written.
 
     Examples
     --------
@@ -57,26 +60,44 @@ def write_mask(
     ...     write_mask(mask, f"{folder}/mask.nii.gz").name
     'mask.nii.gz'
     """
-    mask.expect("mask")
+    _check(mask)
     path = Path(path)
     form = form or _form(path)
     if form not in FORMS:
         raise ScanError("unknown format of masks", column="form", expected=", ".join(FORMS), got=form)
+    if form != "nifti" and path.name.lower().endswith(_NIFTI):
+        raise ScanError("not a name of a DICOM file", file=path, expected=".dcm", got=path.suffix)
     if form == "nifti":
         return write_nifti(mask, path)
     if scan is None:
         hint = "give the DICOM files of the scan, or write .nii.gz"
         raise ScanError("DICOM masks refer to the slices of a scan", file=path, expected="scan", hint=hint)
+    if isinstance(scan, Volume):
+        hint = "give their folder, or write .nii.gz"
+        raise ScanError("not the files of a scan", column="scan", expected="paths of DICOM files",
+                        got="Volume", hint=hint)  # fmt: skip
     label = f"{label} ({mask.provenance})" if mask.provenance else label
     if form == "seg":
         return write_seg(mask, scan, path, label=label, algorithm=algorithm)
     return write_rtstruct(mask, scan, path, name=label)
 
 
+def _check(mask: object) -> None:
+    """Raise a ScanError unless this is a mask whose values are 0 and 1."""
+    if not isinstance(mask, Volume):
+        expected = "a Volume of unit mask"
+        raise ScanError("not a mask", column="mask", expected=expected, got=type(mask).__name__)
+    mask.expect("mask", "mask")
+    if not np.isin(mask.array, (0, 1)).all():
+        got = ", ".join(map(str, np.unique(mask.array)[:6]))
+        raise ScanError("a mask with other values than 0 and 1", column="mask",
+                        expected="0 outside, 1 inside", got=got)  # fmt: skip
+
+
 def _form(path: Path) -> str:
     """Return the format that the name of a file means."""
     name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
+    if name.endswith(_NIFTI):
         return "nifti"
     if name.endswith(".dcm"):
         return "seg"

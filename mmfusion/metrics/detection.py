@@ -120,7 +120,8 @@ def checked_pair(
     Raises
     ------
     DataError
-        If the masks differ in shape, or if the spacing does not have one entry per axis.
+        If a mask is no array of numbers, the masks differ in shape, or the spacing does not have one entry
+        above 0 per axis.
 
     Examples
     --------
@@ -128,12 +129,33 @@ def checked_pair(
     >>> true.tolist() == predicted.tolist() == [[False, True]]
     True
     """
-    true, predicted = np.asarray(true) != 0, np.asarray(predicted) != 0
+    true, predicted = _inside(true), _inside(predicted)
     if true.shape != predicted.shape:
         raise DataError("masks differ in shape", expected=true.shape, got=predicted.shape)
-    if len(spacing) != true.ndim:
-        raise DataError("a spacing per axis is needed", expected=f"{true.ndim} numbers", got=tuple(spacing))
+    try:
+        mm = np.asarray(spacing, dtype=float)
+    except (TypeError, ValueError):
+        mm = np.zeros(0)
+    if mm.shape != (true.ndim,) or not (np.isfinite(mm) & (mm > 0)).all():
+        expected = f"{true.ndim} numbers above 0, mm"
+        raise DataError("a spacing per axis is needed", expected=expected, got=spacing)
     return true, predicted
+
+
+def _inside(mask: object) -> np.ndarray:
+    """Return where a mask is not 0, as an array of bool."""
+    try:
+        array = np.asarray(mask)
+    except ValueError:  # rows of different lengths
+        array = np.zeros(())
+    if not array.ndim or array.dtype.kind not in "biuf":
+        got = type(mask).__name__ if not array.ndim else f"{array.dtype}"
+        raise DataError(
+            "not a mask", expected="an array of numbers, 0 outside; of a Volume: its array", got=got
+        )
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise DataError("a mask with values that are not numbers", expected="0 outside", got="NaN")
+    return array != 0
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, ...]:

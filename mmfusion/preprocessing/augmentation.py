@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch.nn import functional as F
 
+from mmfusion.errors import DataError
+
 _AXES = ("z", "y", "x")
+_RANGES = {
+    "rotate_deg": (0, 180),
+    "scale": (0, 0.9),
+    "shift": (0, 1),
+    "gamma": (0.01, 100),
+    "noise": (0, 10),
+    "erase": (0, 1),
+    "erase_side": (0, 1),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +82,11 @@ class CropAugmentation:
     erase_side : float
         Largest side of that box, as a share of the side of the crop.
 
+    Raises
+    ------
+    DataError
+        If a value is out of range.
+
     References
     ----------
     Random erasing: Zhong et al., AAAI 2020.
@@ -91,6 +108,18 @@ class CropAugmentation:
     noise: float = 0.02
     erase: float = 0.1
     erase_side: float = 0.3
+
+    def __post_init__(self) -> None:
+        axes = isinstance(self.flip, str) and set(self.flip) <= set(_AXES)
+        wrong = [] if axes else [("flip", "some of the letters zyx")]
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not number or not low <= value <= high:
+                wrong.append((name, f"a number from {low:g} to {high:g}"))
+        for name, expected in wrong:
+            raise DataError("out of range", column=f"augment: {name}", expected=expected,
+                            got=repr(getattr(self, name))[:60])  # fmt: skip
 
     def sample(self, n: int, generator: torch.Generator, *, dims: int = 3) -> AugmentationParams:
         """Draw the parameters of n crops: of volumes if `dims` is 3, of images if it is 2."""

@@ -45,6 +45,8 @@ def ensure_folder(
     """
     digest = hash_json(key)
     folder = root or cache_folder() / name / digest[:16]
+    if folder.exists() and not folder.is_dir():
+        raise DataError("a file has this name", file=folder, hint="give an empty or a new folder")
     occupied = folder.exists() and any(folder.iterdir())  # before the check: another process may finish now
     if _is_complete(folder, digest):
         return folder

@@ -165,3 +165,10 @@ def test_labels_that_do_not_fit(rows):
 def test_a_file_that_is_not_there(model, rows):
     with pytest.raises(ScanError, match=r"patient P1.*scan cannot be read|patient P1.*no such scan"):
         next(model.predict(table({"P1": {SCAN: "missing.nii.gz"}})))
+
+
+def test_patches_that_are_too_small_for_the_network(rows):
+    with pytest.raises(
+        DataError, match=r"column size: UNet cannot normalise a single voxel .*above 2 voxels"
+    ):
+        mf.LesionSegmenter(**SHORT | {"size": 2}).fit(rows[:2])

@@ -249,6 +249,9 @@ def test_the_expression_estimator(data, tmp_path):
     found = fitted.predict(X)
     assert found.shape == (10, 3) and (found[:, 2] == 2).all()
     np.testing.assert_array_equal(found[:, :2], fitted.predict_expression(X))
+    twice = X.iloc[[0, 0, 1]].copy()  # one id in two rows, of which one has no scan
+    twice["ct", "volume"] = [X.iloc[0]["ct", "volume"], None, X.iloc[1]["ct", "volume"]]
+    np.testing.assert_array_equal(fitted.predict(twice)[[0, 2]], found[:2])
     loaded = mf.load(fitted.save(tmp_path / "model") and tmp_path / "model")
     assert type(loaded) is mf.ExpressionSegmenter
     np.testing.assert_array_equal(loaded.predict(X), found)

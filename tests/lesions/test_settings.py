@@ -1,13 +1,15 @@
 """Parameters of a LesionSegmenter."""
 
+import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 
 import mmfusion as mf
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.lesions.settings import FLAT
 from mmfusion.nn.segmenters import get_preset
-from mmfusion.nn.training import TrainingPlan
+from mmfusion.nn.training import TrainingPlan, check_device, reproducible
 from mmfusion.preprocessing.augmentation import CropAugmentation
 
 
@@ -93,6 +95,19 @@ def test_augmentation():
         ({"random_state": -1}, "random_state"),
         ({"training": 3}, "training"),
         ({"training": {"lr": -1}}, "lr"),
+        ({"network": ["unet"]}, "no segmentation network called"),
+        ({"preset": ["demo"]}, "no preset"),
+        ({"modalities": 5}, "modalities: unusable"),
+        ({"modalities": [["ct"]]}, "modalities: unusable"),
+        ({"spacing": object()}, "spacing: unusable"),
+        ({"spacing": True}, "spacing: unusable"),
+        ({"box_mode": np.array(["none", "oracle"])}, "box_mode: unusable"),
+        ({"threshold": np.array([0.4, 0.5])}, "threshold: unusable"),
+        ({"start": 5}, "start: unusable"),
+        ({"augment": {"flip": 5}}, "augment: flip: out of range"),
+        ({"augment": {"flip": "q"}}, "augment: flip: out of range"),
+        ({"augment": {"erase": "often"}}, "augment: erase: out of range"),
+        ({"augment": {"scale": float("nan")}}, "augment: scale: out of range"),
     ],
 )
 def test_what_cannot_be_set(params, match):
@@ -105,3 +120,17 @@ def test_what_the_network_does_not_take():
         mf.LesionSegmenter(options={"colour": 1}).settings.build()
     with pytest.raises(DataError, match=r"size: .*expected 3 sides"):
         mf.LesionSegmenter(size=(8, 8)).settings.build()
+    with pytest.raises(DataError, match="cannot have these options: the length of `channels`"):
+        mf.LesionSegmenter(options={"channels": (4,)}).settings.build()
+
+
+def test_a_device_that_is_none():
+    with pytest.raises(DataError, match="device cannot be used"):
+        check_device(None)
+
+
+def test_seeds_of_numpy():
+    with reproducible(np.int64(3)):
+        one = torch.rand(2)
+    with reproducible(3):
+        assert torch.equal(one, torch.rand(2))

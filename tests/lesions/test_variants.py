@@ -4,7 +4,7 @@ import pytest
 from sklearn.base import clone
 
 import mmfusion as mf
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import DataError, MMFusionError
 
 BOTH = ("ct", "pet")
 
@@ -61,3 +61,21 @@ def test_any_settings():
     model = mf.LesionSegmenter("unet", modalities=BOTH)
     found = model.variants(BOTH, settings={"one": {"modalities": ("pet",)}, "two": {"augment": False}})
     assert found["one"][1] == ("pet",) and found["two"] == ({"augment": False}, BOTH)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"networks": "unet"}, r"column networks: not a list .*networks=\['unet'\]"),
+        ({"box_modes": "oracle"}, "column box_modes: not a list"),
+        ({"settings": ["augment"]}, "column settings: not a mapping"),
+        ({"settings": {"unet": {"augment": False}}}, "two models of one name .*got unet"),
+        ({"networks": ["cipa"], "settings": {"cipa": {}}}, "two models of one name"),
+        ({"settings": {"mine": {"speed": 1}}}, "'mine' changes what is no parameter .*got speed"),
+        ({"settings": {"mine": "augment"}}, "'mine' changes what is no parameter"),
+    ],
+)
+def test_variants_that_cannot_be_judged(options, match):
+    """One of two models of one name would be lost without a word."""
+    with pytest.raises(DataError, match=match):
+        mf.LesionSegmenter("unet", modalities=BOTH).variants(BOTH, **options)

@@ -5,7 +5,10 @@ import pytest
 from scipy import ndimage
 
 from mmfusion.errors import DataError
+from mmfusion.imaging import Volume
 from mmfusion.metrics.detection import box_of, detection_scores, lesion_table
+from mmfusion.metrics.segmentation import mask_scores
+from mmfusion.metrics.slices import slice_scores, slice_table
 from tests.metrics.test_segmentation import ball
 
 BALL_ML = 4 / 3 * np.pi / 1000  # times the cube of the radius in mm
@@ -99,3 +102,26 @@ def test_masks_on_other_grids():
         detection_scores(np.zeros((2, 2)), np.zeros((3, 2)), (1, 1))
     with pytest.raises(DataError, match="spacing per axis"):
         lesion_table(np.zeros((2, 2)), np.zeros((2, 2)), (1, 1, 1))
+
+
+@pytest.mark.parametrize("spacing", [1.0, None, "ab", (1, 0), (1, -1), (1, np.nan), ("a", 1), [[1, 1]]])
+@pytest.mark.parametrize("score", [mask_scores, detection_scores, lesion_table])
+def test_spacings_that_are_no_lengths(score, spacing):
+    """Volumes and distances would be negative, 0 or NaN."""
+    with pytest.raises(DataError, match="a spacing per axis is needed"):
+        score(np.ones((3, 3)), np.ones((3, 3)), spacing)
+
+
+@pytest.mark.parametrize("mask", [np.full((3, 3), np.nan), None, "mask", [[1], [1, 2]], np.full((3, 3), "a")])
+@pytest.mark.parametrize("score", [mask_scores, detection_scores, lesion_table])
+def test_what_is_no_mask(score, mask):
+    """NaN would count as lesion."""
+    with pytest.raises(DataError, match=r"not a mask|not numbers"):
+        score(mask, np.ones((3, 3)), (1, 1))
+
+
+def test_a_volume_is_no_array():
+    volume = Volume(np.ones((2, 2, 2), np.uint8), np.eye(4), unit="mask")
+    for score in (lambda a, b: mask_scores(a, b, (1, 1, 1)), slice_scores, slice_table):
+        with pytest.raises(DataError, match="of a Volume: its array"):
+            score(volume, volume)

@@ -43,7 +43,8 @@ def autopet(root: str | Path | None = None, *, diagnosis: str | None = None) -> 
     Raises
     ------
     DataError
-        If no study is found, a study lacks a file, or the diagnosis is unknown.
+        If no study is found, a study lacks a file, the diagnosis is unknown, or the clinical table
+        contradicts itself.
     """
     folder = Folder(root, "FDG-PET-CT-Lesions")
     clinical = _clinical(folder)
@@ -51,8 +52,9 @@ def autopet(root: str | Path | None = None, *, diagnosis: str | None = None) -> 
         expected = f"one of {', '.join(_DIAGNOSES)}, and the clinical table"
         raise DataError("cannot choose the diagnosis", column="diagnosis", expected=expected, got=diagnosis)
     rows, persons, left_out = {}, {}, 0
-    for seg in sorted(folder.root.rglob("SEG.nii.gz")):
-        study, patient = seg.parent, seg.parent.parent.name
+    # a study that lacks one of its files is found by the others
+    for study in sorted({file.parent for name in _FILES for file in folder.root.rglob(f"{name}.nii.gz")}):
+        patient = study.parent.name
         digits = _STUDY.search(study.name)
         row = f"{patient}_{digits[1] if digits else study.name}"
         if row in rows:
@@ -69,6 +71,10 @@ def autopet(root: str | Path | None = None, *, diagnosis: str | None = None) -> 
             cells[column] = str(file)
         cells["pet", "mask"] = cells["ct", "mask"]
         rows[row], persons[row] = cells | facts, patient
+    if clinical is not None and (
+        unknown := sum(("meta", "diagnosis") not in cells for cells in rows.values())
+    ):
+        folder.note(f"{unknown} studies are not in the clinical table: no age, sex and diagnosis")
     if left_out:
         folder.note(f"{left_out} studies of another diagnosis than {diagnosis}, or of none, are left out")
     return lesion_cohort("autopet", rows, folder.provenance(license="TCIA, restricted"), persons=persons)
@@ -82,9 +88,14 @@ def _clinical(folder: Folder) -> pd.DataFrame | None:
     lacking = {"Subject ID", "Study UID", "diagnosis", "age", "sex"} - set(table)
     if lacking:
         raise DataError("not the clinical table", file=file, expected=", ".join(sorted(lacking)))
-    return table.assign(study=table["Study UID"].astype(str).str.strip().str[-5:]).drop_duplicates(
-        ["Subject ID", "study"]
-    )
+    study = ["Subject ID", "study"]  # its series have a row each
+    table = table.assign(study=table["Study UID"].astype(str).str.strip().str[-5:])
+    table = table.drop_duplicates([*study, "diagnosis", "age", "sex"])
+    if (twice := table.duplicated(study)).any():
+        patient = table.loc[twice, "Subject ID"].iloc[0]
+        raise DataError("a study whose rows differ", patient=patient, file=file, column="diagnosis, age, sex",
+                        expected="one value", hint="correct the table")  # fmt: skip
+    return table
 
 
 def _facts(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from mmfusion.errors import DataError, MMFusionError
 from mmfusion.imaging import Volume, read, read_mask, union_of_masks, write_nifti
 from mmfusion.imaging.structures.rtstruct import referenced_series
 from mmfusion.imaging.structures.source import read_structure
+from mmfusion.storage.atomic import writing
 from mmfusion.storage.cache import cache_folder, cached, fingerprint
 
 _PHASE = re.compile(r"(\d+(?:\.\d+)?)\s*[A%]", re.IGNORECASE)  # "Gated 40.0A": percent of a breath
@@ -55,6 +57,10 @@ def four_d_lung(
     ScanError
         If a file cannot be read. The error names the patient.
     """
+    if isinstance(phases, bool) or not isinstance(phases, Integral) or phases < 0:
+        raise DataError(
+            "not a number of phases", column="phases", expected="a whole number", got=repr(phases)
+        )
     folder = Folder(root, "4D-Lung")
     studies: dict[tuple[str, str], list[DicomFolder]] = defaultdict(list)
     for found in dicom_folders(folder.root):
@@ -68,6 +74,11 @@ def four_d_lung(
             if len(pairs) < max(phases, 1):
                 folder.note(f"{row}: {len(pairs)} phases with an RTSTRUCT, fewer than {phases}: left out")
                 continue
+            cts = sum(one.modality == "CT" for one in found)
+            if cts > len(pairs):
+                folder.note(
+                    f"{row}: {cts - len(pairs)} of {cts} CTs have no RTSTRUCT, and are not in the mask"
+                )
             mask = _igtv(pairs, roi, place / f"{row}_igtv.nii.gz")
         except MMFusionError as error:
             error.patient = error.patient or patient
@@ -109,5 +120,6 @@ def _igtv(pairs: list[tuple[DicomFolder, Path]], roi: str, file: Path) -> Path:
 
     scans = [fingerprint(path) for ct, regions in pairs for path in (ct.path, regions)]
     array = cached("igtv", {"phases": scans, "roi": roi, "version": _VERSION}, make)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
     return write_nifti(Volume(np.array(array), reference.affine, unit="mask"), file)

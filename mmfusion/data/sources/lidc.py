@@ -39,15 +39,11 @@ def lidc(root: str | Path | None = None) -> Cohort:
     Raises
     ------
     DataError
-        If there is no XML or no CT, or a file is damaged.
+        If there is no XML or no CT, a series is there twice, or a file is damaged.
     """
     folder = Folder(root, "LIDC-IDRI")
     readings = _readings(folder)
-    scans = {f.series_uid: (f.path, f.patient) for f in dicom_folders(folder.root) if f.modality == "CT"}
-    for suffix in _IMAGES:
-        for file in folder.root.rglob(f"*{suffix}"):
-            uid = file.name.removesuffix(suffix)
-            scans.setdefault(uid, (file, uid))
+    scans = _scans(folder)
     rows, persons, seen = {}, {}, Counter()
     for uid in sorted(set(readings) & set(scans), key=lambda uid: (scans[uid][1], uid)):
         path, patient = scans[uid]
@@ -64,10 +60,45 @@ def lidc(root: str | Path | None = None) -> Cohort:
     return lesion_cohort("lidc", rows, folder.provenance(license="CC BY 3.0 (TCIA)"), persons=persons)
 
 
+def _scans(folder: Folder) -> dict[str, tuple[Path, str]]:
+    """Return the CT and the patient of each series: a folder of DICOM, or else a file named by the series."""
+    found = [(f.series_uid, f.path, f.patient) for f in dicom_folders(folder.root) if f.modality == "CT"]
+    dicom = _once(found)
+    images = [(_stem(file), file, _stem(file)) for file in _files(folder.root, _IMAGES)]
+    files = _once(images)
+    if both := len(dicom.keys() & files.keys()):
+        folder.note(f"{both} CTs are there as DICOM and as a file of another format: the DICOM is used")
+    return files | dicom
+
+
+def _once(found: list[tuple[str, Path, str]]) -> dict[str, tuple[Path, str]]:
+    scans: dict[str, tuple[Path, str]] = {}
+    for uid, path, patient in found:
+        if uid in scans:
+            raise DataError("two CTs of one series", patient=patient, file=path, got=scans[uid][0],
+                            hint="keep one of them")  # fmt: skip
+        scans[uid] = path, patient
+    return scans
+
+
+def _files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files whose names end so, in upper or lower case."""
+    return sorted(
+        file
+        for file in root.rglob("*")
+        if file.name.lower().endswith(suffixes) and not file.name.startswith(".") and file.is_file()
+    )
+
+
+def _stem(file: Path) -> str:
+    suffix = next(suffix for suffix in _IMAGES if file.name.lower().endswith(suffix))
+    return file.name[: -len(suffix)]
+
+
 def _readings(folder: Folder) -> dict[str, LidcReading]:
     found: dict[str, LidcReading] = {}
     others = 0
-    for file in sorted(folder.root.rglob("*.xml")):
+    for file in _files(folder.root, (".xml",)):
         if not is_lidc(file):
             others += 1
             continue

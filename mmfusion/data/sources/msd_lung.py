@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.lesion_cohort import lesion_cohort, listed_file, read_listing
+from mmfusion.data.lesion_cohort import files_beside, lesion_cohort, listed_file, read_listing, shown
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.errors import DataError
 
@@ -49,5 +49,8 @@ def msd_lung(root: str | Path | None = None) -> Cohort:
         rows[row] = {("ct", "volume"): str(scan)}
         if label is not None:
             rows[row]["ct", "mask"] = str(listed_file(place, label, listing))
+    unlisted = files_beside(place, ("imagesTr", "imagesTs", "labelsTr"), rows.values())
+    if unlisted:
+        folder.note(f"{len(unlisted)} files are not in {listing.name}, and are left out: {shown(unlisted)}")
     folder.note("the patients are from NSCLC-Radiogenomics: compare with mmfusion.data.find_duplicates")
     return lesion_cohort("msd_lung", rows, folder.provenance(license="CC BY-SA 4.0"))

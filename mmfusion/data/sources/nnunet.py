@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.lesion_cohort import lesion_cohort, listed_file, read_listing
+from mmfusion.data.lesion_cohort import files_beside, lesion_cohort, listed_file, read_listing, shown
 from mmfusion.data.sources import Folder, register_source
 from mmfusion.errors import DataError
 from mmfusion.imaging.files import IMAGE_SUFFIXES
-from mmfusion.modalities import IMAGING, MODALITIES, get_modality
+from mmfusion.modalities import IMAGING, MODALITIES, scan_modality
 
 
 @register_source("nnunet")
@@ -79,11 +79,23 @@ def nnunet(
                     (names[0], "mask"): str(checked),
                     **({} if part is None else {(names[0], "mask_part"): part}),
                 }
-    persons = found.get("persons") if isinstance(found.get("persons"), dict) else None
-    if persons is None:
-        folder.note("the data set does not state persons: each case counts as a person of its own")
+    parts = ("imagesTr", "imagesTs", "labelsTr", "labelsTs")
+    if unused := files_beside(listing.parent, parts, rows.values()):
+        folder.note(f"{len(unused)} files belong to no case, and are left out: {shown(unused)}")
+    persons = _persons(found, list(rows), folder)
     facts = folder.provenance(license=str(found.get("licence", "")))
     return lesion_cohort(str(found.get("name") or "nnunet"), rows, facts, persons=persons)
+
+
+def _persons(found: dict[str, object], cases: Sequence[str], folder: Folder) -> dict[str, str] | None:
+    """Return the person of each case, if the list states persons; a note says for whom it does not."""
+    persons = found.get("persons")
+    if not isinstance(persons, dict):
+        folder.note("the data set does not state persons: each case counts as a person of its own")
+        return None
+    if unknown := [case for case in cases if case not in persons]:
+        folder.note(f"persons of {len(unknown)} cases are not stated: each counts as one: {shown(unknown)}")
+    return persons
 
 
 def _modalities(stated: object, channels: Sequence[str] | None, listing: Path) -> list[str]:
@@ -91,10 +103,15 @@ def _modalities(stated: object, channels: Sequence[str] | None, listing: Path) -
         raise DataError("damaged list", file=listing, column="channel_names", expected='"0", "1", ...')
     titles = [str(stated[str(k)]) for k in range(len(stated))]
     if channels is not None:
-        if len(channels) != len(titles):
+        given = [channels] if isinstance(channels, str) or not isinstance(channels, Sequence) else channels
+        if len(given) != len(titles):
             expected = f"{len(titles)} channels, as {listing.name} has"
-            raise DataError("wrong number of channels", file=listing, expected=expected, got=len(channels))
-        return [get_modality(channel).name for channel in channels]
+            raise DataError("wrong number of channels", file=listing, expected=expected, got=len(given))
+        named = [scan_modality(channel).name for channel in given]
+        if len(set(named)) < len(named):
+            raise DataError("two channels of one modality", column="channels", expected="each once",
+                            got=", ".join(named))  # fmt: skip
+        return named
     names = [next((m for m in IMAGING if MODALITIES[m].named_in(title)), None) for title in titles]
     if None in names or len(set(names)) < len(names):
         expected, hint = "one CT and at most one PET", "give channels=, such as ['ct', 'pet']"
@@ -104,9 +121,14 @@ def _modalities(stated: object, channels: Sequence[str] | None, listing: Path) -
 
 def _lesion(labels: object, wanted: str | Sequence[str] | None, listing: Path) -> str | None:
     """Return the lesion's label for `mask_part`; None if there is no other label, as a mask may be empty."""
-    if not isinstance(labels, dict) or not all(isinstance(value, int) for value in labels.values()):
+    if not isinstance(labels, dict) or not all(type(v) is int and v >= 0 for v in labels.values()):
         expected = "a number for each label"
         raise DataError("labels that are regions", file=listing, column="labels", expected=expected)
+    if labels.get("background", 0) != 0:
+        raise DataError("the background is not 0", file=listing, column="labels", got=labels["background"])
+    if not isinstance(wanted, str | Sequence | None):
+        expected = "a name, or a list of names"
+        raise DataError("not a label", column="label", expected=expected, got=repr(wanted))
     names = [name for name, value in labels.items() if value != 0]
     chosen = names if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
     if len(chosen) != 1 and wanted is None:

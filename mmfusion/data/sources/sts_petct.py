@@ -90,19 +90,27 @@ def _write(patient: str, file: Path, folder: Path) -> None:
         raise DataError(
             "a PET/CT cannot be read", patient=patient, file=file, expected=expected, got=error
         ) from error
-    spacing = arrays.pop("spacing_zyx").astype(float)
+    numbers = all(a.dtype.kind in "biuf" for a in arrays.values())
+    spacing = arrays.pop("spacing_zyx")
     shapes = {name: a.shape for name, a in arrays.items()}
-    if len(set(shapes.values())) != 1 or spacing.shape != (3,) or not (spacing > 0).all():
-        expected = "three arrays of one shape (z, y, x), and a spacing of three numbers above 0"
+    volumes = len(set(shapes.values())) == 1 and all(a.ndim == 3 and a.size for a in arrays.values())
+    lengths = numbers and spacing.shape == (3,) and bool((np.isfinite(spacing) & (spacing > 0)).all())
+    if not (volumes and lengths):
+        expected = "three arrays of numbers of one shape (z, y, x), and a spacing of three numbers above 0"
         raise DataError(
             "a PET/CT has other arrays", patient=patient, file=file, expected=expected, got=shapes
         )
+    for name, unit, most in (("pet_suv", "SUVbw", np.finfo(np.float32).max), ("ct_hu", "HU", 32767)):
+        if not (np.abs(arrays[name].astype(float)) <= most).all():  # NaN is refused as well
+            got = f"{arrays[name].min():.4g} to {arrays[name].max():.4g}"
+            raise DataError("values that cannot be", patient=patient, file=file, column=name, expected=unit,
+                            got=got)  # fmt: skip
     if not np.isin(arrays["mask"], (0, 1)).all():
         got = np.unique(arrays["mask"])[:5].tolist()
         raise DataError(
             "not a mask", patient=patient, file=file, column="mask", expected="values 0 and 1", got=got
         )
-    affine = np.diag([*spacing[::-1], 1.0])
+    affine = np.diag([*spacing[::-1].astype(float), 1.0])
     for name, (_, _, modality, unit, dtype) in _PARTS.items():
         volume = Volume(arrays[name].astype(dtype), affine, modality, unit)
         write_nifti(volume, folder / f"{patient}_{name}.nii")

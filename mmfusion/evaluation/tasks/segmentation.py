@@ -11,8 +11,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.scans import scan_of
-from mmfusion.errors import DataError
+from mmfusion.data.scans import part_of, scan_of
+from mmfusion.errors import DataError, ScanError
 from mmfusion.evaluation.fold_result import Predictions, json_rows
 from mmfusion.evaluation.mask_baselines import mask_baselines
 from mmfusion.evaluation.tasks.base import Task
@@ -26,6 +26,7 @@ from mmfusion.metrics.segmentation import (
     segmentation_differences,
     segmentation_table,
 )
+from mmfusion.modalities import scan_modality
 
 _MASKS = ("mask", "mask_part")
 
@@ -116,7 +117,11 @@ class SegmentationTask(Task):
                     "no predicted mask", patient=patient, expected="a Volume per patient", got=got
                 )
             mask.expect("mask", str(patient))
-            true = self._true(X.loc[patient], y.loc[patient])
+            try:
+                true = self._true(X.loc[patient], y.loc[patient])
+            except ScanError as error:
+                error.patient = error.patient or patient
+                raise
             yield true, mask.like(true)
         if next(predicted, None) is not None:
             raise DataError("more masks than patients", expected=len(X))
@@ -125,12 +130,12 @@ class SegmentationTask(Task):
         if isinstance(label, Volume):
             return label
         block = row[self.modality].rename(row.name)
-        part = block.get("mask_part")
         reference = None
         if not pd.isna(block.get("volume")):
             path, series, _ = scan_of(block)
-            reference = path if isinstance(path, Volume) else read(path, series)
-        return read_mask(label, reference, None if pd.isna(part) else str(part))
+            unit = scan_modality(self.modality).unit
+            reference = path if isinstance(path, Volume) else read(path, series, unit=unit)
+        return read_mask(label, reference, part_of(block.get("mask_part")))
 
 
 def without_masks(X: pd.DataFrame) -> pd.DataFrame:

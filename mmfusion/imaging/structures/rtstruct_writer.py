@@ -16,7 +16,7 @@ from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.structures.contours import outlines
 from mmfusion.imaging.structures.source import Source, SourceSeries, read_source
-from mmfusion.imaging.structures.targets import Masks, named, on_slices
+from mmfusion.imaging.structures.targets import Masks, named, on_slices, state_letters
 
 _COLOURS = tuple(tuple(bytes.fromhex(c[1:])) for c in (BLUE, ORANGE, GREEN, RED, SKY, PURPLE))  # 0 to 255
 _COPIED = (
@@ -77,6 +77,7 @@ def write_rtstruct(
             hint="contours need a frame of reference; write_seg does not, because it refers to slices",
         )
     ds = _structure_set(target)
+    state_letters(ds, masks)
     ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = [], [], []
     for number, (label, volume) in enumerate(masks.items(), 1):
         contours = _contours(on_slices(volume, label, target), target)

@@ -16,7 +16,7 @@ from mmfusion.exclusive import silenced
 from mmfusion.imaging.dicom.choose import SeriesRules
 from mmfusion.imaging.saving import saved
 from mmfusion.imaging.structures.source import Source, read_source
-from mmfusion.imaging.structures.targets import Masks, named, on_slices
+from mmfusion.imaging.structures.targets import Masks, check_name, named, on_slices, state_letters
 
 _ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 _ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
@@ -89,6 +89,8 @@ def write_seg(
 
     if kind not in KINDS:
         raise ScanError("unknown kind of segment", column="kind", expected=", ".join(KINDS), got=kind)
+    if algorithm:
+        check_name(algorithm, "algorithm")
     path, masks, target = Path(path), named(mask, label), read_source(source, series)
     pixels = np.stack([on_slices(m, name, target) for name, m in masks.items()], axis=-1)
     category, what, site = KINDS[kind]
@@ -117,6 +119,7 @@ def write_seg(
             content_label="SEGMENTATION",
             series_description=f"Segmentation: {', '.join(masks)}"[:64],
         )
+        state_letters(ds, [*masks, algorithm or ""])
         with saved(path, target.files) as draft:
             ds.save_as(draft, enforce_file_format=True)
     return path

@@ -86,6 +86,9 @@ def read_source(source: Source, series: SeriesRules = None) -> SourceSeries:
         If there is no series; if there are several and none is chosen; if slices are missing or do not form a
         grid.
     """
+    if not isinstance(source, str | Path) and not _paths(source):
+        raise ScanError("not the files of a scan", expected="a path, or a list of paths of DICOM files",
+                        got=type(source).__name__)  # fmt: skip
     path = Path(source if isinstance(source, (str, Path)) else f"{len(source)} files")
     with _members(source) as files:
         chosen = choose_series(find_series(files), series, path)
@@ -154,6 +157,10 @@ def readable(path: object, what: str) -> Iterator[None]:
         hint = "an element is absent or not as DICOM asks for it: export it again, or with another program"
         got = f"{type(error).__name__}: {error}"[:200]
         raise ScanError(f"the {what} could not be understood", file=path, got=got, hint=hint) from error
+
+
+def _paths(source: object) -> bool:
+    return isinstance(source, Sequence) and all(isinstance(one, str | Path) for one in source)
 
 
 @contextmanager

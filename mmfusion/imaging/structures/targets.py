@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging.structures.rois import check_same_patient_space
@@ -12,6 +14,7 @@ from mmfusion.imaging.structures.source import SourceSeries
 from mmfusion.imaging.volume import Volume
 
 Masks = Volume | Mapping[str, Volume]
+_SOUND = re.compile(r"[^\\\x00-\x1f\x7f]+")  # DICOM separates values by a backslash
 
 
 def named(masks: Masks, name: str) -> dict[str, Volume]:
@@ -27,7 +30,8 @@ def named(masks: Masks, name: str) -> dict[str, Volume]:
     Raises
     ------
     ScanError
-        If there is no mask, one is not a mask, or a name does not have 1 to 64 characters.
+        If there is no mask, one is not a mask, or a name does not have 1 to 64 characters, or has a character
+        that DICOM does not allow.
 
     Examples
     --------
@@ -41,11 +45,36 @@ def named(masks: Masks, name: str) -> dict[str, Volume]:
             got = type(mask).__name__
             raise ScanError("not a mask", column=label, expected="a Volume of unit mask", got=got)
         mask.expect("mask", label)
-        if not label or len(label) > 64:
-            raise ScanError("not a valid region name", expected="1 to 64 characters", got=label)
+        check_name(label, "region name")
     if not found:
         raise ScanError("no mask to write", expected="at least one")
     return found
+
+
+def check_name(name: object, what: str) -> None:
+    """Raise a `ScanError` unless DICOM can hold a name (value representation LO).
+
+    Examples
+    --------
+    >>> check_name("Tumour", "region name")
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= 64 or not _SOUND.fullmatch(name):
+        expected = "1 to 64 characters, no backslash and no line break"
+        raise ScanError(f"not a valid {what}", expected=expected, got=repr(name)[:80])
+
+
+def state_letters(ds: Dataset, names: Iterable[str]) -> None:
+    """State UTF-8 in a data set whose names have letters that the scan's character set may lack.
+
+    Examples
+    --------
+    >>> ds = Dataset()
+    >>> state_letters(ds, ["Tümör"])
+    >>> ds.SpecificCharacterSet
+    'ISO_IR 192'
+    """
+    if not "".join(names).isascii():
+        ds.SpecificCharacterSet = "ISO_IR 192"
 
 
 def on_slices(mask: Volume, name: str, series: SourceSeries) -> np.ndarray:

@@ -12,7 +12,8 @@ from mmfusion.errors import MMFusionError
 from mmfusion.evaluation.mask_baselines import mask_baselines
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.segmenter import LesionSegmenter
-from mmfusion.modalities import IMAGING, SEED
+from mmfusion.modalities import IMAGING, SEED, scan_modality
+from mmfusion.nn.params import check_whole
 from mmfusion.registry import SEGMENTERS, list_segmenters
 
 PHANTOM = "lesion_phantom"
@@ -55,8 +56,10 @@ def load_study(
     Raises
     ------
     DataError
-        If the cohort has no masks, or lacks a modality.
+        If the cohort has no masks, or lacks a modality, or an argument cannot be used.
     """
+    check_whole("n_patients", n_patients, 0)
+    modalities = [scan_modality(m).name for m in modalities]  # an unknown one would be left out
     options = {"seed": seed, **({"n": n_patients} if n_patients else {}), **(phantom or {})}
     cohort = load_cohort(name, root=root or None, **(options if name == PHANTOM else {}))
     if cohort.target_spec.kind != "mask":
@@ -87,6 +90,11 @@ def make_segmenter(
     Changes that are 0 or empty are ignored, so that the preset's value is used. The box mode "auto" is
     "detector" for a network that reads boxes, and "none" for others.
 
+    Raises
+    ------
+    MMFusionError
+        If the settings cannot be used, which is found here, before any scan is read.
+
     Examples
     --------
     >>> make_segmenter("unet", "demo", ["ct"], "auto", max_epochs=0).box_mode
@@ -95,7 +103,9 @@ def make_segmenter(
     if box_mode == "auto":
         box_mode = "detector" if SEGMENTERS.get(network).uses_cue else "none"
     given = {name: value for name, value in changes.items() if value}
-    return LesionSegmenter(network, preset, modalities=tuple(modalities), box_mode=box_mode, **given)
+    model = LesionSegmenter(network, preset, modalities=tuple(modalities), box_mode=box_mode, **given)
+    model.settings.check()
+    return model
 
 
 def oracle_beside(model: LesionSegmenter, *, wanted: bool) -> list[str]:

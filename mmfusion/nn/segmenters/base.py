@@ -220,7 +220,7 @@ def get_preset(network: str | type[Segmenter], preset: str) -> SegmenterPreset:
     (32, 32, 32)
     """
     cls = network if isinstance(network, type) else SEGMENTERS.get(network)
-    if preset not in cls.presets:
+    if not isinstance(preset, str) or preset not in cls.presets:
         raise MMFusionError(
             f"{cls.__name__} has no preset {preset!r}", expected=", ".join(cls.presets) or "none", got=preset
         )

@@ -26,8 +26,8 @@ def check_device(device: str) -> None:
     >>> check_device("cpu")
     """
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(0, device=torch.device(device))
+    except (RuntimeError, AssertionError, TypeError) as error:
         hint = 'use device="cpu", or install torch for this machine\'s GPU'
         raise DataError("this torch device cannot be used here", got=device, hint=hint) from error
 

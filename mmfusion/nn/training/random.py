@@ -40,11 +40,11 @@ def reproducible(seed: int, device: str = "cpu") -> Iterator[None]:
     gpus = list(range(torch.cuda.device_count())) if kind == "cuda" or torch.cuda.is_initialized() else []
     with exclusive(), one_thread(), torch.random.fork_rng(devices=gpus), _restored():
         if gpus or kind != "cpu":
-            torch.manual_seed(seed)
+            torch.manual_seed(int(seed))
         else:  # torch.manual_seed would seed a GPU that starts later
-            torch.default_generator.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        random.seed(seed)
+            torch.default_generator.manual_seed(int(seed))
+        np.random.seed(int(seed) % 2**32)  # noqa: NPY002
+        random.seed(int(seed))
         yield
 
 

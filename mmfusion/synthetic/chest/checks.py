@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from numbers import Integral, Real
 
 import numpy as np
@@ -51,6 +52,42 @@ def check(n: int, seed: int, settings: Settings, genes: Sequence[str], strength:
     check_memory(60.0 * voxels, "a scan of the lesion phantom")  # with working copies
 
 
+def listed(name: str, value: object) -> tuple[object, ...]:
+    """Return the values of an argument that has several.
+
+    Raises
+    ------
+    DataError
+        If it is one number, or None.
+
+    Examples
+    --------
+    >>> listed("lesions", [1, 2])
+    (1, 2)
+    """
+    try:
+        return tuple(value)
+    except TypeError:
+        raise DataError("not a list", column=name, expected="several values", got=repr(value)[:60]) from None
+
+
+def plain(settings: Settings) -> Settings:
+    """Return the same settings with Python's numbers, as JSON needs them.
+
+    Examples
+    --------
+    >>> plain(Settings(size=np.int64(32), lesions=(np.int64(1), 2))).lesions
+    (1, 2)
+    """
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return Settings(**{k: tuple(map(_number_of, v)) if isinstance(v, tuple) else _number_of(v)
+                       for k, v in values.items()})  # fmt: skip
+
+
+def _number_of(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _check_side(settings: Settings) -> None:
     """Raise a `DataError` if a PET on the grid of a small crop would show only lung."""
     shared = settings.pet and settings.pet_spacing is None and not settings.whole
@@ -83,7 +120,7 @@ def _range(name: str, value: Sequence[float], low: float, high: float) -> None:
 
 
 def _names(name: str, value: Sequence[str], known: Sequence[str]) -> None:
-    wrong = [v for v in value if v not in known]
+    wrong = [v for v in value if not isinstance(v, str) or v not in known]
     if not len(value) or wrong or len(set(value)) < len(value):
         expected = f"some of {', '.join(known)}, each once"
         raise DataError("unknown names", column=name, expected=expected, got=repr(tuple(value))[:80])

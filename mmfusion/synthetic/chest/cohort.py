@@ -14,7 +14,7 @@ from mmfusion.errors import DataError
 from mmfusion.imaging import write_nifti
 from mmfusion.modalities import SEED
 from mmfusion.synthetic.chest import appearance, genetics, scans
-from mmfusion.synthetic.chest.checks import check
+from mmfusion.synthetic.chest.checks import check, listed, plain
 from mmfusion.synthetic.folder import ensure_folder
 
 VERSION = 1  # version of the generated files; increase it if the same parameters give other files
@@ -126,15 +126,17 @@ def lesion_phantom(
         spacing=spacing,
         grid=grid,
         whole=whole,
-        types=tuple(types) if not isinstance(types, str) else (types,),
-        diameters=tuple(diameters),
-        thickness=tuple(thickness),
-        lesions=tuple(lesions),
+        types=(types,) if isinstance(types, str) else listed("types", types),
+        diameters=listed("diameters", diameters),
+        thickness=listed("thickness", thickness),
+        lesions=listed("lesions", lesions),
         pet=pet,
         pet_spacing=pet_spacing if pet else 4.0,
         igtv=igtv,
     )
+    genes = listed("genes", genes)
     check(n, seed, settings, genes, strength)
+    n, seed, settings = int(n), int(seed), plain(settings)
     ids = pd.Index([f"LP{seed:02d}-{i:04d}" for i in range(1, n + 1)], name="patient_id")
     key = {"generator": NAME, "version": VERSION, "n": n, "seed": seed, **_as_json(settings)}
     folder = ensure_folder(

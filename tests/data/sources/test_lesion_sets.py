@@ -1,6 +1,7 @@
 """Data sets for segmentation, from small files in the published layouts."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -87,6 +88,29 @@ def test_lidc_that_cannot_be_read(lidc_root, tmp_path):
         load_cohort("lidc", tmp_path)
 
 
+def test_lidc_with_copies(lidc_root, tmp_path):
+    """Two CTs of one series may differ; upper case is read too."""
+    root, _ = lidc_root
+    source = root / "LIDC-IDRI-0001" / "study" / "series"
+    shutil.copytree(source, tmp_path / "one")
+    (tmp_path / "one" / "069.xml").rename(tmp_path / "one" / "069.XML")
+    volume = read(source)
+    for place in ("a", "b"):
+        file = put(Volume(volume.array, volume.affine), tmp_path / place / f"{volume.series_uid}.nii.gz")
+        file.rename(file.with_name(file.name.upper()))
+        cohort = load_cohort("lidc", tmp_path) if place == "a" else None
+        if cohort is not None:
+            assert len(cohort.y) == 1 and "the DICOM is used" in " ".join(cohort.provenance["notes"])
+    with pytest.raises(DataError, match="two CTs of one series"):
+        load_cohort("lidc", tmp_path)
+    shutil.rmtree(tmp_path / "a")
+    shutil.rmtree(tmp_path / "b")
+    shutil.copytree(source, tmp_path / "two")
+    (tmp_path / "two" / "069.xml").unlink()
+    with pytest.raises(DataError, match="two CTs of one series"):
+        load_cohort("lidc", tmp_path)
+
+
 # --- LUNA16 ---------------------------------------------------------------------------------------------
 
 
@@ -169,6 +193,16 @@ def test_msd_lung_that_cannot_be_read(task06):
         load_cohort("msd_lung", root)
 
 
+def test_msd_lung_names_files_that_are_not_listed(task06):
+    root, listing = task06
+    put(ct(3), root / "imagesTr" / "lung 003ä.nii.gz")
+    notes = " ".join(load_cohort("msd_lung", root).provenance["notes"])
+    assert "1 files are not in dataset.json, and are left out: imagesTr/lung 003ä.nii.gz" in notes
+    (root / "dataset.json").write_text(json.dumps(listing | {"test": ["a\0b"]}))
+    with pytest.raises(DataError, match="not a name of a file"):
+        load_cohort("msd_lung", root)
+
+
 # --- nnU-Net --------------------------------------------------------------------------------------------
 
 
@@ -203,8 +237,23 @@ def test_autopet(autopet_root):
     assert any("2 studies of another diagnosis" in note for note in lung.provenance["notes"])
     with pytest.raises(DataError, match="cannot choose the diagnosis"):
         load_cohort("autopet", autopet_root, diagnosis="lung")
-    next(autopet_root.rglob("SUV.nii.gz")).unlink()
-    with pytest.raises(DataError, match="a study without a file"):
+
+
+@pytest.mark.parametrize("name", ["SUV", "SEG", "CTres"])
+def test_autopet_with_a_study_that_is_not_whole(autopet_root, name):
+    next(autopet_root.rglob(f"{name}.nii.gz")).unlink()
+    with pytest.raises(DataError, match=f"{name}.nii.gz: a study without a file"):
+        load_cohort("autopet", autopet_root)
+
+
+def test_autopet_with_another_clinical_table(autopet_root):
+    file = next(autopet_root.glob("*.csv"))
+    head, first, *_ = file.read_text().splitlines(keepends=True)
+    file.write_text(head + first)
+    notes = " ".join(load_cohort("autopet", autopet_root).provenance["notes"])
+    assert "2 studies are not in the clinical table" in notes
+    file.write_text(head + first + first.replace("LUNG_CANCER", "MELANOMA"))
+    with pytest.raises(DataError, match=r"PETCT_0af.*a study whose rows differ"):
         load_cohort("autopet", autopet_root)
 
 
@@ -296,6 +345,8 @@ def test_nnunet_with_several_labels(dataset):
         ({"channel_names": ["CT"]}, "damaged list"),
         ({"labels": {"background": 0, "whole": [1, 2]}}, "labels that are regions"),
         ({"file_ending": ".png"}, "unknown file ending"),
+        ({"labels": {"background": 0, "tumour": -1}}, "labels that are regions"),
+        ({"labels": {"background": 1, "tumour": 0}}, "the background is not 0"),
     ],
 )
 def test_nnunet_that_cannot_be_read(dataset, changes, message):
@@ -303,6 +354,40 @@ def test_nnunet_that_cannot_be_read(dataset, changes, message):
     (root / "dataset.json").write_text(json.dumps(listing | changes))
     with pytest.raises(DataError, match=message):
         load_cohort("nnunet", root, label="tumour")
+
+
+def test_nnunet_names_what_it_leaves_out(dataset):
+    root, listing = dataset
+    put(ct(4), root / "imagesTs" / "d_0000.nii")  # another ending than that of the data set
+    put(lesion(), root / "labelsTr" / "zz.nii.gz")
+    (root / "imagesTr" / "a_b_0000.raw").touch()  # the voxels of a header would lie beside it
+    (root / "dataset.json").write_text(json.dumps(listing | {"persons": {"a_b": "A"}}))
+    cohort = load_cohort("nnunet", root, label="tumour")
+    notes = " ".join(cohort.provenance["notes"])
+    assert "2 files belong to no case, and are left out: imagesTs/d_0000.nii, labelsTr/zz.nii.gz" in notes
+    assert "persons of 1 cases are not stated: each counts as one: c" in notes
+    assert cohort.groups["patient"].tolist() == ["A", "c"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label": 5}, "column label: not a label"),
+        ({"channels": ["rna"]}, "not a modality of scans"),
+        ({"channels": 5}, "no such modality"),
+        ({"channels": ["ct", "pet"]}, "wrong number of channels"),
+    ],
+)
+def test_nnunet_with_options_that_do_not_fit(dataset, options, message):
+    with pytest.raises(DataError, match=message):
+        load_cohort("nnunet", dataset[0], **{"label": "tumour", **options})
+
+
+def test_nnunet_with_one_modality_twice(dataset):
+    root, listing = dataset
+    (root / "dataset.json").write_text(json.dumps(listing | {"channel_names": {"0": "CT", "1": "PET"}}))
+    with pytest.raises(DataError, match="two channels of one modality"):
+        load_cohort("nnunet", root, label="tumour", channels=["ct", "ct"])
 
 
 def test_nnunet_of_version_1(dataset):
@@ -368,6 +453,42 @@ def test_pclt20k_that_cannot_be_read(pclt):
         read_pclt20k(pclt)
 
 
+@pytest.mark.parametrize("part", ["CT", "PET", "mask"])
+def test_pclt20k_with_a_slice_that_is_not_whole(pclt, part):
+    (pclt / "train.txt").write_text("0001_9\n0001_11\n")
+    (pclt / "0001" / f"0001_10_{part}.png").unlink()
+    with pytest.raises(DataError, match=rf"0001_10_{part}\.png: a slice without all of its images"):
+        read_pclt20k(pclt)
+
+
+def test_pclt20k_with_other_files(pclt):
+    (pclt / "0001" / "notes.txt").touch()
+    (pclt / "test.txt").write_text("0002_1\n", encoding="utf-8-sig")
+    found = read_pclt20k(pclt)
+    assert "1 files in the folders of the patients" in " ".join(found.provenance["notes"])
+    assert found.table["split"].tolist()[-1] == "test"
+    (pclt / "test.txt").write_bytes("ä".encode("latin-1"))
+    with pytest.raises(DataError, match="not a list of slices"):
+        read_pclt20k(pclt)
+
+
+def test_pclt20k_with_damaged_images(pclt):
+    found, file = read_pclt20k(pclt), pclt / "0001" / "0001_9_mask.png"
+    for image, message in (
+        (np.ones((12, 14), np.uint8), "a mask with other grey levels"),  # the lesion would be lost
+        (np.full((5, 5), 255, np.uint8), "a mask of another size than its CT"),
+    ):
+        imsave(file, image, check_contrast=False)
+        with pytest.raises(DataError, match=f"0001_9.*{message}"):
+            found.mask("0001_9")
+    (pclt / "0001" / "0001_9_CT.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="not an image"):
+        found.slab("0001_9")
+    for n in (2, "3", 2.5, None):
+        with pytest.raises(DataError, match="no such slab"):
+            found.slab("0001_9", n)
+
+
 # --- 4D-Lung --------------------------------------------------------------------------------------------
 
 
@@ -394,10 +515,18 @@ def test_igtv_of_phases(tmp_path):
     np.testing.assert_array_equal(open_scan(cohort, row).lesion.array, expected)
     with pytest.raises(DataError, match="no study with enough phases"):
         load_cohort("4d_lung", tmp_path / "4D")
+    for phases in ("ten", 2.5, -1):
+        with pytest.raises(DataError, match="not a number of phases"):
+            load_cohort("4d_lung", tmp_path / "4D", phases=phases)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="could not be written"):
+        load_cohort("4d_lung", tmp_path / "4D", phases=3, out=tmp_path / "file")
+    shutil.rmtree(tmp_path / "4D" / "rs1")
+    fewer = load_cohort("4d_lung", tmp_path / "4D", phases=2, out=tmp_path / "masks")
+    assert "1 of 3 CTs have no RTSTRUCT, and are not in the mask" in " ".join(fewer.provenance["notes"])
 
 
 def test_a_real_phase(shared_data, tmp_path):
-    import shutil
     import zipfile
 
     folder = shared_data / "rtstruct"

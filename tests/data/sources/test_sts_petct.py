@@ -57,6 +57,12 @@ def test_changed_files_are_converted_again(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"ct_hu": np.full((6, 5, 4), np.nan)}, "column ct_hu: values that cannot be"),
+        ({"ct_hu": np.full((6, 5, 4), 70_000)}, "column ct_hu: values that cannot be"),
+        ({"pet_suv": np.full((6, 5, 4), np.inf)}, "column pet_suv: values that cannot be"),
+        ({"pet_suv": np.full((6, 5, 4), 1j)}, "STS_001.*other arrays"),
+        ({"ct_hu": np.full((6, 5, 4), "a")}, "STS_001.*other arrays"),
+        ({"spacing_zyx": np.array(["a", "b", "c"])}, "STS_001.*other arrays"),
         ({"mask": None}, "STS_001.*cannot be read"),
         ({"mask": np.zeros((6, 5, 3), np.uint8)}, "STS_001.*other arrays"),
         ({"mask": np.full((6, 5, 4), 2, np.uint8)}, "STS_001.*not a mask"),

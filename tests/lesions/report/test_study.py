@@ -6,7 +6,7 @@ import pytest
 
 import mmfusion as mf
 from mmfusion.data.lesion_cohort import lesion_cohort
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import DataError, MMFusionError
 from mmfusion.lesions.report import study
 from tests.lesions.report.results import result
 
@@ -62,3 +62,29 @@ def test_the_protocol_names_folds_of_persons_rules_and_true_masks(cohort):
     assert "read the box of the true mask" in said("unet", "raseg (oracle boxes)")
     assert "within 20 mm of a given point" in said("unet", "SUV >= 2.5")
     assert not study.rules_in(SimpleNamespace(models=["unet"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"modalities": ["ct", "mr"]}, r"no such modality .*'mr'"),  # it would be left out
+        ({"modalities": ["ct", "rna"]}, "not a modality of scans"),
+        ({"n_patients": -1}, "column n_patients"),  # the last patient would be left out
+    ],
+)
+def test_parameters_of_a_study_that_cannot_be_used(options, match):
+    with pytest.raises(DataError, match=match):
+        study.load_study("lesion_phantom", **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (("nonsense", "demo", ["ct"]), "no segmentation network called"),
+        (("unet", "huge", ["ct"]), "no preset"),
+        (("unet", "demo", ["ct"], "oracle"), "does not read boxes"),
+    ],
+)
+def test_settings_are_checked_before_scans_are_read(arguments, match):
+    with pytest.raises(MMFusionError, match=match):
+        study.make_segmenter(*arguments)
