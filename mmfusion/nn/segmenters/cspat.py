@@ -92,7 +92,10 @@ class CSPAT(Segmenter):
     presets: ClassVar = {
         "demo": SegmenterPreset(options=_DEMO, size=(32, 32, 32), spacing=(2.0, 2.0, 2.0), plan=_DEMO_PLAN),
         "demo2d": SegmenterPreset(
-            options=_DEMO | {"spatial_dims": 2}, size=(64, 64), spacing=(2.0, 2.0, 2.0), plan=_DEMO_PLAN
+            options=_DEMO | {"spatial_dims": 2},
+            size=(64, 64),
+            spacing=(2.0, 2.0, 2.0),
+            plan=_DEMO_PLAN.replace(lr=5e-3, batch_size=8),
         ),
         "full": SegmenterPreset(size=(96, 96, 96), spacing=(1.0, 1.0, 1.0), plan=_FULL_PLAN),
         "full2d": SegmenterPreset(
