@@ -127,6 +127,9 @@ def nested_cv(
     0.5
     """
     start = time.perf_counter()
+    if not isinstance(cohort, Cohort):
+        got = type(cohort).__name__
+        raise DataError("not a cohort", column="cohort", expected="a Cohort, from mf.load_cohort", got=got)
     folds = {} if isinstance(outer, Splits) else {"outer": outer, "repeats": repeats}
     check_options(**folds, inner=inner, n_trials=n_trials, random_state=random_state)
     check_plans(search, baselines, learning_curve, n_trials)
@@ -149,7 +152,8 @@ def nested_cv(
         splits = task.splits(y, person_ids, n_splits=outer, n_repeats=repeats, random_state=random_state)
     own = name or getattr(model, "short_name", None) or type(model).__name__
     main = Candidate(own, model, _inputs(model, cohort), search, n_trials, inner)
-    variants = [v for v in _variants(model, cohort, beside) if v.name != own]
+    # the model itself is among its variants, under its default name
+    variants = [v for v in _variants(model, cohort, beside) if name is not None or v.name != own]
     simple = _baselines(task, cohort, wanted=baselines, inner=inner, random_state=random_state)
     _check_names([own, *(c.name for c in simple), *(v.name for v in variants)])
     folder = Path(out) / "folds" if out else None

@@ -243,6 +243,17 @@ def test_two_models_of_one_name(cohort):
         mf.nested_cv(logistic(), cohort, name="ridge", progress=False)
 
 
+def test_a_name_that_a_variant_has(cohort):
+    model = mf.StageClassifier(fusion="concat", modalities=("rna", "ehr"), max_epochs=1)
+    with pytest.raises(DataError, match=r"two models have the same name \(got gmu\)"):
+        mf.nested_cv(model, cohort, name="gmu", fusions=["gmu"], progress=False)
+
+
+def test_not_a_cohort(cohort):
+    with pytest.raises(DataError, match="column cohort: not a cohort .*got DataFrame"):
+        mf.nested_cv(logistic(), cohort.X, progress=False)
+
+
 def test_a_typical_setting_is_one_that_was_chosen(result):
     chosen = iter([None, None, 16])
     folds = [
