@@ -60,8 +60,9 @@ def nested_cv(
         `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It may
         also have `short_name`, its name in reports; `inputs` or `modalities`, what it reads;
         `resolved_params()`, its parameters with defaults filled in; `save(folder)`; `history_`, losses by
-        epoch, or by member and epoch; `allow_leaky`, True to accept inputs that determine the label; and
-        `variants`, see `beside`.
+        epoch, or by member and epoch; `allow_leaky`, True to accept inputs that determine the label;
+        `check_rows(X)`, which raises an error for rows that cannot be predicted; and `variants`, see
+        `beside`.
     cohort : Cohort
         Cohort with the patients. Those with a label are split such that the rows of a person stay together.
     search : mapping, optional
@@ -155,6 +156,9 @@ def nested_cv(
     # the model itself is among its variants, under its default name
     variants = [v for v in _variants(model, cohort, beside) if name is not None or v.name != own]
     simple = _baselines(task, cohort, wanted=baselines, inner=inner, random_state=random_state)
+    for candidate in (main, *simple):
+        if hasattr(candidate.estimator, "check_rows"):
+            candidate.estimator.check_rows(X)
     _check_names([own, *(c.name for c in simple), *(v.name for v in variants)])
     folder = Path(out) / "folds" if out else None
     store = FoldStore(folder, task, lambda: setting_hash(cohort, splits, random_state))

@@ -213,6 +213,15 @@ class LesionSegmenter(BaseEstimator):
         """Reader of scans on the grid of the fitted network."""
         return ScanReader(self.fitted_.modalities, self.fitted_.spacing)
 
+    def check_rows(self, X: pd.DataFrame) -> None:
+        """Raise a `DataError` that names the first patient who lacks a scan; no file is read.
+
+        `nested_cv` calls it before it trains, since a patient who lacks a scan cannot be segmented.
+        """
+        reader = ScanReader(self.inputs, self.settings.spacing)
+        for _, row in table_of(X).iterrows():
+            reader.check(row)
+
     def predict(self, X: pd.DataFrame) -> Iterator[Volume]:
         """Yield the mask of each patient, unit "mask", on the grid of the patient's first scan.
 

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import mmfusion as mf
-from mmfusion.errors import ScanError
+from mmfusion.errors import DataError, ScanError
 from mmfusion.evaluation.tasks import SegmentationTask
 from mmfusion.imaging import Volume
 from tests.lesions.conftest import TINY, dice, patient, table
@@ -205,6 +205,16 @@ def test_cross_validation_by_the_lesion_target(X, tmp_path):
     assert len(result.bundles()) == 2 and result.inputs()["unet"] == ("ct",)
     losses = result.histories()
     assert len(losses) == 2 * 12 and losses["train_loss"].notna().all()
+
+
+def test_a_patient_without_a_scan_stops_before_anything_is_trained(X, monkeypatch):
+    rows = X.copy()
+    rows["pet", "volume"] = pd.Series([None, *X.index[1:]], index=X.index, dtype=object)
+    cohort = mf.Cohort("balls", rows, pd.DataFrame(index=X.index), "lesion")
+    model = mf.LesionSegmenter("unet", modalities=("ct", "pet"), **TINY)
+    monkeypatch.setattr(mf.LesionSegmenter, "fit", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(DataError, match=f"patient {X.index[0]}, column pet volume: no PET scan"):
+        mf.nested_cv(model, cohort, outer=2, baselines=False, where="serial", progress=False)
 
 
 def test_before_the_fit():
