@@ -48,6 +48,11 @@ def features(arguments: Namespace) -> int:
         sys.stdout.write(
             f"RANDOM WEIGHTS, seed {arguments.random_weights}: a control, not foundation features\n"
         )
+    if arguments.segmenter is not None and (seen := extractor.saw(result.features.index)):
+        sys.stdout.write(
+            f"the segmenter was trained on {len(seen)} of these patients; their features can look "
+            "better than those of new patients\n"
+        )
     sys.stdout.write(f"{done} of {total} scans {word}: {out}\n")
     sys.stdout.write(f"next: list it in the manifest with role features and modality {extractor.modality}\n")
     failed = len(result.failures)

@@ -1,4 +1,4 @@
-"""What computes the features of one patient's scan: a foundation model, radiomics, or a segmenter."""
+"""The base class of all feature extractors: a foundation model, radiomics, or a segmenter."""
 
 from __future__ import annotations
 

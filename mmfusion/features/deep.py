@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from mmfusion.nn.training import reproducible
 from mmfusion.nn.training.devices import on_device
 from mmfusion.registry import SEGMENTERS
 from mmfusion.storage.cache import fingerprint
-from mmfusion.storage.hashing import checksum, hash_json
+from mmfusion.storage.hashing import checksum, hash_each_id, hash_json
 
 VERSION = 1  # version of the patch; with a new number all stored features are computed again
 
@@ -38,7 +38,7 @@ class DeepFeatures(Extractor):
     and its last voxels are repeated. The network gets the boxes that it would get to segment the scan.
 
     Segmenters see masks when they are trained. Features of a patient on whom the segmenter was trained can
-    look better than those of a new patient; `LesionSegmenter.saw` finds such patients.
+    look better than those of a new patient; see `saw`.
 
     Parameters
     ----------
@@ -121,6 +121,14 @@ class DeepFeatures(Extractor):
             "spacing_mm": list(fitted.spacing),
             "patch_version": VERSION,
         }
+
+    def saw(self, patients: Iterable[object]) -> list[object]:
+        """Return the patients whose ids are those of training patients of the segmenter.
+
+        `LesionSegmenter.saw` also finds their scans under other ids.
+        """
+        known, patients = set(self.model.patients_), list(patients)
+        return [p for p, h in zip(patients, hash_each_id(patients), strict=True) if h in known]
 
     def key(self, row: pd.Series) -> Mapping[str, object]:
         """Return everything that the features of a patient depend on; see `Extractor`.

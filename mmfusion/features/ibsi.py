@@ -7,7 +7,7 @@ here before. Its images and masks are built in memory, because its readers of ar
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,8 @@ from mmfusion.features.lesion_grid import LesionGrid
 from mmfusion.features.radiomics_settings import RadiomicsSettings
 
 _HINT = "pip install 'mmfusion[radiomics]'"
+# errors that mirp raises for odd lesions and settings that do not fit them
+_UNFIT = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 _FACTS = ("sample_name", "image_")  # beginnings of the columns that are not features
 
 
@@ -38,12 +40,7 @@ def mirp_version() -> str:
         raise MMFusionError("mirp is not installed", hint=_HINT) from error
 
 
-def ibsi_features(
-    grid: LesionGrid,
-    unit: str,
-    settings: RadiomicsSettings,
-    perturbations: Mapping[str, object] | None = None,
-) -> pd.DataFrame:
+def ibsi_features(grid: LesionGrid, unit: str, settings: RadiomicsSettings) -> pd.Series:
     """Return the features of a lesion, with the names of mirp.
 
     Parameters
@@ -54,13 +51,11 @@ def ibsi_features(
         Unit of the image.
     settings : RadiomicsSettings
         Grey levels, families and aggregation; the image is not resampled again.
-    perturbations : mapping, optional
-        Parameters of mirp that change the mask: `perturbation_roi_adapt_size`, ...
 
     Returns
     -------
-    DataFrame of float64
-        One row, or one per perturbed mask. NaN: the feature is not defined for this lesion.
+    Series of float64
+        NaN: the feature is not defined for this lesion.
 
     Raises
     ------
@@ -90,15 +85,14 @@ def ibsi_features(
         image = kind(image_data=grid.image, image_modality=name, **place)
         mask = BaseMask("lesion", image_data=grid.mask, image_modality="generic_mask", **place)
         try:
-            tables = extract_features(
-                image=image, mask=mask, **mirp_parameters(settings), **(perturbations or {})
-            )
-        except ValueError as error:
-            raise ScanError("mirp cannot compute features of this lesion", got=error) from error
+            tables = extract_features(image=image, mask=mask, **mirp_parameters(settings))
+        except _UNFIT as error:
+            hint = "is the lesion a few voxels only?"
+            raise ScanError("mirp cannot compute features of this lesion", got=error, hint=hint) from error
     if not tables or tables[0] is None:
         raise ScanError("mirp found no lesion", hint="is the mask larger than a voxel of the new grid?")
     names = [c for c in tables[0].columns if not c.startswith(_FACTS)]
-    values = pd.concat(tables)[names].astype(np.float64).reset_index(drop=True)
+    values = tables[0][names].iloc[0].astype(np.float64).rename(None)
     return values.where(np.isfinite(values))
 
 

@@ -130,7 +130,11 @@ class RadiomicsExtractor(Extractor):
             If the whole lesion has one grey level, so that its textures do not inform.
         """
         grid = self.grid(volume, mask, _MARGIN_MM)
-        return ibsi_features(grid, self.unit, self.settings).iloc[0].rename(None)
+        return self.features_of(grid)
+
+    def features_of(self, grid: LesionGrid) -> pd.Series:
+        """Return the features of a resampled lesion; see `compute`."""
+        return ibsi_features(grid, self.unit, self.settings)
 
     def grid(self, volume: Volume, mask: Volume, margin_mm: float) -> LesionGrid:
         """Return the resampled box around a lesion, after checking that it has features; see `compute`."""
@@ -179,7 +183,7 @@ class RadiomicsExtractor(Extractor):
         image[2:4, 2:5, 3] = np.clip(np.arange(1.0, 7.0), *_ends(self.settings)).reshape(2, 3)
         mask = np.zeros(image.shape, dtype=bool)
         mask[2:4, 2:5, 3] = True
-        return list(ibsi_features(LesionGrid(image, mask, (2.0, 2.0, 2.0)), self.unit, self.settings))
+        return list(self.features_of(LesionGrid(image, mask, (2.0, 2.0, 2.0))).index)
 
 
 def _ends(settings: RadiomicsSettings) -> tuple[float, float]:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError, ScanError
+from mmfusion.errors import DataError
 from mmfusion.features.base import Extractor
 from mmfusion.features.extraction import gather
-from mmfusion.features.ibsi import ibsi_features
+from mmfusion.features.perturbed_masks import SHIFT_MM, SMOOTH_MM, perturbed_masks
 from mmfusion.features.radiomics import RadiomicsExtractor
 from mmfusion.metrics.reliability import intraclass_correlation
 
 GROWTH = (-0.15, 0.0, 0.15)
 CONTOURS = 3
 ROBUST = 0.9  # the lower bound from which Zwanenburg et al. call a feature robust
-_MARGIN_MM = 30.0  # supervoxels are drawn up to 25 mm around the lesion
+_MARGIN_MM = 14.0  # of the radiomics, and what the lesion can grow
 
 
 class PerturbedRadiomics(Extractor):
-    """Radiomics of each lesion with several masks: grown, shrunk, and with contours drawn again at random.
-
-    The perturbations are those of mirp. Volume adaptation adds or removes a share of the voxels at the
-    surface. Contour randomisation divides the scan into supervoxels (SLIC); each is kept with the probability
-    of its overlap with the mask. The random numbers depend on the image and the mask only.
+    """Radiomics of each lesion with several masks, which differ as those of several readers do.
 
     Parameters
     ----------
@@ -37,7 +33,9 @@ class PerturbedRadiomics(Extractor):
     growth : sequence of float
         Changes of the volume, as a share of it.
     contours : int
-        Random contours of each changed volume; 0: the contours are not randomised.
+        Random contours of each changed volume; 0: the contours are not moved.
+    random_state : int
+        Seed of the random contours; see `perturbed_masks`.
 
     Raises
     ------
@@ -51,10 +49,16 @@ class PerturbedRadiomics(Extractor):
     """
 
     def __init__(
-        self, radiomics: RadiomicsExtractor, *, growth: Sequence[float] = GROWTH, contours: int = CONTOURS
+        self,
+        radiomics: RadiomicsExtractor,
+        *,
+        growth: Sequence[float] = GROWTH,
+        contours: int = CONTOURS,
+        random_state: int = 0,
     ) -> None:
         self.radiomics, self.modality = radiomics, radiomics.modality
         self.growth, self.contours = tuple(float(one) for one in growth), int(contours)
+        self.random_state = random_state
         if min(self.growth, default=-1.0) <= -1 or self.contours < 0 or self.n_masks < 2:
             got = f"growth {self.growth}, contours {self.contours}"
             raise DataError("not perturbations", expected="two masks or more, growth above -1", got=got)
@@ -71,12 +75,22 @@ class PerturbedRadiomics(Extractor):
 
     @property
     def provenance(self) -> Mapping[str, object]:
-        """Settings of the radiomics and of the perturbations."""
-        return {**self.radiomics.provenance, "growth": list(self.growth), "contours": self.contours}
+        """Settings of the radiomics and of the masks."""
+        return {**self.radiomics.provenance, **self._masks}
+
+    @property
+    def _masks(self) -> dict[str, object]:
+        return {
+            "growth": list(self.growth),
+            "contours": self.contours,
+            "shift_mm": SHIFT_MM,
+            "smooth_mm": SMOOTH_MM,
+            "random_state": self.random_state,
+        }
 
     def key(self, row: pd.Series) -> Mapping[str, object]:
         """Return everything that the features of a patient depend on; see `Extractor`."""
-        return {**self.radiomics.key(row), "growth": list(self.growth), "contours": self.contours}
+        return {**self.radiomics.key(row), **self._masks}
 
     def compute_row(self, row: pd.Series) -> np.ndarray:
         """Return the features of a patient for each mask, shape (n_masks, n_features).
@@ -84,19 +98,11 @@ class PerturbedRadiomics(Extractor):
         Raises
         ------
         ScanError
-            If a perturbed mask has no voxel left.
+            As for `RadiomicsExtractor.compute`, and if a perturbed mask has no voxel left.
         """
         grid = self.radiomics.grid(*self.radiomics.read(row), _MARGIN_MM)
-        changes = {
-            "perturbation_roi_adapt_type": "fraction",
-            "perturbation_roi_adapt_size": list(self.growth),
-            "perturbation_randomise_roi_repetitions": self.contours,
-        }
-        table = ibsi_features(grid, self.radiomics.unit, self.radiomics.settings, changes)
-        if len(table) != self.n_masks:
-            got, hint = f"{len(table)} of {self.n_masks} masks", "is the lesion a few voxels only?"
-            raise ScanError("a perturbed mask is empty", expected="a lesion in each", got=got, hint=hint)
-        return table.to_numpy()
+        masks = perturbed_masks(grid, self.growth, self.contours, self.random_state)
+        return np.stack([self.radiomics.features_of(replace(grid, mask=mask)) for mask in masks])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,6 +147,7 @@ def feature_stability(
     *,
     growth: Sequence[float] = GROWTH,
     contours: int = CONTOURS,
+    random_state: int = 0,
     root: str | Path | None = None,
     n_jobs: int | None = None,
     progress: bool = True,
@@ -156,7 +163,7 @@ def feature_stability(
         As for `extract`. Features in the cache are used.
     extractor : RadiomicsExtractor, optional
         The features; default those of the CT.
-    growth, contours
+    growth, contours, random_state
         The masks; see `PerturbedRadiomics`.
 
     Raises
@@ -170,7 +177,8 @@ def feature_stability(
     Reports 9, 614.
     """
     radiomics = RadiomicsExtractor() if extractor is None else extractor
-    perturbed = PerturbedRadiomics(radiomics, growth=growth, contours=contours)
+    masks = {"growth": growth, "contours": contours, "random_state": random_state}
+    perturbed = PerturbedRadiomics(radiomics, **masks)
     found, failures = gather(source, perturbed, root=root, n_jobs=n_jobs, progress=progress)
     if len(found) < 2:
         first = "" if failures.empty else f"; {failures.index[0]}: {failures['error'].iloc[0]}"

@@ -74,7 +74,7 @@ def test_resampled_as_mirp_resamples_the_whole_scan(monkeypatch, interpolation):
     parameters = module.mirp_parameters
     monkeypatch.setattr(module, "mirp_parameters", lambda settings: parameters(settings) | whole)
     grid = LesionGrid(scan.array.astype(float), mask.array > 0, scan.spacing)
-    theirs = module.ibsi_features(grid, "HU", extractor.settings).iloc[0]
+    theirs = module.ibsi_features(grid, "HU", extractor.settings)
     np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-9)
 
 
