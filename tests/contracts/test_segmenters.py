@@ -120,7 +120,7 @@ def test_an_unknown_preset_or_option(name):
 
 
 def test_features_of_each_level(name):
-    """Networks that name levels of features return a row of numbers per patch, whatever else is in the batch."""
+    """Networks that name levels of features return a row per patch, whatever else is in the batch."""
     net = network(name).eval()
     x = patch(net, name)
     for level in net.feature_levels:
