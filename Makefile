@@ -37,9 +37,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) install --no-deps "$(FMCIB)" || echo "note: $(FMCIB) was not installed; only its parity test needs it"
 	@touch $@
 
-# cellpose, lungmask and ONNX are large, and only tests need them all
+# cellpose, lungmask, mirp (with ITK) and ONNX are large, and only tests need them all
 $(EXTRAS): $(READY)
-	@$(INSTALL) -e ".[restore,lungs,onnx,excel]"
+	@$(INSTALL) -e ".[restore,lungs,radiomics,onnx,excel]"
 	@touch $@
 
 report: $(READY)  ## the demo cohort through the staging notebooks: reports/index.html

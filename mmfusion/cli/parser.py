@@ -128,11 +128,19 @@ def _features(commands) -> None:
         commands,
         "features",
         "features:features",
-        "encode the CT scans of a cohort with a foundation model (fmcib)",
+        "compute features of the scans of a cohort: a foundation model (fmcib), radiomics, or a segmenter",
         "  mmfusion features my_data/data_manifest.csv -o my_data/deep.csv\n"
         "  mmfusion features seeds.csv -o deep.csv --weights model_weights.torch\n"
-        "  mmfusion features demo -o control.csv --random-weights 0\n\n"
-        "Writes 4096 columns per patient. A scan is not encoded twice. Failed scans are listed.",
+        "  mmfusion features demo -o control.csv --random-weights 0\n"
+        "  mmfusion features my_data/data_manifest.csv --radiomics -o my_data/radiomics.csv\n"
+        "  mmfusion features my_data/data_manifest.csv --radiomics --modality pet -p spacing=4 -o pet.csv\n"
+        "  mmfusion features my_data/data_manifest.csv --segmenter models/raseg --level mid -o mid.csv\n\n"
+        "Writes one row per patient, and the settings beside it as .json. By default these are the 4096\n"
+        "features of the foundation model around the seed. --radiomics and --segmenter read the masks.\n"
+        "A scan is not computed twice. Failed scans are listed.\n\n"
+        "-p sets the voxel size (spacing), the grey levels (bin_width or bins), intensity_range, families\n"
+        "and so on; `none` and commas are possible: -p spacing=none -p families=morphology,glcm.\n"
+        "All settings: python -c 'help(\"mmfusion.features.RadiomicsSettings\")'.",
     )
     p.add_argument(
         "source", help="a manifest, a known cohort, or a table of fmcib with columns image_path, coordX, ..."
@@ -148,6 +156,29 @@ def _features(commands) -> None:
         help="checkpoint; default, the published one, which is downloaded once",
     )
     p.add_argument("--random-weights", type=int, metavar="SEED", help="use untrained weights, as a control")
+    p.add_argument("--radiomics", action="store_true", help="IBSI features of the lesions in the masks")
+    p.add_argument("--modality", choices=("ct", "pet"), help="with --radiomics: the scans (default ct)")
+    p.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="with --radiomics: change a setting; may be repeated",
+    )
+    p.add_argument(
+        "--stability",
+        action="store_true",
+        help="with --radiomics: also compute all features with changed masks, and write CSV.stability.csv: "
+        "how well they agree (ICC)",
+    )
+    p.add_argument(
+        "--by-site",
+        action="store_true",
+        help="also write CSV.sites.csv: how well the features predict the site, before and after ComBat",
+    )
+    p.add_argument("--segmenter", type=Path, metavar="DIR", help="deep features of a saved segmenter (raseg)")
+    p.add_argument("--level", help="with --segmenter: high, mid or multi (default high)")
     p.add_argument("--device", default="cpu", help="cpu or cuda (default %(default)s)")
     p.add_argument("--n-jobs", type=int, help="number of processes; default, all cores")
 

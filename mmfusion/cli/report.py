@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from mmfusion.cli.pairs import pairs
 from mmfusion.errors import ReportError
 from mmfusion.storage.atomic import saved
 
@@ -30,7 +31,7 @@ def report(arguments: Namespace) -> int:
         return _batch(arguments)
     from mmfusion.reports.runner import run_report
 
-    out = run_report(arguments.notebook, _pairs(arguments.parameter), arguments.out)
+    out = run_report(arguments.notebook, pairs(arguments.parameter, ReportError), arguments.out)
     return _print_paths(out, out / "report.html")
 
 
@@ -105,15 +106,3 @@ def _print_paths(run: Path, written: Path) -> int:
 def _short(path: Path) -> Path:
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ReportError("a parameter has no value", expected="-p key=value", got=text)
-        if key.strip() in pairs:
-            raise ReportError("a parameter is given twice", column=key.strip())
-        pairs[key.strip()] = value
-    return pairs

@@ -1,6 +1,16 @@
-"""Features of a foundation model for CT: computed once per scan and kept in the cache."""
+"""Features of scans as columns of a cohort: a foundation model, radiomics, deep features of a segmenter."""
 
-from mmfusion.features.encoder import FoundationEncoder
-from mmfusion.features.extraction import Extraction, extract
+from mmfusion.lazy import lazy
 
-__all__ = ["Extraction", "FoundationEncoder", "extract"]
+_HOME = {
+    "DeepFeatures": "deep",
+    "Extraction": "extraction",
+    "Extractor": "base",
+    "FoundationEncoder": "encoder",
+    "RadiomicsExtractor": "radiomics",
+    "RadiomicsSettings": "radiomics_settings",
+    "extract": "extraction",
+    "feature_stability": "stability",
+}
+__all__ = list(_HOME)
+__getattr__, __dir__ = lazy(__name__, _HOME)

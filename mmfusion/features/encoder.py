@@ -7,12 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from mmfusion import weights as published
 from mmfusion.compute import one_thread
+from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.features import crop
+from mmfusion.features.base import KIND, Extractor
 from mmfusion.imaging.files import read
 from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.volume import Volume
@@ -20,10 +23,8 @@ from mmfusion.nn.foundation import N_FEATURES, pretrained_trunk, random_trunk
 from mmfusion.storage.cache import cached, fingerprint, lookup
 from mmfusion.storage.hashing import hash_file_once
 
-_KIND = "features"  # folder of the cache
 
-
-class FoundationEncoder:
+class FoundationEncoder(Extractor):
     """Fixed network that computes 4096 features from a scan and a point in it.
 
     Features of a file are kept in the cache, so that no scan is encoded twice. The key of the cache contains
@@ -126,11 +127,11 @@ class FoundationEncoder:
         if isinstance(scan, Volume):
             return self.encode_crops(self.crop(scan, seed)[None])[0]
         key = self._key(scan, seed, series)
-        return cached(_KIND, key, lambda: self.encode_crops(self.crop(scan, seed, series)[None])[0])
+        return cached(KIND, key, lambda: self.encode_crops(self.crop(scan, seed, series)[None])[0])
 
     def known(self, path: str | Path, seed: Sequence[float], series: str | None = None) -> np.ndarray | None:
         """Return the features that the cache has for a scan and a seed, or None; nothing is computed."""
-        return lookup(_KIND, self._key(path, seed, series))
+        return lookup(KIND, self._key(path, seed, series))
 
     def encode_crops(self, crops: np.ndarray, batch_size: int = 1) -> np.ndarray:
         """Return the features of crops.
@@ -169,6 +170,22 @@ class FoundationEncoder:
             raise MMFusionError("features are not finite numbers", hint="are these weights of this network?")
         return out
 
+    def key(self, row: pd.Series) -> Mapping[str, object]:
+        """Return everything that the features of a patient depend on; see `Extractor`.
+
+        Raises
+        ------
+        ScanError
+            If the patient has no seed, or the file does not exist.
+        DataError
+            If the seed is not three numbers.
+        """
+        return self._key(*_scan(row))
+
+    def compute_row(self, row: pd.Series) -> np.ndarray:
+        """Return the features of a patient without the cache; see `Extractor`."""
+        return self.encode_crops(self.crop(*_scan(row))[None])[0]
+
     def _key(self, path: str | Path, seed: Sequence[float], series: str | None) -> Mapping[str, object]:
         return {
             "scan": fingerprint(path),
@@ -181,6 +198,14 @@ class FoundationEncoder:
     def __repr__(self) -> str:
         source = self.path if self.path is not None else f"random weights {self.random_weights}"
         return f"FoundationEncoder({source}, device={self.device!r})"
+
+
+def _scan(row: pd.Series) -> tuple[str, tuple[float, float, float], str | None]:
+    """Return the path, seed and series of the CT of a patient."""
+    path, series, seed = scan_of(row["ct"].rename(row.name))
+    if seed is None:
+        raise ScanError("no seed", file=path, hint="give seed_x, seed_y, seed_z in LPS mm")
+    return path, seed, series
 
 
 def _checked_device(device: str) -> str:

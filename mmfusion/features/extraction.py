@@ -1,9 +1,9 @@
-"""Compute foundation features of many scans; an interrupted run continues, and failed scans are reported."""
+"""Compute features of many scans; an interrupted run continues, and failed scans are reported."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,11 @@ import pandas as pd
 from mmfusion import __version__
 from mmfusion.compute import run
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.load import load_cohort
-from mmfusion.data.scans import scan_of
-from mmfusion.data.tables.cells import to_numbers
-from mmfusion.data.tables.files import by_patient, header_key, id_column, read_table
-from mmfusion.data.tables.seeds import seed_columns
 from mmfusion.errors import DataError, ScanError
 from mmfusion.escaping import write_csv
+from mmfusion.features.base import Extractor
 from mmfusion.features.encoder import FoundationEncoder
-from mmfusion.modalities import RESERVED, SEED
+from mmfusion.features.rows import rows_with_scans
 from mmfusion.storage.atomic import saved
 
 
@@ -31,13 +27,13 @@ class Extraction:
 
     Parameters
     ----------
-    features : DataFrame of float32, shape (n_read, 4096)
-        One row per patient whose scan could be read; index patient_id. Input of
-        `Cohort.with_features("ct", ...)`.
+    features : DataFrame, shape (n_read, n_features)
+        One row per patient whose scan could be read; index patient_id. Input of `Cohort.with_features`. A
+        missing value is a feature that is not estimable.
     failures : DataFrame, shape (n_failed, 3)
         One row per patient whose scan failed; index patient_id; columns `file`, `error`, `hint`.
     provenance : mapping
-        Network, weights and crop.
+        What the features depend on, such as weights and settings; `model` names it.
 
     Examples
     --------
@@ -49,6 +45,16 @@ class Extraction:
     features: pd.DataFrame
     failures: pd.DataFrame
     provenance: Mapping[str, object]
+
+    @property
+    def not_estimable(self) -> dict[str, list[str]]:
+        """Names of the features that have no value for a patient, by patient id."""
+        missing = self.features.isna()
+        return {
+            str(p): list(missing.columns[row])
+            for p, row in zip(missing.index, missing.to_numpy())
+            if row.any()
+        }
 
     def write(self, path: str | Path) -> Path:
         """Write the features as `.csv`, `.csv.gz` or `.parquet`, and their provenance as `.json`.
@@ -73,6 +79,7 @@ class Extraction:
             **self.provenance,
             "mmfusion": __version__,
             "patients": len(self.features),
+            "not_estimable": self.not_estimable,
             "failures": self.failures.reset_index().to_dict("records"),
         }
         name = path.name.lower()
@@ -99,13 +106,13 @@ class Extraction:
 
 def extract(
     source: Cohort | str | Path,
-    encoder: FoundationEncoder | None = None,
+    extractor: Extractor | None = None,
     *,
     root: str | Path | None = None,
     n_jobs: int | None = None,
     progress: bool = True,
 ) -> Extraction:
-    """Compute the foundation features of every patient with a CT.
+    """Compute the features of every patient with a scan.
 
     Features in the cache are used. An interrupted run therefore continues where it stopped, and for a cohort
     that has grown only the new scans are computed.
@@ -115,8 +122,9 @@ def extract(
     source : Cohort, path or str
         A cohort, a manifest, or the name of a known cohort; or a table in fmcib's format, with columns for
         the patient's id, `image_path`, and `coordX`, `coordY`, `coordZ` in LPS mm.
-    encoder : FoundationEncoder, optional
-        Default: the encoder with the published weights.
+    extractor : Extractor, optional
+        What computes the features: a `FoundationEncoder`, a `RadiomicsExtractor` or `DeepFeatures`. Default:
+        the foundation encoder with the published weights.
     root : path, optional
         Folder that the paths in the manifest or table are relative to. Default: the folder of that file.
     n_jobs : int, optional
@@ -136,30 +144,52 @@ def extract(
     WeightsUnavailable
         If the weights are not available.
     """
-    encoder = FoundationEncoder() if encoder is None else encoder
-    scans = _scans(source, root)
-    if scans.empty:
-        raise DataError("no patient has a scan", file=None if isinstance(source, Cohort) else source)
+    extractor = FoundationEncoder() if extractor is None else extractor
+    found, failures = gather(source, extractor, root=root, n_jobs=n_jobs, progress=progress)
+    empty = np.empty((0, len(extractor.columns)), np.float32)
+    values = np.stack(list(found.values())) if found else empty
+    features = pd.DataFrame(
+        values, index=pd.Index(list(found), name="patient_id"), columns=list(extractor.columns)
+    )
+    return Extraction(features, failures, extractor.provenance)
+
+
+def gather(
+    source: Cohort | str | Path,
+    extractor: Extractor,
+    *,
+    root: str | Path | None = None,
+    n_jobs: int | None = None,
+    progress: bool = True,
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Return what an extractor computes for each patient with a scan, and the failures.
+
+    The arguments are those of `extract`.
+
+    Returns
+    -------
+    found : dict of str to ndarray
+        Array of each patient, in the order of the cohort.
+    failures : DataFrame
+        Index patient_id; columns `file`, `error`, `hint`.
+    """
+    rows = rows_with_scans(source, extractor.modality, root)
     found: dict[str, np.ndarray] = {}
     failed: dict[str, dict[str, str]] = {}
     tasks = []
-    for patient, row in scans.iterrows():
-        path, series, seed = scan_of(row)
-        task = (encoder, patient, path, seed, series)
+    for patient, row in rows.iterrows():
+        task = (extractor, patient, row)
         _take(found, failed, *_known(*task))
         if patient not in found and patient not in failed:
             tasks.append(task)
-    if encoder.device != "cpu":
+    if extractor.device != "cpu":
         n_jobs = n_jobs or 1
-    for patient, result in run(_encode, tasks, n_jobs=n_jobs, description="features", progress=progress):
+    for patient, result in run(_compute, tasks, n_jobs=n_jobs, description="features", progress=progress):
         _take(found, failed, patient, result)
-    read = [p for p in scans.index if p in found]
-    values = np.stack([found[p] for p in read]) if read else np.empty((0, encoder.n_features), np.float32)
-    features = pd.DataFrame(values, index=pd.Index(read, name="patient_id"), columns=encoder.columns)
     failures = pd.DataFrame.from_dict(
-        {p: failed[p] for p in scans.index if p in failed}, orient="index", columns=["file", "error", "hint"]
+        {p: failed[p] for p in rows.index if p in failed}, orient="index", columns=["file", "error", "hint"]
     )
-    return Extraction(features, failures.rename_axis("patient_id"), encoder.provenance)
+    return {p: found[p] for p in rows.index if p in found}, failures.rename_axis("patient_id")
 
 
 def _take(found: dict, failed: dict, patient: str, result: np.ndarray | dict[str, str] | None) -> None:
@@ -169,63 +199,20 @@ def _take(found: dict, failed: dict, patient: str, result: np.ndarray | dict[str
         found[patient] = np.array(result)
 
 
-def _known(
-    encoder: FoundationEncoder, patient: str, path: str, seed: Sequence[float] | None, series: str | None
-) -> tuple[str, object]:
-    if seed is None:
-        return patient, _failure(
-            ScanError("no seed", file=path, hint="give seed_x, seed_y, seed_z in LPS mm"), path
-        )
+def _known(extractor: Extractor, patient: str, row: pd.Series) -> tuple[str, object]:
     try:
-        return patient, encoder.known(path, seed, series)
+        return patient, extractor.lookup_row(row)
     except ScanError as error:
-        return patient, _failure(error, path)
+        return patient, _failure(error, row[extractor.modality, "volume"])
 
 
-def _encode(
-    encoder: FoundationEncoder, patient: str, path: str, seed: Sequence[float], series: str | None
-) -> tuple[str, object]:
+def _compute(extractor: Extractor, patient: str, row: pd.Series) -> tuple[str, object]:
     try:
-        return patient, np.array(encoder.encode(path, seed, series))
+        return patient, np.array(extractor.extract_row(row))
     except ScanError as error:
-        return patient, _failure(error, path)
+        return patient, _failure(error, row[extractor.modality, "volume"])
 
 
 def _failure(error: ScanError, path: str) -> dict[str, str]:
     text = str(ScanError(error.problem, expected=error.expected, got=error.got))
     return {"file": str(error.file or path), "error": text, "hint": error.hint or ""}
-
-
-def _scans(source: Cohort | str | Path, root: str | Path | None) -> pd.DataFrame:
-    """Return the rows of the patients with a CT, in the form that `scan_of` reads."""
-    if not isinstance(source, Cohort):
-        table = _fmcib_table(source, root)
-        if table is not None:
-            return table
-        source = load_cohort(source, root=root)
-    if ("ct", "volume") not in source.table:
-        raise DataError("no scans in this cohort", file=source.name, expected="a column (ct, volume)")
-    block = source.table["ct"]
-    return block.loc[block["volume"].notna(), block.columns.intersection(RESERVED)]
-
-
-def _fmcib_table(path: str | Path, root: str | Path | None) -> pd.DataFrame | None:
-    """Return scans and seeds of a table in fmcib's format; None if it is not such a table."""
-    path = Path(path)
-    if not path.is_file():
-        return None
-    table = read_table(path)
-    columns = {header_key(c): c for c in table.columns} | seed_columns(table.columns, "ct")
-    if "image path" not in columns or not set(SEED) <= set(columns):
-        return None
-    ids = id_column(table)
-    if ids is None:
-        hint = "name the column with the patients' ids patient_id"
-        raise DataError("no column of patient ids", file=path, expected="patient_id", hint=hint)
-    table = by_patient(table, ids, path)
-    out = pd.DataFrame({c: to_numbers(table[columns[c]].replace("", None), columns[c], path) for c in SEED})
-    folder = path.parent if root is None else Path(root)
-    out.insert(
-        0, "volume", [str(folder / name) if name.strip() else None for name in table[columns["image path"]]]
-    )
-    return out[out["volume"].notna()]

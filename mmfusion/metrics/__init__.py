@@ -13,6 +13,7 @@ from mmfusion.metrics.regression import (
     regression_table,
     target_table,
 )
+from mmfusion.metrics.reliability import intraclass_correlation
 from mmfusion.metrics.segmentation import SEGMENTATION_LOWER_IS_BETTER, mask_scores, segmentation_table
 from mmfusion.metrics.significance import corrected_t_test, delong, holm, wilcoxon
 from mmfusion.metrics.simultaneous import holm_intervals
@@ -40,6 +41,7 @@ __all__ = [
     "fold_scores",
     "holm",
     "holm_intervals",
+    "intraclass_correlation",
     "lesion_table",
     "macro_auc",
     "mask_scores",

@@ -117,3 +117,14 @@ def test_an_unknown_preset_or_option(name):
         network(name, "huge")
     with pytest.raises(MMFusionError, match="does not take"):
         network(name, "demo", colour="blue")
+
+
+def test_features_of_each_level(name):
+    """Networks that name levels of features return a row per patch, whatever else is in the batch."""
+    net = network(name).eval()
+    x = patch(net, name)
+    for level in net.feature_levels:
+        with torch.no_grad():
+            both, first = net.features(x, None, level), net.features(x[:1], None, level)
+        assert both.ndim == 2 and len(both) == 2 and torch.isfinite(both).all()
+        torch.testing.assert_close(both[:1], first)

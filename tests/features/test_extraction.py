@@ -41,15 +41,15 @@ def test_one_bad_scan_is_reported_and_passed_by(cohort, encoder):
 
 def test_goes_on_where_it_was_left(cohort, encoder, tiny, monkeypatch):
     """An interrupt loses nothing; nothing is encoded twice; a new patient costs one scan."""
-    encode, calls = module._encode, []
+    compute, calls = module._compute, []
 
     def interrupted(*task):
         calls.append(task[1])
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return encode(*task)
+        return compute(*task)
 
-    monkeypatch.setattr(module, "_encode", interrupted)
+    monkeypatch.setattr(module, "_compute", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_extract(cohort.select(patients=["P0", "P1"]), encoder)
     assert len(tiny) == 1

@@ -80,6 +80,9 @@ class Segmenter(nn.Module):
         these, and `genes`, the number of genes.
     tasks : sequence of {"mask", "expression"}
         What the network predicts.
+    feature_levels : sequence of str
+        Levels of the features for a classifier, if the network has a method `features(x, cue, level)` that
+        returns them, shape (b, n); see `mmfusion.features.DeepFeatures`. Default: none.
 
     Raises
     ------
@@ -102,6 +105,7 @@ class Segmenter(nn.Module):
     loss: ClassVar[str] = "dice_ce"
     uses_cue: ClassVar[bool] = False
     outputs: ClassVar[tuple[str, ...]] = ("mask",)
+    feature_levels: ClassVar[tuple[str, ...]] = ()
     tasks: tuple[str, ...] = ("mask",)
 
     def __init__(

@@ -17,8 +17,6 @@ from mmfusion.nn.segmenters.base import Segmenter, SegmenterPreset
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.registry import SEGMENTERS
 
-_LEVELS = ("high", "mid", "multi")
-
 
 @SEGMENTERS.register("raseg", modality="ct", dims="3", paper="Gollini et al. 2022, arXiv 2211.06620")
 class RASeg(Segmenter):
@@ -73,6 +71,7 @@ class RASeg(Segmenter):
         ),
     }  # fmt: skip
     uses_cue: ClassVar[bool] = True
+    feature_levels: ClassVar[tuple[str, ...]] = ("high", "mid", "multi")
 
     def __init__(
         self,
@@ -135,8 +134,10 @@ class RASeg(Segmenter):
         MMFusionError
             If there is no such level, or the input has another form.
         """
-        if level not in _LEVELS:
-            raise MMFusionError("unknown level of features", expected=", ".join(_LEVELS), got=level)
+        if level not in self.feature_levels:
+            raise MMFusionError(
+                "unknown level of features", expected=", ".join(self.feature_levels), got=level
+            )
         if (
             x.ndim != 5
             or x.shape[1] != self.in_channels
