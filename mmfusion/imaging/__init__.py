@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from mmfusion.imaging.diameters import Diameters, axial_diameters
 from mmfusion.imaging.dicom.reader import list_series
 from mmfusion.imaging.files import read, read_crop
 from mmfusion.imaging.formats.nifti import write_nifti
@@ -14,6 +15,7 @@ from mmfusion.imaging.structures import (
     list_rois,
     read_aim_points,
     read_lidc,
+    write_measurements,
     write_rtstruct,
     write_seg,
 )
@@ -22,8 +24,10 @@ from mmfusion.imaging.volume import Volume
 from mmfusion.lazy import lazy
 
 __all__ = [
+    "Diameters",
     "LungField",
     "Volume",
+    "axial_diameters",
     "lidc_nodules",
     "list_rois",
     "list_series",
@@ -39,6 +43,7 @@ __all__ = [
     "scan_fingerprint",
     "slider",
     "union_of_masks",
+    "write_measurements",
     "write_nifti",
     "write_rtstruct",
     "write_seg",

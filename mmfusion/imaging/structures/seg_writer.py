@@ -104,7 +104,7 @@ def write_seg(
     ]
     with silenced("pydicom", "highdicom"):  # their warnings about values that are copied from the source
         ds = Segmentation(
-            [_completed(header) for header in target.headers],
+            [completed(header) for header in target.headers],
             pixels,
             "BINARY",
             described,
@@ -125,7 +125,7 @@ def write_seg(
     return path
 
 
-def _completed(header: Dataset) -> Dataset:
+def completed(header: Dataset) -> Dataset:
     """Return a copy of a header, with elements added that may be empty but must be present.
 
     Anonymization can remove these elements.
