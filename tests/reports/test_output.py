@@ -9,7 +9,8 @@ import pytest
 
 from mmfusion.errors import ReportError
 from mmfusion.figures.style import new_figure
-from mmfusion.reports.output import file_name, save_figure, write_metrics
+from mmfusion.reports.output import save_figure, write_metrics
+from mmfusion.storage.naming import file_name
 
 
 def test_metrics_are_strict_json_with_null_for_what_is_not_a_number(tmp_path):

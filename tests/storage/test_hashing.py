@@ -12,7 +12,6 @@ import pytest
 
 import mmfusion
 from mmfusion.data.splits import Splits
-from mmfusion.reports.output import file_name
 from mmfusion.storage import cache, hashing
 from mmfusion.storage.fingerprint import fingerprint
 from mmfusion.storage.hashing import (
@@ -27,6 +26,7 @@ from mmfusion.storage.hashing import (
     hash_path,
     hash_text,
 )
+from mmfusion.storage.naming import file_name
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # `sha256sum /dev/null`
