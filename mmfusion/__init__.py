@@ -14,6 +14,10 @@ _LAZY = {
     "phantom": "synthetic",
     "ExpressionSegmenter": "lesions",
     "LesionSegmenter": "lesions",
+    "LesionMask": "lesions",
+    "segment_cohort": "lesions",
+    "segment_lesion": "lesions",
+    "segment_lesions": "lesions",
     "StageClassifier": "staging",
     "StagePrediction": "staging",
     "FoundationEncoder": "features",
@@ -58,7 +62,14 @@ if TYPE_CHECKING:
     from mmfusion.errors import MMFusionError
     from mmfusion.evaluation import external_validation, nested_cv
     from mmfusion.features import FoundationEncoder
-    from mmfusion.lesions import ExpressionSegmenter, LesionSegmenter
+    from mmfusion.lesions import (
+        ExpressionSegmenter,
+        LesionMask,
+        LesionSegmenter,
+        segment_cohort,
+        segment_lesion,
+        segment_lesions,
+    )
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
     from mmfusion.synthetic import lesion_phantom, phantom

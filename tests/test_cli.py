@@ -14,7 +14,8 @@ from mmfusion.cli import main
 from mmfusion.storage.hashing import hash_path
 from tests.reports.conftest import METRICS, make_notebook  # noqa: F401 - a fixture
 
-COMMANDS = ("demo", "init", "validate", "features", "report", "notebooks", "predict", "compare", "doctor")
+COMMANDS = ("demo", "init", "validate", "features", "segment", "report", "notebooks", "predict", "compare",
+            "doctor")  # fmt: skip
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The command line, `mmfusion COMMAND`.
 
-Commands: demo, init, validate, features, report, notebooks, predict, compare, doctor.
+Commands: demo, init, validate, features, segment, report, notebooks, predict, compare, doctor.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def _of_the_system(error: OSError | MemoryError | RecursionError) -> MMFusionErr
 
 def _joined(argv: list[str]) -> list[str]:
     """Turn `--seed -12,30,-200` into `--seed=-12,30,-200`, as argparse reads a leading minus as an option."""
-    for option in ("--seed", "--pet-seed"):
-        if option in argv[:-1]:
+    for option in ("--seed", "--pet-seed", "--box", "--line"):
+        while option in argv[:-1]:
             i = argv.index(option)
             argv[i : i + 2] = [f"{option}={argv[i + 1]}"]
     return argv

@@ -35,7 +35,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mmfusion {mmfusion.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_demo, _init, _validate, _features, _report, _notebooks, _predict, _compare, _doctor):
+    for add in (
+        _demo,
+        _init,
+        _validate,
+        _features,
+        _segment,
+        _report,
+        _notebooks,
+        _predict,
+        _compare,
+        _doctor,
+    ):
         add(commands)
     return parser
 
@@ -183,6 +194,63 @@ def _features(commands) -> None:
     p.add_argument("--n-jobs", type=int, help="number of processes; default, all cores")
 
 
+def _segment(commands) -> None:
+    p = _command(
+        commands,
+        "segment",
+        "segment:segment",
+        "segment a lung lesion from one click, a box or a line, and measure it",
+        "  mmfusion segment scan.zip --seed -55.2,12.5,-140 -o mask.nii.gz\n"
+        "  mmfusion segment scan.zip --line -70,12,-140,-40,20,-140 -o mask.dcm --report measures.dcm\n"
+        "  mmfusion segment --manifest my_data/data_manifest.csv -o my_data/lesions\n\n"
+        "Printed are the volume, the longest axial diameter and its perpendicular, and warnings where the\n"
+        "mask should not be trusted. Points are in LPS mm; a RAS point has opposite signs of x and y.",
+    )
+    p.add_argument("scan", nargs="?", type=Path, help="CT: folder or ZIP of DICOM, NIfTI, NRRD")
+    p.add_argument(
+        "--seed",
+        type=_point,
+        action="append",
+        metavar="X,Y,Z",
+        help="a point in the lesion, LPS mm; may be repeated for several lesions",
+    )
+    p.add_argument(
+        "--box",
+        type=_two_points,
+        metavar="X,Y,Z,X,Y,Z",
+        help="two opposite corners of a box around the lesion",
+    )
+    p.add_argument(
+        "--line", type=_two_points, metavar="X,Y,Z,X,Y,Z", help="ends of its longest diameter (RECIST)"
+    )
+    p.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help=".nii.gz or .dcm (DICOM-SEG); with --manifest, a folder",
+    )
+    p.add_argument("--form", choices=("nifti", "seg", "rtstruct"), help="default, by the name of FILE")
+    p.add_argument(
+        "--report", type=Path, metavar="DCM", help="also write a DICOM structured report (TID 1500)"
+    )
+    p.add_argument(
+        "--method", choices=("auto", "growcut", "network"), default="auto", help="default %(default)s"
+    )
+    p.add_argument(
+        "--margin",
+        choices=("tight", "gtv"),
+        default="tight",
+        help="tight: the visible border; gtv: 1.5 mm more, as for radiotherapy (default %(default)s)",
+    )
+    p.add_argument("--weights", type=Path, metavar="FILE", help="weights of the method network")
+    p.add_argument("--series", metavar="UID", help="series: a UID, part of a description, thinnest, ...")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--manifest", metavar="CSV", help="one lesion of each patient of a manifest with seeds")
+    p.add_argument("--root", type=Path, help="folder from which the paths of the manifest start")
+    p.add_argument("--n-jobs", type=int, help="with --manifest: number of processes; default, all cores")
+
+
 def _report(commands) -> None:
     p = _command(
         commands,
@@ -301,9 +369,20 @@ def _doctor(commands) -> None:
     )
 
 
-def _point(text: str) -> tuple[float, float, float]:
+def _point(text: str) -> tuple[float, ...]:
+    return _numbers(text, 3, "x,y,z")
+
+
+def _two_points(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    numbers = _numbers(text, 6, "x,y,z,x,y,z")
+    return numbers[:3], numbers[3:]
+
+
+def _numbers(text: str, n: int, names: str) -> tuple[float, ...]:
     try:
-        x, y, z = (float(part) for part in text.split(","))
+        numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected x,y,z in mm, got {text!r}") from None
-    return x, y, z
+        numbers = ()
+    if len(numbers) != n:
+        raise argparse.ArgumentTypeError(f"expected {names} in mm, got {text!r}")
+    return numbers

@@ -1,0 +1,143 @@
+"""`mmfusion segment`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmfusion.errors import DataError
+from mmfusion.storage.atomic import check_writable
+
+if TYPE_CHECKING:
+    from mmfusion.lesions import LesionMask
+
+_ONE = ("seed", "box", "line", "series", "report", "form")
+_DICOM = ("seg", "rtstruct")
+
+
+def segment(arguments: Namespace) -> int:
+    """Segment lesions of one scan, or one lesion of each patient of a manifest."""
+    if arguments.manifest is not None:
+        return _cohort(arguments)
+    if arguments.scan is None:
+        raise DataError("nothing to segment", expected="a scan, or --manifest")
+    points = arguments.seed or []
+    if len(points) + (arguments.box is not None) + (arguments.line is not None) == 0:
+        raise DataError("no lesion is pointed at", expected="--seed, --box or --line, in LPS mm")
+    if len(points) > 1 and (arguments.box or arguments.line):
+        raise DataError("several seeds do not go with a box or a line", hint="give the seeds alone")
+    _check_out(arguments)
+    from mmfusion.lesions import segment_lesion, segment_lesions
+
+    options = {name: getattr(arguments, name) for name in ("method", "margin", "series", "weights")}
+    if len(points) > 1:
+        found = segment_lesions(arguments.scan, points, **options)
+    else:
+        seed = points[0] if points else None
+        found = [segment_lesion(arguments.scan, seed, box=arguments.box, line=arguments.line, **options)]
+    files = _write(found, arguments)
+    _show(found, files, as_json=arguments.json)
+    return 0
+
+
+def _check_out(arguments: Namespace) -> None:
+    if arguments.out is None:
+        raise DataError("no file for the mask", expected="-o mask.nii.gz or -o mask.dcm")
+    for path in (arguments.out, arguments.report):
+        if path is not None:
+            check_writable(path)
+    if arguments.report is not None and not _is_seg(arguments):
+        hint = "write the mask as DICOM-SEG: -o mask.dcm"
+        raise DataError("a structured report refers to a DICOM-SEG", column="--report", hint=hint)
+
+
+def _is_seg(arguments: Namespace) -> bool:
+    return (arguments.form or "seg") == "seg" and arguments.out.suffix.lower() == ".dcm"
+
+
+def _write(found: list[LesionMask], arguments: Namespace) -> list[Path]:
+    """Write the masks; return the files."""
+    if arguments.form in _DICOM or arguments.out.suffix.lower() == ".dcm":
+        from mmfusion.imaging import write_measurements, write_rtstruct, write_seg
+
+        masks = {f"Lesion {number}": one.mask for number, one in enumerate(found, 1)}
+        name = f"mmfusion segment_lesion {found[0].method}"
+        if arguments.form == "rtstruct":
+            return [write_rtstruct(masks, arguments.scan, arguments.out, series=arguments.series)]
+        files = [
+            write_seg(
+                masks, arguments.scan, arguments.out, kind="Nodule", algorithm=name, series=arguments.series
+            )
+        ]
+        if arguments.report is not None:
+            measures = [one.measures() for one in found]
+            files.append(
+                write_measurements(
+                    measures, files[0], arguments.scan, arguments.report, algorithm=name,
+                    series=arguments.series,
+                )
+            )  # fmt: skip
+        return files
+    return [one.write(path) for one, path in zip(found, _numbered(arguments.out, len(found)), strict=True)]
+
+
+def _numbered(path: Path, n: int) -> list[Path]:
+    """Return one path per lesion: mask.nii.gz, or mask_1.nii.gz, mask_2.nii.gz, ..."""
+    if n == 1:
+        return [path]
+    stem, dot, rest = path.name.partition(".")
+    return [path.with_name(f"{stem}_{number}{dot}{rest}") for number in range(1, n + 1)]
+
+
+def _show(found: list[LesionMask], files: list[Path], *, as_json: bool) -> None:
+    if as_json:
+        rows = [
+            {**one.measures(), "method": one.method, "margin": one.margin, "warnings": list(one.warnings)}
+            for one in found
+        ]
+        text = json.dumps({"lesions": rows, "files": [str(path) for path in files]}, indent=1)
+        sys.stdout.write(f"{text}\n")
+        return
+    for number, one in enumerate(found, 1):
+        name = f"lesion {number}: " if len(found) > 1 else ""
+        sys.stdout.write(
+            f"{name}{one.volume_ml:.2f} mL, {one.longest_mm:.1f} x {one.perpendicular_mm:.1f} mm "
+            f"({one.method}, {one.margin})\n"
+        )
+        for text in one.warnings:
+            sys.stderr.write(f"warning: {name}{text}\n")
+    sys.stdout.write("".join(f"written: {path}\n" for path in files))
+
+
+def _cohort(arguments: Namespace) -> int:
+    given = [f"--{name}" for name in _ONE if getattr(arguments, name)]
+    if given or arguments.scan is not None:
+        got = ", ".join([*given, *(["a scan"] if arguments.scan is not None else [])])
+        raise DataError("--manifest does not go with other inputs", got=got, hint="leave these out")
+    if arguments.out is None:
+        raise DataError("no folder for the masks", expected="-o FOLDER")
+    from mmfusion.lesions import segment_cohort
+
+    result = segment_cohort(
+        arguments.manifest,
+        arguments.out,
+        root=arguments.root,
+        method=arguments.method,
+        margin=arguments.margin,
+        weights=arguments.weights,
+        n_jobs=arguments.n_jobs,
+    )
+    for patient, row in result.failures.iterrows():
+        hint = f" -> {row['hint']}" if row["hint"] else ""
+        sys.stderr.write(f"not segmented: patient {patient}: {row['error']}{hint}\n")
+    for patient, text in result.table["warnings"].items() if len(result.table) else ():
+        if text:
+            sys.stderr.write(f"warning: patient {patient}: {text}\n")
+    done, total = len(result.table), len(result.table) + len(result.failures)
+    if arguments.json:
+        sys.stdout.write(result.table.to_json(orient="index", indent=1) + "\n")
+    sys.stdout.write(f"{done} of {total} lesions segmented: {result.folder}\n")
+    return 1 if len(result.failures) else 0

@@ -1,0 +1,202 @@
+"""Segment a lesion that a click, a box or a line points at: `segment_lesion`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mmfusion.errors import DataError, ScanError
+from mmfusion.imaging import Volume, read
+from mmfusion.imaging.dicom.choose import SeriesRules
+from mmfusion.lesions.click.doubts import check_point, doubts
+from mmfusion.lesions.click.growcut import growcut
+from mmfusion.lesions.click.network import ClickNet, loaded
+from mmfusion.lesions.click.prompt import Point, Prompt, prompt
+from mmfusion.lesions.click.result import LesionMask
+from mmfusion.lesions.click.scales import read_scales
+from mmfusion.lesions.click.shape import MARGINS_MM, lesion_at
+
+METHODS = ("auto", "network", "growcut")
+DEFAULT = "growcut"  # what "auto" means
+
+
+def segment_lesion(
+    scan: Volume | str | Path,
+    seed: Point | None = None,
+    *,
+    box: Sequence[Point] | None = None,
+    line: Sequence[Point] | None = None,
+    method: str = "auto",
+    margin: str = "tight",
+    series: SeriesRules = None,
+    weights: str | Path | None = None,
+) -> LesionMask:
+    """Segment one lung lesion in a CT, from a click, a box or a line.
+
+    Parameters
+    ----------
+    scan : Volume or path
+        CT in HU: a Volume, a folder or ZIP of DICOM, a NIfTI, NRRD or MetaImage file.
+    seed : (x, y, z), optional
+        A point in the lesion, LPS mm.
+    box : two points, optional
+        Opposite corners of a box that contains the lesion, LPS mm; with or without a seed.
+    line : two points, optional
+        Ends of the longest diameter (RECIST), LPS mm.
+    method : {"auto", "growcut", "network"}
+        "growcut" grows the lesion and its surroundings from the point until they meet, and needs no weights.
+        "network" reads cubes of six sizes around the point. It is trained on the lesion phantom alone, by
+        `python -m mmfusion.lesions.click.training`, which writes its weights. "auto" is "growcut".
+    margin : {"tight", "gtv"}
+        Which outline is meant: "tight" is the visible border, as radiologists draw nodules (LIDC); "gtv" adds
+        1.5 mm, as gross tumour volumes for radiotherapy are drawn.
+    series : str or sequence of str, optional
+        Rules that choose a series of DICOM; see `mmfusion.imaging.read`.
+    weights : path, optional
+        Weights of the network.
+
+    Returns
+    -------
+    LesionMask
+        Mask on the grid of the scan, volume, diameters, and warnings where it should not be trusted.
+
+    Raises
+    ------
+    ScanError
+        If the scan cannot be read or is not in HU; if the point lies outside the scan; if there is no lesion
+        at the point.
+    DataError
+        If the method or the margin is unknown, or there are weights for another method.
+    WeightsUnavailable
+        If there are no weights of the network.
+
+    Examples
+    --------
+    >>> hu = np.full((60, 60, 60), -850, np.int16)
+    >>> hu[sum((axis - 30.0) ** 2 for axis in np.ogrid[:60, :60, :60]) <= 8.0**2] = 40
+    >>> found = segment_lesion(Volume(hu, np.eye(4)), (30, 30, 30), method="growcut")
+    >>> bool(abs(found.longest_mm - 16) < 2), found.warnings
+    (True, ())
+    """
+    volume, chosen = _scan(scan, series), _checked(method, margin, weights)
+    return _segment(volume, prompt(volume, seed, box, line), **chosen)
+
+
+def segment_lesions(
+    scan: Volume | str | Path,
+    seeds: Sequence[Point],
+    *,
+    method: str = "auto",
+    margin: str = "tight",
+    series: SeriesRules = None,
+    weights: str | Path | None = None,
+) -> list[LesionMask]:
+    """Segment several lesions of one CT, one click each.
+
+    Parameters
+    ----------
+    scan, method, margin, series, weights
+        As for `segment_lesion`.
+    seeds : sequence of (x, y, z)
+        A point in each lesion, LPS mm.
+
+    Returns
+    -------
+    list of LesionMask
+        In the order of the points. If two masks overlap, both have a warning.
+
+    Raises
+    ------
+    ScanError, DataError
+        As `segment_lesion`; the message says which point.
+
+    Examples
+    --------
+    >>> hu = np.full((40, 40, 80), -850, np.int16)
+    >>> for x in (20, 60):
+    ...     hu[sum((axis - c) ** 2 for axis, c in zip(np.ogrid[:40, :40, :80], (20.0, 20.0, x))) <= 36] = 40
+    >>> scan = Volume(hu, np.eye(4))
+    >>> [len(one.warnings) for one in segment_lesions(scan, [(20, 20, 20), (60, 20, 20)], method="growcut")]
+    [0, 0]
+    """
+    volume, chosen = _scan(scan, series), _checked(method, margin, weights)
+    if not len(seeds):
+        raise DataError("no point is given", column="seeds", expected="one (x, y, z) per lesion")
+    found = []
+    for number, seed in enumerate(seeds, 1):
+        try:
+            found.append(_segment(volume, prompt(volume, seed), **chosen))
+        except ScanError as error:
+            error.column = error.column or f"point {number} of {len(seeds)}"
+            raise
+    return [_apart(one, found) for one in found]
+
+
+def _scan(scan: Volume | str | Path, series: SeriesRules) -> Volume:
+    if isinstance(scan, Volume):
+        if series is not None:
+            raise ScanError("series is for DICOM", got="a Volume")
+        scan.expect("HU", "scan")
+        return scan
+    return read(scan, series, unit="HU")
+
+
+def _checked(method: str, margin: str, weights: str | Path | None) -> dict[str, object]:
+    if method not in METHODS:
+        raise DataError("unknown method", column="method", expected=", ".join(METHODS), got=method)
+    if margin not in MARGINS_MM:
+        raise DataError("unknown margin", column="margin", expected=", ".join(MARGINS_MM), got=margin)
+    method = DEFAULT if method == "auto" else method
+    if weights is not None and method != "network":
+        raise DataError("weights are for the network", column="method", expected="network", got=method)
+    return {"method": method, "margin": margin, "network": loaded(weights) if method == "network" else None}
+
+
+def _segment(scan: Volume, where: Prompt, method: str, margin: str, network: ClickNet | None) -> LesionMask:
+    check_point(scan, where)
+    trust = {}
+    if network is not None:
+        reading = read_scales(scan, where, network)
+        probability = reading.probability
+        trust = {"agreement": reading.agreement, "quality": reading.quality}
+    else:
+        probability = growcut(scan, where)
+    if where.box is not None:
+        probability = _within(probability, where.box)
+    mask = lesion_at(probability, scan, where, margin)
+    values = scan.array[mask.array != 0]
+    return LesionMask(
+        mask=mask,
+        seed=where.point,
+        method=method,
+        margin=margin,
+        warnings=doubts(scan, mask, where, **trust),
+        mean_hu=float(values.mean()),
+        sd_hu=float(values.std()),
+    )
+
+
+def _within(probability: Volume, box: np.ndarray) -> Volume:
+    """Return probabilities with 0 outside a box along LPS; the axes of the volume are along LPS too."""
+    array = probability.array.copy()
+    low, high = probability.mm_to_voxel(box)[:, ::-1]
+    for axis, n in enumerate(array.shape):
+        index = np.arange(n)
+        np.moveaxis(array, axis, 0)[(index < low[axis]) | (index > high[axis])] = 0
+    return replace(probability, array=array)
+
+
+def _apart(one: LesionMask, others: Sequence[LesionMask]) -> LesionMask:
+    """Return a mask, with a warning if it overlaps with another one."""
+    numbers = [
+        number
+        for number, other in enumerate(others, 1)
+        if other is not one and (one.mask.array & other.mask.array).any()
+    ]
+    if not numbers:
+        return one
+    text = f"the mask overlaps with that of point {', '.join(map(str, numbers))}"
+    return replace(one, warnings=(*one.warnings, text))
