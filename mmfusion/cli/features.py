@@ -42,6 +42,8 @@ def features(arguments: Namespace) -> int:
     word = "computed" if arguments.radiomics or arguments.segmenter else "encoded"
     _list_failures(result.failures, word)
     _list_missing(result)
+    for patient, text in result.remarks.items():
+        sys.stderr.write(f"note: patient {patient}: {text}\n")
     out = result.write(arguments.out)
     done, total = len(result.features), len(result.features) + len(result.failures)
     if arguments.random_weights is not None:

@@ -71,6 +71,10 @@ class Extractor(ABC):
             If the features of this patient cannot be computed.
         """
 
+    def remark(self, row: pd.Series) -> str | None:
+        """Return what users should know about the features of a patient; None if there is nothing."""
+        return None
+
     def lookup_row(self, row: pd.Series) -> np.ndarray | None:
         """Return the features that the cache has for a patient, or None; nothing is computed."""
         return lookup(KIND, self.key(row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,8 @@ class Extraction:
         One row per patient whose scan failed; index patient_id; columns `file`, `error`, `hint`.
     provenance : mapping
         What the features depend on, such as weights and settings; `model` names it.
+    remarks : mapping of str to str
+        What should be known about the features of single patients, by patient id.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class Extraction:
     features: pd.DataFrame
     failures: pd.DataFrame
     provenance: Mapping[str, object]
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def not_estimable(self) -> dict[str, list[str]]:
@@ -80,6 +83,7 @@ class Extraction:
             "mmfusion": __version__,
             "patients": len(self.features),
             "not_estimable": self.not_estimable,
+            "remarks": dict(self.remarks),
             "failures": self.failures.reset_index().to_dict("records"),
         }
         name = path.name.lower()
@@ -145,26 +149,29 @@ def extract(
         If the weights are not available.
     """
     extractor = FoundationEncoder() if extractor is None else extractor
-    found, failures = gather(source, extractor, root=root, n_jobs=n_jobs, progress=progress)
+    rows = rows_with_scans(source, extractor.modality, root)
+    found, failures = gather(rows, extractor, n_jobs=n_jobs, progress=progress)
     empty = np.empty((0, len(extractor.columns)), np.float32)
     values = np.stack(list(found.values())) if found else empty
     features = pd.DataFrame(
         values, index=pd.Index(list(found), name="patient_id"), columns=list(extractor.columns)
     )
-    return Extraction(features, failures, extractor.provenance)
+    said = {patient: extractor.remark(rows.loc[patient]) for patient in found}
+    remarks = {patient: text for patient, text in said.items() if text is not None}
+    return Extraction(features, failures, extractor.provenance, remarks)
 
 
 def gather(
-    source: Cohort | str | Path,
-    extractor: Extractor,
-    *,
-    root: str | Path | None = None,
-    n_jobs: int | None = None,
-    progress: bool = True,
+    rows: pd.DataFrame, extractor: Extractor, *, n_jobs: int | None = None, progress: bool = True
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Return what an extractor computes for each patient with a scan, and the failures.
 
-    The arguments are those of `extract`.
+    Parameters
+    ----------
+    rows : DataFrame
+        As `rows_with_scans` returns them.
+    extractor, n_jobs, progress
+        As for `extract`.
 
     Returns
     -------
@@ -173,7 +180,6 @@ def gather(
     failures : DataFrame
         Index patient_id; columns `file`, `error`, `hint`.
     """
-    rows = rows_with_scans(source, extractor.modality, root)
     found: dict[str, np.ndarray] = {}
     failed: dict[str, dict[str, str]] = {}
     tasks = []

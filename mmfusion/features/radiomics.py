@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.scans import part_of, scan_of
+from mmfusion.data.scans import scan_of
 from mmfusion.errors import ScanError, ScanWarning, warn
 from mmfusion.features import lesion_grid as grids
 from mmfusion.features.base import KIND, Extractor
 from mmfusion.features.ibsi import ibsi_features, mirp_version
 from mmfusion.features.lesion_grid import LesionGrid, lesion_grid
+from mmfusion.features.lesion_source import lesion_source
 from mmfusion.features.radiomics_settings import RadiomicsSettings
 from mmfusion.imaging.files import existing, is_image, read, read_image
-from mmfusion.imaging.masks import read_mask
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import scan_modality
 from mmfusion.storage.cache import cached, fingerprint
@@ -39,6 +39,9 @@ class RadiomicsExtractor(Extractor):
         its own that of the CT, brought onto the grid of the PET.
     settings : RadiomicsSettings or mapping, optional
         All settings, or changes to those of the modality; see `RadiomicsSettings`.
+    click : {"growcut"} or None
+        How the lesion of a CT with a seed and without a mask is segmented (`mmfusion.segment_lesion`). None:
+        such a patient is an error.
 
     Raises
     ------
@@ -59,9 +62,13 @@ class RadiomicsExtractor(Extractor):
     """
 
     def __init__(
-        self, modality: str = "ct", settings: RadiomicsSettings | Mapping[str, object] | None = None
+        self,
+        modality: str = "ct",
+        settings: RadiomicsSettings | Mapping[str, object] | None = None,
+        *,
+        click: str | None = "growcut",
     ) -> None:
-        self.modality, self.unit = modality, scan_modality(modality).unit
+        self.modality, self.unit, self.click = modality, scan_modality(modality).unit, click
         changes = None if isinstance(settings, RadiomicsSettings) else settings
         self.settings = (
             settings
@@ -91,11 +98,15 @@ class RadiomicsExtractor(Extractor):
         Raises
         ------
         ScanError
-            If the patient has no mask, or a file does not exist.
+            If the patient has no mask and no seed, or a file does not exist.
         """
-        path, series, mask, part = self._files(row)
+        path, series, _ = scan_of(row[self.modality].rename(row.name))
         scan = {"modality": self.modality, "scan": fingerprint(path), "series": series}
-        return scan | {"mask": fingerprint(mask), "mask_part": part} | self._recipe
+        return {**scan, **lesion_source(row, self.modality, self.click).key, **self._recipe}
+
+    def remark(self, row: pd.Series) -> str | None:
+        """Return a sentence for a lesion that was segmented from its seed."""
+        return lesion_source(row, self.modality, self.click).remark
 
     def compute_row(self, row: pd.Series) -> np.ndarray:
         """Return the features of a patient without the cache; see `Extractor`."""
@@ -151,11 +162,12 @@ class RadiomicsExtractor(Extractor):
         Raises
         ------
         ScanError
-            If a file cannot be read, there is no mask, or the mask lies outside the scan.
+            If a file cannot be read, there is no mask and no seed, or the mask lies outside the scan.
         """
-        path, series, mask, part = self._files(row)
+        lesion = lesion_source(row, self.modality, self.click)
+        path, series, _ = scan_of(row[self.modality].rename(row.name))
         scan = self._levels(path) if self.settings.given_levels else read(path, series, unit=self.unit)
-        return scan, read_mask(mask, scan, part)
+        return scan, lesion.on(scan)
 
     def _levels(self, path: str) -> Volume:
         """Return a scan whose values are grey levels, so that they need not be plausible as HU or SUV."""
@@ -166,16 +178,6 @@ class RadiomicsExtractor(Extractor):
         array, affine = read_image(Path(path))
         kind = scan_modality(self.modality)
         return Volume(array, affine, kind.dicom, kind.unit).to_lps()
-
-    def _files(self, row: pd.Series) -> tuple[str, str | None, str, str | None]:
-        """Return path and series of the scan, and path and part of the mask."""
-        path, series, _ = scan_of(row[self.modality].rename(row.name))
-        for modality in dict.fromkeys((self.modality, "ct")):
-            cells = row[modality] if modality in row.index.get_level_values(0) else {}
-            if not pd.isna(mask := cells.get("mask")):
-                return path, series, mask, part_of(cells.get("mask_part"))
-        hint = "give a mask of the lesion: role mask in the manifest"
-        raise ScanError("no mask", file=path, expected="a mask of the lesion", hint=hint)
 
     def _named(self) -> list[str]:
         """Return the names of the features, which depend on the settings only."""

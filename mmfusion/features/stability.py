@@ -15,6 +15,7 @@ from mmfusion.features.base import Extractor
 from mmfusion.features.extraction import gather
 from mmfusion.features.perturbed_masks import SHIFT_MM, SMOOTH_MM, perturbed_masks
 from mmfusion.features.radiomics import RadiomicsExtractor
+from mmfusion.features.rows import rows_with_scans
 from mmfusion.metrics.reliability import intraclass_correlation
 
 GROWTH = (-0.15, 0.0, 0.15)
@@ -179,7 +180,8 @@ def feature_stability(
     radiomics = RadiomicsExtractor() if extractor is None else extractor
     masks = {"growth": growth, "contours": contours, "random_state": random_state}
     perturbed = PerturbedRadiomics(radiomics, **masks)
-    found, failures = gather(source, perturbed, root=root, n_jobs=n_jobs, progress=progress)
+    rows = rows_with_scans(source, radiomics.modality, root)
+    found, failures = gather(rows, perturbed, n_jobs=n_jobs, progress=progress)
     if len(found) < 2:
         first = "" if failures.empty else f"; {failures.index[0]}: {failures['error'].iloc[0]}"
         raise DataError("stability needs two lesions", got=f"{len(found)} with features{first}")

@@ -153,8 +153,30 @@ def test_each_bad_case_is_a_failure_and_the_others_go_on(tmp_path):
     assert errors["bright"].startswith(
         "no voxel of the lesion is in the range of intensities (expected -1000 to 400"
     )
-    assert result.failures.loc["unmarked", "hint"] == "give a mask of the lesion: role mask in the manifest"
+    hint = "give a mask of the lesion: role mask in the manifest, or a seed"
+    assert result.failures.loc["unmarked", "hint"] == hint
     assert result.failures["file"].str.endswith(".nii.gz").all()
+
+
+def test_a_seed_in_place_of_a_mask(tmp_path):
+    scan, mask = lesion(0, radius=7.0)
+    manifest = write_cohort(tmp_path, {"marked": (scan, mask), "clicked": (scan, None), "bare": (scan, None)})
+    point = dict(zip(("seed_x", "seed_y", "seed_z"), mask.centroid_mm))
+    pd.DataFrame([{"patient_id": "clicked", **point}]).to_csv(tmp_path / "seeds.csv", index=False)
+    rows = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    rows.loc[len(rows)] = {"dataset": "lesions", "modality": "ct", "role": "seeds", "path": "seeds.csv"}
+    rows.fillna("").to_csv(manifest, index=False)
+    result = run_extract(manifest, few(families="morphology"))
+    assert list(result.features.index) == ["marked", "clicked"] and list(result.failures.index) == ["bare"]
+    volume = result.features["morph_volume"]
+    assert volume["clicked"] == pytest.approx(volume["marked"], rel=0.2) and volume["clicked"] > 0
+    assert volume["clicked"] != volume["marked"]
+    said = {"clicked": "no mask: the lesion was segmented from its seed (growcut)"}
+    assert result.remarks == said
+    written = result.write(tmp_path / "radiomics.csv")
+    assert json.loads(written.with_name("radiomics.csv.json").read_text())["remarks"] == said
+    refused = run_extract(manifest, RadiomicsExtractor("ct", FEW, click=None))
+    assert list(refused.failures.index) == ["clicked", "bare"]
 
 
 def test_a_pet_of_counts_is_a_failure(tmp_path):

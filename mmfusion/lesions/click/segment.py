@@ -20,6 +20,7 @@ from mmfusion.lesions.click.scales import read_scales
 from mmfusion.lesions.click.shape import MARGINS_MM, lesion_at
 
 METHODS = ("auto", "network", "growcut")
+VERSION = 1  # version of the masks; with a new number, what depends on them is computed again
 DEFAULT = "growcut"  # what "auto" means
 
 

@@ -1,0 +1,97 @@
+"""Where the lesion of a patient is from: a mask in the cohort, or one click on the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mmfusion.data.scans import part_of, scan_of
+from mmfusion.errors import ScanError
+from mmfusion.imaging.masks import read_mask
+from mmfusion.imaging.volume import Volume
+from mmfusion.lesions.click.segment import VERSION, segment_lesion
+from mmfusion.storage.cache import fingerprint
+
+
+@dataclass(frozen=True)
+class LesionSource:
+    """The lesion of one patient.
+
+    Attributes
+    ----------
+    mask : str, optional
+        Path of the mask.
+    part : str, optional
+        Region of the mask.
+    seed : (x, y, z), optional
+        A point in the lesion, LPS mm, for a patient without a mask.
+    method : str, optional
+        Method of `segment_lesion` at the seed.
+
+    Examples
+    --------
+    >>> LesionSource(seed=(0.0, 10.0, -20.0), method="growcut").remark
+    'no mask: the lesion was segmented from its seed (growcut)'
+    """
+
+    mask: str | None = None
+    part: str | None = None
+    seed: tuple[float, float, float] | None = None
+    method: str | None = None
+
+    @property
+    def key(self) -> Mapping[str, object]:
+        """Everything that the mask depends on beside the scan, as JSON values."""
+        if self.mask is not None:
+            return {"mask": fingerprint(self.mask), "mask_part": self.part}
+        return {"seed": list(self.seed), "method": self.method, "click_version": VERSION}
+
+    @property
+    def remark(self) -> str | None:
+        """What users should know about the mask; None if it is from the cohort."""
+        if self.mask is not None:
+            return None
+        return f"no mask: the lesion was segmented from its seed ({self.method})"
+
+    def on(self, scan: Volume) -> Volume:
+        """Return the mask on the grid of the scan.
+
+        Raises
+        ------
+        ScanError
+            If the mask cannot be read or lies outside the scan, or there is no lesion at the seed.
+        """
+        if self.mask is not None:
+            return read_mask(self.mask, scan, self.part)
+        return segment_lesion(scan, self.seed, method=self.method).mask
+
+
+def lesion_source(row: pd.Series, modality: str, click: str | None) -> LesionSource:
+    """Return where the lesion of a patient is from.
+
+    Parameters
+    ----------
+    row : Series
+        Scans of one patient, with column levels `(modality, feature)`.
+    modality : {"ct", "pet"}
+        Modality of the scan. A PET without a mask of its own has that of the CT.
+    click : str, optional
+        Method for a CT with a seed and without a mask; None: such a patient is an error.
+
+    Raises
+    ------
+    ScanError
+        If there is neither a mask nor, for CT, a seed.
+    """
+    path, _, seed = scan_of(row[modality].rename(row.name))
+    for other in dict.fromkeys((modality, "ct")):
+        cells = row[other] if other in row.index.get_level_values(0) else {}
+        if not pd.isna(mask := cells.get("mask")):
+            return LesionSource(mask, part_of(cells.get("mask_part")))
+    if modality == "ct" and click is not None and seed is not None:
+        return LesionSource(seed=seed, method=click)
+    hint = "give a mask of the lesion: role mask in the manifest"
+    hint += ", or a seed" if modality == "ct" else ""
+    raise ScanError("no mask", file=path, expected="a mask of the lesion", hint=hint)
