@@ -20,6 +20,7 @@ from mmfusion.figures.folds import (
 from mmfusion.figures.harmonisation import site_effects
 from mmfusion.figures.leakage import leak_gaps
 from mmfusion.figures.lesion_scores import detection_table, lesion_scores, slice_positions
+from mmfusion.figures.lesion_sizes import measured_sizes
 from mmfusion.figures.lesions import lesion_overlays
 from mmfusion.figures.patient import patient_probabilities
 from mmfusion.figures.restoration import restoration_panel
@@ -43,6 +44,7 @@ __all__ = [
     "learning_curves",
     "lesion_overlays",
     "lesion_scores",
+    "measured_sizes",
     "modality_ablation",
     "modality_contributions",
     "model_comparison",

@@ -1,0 +1,153 @@
+"""The report of one click per lesion: measures, true masks where there are any, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.data.scans import open_scan
+from mmfusion.errors import DataError
+from mmfusion.imaging import Volume, axial_diameters, read_mask
+from mmfusion.lesions.click.batch import SegmentedCohort
+from mmfusion.metrics.intervals import bootstrap_weights, interval
+from mmfusion.metrics.segmentation import mask_scores
+from mmfusion.modalities import SEED
+
+TRUE = ("true_ml", "true_longest_mm", "dice")
+
+
+def patients_with_seeds(cohort: Cohort, n: int = 0) -> tuple[Cohort, str]:
+    """Return the patients with a CT and a seed, and a sentence about the others.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    n : int
+        Largest number of patients, from the first on; 0 for all.
+
+    Raises
+    ------
+    DataError
+        If no patient has both.
+    """
+    ct = cohort.table.get("ct", pd.DataFrame(index=cohort.table.index))
+    has = ct.reindex(columns=["volume", *SEED]).notna().all(axis=1)
+    if not has.any():
+        raise DataError("no patient has a CT and a seed", file=cohort.name, expected="seed_x, seed_y, seed_z")
+    chosen = list(has.index[has])[: n or None]
+    without = int((~has).sum())
+    said = f"Patients left out: {without} without a CT or without a seed." if without else ""
+    return cohort.select(patients=chosen), said
+
+
+def open_lesion(cohort: Cohort, found: SegmentedCohort, patient: str) -> tuple[Volume, Volume | None, Volume]:
+    """Return the scan of a patient, the true mask (None if there is none), and the mask from the click."""
+    scan = open_scan(cohort, patient)
+    return scan.volume, scan.lesion, read_mask(found.folder / found.table.loc[patient, "mask"])
+
+
+def with_truth(cohort: Cohort, found: SegmentedCohort) -> pd.DataFrame:
+    """Return the table of measures, with the columns `TRUE` where the cohort has masks.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort that was segmented.
+    found : SegmentedCohort
+        Result of `segment_cohort`.
+
+    Returns
+    -------
+    DataFrame
+        `found.table` with the volume (mL) and the longest axial diameter (mm) of the true mask, and the Dice.
+    """
+    rows = {}
+    for patient in found.table.index:
+        _, true, mask = open_lesion(cohort, found, patient)
+        if true is not None and true.array.any():
+            dice = mask_scores(true.array, mask.array, true.spacing, distances=False)["dice"]
+            rows[patient] = (true.volume_ml(), axial_diameters(true).longest_mm, dice)
+    known = pd.DataFrame.from_dict(rows, orient="index", columns=list(TRUE))
+    return found.table.join(known)
+
+
+def with_masks(cohort: Cohort, found: SegmentedCohort) -> Cohort:
+    """Return a cohort whose CT masks are those from the clicks, so that features can be computed."""
+    table = cohort.table.loc[found.table.index].copy()
+    table["ct", "mask"] = [str((found.folder / path).absolute()) for path in found.table["mask"]]
+    if ("ct", "mask_part") in table:
+        table["ct", "mask_part"] = None
+    return replace(cohort.select(patients=list(table.index)), table=table)
+
+
+def verdict(table: pd.DataFrame, failures: pd.DataFrame) -> list[str]:
+    """Return what the report says first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `with_truth` returns it.
+    failures : DataFrame
+        Patients that failed.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"volume_ml": [4.0, 9.0], "longest_mm": [20.0, 31.0], "warnings": ["", "x"],
+    ...                       "dice": [0.8, 0.9], "true_longest_mm": [21.0, 30.0]})
+    >>> for line in verdict(table, table[:0]):
+    ...     print(line)
+    2 of 2 lesions were segmented; the median volume is 6.5 mL, the median longest diameter 26 mm.
+    The masks of 1 lesion have a warning: look at them first.
+    Mean Dice with the true masks: 0.85 [0.80, 0.90], 2 lesions. The longest diameter is 0.0 mm longer on average (standard deviation 1.4 mm).
+    """  # noqa: E501
+    total = len(table) + len(failures)
+    if not len(table):
+        return [f"None of {total} lesions could be segmented."]
+    volume, longest = table["volume_ml"].median(), table["longest_mm"].median()
+    lines = [
+        f"{len(table)} of {total} lesions were segmented; the median volume is {volume:.2g} mL, the median "
+        f"longest diameter {longest:.0f} mm."
+    ]
+    doubted = int((table["warnings"] != "").sum())
+    if doubted:
+        many = f"{doubted} lesion have" if doubted == 1 else f"{doubted} lesions have"
+        lines.append(f"The masks of {many} a warning: look at them first.")
+    known = table["dice"].dropna()
+    if len(known):
+        low, high = mean_interval(known)
+        longer = (table["longest_mm"] - table["true_longest_mm"]).dropna()
+        word = "longer" if longer.mean() >= 0 else "shorter"
+        lines.append(
+            f"Mean Dice with the true masks: {known.mean():.2f} [{low:.2f}, {high:.2f}], {len(known)} "
+            f"lesions. The longest diameter is {abs(longer.mean()):.1f} mm {word} on average (standard "
+            f"deviation {longer.std():.1f} mm)."
+        )
+    return lines
+
+
+def mean_interval(values: pd.Series) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a mean over patients.
+
+    Examples
+    --------
+    >>> mean_interval(pd.Series([0.5, 0.5]))
+    (0.5, 0.5)
+    """
+    weights = bootstrap_weights(np.zeros(len(values), dtype=int))[:, 1:]
+    return interval((weights * values.to_numpy()[:, None]).sum(axis=0) / len(values))
+
+
+def pages(patients: Sequence[str], size: int = 6) -> list[list[str]]:
+    """Return the patients in groups, one for each figure.
+
+    Examples
+    --------
+    >>> pages(["a", "b", "c"], 2)
+    [['a', 'b'], ['c']]
+    """
+    return [list(patients[k : k + size]) for k in range(0, len(patients), size)]
