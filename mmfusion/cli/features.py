@@ -39,7 +39,7 @@ def features(arguments: Namespace) -> int:
     extractor = _extractor(arguments)
     how = {"root": arguments.root, "n_jobs": arguments.n_jobs}
     result = extract(arguments.source, extractor, **how)
-    word = "computed" if arguments.radiomics or arguments.segmenter else "encoded"
+    word = "computed" if arguments.measures or arguments.radiomics or arguments.segmenter else "encoded"
     _list_failures(result.failures, word)
     _list_missing(result)
     for patient, text in result.remarks.items():
@@ -67,7 +67,7 @@ def features(arguments: Namespace) -> int:
 
 def _check_options(arguments: Namespace) -> None:
     """Raise a DataError if options contradict each other."""
-    kinds = [k for k in ("radiomics", "segmenter", "weights") if getattr(arguments, k)]
+    kinds = [k for k in ("measures", "radiomics", "segmenter", "weights") if getattr(arguments, k)]
     kinds += ["random-weights"] if arguments.random_weights is not None else []
     if len(kinds) > 1 and kinds != ["weights", "random-weights"]:  # the encoder says more about the latter
         got = " and ".join(f"--{kind}" for kind in kinds)
@@ -78,8 +78,10 @@ def _check_options(arguments: Namespace) -> None:
 
 
 def _extractor(arguments: Namespace) -> Extractor:
-    from mmfusion.features import DeepFeatures, FoundationEncoder, RadiomicsExtractor
+    from mmfusion.features import DeepFeatures, FoundationEncoder, LesionMeasures, RadiomicsExtractor
 
+    if arguments.measures:
+        return LesionMeasures()
     if arguments.radiomics:
         return RadiomicsExtractor(arguments.modality or "ct", pairs(arguments.parameter, DataError))
     if arguments.segmenter is not None:

@@ -143,12 +143,14 @@ def _features(commands) -> None:
         "  mmfusion features my_data/data_manifest.csv -o my_data/deep.csv\n"
         "  mmfusion features seeds.csv -o deep.csv --weights model_weights.torch\n"
         "  mmfusion features demo -o control.csv --random-weights 0\n"
+        "  mmfusion features my_data/data_manifest.csv --measures -o my_data/measures.csv\n"
         "  mmfusion features my_data/data_manifest.csv --radiomics -o my_data/radiomics.csv\n"
         "  mmfusion features my_data/data_manifest.csv --radiomics --modality pet -p spacing=4 -o pet.csv\n"
         "  mmfusion features my_data/data_manifest.csv --segmenter models/raseg --level mid -o mid.csv\n\n"
         "Writes one row per patient, and the settings beside it as .json. By default these are the 4096\n"
-        "features of the foundation model around the seed. --radiomics and --segmenter read the masks;\n"
-        "--radiomics segments a CT without a mask from its seed, as `mmfusion segment` does, and says so.\n"
+        "features of the foundation model around the seed. --measures, --radiomics and --segmenter read\n"
+        "the masks. The first two segment a CT without a mask from its seed, as `mmfusion segment` does,\n"
+        "and say so.\n"
         "A scan is not computed twice. Failed scans are listed.\n\n"
         "-p sets the voxel size (spacing), the grey levels (bin_width or bins), intensity_range, families\n"
         "and so on; `none` and commas are possible: -p spacing=none -p families=morphology,glcm.\n"
@@ -168,6 +170,7 @@ def _features(commands) -> None:
         help="checkpoint; default, the published one, which is downloaded once",
     )
     p.add_argument("--random-weights", type=int, metavar="SEED", help="use untrained weights, as a control")
+    p.add_argument("--measures", action="store_true", help="volume, diameters, sphericity and HU of lesions")
     p.add_argument("--radiomics", action="store_true", help="IBSI features of the lesions in the masks")
     p.add_argument("--modality", choices=("ct", "pet"), help="with --radiomics: the scans (default ct)")
     p.add_argument(

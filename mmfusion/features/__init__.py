@@ -1,4 +1,4 @@
-"""Features of scans as columns of a cohort: a foundation model, radiomics, deep features of a segmenter."""
+"""Features of scans as columns of a cohort: foundation model, measures, radiomics, deep features."""
 
 from mmfusion.lazy import lazy
 
@@ -7,6 +7,7 @@ _HOME = {
     "Extraction": "extraction",
     "Extractor": "base",
     "FoundationEncoder": "encoder",
+    "LesionMeasures": "measures",
     "RadiomicsExtractor": "radiomics",
     "RadiomicsSettings": "radiomics_settings",
     "extract": "extraction",

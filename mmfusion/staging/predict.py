@@ -20,6 +20,7 @@ from mmfusion.imaging import Volume
 from mmfusion.imaging.identity import patient_of
 from mmfusion.modalities import META, MODALITIES
 from mmfusion.staging.identity import NO_ID, patient_name
+from mmfusion.staging.measured import with_measures
 from mmfusion.staging.prediction import StagePrediction
 from mmfusion.streams import GENES, StreamInputs
 
@@ -138,6 +139,8 @@ def patient_row(
             raise DataError("a seed or series without a scan", column=modality, got=got, hint=hint)
         if scan is not None:
             blocks[modality] = _scan(modality, scan, seed, series, patient, account)
+            if modality == "ct" and not table:
+                blocks[modality] = with_measures(model, blocks[modality], account)
     if not blocks:
         raise DataError("nothing to read", patient=patient, expected="at least one of ct, pet, rna, ehr")
     tables = {m: str(block.index[0]) for m, block in blocks.items()}
