@@ -1,4 +1,4 @@
-"""Where the lesion of a patient is from: a mask in the cohort, or one click on the seed."""
+"""The lesion of a patient: from a mask in the cohort, or from one click on the seed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LesionSource:
 
     @property
     def remark(self) -> str | None:
-        """What users should know about the mask; None if it is from the cohort."""
+        """A sentence for users about a mask that is not from the cohort; else None."""
         if self.mask is not None:
             return None
         return f"no mask: the lesion was segmented from its seed ({self.method})"
@@ -69,7 +69,7 @@ class LesionSource:
 
 
 def lesion_source(row: pd.Series, modality: str, click: str | None) -> LesionSource:
-    """Return where the lesion of a patient is from.
+    """Return the source of the lesion of a patient.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class LesionMeasures(Extractor):
 
     @property
     def provenance(self) -> Mapping[str, object]:
-        """What the measures are."""
+        """Name and version of the measures."""
         return {"model": "measures of lesions", "measures_version": _VERSION}
 
     def key(self, row: pd.Series) -> Mapping[str, object]:
