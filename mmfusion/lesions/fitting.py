@@ -87,7 +87,7 @@ def fit(
     new = copy(model)  # a fit that fails leaves the model as it was
     new.fitted_, new.detector_, new.panel_ = settings, None, panel
     if new.box_mode == "detector":
-        new.detector_ = _fit_detector(new, X, y, [case.row for case in learned if case.mask is not None])
+        new.detector_ = _fit_detector(new, X, y, learned, held_out)
     new.module_, new.history_ = _train(
         new, partial(start.build, settings), learned, held_out, settings.plan, table, checkpoint
     )
@@ -215,23 +215,45 @@ def _labels(
 
 
 def _fit_detector(
-    model: LesionSegmenter, X: pd.DataFrame, y: Sequence[object] | None, rows: list[int]
+    model: LesionSegmenter,
+    X: pd.DataFrame,
+    y: Sequence[object] | None,
+    learned: Sequence[Case],
+    held_out: Sequence[Case],
 ) -> Detector:
-    """Train the detector on the patients that the network learns from."""
+    """Train the detector on the patients that the network learns from, and choose its threshold.
+
+    With few epochs its probabilities are low everywhere, and a fixed threshold would find nothing.
+    """
+
+    def some(cases: Sequence[Case]) -> tuple[pd.DataFrame, list[object] | None]:
+        rows = [case.row for case in cases if case.mask is not None]
+        masks = None if y is None else [y.iloc[k] if isinstance(y, pd.Series) else y[k] for k in rows]
+        return X.iloc[rows], masks
+
     params = Detector.settings(model.fitted_)
     same = {name: getattr(model, name) for name in ("augment", "random_state", "device", "progress")}
     coarse = type(model)(**params, **same)
-    masks = None if y is None else [y.iloc[k] if isinstance(y, pd.Series) else y[k] for k in rows]
-    return Detector(coarse.fit(X.iloc[rows], masks))
+    coarse.fit(*some(learned))
+    others, masks = some(held_out)
+    if model.threshold == "inner" and len(others):
+        cases = _cases(coarse, coarse.fitted_, others, masks, None, None)
+        coarse.threshold_ = _best_threshold(coarse, others, cases)
+    return Detector(coarse)
 
 
 def _threshold(model: LesionSegmenter, X: pd.DataFrame, held_out: Sequence[Case]) -> float:
     """Return the threshold of the settings, or the best one on the patients who were held out."""
     if model.threshold != "inner":
         return float(model.threshold)
+    return _best_threshold(model, X, held_out)
+
+
+def _best_threshold(model: LesionSegmenter, X: pd.DataFrame, cases: Sequence[Case]) -> float:
+    """Return the threshold with the highest mean Dice of these patients."""
 
     def pairs():
-        for case in held_out:
+        for case in cases:
             if case.mask is None or "mask" not in model.module_.tasks:
                 continue
             boxes = prediction_boxes(model, X.iloc[case.row], case.scans, case.mask)

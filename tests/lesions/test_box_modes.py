@@ -84,6 +84,20 @@ def test_a_detector_is_fitted_and_finds_the_lesion(X, tmp_path, monkeypatch):
         np.testing.assert_array_equal(a.array, b.array)
 
 
+def test_the_threshold_of_a_detector_is_chosen_on_held_out_patients(X, monkeypatch):
+    """A detector that has hardly learned has low probabilities; it must find something all the same."""
+    usual = Detector.settings
+    small = {"options": {"channels": (6, 12)}, "size": 8, "lr": 0.003, "max_epochs": 6}
+    monkeypatch.setattr(Detector, "settings", staticmethod(lambda main: usual(main) | small))
+    model = fitted(X, "detector", max_epochs=1)
+    coarse = model.detector_.segmenter
+    assert coarse.threshold_ != 0.5
+    found = [model.detector_.find(row, model.reader.prepare(row)) for _, row in X.iterrows()]
+    assert sum(boxes is not None for boxes in found) >= 5
+    fixed = fitted(X, "detector", max_epochs=1, threshold=0.4)
+    assert fixed.detector_.segmenter.threshold_ == 0.5
+
+
 def test_boxes_of_the_coarse_grid_cover_the_same_place(X):
     scan = Volume(np.zeros((20, 30, 40), np.int16), np.diag([1.5, 1.5, 2.5, 1.0]))
     fine, coarse = scan.resample(2.0), scan.resample(4.0)
