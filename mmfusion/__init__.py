@@ -12,8 +12,10 @@ _LAZY = {
     "load_cohort": "data.load",
     "lesion_phantom": "synthetic",
     "phantom": "synthetic",
+    "radiomics_phantom": "synthetic",
     "ExpressionSegmenter": "lesions",
     "LesionSegmenter": "lesions",
+    "GenotypeClassifier": "radiogenomics",
     "StageClassifier": "staging",
     "StagePrediction": "staging",
     "FoundationEncoder": "features",
@@ -43,6 +45,7 @@ _ROOMS = (
     "quality",
     "lesions",
     "features",
+    "radiogenomics",
     "staging",
     "reports",
 )
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from mmfusion.evaluation import external_validation, nested_cv
     from mmfusion.features import FoundationEncoder
     from mmfusion.lesions import ExpressionSegmenter, LesionSegmenter
+    from mmfusion.radiogenomics import GenotypeClassifier
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
-    from mmfusion.synthetic import lesion_phantom, phantom
+    from mmfusion.synthetic import lesion_phantom, phantom, radiomics_phantom
