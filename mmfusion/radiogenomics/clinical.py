@@ -78,10 +78,10 @@ def clinical_columns(inputs: str | Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(inputs, str):
         if inputs not in CLINICAL_SETS:
-            raise unusable("inputs", f"{', '.join(CLINICAL_SETS)}, or a list of columns", repr(inputs))
+            raise unusable("columns", f"{', '.join(CLINICAL_SETS)}, or a list of columns", repr(inputs))
         return CLINICAL_SETS[inputs].columns
     if not len(inputs) or not all(isinstance(name, str) for name in inputs):
-        raise unusable("inputs", "at least one column of the health records", repr(inputs))
+        raise unusable("columns", "at least one column of the health records", repr(inputs))
     return tuple(inputs)
 
 

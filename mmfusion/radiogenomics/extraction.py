@@ -33,7 +33,7 @@ def extractor_of(extractor: BaseEstimator | None, modalities: Sequence[str]) -> 
         return FlatTransformer(modalities=list(modalities), n_genes=_ALL_GENES)
     if not (hasattr(extractor, "fit") and hasattr(extractor, "transform")):
         raise DataError("not an extractor of features", column="extractor",
-                        expected="an object with fit(X) and transform(X), or None",
+                        expected="an object with fit(X, y=None) and transform(X), or None",
                         got=type(extractor).__name__)  # fmt: skip
     return extractor
 
@@ -60,7 +60,7 @@ def fit_extractor(extractor: BaseEstimator, X: pd.DataFrame, persons: Sequence[o
     """
     fitted = clone(extractor)
     groups = {"groups": list(persons)} if has_fit_parameter(fitted, "groups") else {}
-    fitted.fit(X, **groups)
+    fitted.fit(X, None, **groups)
     return fitted
 
 

@@ -47,9 +47,9 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
     modalities : sequence of str
         Modalities of X that are read.
     extractor : transformer, optional
-        Object with `fit(X)` and `transform(X)` that turns rows of `Cohort.X` into features, shape (n, d). In
-        `fit` it gets the masks of the training patients; `transform` never gets a mask. Default: all columns
-        of the modalities as one table (`mmfusion.preprocessing.flat.FlatTransformer`).
+        Object with `fit(X, y=None)` and `transform(X)` that turns rows of `Cohort.X` into features, shape
+        (n, d). In `fit` it gets the masks of the training patients; `transform` never gets a mask. Default:
+        all columns of the modalities as one table (`mmfusion.preprocessing.flat.FlatTransformer`).
     cross_fit : bool
         Fit the extractor again in every inner fold. If False, the inner folds share the extractor that was
         fitted on all rows given to `fit`. That is faster, and makes the choice of the settings, but not the
@@ -230,6 +230,6 @@ def _check_classes(codes: np.ndarray, classes: np.ndarray, persons: Sequence[str
     largest_fold = -(-least // inner)
     if least < inner or least - largest_fold < _LEAST:
         needed = max(inner, next(n for n in range(4, 4 * inner + 8) if n - -(-n // inner) >= _LEAST))
-        problem = f"too few patients of the class {classes[by_class.idxmin()]!r} for {inner} inner folds"
+        problem = f"too few patients of the class {str(classes[by_class.idxmin()])!r} for {inner} inner folds"
         hint = "use fewer inner or outer folds, or more patients"
         raise DataError(problem, expected=f"{needed} or more", got=least, hint=hint)

@@ -21,8 +21,8 @@ from mmfusion.errors import DataError
 N_LATENTS = 100
 _DECAY = 1.5  # the variance of latent k is k ** -1.5
 _NOISE = 0.01  # SD of the noise of a feature
-_TELLING = slice(0, 2)  # latents whose mean depends on the genotype
-_EXPRESSED = slice(2, 6)  # latents that the genes depend on
+_TELLING = slice(0, 1)  # latents whose mean depends on the genotype
+_EXPRESSED = slice(1, 4)  # latents that the genes depend on
 # gene -> best correlation apart from the noise of the features
 PANEL = {"EGFR": 0.6, "KRAS": 0.35, "MET": 0.5, "NKX2-1": 0.6, "KRT5": 0.7, "MKI67": 0.65}
 # column -> level -> (share among wild types, share among mutants)
@@ -165,7 +165,7 @@ def _names(n_features: int) -> list[str]:
 
 
 def _directions() -> np.ndarray:
-    """Return the weights of the latents in the score of each gene, unit vectors, shape (n_genes, 4)."""
+    """Return the weights of the latents in the score of each gene, unit vectors, shape (n_genes, 3)."""
     weights = np.random.default_rng(6).standard_normal((len(PANEL), _EXPRESSED.stop - _EXPRESSED.start))
     return weights / np.linalg.norm(weights, axis=1, keepdims=True)
 
