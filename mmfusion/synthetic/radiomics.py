@@ -38,11 +38,11 @@ LEVELS: dict[str, dict[str, tuple[float, float]]] = {
 
 
 def radiomics_phantom(
-    n: int = 120,
+    n: int = 240,
     seed: int = 0,
     signal: str = "planted",
     *,
-    mutants: float = 0.2,
+    mutants: float = 0.3,
     auc: float = 0.85,
     n_features: int = 300,
     target: str = "egfr",

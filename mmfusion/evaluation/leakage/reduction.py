@@ -23,6 +23,7 @@ from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.synthetic.radiomics import radiomics_phantom
 
 DEMO = "LDA"
+_MUTANTS = 0.2  # share in NSCLC-Radiogenomics, where 23 of 117 patients with radiomics are mutants
 
 
 def lda_demo(
@@ -90,7 +91,7 @@ def _tables(
     """Yield name, inputs and labels of each cohort of a repeat."""
     if cohort is None:
         for signal in ("null", "planted"):
-            one = radiomics_phantom(n, 1000 * seed + rep, signal)
+            one = radiomics_phantom(n, 1000 * seed + rep, signal, mutants=_MUTANTS)
             yield signal, one.X[list(modalities)], one.y
         return
     X = cohort.select(modalities=list(modalities)).X
