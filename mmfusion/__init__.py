@@ -12,12 +12,14 @@ _LAZY = {
     "load_cohort": "data.load",
     "lesion_phantom": "synthetic",
     "phantom": "synthetic",
+    "radiomics_phantom": "synthetic",
     "ExpressionSegmenter": "lesions",
     "LesionSegmenter": "lesions",
     "LesionMask": "lesions",
     "segment_cohort": "lesions",
     "segment_lesion": "lesions",
     "segment_lesions": "lesions",
+    "GenotypeClassifier": "radiogenomics",
     "StageClassifier": "staging",
     "StagePrediction": "staging",
     "FoundationEncoder": "features",
@@ -47,6 +49,7 @@ _ROOMS = (
     "quality",
     "lesions",
     "features",
+    "radiogenomics",
     "staging",
     "reports",
 )
@@ -70,6 +73,8 @@ if TYPE_CHECKING:
         segment_lesion,
         segment_lesions,
     )
+    from mmfusion.lesions import ExpressionSegmenter, LesionSegmenter
+    from mmfusion.radiogenomics import GenotypeClassifier
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
-    from mmfusion.synthetic import lesion_phantom, phantom
+    from mmfusion.synthetic import lesion_phantom, phantom, radiomics_phantom

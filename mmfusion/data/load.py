@@ -25,8 +25,8 @@ def load_cohort(
     ----------
     source : path or str
         A manifest (`mmfusion.data.manifest`), or the name of a known cohort: "radiogenomics", "lung1",
-        "tcga_luad", "demo"; of lesions with masks: "lidc", "msd_lung", "autopet", "4d_lung", "nnunet",
-        "sts_petct"; "lesion_phantom", synthetic.
+        "r01_egfr", "tcga_luad", "demo"; of lesions with masks: "lidc", "msd_lung", "autopet", "4d_lung",
+        "nnunet", "sts_petct"; "lesion_phantom" and "radiomics_phantom", synthetic.
     root : path, optional
         For a manifest: the folder from which its paths start; default, the folder of the manifest. For a
         known cohort: the folder of its files.

@@ -175,7 +175,7 @@ def evaluate_fold(
         inputs=tuple(candidate.inputs),
         train_fraction=candidate.train_fraction,
         n_train=len(rows),
-        params=params,
+        params={**params, **getattr(model, "chosen_", {})},
         trials=trials,
         history=_by_member(getattr(model, "history_", [])),
         bundle=str(place.bundle) if place.bundle else None,

@@ -60,9 +60,9 @@ def nested_cv(
         `StageClassifier`, or any estimator that reads `cohort.X` and follows scikit-learn's protocol. It may
         also have `short_name`, its name in reports; `inputs` or `modalities`, what it reads;
         `resolved_params()`, its parameters with defaults filled in; `save(folder)`; `history_`, losses by
-        epoch, or by member and epoch; `allow_leaky`, True to accept inputs that determine the label;
-        `check_rows(X)`, which raises an error for rows that cannot be predicted; and `variants`, see
-        `beside`.
+        epoch, or by member and epoch; `chosen_`, parameters that its own inner folds chose; `allow_leaky`,
+        True to accept inputs that determine the label; `check_rows(X)`, which raises an error for rows that
+        cannot be predicted; and `variants`, see `beside`.
     cohort : Cohort
         Cohort with the patients. Those with a label are split such that the rows of a person stay together.
     search : mapping, optional

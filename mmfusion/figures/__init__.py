@@ -9,6 +9,7 @@ from mmfusion.figures.comparison import (
     model_comparison,
     paired_differences,
 )
+from mmfusion.figures.correlations import correlation_null
 from mmfusion.figures.curves import reliability, roc
 from mmfusion.figures.folds import (
     class_probabilities,
@@ -32,6 +33,7 @@ __all__ = [
     "class_probabilities",
     "cohort_overview",
     "confusions",
+    "correlation_null",
     "cv_vs_external",
     "detection_table",
     "gene_bars",

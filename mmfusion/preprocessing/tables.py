@@ -107,12 +107,12 @@ class TableTransformer(FoldFitted):
         for name in frame.columns:
             cells = _cells(frame[name])
             kind = _kind(cells)
-            seen = to_numbers(cells, name).dropna() if kind == "number" else cells.dropna()
-            if seen.nunique() < 2 or (kind == "number" and not _spread(seen)):
+            seen = _numbers(cells, name) if kind == "number" else cells.dropna()
+            if not _spread(seen) if kind == "number" else seen.nunique() < 2:
                 self.dropped_[name] = "constant" if len(seen) else "missing throughout"
                 continue
             if kind == "number":
-                self.moments_[name] = (float(seen.median()), float(seen.mean()), float(seen.std(ddof=0)))
+                self.moments_[name] = (float(np.median(seen)), float(seen.mean()), float(seen.std()))
             elif levels := _shared_levels(seen, len(frame)):
                 self.levels_[name] = levels
             else:
@@ -153,7 +153,8 @@ class TableTransformer(FoldFitted):
     def _encode_number(self, name: str, cells: pd.Series) -> np.ndarray:
         median, mean, sd = self.moments_[name]
         hint = "give a plain number without its unit; leave the cell empty where the value is unknown"
-        z = (to_numbers(cells, name, hint=hint).fillna(median).to_numpy() - mean) / sd
+        values = to_numbers(cells, name, hint=hint).to_numpy()
+        z = (np.where(np.isnan(values), median, values) - mean) / sd
         return (z if self.clip is None else np.clip(z, -self.clip, self.clip))[:, None]
 
     def _encode_category(self, name: str, cells: pd.Series) -> np.ndarray:
@@ -182,6 +183,8 @@ def _cells(column: pd.Series) -> pd.Series:
 def _kind(cells: pd.Series) -> str:
     if isinstance(cells.dtype, pd.CategoricalDtype):
         return "category"
+    if cells.dtype == np.float64:
+        return "number"
     return "number" if mostly_numbers(cells) else "category"
 
 
@@ -207,6 +210,12 @@ def _level_codes(cells: pd.Series, levels: tuple[str, ...]) -> np.ndarray:
     return np.where(cells.isna(), len(levels) + 1, code).astype(int)
 
 
-def _spread(seen: pd.Series) -> bool:
+def _numbers(cells: pd.Series, name: str) -> np.ndarray:
+    """Return the numbers of a column, without the missing ones."""
+    values = to_numbers(cells, name).to_numpy()
+    return values[~np.isnan(values)]
+
+
+def _spread(seen: np.ndarray) -> bool:
     """Return True if a column varies by more than rounding errors."""
-    return bool(seen.std(ddof=0) > 1e-9 * max(1.0, float(seen.abs().max())))
+    return bool(len(seen) > 1 and seen.std() > 1e-9 * max(1.0, float(np.abs(seen).max())))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from mmfusion.data.classes import encode_labels
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
@@ -21,7 +22,6 @@ from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.decision import Costs, make_decision
 from mmfusion.staging.fitting import fit_members
-from mmfusion.staging.labels import encode_labels
 from mmfusion.staging.onnx import to_onnx
 from mmfusion.staging.outputs import decide, predict, predict_proba, probabilities
 from mmfusion.staging.persistence import restore, save

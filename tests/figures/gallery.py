@@ -134,6 +134,13 @@ def leaks(names=("slices",)):
     return pd.concat(runs)
 
 
+def correlations(genes=("EGFR", "KRAS", "MET")):
+    """Correlations of predicted expression, and the range of their permutations."""
+    r = np.linspace(0.5, -0.05, len(genes))
+    scores = pd.DataFrame({"mean": r, "lo": r - 0.15, "hi": r + 0.15}, list(genes))
+    return scores, pd.DataFrame({"null_95": 0.16}, list(genes))
+
+
 def positions(models=("2D", "2.5D")):
     _, _, mask = ball()
     rows = [
@@ -273,6 +280,7 @@ def every_figure():
             crop, overlay=heat, mask=mask, at=(16, 16, 18), spacing=3.0, title="R01-001"
         ),
         "gradcam_montage": figures.gradcam_montage(scans(), masks=np.stack([mask, mask])),
+        "correlation_null": figures.correlation_null(*correlations(), best={"EGFR": 0.6}),
         "leak_gaps": figures.leak_gaps(leaks(), metric="auc_patients", chance=0.5),
         "lesion_overlays": figures.lesion_overlays(segmented()),
         "lesion_scores": figures.lesion_scores(mask_table(), "size"),

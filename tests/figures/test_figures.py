@@ -18,6 +18,7 @@ from mmfusion.quality import compare_restorers
 from tests.cohorts import tiny_cohort
 from tests.figures.gallery import (
     ball,
+    correlations,
     every_figure,
     histories,
     leaks,
@@ -197,6 +198,14 @@ def test_gaps_of_leaks(gallery):
     assert [len(dots.get_offsets()) for dots in ax.collections] == [3, 3, 3, 3]
 
 
+def test_correlations_beside_their_permutations(gallery):
+    (ax,) = gallery["correlation_null"].axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["EGFR", "KRAS", "MET"]  # the best on top
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.16] * 3)
+    best = [line for line in ax.lines if line.get_label() == "best possible"]
+    assert len(best) == 1 and best[0].get_xdata() == pytest.approx([0.6])
+
+
 def test_best_median_and_worst():
     scores = pd.Series([0.5, np.nan, 0.9, 0.1, 0.7, 0.3], list("abcdef"))
     assert typical_patients(scores) == {"best": "c", "median": "a", "worst": "d"}
@@ -243,6 +252,8 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.gene_bars(pd.DataFrame()), "no genes"),
         (lambda: figures.lesion_overlays({}), "no lesion to show"),
         (lambda: figures.leak_gaps(leaks(), metric="dice"), "no result of the demonstrations"),
+        (lambda: figures.correlation_null(*correlations(())), "no genes to show"),
+        (lambda: figures.correlation_null(correlations()[0], correlations(["A"])[1]), "without permutations"),
         (lambda: typical_patients(pd.Series([np.nan])), "no patient has a score"),
         (lambda: figures.lesion_scores(pd.DataFrame(), "size"), "lack a column"),
         (lambda: figures.lesion_scores(mask_table().assign(dice=np.nan), "size"), "no patient has a score"),

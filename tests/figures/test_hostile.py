@@ -14,7 +14,7 @@ from mmfusion.imaging import Volume, montage, slider
 from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality.separability import SiteSeparability
 from tests.cohorts import tiny_cohort
-from tests.figures.gallery import leaks, mask_table, positions, segmented
+from tests.figures.gallery import correlations, leaks, mask_table, positions, segmented
 
 BAD = r"$\href{javascript:x}{y}$"
 NAMES = [BAD, r"$\frac{$", r"_a\$^{_", "a\ud800\x00b", "$$", "<b>"]
@@ -77,6 +77,7 @@ def hostile_figures():
         "scan_survey": figures.scan_survey(surveyed.assign(lungs_ml=[4000, 5000], lesion_ml=[8, 2])),
         "site_effects": figures.site_effects(sites),
         "patient_probabilities": figures.patient_probabilities(dict.fromkeys(NAMES, 0.1), title=BAD),
+        "correlation_null": figures.correlation_null(*correlations([BAD, "_m"]), best={BAD: 0.5}),
         "leak_gaps": figures.leak_gaps(leaks([BAD, "_m"]), metric="auc_patients"),
         "lesion_overlays": figures.lesion_overlays(segmented([BAD])),
         "lesion_scores": figures.lesion_scores(

@@ -90,7 +90,7 @@ def radiogenomics(
     ehr = read_ehr_table(file, allow_leaky=allow_leaky, notes=TableNotes(folder.notes))
     patients = ehr.features.index
     blocks = {"ehr": ehr.features, "meta": ehr.meta, "ct": _ct(folder, patients, aim, spread=aim_spread)}
-    blocks["rna"] = _rna(folder, patients, rna)
+    blocks["rna"] = rna_block(folder, patients, rna)
     table = pd.concat({m: b.reindex(patients) for m, b in blocks.items() if b.shape[1]}, axis=1)
     if allow_leaky:
         folder.note("LEAKY: T, N and M are among the inputs")
@@ -98,7 +98,7 @@ def radiogenomics(
     return Cohort(
         name="radiogenomics",
         table=table,
-        outcomes=_outcomes(by_patient(read_table(file), "Case ID", file)),
+        outcomes=clinical_outcomes(by_patient(read_table(file), "Case ID", file)),
         target="stage3_ajcc7",
         units={"rna": "zscore" if rna == "zscore" else "fpkm"} if "rna" in table else {},
         groups=ehr.meta,
@@ -112,8 +112,19 @@ def radiogenomics(
     )
 
 
-def _outcomes(clinical: pd.DataFrame) -> pd.DataFrame:
-    """Return stage, T, N, M and the status of EGFR and KRAS; missing if unknown or not collected."""
+def clinical_outcomes(clinical: pd.DataFrame) -> pd.DataFrame:
+    """Return stage, T, N, M and the status of EGFR and KRAS; missing if unknown or not collected.
+
+    Parameters
+    ----------
+    clinical : DataFrame of str, shape (n_patients, n_columns)
+        The official clinical table, by patient.
+
+    Raises
+    ------
+    DataError
+        If T, N and M make no stage. The error names the patient.
+    """
     status = clinical[list(_STATUS)].apply(clean_cells).rename(columns=_STATUS)
     tnm = clinical[_TNM].apply(clean_cells).set_axis(list(TNM), axis=1)
     return pd.concat([_stage(clinical).rename("stage"), tnm, status], axis=1)
@@ -132,7 +143,8 @@ def _stage(clinical: pd.DataFrame) -> pd.Series:
     return clinical[_TNM].apply(group, axis=1).astype("str")
 
 
-def _rna(folder: Folder, patients: pd.Index, which: str) -> pd.DataFrame:
+def rna_block(folder: Folder, patients: pd.Index, which: str = "zscore") -> pd.DataFrame:
+    """Return the RNA table, "zscore" or "fpkm140"; empty, with a note, if its file is absent."""
     if which == "fpkm140":
         file = folder.find("rna_fpkm_140genes.tsv", "FPKM of 140 genes")
         return pd.DataFrame() if file is None else read_rna(file, unit="fpkm", notes=TableNotes(folder.notes))

@@ -107,6 +107,8 @@ def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str 
     >>> to_numbers(pd.Series(["61", None]), "age").tolist()
     [61.0, nan]
     """
+    if cells.dtype == np.float64 and not np.isinf(cells.to_numpy()).any():
+        return cells  # tables of radiomics have more than a thousand such columns
     numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
     bad = (numbers.isna() & cells.notna()) | np.isinf(numbers)
     if bad.any():

@@ -1,0 +1,17 @@
+"""Radiogenomics: the genotype and the expression of genes from radiomics or deep features of scans."""
+
+from mmfusion.lazy import lazy
+
+_HOME = {
+    "CLINICAL_SETS": "clinical",
+    "ClinicalClassifier": "clinical",
+    "ClinicalRegressor": "clinical",
+    "ExpressionNull": "expression",
+    "ExpressionRegressor": "expression",
+    "GenotypeClassifier": "genotype",
+    "expression_null": "expression",
+    "permute_labels": "permuted",
+    "permuted_runs": "permuted",
+}
+__all__ = list(_HOME)
+__getattr__, __dir__ = lazy(__name__, _HOME)

@@ -1,0 +1,235 @@
+"""GenotypeClassifier: a genotype from radiomics or deep features, with every step fitted inside the fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mmfusion.data.classes import encode_labels
+from mmfusion.errors import DataError
+from mmfusion.evaluation.leakage.guards import check_forbidden
+from mmfusion.evaluation.leakage.probe import assert_no_leak
+from mmfusion.evaluation.tasks import ClassificationTask
+from mmfusion.lesions.tables import check_ids, persons_of, table_of
+from mmfusion.nn.params import check_whole, unusable
+from mmfusion.radiogenomics.extraction import check_vary, extractor_of, features_of, fit_extractor
+from mmfusion.radiogenomics.pipeline import Setting, all_settings, fit_pipeline
+from mmfusion.radiogenomics.search import METRICS, search
+from mmfusion.radiogenomics.steps import CLASSIFIERS, REDUCERS, Grid, check_grid, names_of
+from mmfusion.storage.hashing import hash_each_id
+
+_LEAST = 3  # patients of a class in the training rows of every inner fold
+
+
+class GenotypeClassifier(ClassifierMixin, BaseEstimator):
+    """Predict the status of a gene, such as EGFR, from radiomics or from deep features.
+
+    A pipeline of scaling, a reducer and a classifier. Inner folds choose among all reducers and classifiers
+    that are named, and among their settings; then the pipeline is fitted on all rows. Nothing is fitted on
+    other rows than those given to `fit`, so that `mmfusion.nested_cv` judges the whole procedure.
+
+    Deep features come from an `extractor`, such as a segmenter, which is fitted inside `fit` too. The
+    features of test patients therefore come from a segmenter that never saw them. With `cross_fit`, the same
+    holds in the inner folds.
+
+    Parameters
+    ----------
+    reducer : {"none", "pca", "lda", "select"} or list of them
+        "pca": principal components with a share of the variance. "lda": linear discriminant. "select": the
+        features with the highest F statistic. The inner folds choose one of several.
+    classifier : {"qda", "dt", "rf", "svc"} or list of them
+        QDA with a shrunken covariance, decision tree, random forest, SVC with a sigmoid kernel.
+    modalities : sequence of str
+        Modalities of X that are read.
+    extractor : transformer, optional
+        Object with `fit(X, y=None)` and `transform(X)` that turns rows of `Cohort.X` into features, shape
+        (n, d). In `fit` it gets the masks of the training patients; `transform` never gets a mask. Default:
+        all columns of the modalities as one table (`mmfusion.preprocessing.flat.FlatTransformer`).
+    cross_fit : bool
+        Fit the extractor again in every inner fold. If False, the inner folds share the extractor that was
+        fitted on all rows given to `fit`. That is faster, and makes the choice of the settings, but not the
+        result on the outer folds, slightly optimistic.
+    inner : int
+        Number of inner folds.
+    preset : {"demo", "full"}
+        Number of settings that the inner folds try; "full" has those of the paper.
+    grid : mapping, optional
+        Name of a reducer or classifier -> parameter grid that replaces that of the preset, such as
+        `{"pca": {"n_components": [5, 10]}}`.
+    metric : {"macro_auc", "macro_f1"}
+        What the inner folds maximise.
+    allow_leaky : bool
+        Accept inputs that determine the label, to demonstrate a leak.
+    random_state : int
+        Seed of the inner folds and of all estimators.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str, shape (2,)
+        The classes; the second is the positive one.
+    chosen_ : dict
+        Parameters of this class that give the chosen pipeline alone: reducer, classifier, grid.
+    search_ : DataFrame
+        One row per setting that was tried: reducer, classifier, params, score on the inner folds.
+    threshold_ : float
+        Probability from which on the second class is named: the one with the highest macro-F1 on the inner
+        folds.
+    extractor_ : transformer
+        The fitted extractor.
+    pipeline_ : Pipeline
+        The fitted pipeline.
+    patients_ : list of str
+        Hash of the id of each patient given to `fit`; `external_validation` refuses these patients.
+
+    References
+    ----------
+    arXiv 2211.06620, which fits LDA before its cross-validation.
+
+    Examples
+    --------
+    >>> from mmfusion.synthetic import radiomics_phantom
+    >>> cohort = radiomics_phantom(60)
+    >>> model = GenotypeClassifier(["pca", "lda"], "qda", inner=3, preset="demo").fit(cohort.X, cohort.y)
+    >>> sorted(model.chosen_), model.predict_proba(cohort.X[:2]).shape
+    (['classifier', 'grid', 'reducer'], (2, 2))
+    """
+
+    def __init__(
+        self,
+        reducer: str | Sequence[str] = "pca",
+        classifier: str | Sequence[str] = "svc",
+        *,
+        modalities: Sequence[str] = ("ct",),
+        extractor: BaseEstimator | None = None,
+        cross_fit: bool = True,
+        inner: int = 4,
+        preset: str = "full",
+        grid: Mapping[str, Grid] | None = None,
+        metric: str = "macro_auc",
+        allow_leaky: bool = False,
+        random_state: int = 0,
+    ) -> None:
+        self.reducer = reducer
+        self.classifier = classifier
+        self.modalities = modalities
+        self.extractor = extractor
+        self.cross_fit = cross_fit
+        self.inner = inner
+        self.preset = preset
+        self.grid = grid
+        self.metric = metric
+        self.allow_leaky = allow_leaky
+        self.random_state = random_state
+
+    @property
+    def short_name(self) -> str:
+        """Name of the model in reports: reducer and classifier, or that the inner folds choose them."""
+        names = [self.reducer, self.classifier]
+        return " + ".join(name if isinstance(name, str) else "chosen" for name in names)
+
+    def fit(self, X: pd.DataFrame, y: Sequence[object], groups: Sequence[object] | None = None) -> Self:
+        """Choose reducer, classifier and settings on inner folds, and fit the pipeline on all rows.
+
+        Parameters
+        ----------
+        X : DataFrame, shape (n, n_columns)
+            Rows of `Cohort.X`.
+        y : array-like, shape (n,)
+            Status of each patient; two classes.
+        groups : sequence, shape (n,), optional
+            Person of each row; the rows of a person are in one inner fold. Default: each row is a person.
+
+        Raises
+        ------
+        DataError
+            If there are not two classes, a class has too few patients for the inner folds, the features are
+            not numbers or all constant, or a parameter cannot be used.
+        LeakageError
+            If a column is known only with or after the label, or determines it.
+        """
+        self._check_params()
+        check_ids(table_of(X))
+        persons = persons_of(X, groups)
+        codes, self.classes_ = encode_labels(X, y)
+        _check_classes(codes, self.classes_, persons, self.inner)
+        if not self.allow_leaky:
+            read = X.loc[:, X.columns.get_level_values(0).isin(list(self.modalities))]
+            check_forbidden(read.columns, getattr(y, "name", None))
+            assert_no_leak(read, y)
+        extractor = extractor_of(self.extractor, self.modalities)
+        self.extractor_ = fit_extractor(extractor, X, persons)
+        features = features_of(self.extractor_, X)
+        check_vary(features)
+        parts = []
+        for train, test in self._inner_folds(X, codes, persons):
+            seen, unseen = features[train], features[test]
+            if self.cross_fit:
+                fitted = fit_extractor(extractor, X.iloc[train], [persons[k] for k in train])
+                seen, unseen = (features_of(fitted, X.iloc[rows]) for rows in (train, test))
+            parts.append((train, test, seen, unseen))
+        found = search(self._settings(), parts, codes, metric=self.metric, seed=self.random_state)
+        best = found.best
+        self.search_, self.threshold_ = found.table, found.threshold
+        self.chosen_ = {"reducer": best.reducer, "classifier": best.classifier, "grid": best.grid()}
+        self.pipeline_ = fit_pipeline(best, features, codes, self.random_state)
+        self.patients_ = sorted(hash_each_id(X.index))
+        self.n_features_in_, self.feature_names_in_ = X.shape[1], X.columns
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the probability of each class, shape (n, 2); masks in X are not read."""
+        check_is_fitted(self, "pipeline_")
+        if not len(table_of(X)):
+            return np.empty((0, 2))
+        return self.pipeline_.predict_proba(features_of(self.extractor_, X))
+
+    def decide(self, proba: np.ndarray) -> np.ndarray:
+        """Return the class that is named for each row of probabilities (n, 2), shape (n,)."""
+        check_is_fitted(self, "pipeline_")
+        return self.classes_[(np.asarray(proba)[:, 1] >= self.threshold_).astype(int)]
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the named class of each patient, shape (n,); see `threshold_`."""
+        return self.decide(self.predict_proba(X))
+
+    def _check_params(self) -> None:
+        self._settings()
+        check_whole("inner", self.inner, 2)
+        check_whole("random_state", self.random_state, 0)
+        if self.metric not in METRICS:
+            raise unusable("metric", " or ".join(METRICS), repr(self.metric))
+        if isinstance(self.modalities, str) or not len(self.modalities):
+            raise unusable("modalities", "a list of modalities", repr(self.modalities))
+
+    def _settings(self) -> list[Setting]:
+        check_grid(self.grid, self.preset)
+        reducers = names_of("reducer", self.reducer, REDUCERS)
+        classifiers = names_of("classifier", self.classifier, CLASSIFIERS)
+        return all_settings(reducers, classifiers, self.preset, self.grid)
+
+    def _inner_folds(
+        self, X: pd.DataFrame, codes: np.ndarray, persons: Sequence[str]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        task = ClassificationTask(tuple(map(str, self.classes_)))
+        return task.inner_folds(X, codes, np.array(persons), self.inner, self.random_state)
+
+
+def _check_classes(codes: np.ndarray, classes: np.ndarray, persons: Sequence[str], inner: int) -> None:
+    """Raise a `DataError` unless there are two classes with enough persons for the inner folds."""
+    if len(classes) != 2:
+        raise DataError(
+            "not two classes", expected="two, such as wildtype and mutant", got=", ".join(classes)
+        )
+    by_class = pd.Series(persons).groupby(codes).nunique()
+    least = int(by_class.min())
+    largest_fold = -(-least // inner)
+    if least < inner or least - largest_fold < _LEAST:
+        needed = max(inner, next(n for n in range(4, 4 * inner + 8) if n - -(-n // inner) >= _LEAST))
+        problem = f"too few patients of the class {str(classes[by_class.idxmin()])!r} for {inner} inner folds"
+        hint = "use fewer inner or outer folds, or more patients"
+        raise DataError(problem, expected=f"{needed} or more", got=least, hint=hint)

@@ -1,0 +1,256 @@
+"""The study of a genotype report: its patients, the models to compare, and the subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.data.load import load_cohort
+from mmfusion.errors import DataError
+from mmfusion.evaluation.regression_baselines import MeanOfTraining
+from mmfusion.evaluation.result import NestedResult
+from mmfusion.metrics import scores_by_group
+from mmfusion.modalities import META, RESERVED
+from mmfusion.nn.params import check_whole
+from mmfusion.radiogenomics.clinical import CLINICAL_SETS, ClinicalClassifier, ClinicalRegressor
+from mmfusion.radiogenomics.expression import ExpressionRegressor
+from mmfusion.radiogenomics.genotype import GenotypeClassifier
+
+MAIN = "chosen by inner folds"
+CLINICAL = "clinical: "
+REFERENCE = f"{CLINICAL}{CLINICAL_SETS['all_before_surgery'].title}"
+# options of known cohorts that this report needs: columns of the clinical sets
+_OPTIONS = {"r01_egfr": {"site": True, "grade": True}}
+_PHANTOM = "radiomics_phantom"
+_LEAST = 30  # patients for a regression
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Patients of a genotype report.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        Patients with a label and features.
+    everybody : Cohort or None
+        Health records of all patients with a label; None if these are the same patients, or there are none.
+    modalities : tuple of str
+        Modalities of the features.
+    left_out : str
+        A sentence about patients without features; "" if there are none.
+    whole : Cohort
+        The cohort as it was loaded.
+    """
+
+    cohort: Cohort
+    everybody: Cohort | None
+    modalities: tuple[str, ...]
+    left_out: str
+    whole: Cohort
+
+
+def load_study(
+    name: str,
+    root: str = "",
+    target: str = "egfr",
+    modalities: Sequence[str] = ("ct",),
+    *,
+    n_patients: int = 0,
+    seed: int = 0,
+) -> Study:
+    """Load a cohort for a report about a genotype.
+
+    Parameters
+    ----------
+    name, root : str
+        See `load_cohort`; "" means its default.
+    target : str
+        A target with two classes.
+    modalities : sequence of str
+        Modalities with the features. If a block has features, its scans are not read.
+    n_patients : int
+        Number of patients of the phantom, 0 for its default.
+    seed : int
+        Seed of the phantom.
+
+    Raises
+    ------
+    DataError
+        If the target does not have two classes, or no patient has features.
+    """
+    check_whole("n_patients", n_patients, 0)
+    made = {"seed": seed, **({"n": n_patients} if n_patients else {})}
+    options = made if name == _PHANTOM else _OPTIONS.get(name, {})
+    whole = load_cohort(name, root=root or None, target=target, **options)
+    if whole.target_spec.kind != "binary":
+        raise DataError(
+            "not a target with two classes", column="target", expected="egfr, kras, ...", got=target
+        )
+    cohort = _features_only(whole.select(modalities=_known(whole, [*modalities, "ehr"])), modalities)
+    wanted = _known(cohort, modalities)
+    has = presence(cohort.X)[wanted].all(axis=1) if wanted else pd.Series(data=False, index=cohort.X.index)
+    if not has.any():
+        raise DataError("no patient has features", file=name, expected=", ".join(modalities))
+    records = "ehr" in cohort.modalities and not has.all()
+    n = int((~has).sum())
+    return Study(
+        cohort=cohort.select(patients=list(has.index[has])),
+        everybody=cohort.select(patients=list(has.index), modalities=["ehr"]) if records else None,
+        modalities=tuple(wanted),
+        left_out=f"{n} patients with a label have no features, and are only in the part about health records."
+        if n
+        else "",
+        whole=whole,
+    )
+
+
+def genotype_models(
+    reducers: Sequence[str],
+    classifiers: Sequence[str],
+    modalities: Sequence[str] = ("ct",),
+    **settings: object,
+) -> tuple[GenotypeClassifier, dict[str, GenotypeClassifier]]:
+    """Return the model that chooses among all combinations by inner folds, and each combination alone.
+
+    Parameters
+    ----------
+    reducers, classifiers : sequence of str
+        Names, see `GenotypeClassifier`.
+    modalities : sequence of str
+        Modalities to read.
+    **settings
+        Further parameters, such as `preset` and `inner`.
+
+    Examples
+    --------
+    >>> main, single = genotype_models(["none", "pca"], ["qda"])
+    >>> main.reducer, list(single)
+    (['none', 'pca'], ['none + qda', 'pca + qda'])
+    """
+    settings = {"modalities": tuple(modalities), **settings}
+    single = [GenotypeClassifier(r, c, **settings) for r in reducers for c in classifiers]
+    main = GenotypeClassifier(list(reducers), list(classifiers), **settings)
+    return main, {model.short_name: model for model in single}
+
+
+def clinical_models(
+    cohort: Cohort, *, random_state: int = 0
+) -> tuple[dict[str, ClinicalClassifier], list[str]]:
+    """Return the clinical models whose columns the cohort has, and a sentence about each set it lacks."""
+    has = cohort.X["ehr"].columns if "ehr" in cohort.modalities else []
+    models, absent = {}, []
+    for name, one in CLINICAL_SETS.items():
+        if lacking := [column for column in one.columns if column not in has]:
+            absent.append(f"{CLINICAL}{one.title} is not estimable: the cohort lacks {', '.join(lacking)}.")
+            continue
+        models[f"{CLINICAL}{one.title}"] = ClinicalClassifier(name, random_state=random_state)
+        if len(one.columns) > 2:
+            forest = ClinicalClassifier(name, "forest", random_state=random_state)
+            models[f"{CLINICAL}{one.title}, forest"] = forest
+    return models, absent
+
+
+def clinical_inputs() -> pd.DataFrame:
+    """Return the columns of each clinical set, and when they are known.
+
+    Examples
+    --------
+    >>> clinical_inputs().loc["sex and smoking", "inputs"]
+    'sex, smoking_status'
+    """
+    rows = {
+        one.title: {"inputs": ", ".join(one.columns), "known": one.known} for one in CLINICAL_SETS.values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("clinical set")
+
+
+def subgroups(cohort: Cohort) -> dict[str, pd.Series]:
+    """Return the histology and the site of each patient, as far as the cohort records them."""
+    found, X = {}, cohort.X
+    if "ehr" in X.columns.unique(0) and "histology" in X["ehr"]:
+        found["histology"] = X["ehr", "histology"]
+    if cohort.groups is not None and "site" in cohort.groups:
+        found["site"] = cohort.groups["site"].reindex(X.index)
+    cells = {name: group.astype(object).where(group.notna(), "not known") for name, group in found.items()}
+    return {name: group.astype(str) for name, group in cells.items() if group.nunique() > 1}
+
+
+def within(result: NestedResult, groups: pd.Series, models: Sequence[str]) -> pd.DataFrame:
+    """Return the AUC of some models within groups of patients, from the out-of-fold predictions.
+
+    The folds of a repeat are pooled, because a group has few patients in a fold.
+
+    Returns
+    -------
+    DataFrame
+        Columns model, group, n, positive (patients of the second class), mean, lo, hi; NaN where the group
+        has one class only.
+    """
+    table = scores_by_group(result.of(models), result.classes, groups)
+    truth = result.predictions.drop_duplicates("patient_id").set_index("patient_id")["y_true"]
+    positive = (truth == result.classes[-1]).groupby(groups.reindex(truth.index)).sum()
+    table.insert(3, "positive", table["group"].map(positive).astype(int))
+    return table
+
+
+def expression_study(study: Study, genes: Sequence[str] = ()) -> tuple[Cohort | None, str]:
+    """Return the patients with expression and features, or None with the reason why there are too few.
+
+    Parameters
+    ----------
+    study : Study
+        The study of the genotype.
+    genes : sequence of str
+        Genes of the panel; empty for the panel of the cohort.
+    """
+    target = f"expression:{','.join(genes)}" if genes else "expression"
+    try:
+        cohort = study.whole.with_target(target)
+    except DataError as error:
+        return None, f"Expression is not estimable: {error.got or error.problem}."
+    cohort = cohort.select(modalities=_known(cohort, [*study.modalities, "ehr"]))
+    cohort = _features_only(cohort, study.modalities)
+    has = presence(cohort.X)[list(study.modalities)].all(axis=1)
+    if has.sum() < _LEAST:
+        return None, f"Expression is not estimable: only {int(has.sum())} patients have it and features."
+    return cohort.select(patients=list(has.index[has])), ""
+
+
+def expression_models(study: Study, cohort: Cohort) -> tuple[ExpressionRegressor, dict[str, BaseEstimator]]:
+    """Return the ridge on features, and what it is compared with: the mean, and ridges on health records."""
+    models: dict[str, BaseEstimator] = {"mean": MeanOfTraining()}
+    has = cohort.X["ehr"].columns if "ehr" in cohort.modalities else []
+    for name in ("all_before_surgery", "histology"):
+        one = CLINICAL_SETS[name]
+        if set(one.columns) <= set(has):
+            models[f"{CLINICAL}{one.title}"] = ClinicalRegressor(name)
+    return ExpressionRegressor(study.modalities), models
+
+
+def optimum(cohort: Cohort) -> dict[str, float]:
+    """Return the best possible AUC of the features, and the mean best correlation of the panel, if known."""
+    best = cohort.provenance.get("optimum") or {}
+    found = {"auc": best.get("ct", best.get("egfr_auc"))}
+    if r := best.get("expression_r"):
+        found["expression_r"] = sum(r.values()) / len(r)
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _known(cohort: Cohort, modalities: Sequence[str]) -> list[str]:
+    return [m for m in modalities if m in cohort.modalities]
+
+
+def _features_only(cohort: Cohort, modalities: Sequence[str]) -> Cohort:
+    """Return the cohort without the scans of those modalities that have features."""
+    table = cohort.table
+    told = [m for m in table.columns.unique(0) if m in modalities and feature_names(table[m], m)]
+    scans = [(m, c) for m, c in table.columns if m in told and m != META and c in RESERVED]
+    for modality in dict.fromkeys(m for m, _ in scans):
+        features = table[modality].drop(columns=[c for m, c in scans if m == modality])
+        cohort = cohort.with_features(modality, features, only=True)
+    return cohort
