@@ -73,7 +73,6 @@ if TYPE_CHECKING:
         segment_lesion,
         segment_lesions,
     )
-    from mmfusion.lesions import ExpressionSegmenter, LesionSegmenter
     from mmfusion.radiogenomics import GenotypeClassifier
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
