@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 import mmfusion
+from mmfusion.modalities import IMAGING
 
 _EPILOG = """\
 first steps:
@@ -172,7 +173,7 @@ def _features(commands) -> None:
     p.add_argument("--random-weights", type=int, metavar="SEED", help="use untrained weights, as a control")
     p.add_argument("--measures", action="store_true", help="volume, diameters, sphericity and HU of lesions")
     p.add_argument("--radiomics", action="store_true", help="IBSI features of the lesions in the masks")
-    p.add_argument("--modality", choices=("ct", "pet"), help="with --radiomics: the scans (default ct)")
+    p.add_argument("--modality", choices=IMAGING, help="with --radiomics: the scans (default ct)")
     p.add_argument(
         "-p",
         "--parameter",

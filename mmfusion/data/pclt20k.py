@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from skimage.io import imread
+from PIL import Image
 
 from mmfusion.data.sources import Folder
 from mmfusion.errors import DataError, LeakageError
@@ -173,8 +173,10 @@ def read_grey(path: str | Path) -> np.ndarray:
         If the file is no image, or not one of grey levels of 8 bits.
     """
     try:
-        image = np.asarray(imread(path))
-    except (OSError, ValueError, SyntaxError, RuntimeError) as error:  # of each of the readers of skimage
+        # Pillow alone: the reader of skimage would try ITK, which can end the process when it is loaded
+        with Image.open(path) as opened:
+            image = np.asarray(opened)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError("not an image", file=path, expected="PNG", got=error) from error
     if image.ndim == 3 and image.shape[2] in (3, 4) and (image[..., :3] == image[..., :1]).all():
         image = image[..., 0]

@@ -49,8 +49,8 @@ class LesionMeasures(Extractor):
     >>> ball = sum((axis - 15.0) ** 2 for axis in np.ogrid[:31, :31, :31]) <= 10.0**2
     >>> scan = Volume(np.where(ball, np.int16(40), np.int16(-850)), np.eye(4))
     >>> found = LesionMeasures().measure(scan, Volume(ball, np.eye(4), unit="mask"))
-    >>> round(found["lesion_volume_ml"], 1), round(found["lesion_longest_mm"]), found["lesion_mean_hu"]
-    (4.2, 21, 40.0)
+    >>> found[["lesion_volume_ml", "lesion_longest_mm", "lesion_mean_hu"]].round(1).tolist()
+    [4.2, 21.0, 40.0]
     """
 
     modality = "ct"

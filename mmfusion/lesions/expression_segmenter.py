@@ -78,6 +78,9 @@ class ExpressionSegmenter(LesionSegmenter):
         """
         return super().fit(X, None, groups, expression=_table(y, table_of(X)), checkpoint=checkpoint)
 
+    def check_rows(self, X: pd.DataFrame) -> None:
+        """Accept all rows: a patient without a scan gets the training mean."""
+
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Return the expression in the unit and order of `y`, float64, shape (n, P).
 

@@ -81,6 +81,22 @@ def ball(side=32):
     return crop.astype("float32"), heat.astype("float32"), r < 6
 
 
+def measured() -> pd.DataFrame:
+    """Measures of twelve lesions from clicks, beside the true ones."""
+    rng = np.random.default_rng(0)
+    true = np.exp(rng.uniform(0, 5, 12))
+    longest = 12.4 * true ** (1 / 3)
+    return pd.DataFrame(
+        {
+            "true_ml": true,
+            "volume_ml": true * np.exp(rng.normal(0, 0.3, 12)),
+            "true_longest_mm": longest,
+            "longest_mm": longest + rng.normal(0, 3, 12),
+            "dice": rng.uniform(0.3, 0.95, 12),
+        }
+    )
+
+
 def segmented(names=("best: R01-001", "median: R01-002", "worst: R01-003")):
     """Scans with a lesion, its mask, and predictions that are shifted more and more."""
     crop, _, mask = ball()
@@ -284,6 +300,7 @@ def every_figure():
         "leak_gaps": figures.leak_gaps(leaks(), metric="auc_patients", chance=0.5),
         "lesion_overlays": figures.lesion_overlays(segmented()),
         "lesion_scores": figures.lesion_scores(mask_table(), "size"),
+        "measured_sizes": figures.measured_sizes(measured()),
         "slice_positions": figures.slice_positions(positions()),
         "detection_table": figures.detection_table(segmentation_table(mask_table(), n_boot=50)),
         "restoration_panel": figures.restoration_panel(restored(), zoom_mm=40),

@@ -263,7 +263,7 @@ def by_hand(folder, values, kind, path):
     from pydicom.sr.codedict import codes
     from pydicom.uid import generate_uid
 
-    from mmfusion.imaging.structures.seg_writer import _completed
+    from mmfusion.imaging.structures.seg_writer import completed
 
     headers = sorted((pydicom.dcmread(p) for p in folder.iterdir()), key=lambda h: h.ImagePositionPatient[2])
     names = ["one", "two"] if kind == "LABELMAP" else ["one"]
@@ -274,7 +274,7 @@ def by_hand(folder, values, kind, path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Segmentation(
-            [_completed(h) for h in headers],
+            [completed(h) for h in headers],
             values,
             kind,
             described,
