@@ -1,6 +1,6 @@
-"""What two leaks do to a result: slices of one patient on both sides of a split, and boxes of the true masks.
+"""What three leaks do to a result: slices of one patient in both parts of a split, true boxes, LDA on all.
 
-python benchmarks/leakage.py slices --reps 5
+python benchmarks/leakage.py slices lda --reps 5
 python benchmarks/leakage.py boxes --reps 2 --out OUT   # also writes the rows and a figure
 """
 
@@ -12,16 +12,18 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mmfusion.evaluation.leakage import demo_gaps, slice_split_demo
+from mmfusion.evaluation.leakage import demo_gaps, lda_demo, slice_split_demo
 from mmfusion.figures.leakage import leak_gaps
 from mmfusion.lesions.box_demo import oracle_box_demo
 
-_SHOWN = {"slices": ("auc_patients", 0.5), "boxes": ("dice", None)}
+_SHOWN = {"slices": ("auc_patients", 0.5), "lda": ("auc", 0.5), "boxes": ("dice", None)}
 
 
 def rows_of(demo: str, args: argparse.Namespace) -> pd.DataFrame:
     if demo == "slices":
         return slice_split_demo(args.seed, args.reps)
+    if demo == "lda":
+        return lda_demo(args.seed, args.reps)
     return oracle_box_demo(args.seed, args.reps, n_train=args.train, n_test=args.test, max_epochs=args.epochs)
 
 

@@ -55,9 +55,9 @@ def permuted_runs(
     n : int
         Number of permutations.
     random_state : int
-        Seed of the first permutation; the others follow.
+        Seed of the folds and of the first permutation; the seeds of the others follow.
     **options
-        Options of `mmfusion.nested_cv`, such as `outer`.
+        Further options of `mmfusion.nested_cv`, such as `outer`.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def permuted_runs(
     """
     check_whole("n", n, 1)
     rows = []
-    quick = {"baselines": False, "progress": False} | options
+    quick = {"baselines": False, "progress": False, "random_state": random_state} | options
     with probed():  # the inputs are those of the true labels, which were probed
         for seed in range(random_state, random_state + n):
             result = nested_cv(model, permute_labels(cohort, seed), name="permuted", **quick)

@@ -53,7 +53,7 @@ result = mf.nested_cv(
     model, data.cohort, name=study.MAIN, baselines=single | clinical, out=work / "genotype", progress=False,
     **folds,
 )  # fmt: skip
-permuted = radiogenomics.permuted_runs(model, data.cohort, n_permuted, **folds | {"random_state": seed})
+permuted = radiogenomics.permuted_runs(model, data.cohort, n_permuted, **folds)
 leak = lda_demo(seed, 3, cohort=data.cohort, modalities=data.modalities, folds=outer)
 best = study.optimum(data.cohort)
 reference = verdict.reference_of(result)
@@ -147,6 +147,12 @@ if data.everybody is not None and clinical:
     )  # fmt: skip
     display(reports.paragraph(f"{records.n} patients, of whom some have no features of scans:"))
     display(reports.full_table(verdict.with_intervals(records.scores)))
+    largest = verdict.reference_of(records)
+    by_chance = radiogenomics.permuted_runs(clinical[largest], data.everybody, n_permuted, **folds)
+    said = verdict.permuted_sentence(by_chance, float(records.scores.loc[largest, ("macro_auc", "mean")]))
+    display(reports.paragraph(f"{largest}: {said} Within subgroups:"))
+    for group in study.subgroups(data.everybody).values():
+        display(reports.full_table(verdict.within_table(study.within(records, group, records.models))))
 else:
     display(reports.paragraph("All patients with a label have features; their health records are above."))
 

@@ -142,8 +142,8 @@ def _with_extras(
     added: dict[str, Sequence[object]] = {}
     if site:
         added["site"] = meta["site"]
-        folder.note("the hospital is an input, and the share of mutants may differ between hospitals")
+        folder.note("the hospital is among the health records; the share of mutants may differ by hospital")
     if grade:
         added["grade"] = clean_cells(clinical[_GRADE])
-        folder.note("the grade is an input, although it is known only after surgery")
+        folder.note("the grade is among the health records, although it is known only after surgery")
     return records.assign(**added)

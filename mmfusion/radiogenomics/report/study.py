@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.data.load import load_cohort
 from mmfusion.errors import DataError
+from mmfusion.evaluation.baselines import PriorWhereAbsent, ridge
 from mmfusion.evaluation.regression_baselines import MeanOfTraining
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics import scores_by_group
@@ -114,8 +115,8 @@ def genotype_models(
     classifiers: Sequence[str],
     modalities: Sequence[str] = ("ct",),
     **settings: object,
-) -> tuple[GenotypeClassifier, dict[str, GenotypeClassifier]]:
-    """Return the model that chooses among all combinations by inner folds, and each combination alone.
+) -> tuple[GenotypeClassifier, dict[str, BaseEstimator]]:
+    """Return the model that chooses among all combinations, each combination alone, and a ridge.
 
     Parameters
     ----------
@@ -130,12 +131,13 @@ def genotype_models(
     --------
     >>> main, single = genotype_models(["none", "pca"], ["qda"])
     >>> main.reducer, list(single)
-    (['none', 'pca'], ['none + qda', 'pca + qda'])
+    (['none', 'pca'], ['none + qda', 'pca + qda', 'ridge'])
     """
     settings = {"modalities": tuple(modalities), **settings}
     single = [GenotypeClassifier(r, c, **settings) for r in reducers for c in classifiers]
     main = GenotypeClassifier(list(reducers), list(classifiers), **settings)
-    return main, {model.short_name: model for model in single}
+    simple = PriorWhereAbsent(ridge(list(modalities)), tuple(modalities))
+    return main, {model.short_name: model for model in single} | {"ridge": simple}
 
 
 def clinical_models(

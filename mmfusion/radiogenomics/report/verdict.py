@@ -71,6 +71,8 @@ def permuted_sentence(permuted: pd.DataFrame, observed: float) -> str:
     0.700.'
     """
     means, n = permuted["mean"], len(permuted)
+    if n == 1:
+        return f"On one permutation of the labels, the same model has an AUC of {means.iloc[0]:.3f}."
     above = int((means >= observed).sum())
     some = "None reaches" if not above else f"{above} of them reach{'es' if above == 1 else ''}"
     return (

@@ -73,7 +73,7 @@ def test_site_and_grade_are_inputs_only_on_request(folder):
     assert cohort.table["ehr", "site"].tolist() == ["Stanford", "VA", "VA", "Stanford"]
     assert cohort.table["ehr", "grade"].isna().tolist() == [False, True, False, False]
     assert any("only after surgery" in note for note in cohort.notes)
-    assert any("the hospital is an input" in note for note in cohort.notes)
+    assert any("the hospital is among the health records" in note for note in cohort.notes)
 
 
 def test_files_and_cells_that_cannot_be_used(folder):

@@ -60,7 +60,7 @@ def test_studies_that_cannot_be():
 
 def test_models_of_the_report():
     main, single = study.genotype_models(["none", "lda"], ["qda", "dt"], ["ct"], preset="demo", inner=2)
-    assert list(single) == ["none + qda", "none + dt", "lda + qda", "lda + dt"]
+    assert list(single) == ["none + qda", "none + dt", "lda + qda", "lda + dt", "ridge"]
     assert main.preset == "demo" and main.inner == 2 and main.short_name == "chosen + chosen"
 
 
@@ -125,6 +125,7 @@ def test_sentences_about_the_result(judged):
     auc = result.scores["macro_auc"]
     assert f"{auc.loc[study.MAIN, 'mean']:.3f}" in lines[0] and study.REFERENCE in lines[0]
     assert any("On 2 permutations of the labels" in line and "1 of them reaches" in line for line in lines)
+    assert verdict.permuted_sentence(runs[:1], 0.7).endswith("the same model has an AUC of 0.400.")
     assert lines[-1].startswith("The best possible AUC of the features of this synthetic cohort is 0.850.")
     alone = mf.nested_cv(ClinicalClassifier(), cohort, name="m", baselines=False, outer=3, **SERIAL)
     assert verdict.reference_of(alone) is None
