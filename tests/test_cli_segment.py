@@ -48,9 +48,9 @@ def test_several_clicks_as_dicom_with_a_report(scans, tmp_path, capsys):
 
 def test_several_clicks_as_nifti(scans, tmp_path):
     folder, _ = scans
-    out = str(tmp_path / "m.nii.gz")
+    out = str(tmp_path / "P1.2.nii.gz")
     assert main(["segment", str(folder / "ct.zip"), "--seed", SEED, "--seed", OTHER, "-o", out]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"m_1.nii.gz", "m_2.nii.gz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"P1.2_1.nii.gz", "P1.2_2.nii.gz"}
 
 
 @pytest.mark.parametrize("form", ["seg", "rtstruct"])
@@ -92,6 +92,13 @@ BAD = {
         ["SCAN", "--seed", SEED, "-o", "OUT/m.nii.gz", "--report", "OUT/r.dcm"],
         "a structured report refers to a DICOM-SEG",
     ),
+    "NIfTI named DICOM": (
+        ["SCAN", "--seed", SEED, "--form", "nifti", "-o", "OUT/m.dcm"], "not a name of a NIfTI file"
+    ),
+    "DICOM named NIfTI": (
+        ["SCAN", "--seed", SEED, "--form", "seg", "-o", "OUT/m.nii.gz"], "not a name of a DICOM file"
+    ),
+    "unknown suffix": (["SCAN", "--seed", SEED, "-o", "OUT/m.png"], "unknown format of masks"),
     "outside": (["SCAN", "--seed", "900,0,0", "-o", "OUT/m.nii.gz"], "a point outside the scan"),
     "manifest and seed": (
         ["--manifest", "m.csv", "--seed", SEED, "-o", "OUT"], "--manifest does not go with other inputs"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mmfusion.lesions import LesionMask
 
 _ONE = ("seed", "box", "line", "series", "report", "form")
-_DICOM = ("seg", "rtstruct")
 
 
 def segment(arguments: Namespace) -> int:
@@ -30,7 +29,7 @@ def segment(arguments: Namespace) -> int:
     if len(points) > 1 and (arguments.box or arguments.line):
         raise DataError("several seeds do not go with a box or a line", hint="give the seeds alone")
     _check_out(arguments)
-    from mmfusion.lesions import segment_lesion, segment_lesions
+    from mmfusion.lesions import segment_lesion, segment_lesions, write_lesions
 
     options = {name: getattr(arguments, name) for name in ("method", "margin", "series", "weights")}
     if len(points) > 1:
@@ -38,64 +37,34 @@ def segment(arguments: Namespace) -> int:
     else:
         seed = points[0] if points else None
         found = [segment_lesion(arguments.scan, seed, box=arguments.box, line=arguments.line, **options)]
-    files = _write(found, arguments)
+    files = write_lesions(
+        found,
+        arguments.out,
+        arguments.scan,
+        form=arguments.form,
+        report=arguments.report,
+        series=arguments.series,
+    )
     _show(found, files, as_json=arguments.json)
     return 0
 
 
 def _check_out(arguments: Namespace) -> None:
+    """Find a wrong name before the scan is read."""
     if arguments.out is None:
         raise DataError("no file for the mask", expected="-o mask.nii.gz or -o mask.dcm")
     for path in (arguments.out, arguments.report):
         if path is not None:
             check_writable(path)
-    if arguments.report is not None and not _is_seg(arguments):
-        hint = "write the mask as DICOM-SEG: -o mask.dcm"
-        raise DataError("a structured report refers to a DICOM-SEG", column="--report", hint=hint)
+    from mmfusion.lesions.click.files import check_report, form_of
 
-
-def _is_seg(arguments: Namespace) -> bool:
-    return (arguments.form or "seg") == "seg" and arguments.out.suffix.lower() == ".dcm"
-
-
-def _write(found: list[LesionMask], arguments: Namespace) -> list[Path]:
-    """Write the masks; return the files."""
-    if arguments.form in _DICOM or arguments.out.suffix.lower() == ".dcm":
-        from mmfusion.imaging import write_measurements, write_rtstruct, write_seg
-
-        masks = {f"Lesion {number}": one.mask for number, one in enumerate(found, 1)}
-        name = f"mmfusion segment_lesion {found[0].method}"
-        if arguments.form == "rtstruct":
-            return [write_rtstruct(masks, arguments.scan, arguments.out, series=arguments.series)]
-        files = [
-            write_seg(
-                masks, arguments.scan, arguments.out, kind="Nodule", algorithm=name, series=arguments.series
-            )
-        ]
-        if arguments.report is not None:
-            measures = [one.measures() for one in found]
-            files.append(
-                write_measurements(
-                    measures, files[0], arguments.scan, arguments.report, algorithm=name,
-                    series=arguments.series,
-                )
-            )  # fmt: skip
-        return files
-    return [one.write(path) for one, path in zip(found, _numbered(arguments.out, len(found)), strict=True)]
-
-
-def _numbered(path: Path, n: int) -> list[Path]:
-    """Return one path per lesion: mask.nii.gz, or mask_1.nii.gz, mask_2.nii.gz, ..."""
-    if n == 1:
-        return [path]
-    stem, dot, rest = path.name.partition(".")
-    return [path.with_name(f"{stem}_{number}{dot}{rest}") for number in range(1, n + 1)]
+    check_report(form_of(arguments.out, arguments.form), arguments.report)
 
 
 def _show(found: list[LesionMask], files: list[Path], *, as_json: bool) -> None:
     if as_json:
         rows = [
-            {**one.measures(), "method": one.method, "margin": one.margin, "warnings": list(one.warnings)}
+            {**one.measures, "method": one.method, "margin": one.margin, "warnings": list(one.warnings)}
             for one in found
         ]
         text = json.dumps({"lesions": rows, "files": [str(path) for path in files]}, indent=1)

@@ -6,6 +6,7 @@ from mmfusion.lesions.click import (
     segment_cohort,
     segment_lesion,
     segment_lesions,
+    write_lesions,
 )
 from mmfusion.lesions.expression_segmenter import ExpressionSegmenter
 from mmfusion.lesions.postprocess import clean_mask
@@ -21,5 +22,6 @@ __all__ = [
     "segment_cohort",
     "segment_lesion",
     "segment_lesions",
+    "write_lesions",
     "write_mask",
 ]

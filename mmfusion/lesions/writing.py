@@ -11,7 +11,7 @@ from mmfusion.imaging import Volume, write_nifti, write_rtstruct, write_seg
 from mmfusion.imaging.structures.source import Source
 
 FORMS = ("nifti", "seg", "rtstruct")
-_NIFTI = (".nii", ".nii.gz")
+NIFTI = (".nii", ".nii.gz")
 
 
 def write_mask(
@@ -62,11 +62,7 @@ def write_mask(
     """
     _check(mask)
     path = Path(path)
-    form = form or _form(path)
-    if form not in FORMS:
-        raise ScanError("unknown format of masks", column="form", expected=", ".join(FORMS), got=form)
-    if form != "nifti" and path.name.lower().endswith(_NIFTI):
-        raise ScanError("not a name of a DICOM file", file=path, expected=".dcm", got=path.suffix)
+    form = form_of(path, form)
     if form == "nifti":
         return write_nifti(mask, path)
     if scan is None:
@@ -94,11 +90,26 @@ def _check(mask: object) -> None:
                         expected="0 outside, 1 inside", got=got)  # fmt: skip
 
 
-def _form(path: Path) -> str:
-    """Return the format that the name of a file means."""
-    name = path.name.lower()
-    if name.endswith(_NIFTI):
-        return "nifti"
-    if name.endswith(".dcm"):
-        return "seg"
+def form_of(path: Path, form: str | None = None) -> str:
+    """Return the format of a file of masks: `form`, or the one that the name of the file means.
+
+    Raises
+    ------
+    ScanError
+        If there is no such format, or it is not one of the name.
+
+    Examples
+    --------
+    >>> form_of(Path("mask.nii.gz")), form_of(Path("mask.dcm")), form_of(Path("mask.dcm"), "rtstruct")
+    ('nifti', 'seg', 'rtstruct')
+    """
+    nifti, dicom = path.name.lower().endswith(NIFTI), path.name.lower().endswith(".dcm")
+    if form not in (None, *FORMS):
+        raise ScanError("unknown format of masks", column="form", expected=", ".join(FORMS), got=form)
+    if form == "nifti" and dicom:
+        raise ScanError("not a name of a NIfTI file", file=path, expected=" or ".join(NIFTI), got=path.suffix)
+    if form in ("seg", "rtstruct") and nifti:
+        raise ScanError("not a name of a DICOM file", file=path, expected=".dcm", got=path.suffix)
+    if form is not None or nifti or dicom:
+        return form or ("nifti" if nifti else "seg")
     raise ScanError("unknown format of masks", file=path, expected=".nii, .nii.gz or .dcm", got=path.suffix)

@@ -8,7 +8,7 @@ from mmfusion.imaging import write_measurements, write_seg
 from mmfusion.imaging.structures.sr_writer import MEASURES
 from tests.imaging.structure_sets import ball, scan
 
-VALUES = {"volume_ml": 4.2, "longest_mm": 21.0, "perpendicular_mm": 18.5, "mean_hu": 32.0, "sd_hu": 11.0}
+VALUES = dict(zip(MEASURES, (4.2, 21.0, 18.5, 0.9, 32.0, 11.0)))
 
 
 @pytest.fixture(scope="module")

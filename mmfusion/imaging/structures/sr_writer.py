@@ -25,6 +25,7 @@ MEASURES = {  # name -> concept, unit, derivation: DICOM PS3.16, CID 7469 and CI
     "volume_ml": (Code("118565006", "SCT", "Volume"), Code("ml", "UCUM", "milliliter"), None),
     "longest_mm": (Code("103339001", "SCT", "Long Axis"), _MM, None),
     "perpendicular_mm": (Code("103340004", "SCT", "Short Axis"), _MM, None),
+    "sphericity": (Code("QCFX", "IBSI", "Sphericity"), Code("1", "UCUM", "no units"), None),
     "mean_hu": (_ATTENUATION, _HU, Code("373098007", "SCT", "Mean")),
     "sd_hu": (_ATTENUATION, _HU, Code("386136009", "SCT", "Standard Deviation")),
 }

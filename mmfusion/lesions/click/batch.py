@@ -30,7 +30,7 @@ class SegmentedCohort:
     Attributes
     ----------
     table : DataFrame
-        Index `patient_id`; columns `mask` (path), `MEASURES`, `method`, `margin`, `warnings`.
+        Index `patient_id`; columns `mask` (path), the measures, `method`, `margin`, `warnings`.
     failures : DataFrame
         Index `patient_id`; columns `error` and `hint`.
     folder : Path
@@ -123,6 +123,6 @@ def _one(row: pd.Series, path: Path, options: Mapping[str, object]) -> tuple[str
             error.problem, file=error.file, column=error.column, expected=error.expected, got=error.got
         )
         return str(row.name), {"error": str(text), "hint": error.hint or ""}
-    measures = {name: np.round(value, 3) for name, value in found.measures().items()}
+    measures = {name: np.round(value, 3) for name, value in found.measures.items()}
     facts = {"method": found.method, "margin": found.margin, "warnings": "; ".join(found.warnings)}
     return str(row.name), {"mask": f"{MASKS}/{path.name}", **measures, **facts}

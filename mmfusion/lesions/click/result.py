@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from mmfusion.imaging import Volume
-from mmfusion.imaging.diameters import Diameters, axial_diameters
 from mmfusion.imaging.structures.source import Source
 from mmfusion.lesions.writing import write_mask
-
-MEASURES = ("volume_ml", "longest_mm", "perpendicular_mm", "mean_hu", "sd_hu")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,15 +29,15 @@ class LesionMask:
         "tight" (the visible border) or "gtv" (with the margin of a clinical gross tumour volume).
     warnings : tuple of str
         Reasons not to trust the mask.
-    mean_hu, sd_hu : float
-        Mean and standard deviation of the scan in the mask, HU.
+    measures : mapping of str to float
+        Size, shape and density by the names in `mmfusion.lesions.measures.MEASURES`.
 
     Examples
     --------
     >>> ball = sum((axis - 20.0) ** 2 for axis in np.ogrid[:41, :41, :41]) <= 10.0**2
     >>> mask = Volume(ball, np.eye(4), unit="mask")
-    >>> found = LesionMask(mask, np.full(3, 20.0), "growcut", "tight", (), 40.0, 5.0)
-    >>> found
+    >>> sizes = {"volume_ml": 4.17, "longest_mm": 20.9, "perpendicular_mm": 20.8}
+    >>> LesionMask(mask, np.full(3, 20.0), "growcut", "tight", (), sizes)
     LesionMask(4.17 mL, 21 x 21 mm, growcut, tight, 0 warnings)
     """
 
@@ -50,43 +46,31 @@ class LesionMask:
     method: str
     margin: str
     warnings: tuple[str, ...]
-    mean_hu: float
-    sd_hu: float
+    measures: Mapping[str, float]
 
     @property
     def volume_ml(self) -> float:
         """Volume, mL."""
-        return self.mask.volume_ml()
-
-    @cached_property
-    def diameters(self) -> Diameters:
-        """Longest axial diameter and its perpendicular, with their ends."""
-        return axial_diameters(self.mask)
+        return self.measures["volume_ml"]
 
     @property
     def longest_mm(self) -> float:
         """Longest axial diameter, mm (RECIST 1.1)."""
-        return self.diameters.longest_mm
+        return self.measures["longest_mm"]
 
     @property
     def perpendicular_mm(self) -> float:
         """Longest diameter perpendicular to it in the same plane, mm (WHO)."""
-        return self.diameters.perpendicular_mm
+        return self.measures["perpendicular_mm"]
 
-    def measures(self) -> Mapping[str, float]:
-        """Return the measures by name: `MEASURES`."""
-        return {name: getattr(self, name) for name in MEASURES}
+    @property
+    def algorithm(self) -> str:
+        """Name of the algorithm in DICOM."""
+        return f"mmfusion segment_lesion {self.method}"
 
     def write(self, path: str | Path, scan: Source | None = None, *, form: str | None = None) -> Path:
         """Write the mask as NIfTI, DICOM-SEG or RTSTRUCT; see `mmfusion.lesions.write_mask`."""
-        return write_mask(
-            self.mask,
-            path,
-            scan,
-            form=form,
-            label="Lesion",
-            algorithm=f"mmfusion segment_lesion {self.method}",
-        )
+        return write_mask(self.mask, path, scan, form=form, label="Lesion", algorithm=self.algorithm)
 
     def __repr__(self) -> str:
         count = f"{len(self.warnings)} warning{'' if len(self.warnings) == 1 else 's'}"

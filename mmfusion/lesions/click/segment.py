@@ -18,6 +18,7 @@ from mmfusion.lesions.click.prompt import Point, Prompt, prompt
 from mmfusion.lesions.click.result import LesionMask
 from mmfusion.lesions.click.scales import read_scales
 from mmfusion.lesions.click.shape import MARGINS_MM, lesion_at
+from mmfusion.lesions.measures import measure
 
 METHODS = ("auto", "network", "growcut")
 VERSION = 1  # version of the masks; with a new number, what depends on them is computed again
@@ -168,15 +169,13 @@ def _segment(scan: Volume, where: Prompt, method: str, margin: str, network: Cli
     if where.box is not None:
         probability = _within(probability, where.box)
     mask = lesion_at(probability, scan, where, margin)
-    values = scan.array[mask.array != 0]
     return LesionMask(
         mask=mask,
         seed=where.point,
         method=method,
         margin=margin,
         warnings=doubts(scan, mask, where, **trust),
-        mean_hu=float(values.mean()),
-        sd_hu=float(values.std()),
+        measures=measure(scan, mask),
     )
 
 

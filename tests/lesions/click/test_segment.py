@@ -33,7 +33,7 @@ def test_a_click_anywhere_in_the_lesion(scan, shift):
     assert found.volume_ml == pytest.approx(true.volume_ml(), rel=0.15)
     assert abs(found.longest_mm - axial_diameters(true).longest_mm) < 2
     assert found.perpendicular_mm <= found.longest_mm
-    assert 20 < found.mean_hu < 40
+    assert 20 < found.measures["mean_hu"] < 40
     assert found.warnings == ()
 
 
