@@ -57,8 +57,9 @@ with reports.collected() as given:
 models = igtv.grid(start, options, frozen_epochs=frozen_epochs)
 main = study.make_segmenter(preset=preset, modalities=scans, max_epochs=max_epochs, random_state=seed,
                             **patch, **models[igtv.MAIN])  # fmt: skip
+others = {name: changes for name, changes in models.items() if name != igtv.MAIN}
 result = mf.nested_cv(
-    main, data, name=igtv.MAIN, settings=models, outer=outer, random_state=seed, where=where, n_jobs=n_jobs,
+    main, data, name=igtv.MAIN, settings=others, outer=outer, random_state=seed, where=where, n_jobs=n_jobs,
     out=work, progress=False,
 )  # fmt: skip
 found_gains = slices.gains(result)
