@@ -57,11 +57,12 @@ else:
 # ## Measures
 #
 # The longest diameter in an axial plane is the size by RECIST 1.1. Its product with the perpendicular
-# diameter is the size by WHO. Mean and standard deviation are those of the CT in the mask. The Dice compares
-# the mask with the true mask, if the cohort has one: 1 is perfect, 0 is no overlap.
+# diameter is the size by WHO. The sphericity is 1 for a ball, and lower for other shapes. Mean and standard
+# deviation (SD) are those of the CT in the mask. The Dice compares the mask with the true mask, if the cohort
+# has one: 1 is perfect, 0 is no overlap.
 
 # %%
-reports.full_table(table.drop(columns=["mask", "warnings"]).round(2))
+reports.full_table(clicks.shown(table))
 
 # %% [markdown]
 # ## Warnings

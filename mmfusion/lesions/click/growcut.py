@@ -60,7 +60,7 @@ def growcut(scan: Volume, prompt: Prompt) -> Volume:
     middle = float(np.median(cube.array[lesion]))
     outside = _far(where, prompt) | ((cube.array < min(AIR_HU, middle - _GLASS_HU)) & ~lesion)
     owned = _compete(hu, lesion, outside)
-    return Volume(_softened(owned, cube.array, middle), cube.affine, unit="probability")
+    return Volume(_softened(owned, cube.array), cube.affine, unit="probability")
 
 
 def _certain(where: np.ndarray, prompt: Prompt) -> np.ndarray:
@@ -82,11 +82,12 @@ def _far(where: np.ndarray, prompt: Prompt) -> np.ndarray:
     return np.linalg.norm(where - prompt.point, axis=-1) > prompt.reach_mm
 
 
-def _softened(owned: np.ndarray, hu: np.ndarray, middle: float) -> np.ndarray:
+def _softened(owned: np.ndarray, hu: np.ndarray) -> np.ndarray:
     """Return shares of voxels: at the border to lung, the share follows from the HU (partial volume).
 
     The border then runs where the HU are half way between lesion and lung, and not along whole voxels.
     """
+    middle = float(np.median(hu[owned]))  # of the whole lesion: its centre may be calcified
     near = binary_dilation(owned, np.ones((3, 3, 3))) & ~owned
     lung = hu[near & (hu < AIR_HU)]
     if not lung.size or np.median(lung) > middle - _GLASS_HU:

@@ -18,6 +18,17 @@ from mmfusion.metrics.segmentation import mask_scores
 from mmfusion.modalities import SEED
 
 TRUE = ("true_ml", "true_longest_mm", "dice")
+_SHOWN = {  # column -> title, decimals
+    "volume_ml": ("volume, mL", 2),
+    "true_ml": ("true volume, mL", 2),
+    "longest_mm": ("longest, mm", 1),
+    "true_longest_mm": ("true longest, mm", 1),
+    "perpendicular_mm": ("perpendicular, mm", 1),
+    "sphericity": ("sphericity", 2),
+    "mean_hu": ("mean, HU", 0),
+    "sd_hu": ("SD, HU", 0),
+    "dice": ("Dice", 2),
+}
 
 
 def patients_with_seeds(cohort: Cohort, n: int = 0) -> tuple[Cohort, str]:
@@ -74,6 +85,21 @@ def with_truth(cohort: Cohort, found: SegmentedCohort) -> pd.DataFrame:
             rows[patient] = (true.volume_ml(), axial_diameters(true).longest_mm, dice)
     known = pd.DataFrame.from_dict(rows, orient="index", columns=list(TRUE))
     return found.table.join(known)
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the measures as the report shows them: rounded, with units, without empty columns.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"mask": ["a"], "volume_ml": [4.123], "longest_mm": [20.46], "dice": [np.nan]})
+    >>> shown(table).to_dict("list")
+    {'volume, mL': [4.12], 'longest, mm': [20.5]}
+    """
+    known = {
+        name: title for name, (title, _) in _SHOWN.items() if name in table and table[name].notna().any()
+    }
+    return table[list(known)].round({name: _SHOWN[name][1] for name in known}).rename(columns=known)
 
 
 def with_masks(cohort: Cohort, found: SegmentedCohort) -> Cohort:

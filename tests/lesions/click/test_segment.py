@@ -115,6 +115,13 @@ def test_a_click_in_lung_or_wall(scan, seed, words):
     assert re.search(words, said), said
 
 
+def test_the_border_of_a_calcified_lesion_is_not_inside_it(scan):
+    ct, (true,) = scan
+    calcified = Volume(np.where(true.array != 0, np.int16(700), ct.array), ct.affine)
+    found = find(calcified, SEED)
+    assert found.volume_ml == pytest.approx(find(ct, SEED).volume_ml, rel=0.1)
+
+
 def test_a_click_in_bone(scan):
     ct, (true,) = scan
     bone = Volume(np.where(true.array != 0, np.int16(900), ct.array), ct.affine)
