@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from mmfusion.metrics.regression import regression_metrics
 from mmfusion.metrics.weighted import mean_available
 from mmfusion.nn.params import check_whole, unusable
 from mmfusion.radiogenomics.extraction import check_vary, extractor_of, features_of, fit_extractor
+from mmfusion.radiogenomics.persistence import restore, save
 
 MEAN = "mean of the panel"
 
@@ -100,6 +102,30 @@ class ExpressionRegressor(RegressorMixin, BaseEstimator):
         """Return the expression in the unit and order of y, shape (n, P); masks in X are not read."""
         check_is_fitted(self, "head_")
         return self.head_.predict(features_of(self.extractor_, X))
+
+    def save(self, folder: str | Path) -> Self:
+        """Save everything that prediction needs to `folder`; `mmfusion.load` returns the same model.
+
+        Raises
+        ------
+        BundleError
+            If the extractor has no saved form, or `folder` cannot be written.
+        """
+        check_is_fitted(self, "head_")
+        fitted = {"genes_": self.genes_}
+        return save(self, folder, extractor=self.extractor_, pipeline=self.head_, fitted=fitted)
+
+    @classmethod
+    def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:
+        """Return the fitted regressor that `save` described; `mmfusion.load` calls it."""
+        return restore(cls, state, cls._put)
+
+    def _put(self, saved: dict[str, Any]) -> None:
+        """Set the fitted attributes that `save` wrote, after checking them."""
+        self.genes_ = list(map(str, saved["genes_"]))
+        self.extractor_, self.head_ = saved["extractor"], saved["pipeline"]
+        if (predicted := self.head_[-1].n_targets_) != len(self.genes_):
+            raise DataError("another number of genes", expected=len(self.genes_), got=predicted)
 
 
 @dataclass(frozen=True, eq=False)
