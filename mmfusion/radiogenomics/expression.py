@@ -23,7 +23,7 @@ from mmfusion.metrics.regression import regression_metrics
 from mmfusion.metrics.weighted import mean_available
 from mmfusion.nn.params import check_whole, unusable
 from mmfusion.radiogenomics.extraction import check_vary, extractor_of, features_of, fit_extractor
-from mmfusion.radiogenomics.persistence import restore, save
+from mmfusion.radiogenomics.persistence import is_savable, restore, save
 
 MEAN = "mean of the panel"
 
@@ -102,6 +102,12 @@ class ExpressionRegressor(RegressorMixin, BaseEstimator):
         """Return the expression in the unit and order of y, shape (n, P); masks in X are not read."""
         check_is_fitted(self, "head_")
         return self.head_.predict(features_of(self.extractor_, X))
+
+    @property
+    def is_savable(self) -> bool:
+        """True if the fitted model holds no row of a patient, and its extractor has a saved form."""
+        check_is_fitted(self, "head_")
+        return is_savable(self.extractor_, self.head_)
 
     def save(self, folder: str | Path) -> Self:
         """Save everything that prediction needs to `folder`; `mmfusion.load` returns the same model.

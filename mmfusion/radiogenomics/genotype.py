@@ -19,7 +19,7 @@ from mmfusion.evaluation.tasks import ClassificationTask
 from mmfusion.lesions.tables import check_ids, persons_of, table_of
 from mmfusion.nn.params import check_whole, unusable
 from mmfusion.radiogenomics.extraction import check_vary, extractor_of, features_of, fit_extractor
-from mmfusion.radiogenomics.persistence import restore, save
+from mmfusion.radiogenomics.persistence import is_savable, restore, save
 from mmfusion.radiogenomics.pipeline import Setting, all_settings, fit_pipeline
 from mmfusion.radiogenomics.search import METRICS, check_classes, search
 from mmfusion.radiogenomics.steps import CLASSIFIERS, REDUCERS, Grid, check_grid, names_of
@@ -196,6 +196,12 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Return the named class of each patient, shape (n,); see `threshold_`."""
         return self.decide(self.predict_proba(X))
+
+    @property
+    def is_savable(self) -> bool:
+        """True if the fitted model holds no row of a patient, and its extractor has a saved form."""
+        check_is_fitted(self, "pipeline_")
+        return is_savable(self.extractor_, self.pipeline_)
 
     def save(self, folder: str | Path, *, patient_rows: bool = False) -> Self:
         """Save everything that prediction needs to `folder`; `mmfusion.load` returns the same model.

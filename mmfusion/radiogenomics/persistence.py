@@ -23,7 +23,10 @@ from mmfusion.radiogenomics.packed import holds_rows, pack, unpack
 from mmfusion.radiogenomics.pipeline import quiet
 
 # the extractors of features that a bundle may hold; they have `state()` and `from_state(state)`
-EXTRACTORS = {"FlatTransformer": "mmfusion.preprocessing.flat"}
+EXTRACTORS = {
+    "FlatTransformer": "mmfusion.preprocessing.flat",
+    "SegmenterFeatures": "mmfusion.features.trained",
+}
 # what an edited state raises in the classes that it is given to
 _UNFIT = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, MMFusionError)
 
@@ -83,6 +86,23 @@ def save(
     return model
 
 
+def is_savable(extractor: BaseEstimator, pipeline: Pipeline) -> bool:
+    """Return True if `save` writes a model with these parts: it holds no row of a patient.
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from mmfusion.preprocessing.flat import FlatTransformer
+    >>> is_savable(FlatTransformer(), Pipeline([("classify", SVC().fit([[0.0], [1.0]], [0, 1]))]))
+    False
+    """
+    return _has_form(extractor) and not holds_rows(pipeline)
+
+
+def _has_form(extractor: BaseEstimator) -> bool:
+    return type(extractor).__module__ == EXTRACTORS.get(type(extractor).__name__)
+
+
 def restore(
     cls: type[Any], state: Mapping[str, object], put: Callable[[Any, dict[str, Any]], None]
 ) -> BaseEstimator:
@@ -131,7 +151,7 @@ def restore(
 
 def _extractor_state(extractor: BaseEstimator) -> dict[str, object]:
     name = type(extractor).__name__
-    if type(extractor).__module__ != EXTRACTORS.get(name):
+    if not _has_form(extractor):
         raise BundleError("the extractor has no saved form", column="extractor",
                           expected=f"one of {', '.join(EXTRACTORS)}", got=name)  # fmt: skip
     return {"class": name, "state": extractor.state()}

@@ -106,6 +106,22 @@ def test_an_extractor_without_a_saved_form(tmp_path):
         genotype(extractor=Recorder()).save(tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [
+        (GenotypeClassifier("pca", "qda", inner=2, preset="demo"), True),
+        (GenotypeClassifier("pca", "svc", inner=2, preset="demo"), False),
+        (GenotypeClassifier("none", "qda", inner=2, preset="demo", extractor=Recorder()), False),
+    ],
+    ids=["qda", "svc", "extractor"],
+)
+def test_a_cross_validation_keeps_the_models_that_can_be_saved(model, kept, tmp_path):
+    options = {"outer": 2, "baselines": False, "where": "serial", "progress": False, "out": tmp_path}
+    result = mf.nested_cv(model, COHORT, **options)
+    assert len(result.bundles()) == (2 if kept else 0)
+    assert mf.nested_cv(model, COHORT, **options).predictions.equals(result.predictions)  # resumed
+
+
 def test_the_card_marks_a_leaky_model(tmp_path):
     genotype(allow_leaky=True).save(tmp_path / "model")
     assert "LEAKY" in (tmp_path / "model" / "README.md").read_text()
