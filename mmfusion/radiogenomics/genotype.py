@@ -166,7 +166,8 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
         features = features_of(self.extractor_, X)
         check_vary(features)
         parts = []
-        for train, test in self._inner_folds(X, codes, persons):
+        task = ClassificationTask(tuple(map(str, self.classes_)))
+        for train, test in task.inner_folds(X, codes, np.array(persons), self.inner, self.random_state):
             seen, unseen = features[train], features[test]
             if self.cross_fit:
                 fitted = fit_extractor(extractor, X.iloc[train], [persons[k] for k in train])
@@ -206,19 +207,8 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
     def save(self, folder: str | Path, *, patient_rows: bool = False) -> Self:
         """Save everything that prediction needs to `folder`; `mmfusion.load` returns the same model.
 
-        Parameters
-        ----------
-        folder : path
-            The folder to write.
-        patient_rows : bool
-            Also save an SVC. Its support vectors are rows of features of training patients, which no other
-            classifier keeps.
-
-        Raises
-        ------
-        BundleError
-            If the classifier is an SVC and `patient_rows` is False; if the extractor or a parameter has no
-            saved form; if `folder` cannot be written.
+        The support vectors of an SVC are rows of features of training patients. Without `patient_rows`, an
+        SVC is a `BundleError`. So is an extractor or a parameter without a saved form.
         """
         check_is_fitted(self, "pipeline_")
         fitted = {name: getattr(self, name) for name in ("chosen_", "threshold_", "patients_")}
@@ -256,9 +246,3 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
         reducers = names_of("reducer", self.reducer, REDUCERS)
         classifiers = names_of("classifier", self.classifier, CLASSIFIERS)
         return all_settings(reducers, classifiers, self.preset, self.grid)
-
-    def _inner_folds(
-        self, X: pd.DataFrame, codes: np.ndarray, persons: Sequence[str]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        task = ClassificationTask(tuple(map(str, self.classes_)))
-        return task.inner_folds(X, codes, np.array(persons), self.inner, self.random_state)

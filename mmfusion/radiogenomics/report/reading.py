@@ -1,4 +1,4 @@
-"""Which columns a report about a genotype reads: tables of features, scans with masks, or both."""
+"""Columns that a report about a genotype reads: tables of features, scans with masks, or both."""
 
 from __future__ import annotations
 

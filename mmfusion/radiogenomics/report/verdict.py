@@ -8,7 +8,7 @@ from mmfusion.evaluation.leakage import demo_gaps
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.verdict import signed, unbroken, value
 from mmfusion.metrics.names import metric_title
-from mmfusion.radiogenomics.expression import MEAN
+from mmfusion.radiogenomics.permuted_expression import MEAN
 from mmfusion.radiogenomics.report.study import CLINICAL, REFERENCE, Study
 
 METRICS = ("macro_auc", "macro_f1", "balanced_accuracy", "brier")
