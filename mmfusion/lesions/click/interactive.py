@@ -41,6 +41,9 @@ def click_lesion(
     its warnings are below. A picture under the viewer shows the mask in three slices. An exported notebook
     keeps this picture. It needs the extra `view` (`pip install 'mmfusion[view]'`).
 
+    The viewer holds the whole scan. A notebook that is saved together with the state of its widgets, as
+    papermill and `jupyter nbconvert --execute` do, therefore holds the scan too.
+
     Parameters
     ----------
     scan, method, margin, series, weights
