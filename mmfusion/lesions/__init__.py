@@ -31,7 +31,7 @@ __all__ = [
     "write_mask",
 ]
 
-# matplotlib is loaded only when a lesion is shown
+# the code of the viewer is loaded on first use
 __getattr__, __dir__ = lazy(__name__, {"LesionClick": "click", "click_lesion": "click"})
 
 if TYPE_CHECKING:

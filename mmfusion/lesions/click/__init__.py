@@ -19,7 +19,7 @@ __all__ = [
     "write_lesions",
 ]
 
-# matplotlib is loaded only when a lesion is shown
+# the code of the viewer is loaded on first use
 __getattr__, __dir__ = lazy(__name__, {"LesionClick": "interactive", "click_lesion": "interactive"})
 
 if TYPE_CHECKING:
