@@ -26,6 +26,9 @@ ESTIMATORS = {
     "StageClassifier": "mmfusion.staging",
     "LesionSegmenter": "mmfusion.lesions",
     "ExpressionSegmenter": "mmfusion.lesions",
+    "GenotypeClassifier": "mmfusion.radiogenomics",
+    "ExpressionRegressor": "mmfusion.radiogenomics",
+    "ClinicalClassifier": "mmfusion.radiogenomics",
 }
 _FILES = ("config.json", "weights.safetensors", "arrays.npz", "README.md")
 SUMS = "checksums.json"

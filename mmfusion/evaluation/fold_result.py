@@ -73,7 +73,7 @@ class FoldResult:
     history : list of list of dict
         Losses of the refitted model, per member and epoch.
     bundle : str or None
-        Folder of the saved model.
+        Folder of the saved model. None if it was not to be kept, or cannot be saved (`is_savable`).
     seconds : float
         Wall-clock time, s.
     warnings : tuple of str

@@ -162,8 +162,10 @@ def evaluate_fold(
         model = _seeded(candidate.estimator, place.seed).set_params(**params)
         model = fit_by_person(model, X_train, y_train, person_ids)
         predictions = task.predict(model, X.iloc[place.test], y.iloc[place.test])
-    if place.bundle is not None:
-        model.save(place.bundle)
+    # some models are not kept: an SVC holds rows of patients, and an extractor may have no saved form
+    bundle = place.bundle if getattr(model, "is_savable", True) else None
+    if bundle is not None:
+        model.save(bundle)
     return FoldResult(
         model=candidate.name,
         label=candidate.label,
@@ -178,7 +180,7 @@ def evaluate_fold(
         params={**params, **getattr(model, "chosen_", {})},
         trials=trials,
         history=_by_member(getattr(model, "history_", [])),
-        bundle=str(place.bundle) if place.bundle else None,
+        bundle=str(bundle) if bundle else None,
         seconds=time.perf_counter() - start,
         warnings=_texts(own, others),
     )

@@ -10,6 +10,7 @@ _HOME = {
     "LesionMeasures": "measures",
     "RadiomicsExtractor": "radiomics",
     "RadiomicsSettings": "radiomics_settings",
+    "SegmenterFeatures": "trained",
     "extract": "extraction",
     "feature_stability": "stability",
 }

@@ -75,13 +75,7 @@ class DeepFeatures(Extractor):
             got = type(self._model).__name__
             raise DataError("not a segmenter", file=self.path, expected="a saved LesionSegmenter", got=got)
         self.level, self.device = level, device
-        levels = SEGMENTERS.get(self._model.network).feature_levels
-        if not levels:
-            able = ", ".join(name for name in SEGMENTERS.frame().index if SEGMENTERS.get(name).feature_levels)
-            got = self._model.network
-            raise DataError("the network has no features", expected=f"one of {able}", got=got)
-        if level not in levels:
-            raise DataError("unknown level of features", expected=", ".join(levels), got=level)
+        check_level(self._model.network, level)
         check_is_fitted(self._model, "module_")
         self.modality = self.model.fitted_.modalities[0]
         self.weights_hash = _hash(self.model)
@@ -191,6 +185,21 @@ class DeepFeatures(Extractor):
     def __getstate__(self) -> dict[str, object]:
         """Leave a segmenter of a folder out: another process reads it from there, once."""
         return self.__dict__ | ({} if self.path is None else {"_model": None})
+
+
+def check_level(network: str, level: str) -> None:
+    """Raise a `DataError` unless a network has features of this level.
+
+    Examples
+    --------
+    >>> check_level("raseg", "mid")
+    """
+    levels = SEGMENTERS.get(network).feature_levels
+    if not levels:
+        able = ", ".join(name for name in SEGMENTERS.frame().index if SEGMENTERS.get(name).feature_levels)
+        raise DataError("the network has no features", expected=f"one of {able}", got=network)
+    if level not in levels:
+        raise DataError("unknown level of features", expected=", ".join(levels), got=level)
 
 
 def _patch(space: Sequence[int], size: Sequence[int], center: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -42,6 +42,7 @@ __all__ = [
     "restore",
     "scan_fingerprint",
     "slider",
+    "three_planes",
     "union_of_masks",
     "write_measurements",
     "write_nifti",
@@ -50,7 +51,7 @@ __all__ = [
 ]
 
 # matplotlib is loaded only when a figure is drawn
-__getattr__, __dir__ = lazy(__name__, {"montage": "views", "slider": "views"})
+__getattr__, __dir__ = lazy(__name__, {name: "views" for name in ("montage", "slider", "three_planes")})
 
 if TYPE_CHECKING:
-    from mmfusion.imaging.views import montage, slider
+    from mmfusion.imaging.views import montage, slider, three_planes

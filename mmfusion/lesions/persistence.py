@@ -46,8 +46,8 @@ def save(model: LesionSegmenter, folder: str | Path) -> LesionSegmenter:
     write_bundle(
         folder,
         estimator=type(model).__name__,
-        config=_state(model),
-        tensors=_tensors(model),
+        config=state_of(model),
+        tensors=tensors_of(model),
         card=_card(model),
     )
     return model
@@ -86,7 +86,8 @@ def restore(
     return model
 
 
-def _state(model: LesionSegmenter) -> dict[str, object]:
+def state_of(model: LesionSegmenter) -> dict[str, object]:
+    """Return everything that `restore` needs beside the tensors, as JSON values and arrays."""
     fitted = model.fitted_
     return {
         "mmfusion": mmfusion.__version__,
@@ -105,11 +106,12 @@ def _state(model: LesionSegmenter) -> dict[str, object]:
         "history": model.history_,
         "patients": model.patients_,
         "scans": model.scans_,
-        "detector": None if model.detector_ is None else _state(model.detector_.segmenter),
+        "detector": None if model.detector_ is None else state_of(model.detector_.segmenter),
     }
 
 
-def _tensors(model: LesionSegmenter) -> dict[str, torch.Tensor]:
+def tensors_of(model: LesionSegmenter) -> dict[str, torch.Tensor]:
+    """Return the weights of a fitted segmenter and of its detector."""
     tensors = dict(model.module_.state_dict())
     if model.detector_ is not None:
         inner = model.detector_.segmenter.module_.state_dict()

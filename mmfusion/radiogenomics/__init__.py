@@ -6,10 +6,10 @@ _HOME = {
     "CLINICAL_SETS": "clinical",
     "ClinicalClassifier": "clinical",
     "ClinicalRegressor": "clinical",
-    "ExpressionNull": "expression",
+    "ExpressionNull": "permuted_expression",
     "ExpressionRegressor": "expression",
     "GenotypeClassifier": "genotype",
-    "expression_null": "expression",
+    "expression_null": "permuted_expression",
     "permute_labels": "permuted",
     "permuted_runs": "permuted",
 }

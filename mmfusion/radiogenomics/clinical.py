@@ -6,14 +6,15 @@ tell much less about EGFR than all records together, and some records are known 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.errors import DataError
@@ -22,6 +23,7 @@ from mmfusion.evaluation.regression_baselines import MeanWhereAbsent, RidgePerTa
 from mmfusion.lesions.tables import table_of
 from mmfusion.nn.params import unusable
 from mmfusion.preprocessing.flat import FlatTransformer
+from mmfusion.radiogenomics.persistence import restore, save
 
 KINDS = ("ridge", "forest")
 _BEFORE = ("age", "sex", "ethnicity", "smoking_status", "pack_years", "histology", "ground_glass", "site")
@@ -168,6 +170,44 @@ class ClinicalClassifier(ClassifierMixin, _OnColumns):
         """Return the most probable class of each patient, shape (n,)."""
         check_is_fitted(self, "model_")
         return self.model_.predict(self._read(X))
+
+    def save(self, folder: str | Path) -> Self:
+        """Save everything that prediction needs to `folder`; `mmfusion.load` returns the same model.
+
+        Raises
+        ------
+        BundleError
+            If `folder` cannot be written.
+        """
+        check_is_fitted(self, "model_")
+        table, *steps = self.model_.estimator_.steps
+        fitted = {
+            "columns_": self.columns_,
+            "classes_": list(map(str, self.classes_)),
+            "prior_": self.model_.prior_,
+            "steps": [name for name, _ in self.model_.estimator_.steps],
+        }
+        return save(self, folder, extractor=table[1], pipeline=Pipeline(steps), fitted=fitted)
+
+    @classmethod
+    def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:
+        """Return the fitted classifier that `save` described; `mmfusion.load` calls it."""
+        return restore(cls, state, cls._put)
+
+    def _put(self, saved: dict[str, Any]) -> None:
+        """Set the fitted attributes that `save` wrote, after checking them."""
+        models = [saved["extractor"], *(step for _, step in saved["pipeline"].steps)]
+        pipeline = Pipeline(list(zip(saved["steps"], models, strict=True)))
+        self.columns_ = clinical_columns(list(saved["columns_"]))
+        self.model_ = PriorWhereAbsent(pipeline, ["ehr"])
+        self.model_.classes_ = self.classes_ = np.array(list(map(str, saved["classes_"])))
+        self.model_.prior_, self.model_.estimator_ = np.asarray(saved["prior_"], dtype=float), pipeline
+        if not len(self.classes_) == len(self.model_.prior_) or not set(pipeline.classes_) <= set(
+            self.classes_
+        ):
+            raise DataError(
+                "other classes", expected=", ".join(self.classes_), got=", ".join(pipeline.classes_)
+            )
 
 
 class ClinicalRegressor(RegressorMixin, _OnColumns):

@@ -1,29 +1,24 @@
-"""Expression of a panel of genes from radiomics or deep features: ridge, and a permutation null."""
+"""Expression of a panel of genes from radiomics or deep features, by ridge regression."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
 from mmfusion.evaluation.regression_baselines import RidgePerTarget
-from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.tables import check_ids, persons_of, table_of
-from mmfusion.metrics.regression import regression_metrics
-from mmfusion.metrics.weighted import mean_available
-from mmfusion.nn.params import check_whole, unusable
+from mmfusion.nn.params import unusable
 from mmfusion.radiogenomics.extraction import check_vary, extractor_of, features_of, fit_extractor
-
-MEAN = "mean of the panel"
+from mmfusion.radiogenomics.persistence import is_savable, restore, save
 
 
 class ExpressionRegressor(RegressorMixin, BaseEstimator):
@@ -91,7 +86,7 @@ class ExpressionRegressor(RegressorMixin, BaseEstimator):
         self.extractor_ = fit_extractor(extractor, X, persons_of(X, groups))
         features = features_of(self.extractor_, X)
         check_vary(features)
-        self.head_ = _head().fit(features, y)
+        self.head_ = ridge_head().fit(features, y)
         self.genes_ = [str(gene) for gene in y.columns]
         self.n_features_in_, self.feature_names_in_ = X.shape[1], X.columns
         return self
@@ -101,121 +96,43 @@ class ExpressionRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "head_")
         return self.head_.predict(features_of(self.extractor_, X))
 
+    @property
+    def is_savable(self) -> bool:
+        """True if the fitted model holds no row of a patient, and its extractor has a saved form."""
+        check_is_fitted(self, "head_")
+        return is_savable(self.extractor_, self.head_)
 
-@dataclass(frozen=True, eq=False)
-class ExpressionNull:
-    """Correlations of an expression model, and those that it reaches on permuted expression.
+    def save(self, folder: str | Path) -> Self:
+        """Save everything that prediction needs to `folder`; `mmfusion.load` returns the same model.
 
-    Attributes
-    ----------
-    observed : Series, index gene
-        Pearson's correlation, mean over the test folds; the last entry is the mean over genes.
-    null : DataFrame, shape (n_permutations, n_genes + 1)
-        The same for each permutation of the patients.
-    """
-
-    observed: pd.Series
-    null: pd.DataFrame
-
-    def table(self) -> pd.DataFrame:
-        """Return a row per gene: pearson, null_mean, null_95 (95th percentile), p (one-sided).
-
-        Examples
-        --------
-        >>> null = pd.DataFrame({"EGFR": [0.0, 0.1, -0.1]})
-        >>> float(ExpressionNull(pd.Series({"EGFR": 0.5}), null).table().loc["EGFR", "p"])
-        0.25
+        Raises
+        ------
+        BundleError
+            If the extractor has no saved form, or `folder` cannot be written.
         """
-        beyond = (self.null >= self.observed).sum()
-        return pd.DataFrame(
-            {
-                "pearson": self.observed,
-                "null_mean": self.null.mean(),
-                "null_95": self.null.quantile(0.95),
-                "p": (1 + beyond) / (1 + len(self.null)),
-            }
-        )
+        check_is_fitted(self, "head_")
+        fitted = {"genes_": self.genes_}
+        return save(self, folder, extractor=self.extractor_, pipeline=self.head_, fitted=fitted)
+
+    @classmethod
+    def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:
+        """Return the fitted regressor that `save` described; `mmfusion.load` calls it."""
+        return restore(cls, state, cls._put)
+
+    def _put(self, saved: dict[str, Any]) -> None:
+        """Set the fitted attributes that `save` wrote, after checking them."""
+        self.genes_ = list(map(str, saved["genes_"]))
+        self.extractor_, self.head_ = saved["extractor"], saved["pipeline"]
+        if (predicted := self.head_[-1].n_targets_) != len(self.genes_):
+            raise DataError("another number of genes", expected=len(self.genes_), got=predicted)
 
 
-def expression_null(
-    model: ExpressionRegressor,
-    cohort: Cohort,
-    result: NestedResult,
-    *,
-    n_permutations: int = 200,
-    random_state: int = 0,
-) -> ExpressionNull:
-    """Permute the expression between patients, and refit the last layer of a model on the same folds.
-
-    The features of a fold do not depend on expression, so that the extractor is fitted only once per fold.
-
-    Parameters
-    ----------
-    model : ExpressionRegressor
-        It is cloned.
-    cohort : Cohort
-        Cohort with an expression target.
-    result : NestedResult
-        Cross-validation of the cohort, whose folds are used.
-    n_permutations : int
-        Number of permutations.
-    random_state : int
-        Seed of the permutations.
-
-    Raises
-    ------
-    DataError
-        If the result is of other patients.
+def ridge_head() -> Pipeline:
+    """Return the last layer of the model, not fitted: scaling, and the ridge of each gene.
 
     Examples
     --------
-    >>> from mmfusion.evaluation import nested_cv
-    >>> from mmfusion.synthetic import radiomics_phantom
-    >>> cohort = radiomics_phantom(60, target="expression")
-    >>> options = {"outer": 2, "baselines": False, "where": "serial", "progress": False}
-    >>> result = nested_cv(ExpressionRegressor(), cohort, **options)
-    >>> found = expression_null(ExpressionRegressor(), cohort, result, n_permutations=3)
-    >>> found.null.shape, found.table().index[-1]
-    ((3, 7), 'mean of the panel')
+    >>> [name for name, _ in ridge_head().steps]
+    ['standardscaler', 'ridgepertarget']
     """
-    check_whole("n_permutations", n_permutations, 1)
-    X, y = cohort.X, cohort.y
-    persons = cohort.groups.loc[X.index, "patient"].astype(str)
-    parts = []
-    for train, test in _folds(result, X.index):
-        fitted = clone(model).fit(X.iloc[train], y.iloc[train], list(persons.iloc[train]))
-        features = [features_of(fitted.extractor_, X.iloc[rows]) for rows in (train, test)]
-        parts.append((train, test, *features))
-    rng = np.random.default_rng(random_state)
-    orders = [np.arange(len(y)), *(rng.permutation(len(y)) for _ in range(n_permutations))]
-    rows = [_correlations(parts, y.iloc[order].set_axis(y.index)) for order in orders]
-    columns = [*map(str, y.columns), MEAN]
-    return ExpressionNull(pd.Series(rows[0], columns), pd.DataFrame(rows[1:], columns=columns))
-
-
-def _head() -> Pipeline:
     return make_pipeline(StandardScaler(), RidgePerTarget())
-
-
-def _correlations(parts: Sequence[tuple], y: pd.DataFrame) -> np.ndarray:
-    """Return the correlation of each gene, as a mean over folds, and the mean over genes."""
-    found = []
-    for train, test, seen, unseen in parts:
-        predicted = _head().fit(seen, y.iloc[train]).predict(unseen)
-        found.append(regression_metrics(y.iloc[test], predicted)["pearson"].to_numpy())
-    found = np.array(found)
-    return np.append(mean_available(found), mean_available(np.array([mean_available(r) for r in found])))
-
-
-def _folds(result: NestedResult, patients: pd.Index) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the outer folds of a result, as positions of its patients."""
-    rows = result.predictions[result.predictions["model"] == result.main]
-    if set(rows["patient_id"]) != set(map(str, patients)):
-        raise DataError("the result is of other patients", expected=f"those of the cohort, {len(patients)}",
-                        got=rows["patient_id"].nunique())  # fmt: skip
-    position = pd.Series(np.arange(len(patients)), patients.map(str))
-    folds = []
-    for _, fold in rows.groupby(["repeat", "fold"]):
-        test = np.sort(position.loc[fold["patient_id"]].to_numpy())
-        folds.append((np.setdiff1d(position.to_numpy(), test), test))
-    return folds

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,12 +19,11 @@ from mmfusion.evaluation.tasks import ClassificationTask
 from mmfusion.lesions.tables import check_ids, persons_of, table_of
 from mmfusion.nn.params import check_whole, unusable
 from mmfusion.radiogenomics.extraction import check_vary, extractor_of, features_of, fit_extractor
+from mmfusion.radiogenomics.persistence import is_savable, restore, save
 from mmfusion.radiogenomics.pipeline import Setting, all_settings, fit_pipeline
-from mmfusion.radiogenomics.search import METRICS, search
+from mmfusion.radiogenomics.search import METRICS, check_classes, search
 from mmfusion.radiogenomics.steps import CLASSIFIERS, REDUCERS, Grid, check_grid, names_of
 from mmfusion.storage.hashing import hash_each_id
-
-_LEAST = 3  # patients of a class in the training rows of every inner fold
 
 
 class GenotypeClassifier(ClassifierMixin, BaseEstimator):
@@ -156,7 +156,7 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
         check_ids(table_of(X))
         persons = persons_of(X, groups)
         codes, self.classes_ = encode_labels(X, y)
-        _check_classes(codes, self.classes_, persons, self.inner)
+        check_classes(codes, self.classes_, persons, self.inner)
         if not self.allow_leaky:
             read = X.loc[:, X.columns.get_level_values(0).isin(list(self.modalities))]
             check_forbidden(read.columns, getattr(y, "name", None))
@@ -166,7 +166,8 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
         features = features_of(self.extractor_, X)
         check_vary(features)
         parts = []
-        for train, test in self._inner_folds(X, codes, persons):
+        task = ClassificationTask(tuple(map(str, self.classes_)))
+        for train, test in task.inner_folds(X, codes, np.array(persons), self.inner, self.random_state):
             seen, unseen = features[train], features[test]
             if self.cross_fit:
                 fitted = fit_extractor(extractor, X.iloc[train], [persons[k] for k in train])
@@ -197,6 +198,40 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
         """Return the named class of each patient, shape (n,); see `threshold_`."""
         return self.decide(self.predict_proba(X))
 
+    @property
+    def is_savable(self) -> bool:
+        """True if the fitted model holds no row of a patient, and its extractor has a saved form."""
+        check_is_fitted(self, "pipeline_")
+        return is_savable(self.extractor_, self.pipeline_)
+
+    def save(self, folder: str | Path, *, patient_rows: bool = False) -> Self:
+        """Save everything that prediction needs to `folder`; `mmfusion.load` returns the same model.
+
+        The support vectors of an SVC are rows of features of training patients. Without `patient_rows`, an
+        SVC is a `BundleError`. So is an extractor or a parameter without a saved form.
+        """
+        check_is_fitted(self, "pipeline_")
+        fitted = {name: getattr(self, name) for name in ("chosen_", "threshold_", "patients_")}
+        fitted |= {"classes_": list(map(str, self.classes_)), "search_": self.search_.to_dict("list")}
+        parts = {"extractor": self.extractor_, "pipeline": self.pipeline_, "fitted": fitted}
+        return save(self, folder, **parts, patient_rows=patient_rows)
+
+    @classmethod
+    def from_bundle(cls, state: Mapping[str, object], tensors: Mapping[str, object]) -> Self:
+        """Return the fitted classifier that `save` described; `mmfusion.load` calls it."""
+        return restore(cls, state, cls._put)
+
+    def _put(self, saved: dict[str, Any]) -> None:
+        """Set the fitted attributes that `save` wrote, after checking them."""
+        self.classes_ = np.array(list(map(str, saved["classes_"])))
+        self.threshold_, self.chosen_ = float(saved["threshold_"]), dict(saved["chosen_"])
+        self.patients_, self.search_ = list(map(str, saved["patients_"])), pd.DataFrame(saved["search_"])
+        self.extractor_, self.pipeline_ = saved["extractor"], saved["pipeline"]
+        if len(self.classes_) != 2 or list(self.pipeline_.classes_) != [0, 1]:
+            raise DataError("not two classes", got=", ".join(self.classes_))
+        if not 0 <= self.threshold_ <= 1:
+            raise DataError("threshold out of range", expected="0 to 1", got=self.threshold_)
+
     def _check_params(self) -> None:
         self._settings()
         check_whole("inner", self.inner, 2)
@@ -211,25 +246,3 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
         reducers = names_of("reducer", self.reducer, REDUCERS)
         classifiers = names_of("classifier", self.classifier, CLASSIFIERS)
         return all_settings(reducers, classifiers, self.preset, self.grid)
-
-    def _inner_folds(
-        self, X: pd.DataFrame, codes: np.ndarray, persons: Sequence[str]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        task = ClassificationTask(tuple(map(str, self.classes_)))
-        return task.inner_folds(X, codes, np.array(persons), self.inner, self.random_state)
-
-
-def _check_classes(codes: np.ndarray, classes: np.ndarray, persons: Sequence[str], inner: int) -> None:
-    """Raise a `DataError` unless there are two classes with enough persons for the inner folds."""
-    if len(classes) != 2:
-        raise DataError(
-            "not two classes", expected="two, such as wildtype and mutant", got=", ".join(classes)
-        )
-    by_class = pd.Series(persons).groupby(codes).nunique()
-    least = int(by_class.min())
-    largest_fold = -(-least // inner)
-    if least < inner or least - largest_fold < _LEAST:
-        needed = max(inner, next(n for n in range(4, 4 * inner + 8) if n - -(-n // inner) >= _LEAST))
-        problem = f"too few patients of the class {str(classes[by_class.idxmin()])!r} for {inner} inner folds"
-        hint = "use fewer inner or outer folds, or more patients"
-        raise DataError(problem, expected=f"{needed} or more", got=least, hint=hint)

@@ -14,6 +14,7 @@ from mmfusion.radiogenomics.pipeline import Setting, classifier, head, quiet
 from mmfusion.radiogenomics.threshold import best_threshold
 
 METRICS = ("macro_auc", "macro_f1")
+_LEAST = 3  # patients of a class in the training rows of every inner fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,3 +131,24 @@ def _chances(
             return classifier(setting, seed).fit(seen, codes).predict_proba(unseen)[:, 1]
     except np.linalg.LinAlgError:
         return np.nan
+
+
+def check_classes(codes: np.ndarray, classes: np.ndarray, persons: Sequence[str], inner: int) -> None:
+    """Raise a `DataError` unless there are two classes with enough persons for the inner folds.
+
+    Examples
+    --------
+    >>> check_classes(np.array([0, 1] * 6), np.array(["wildtype", "mutant"]), list("abcdefghijkl"), 2)
+    """
+    if len(classes) != 2:
+        raise DataError(
+            "not two classes", expected="two, such as wildtype and mutant", got=", ".join(classes)
+        )
+    by_class = pd.Series(persons).groupby(codes).nunique()
+    least = int(by_class.min())
+    largest_fold = -(-least // inner)
+    if least < inner or least - largest_fold < _LEAST:
+        needed = max(inner, next(n for n in range(4, 4 * inner + 8) if n - -(-n // inner) >= _LEAST))
+        problem = f"too few patients of the class {str(classes[by_class.idxmin()])!r} for {inner} inner folds"
+        hint = "use fewer inner or outer folds, or more patients"
+        raise DataError(problem, expected=f"{needed} or more", got=least, hint=hint)

@@ -10,6 +10,13 @@ cohort: str = "radiomics_phantom"  # radiomics_phantom, r01_egfr, radiogenomics,
 data_root: str = ""  # folder of the cohort's files; empty for the phantom, or for a manifest beside its files
 target: str = "egfr"  # a target with two classes: egfr, kras
 modalities: str = "ct"  # modalities with the features, comma-separated
+features: str = (
+    "radiomics"  # radiomics: the cohort's table; deep: of a segmenter, from scans with masks; both
+)
+level: str = "mid"  # level of the deep features: high, mid, multi
+segmenter: str = "demo"  # size of the segmenter (RA-Seg): demo, full
+segmenter_epochs: int = 0  # epochs of its training; 0 for its own number
+cross_fit: bool = False  # train the segmenter in the inner folds too, which takes `inner` times as long
 reducers: str = "none, pca, lda"  # some of none, pca, lda, select
 classifiers: str = "qda, dt, rf, svc"  # some of qda, dt, rf, svc
 preset: str = "demo"  # number of settings that inner folds try: demo, full
@@ -36,16 +43,21 @@ from IPython.display import display
 import mmfusion as mf
 from mmfusion import figures, metrics, radiogenomics, reports
 from mmfusion.evaluation.leakage import lda_demo
-from mmfusion.radiogenomics.report import study, verdict
+from mmfusion.radiogenomics.report import reading, study, verdict
 from mmfusion.reports import provenance
 
 work = Path(work_dir or tempfile.mkdtemp())
 data = study.load_study(
-    cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
+    cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed, features=features
 )
+extractor = reading.deep_extractor(
+    features, data.modalities, level=level, preset=segmenter, max_epochs=segmenter_epochs, random_state=seed,
+    memory=work / "segmenters",
+)  # fmt: skip
 model, single = study.genotype_models(
-    reports.words(reducers), reports.words(classifiers), data.modalities, preset=preset, inner=inner
-)
+    reports.words(reducers), reports.words(classifiers), data.modalities, preset=preset, inner=inner,
+    extractor=extractor, cross_fit=cross_fit,
+)  # fmt: skip
 clinical, absent = study.clinical_models(data.cohort, random_state=seed)
 folds = {"outer": outer, "repeats": repeats, "random_state": seed, "where": where, "n_jobs": n_jobs}
 
@@ -54,7 +66,9 @@ result = mf.nested_cv(
     **folds,
 )  # fmt: skip
 permuted = radiogenomics.permuted_runs(model, data.cohort, n_permuted, **folds)
-leak = lda_demo(seed, 3, cohort=data.cohort, modalities=data.modalities, folds=outer)
+leak = None
+if data.tables is not None:
+    leak = lda_demo(seed, 3, cohort=data.tables, modalities=data.modalities, folds=outer)
 best = study.optimum(data.cohort)
 reference = verdict.reference_of(result)
 data.cohort
@@ -115,7 +129,10 @@ reports.full_table(permuted.set_index("seed"))
 # folds (honest). LDA separates the patients it was fitted on, even if the labels are random.
 
 # %%
-reports.save_figure(figures.leak_gaps(leak, metric="auc", chance=0.5), out_dir, "leak")
+if leak is not None:
+    display(reports.save_figure(figures.leak_gaps(leak, metric="auc", chance=0.5), out_dir, "leak"))
+else:
+    display(reports.paragraph("It is shown for tables of features only."))
 
 # %% [markdown]
 # ## Within subgroups
@@ -168,7 +185,7 @@ expressed = found = None
 if panel is None:
     display(reports.paragraph(reason))
 else:
-    regressor, others = study.expression_models(data, panel)
+    regressor, others = study.expression_models(data, panel, extractor)
     expressed = mf.nested_cv(
         regressor, panel, name="features", baselines=others, out=work / "expression", progress=False, **folds
     )
@@ -217,11 +234,11 @@ told = result.to_metrics() | {
     "verdict": verdict.verdict(result, permuted, leak, best.get("auc")),
     "clinical_inputs": study.clinical_inputs()["inputs"].to_dict(),
     "permuted": permuted.to_dict("records"),
-    "leak": leak.to_dict("records"),
+    "leak": None if leak is None else leak.to_dict("records"),
     "optimum": best or None,
     "all_patients": None if records is None else records.to_metrics(),
     "expression": None if expressed is None else expressed.to_metrics() | {"null": found.to_dict("index")},
-    "plan": {"outer": outer, "repeats": repeats, "inner": inner, "preset": preset},
+    "plan": {"outer": outer, "repeats": repeats, "inner": inner, "preset": preset, "features": features},
 }
 if reference is not None:
     told["paired"] = {"reference": reference, **result.paired(reference).to_dict("index")}

@@ -2,7 +2,7 @@
 # # One click on each lesion
 #
 # Each patient has a CT and a point in the lesion. This report segments the lesions, measures them, and shows
-# every mask over the scan.
+# every mask over the scan. To click on a lesion yourself, run `mf.click_lesion("scan.zip")` in JupyterLab.
 
 # %% tags=["parameters"]
 cohort: str = "lesion_phantom"  # a manifest with seeds, or a known cohort with scans and seeds

@@ -197,11 +197,11 @@ def test_a_bundle_from_before_expression_loads(data):
     fitted = mf.LesionSegmenter("both", **SHORT).fit(data[0])
     from mmfusion.lesions import persistence
 
-    state = json.loads(json.dumps(persistence._state(fitted)))
+    state = json.loads(json.dumps(persistence.state_of(fitted)))
     del state["panel"]
     for name in ("balance", "task_weights", "consistency", "log_cosine"):
         del state["params"][name]
-    old = mf.LesionSegmenter.from_bundle(state, persistence._tensors(fitted))
+    old = mf.LesionSegmenter.from_bundle(state, persistence.tensors_of(fitted))
     assert old.panel_ is None and np.array_equal(
         next(old.predict(data[0])).array, next(fitted.predict(data[0])).array
     )

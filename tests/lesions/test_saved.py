@@ -12,9 +12,9 @@ from mmfusion.lesions import persistence
 
 
 def restored(model, *, tensors=None, settings=None, **state):
-    saved = deepcopy(persistence._state(model)) | state
+    saved = deepcopy(persistence.state_of(model)) | state
     saved["settings"] |= settings or {}
-    return mf.LesionSegmenter.from_bundle(saved, persistence._tensors(model) | (tensors or {}))
+    return mf.LesionSegmenter.from_bundle(saved, persistence.tensors_of(model) | (tensors or {}))
 
 
 def first(model):

@@ -10,7 +10,7 @@ import mmfusion as mf
 from mmfusion.errors import DataError
 from mmfusion.metrics.regression import regression_metrics
 from mmfusion.radiogenomics import ExpressionRegressor, expression_null
-from mmfusion.radiogenomics.expression import MEAN
+from mmfusion.radiogenomics.permuted_expression import MEAN
 from mmfusion.synthetic import radiomics_phantom
 from tests.radiogenomics.fakes import LOG, Recorder
 

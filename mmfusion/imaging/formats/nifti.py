@@ -238,15 +238,26 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
             expected=".nii or .nii.gz",
             got=path.suffix or "no suffix",
         )
+    data = nifti_bytes(volume)
+    with saved(path) as draft:
+        draft.write_bytes(
+            gzip.compress(data, compresslevel=4, mtime=0) if path.suffix.lower() == ".gz" else data
+        )
+    return path
+
+
+def nifti_bytes(volume: Volume) -> bytes:
+    """Return a scan or a mask as the bytes of a NIfTI-1 file, not compressed; see `write_nifti`.
+
+    Examples
+    --------
+    >>> len(nifti_bytes(Volume(np.zeros((2, 3, 4), np.int16), np.eye(4))))  # header, and 24 voxels
+    400
+    """
     affine = LPS_TO_RAS @ volume.affine
     image = nib.Nifti1Image(volume.array.transpose(2, 1, 0), affine)
     image.set_sform(affine, code=1)  # both forms, in scanner coordinates: some programs read only one of them
     image.set_qform(affine, code=1)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = f"{volume.modality} {volume.unit}".encode()
-    data = image.to_bytes()
-    with saved(path) as draft:
-        draft.write_bytes(
-            gzip.compress(data, compresslevel=4, mtime=0) if path.suffix.lower() == ".gz" else data
-        )
-    return path
+    return image.to_bytes()

@@ -89,7 +89,7 @@ def montage(
         raise ScanError("nothing to show", expected="n and columns of 1 or more, zoom_mm above 0")
     scene = Scene.of(volume, mask, point, overlay, window)
     shown = slices(scene, plane, n)
-    box = _box(scene, plane, zoom_mm)
+    box = shown_part(scene, plane, zoom_mm)
     columns = columns or min(len(shown), 4)
     rows = -(-len(shown) // columns)
     names = [name for name in scene.masks if name]
@@ -176,8 +176,24 @@ def _patient(volume: Volume, across: tuple[int, int]) -> tuple[int, int]:
     return thin[thin < fullest].max(initial=-1) + 1, thin[thin > fullest].min(initial=len(share))
 
 
-def _box(scene: Scene, plane: str, zoom_mm: float | None) -> tuple[float, float, float, float]:
-    """Return the left, right, lower and upper end of the part that is shown, mm."""
+def shown_part(scene: Scene, plane: str, zoom_mm: float | None) -> tuple[float, float, float, float]:
+    """Return the left, right, lower and upper end of the part of a slice that is shown, mm.
+
+    Parameters
+    ----------
+    scene : Scene
+        Scan, masks and point.
+    plane : {"axial", "coronal", "sagittal"}
+        Plane of the slice.
+    zoom_mm : float, optional
+        Side of a square around the point or the masks, mm; None for the whole slice.
+
+    Examples
+    --------
+    >>> scan = Volume(np.zeros((4, 8, 8), np.int16), np.eye(4))
+    >>> [float(end) for end in shown_part(Scene.of(scan, point=(3, 3, 2)), "axial", 2.0)]
+    [2.0, 4.0, 4.0, 2.0]
+    """
     whole = scene.extent(plane)
     if zoom_mm is None:
         return whole

@@ -83,7 +83,7 @@ def segment_lesion(
     >>> bool(abs(found.longest_mm - 16) < 2), found.warnings
     (True, ())
     """
-    volume, chosen = _scan(scan, series), _checked(method, margin, weights)
+    volume, chosen = open_ct(scan, series), checked(method, margin, weights)
     return _segment(volume, prompt(volume, seed, box, line), **chosen)
 
 
@@ -124,7 +124,7 @@ def segment_lesions(
     >>> [len(one.warnings) for one in segment_lesions(scan, [(20, 20, 20), (60, 20, 20)], method="growcut")]
     [0, 0]
     """
-    volume, chosen = _scan(scan, series), _checked(method, margin, weights)
+    volume, chosen = open_ct(scan, series), checked(method, margin, weights)
     if not len(seeds):
         raise DataError("no point is given", column="seeds", expected="one (x, y, z) per lesion")
     found = []
@@ -137,7 +137,8 @@ def segment_lesions(
     return [_apart(one, found) for one in found]
 
 
-def _scan(scan: Volume | str | Path, series: SeriesRules) -> Volume:
+def open_ct(scan: Volume | str | Path, series: SeriesRules = None) -> Volume:
+    """Return a scan as a Volume in HU, after checking it; parameters are those of `segment_lesion`."""
     if isinstance(scan, Volume):
         if series is not None:
             raise ScanError("series is for DICOM", got="a Volume")
@@ -146,7 +147,8 @@ def _scan(scan: Volume | str | Path, series: SeriesRules) -> Volume:
     return read(scan, series, unit="HU")
 
 
-def _checked(method: str, margin: str, weights: str | Path | None) -> dict[str, object]:
+def checked(method: str, margin: str, weights: str | Path | None) -> dict[str, object]:
+    """Return how to segment, with the network loaded; parameters are those of `segment_lesion`."""
     if method not in METHODS:
         raise DataError("unknown method", column="method", expected=", ".join(METHODS), got=method)
     if margin not in MARGINS_MM:

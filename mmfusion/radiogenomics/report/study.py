@@ -8,25 +8,26 @@ from dataclasses import dataclass
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
 from mmfusion.errors import DataError
 from mmfusion.evaluation.baselines import PriorWhereAbsent, ridge
 from mmfusion.evaluation.regression_baselines import MeanOfTraining
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics import scores_by_group
-from mmfusion.modalities import META, RESERVED
-from mmfusion.nn.params import check_whole
+from mmfusion.nn.params import check_whole, unusable
 from mmfusion.radiogenomics.clinical import CLINICAL_SETS, ClinicalClassifier, ClinicalRegressor
 from mmfusion.radiogenomics.expression import ExpressionRegressor
 from mmfusion.radiogenomics.genotype import GenotypeClassifier
+from mmfusion.radiogenomics.report.reading import features_only, has_features, known, read_as
 
 MAIN = "chosen by inner folds"
 CLINICAL = "clinical: "
 REFERENCE = f"{CLINICAL}{CLINICAL_SETS['all_before_surgery'].title}"
 # options of known cohorts that this report needs: columns of the clinical sets
 _OPTIONS = {"r01_egfr": {"site": True, "grade": True}}
-_PHANTOM = "radiomics_phantom"
+_PHANTOMS = ("radiomics_phantom", "lesion_phantom")
+FEATURES = ("radiomics", "deep", "both")
 _LEAST = 30  # patients for a regression
 
 
@@ -46,6 +47,8 @@ class Study:
         A sentence about patients without features; "" if there are none.
     whole : Cohort
         The cohort as it was loaded.
+    features : {"radiomics", "deep", "both"}
+        What is read: a table of features, deep features of a segmenter, or both.
     """
 
     cohort: Cohort
@@ -53,6 +56,12 @@ class Study:
     modalities: tuple[str, ...]
     left_out: str
     whole: Cohort
+    features: str = "radiomics"
+
+    @property
+    def tables(self) -> Cohort | None:
+        """The same patients with tables of features alone; None if only deep features are read."""
+        return None if self.features == "deep" else features_only(self.cohort, self.modalities)
 
 
 def load_study(
@@ -63,6 +72,7 @@ def load_study(
     *,
     n_patients: int = 0,
     seed: int = 0,
+    features: str = "radiomics",
 ) -> Study:
     """Load a cohort for a report about a genotype.
 
@@ -73,30 +83,41 @@ def load_study(
     target : str
         A target with two classes.
     modalities : sequence of str
-        Modalities with the features. If a block has features, its scans are not read.
+        Modalities with the features.
     n_patients : int
-        Number of patients of the phantom, 0 for its default.
+        Number of patients of a phantom, 0 for its default.
     seed : int
-        Seed of the phantom.
+        Seed of a phantom.
+    features : {"radiomics", "deep", "both"}
+        "radiomics": if a block has features, its scans are not read. "deep": only scans with masks are read.
+        "both": features and scans with masks are read.
 
     Raises
     ------
     DataError
-        If the target does not have two classes, or no patient has features.
+        If the target does not have two classes, or no patient has features, or scans with masks if they are
+        needed.
     """
+    if features not in FEATURES:
+        raise unusable("features", ", ".join(FEATURES), repr(features))
     check_whole("n_patients", n_patients, 0)
     made = {"seed": seed, **({"n": n_patients} if n_patients else {})}
-    options = made if name == _PHANTOM else _OPTIONS.get(name, {})
+    options = made if name in _PHANTOMS else _OPTIONS.get(name, {})
     whole = load_cohort(name, root=root or None, target=target, **options)
     if whole.target_spec.kind != "binary":
         raise DataError(
             "not a target with two classes", column="target", expected="egfr, kras, ...", got=target
         )
-    cohort = _features_only(whole.select(modalities=_known(whole, [*modalities, "ehr"])), modalities)
-    wanted = _known(cohort, modalities)
-    has = presence(cohort.X)[wanted].all(axis=1) if wanted else pd.Series(data=False, index=cohort.X.index)
+    cohort = whole.select(modalities=known(whole, [*modalities, "ehr"]))
+    cohort = read_as(cohort, modalities, features)
+    wanted = known(cohort, modalities)
+    has = has_features(cohort, wanted, features)
     if not has.any():
-        raise DataError("no patient has features", file=name, expected=", ".join(modalities))
+        lacking, hint = "features", None
+        if features != "radiomics":
+            lacking = "scans with masks" if features == "deep" else "features and scans with masks"
+            hint = "deep features need ct volume and ct mask; try cohort=lesion_phantom, features=deep"
+        raise DataError(f"no patient has {lacking}", file=name, expected=", ".join(modalities), hint=hint)
     records = "ehr" in cohort.modalities and not has.all()
     n = int((~has).sum())
     return Study(
@@ -107,6 +128,7 @@ def load_study(
         if n
         else "",
         whole=whole,
+        features=features,
     )
 
 
@@ -125,7 +147,7 @@ def genotype_models(
     modalities : sequence of str
         Modalities to read.
     **settings
-        Further parameters, such as `preset` and `inner`.
+        Further parameters, such as `preset`, `inner` and `extractor`.
 
     Examples
     --------
@@ -215,15 +237,17 @@ def expression_study(study: Study, genes: Sequence[str] = ()) -> tuple[Cohort | 
         cohort = study.whole.with_target(target)
     except DataError as error:
         return None, f"Expression is not estimable: {error.got or error.problem}."
-    cohort = cohort.select(modalities=_known(cohort, [*study.modalities, "ehr"]))
-    cohort = _features_only(cohort, study.modalities)
-    has = presence(cohort.X)[list(study.modalities)].all(axis=1)
+    cohort = cohort.select(modalities=known(cohort, [*study.modalities, "ehr"]))
+    cohort = read_as(cohort, study.modalities, study.features)
+    has = has_features(cohort, study.modalities, study.features)
     if has.sum() < _LEAST:
         return None, f"Expression is not estimable: only {int(has.sum())} patients have it and features."
     return cohort.select(patients=list(has.index[has])), ""
 
 
-def expression_models(study: Study, cohort: Cohort) -> tuple[ExpressionRegressor, dict[str, BaseEstimator]]:
+def expression_models(
+    study: Study, cohort: Cohort, extractor: BaseEstimator | None = None
+) -> tuple[ExpressionRegressor, dict[str, BaseEstimator]]:
     """Return the ridge on features, and what it is compared with: the mean, and ridges on health records."""
     models: dict[str, BaseEstimator] = {"mean": MeanOfTraining()}
     has = cohort.X["ehr"].columns if "ehr" in cohort.modalities else []
@@ -231,7 +255,7 @@ def expression_models(study: Study, cohort: Cohort) -> tuple[ExpressionRegressor
         one = CLINICAL_SETS[name]
         if set(one.columns) <= set(has):
             models[f"{CLINICAL}{one.title}"] = ClinicalRegressor(name)
-    return ExpressionRegressor(study.modalities), models
+    return ExpressionRegressor(study.modalities, extractor=extractor), models
 
 
 def optimum(cohort: Cohort) -> dict[str, float]:
@@ -241,18 +265,3 @@ def optimum(cohort: Cohort) -> dict[str, float]:
     if r := best.get("expression_r"):
         found["expression_r"] = sum(r.values()) / len(r)
     return {name: float(value) for name, value in found.items() if value is not None}
-
-
-def _known(cohort: Cohort, modalities: Sequence[str]) -> list[str]:
-    return [m for m in modalities if m in cohort.modalities]
-
-
-def _features_only(cohort: Cohort, modalities: Sequence[str]) -> Cohort:
-    """Return the cohort without the scans of those modalities that have features."""
-    table = cohort.table
-    told = [m for m in table.columns.unique(0) if m in modalities and feature_names(table[m], m)]
-    scans = [(m, c) for m, c in table.columns if m in told and m != META and c in RESERVED]
-    for modality in dict.fromkeys(m for m, _ in scans):
-        features = table[modality].drop(columns=[c for m, c in scans if m == modality])
-        cohort = cohort.with_features(modality, features, only=True)
-    return cohort

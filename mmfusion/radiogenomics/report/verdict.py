@@ -8,12 +8,18 @@ from mmfusion.evaluation.leakage import demo_gaps
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.verdict import signed, unbroken, value
 from mmfusion.metrics.names import metric_title
-from mmfusion.radiogenomics.expression import MEAN
+from mmfusion.radiogenomics.permuted_expression import MEAN
 from mmfusion.radiogenomics.report.study import CLINICAL, REFERENCE, Study
 
 METRICS = ("macro_auc", "macro_f1", "balanced_accuracy", "brier")
 CORRELATIONS = ("pearson", "spearman", "concordance")
 _SMALL = 30  # patients of a class
+_TRAINED = "A RA-Seg is trained in each fold on the scans and masks of its training patients, without labels."
+_READ = {
+    "radiomics": "",
+    "deep": f"The features are deep features of a segmenter. {_TRAINED}",
+    "both": f"The features are radiomics together with deep features of a segmenter. {_TRAINED}",
+}
 
 
 def reference_of(result: NestedResult) -> str | None:
@@ -99,6 +105,7 @@ def protocol(study: Study, result: NestedResult) -> list[str]:
     lines = [
         f"{result.n} patients: " + ", ".join(f"{n} {name}" for name, n in counts.items()) + ".",
         study.left_out,
+        _READ[study.features],
         f"{settings['outer']} outer folds{repeated}. Extraction, scaling, reduction, "
         "classification and the threshold are fitted and chosen on training patients only.",
         f"The answer is the AUC of the model that chooses its reducer and classifier by inner folds, "

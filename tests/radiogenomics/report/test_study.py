@@ -9,7 +9,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.sources import register_source
 from mmfusion.errors import DataError
 from mmfusion.radiogenomics import CLINICAL_SETS, ClinicalClassifier
-from mmfusion.radiogenomics.report import study, verdict
+from mmfusion.radiogenomics.report import reading, study, verdict
 from mmfusion.synthetic import radiomics_phantom
 
 SERIAL = {"where": "serial", "progress": False}
@@ -47,6 +47,37 @@ def test_the_phantom_has_its_size_and_seed():
     assert study.optimum(found.cohort)["auc"] == 0.85
     assert study.optimum(found.cohort)["expression_r"] == pytest.approx(0.566, abs=0.001)
     assert study.optimum(partly()) == {}
+
+
+def scanned(root):
+    """Eight patients with scans and masks, of whom six also have a table of features."""
+    cohort = mf.lesion_phantom(8, 3, size=16, target="egfr", root=root, types=("solid",), diameters=(12, 20))
+    table = pd.DataFrame({"a": range(6)}, cohort.X.index[:6], dtype=float)
+    return cohort.with_features("ct", table)
+
+
+def test_what_is_read(tmp_path):
+    cohort = scanned(tmp_path)
+    register_source("scanned")(lambda root=None: cohort)
+    radiomics, deep, both = (study.load_study("scanned", features=f) for f in study.FEATURES)
+    assert [len(one.cohort) for one in (radiomics, deep, both)] == [6, 8, 6]
+    columns = [set(one.cohort.table["ct"].columns) for one in (radiomics, deep, both)]
+    scans = {"volume", "mask", "seed_x", "seed_y", "seed_z"}
+    assert columns[0] == {"a"} and scans <= columns[1] and "a" not in columns[1]
+    assert columns[2] == scans | {"a"}
+    assert deep.tables is None and set(both.tables.table["ct"].columns) == {"a"}
+    assert radiomics.tables.table.equals(radiomics.cohort.table)
+    extractors = [reading.deep_extractor(f, ["ct"], max_epochs=3) for f in study.FEATURES]
+    assert extractors[0] is None and [list(e.table) for e in extractors[1:]] == [[], ["ct"]]
+
+
+def test_deep_features_need_scans_with_masks():
+    with pytest.raises(DataError, match=r"no patient has scans with masks .*cohort=lesion_phantom"):
+        study.load_study("radiomics_phantom", n_patients=20, features="deep")
+    with pytest.raises(DataError, match="no patient has features and scans with masks"):
+        study.load_study("partly", features="both")
+    with pytest.raises(DataError, match="column features"):
+        study.load_study("radiomics_phantom", n_patients=20, features="depp")
 
 
 def test_studies_that_cannot_be():
