@@ -42,7 +42,7 @@ def judge(args: argparse.Namespace, seed: int) -> pd.DataFrame:
     cohorts = measured(cohort)
     with_size = cohorts["one click"]
     ridge = mf.evaluation.ridge(["ct"])
-    network = mf.StageClassifier(modalities=["ct"])
+    network = mf.StageClassifier(modalities=["ct"], n_members=args.members)
     runs = {
         CT: (network, cohort),
         CLICK: (network, with_size),
@@ -52,7 +52,7 @@ def judge(args: argparse.Namespace, seed: int) -> pd.DataFrame:
     for name, (model, one) in runs.items():
         folder = args.out / f"{name.replace(' ', '-').replace(',', '').lower()}-{args.n}-{seed}"
         result = mf.nested_cv(
-            model, one, name=name, baselines=False, outer=5, random_state=seed, out=folder,
+            model, one, name=name, baselines=False, outer=args.outer, random_state=seed, out=folder,
             n_jobs=args.n_jobs, progress=False,
         )  # fmt: skip
         predictions.append(result.predictions)
@@ -77,6 +77,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--n", type=int, default=400)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--outer", type=int, default=5)
+    parser.add_argument("--members", type=int, default=4, help="networks in each model; their mean predicts")
     parser.add_argument("--n-jobs", type=int, default=None)
     args = parser.parse_args()
     tables = {}

@@ -20,6 +20,8 @@ CHANNELS = 4  # lung window, window of soft tissue, distance to the click, voxel
 _LUNG, _SOFT = (-1000.0, 1200.0), (-150.0, 350.0)  # HU: lower end and width of a window
 _CLICK = 6.0, 20.0  # voxels: widths of the two parts of the map of the click
 _MIDDLE = 0.4  # logarithm of a voxel size in the middle of those of training
+SHIPPED = Path(__file__).with_name("click.safetensors")  # trained on the lesion phantom; see its model card
+_HINT = "make them with: python -m mmfusion.lesions.click.training -o click.safetensors"
 _FOLD = 2  # voxels along each axis that become channels, so that the network runs at half the resolution
 
 
@@ -135,8 +137,13 @@ class ClickLoss(nn.Module):
         return 1 - dice.mean() + 2 * F.binary_cross_entropy_with_logits(logits, true) + self.QUALITY * quality
 
 
-def loaded(path: str | Path | None) -> ClickNet:
+def loaded(path: str | Path | None = None) -> ClickNet:
     """Return the network with the weights in a file, in evaluation mode.
+
+    Parameters
+    ----------
+    path : path, optional
+        Weights that `mmfusion.lesions.click.training` wrote. Default: those in the package, `SHIPPED`.
 
     Raises
     ------
@@ -145,23 +152,20 @@ def loaded(path: str | Path | None) -> ClickNet:
 
     Examples
     --------
-    >>> loaded(None)
-    Traceback (most recent call last):
-    mmfusion.errors.WeightsUnavailable: no weights of the network for clicks -> make them with: ...
+    >>> network = loaded()
+    >>> sum(one.numel() for one in network.parameters()), network.training
+    (1688369, False)
     """
-    hint = "make them with: python -m mmfusion.lesions.click.training -o click.safetensors"
-    if path is None:
-        raise WeightsUnavailable("no weights of the network for clicks", hint=hint)
-    path, network = Path(path), ClickNet()
+    path, network = SHIPPED if path is None else Path(path), ClickNet()
     if not path.is_file():
-        raise WeightsUnavailable("no weights of the network for clicks", file=path, hint=hint)
+        raise WeightsUnavailable("no weights of the network for clicks", file=path, hint=_HINT)
     wanted = dict(network.named_parameters())
     try:
         found = load_file(path)
     except SafetensorError as error:
-        raise WeightsUnavailable("not a file of weights", file=path, got=error, hint=hint) from error
+        raise WeightsUnavailable("not a file of weights", file=path, got=error, hint=_HINT) from error
     if {k: v.shape for k, v in wanted.items()} != {k: v.shape for k, v in found.items()}:
-        raise WeightsUnavailable("the weights of another network", file=path, hint=hint)
+        raise WeightsUnavailable("the weights of another network", file=path, hint=_HINT)
     with torch.no_grad():
         for name, one in wanted.items():
             one.copy_(found[name])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from mmfusion.compute import one_thread
 from mmfusion.imaging import Volume
@@ -63,8 +64,10 @@ def read_scales(scan: Volume, prompt: Prompt, network: ClickNet) -> Reading:
         The combined probability.
     """
     scales = _scales(prompt)
-    cubes = [scan.crop(prompt.point, SIZE * step, step) for step in scales]
-    shares, quality = _predict(network, np.stack([cube.array for cube in cubes]), scales)
+    cubes = [scan.crop(prompt.point, SIZE * step, step, fill=np.nan) for step in scales]
+    shares, quality = _predict(network, np.stack([_continued(cube.array) for cube in cubes]), scales)
+    shares = [np.where(np.isnan(cube.array), 0, share) for cube, share in zip(cubes, shares)]
+    quality = np.clip(quality - [_at_faces(share) for share in shares], 0, 1)
     weights = np.exp((quality - quality.max()) / SHARPNESS)
     best = cubes[int(quality.argmax())]
     single = [
@@ -85,6 +88,17 @@ def _scales(prompt: Prompt) -> Sequence[float]:
     return sorted(SCALES_MM, key=lambda step: abs(np.log(step / wanted)))[:_FEWEST]
 
 
+def _continued(hu: np.ndarray) -> np.ndarray:
+    """Return a cube whose voxels outside the scan (NaN) have the value of the nearest voxel inside.
+
+    The network was trained on cubes in a body. It takes air around a small scan for a lesion.
+    """
+    outside = np.isnan(hu)
+    if not outside.any():
+        return hu
+    return hu[tuple(distance_transform_edt(outside, return_distances=False, return_indices=True))]
+
+
 def _predict(
     network: ClickNet, hu: np.ndarray, scales: Sequence[float]
 ) -> tuple[list[np.ndarray], np.ndarray]:
@@ -99,6 +113,12 @@ def _predict(
             total += (share.flip(flipped) if axes else share)[:, 0]
             quality += out["quality"].sigmoid()
     return list((total / len(FLIPS)).numpy()), (quality / len(FLIPS)).numpy()
+
+
+def _at_faces(share: np.ndarray) -> float:
+    """Return the share of the six faces of a cube that the mask covers: there it leaks, or does not fit."""
+    mask = share > 0.5
+    return float(np.mean([mask.take(end, axis).mean() for axis in range(3) for end in (0, -1)]))
 
 
 def _dice(share: np.ndarray, combined: np.ndarray) -> float:

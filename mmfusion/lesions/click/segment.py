@@ -50,15 +50,16 @@ def segment_lesion(
         Ends of the longest diameter (RECIST), LPS mm.
     method : {"auto", "growcut", "network"}
         "growcut" grows the lesion and its surroundings from the point until they meet, and needs no weights.
-        "network" reads cubes of six sizes around the point. It is trained on the lesion phantom alone, by
-        `python -m mmfusion.lesions.click.training`, which writes its weights. "auto" is "growcut".
+        "network" reads cubes of six sizes around the point. Its weights are in the package; they were trained
+        on the lesion phantom alone (`MODEL_CARD.md` beside them). "auto" is "growcut": it was better on real
+        lesions, although the network was better on drawn ones.
     margin : {"tight", "gtv"}
         Which outline is meant: "tight" is the visible border, as radiologists draw nodules (LIDC); "gtv" adds
         1.5 mm, as gross tumour volumes for radiotherapy are drawn.
     series : str or sequence of str, optional
         Rules that choose a series of DICOM; see `mmfusion.imaging.read`.
     weights : path, optional
-        Weights of the network.
+        Other weights of the network, made by `python -m mmfusion.lesions.click.training`.
 
     Returns
     -------

@@ -1,18 +1,31 @@
 """The network for clicks: drawing, training, weights, scales; with few cubes, so not whether it is good."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from scipy.ndimage import binary_erosion
 
 import mmfusion as mf
 from mmfusion.errors import DataError, WeightsUnavailable
-from mmfusion.lesions.click.network import CHANNELS, SIZE, ClickLoss, ClickNet, inputs, loaded
+from mmfusion.imaging import Volume
+from mmfusion.lesions.click.network import CHANNELS, SHIPPED, SIZE, ClickLoss, ClickNet, inputs, loaded
 from mmfusion.lesions.click.prompt import prompt
 from mmfusion.lesions.click.scales import SCALES_MM, read_scales
-from mmfusion.lesions.click.training import PLAN, Cubes, draw, main, train, write_weights
+from mmfusion.lesions.click.training import (
+    JUDGE_PLAN,
+    PLAN,
+    Cubes,
+    draw,
+    main,
+    train,
+    train_judge,
+    write_weights,
+)
 from mmfusion.synthetic.chest.cubes import click_cubes
-from tests.lesions.click.scans import chest
+from tests.lesions.click.scans import chest, dice
 
 SEED = (15.0, 0.0, -464.0)
 
@@ -104,6 +117,25 @@ def test_all_scales_of_a_click_and_two_of_a_line():
     assert set(seen[:4]) == {len(SCALES_MM)} and set(seen[4:]) == {2}
 
 
+def test_a_scan_smaller_than_the_cubes_is_continued_and_has_no_lesion_outside():
+    scan, (true,) = chest()
+    small = scan.crop(SEED, 30.0)  # the cubes are 38 to 187 mm wide
+    probability = read_scales(small, prompt(small, SEED), loaded()).probability
+    inside = Volume(np.ones(small.shape, np.float32), small.affine, unit="probability").like(probability)
+    outside = binary_erosion(inside.array == 0, iterations=3)  # interpolated at the border
+    assert outside.any() and probability.array[outside].max() < 1e-3
+    found = mf.segment_lesion(small, SEED, method="network").mask
+    assert dice(found, true.like(found)) > 0.8
+
+
+def test_the_judge_is_trained_alone_and_learns(cubes, weights):
+    network = loaded(weights)
+    before = {name: one.clone() for name, one in network.state_dict().items()}
+    history = train_judge(network, cubes, plan=JUDGE_PLAN.replace(max_epochs=2), progress=False)
+    changed = {k.split(".")[0] for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed == {"judge"} and len(history) == 2
+
+
 def test_inputs_of_all_scales():
     x = inputs(torch.zeros(2, SIZE, SIZE, SIZE), torch.tensor([1.0, 2.0]))
     assert x.shape == (2, CHANNELS, SIZE, SIZE, SIZE)
@@ -125,15 +157,26 @@ def test_segment_with_weights(weights):
 
 
 def test_the_command_writes_weights_and_losses(tmp_path, capfd):
-    main(["-o", str(tmp_path / "w.safetensors"), "--patients", "1", "--epochs", "1", "--n-jobs", "1"])
+    main(["-o", str(tmp_path / "w.safetensors"), "--patients", "1", "--judges", "1", "--epochs", "1",
+          "--n-jobs", "1"])  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {"w.safetensors", "w.json"}
     assert loaded(tmp_path / "w.safetensors")
 
 
+def test_the_weights_in_the_package_are_those_of_the_model_card():
+    card = SHIPPED.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() in card
+    assert SHIPPED.stat().st_size < 5e6
+
+
+@pytest.mark.parametrize("radius", [5.0, 12.0])
+def test_the_network_in_the_package_finds_a_nodule(radius):
+    scan, (true,) = chest(((SEED, radius),))
+    assert dice(mf.segment_lesion(scan, SEED, method="network").mask, true) > 0.8
+
+
 def test_bad_weights(tmp_path):
     scan, _ = chest()
-    with pytest.raises(WeightsUnavailable, match=r"no weights of the network for clicks -> make them"):
-        mf.segment_lesion(scan, SEED, method="network")
     with pytest.raises(WeightsUnavailable, match=r"file .*none\.safetensors: no weights"):
         mf.segment_lesion(scan, SEED, method="network", weights=tmp_path / "none.safetensors")
     (tmp_path / "text.safetensors").write_text("no weights")
