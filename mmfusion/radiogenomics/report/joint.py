@@ -179,9 +179,9 @@ def ablation_table(result: NestedResult, masks: pd.DataFrame, scores: pd.DataFra
         expressed, masked = name in result.models, name in scores.index
         rows[name] = {
             "Pearson": _cell(result.scores.loc[name, "pearson"], value) if expressed else "–",
-            f"Pearson minus {MAIN}": _cell(pearson.loc[name], signed) if name in pearson.index else "–",
+            "difference": _cell(pearson.loc[name], signed) if name in pearson.index else "–",
             _DP: _cell(scores.loc[name, "dice"], value) if masked else "–",
-            f"Dice minus {MAIN}": _cell(dice.loc[name], signed) if name in dice.index else "–",
+            "difference in Dice": _cell(dice.loc[name], signed) if name in dice.index else "–",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
