@@ -34,6 +34,8 @@ def joint_grid(
 ) -> dict[str, dict[str, object]]:
     """Return the changed parameters of the models beside the main one, by name.
 
+    They do not record the cosine between gradients, which takes time.
+
     Parameters
     ----------
     options : mapping, optional
@@ -70,7 +72,7 @@ def joint_grid(
         found[EXPRESSION] = {"options": same | {"tasks": (TASKS[1],)}}
     if "balance" in groups:
         found |= {f"balance: {_TITLES[name]}": {"balance": name} for name in BALANCES if name != balance}
-    return found
+    return {name: changes | {"log_cosine": False} for name, changes in found.items()}
 
 
 def group_of(model: str) -> str:
