@@ -130,7 +130,7 @@ def verdict(
     for name in (RIDGE, EXPRESSION):
         if name in result.models:
             other = value(result.scores.loc[name, "pearson"])
-            lines.append(f"{name[:1].upper()}{name[1:]} has {other}: {_difference(result, name)}.")
+            lines.append(f"{name[:1].upper()}{name[1:]} has {other}. {_difference(result, name)}.")
     return lines
 
 
@@ -150,8 +150,8 @@ def _null_sentence(null: NestedResult) -> str:
 
 def _difference(result: NestedResult, reference: str) -> str:
     row = result.paired(reference).loc[result.main]
-    says = "is better" if row["lo"] > 0 else "is worse" if row["hi"] < 0 else "is not shown to differ"
-    return f"{result.main} {says} ({signed(row)})"
+    says = "better than" if row["lo"] > 0 else "worse than" if row["hi"] < 0 else "not shown to differ from"
+    return f"The main model is {says} it ({signed(row)})"
 
 
 def headline(result: NestedResult, dice: pd.Series) -> str:
