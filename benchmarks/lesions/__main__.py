@@ -96,7 +96,7 @@ def expression(args: argparse.Namespace) -> None:
     setting = joint.Setting(args.n_train, args.n_test, args.epochs, args.seed)
     with ProcessPoolExecutor(args.jobs, multiprocessing.get_context("spawn")) as pool:
         jobs = {}
-        for row, params in joint.rows(args.groups).items():
+        for row, params in joint.rows(args.groups, args.rows).items():
             file = Path(args.out) / "expression" / f"{_slug_of(row)}-{args.seed}.json"
             jobs[row] = pool.submit(joint.carry_out, row, params, setting, file)
         files = {row: job.result() for row, job in jobs.items()}
@@ -128,6 +128,7 @@ def main() -> None:
         "--epochs", type=int, default=20, help="of `ablations`, `slices`, `expression`, `sts`"
     )
     parser.add_argument("--groups", nargs="*", default=["tasks", "balance"], help="of `expression`; or parts")
+    parser.add_argument("--rows", nargs="*", default=[], help="only these rows of `expression`, and the main")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each on one core")
     parser.add_argument("--out", default="lesion_runs", help="folder of the results")
     parser.add_argument("--data", help="folder with `lesions/sts_petct`, for `sts`")

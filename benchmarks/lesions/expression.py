@@ -51,13 +51,14 @@ class Setting:
         return mf.lesion_phantom(n, seed, strength=strength, target="expression", **self.phantom)
 
 
-def rows(groups: list[str]) -> dict[str, dict[str, object]]:
-    """Return the changed parameters of each row; `groups` as for `joint_grid`."""
+def rows(groups: list[str], names: list[str]) -> dict[str, dict[str, object]]:
+    """Return the changed parameters of each row; `groups` as for `joint_grid`, `names` of some rows."""
     found: dict[str, dict[str, object]] = {row: {} for row in (*RIDGES, NULL)}
     found[ablations.MAIN] = {"log_cosine": True}
     found[ablations.MASK] = {"options": joint.SMALL | {"tasks": ("mask",)}}
     found[ablations.POOLED] = ablations.joint_grid(joint.SMALL, ("parts",))[ablations.POOLED]
-    return found | ablations.joint_grid(joint.SMALL, groups)
+    found |= ablations.joint_grid(joint.SMALL, groups)
+    return {row: params for row, params in found.items() if not names or row in (*names, ablations.MAIN)}
 
 
 def carry_out(row: str, params: Mapping[str, object], setting: Setting, file: Path) -> Path:
