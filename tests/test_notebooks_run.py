@@ -27,6 +27,7 @@ OWN = {
     "50_predict_patient": {"n_patients": 2},
     "61_egfr": {"n_patients": 80, "n_permuted": 1, "n_null": 5, "classifiers": "qda, dt"},
     "60_lesions": {"n_patients": 6, "networks": "unet"},
+    "62_joint_expression": {"n_patients": 6, "max_epochs": 1, "ablations": "tasks", "n_null": 20},
     "64_one_click": {"n_patients": 3},
     "63_igtv": {"n_patients": 6, "n_pretrain": 4, "pretrain_epochs": 1, "frozen_epochs": 1},
 }

@@ -4,6 +4,7 @@
     python benchmarks/lesions equal --seconds 180    # all trained for as many seconds of the processor
     python benchmarks/lesions ablations              # the ablations of the papers
     python benchmarks/lesions slices                 # neighbouring slices of PET/CT, by position
+    python benchmarks/lesions expression             # expression and masks, with one task and with both
     python benchmarks/lesions sts --data DATA        # 26 real PET/CT
 
 Training and test patients of the phantom have different seeds. All networks read the same scans at the same
@@ -24,6 +25,7 @@ import re
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+import expression as joint
 import grids
 import papers
 import sarcomas
@@ -45,7 +47,11 @@ def finish(mode: str, runs: list[Run], args: argparse.Namespace) -> dict[str, di
 
 
 def _slug(run: Run) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", f"{run.network}-{run.row}".lower()).strip("-")
+    return _slug_of(f"{run.network}-{run.row}")
+
+
+def _slug_of(row: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", row.lower()).strip("-")
 
 
 def _table(results: dict[str, dict], references: list[str], last: dict[str, dict] | None = None) -> str:
@@ -86,6 +92,18 @@ def slices(args: argparse.Namespace) -> None:
         print(f"\n{by_position(rows, f'2D, {start}')}")
 
 
+def expression(args: argparse.Namespace) -> None:
+    setting = joint.Setting(args.n_train, args.n_test, args.epochs, args.seed)
+    with ProcessPoolExecutor(args.jobs, multiprocessing.get_context("spawn")) as pool:
+        jobs = {}
+        for row, params in joint.rows(args.groups, args.rows).items():
+            file = Path(args.out) / "expression" / f"{_slug_of(row)}-{args.seed}.json"
+            jobs[row] = pool.submit(joint.carry_out, row, params, setting, file)
+        files = {row: job.result() for row, job in jobs.items()}
+    results = {row: json.loads(file.read_text()) for row, file in files.items()}
+    print(f"\n{joint.table(results, setting)}\n\nCosine by epoch: {joint.cosines(results)}")
+
+
 def sts(args: argparse.Namespace) -> None:
     root = Path(args.data) / "lesions" / "sts_petct"
     out = Path(args.out) / "sts" / str(args.seed)
@@ -97,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    modes = {"converge": converge, "equal": equal, "ablations": ablations, "slices": slices, "sts": sts}
+    modes = {f.__name__: f for f in (converge, equal, ablations, slices, expression, sts)}
     parser.add_argument("mode", choices=modes)
     parser.add_argument("--networks", nargs="*", default=[], help="registered names; default: all")
     parser.add_argument("--n-train", type=int, default=64, help="training patients")
@@ -106,7 +124,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180, help="training time of `equal`")
     parser.add_argument("--max-epochs", type=int, default=40, help="of `converge`")
     parser.add_argument("--patience", type=int, default=10, help="of `converge`, epochs")
-    parser.add_argument("--epochs", type=int, default=20, help="of `ablations`, `slices` and `sts`")
+    parser.add_argument(
+        "--epochs", type=int, default=20, help="of `ablations`, `slices`, `expression`, `sts`"
+    )
+    parser.add_argument("--groups", nargs="*", default=["tasks", "balance"], help="of `expression`; or parts")
+    parser.add_argument("--rows", nargs="*", default=[], help="only these rows of `expression`, and the main")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, each on one core")
     parser.add_argument("--out", default="lesion_runs", help="folder of the results")
     parser.add_argument("--data", help="folder with `lesions/sts_petct`, for `sts`")

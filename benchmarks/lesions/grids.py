@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from runs import Run
 
+from mmfusion.lesions.report.ablations import CSPAT_PARTS
 from mmfusion.registry import SEGMENTERS, list_segmenters
 
 REFERENCE = "resenc_unet"
@@ -64,7 +65,6 @@ def _options(**options: object) -> dict[str, object]:
 
 
 _CORE = {"multi_scale": False, "dense": False, "lstm": "none", "attention": False}
-_FPN = {"neck": "fpn"}
 _VARIANTS = {
     "raemd": {
         "U-Net of single slices": _options(**_CORE),
@@ -74,16 +74,7 @@ _VARIANTS = {
         "+ convolutional LSTM instead": _options(attention=False),
         "+ residual attention: RAEMD-Net": {},
     },
-    "cspat": {
-        "U-shaped decoder, no neck": _options(neck="none"),
-        "FPN (top-down), no gates, adjacent scales": _options(**_FPN, gate=False, cross_scale=False),
-        "FPN, gates, adjacent scales": _options(**_FPN, cross_scale=False),
-        "FPN, gates, all scales": _options(**_FPN),
-        "PAN (both ways), no gates, adjacent scales": _options(gate=False, cross_scale=False),
-        "PAN, no gates, all scales": _options(gate=False),
-        "PAN, gates, adjacent scales": _options(cross_scale=False),
-        "PAN, gates, all scales: CSPAT": {},
-    },
+    "cspat": {row: _options(**own) if own else {} for row, own in CSPAT_PARTS.items()},
     "raseg": {
         "no boxes": {},
         "jittered boxes in training, none at test": {"box_mode": "jittered"},

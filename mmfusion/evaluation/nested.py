@@ -40,6 +40,7 @@ def nested_cv(
     where: str = "auto",
     n_jobs: int | None = None,
     out: str | Path | None = None,
+    keep: Sequence[str] = (),
     name: str | None = None,
     progress: bool = True,
     check_scans: bool = False,
@@ -88,6 +89,8 @@ def nested_cv(
     out : path, optional
         Folder for the results and the models of finished folds. The same call resumes from them, unless the
         data, the setting, a library or code that can change them has changed (`mmfusion.evaluation.store`).
+    keep : sequence of str
+        Names of variants and baselines whose models are saved too, beside those of `model`.
     name : str, optional
         Name of `model` in the result. Default: its `short_name`, or the name of its class.
     progress : bool
@@ -159,15 +162,18 @@ def nested_cv(
     for candidate in (main, *simple):
         if hasattr(candidate.estimator, "check_rows"):
             candidate.estimator.check_rows(X)
-    _check_names([own, *(c.name for c in simple), *(v.name for v in variants)])
+    every = [own, *(c.name for c in simple), *(v.name for v in variants)]
+    _check_names(every)
+    if unknown := [one for one in keep if one not in every]:
+        raise DataError("no such model to keep", column="keep", expected=", ".join(every), got=unknown[0])
     folder = Path(out) / "folds" if out else None
     store = FoldStore(folder, task, lambda: setting_hash(cohort, splits, random_state))
     where = {"where": where, "n_jobs": n_jobs, "progress": progress}
     runner = Runner(task, X, y, person_ids, splits, store, seed=random_state, where=where)
 
-    results = runner.run([main, *simple], "outer folds", keep=own)
+    results = runner.run([main, *simple], "outer folds", keep=(own, *keep))
     params = {(r.repeat, r.fold): r.params for r in results if r.model == own}
-    results += runner.run_at(main, params, variants, "variants")
+    results += runner.run_at(main, params, variants, "variants", keep=keep)
     shares = [share for share in learning_curve if share != 1]
     results += runner.run_at(
         main, params, [Variant(own, {}, main.inputs, f) for f in shares], "learning curve"

@@ -170,7 +170,7 @@ class NestedResult:
         )
 
     def histories(self) -> pd.DataFrame:
-        """Return the training and validation losses of the refitted models by fold, member and epoch."""
+        """Return the training and validation losses of the main model by fold, member and epoch."""
         rows = [
             {"repeat": f.repeat, "fold": f.fold, "member": m, **epoch}
             for f in self._of_main()
@@ -179,9 +179,16 @@ class NestedResult:
         ]
         return pd.DataFrame(rows)
 
-    def bundles(self) -> dict[tuple[int, int], Path]:
-        """Return the folder of each outer fold's saved model, by (repeat, fold); empty without `out`."""
-        return {(f.repeat, f.fold): Path(f.bundle) for f in self._of_main() if f.bundle}
+    def bundles(self, model: str | None = None) -> dict[tuple[int, int], Path]:
+        """Return the folder of each outer fold's saved model, by (repeat, fold); empty if none was saved.
+
+        Parameters
+        ----------
+        model : str, optional
+            Name of a model. Default: the main model.
+        """
+        mine = [f for f in self.folds if f.model == (model or self.main) and f.train_fraction == 1]
+        return {(f.repeat, f.fold): Path(f.bundle) for f in mine if f.bundle}
 
     def learning_curve(self) -> pd.DataFrame:
         """Return the primary metric by model and number of training rows; empty without `learning_curve`.

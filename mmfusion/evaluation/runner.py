@@ -89,9 +89,9 @@ class Runner:
         ]
 
     def run(
-        self, candidates: Sequence[Candidate], description: str, keep: str | None = None
+        self, candidates: Sequence[Candidate], description: str, keep: Sequence[str] = ()
     ) -> list[FoldResult]:
-        """Return the results of all candidates on all folds; the models of candidate `keep` are saved."""
+        """Return the results of all candidates on all folds; the models of those in `keep` are saved."""
         return self._run([(c, fold) for fold in self.folds for c in candidates], description, keep)
 
     def run_at(
@@ -100,6 +100,7 @@ class Runner:
         params: Mapping[tuple[int, int], Mapping[str, object]],
         variants: Sequence[Variant],
         description: str,
+        keep: Sequence[str] = (),
     ) -> list[FoldResult]:
         """Return the results of variants of the main candidate at the parameters that each fold chose.
 
@@ -113,6 +114,8 @@ class Runner:
             Changes to the main candidate.
         description : str
             Text of the progress bar.
+        keep : sequence of str
+            Variants whose models are saved.
         """
         jobs = []
         for fold in self.folds:
@@ -124,17 +127,18 @@ class Runner:
                     variant.name, estimator, variant.inputs, train_fraction=variant.train_fraction
                 )
                 jobs.append((candidate, fold))
-        return self._run(jobs, description, None)
+        return self._run(jobs, description, keep)
 
-    def _run(self, jobs: list[tuple], description: str, keep: str | None) -> list[FoldResult]:
+    def _run(self, jobs: list[tuple], description: str, keep: Sequence[str]) -> list[FoldResult]:
         done, waiting, keys = {}, [], []
         for candidate, (repeat, fold, train, test) in jobs:
             keys.append((candidate.label, repeat, fold))
             stem = self.store.path(candidate, repeat, fold)
-            if (stored := self.store.get(stem, candidate.label)) is not None:
+            saved = stem if candidate.name in keep and hasattr(candidate.estimator, "save") else None
+            stored = self.store.get(stem, candidate.label)
+            if stored is not None and (stored.bundle or not saved):
                 done[keys[-1]] = stored
                 continue
-            saved = stem if candidate.name == keep and hasattr(candidate.estimator, "save") else None
             seed = fold_seed(self.seed, repeat, fold)
             place = FoldPlace(repeat, fold, train, test, seed, self.person_ids, saved)
             waiting.append((stem, (self.task, candidate, self.X, self.y, place)))

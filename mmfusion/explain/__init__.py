@@ -12,6 +12,7 @@ _HOME = {
     "leave_one_modality_out": "modalities",
     "ScanAttribution": "scans",
     "scan_gradcam": "scans",
+    "layer_gradcam": "layer_maps",
     "energy_in_tumour": "scans",
     "randomisation_check": "scans",
     "mean_over_folds": "stability",

@@ -19,6 +19,7 @@ from mmfusion.explain.conditional import (
     find_stream,
     rows_with,
 )
+from mmfusion.explain.layer_maps import layer_gradcam
 from mmfusion.streams import CUBE, StreamInputs
 
 _BATCH = 16
@@ -116,21 +117,21 @@ def _maps(model: FittedModel, inputs: StreamInputs, stream: str, targets: np.nda
 
     They are the mean over the networks, scaled to a maximum of 1.
     """
-    from captum.attr import LayerAttribution, LayerGradCam
-
     crops, total = torch.as_tensor(inputs.arrays[stream]), []
     with evaluation_mode(model) as members:
         for rows in torch.arange(len(targets)).split(_BATCH):
-            cams = []
-            for member in members:
-                layer = member.encoders[stream].gradcam_layer
-                cam = LayerGradCam(OneStream([member], stream, inputs), layer)
-                target = torch.as_tensor(targets)[rows]
-                small = cam.attribute(
-                    crops[rows], target, additional_forward_args=rows, relu_attributions=True
+            of = torch.as_tensor(targets)[rows]
+            cams = [
+                layer_gradcam(
+                    OneStream([member], stream, inputs),
+                    member.encoders[stream].gradcam_layer,
+                    crops[rows],
+                    of,
+                    extra=rows,
                 )
-                cams.append(LayerAttribution.interpolate(small.detach(), crops.shape[2:], "trilinear"))
-            total.append(torch.stack(cams).mean(0)[:, 0])
+                for member in members
+            ]
+            total.append(torch.stack(cams).mean(0))
     maps = torch.cat(total)
     return (maps / maps.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)).numpy()
 

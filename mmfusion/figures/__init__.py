@@ -18,6 +18,7 @@ from mmfusion.figures.folds import (
     hyperparameters,
     learning_curves,
 )
+from mmfusion.figures.gradients import gradient_cosines
 from mmfusion.figures.harmonisation import site_effects
 from mmfusion.figures.leakage import leak_gaps
 from mmfusion.figures.lesion_scores import detection_table, lesion_scores, slice_positions
@@ -40,6 +41,7 @@ __all__ = [
     "gene_beeswarm",
     "gene_null",
     "gradcam_montage",
+    "gradient_cosines",
     "hyperparameters",
     "leak_gaps",
     "learning_curve",

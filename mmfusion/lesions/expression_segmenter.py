@@ -78,6 +78,18 @@ class ExpressionSegmenter(LesionSegmenter):
         """
         return super().fit(X, None, groups, expression=_table(y, table_of(X)), checkpoint=checkpoint)
 
+    def segmenter(self) -> LesionSegmenter:
+        """Return the same fitted network as a `LesionSegmenter`, whose `predict` returns masks.
+
+        Examples
+        --------
+        >>> ExpressionSegmenter(max_epochs=5).segmenter().max_epochs
+        5
+        """
+        model = LesionSegmenter(**self.get_params(deep=False))
+        vars(model).update(vars(self))
+        return model
+
     def check_rows(self, X: pd.DataFrame) -> None:
         """Accept all rows: a patient without a scan gets the training mean."""
 

@@ -12,6 +12,7 @@ _HOME = {
     "expression_null": "permuted_expression",
     "permute_labels": "permuted",
     "permuted_runs": "permuted",
+    "prediction_null": "of_predictions",
 }
 __all__ = list(_HOME)
 __getattr__, __dir__ = lazy(__name__, _HOME)

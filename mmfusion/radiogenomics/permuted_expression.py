@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,11 +114,27 @@ def expression_null(
 
 def _correlations(parts: Sequence[tuple], y: pd.DataFrame) -> np.ndarray:
     """Return the correlation of each gene, as a mean over folds, and the mean over genes."""
-    found = []
-    for train, test, seen, unseen in parts:
-        predicted = ridge_head().fit(seen, y.iloc[train]).predict(unseen)
-        found.append(regression_metrics(y.iloc[test], predicted)["pearson"].to_numpy())
-    found = np.array(found)
+    return fold_correlations(
+        (y.iloc[test], ridge_head().fit(seen, y.iloc[train]).predict(unseen))
+        for train, test, seen, unseen in parts
+    )
+
+
+def fold_correlations(folds: Iterable[tuple[object, object]]) -> np.ndarray:
+    """Return Pearson's correlation of each target, as a mean over folds, and the mean over targets.
+
+    Parameters
+    ----------
+    folds : iterable of (true, predicted)
+        Values of the test patients of each fold, shape (n, P).
+
+    Examples
+    --------
+    >>> true = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])
+    >>> fold_correlations([(true, true), (true, -true)]).tolist()
+    [0.0, 0.0, 0.0]
+    """
+    found = np.array([regression_metrics(true, pred)["pearson"].to_numpy() for true, pred in folds])
     return np.append(mean_available(found), mean_available(np.array([mean_available(r) for r in found])))
 
 

@@ -391,3 +391,17 @@ def test_the_decision_of_a_model_is_judged(cohort, tmp_path):
     assert (table.loc["simple", "y_pred"] == np.array(result.classes)[simple.argmax(axis=1)]).all()
     again = mf.nested_cv(model, cohort, name="own", out=tmp_path, **options)
     pd.testing.assert_frame_equal(result.predictions, again.predictions)
+
+
+def test_models_of_variants_are_kept_if_asked_for(cohort, tmp_path):
+    options = {"outer": 2, "baselines": False, "where": "serial", "progress": False, "fusions": ["concat"]}
+    model = mf.StageClassifier(**QUICK | {"max_epochs": 1})
+    first = mf.nested_cv(model, cohort, out=tmp_path, **options)
+    assert len(first.bundles()) == 2 and not first.bundles("concat")
+    kept = mf.nested_cv(model, cohort, out=tmp_path, keep=["concat"], **options)  # fitted again, and saved
+    assert mf.load(kept.bundles("concat")[0, 1]).fusion == "concat"
+    pd.testing.assert_frame_equal(kept.predictions, first.predictions)
+    again = mf.nested_cv(model, cohort, out=tmp_path, keep=["concat"], **options)
+    assert again.bundles("concat") == kept.bundles("concat")
+    with pytest.raises(DataError, match="no such model to keep"):
+        mf.nested_cv(model, cohort, keep=["late"], **options)

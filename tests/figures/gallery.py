@@ -157,6 +157,16 @@ def correlations(genes=("EGFR", "KRAS", "MET")):
     return scores, pd.DataFrame({"null_95": 0.16}, list(genes))
 
 
+def cosines():
+    """Cosines between the gradients of two tasks in two folds."""
+    rows = [
+        {"fold": fold, "epoch": epoch, "cosine": 0.3 - 0.1 * epoch + 0.05 * fold}
+        for fold in range(2)
+        for epoch in range(1, 6)
+    ]
+    return pd.DataFrame(rows)
+
+
 def positions(models=("2D", "2.5D")):
     _, _, mask = ball()
     rows = [
@@ -297,6 +307,7 @@ def every_figure():
         ),
         "gradcam_montage": figures.gradcam_montage(scans(), masks=np.stack([mask, mask])),
         "correlation_null": figures.correlation_null(*correlations(), best={"EGFR": 0.6}),
+        "gradient_cosines": figures.gradient_cosines(cosines()),
         "leak_gaps": figures.leak_gaps(leaks(), metric="auc_patients", chance=0.5),
         "lesion_overlays": figures.lesion_overlays(segmented()),
         "lesion_scores": figures.lesion_scores(mask_table(), "size"),

@@ -206,6 +206,13 @@ def test_correlations_beside_their_permutations(gallery):
     assert len(best) == 1 and best[0].get_xdata() == pytest.approx([0.6])
 
 
+def test_cosines_of_folds_and_their_mean(gallery):
+    (ax,) = gallery["gradient_cosines"].axes
+    zero, *folds, mean = ax.lines
+    assert len(folds) == 2 and set(zero.get_ydata()) == {0}
+    assert mean.get_ydata() == pytest.approx(np.mean([one.get_ydata() for one in folds], axis=0))
+
+
 def test_best_median_and_worst():
     scores = pd.Series([0.5, np.nan, 0.9, 0.1, 0.7, 0.3], list("abcdef"))
     assert typical_patients(scores) == {"best": "c", "median": "a", "worst": "d"}
@@ -254,6 +261,7 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.leak_gaps(leaks(), metric="dice"), "no result of the demonstrations"),
         (lambda: figures.correlation_null(*correlations(())), "no genes to show"),
         (lambda: figures.correlation_null(correlations()[0], correlations(["A"])[1]), "without permutations"),
+        (lambda: figures.gradient_cosines(pd.DataFrame({"cosine": []})), "no cosines to show"),
         (lambda: typical_patients(pd.Series([np.nan])), "no patient has a score"),
         (lambda: figures.lesion_scores(pd.DataFrame(), "size"), "lack a column"),
         (lambda: figures.lesion_scores(mask_table().assign(dice=np.nan), "size"), "no patient has a score"),

@@ -83,6 +83,8 @@ class Segmenter(nn.Module):
     feature_levels : sequence of str
         Levels of the features for a classifier, if the network has a method `features(x, cue, level)` that
         returns them, shape (b, n); see `mmfusion.features.DeepFeatures`. Default: none.
+    gradcam_layer : nn.Module or None
+        Layer for Grad-CAM: it returns one map. None: the network has none.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class Segmenter(nn.Module):
     outputs: ClassVar[tuple[str, ...]] = ("mask",)
     feature_levels: ClassVar[tuple[str, ...]] = ()
     tasks: tuple[str, ...] = ("mask",)
+    gradcam_layer: nn.Module | None = None
 
     def __init__(
         self, *, in_channels: int = 1, spatial_dims: int = 3, divisor: int | tuple[int, ...] = 1

@@ -167,6 +167,13 @@ class CSPAT(Segmenter):
                 Convolution(spatial_dims, c, 1, kernel_size=1, conv_only=True) for c in deep
             )
 
+    @property
+    def gradcam_layer(self) -> nn.Module | None:
+        """Layer that makes the finest map of the pyramid; None if there is no neck."""
+        if self.neck is None:
+            return None
+        return (self.neck.bottom_convs or self.neck.top_convs)[0]
+
     def pyramid(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return the four maps that the heads read, at strides 2, 4, 8 and 16.
 
