@@ -72,7 +72,7 @@ def dice(one: Volume, two: Volume) -> float:
 
 
 def options(args: argparse.Namespace, method: str) -> dict[str, object]:
-    return {"method": method, "weights": args.weights if method == "network" else None}
+    return {"method": method, "weights": args.weights if method == "network" else None, "check": args.check}
 
 
 def judged(
@@ -191,6 +191,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the real data")
     parser.add_argument("--methods", nargs="*", default=["growcut"], choices=METHODS)
     parser.add_argument("--weights", type=Path, help="of the method network")
+    parser.add_argument("--check", action="store_true", help="compare the two methods, which warns")
     parser.add_argument("--n", type=int, default=60, help="phantom patients of each family")
     parser.add_argument("--seed", type=int, default=700, help="of the phantom patients")
     args = parser.parse_args()

@@ -124,7 +124,13 @@ def segment(commands: argparse._SubParsersAction) -> None:
         default="tight",
         help="tight: the visible border; gtv: 1.5 mm more, as for radiotherapy (default %(default)s)",
     )
-    p.add_argument("--weights", type=Path, metavar="FILE", help="weights of the method network")
+    p.add_argument("--weights", type=Path, metavar="FILE", help="other weights of the method network")
+    p.add_argument(
+        "--no-check",
+        dest="check",
+        action="store_false",
+        help="do not compare the mask with that of the other method (saves one to two seconds)",
+    )
     p.add_argument("--series", metavar="UID", help="series: a UID, part of a description, thinnest, ...")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--manifest", metavar="CSV", help="one lesion of each patient of a manifest with seeds")

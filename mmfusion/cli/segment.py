@@ -31,7 +31,7 @@ def segment(arguments: Namespace) -> int:
     _check_out(arguments)
     from mmfusion.lesions import segment_lesion, segment_lesions, write_lesions
 
-    options = {name: getattr(arguments, name) for name in ("method", "margin", "series", "weights")}
+    options = {name: getattr(arguments, name) for name in ("method", "margin", "series", "weights", "check")}
     if len(points) > 1:
         found = segment_lesions(arguments.scan, points, **options)
     else:
@@ -97,6 +97,7 @@ def _cohort(arguments: Namespace) -> int:
         method=arguments.method,
         margin=arguments.margin,
         weights=arguments.weights,
+        check=arguments.check,
         n_jobs=arguments.n_jobs,
     )
     for patient, row in result.failures.iterrows():

@@ -65,7 +65,7 @@ class LesionSource:
         """
         if self.mask is not None:
             return read_mask(self.mask, scan, self.part)
-        return segment_lesion(scan, self.seed, method=self.method).mask
+        return segment_lesion(scan, self.seed, method=self.method, check=False).mask
 
 
 def lesion_source(row: pd.Series, modality: str, click: str | None) -> LesionSource:

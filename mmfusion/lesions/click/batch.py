@@ -58,6 +58,7 @@ def segment_cohort(
     method: str = "auto",
     margin: str = "tight",
     weights: str | Path | None = None,
+    check: bool = True,
     n_jobs: int | None = None,
     progress: bool = True,
 ) -> SegmentedCohort:
@@ -71,7 +72,7 @@ def segment_cohort(
         Folder for `masks/<patient>.nii.gz` and `lesions.csv`. Files of the same names are replaced.
     root : path, optional
         Folder from which the paths in the manifest start. Default: the folder of the manifest.
-    method, margin, weights
+    method, margin, weights, check
         As for `segment_lesion`.
     n_jobs : int, optional
         Number of processes. Default: number of cores.
@@ -93,7 +94,7 @@ def segment_cohort(
         raise DataError("no patient has a CT", file=cohort.name, expected="a column (ct, volume)")
     rows = cohort.table["ct"]
     rows = rows[rows["volume"].notna()]
-    out, options = Path(out), {"method": method, "margin": margin, "weights": weights}
+    out, options = Path(out), {"method": method, "margin": margin, "weights": weights, "check": check}
     tasks = [
         (row, out / MASKS / f"{file_name(str(patient))}.nii.gz", options) for patient, row in rows.iterrows()
     ]

@@ -16,6 +16,7 @@ AIR_HU, BONE_HU = -780.0, 220.0  # a point whose surroundings are darker or brig
 GAS_HU = -950.0  # no tissue is this dark
 AGREE = 0.6  # least agreement of the scales
 SURE = 0.5  # least Dice that the network predicts for itself
+SAME = 0.6  # least Dice of two methods; on drawn lesions below it, GrowCut is mostly wrong
 COMPACT = 0.45  # least share of its convex hull that a lesion fills
 AT_LIMIT = 0.03  # share of the mask at the limit of the search, from which the mask may be cut off
 _BALL_MM = 2.5  # radius of the surroundings of the point
@@ -28,6 +29,7 @@ def doubts(
     *,
     agreement: float | None = None,
     quality: float | None = None,
+    overlap: float | None = None,
 ) -> tuple[str, ...]:
     """Return the reasons not to trust a mask.
 
@@ -41,6 +43,8 @@ def doubts(
         The point, box or line of the user.
     agreement, quality : float, optional
         As in `mmfusion.lesions.click.scales.Reading`; None for methods without them.
+    overlap : float, optional
+        Dice with the mask of another method, 0 to 1; None if there is none.
 
     Returns
     -------
@@ -62,6 +66,10 @@ def doubts(
         found.append(f"the scales of the network disagree (mean Dice {agreement:.2f} with their mean)")
     if quality is not None and quality < SURE:
         found.append(f"the network is not sure (it expects a Dice of {quality:.2f})")
+    if overlap is not None and overlap < SAME:
+        found.append(
+            f"GrowCut and the network find different lesions (the Dice of the masks is {overlap:.2f})"
+        )
     return tuple(found)
 
 

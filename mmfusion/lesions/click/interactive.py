@@ -30,6 +30,7 @@ def click_lesion(
     margin: str = "tight",
     series: SeriesRules = None,
     weights: str | Path | None = None,
+    check: bool = True,
     planes: str = "multiplanar",
     window: str | tuple[float, float] = "lung",
     height: int = 420,
@@ -46,7 +47,7 @@ def click_lesion(
 
     Parameters
     ----------
-    scan, method, margin, series, weights
+    scan, method, margin, series, weights, check
         As for `segment_lesion`.
     planes : {"multiplanar", "axial", "coronal", "sagittal"}
         Slices that are shown; "multiplanar" shows all three.
@@ -76,10 +77,10 @@ def click_lesion(
     >>> abs(click.lesion.longest_mm - 16) < 2
     True
     """
-    checked(method, margin, weights)
+    checked(method, margin, weights, check=check)
     check_planes(planes)
     volume = open_ct(scan, series)
-    options = {"method": method, "margin": margin, "weights": weights}
+    options = {"method": method, "margin": margin, "weights": weights, "check": check}
     return LesionClick(volume, options, planes=planes, window=window_of(volume, window), height=height)
 
 

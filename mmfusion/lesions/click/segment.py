@@ -35,6 +35,7 @@ def segment_lesion(
     margin: str = "tight",
     series: SeriesRules = None,
     weights: str | Path | None = None,
+    check: bool = True,
 ) -> LesionMask:
     """Segment one lung lesion in a CT, from a click, a box or a line.
 
@@ -60,6 +61,9 @@ def segment_lesion(
         Rules that choose a series of DICOM; see `mmfusion.imaging.read`.
     weights : path, optional
         Other weights of the network, made by `python -m mmfusion.lesions.click.training`.
+    check : bool
+        Segment the lesion by the other method too, and add a warning if the two masks differ much. It takes
+        about one to two seconds.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def segment_lesion(
     >>> bool(abs(found.longest_mm - 16) < 2), found.warnings
     (True, ())
     """
-    volume, chosen = open_ct(scan, series), checked(method, margin, weights)
+    volume, chosen = open_ct(scan, series), checked(method, margin, weights, check=check)
     return _segment(volume, prompt(volume, seed, box, line), **chosen)
 
 
@@ -96,12 +100,13 @@ def segment_lesions(
     margin: str = "tight",
     series: SeriesRules = None,
     weights: str | Path | None = None,
+    check: bool = True,
 ) -> list[LesionMask]:
     """Segment several lesions of one CT, one click each.
 
     Parameters
     ----------
-    scan, method, margin, series, weights
+    scan, method, margin, series, weights, check
         As for `segment_lesion`.
     seeds : sequence of (x, y, z)
         A point in each lesion, LPS mm.
@@ -125,7 +130,7 @@ def segment_lesions(
     >>> [len(one.warnings) for one in segment_lesions(scan, [(20, 20, 20), (60, 20, 20)], method="growcut")]
     [0, 0]
     """
-    volume, chosen = open_ct(scan, series), checked(method, margin, weights)
+    volume, chosen = open_ct(scan, series), checked(method, margin, weights, check=check)
     if not len(seeds):
         raise DataError("no point is given", column="seeds", expected="one (x, y, z) per lesion")
     found = []
@@ -148,7 +153,7 @@ def open_ct(scan: Volume | str | Path, series: SeriesRules = None) -> Volume:
     return read(scan, series, unit="HU")
 
 
-def checked(method: str, margin: str, weights: str | Path | None) -> dict[str, object]:
+def checked(method: str, margin: str, weights: str | Path | None, *, check: bool = True) -> dict[str, object]:
     """Return how to segment, with the network loaded; parameters are those of `segment_lesion`."""
     if method not in METHODS:
         raise DataError("unknown method", column="method", expected=", ".join(METHODS), got=method)
@@ -157,11 +162,31 @@ def checked(method: str, margin: str, weights: str | Path | None) -> dict[str, o
     method = DEFAULT if method == "auto" else method
     if weights is not None and method != "network":
         raise DataError("weights are for the network", column="method", expected="network", got=method)
-    return {"method": method, "margin": margin, "network": loaded(weights) if method == "network" else None}
+    network = loaded(weights) if check or method == "network" else None
+    return {"method": method, "margin": margin, "network": network, "check": check}
 
 
-def _segment(scan: Volume, where: Prompt, method: str, margin: str, network: ClickNet | None) -> LesionMask:
+def _segment(
+    scan: Volume, where: Prompt, method: str, margin: str, network: ClickNet | None, *, check: bool
+) -> LesionMask:
     check_point(scan, where)
+    mask, trust = _mask(scan, where, margin, network if method == "network" else None)
+    if check:
+        trust["overlap"] = _overlap(mask, scan, where, margin, None if method == "network" else network)
+    return LesionMask(
+        mask=mask,
+        seed=where.point,
+        method=method,
+        margin=margin,
+        warnings=doubts(scan, mask, where, **trust),
+        measures=measure(scan, mask),
+    )
+
+
+def _mask(
+    scan: Volume, where: Prompt, margin: str, network: ClickNet | None
+) -> tuple[Volume, dict[str, float]]:
+    """Return the mask by the network, or by GrowCut if there is none, and how sure the network is."""
     trust = {}
     if network is not None:
         reading = read_scales(scan, where, network)
@@ -171,15 +196,17 @@ def _segment(scan: Volume, where: Prompt, method: str, margin: str, network: Cli
         probability = growcut(scan, where)
     if where.box is not None:
         probability = _within(probability, where.box)
-    mask = lesion_at(probability, scan, where, margin)
-    return LesionMask(
-        mask=mask,
-        seed=where.point,
-        method=method,
-        margin=margin,
-        warnings=doubts(scan, mask, where, **trust),
-        measures=measure(scan, mask),
-    )
+    return lesion_at(probability, scan, where, margin), trust
+
+
+def _overlap(mask: Volume, scan: Volume, where: Prompt, margin: str, network: ClickNet | None) -> float:
+    """Return the Dice of a mask with that of the other method; 0 if the other method finds no lesion."""
+    try:
+        other, _ = _mask(scan, where, margin, network)
+    except ScanError:
+        return 0.0
+    both = np.count_nonzero(mask.array & other.array)
+    return 2 * both / (np.count_nonzero(mask.array) + np.count_nonzero(other.array))
 
 
 def _within(probability: Volume, box: np.ndarray) -> Volume:

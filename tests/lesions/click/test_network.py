@@ -11,9 +11,10 @@ from scipy.ndimage import binary_erosion
 import mmfusion as mf
 from mmfusion.errors import DataError, WeightsUnavailable
 from mmfusion.imaging import Volume
+from mmfusion.lesions.click import segment
 from mmfusion.lesions.click.network import CHANNELS, SHIPPED, SIZE, ClickLoss, ClickNet, inputs, loaded
 from mmfusion.lesions.click.prompt import prompt
-from mmfusion.lesions.click.scales import SCALES_MM, read_scales
+from mmfusion.lesions.click.scales import SCALES_MM, Reading, read_scales
 from mmfusion.lesions.click.training import (
     JUDGE_PLAN,
     PLAN,
@@ -173,6 +174,24 @@ def test_the_weights_in_the_package_are_those_of_the_model_card():
 def test_the_network_in_the_package_finds_a_nodule(radius):
     scan, (true,) = chest(((SEED, radius),))
     assert dice(mf.segment_lesion(scan, SEED, method="network").mask, true) > 0.8
+
+
+@pytest.mark.parametrize("method", ["growcut", "network"])
+def test_the_other_method_checks_the_mask(method, monkeypatch):
+    scan, _ = chest()
+    assert mf.segment_lesion(scan, SEED, method=method).warnings == ()
+    other = "growcut" if method == "network" else "read_scales"
+    share = np.zeros((9, 9, 9), np.float32)
+    far = Volume(share, np.diag([1.0, 1, 1, 1]), unit="probability")  # it finds nothing
+    monkeypatch.setattr(segment, other, lambda *_: far if other == "growcut" else Reading(far, 1.0, 1.0))
+    (said,) = mf.segment_lesion(scan, SEED, method=method).warnings
+    assert said == "GrowCut and the network find different lesions (the Dice of the masks is 0.00)"
+    assert mf.segment_lesion(scan, SEED, method=method, check=False).warnings == ()
+
+
+def test_without_a_check_growcut_needs_no_network(monkeypatch):
+    monkeypatch.setattr(segment, "loaded", None)
+    assert mf.segment_lesion(chest()[0], SEED, check=False).warnings == ()
 
 
 def test_bad_weights(tmp_path):
