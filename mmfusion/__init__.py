@@ -21,6 +21,7 @@ _LAZY = {
     "segment_lesion": "lesions",
     "segment_lesions": "lesions",
     "GenotypeClassifier": "radiogenomics",
+    "ExpressionRegressor": "radiogenomics",
     "StageClassifier": "staging",
     "StagePrediction": "staging",
     "FoundationEncoder": "features",
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
         segment_lesion,
         segment_lesions,
     )
-    from mmfusion.radiogenomics import GenotypeClassifier
+    from mmfusion.radiogenomics import ExpressionRegressor, GenotypeClassifier
     from mmfusion.registry import list_encoders, list_fusions, list_restorers, list_segmenters
     from mmfusion.staging import StageClassifier, StagePrediction
     from mmfusion.synthetic import lesion_phantom, phantom, radiomics_phantom

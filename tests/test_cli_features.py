@@ -44,6 +44,14 @@ def test_radiomics_are_written_and_failures_are_listed(tmp_path, capsys):
 
 
 @needs_mirp
+def test_the_manifest_is_not_replaced_by_its_features(tmp_path, capsys):
+    manifest = write_cohort(tmp_path, cases(1))
+    before = manifest.read_bytes()
+    assert main(["features", str(manifest), "--measures", "-o", str(manifest)]) == 2
+    assert "would overwrite a file that it is made from" in capsys.readouterr().err
+    assert manifest.read_bytes() == before
+
+
 def test_what_is_not_estimable_is_listed(tmp_path, capsys):
     manifest = write_cohort(tmp_path, cases(1) | {"P1": _one_voxel()})
     options = [*FAST[2:], "-p", "families=glcm,statistics", "-o", str(tmp_path / "t.csv")]

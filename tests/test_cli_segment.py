@@ -83,7 +83,8 @@ def test_a_manifest(scans, tmp_path, capsys):
 BAD = {
     "no scan": ([], "nothing to segment"),
     "no point": (["SCAN", "-o", "OUT/m.nii.gz"], "no lesion is pointed at"),
-    "no file": (["SCAN", "--seed", SEED], "no file for the mask"),
+    "no file": (["SCAN", "--seed", SEED, "--form", "seg"], "no file for the mask"),
+    "the scan itself": (["SCAN", "--seed", SEED, "-o", "SCAN"], "would overwrite a file that it"),
     "seeds and a box": (
         ["SCAN", "--seed", SEED, "--seed", OTHER, "--box", "0,0,0,1,1,1", "-o", "OUT/m.nii.gz"],
         "several seeds do not go with a box",
@@ -115,6 +116,12 @@ def test_bad_input(case, scans, tmp_path, capsys):
     assert main(["segment", *words]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_file_it_prints_only(scans, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["segment", str(scans[0] / "ct.nii.gz"), "--seed", SEED]) == 0
+    assert "mL" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
 
 def test_a_point_is_three_numbers(capsys):

@@ -35,7 +35,9 @@ def features(arguments: Namespace) -> int:
     _check_options(arguments)
     check_writable(arguments.out)
     from mmfusion.features import extract
+    from mmfusion.imaging.saving import check_not_source
 
+    check_not_source(arguments.out, [arguments.source])
     extractor = _extractor(arguments)
     how = {"root": arguments.root, "n_jobs": arguments.n_jobs}
     result = extract(arguments.source, extractor, **how)

@@ -83,7 +83,7 @@ def segment(commands: argparse._SubParsersAction) -> None:
         "segment a lung lesion from one click, a box or a line, and measure it",
         "  mmfusion segment scan.zip --seed -55.2,12.5,-140 -o mask.nii.gz\n"
         "  mmfusion segment scan.zip --line -70,12,-140,-40,20,-140 -o mask.dcm --report measures.dcm\n"
-        "  mmfusion segment --manifest my_data/data_manifest.csv -o my_data/lesions\n\n"
+        "  mmfusion segment --manifest my_data/data_manifest.csv -o results/lesions\n\n"
         "Printed are the volume, the longest axial diameter and its perpendicular, and warnings where the\n"
         "mask should not be trusted. Points are in LPS mm; a RAS point has opposite signs of x and y.",
     )

@@ -37,14 +37,10 @@ def segment(arguments: Namespace) -> int:
     else:
         seed = points[0] if points else None
         found = [segment_lesion(arguments.scan, seed, box=arguments.box, line=arguments.line, **options)]
-    files = write_lesions(
-        found,
-        arguments.out,
-        arguments.scan,
-        form=arguments.form,
-        report=arguments.report,
-        series=arguments.series,
-    )
+    files = []
+    if arguments.out is not None:
+        how = {"form": arguments.form, "report": arguments.report, "series": arguments.series}
+        files = write_lesions(found, arguments.out, arguments.scan, **how)
     _show(found, files, as_json=arguments.json)
     return 0
 
@@ -52,12 +48,16 @@ def segment(arguments: Namespace) -> int:
 def _check_out(arguments: Namespace) -> None:
     """Find a wrong name before the scan is read."""
     if arguments.out is None:
-        raise DataError("no file for the mask", expected="-o mask.nii.gz or -o mask.dcm")
+        if arguments.form or arguments.report:
+            raise DataError("no file for the mask", expected="-o mask.nii.gz or -o mask.dcm")
+        return
     for path in (arguments.out, arguments.report):
         if path is not None:
             check_writable(path)
+    from mmfusion.imaging.saving import check_not_source
     from mmfusion.lesions.click.files import check_report, form_of
 
+    check_not_source(arguments.out, [arguments.scan])
     check_report(form_of(arguments.out, arguments.form), arguments.report)
 
 

@@ -117,15 +117,26 @@ class Grid:
             point = np.asarray(point_mm, dtype=np.float64)
         except (TypeError, ValueError):
             raise ScanError("not a point", expected="(x, y, z), LPS mm", got=point_mm) from None
-        if point.shape != (3,) or not self.contains(point):
+        if point.shape != (3,):
+            raise ScanError("not a point", expected="three numbers (x, y, z), LPS mm", got=point_mm)
+        if not self.contains(point):
             field = zip("xyz", *self.extent_mm)
             raise ScanError(
                 "a point outside the scan",
                 expected=", ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in field) + " mm",
                 got=np.array2string(point, precision=1, separator=", "),
-                hint="points are (x, y, z) in LPS mm; a NIfTI tool's RAS point has opposite signs of x and y",
+                hint=self._meant(point),
             )
         return point
+
+    def _meant(self, point: np.ndarray) -> str:
+        """Return a hint on what a point outside the field of view may be."""
+        if self.contains(flipped := point * (-1, -1, 1)):
+            shown = ", ".join(f"{value:g}" for value in flipped)
+            return f"points are in LPS mm; this one may be in RAS, and would be ({shown}) in LPS"
+        if (point == np.rint(point)).all() and ((point >= 0) & (point < self.shape[::-1])).all():
+            return "points are in LPS mm; these may be voxel indices: voxel_to_mm of the Volume converts them"
+        return "points are (x, y, z) in LPS mm; a NIfTI tool's RAS point has opposite signs of x and y"
 
 
 def three(value: float | Sequence[float], name: str, *, zero: bool = False) -> np.ndarray:

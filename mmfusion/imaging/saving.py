@@ -38,11 +38,21 @@ def saved(path: Path, sources: Collection[Path] = ()) -> Iterator[Path]:
     ...     (Path(folder) / "note.txt").read_text()
     'hello'
     """
-    if any(_same(path, source) for source in sources):
-        problem = "the new file would overwrite a file that it is made from"
-        raise ScanError(problem, file=path, hint="choose another name")
+    check_not_source(path, sources)
     with atomic.saved(path, ScanError) as draft:
         yield draft
+
+
+def check_not_source(path: str | Path, sources: Collection[str | Path]) -> None:
+    """Raise a `ScanError` if a new file would overwrite one of the files that it is made from.
+
+    Examples
+    --------
+    >>> check_not_source("mask.nii.gz", ["ct.nii.gz"])
+    """
+    if any(_same(Path(path), Path(source)) for source in sources):
+        problem = "the new file would overwrite a file that it is made from"
+        raise ScanError(problem, file=path, hint="choose another name")
 
 
 def _same(path: Path, source: Path) -> bool:

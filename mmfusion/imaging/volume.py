@@ -276,4 +276,5 @@ class Volume(Covered):
 
     def __repr__(self) -> str:
         size, mm = (" x ".join(f"{v:.4g}" for v in values) for values in (self.shape, self.spacing))
-        return f"Volume({self.modality} in {self.unit}, {size} voxels of {mm} mm (z, y, x))"
+        what = self.unit if self.unit == "mask" else f"{self.modality} in {self.unit}"
+        return f"Volume({what}, {size} voxels of {mm} mm (z, y, x))"

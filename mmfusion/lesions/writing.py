@@ -8,6 +8,7 @@ import numpy as np
 
 from mmfusion.errors import ScanError
 from mmfusion.imaging import Volume, write_nifti, write_rtstruct, write_seg
+from mmfusion.imaging.saving import check_not_source
 from mmfusion.imaging.structures.source import Source
 
 FORMS = ("nifti", "seg", "rtstruct")
@@ -30,9 +31,9 @@ def write_mask(
     mask : Volume
         The mask. If it has a `provenance`, the label in the file states it too.
     path : path
-        Name of the new file. An existing file is replaced.
+        Name of the new file. An existing file is replaced, but not the scan.
     scan : path or sequence of paths, optional
-        DICOM files of the scan, which DICOM-SEG and RTSTRUCT refer to.
+        Files of the scan. DICOM-SEG and RTSTRUCT refer to them.
     form : {"nifti", "seg", "rtstruct"}, optional
         Format of the file. Default: by the name, NIfTI for .nii and .nii.gz, and DICOM-SEG for .dcm.
     label : str
@@ -49,7 +50,8 @@ def write_mask(
     ------
     ScanError
         If the mask has other values than 0 and 1, if the format is unknown or not that of the name, if the
-        scan is missing or does not fit the mask, or if the file cannot be written.
+        scan is missing or does not fit the mask, if the file cannot be written, or if it would replace the
+        scan.
 
     Examples
     --------
@@ -64,6 +66,7 @@ def write_mask(
     path = Path(path)
     form = form_of(path, form)
     if form == "nifti":
+        check_not_source(path, files_of(scan))
         return write_nifti(mask, path)
     if scan is None:
         hint = "give the DICOM files of the scan, or write .nii.gz"
@@ -76,6 +79,27 @@ def write_mask(
     if form == "seg":
         return write_seg(mask, scan, path, label=label, algorithm=algorithm)
     return write_rtstruct(mask, scan, path, name=label)
+
+
+def files_of(scan: Source | None) -> list[Path]:
+    """Return the paths of a scan.
+
+    Raises
+    ------
+    ScanError
+        If there is no such file: the two paths may be in the wrong order.
+
+    Examples
+    --------
+    >>> files_of(None)
+    []
+    """
+    paths = [scan] if isinstance(scan, str | Path) else [] if isinstance(scan, Volume) else list(scan or ())
+    for path in map(Path, paths):
+        if not path.exists():
+            hint = "the path of the new file comes first, that of the scan second"
+            raise ScanError("no such scan", file=path, hint=hint)
+    return [Path(path) for path in paths]
 
 
 def _check(mask: object) -> None:

@@ -15,7 +15,8 @@ from mmfusion.data.load import load_cohort
 from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, MMFusionError, ScanError
 from mmfusion.escaping import write_csv
-from mmfusion.imaging import write_nifti
+from mmfusion.imaging import Volume, write_nifti
+from mmfusion.imaging.saving import check_not_source
 from mmfusion.lesions.click.segment import segment_lesion
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.naming import file_name
@@ -104,6 +105,8 @@ def segment_cohort(
     order = [patient for patient in rows.index if patient in found]
     table = pd.DataFrame([found[patient] for patient in order], index=pd.Index(order, name="patient_id"))
     failures = pd.DataFrame.from_dict(failed, orient="index", columns=["error", "hint"])
+    if not isinstance(source, Cohort):
+        check_not_source(out / TABLE, [source])
     with saved(out / TABLE) as draft:
         write_csv(table, draft)
     return SegmentedCohort(table, failures.rename_axis("patient_id"), out)
@@ -116,6 +119,8 @@ def _one(row: pd.Series, path: Path, options: Mapping[str, object]) -> tuple[str
         if seed is None:
             raise ScanError("no seed", hint="give seed_x, seed_y, seed_z in LPS mm")
         found = segment_lesion(scan, seed, series=series, **options)
+        if not isinstance(scan, Volume):
+            check_not_source(path, [scan])
         path.parent.mkdir(parents=True, exist_ok=True)
         write_nifti(found.mask, path)
     except MMFusionError as error:

@@ -17,6 +17,8 @@ GAS_HU = -950.0  # no tissue is this dark
 AGREE = 0.6  # least agreement of the scales
 SURE = 0.5  # least Dice that the network predicts for itself
 SAME = 0.6  # least Dice of two methods; on drawn lesions below it, GrowCut is mostly wrong
+LUNG_HU, IN_LUNG = -500.0, 0.05  # HU of lung, and its least share of the voxels around a lung lesion
+AERATED_HU = -700.0  # even ground glass is denser
 COMPACT = 0.45  # least share of its convex hull that a lesion fills
 AT_LIMIT = 0.03  # share of the mask at the limit of the search, from which the mask may be cut off
 _BALL_MM = 2.5  # radius of the surroundings of the point
@@ -61,15 +63,18 @@ def doubts(
     >>> doubts(scan, mask, Prompt(np.array([5.0, 5, 10])))[0]
     'the point is in air or healthy lung (-850 HU)'
     """
-    found = [*_point(scan, mask, prompt), *_borders(scan, mask), *_form(mask, prompt)]
+    found = [
+        *_point(scan, mask, prompt),
+        *_borders(scan, mask),
+        *_tissue(scan, mask),
+        *_form(mask, prompt),
+    ]
     if agreement is not None and agreement < AGREE:
         found.append(f"the scales of the network disagree (mean Dice {agreement:.2f} with their mean)")
     if quality is not None and quality < SURE:
         found.append(f"the network is not sure (it expects a Dice of {quality:.2f})")
     if overlap is not None and overlap < SAME:
-        found.append(
-            f"GrowCut and the network find different lesions (the Dice of the masks is {overlap:.2f})"
-        )
+        found.append(f"a second method finds another lesion here (Dice {overlap:.2f} with its mask)")
     return tuple(found)
 
 
@@ -114,6 +119,16 @@ def _borders(scan: Volume, mask: Volume) -> Iterator[str]:
             yield f"the lesion reaches the first or last {name} of the scan, and may be cut off"
     if box[0].stop - box[0].start == 1:
         yield "the lesion is seen in one slice only"
+
+
+def _tissue(scan: Volume, mask: Volume) -> Iterator[str]:
+    box = tuple(slice(max(cut.start - 1, 0), cut.stop + 1) for cut in mask.bounding_box())
+    inside, hu = mask.array[box] != 0, scan.array[box]
+    around = hu[binary_dilation(inside, np.ones((3, 3, 3))) & ~inside]
+    if around.size and (around < LUNG_HU).mean() < IN_LUNG:
+        yield "hardly any lung is around it: it may be chest wall, mediastinum, a vessel or a lymph node"
+    if (mean := float(hu[inside].mean())) < AERATED_HU:
+        yield f"the mask is mostly aerated lung (mean {mean:.0f} HU)"
 
 
 def _form(mask: Volume, prompt: Prompt) -> Iterator[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from mmfusion.errors import ScanError
 from mmfusion.imaging import write_measurements, write_nifti, write_rtstruct, write_seg
 from mmfusion.imaging.dicom.choose import SeriesRules
+from mmfusion.imaging.saving import check_not_source
 from mmfusion.imaging.structures.source import Source
 from mmfusion.lesions.click.result import LesionMask
-from mmfusion.lesions.writing import NIFTI, form_of
+from mmfusion.lesions.writing import NIFTI, files_of, form_of
 
 
 def write_lesions(
@@ -69,6 +70,8 @@ def write_lesions(
     check_report(form, report)
     if form == "nifti":
         names = _numbered(path, len(lesions))
+        for name in names:
+            check_not_source(name, files_of(scan))
         return [write_nifti(one.mask, name) for one, name in zip(lesions, names, strict=True)]
     masks = {f"Lesion {number}": one.mask for number, one in enumerate(lesions, 1)}
     if form == "rtstruct":
@@ -90,7 +93,7 @@ def check_report(form: str, report: str | Path | None) -> None:
     """
     if report is not None and form != "seg":
         hint = "write the mask as DICOM-SEG: mask.dcm"
-        raise ScanError("a structured report refers to a DICOM-SEG", column="report", got=form, hint=hint)
+        raise ScanError("a structured report refers to a DICOM-SEG", got=form, hint=hint)
 
 
 def _numbered(path: Path, n: int) -> list[Path]:

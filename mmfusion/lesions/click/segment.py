@@ -73,8 +73,8 @@ def segment_lesion(
     Raises
     ------
     ScanError
-        If the scan cannot be read or is not in HU; if the point lies outside the scan; if there is no lesion
-        at the point.
+        If the scan cannot be read or is not in HU; if the point lies outside the scan, or in air; if no
+        tissue is near it. A point in healthy tissue or lung gives a mask with a warning.
     DataError
         If the method or the margin is unknown, or there are weights for another method.
     WeightsUnavailable
@@ -150,6 +150,9 @@ def open_ct(scan: Volume | str | Path, series: SeriesRules = None) -> Volume:
             raise ScanError("series is for DICOM", got="a Volume")
         scan.expect("HU", "scan")
         return scan
+    if not isinstance(scan, str | Path):
+        hint = "make a Volume of an array (z, y, x) and its affine in LPS mm: Volume(array, affine)"
+        raise ScanError("not a scan", expected="a Volume or a path", got=type(scan).__name__, hint=hint)
     return read(scan, series, unit="HU")
 
 

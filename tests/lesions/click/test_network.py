@@ -185,7 +185,7 @@ def test_the_other_method_checks_the_mask(method, monkeypatch):
     far = Volume(share, np.diag([1.0, 1, 1, 1]), unit="probability")  # it finds nothing
     monkeypatch.setattr(segment, other, lambda *_: far if other == "growcut" else Reading(far, 1.0, 1.0))
     (said,) = mf.segment_lesion(scan, SEED, method=method).warnings
-    assert said == "GrowCut and the network find different lesions (the Dice of the masks is 0.00)"
+    assert said == "a second method finds another lesion here (Dice 0.00 with its mask)"
     assert mf.segment_lesion(scan, SEED, method=method, check=False).warnings == ()
 
 

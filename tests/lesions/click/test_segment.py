@@ -10,6 +10,7 @@ import mmfusion as mf
 from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging import Volume, axial_diameters, write_nifti
 from mmfusion.imaging.dicom.writer import write_dicom_zip
+from mmfusion.lesions import write_lesions
 from tests.lesions.click.scans import chest, dice
 
 SEED = (15.0, 0.0, -464.0)
@@ -138,7 +139,7 @@ BAD = {
     "outside": ({"seed": (500.0, 0.0, 0.0)}, ScanError, "a point outside the scan"),
     "nothing": ({}, ScanError, "no lesion is pointed at"),
     "words": ({"seed": "here"}, ScanError, "a point"),
-    "two numbers": ({"seed": (1.0, 2.0)}, ScanError, "a point outside the scan"),
+    "two numbers": ({"seed": (1.0, 2.0)}, ScanError, "not a point .expected three numbers"),
     "line and seed": ({"seed": SEED, "line": [SEED, SEED]}, ScanError, "a line does not go with a seed"),
     "no length": ({"line": [SEED, SEED]}, ScanError, "the line is too short"),
     "flat box": ({"box": [(2.0, -13.0, -464.0), (28.0, 13.0, -464.0)]}, ScanError, "the box is too thin"),
@@ -201,3 +202,34 @@ def test_a_cohort(tmp_path):
     written = pd.read_csv(tmp_path / "out" / "lesions.csv", index_col="patient_id")
     assert (written["longest_mm"] > 14).all()
     assert all((tmp_path / "out" / path).is_file() for path in written["mask"])
+
+
+def test_a_point_in_ras_or_in_voxels_is_recognised(scan):
+    ct, _ = scan
+    with pytest.raises(ScanError, match=r"may be in RAS, and would be \(45, 35, -464\) in LPS"):
+        find(ct, (-45.0, -35.0, -464.0))
+    with pytest.raises(ScanError, match="these may be voxel indices"):
+        find(ct, (80, 60, 40))
+
+
+def test_an_array_is_not_a_scan(scan):
+    with pytest.raises(ScanError, match=r"not a scan .expected a Volume or a path; got ndarray"):
+        find(scan[0].array, SEED)
+
+
+def test_a_click_in_the_chest_wall_has_a_warning(scan):
+    ct, _ = scan
+    wall = Volume(np.where(ct.array > -500, ct.array, np.int16(40)), ct.affine)
+    found = find(wall, SEED)
+    assert any("hardly any lung is around it" in text for text in found.warnings)
+
+
+def test_the_scan_is_not_replaced_by_its_mask(scan, tmp_path):
+    ct, _ = scan
+    path = write_nifti(ct, tmp_path / "ct.nii.gz")
+    before, found = path.read_bytes(), find(ct, SEED)
+    with pytest.raises(ScanError, match="overwrite a file that it is made from"):
+        write_lesions([found], path, path)
+    with pytest.raises(ScanError, match=r"no such scan .*first"):
+        found.write(path, tmp_path / "mask.nii.gz")  # in the wrong order
+    assert path.read_bytes() == before
