@@ -9,13 +9,13 @@
 cohort: str = "lesion_phantom"  # a known cohort with CT, masks and expression, or a manifest
 data_root: str = ""  # folder of the cohort's files; empty for the phantom, or for a manifest beside its files
 genes: str = ""  # genes of the panel, comma-separated; empty for the panel of the cohort
-n_patients: int = 64  # patients of the phantom, or the first patients of another cohort; 0 for all
+n_patients: int = 40  # patients of the phantom, or the first patients of another cohort; 0 for all
 small: bool = True  # use a small network of slices, for a demonstration in minutes
 preset: str = "demo"  # size of the network if it is not small: demo, demo2d, full, full2d
-ablations: str = "parts, tasks, balance"  # some of parts, tasks, balance; or none
+ablations: str = "parts, tasks, balance"  # some of parts, combinations, tasks, balance; or none
 balance: str = "uncertainty"  # balance of the two tasks: uncertainty, fixed, dwa, pcgrad
 outer: int = 2  # outer folds
-max_epochs: int = 10  # largest number of epochs; 0 for the preset's
+max_epochs: int = 8  # largest number of epochs; 0 for the preset's
 n_null: int = 1000  # permutations of the true expression of the test patients
 n_explained: int = 3  # patients with a Grad-CAM map; 0 for none
 explained_gene: str = ""  # gene of these maps; empty for the one with the highest correlation

@@ -23,7 +23,7 @@ CSPAT_PARTS: dict[str, dict[str, object]] = {
 MAIN = "CSPAT, both tasks"  # PAN, gates, all scales, balance by uncertainty
 EXPRESSION, MASK = "expression alone", "mask alone"
 POOLED = "also pooled inside the predicted mask"
-GROUPS = ("parts", "tasks", "balance")
+GROUPS = ("parts", "combinations", "tasks", "balance")
 _TITLES = {"fixed": "fixed weights", "dwa": "DWA", "pcgrad": "PCGrad", "uncertainty": "uncertainty"}
 
 
@@ -40,10 +40,11 @@ def joint_grid(
     ----------
     options : mapping, optional
         Options of the network, the same for all.
-    groups : sequence of {"parts", "tasks", "balance"}
-        "parts": necks, gates, scales, and pooling inside the predicted mask. "tasks": expression alone; masks
-        alone are another kind of target, and need a cross-validation of their own. "balance": the other ways
-        to balance the tasks.
+    groups : sequence of {"parts", "combinations", "tasks", "balance"}
+        "parts": another neck, no gates, adjacent scales only, or pooling inside the predicted mask; one
+        change each. "combinations": several of these changes at once. "tasks": expression alone; masks alone
+        are another kind of target, and need a cross-validation of their own. "balance": the other ways to
+        balance the tasks.
     balance : str
         Balance of the main model.
 
@@ -65,8 +66,9 @@ def joint_grid(
     if unknown := [one for one in groups if one not in GROUPS]:
         raise DataError("no such ablation", column="ablations", expected=", ".join(GROUPS), got=unknown[0])
     same, found = dict(options or {}), {}
+    rows = {row: own for row, own in CSPAT_PARTS.items() if own and group_of(row) in groups}
+    found |= {row: {"options": same | own} for row, own in rows.items()}
     if "parts" in groups:
-        found |= {row: {"options": same | own} for row, own in CSPAT_PARTS.items() if own}
         found[POOLED] = {"options": same | {"tasks": TASKS, "mask_pool": True}}
     if "tasks" in groups:
         found[EXPRESSION] = {"options": same | {"tasks": (TASKS[1],)}}
@@ -84,7 +86,7 @@ def group_of(model: str) -> str:
     ['balance', 'parts', 'tasks', '']
     """
     if model in CSPAT_PARTS or model == POOLED:
-        return "parts"
+        return "combinations" if len(CSPAT_PARTS.get(model, ())) > 1 else "parts"
     if model in (EXPRESSION, MASK):
         return "tasks"
     return "balance" if model.startswith("balance: ") else ""

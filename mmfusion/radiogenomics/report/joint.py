@@ -12,7 +12,7 @@ from mmfusion.evaluation.regression_baselines import MeanOfTraining
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.features.extraction import extract
 from mmfusion.features.measures import LesionMeasures
-from mmfusion.lesions.report.ablations import EXPRESSION, MAIN, MASK, group_of
+from mmfusion.lesions.report.ablations import EXPRESSION, GROUPS, MAIN, MASK, group_of
 from mmfusion.lesions.report.joint import load_study
 from mmfusion.lesions.report.study import PHANTOM
 from mmfusion.lesions.report.verdict import signed, unbroken, value, written_p
@@ -176,7 +176,7 @@ def ablation_table(result: NestedResult, masks: pd.DataFrame, scores: pd.DataFra
     pearson, dice = result.paired(result.main), segmentation_differences(masks, result.main)
     ablated = [name for name in [*result.models, MASK] if group_of(name) or name == MAIN]
     rows = {}
-    for name in sorted(ablated, key=lambda one: ("", "parts", "tasks", "balance").index(group_of(one))):
+    for name in sorted(ablated, key=lambda one: ("", *GROUPS).index(group_of(one))):
         expressed, masked = name in result.models, name in scores.index
         rows[name] = {
             "Pearson": _cell(result.scores.loc[name, "pearson"], value) if expressed else "–",
