@@ -10,9 +10,7 @@ cohort: str = "radiomics_phantom"  # radiomics_phantom, r01_egfr, radiogenomics,
 data_root: str = ""  # folder of the cohort's files; empty for the phantom, or for a manifest beside its files
 target: str = "egfr"  # a target with two classes: egfr, kras
 modalities: str = "ct"  # modalities with the features, comma-separated
-features: str = (
-    "radiomics"  # radiomics: the cohort's table; deep: of a segmenter, from scans with masks; both
-)
+features: str = "radiomics"  # radiomics: table of the cohort; deep: of a segmenter, from scans; both
 level: str = "mid"  # level of the deep features: high, mid, multi
 segmenter: str = "demo"  # size of the segmenter (RA-Seg): demo, full
 segmenter_epochs: int = 0  # epochs of its training; 0 for its own number

@@ -44,6 +44,7 @@ def test_every_combination_is_the_same_after_loading(reducer, classifier, tmp_pa
     assert loaded.patients_ == model.patients_ and loaded.short_name == model.short_name
 
 
+@pytest.mark.slow  # a new process loads every kind of model
 def test_a_new_process_gives_the_same_to_the_bit(tmp_path):
     models = {
         "genotype": (GenotypeClassifier("select", "rf", inner=3, preset="demo"), COHORT),

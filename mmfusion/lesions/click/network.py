@@ -154,7 +154,7 @@ def loaded(path: str | Path | None = None) -> ClickNet:
     --------
     >>> network = loaded()
     >>> sum(one.numel() for one in network.parameters()), network.training
-    (1688369, False)
+    (1691385, False)
     """
     path, network = SHIPPED if path is None else Path(path), ClickNet()
     if not path.is_file():
