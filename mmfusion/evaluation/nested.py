@@ -234,7 +234,8 @@ def _inputs(estimator: BaseEstimator, cohort: Cohort) -> tuple[str, ...]:
 
 def _check(X: pd.DataFrame, cohort: Cohort) -> None:
     if X.empty:
-        raise DataError("no patient has a label", file=cohort.name, hint="choose another target")
+        hint = "choose another target: cohort.with_target(name); masks are those of the target lesion"
+        raise DataError(f"no patient has a label of {cohort.target}", file=cohort.name, hint=hint)
     nothing = X.index[~presence(X).any(axis=1)]
     if len(nothing):
         raise DataError(

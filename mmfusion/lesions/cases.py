@@ -147,7 +147,13 @@ def training_cases(
                  LabelWarning, stacklevel=4)  # fmt: skip
     if not cases:
         expected = f"scans of {', '.join(reader.modalities)} and a mask"
-        raise DataError("no patient to learn from", expected=expected, got=f"{len(X)} rows")
+        hint = 'X has only patients with a label; masks are the labels of cohort.with_target("lesion")'
+        raise DataError(
+            "no patient to learn from",
+            expected=expected,
+            got=f"{len(X)} rows",
+            hint=None if len(X) else hint,
+        )
     if "mask" in tasks and not any(case.has_lesion for case in cases):
         n = sum(case.mask is not None for case in cases)
         raise DataError("every mask is empty", expected="a lesion in at least one patient",
