@@ -73,7 +73,9 @@ class FoldResult:
     history : list of list of dict
         Losses of the refitted model, per member and epoch.
     bundle : str or None
-        Folder of the saved model. None if it was not to be kept, or cannot be saved (`is_savable`).
+        Folder of the saved model. None if it was not to be kept, or cannot be saved.
+    savable : bool
+        False if the model cannot be saved, such as an SVC, which holds rows of patients.
     seconds : float
         Wall-clock time, s.
     warnings : tuple of str
@@ -101,6 +103,7 @@ class FoldResult:
     trials: Sequence[Mapping[str, object]] = ()
     history: Sequence[Sequence[Mapping[str, object]]] = ()
     bundle: str | None = None
+    savable: bool = True
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
 

@@ -163,7 +163,8 @@ def evaluate_fold(
         model = fit_by_person(model, X_train, y_train, person_ids)
         predictions = task.predict(model, X.iloc[place.test], y.iloc[place.test])
     # some models are not kept: an SVC holds rows of patients, and an extractor may have no saved form
-    bundle = place.bundle if getattr(model, "is_savable", True) else None
+    savable = getattr(model, "is_savable", True)
+    bundle = place.bundle if savable else None
     if bundle is not None:
         model.save(bundle)
     return FoldResult(
@@ -181,6 +182,7 @@ def evaluate_fold(
         trials=trials,
         history=_by_member(getattr(model, "history_", [])),
         bundle=str(bundle) if bundle else None,
+        savable=savable,
         seconds=time.perf_counter() - start,
         warnings=_texts(own, others),
     )

@@ -136,7 +136,7 @@ class Runner:
             stem = self.store.path(candidate, repeat, fold)
             saved = stem if candidate.name in keep and hasattr(candidate.estimator, "save") else None
             stored = self.store.get(stem, candidate.label)
-            if stored is not None and (stored.bundle or not saved):
+            if stored is not None and (stored.bundle or not saved or not stored.savable):
                 done[keys[-1]] = stored
                 continue
             seed = fold_seed(self.seed, repeat, fold)

@@ -120,7 +120,9 @@ def test_a_cross_validation_keeps_the_models_that_can_be_saved(model, kept, tmp_
     options = {"outer": 2, "baselines": False, "where": "serial", "progress": False, "out": tmp_path}
     result = mf.nested_cv(model, COHORT, **options)
     assert len(result.bundles()) == (2 if kept else 0)
-    assert mf.nested_cv(model, COHORT, **options).predictions.equals(result.predictions)  # resumed
+    again = mf.nested_cv(model, COHORT, **options)
+    assert [f.seconds for f in again.folds] == [f.seconds for f in result.folds]  # resumed, not fitted again
+    assert again.predictions.equals(result.predictions)
 
 
 def test_the_card_marks_a_leaky_model(tmp_path):

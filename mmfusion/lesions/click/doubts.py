@@ -74,7 +74,7 @@ def doubts(
     if quality is not None and quality < SURE:
         found.append(f"the network is not sure (it expects a Dice of {quality:.2f})")
     if overlap is not None and overlap < SAME:
-        found.append(f"a second method finds another lesion here (Dice {overlap:.2f} with its mask)")
+        found.append(f"a second method does not find the same lesion (Dice {overlap:.2f} with its mask)")
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from mmfusion.imaging import Volume
+from mmfusion.lesions.click.cube import thick_enough
 from mmfusion.lesions.click.prompt import Prompt
 
 SPACING_MM = 2.0  # voxels on which the regions grow
@@ -52,7 +53,7 @@ def growcut(scan: Volume, prompt: Prompt) -> Volume:
     True
     """
     size = 2 * (prompt.reach_mm + 2 * SPACING_MM)
-    cube = scan.crop(prompt.point, size, SPACING_MM)
+    cube = thick_enough(scan, SPACING_MM).crop(prompt.point, size, SPACING_MM)
     hu = np.clip(cube.array, LOW_HU, HIGH_HU).astype(np.float32)
     points = np.stack(np.meshgrid(*(np.arange(n) for n in cube.shape[::-1]), indexing="ij"), axis=-1)
     where = cube.voxel_to_mm(points.transpose(2, 1, 0, 3))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 
 from mmfusion.compute import one_thread
 from mmfusion.imaging import Volume
+from mmfusion.lesions.click.cube import continued, thick_enough
 from mmfusion.lesions.click.network import SIZE, ClickNet, inputs
 from mmfusion.lesions.click.prompt import Prompt
 
@@ -64,9 +64,9 @@ def read_scales(scan: Volume, prompt: Prompt, network: ClickNet) -> Reading:
         The combined probability.
     """
     scales = _scales(prompt)
-    cubes = [scan.crop(prompt.point, SIZE * step, step, fill=np.nan) for step in scales]
-    shares, quality = _predict(network, np.stack([_continued(cube.array) for cube in cubes]), scales)
-    shares = [np.where(np.isnan(cube.array), 0, share) for cube, share in zip(cubes, shares)]
+    cubes = [thick_enough(scan, step).crop(prompt.point, SIZE * step, step, fill=np.nan) for step in scales]
+    # the network was trained on cubes in a body, and takes air around a small scan for a lesion
+    shares, quality = _predict(network, np.stack([continued(cube.array) for cube in cubes]), scales)
     quality = np.clip(quality - [_at_faces(share) for share in shares], 0, 1)
     weights = np.exp((quality - quality.max()) / SHARPNESS)
     best = cubes[int(quality.argmax())]
@@ -86,17 +86,6 @@ def _scales(prompt: Prompt) -> Sequence[float]:
         return SCALES_MM
     wanted = prompt.extent_mm / _FILL / SIZE
     return sorted(SCALES_MM, key=lambda step: abs(np.log(step / wanted)))[:_FEWEST]
-
-
-def _continued(hu: np.ndarray) -> np.ndarray:
-    """Return a cube whose voxels outside the scan (NaN) have the value of the nearest voxel inside.
-
-    The network was trained on cubes in a body. It takes air around a small scan for a lesion.
-    """
-    outside = np.isnan(hu)
-    if not outside.any():
-        return hu
-    return hu[tuple(distance_transform_edt(outside, return_distances=False, return_indices=True))]
 
 
 def _predict(

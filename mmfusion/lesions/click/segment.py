@@ -21,7 +21,7 @@ from mmfusion.lesions.click.shape import MARGINS_MM, lesion_at
 from mmfusion.lesions.measures import measure
 
 METHODS = ("auto", "network", "growcut")
-VERSION = 1  # version of the masks; with a new number, what depends on them is computed again
+VERSION = 2  # version of the masks; with a new number, what depends on them is computed again
 DEFAULT = "growcut"  # what "auto" means
 
 

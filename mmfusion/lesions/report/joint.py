@@ -8,15 +8,13 @@ import pandas as pd
 
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort, presence
-from mmfusion.data.load import load_cohort
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import SegmentationTask
 from mmfusion.lesions.expression_segmenter import ExpressionSegmenter
-from mmfusion.lesions.report.study import PHANTOM
+from mmfusion.lesions.report.study import first_patients, whole_cohort
 from mmfusion.lesions.segmenter import LesionSegmenter
-from mmfusion.nn.params import check_whole
 
 CROPS = {"size": 32, "spacing": 3.0, "diameters": (12.0, 45.0)}  # of the phantom; 96 mm wide
 SMALL = {"embed_dim": 12, "depths": (1, 1, 1), "heads": (3, 3, 6), "width": 24}  # of the network
@@ -60,25 +58,20 @@ def load_study(
     DataError
         If no patient has all of them.
     """
-    check_whole("n_patients", n_patients, 0)
-    options = {"seed": seed, **({"n": n_patients} if n_patients else {}), **(phantom or {})}
-    whole = load_cohort(name, root=root or None, **(options if name == PHANTOM else {}))
+    whole = whole_cohort(name, root, n_patients=n_patients, seed=seed, phantom=phantom)
     everybody = len(whole.table)
     cohort = whole.with_target(f"expression:{','.join(genes)}" if genes else "expression")
     cohort = cohort.select(modalities=["ct"] if "ct" in cohort.modalities else [])
     has = presence(cohort.X).get("ct", pd.Series(data=False, index=cohort.X.index))
     masks = cohort.X.get(("ct", "mask"), pd.Series(None, index=cohort.X.index, dtype=object))
-    whole_rows = has & masks.notna()
-    if not whole_rows.any():
+    if not (has & masks.notna()).any():
         raise DataError("no patient has a CT, a mask and expression", file=name)
-    chosen = list(whole_rows.index[whole_rows])[: n_patients or None]
     parts = {
         "without expression": everybody - len(has),
         "without a CT": int((~has).sum()),
         "without a mask": int((has & ~masks.notna()).sum()),
     }
-    said = "; ".join(f"{n} {who}" for who, n in parts.items() if n)
-    return cohort.select(patients=chosen), f"Patients left out: {said}." if said else ""
+    return first_patients(cohort, has & masks.notna(), n_patients, parts)
 
 
 def joint_model(preset: str, *, small: bool, **changes: object) -> ExpressionSegmenter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 from sklearn.base import clone
 
 from mmfusion.data.cohort import Cohort, presence
@@ -58,10 +59,8 @@ def load_study(
     DataError
         If the cohort has no masks, or lacks a modality, or an argument cannot be used.
     """
-    check_whole("n_patients", n_patients, 0)
     modalities = [scan_modality(m).name for m in modalities]  # an unknown one would be left out
-    options = {"seed": seed, **({"n": n_patients} if n_patients else {}), **(phantom or {})}
-    cohort = load_cohort(name, root=root or None, **(options if name == PHANTOM else {}))
+    cohort = whole_cohort(name, root, n_patients=n_patients, seed=seed, phantom=phantom)
     if cohort.target_spec.kind != "mask":
         cohort = cohort.with_target("lesion")
     scans = [m for m in modalities or cohort.modalities if m in IMAGING]
@@ -72,8 +71,24 @@ def load_study(
         "without a mask": everybody - len(has),
         f"without a scan of {' and '.join(m.upper() for m in scans)}": int((~has).sum()),
     }
+    return first_patients(cohort, has, n_patients, parts)
+
+
+def whole_cohort(
+    name: str, root: str, *, n_patients: int, seed: int, phantom: Mapping[str, object] | None
+) -> Cohort:
+    """Return a cohort with all of its patients; the phantom has `n_patients`, or its default number for 0."""
+    check_whole("n_patients", n_patients, 0)
+    options = {"seed": seed, **({"n": n_patients} if n_patients else {}), **(phantom or {})}
+    return load_cohort(name, root=root or None, **(options if name == PHANTOM else {}))
+
+
+def first_patients(
+    cohort: Cohort, has: pd.Series, n_patients: int, left_out: Mapping[str, int]
+) -> tuple[Cohort, str]:
+    """Return the first patients who have everything (0: all of them), and a sentence about the others."""
     chosen = list(has.index[has])[: n_patients or None]
-    said = "; ".join(f"{n} {who}" for who, n in parts.items() if n)
+    said = "; ".join(f"{n} {who}" for who, n in left_out.items() if n)
     return cohort.select(patients=chosen), f"Patients left out: {said}." if said else ""
 
 

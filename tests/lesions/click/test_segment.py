@@ -233,3 +233,14 @@ def test_the_scan_is_not_replaced_by_its_mask(scan, tmp_path):
     with pytest.raises(ScanError, match=r"no such scan .*first"):
         found.write(path, tmp_path / "mask.nii.gz")  # in the wrong order
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("method", ["growcut", "network"])
+@pytest.mark.parametrize(
+    "side", [30.0, (1.0, 60.0, 60.0), (2.0, 60.0, 60.0)], ids=["small", "slice", "two slices"]
+)
+def test_a_scan_smaller_than_what_is_read(scan, side, method):
+    ct, (true,) = scan
+    small = ct.crop(SEED, side, spacing=1.0)
+    found = mf.segment_lesion(small, SEED, method=method).mask
+    assert dice(found, true.like(found)) > 0.85
