@@ -18,21 +18,27 @@ _SHORT = "text-align:left;white-space:nowrap;vertical-align:top"
 _FEW, _MANY = 20, 40  # characters of a short text, in one line, and of a long text, broken anywhere
 _NUMBER = "text-align:right;vertical-align:top"
 _MISSING = "–"
+_WIDTH = 120  # characters of a line of a printed table; more columns follow below
 _CLASS = "mmfusion mathjax_ignore tex2jax_ignore"  # JupyterLab reads no formulas in it
 
 
 class FullTable(pd.DataFrame):
-    """Table that notebooks show with all its rows, columns and words; otherwise a plain DataFrame.
+    """Table that is shown with all its rows, columns and words; otherwise a plain DataFrame.
 
     Examples
     --------
     >>> table = FullTable({"summary": ["long " * 40]}, index=["a"])
     >>> "long long" in table._repr_html_() and "..." not in table._repr_html_()
     True
+    >>> "..." in repr(table)
+    False
     """
 
     def _repr_html_(self) -> str:
         return html_table(self)
+
+    def __repr__(self) -> str:
+        return self.to_string(line_width=_WIDTH)
 
 
 def html_table(frame: pd.DataFrame) -> str:

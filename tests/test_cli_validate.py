@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -228,3 +229,22 @@ def test_validate_tells_which_files_of_a_scan_are_not_used(tmp_path, capsys):
     assert f"problem: patient P2, ct: {lost}" in out
     assert "note: patient P1, ct: 6 of 7 files used; 1 file: not DICOM (notes.txt)" in out
     assert "all is well" not in out
+
+
+def test_seeds_outside_their_scans_are_problems(tmp_path, capsys):
+    from mmfusion.imaging import Volume, write_nifti
+
+    (tmp_path / "ct").mkdir()
+    array = np.random.default_rng(0).integers(-900, 100, (20, 24, 28)).astype(np.int16)
+    scan = Volume(array, np.diag([2.0, 2.0, 3.0, 1.0]))
+    for patient in ("P1", "P2"):
+        write_nifti(scan, tmp_path / "ct" / f"{patient}.nii.gz")
+    (tmp_path / "ehr.csv").write_text("patient_id,age,stage\nP1,60,IA\nP2,70,IIIB\n")
+    seeds = "patient_id,seed_x,seed_y,seed_z\nP1,20,20,30\nP2,-20,-20,30\n"
+    (tmp_path / "seeds.csv").write_text(seeds)
+    assert main(["init", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 1
+    out = capsys.readouterr().out
+    assert "problem: patient P2: a point outside the scan (expected x -1 to 55" in out
+    assert "this one may be in RAS" in out and "patient P1" not in out

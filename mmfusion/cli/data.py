@@ -203,7 +203,10 @@ def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
         who = f"patient {patient}, {modality}"
         with gathered() as given:
             try:
-                source = open_scan(cohort, patient, modality).volume.source
+                scan = open_scan(cohort, patient, modality)
+                source = scan.volume.source
+                if scan.seed is not None:
+                    scan.volume.expect_inside(scan.seed)
             except MMFusionError as error:
                 error.patient = error.patient or patient
                 problems.append(str(error))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmfusion.cli.pairs import pairs
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, ManifestError
 from mmfusion.escaping import write_csv
 from mmfusion.modalities import META
 from mmfusion.storage.atomic import check_writable, saved
@@ -46,6 +48,11 @@ def features(arguments: Namespace) -> int:
     _list_missing(result)
     for patient, text in result.remarks.items():
         sys.stderr.write(f"note: patient {patient}: {text}\n")
+    if 0 < (clicks := len(result.remarks)) < len(result.features):
+        sys.stderr.write(
+            f"note: {clicks} lesions are from a click and {len(result.features) - clicks} from a mask; masks "
+            "of both kinds differ, and --lesion click or --lesion mask takes one kind only\n"
+        )
     out = result.write(arguments.out)
     done, total = len(result.features), len(result.features) + len(result.failures)
     if arguments.random_weights is not None:
@@ -58,13 +65,37 @@ def features(arguments: Namespace) -> int:
             "better than those of new patients\n"
         )
     sys.stdout.write(f"{done} of {total} scans {word}: {out}\n")
-    sys.stdout.write(f"next: list it in the manifest with role features and modality {extractor.modality}\n")
+    sys.stdout.write(_next_step(arguments.source, out, extractor.modality))
     failed = len(result.failures)
     if arguments.stability:
         failed += _stability(arguments, extractor, how)
     if arguments.by_site:
         _by_site(arguments, result)
     return 1 if failed else 0
+
+
+def _next_step(source: str | Path, out: Path, modality: str) -> str:
+    """Return how the table becomes part of the cohort: the line for the manifest, if there is one."""
+    from mmfusion.data.manifest import read_manifest
+
+    text = f"next: list it in the manifest with role features and modality {modality}\n"
+    manifest = Path(source)
+    if not manifest.is_file():
+        return text
+    try:
+        rows = read_manifest(manifest)
+    except ManifestError:  # a table of fmcib
+        return text
+    folder, place = manifest.resolve().parent, out.resolve()
+    inside = place.is_relative_to(folder)
+    path = place.relative_to(folder).as_posix() if inside else out.name
+    cells = {"dataset": rows["dataset"].iloc[0], "modality": modality, "role": "features", "path": path}
+    with manifest.open(newline="", encoding="utf-8-sig") as file:
+        header = next(csv.reader(file))
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells.get(name.strip(), "") for name in header)
+    first = "" if inside else f"copy it to {folder}, and "
+    return f"next: {first}add this line to {manifest}:\n{line.getvalue()}"
 
 
 def _check_options(arguments: Namespace) -> None:
@@ -77,15 +108,20 @@ def _check_options(arguments: Namespace) -> None:
     for option, needed in _NEEDS.items():
         if getattr(arguments, option) and not getattr(arguments, needed):
             raise DataError(f"--{option} needs --{needed}", hint="see mmfusion features --help")
+    if arguments.lesion and not (arguments.measures or arguments.radiomics):
+        raise DataError("--lesion needs --measures or --radiomics", hint="see mmfusion features --help")
 
 
 def _extractor(arguments: Namespace) -> Extractor:
     from mmfusion.features import DeepFeatures, FoundationEncoder, LesionMeasures, RadiomicsExtractor
 
+    lesion = arguments.lesion or "any"
     if arguments.measures:
-        return LesionMeasures()
+        return LesionMeasures(lesion=lesion)
     if arguments.radiomics:
-        return RadiomicsExtractor(arguments.modality or "ct", pairs(arguments.parameter, DataError))
+        return RadiomicsExtractor(
+            arguments.modality or "ct", pairs(arguments.parameter, DataError), lesion=lesion
+        )
     if arguments.segmenter is not None:
         return DeepFeatures(arguments.segmenter, arguments.level or "high", device=arguments.device)
     return FoundationEncoder(

@@ -48,6 +48,12 @@ def features(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--random-weights", type=int, metavar="SEED", help="use untrained weights, as a control")
     p.add_argument("--measures", action="store_true", help="volume, diameters, sphericity and HU of lesions")
     p.add_argument("--radiomics", action="store_true", help="IBSI features of the lesions in the masks")
+    p.add_argument(
+        "--lesion",
+        choices=("any", "mask", "click"),
+        help="with --measures or --radiomics: lesions of masks, of one click on the seed, or any (default): "
+        "the mask if there is one",
+    )
     p.add_argument("--modality", choices=IMAGING, help="with --radiomics: the scans (default ct)")
     p.add_argument(
         "-p",

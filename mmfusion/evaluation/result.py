@@ -265,14 +265,13 @@ class NestedResult:
         return [f for f in self.folds if f.model == self.main and f.train_fraction == 1]
 
     def __repr__(self) -> str:
-        primary = self.task.primary
-        label = "macro-AUC" if primary == "macro_auc" else primary
-        lines = [
-            f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), {label} [95 % interval]"
-        ]
-        rows = self.scores[primary].iterrows()
-        lines += [f"  {m:<16} {_interval(r)}".replace("\u00a0", " ") for m, r in rows]
-        return "\n".join(lines)
+        metrics = [m for m in (self.task.primary, self.task.second) if m in self.scores.columns.unique(0)]
+        title = f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), mean [95 % interval]"
+        rows = [[name, *(_interval(row[m]) for m in metrics)] for name, row in self.scores.iterrows()]
+        cells = [["", *map(metric_title, metrics)], *rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip().replace("\u00a0", " ") for row in cells]
+        return "\n".join([title, *(f"  {line}" for line in lines)])
 
     def _repr_html_(self) -> str:
         metrics = list(dict.fromkeys([self.task.primary, *self.scores.columns.unique(0)]))[:_SHOWN]

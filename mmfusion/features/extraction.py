@@ -158,7 +158,7 @@ def extract(
     )
     said = {patient: extractor.remark(rows.loc[patient]) for patient in found}
     remarks = {patient: text for patient, text in said.items() if text is not None}
-    return Extraction(features, failures, extractor.provenance, remarks)
+    return Extraction(features, failures, {**extractor.provenance, "modality": extractor.modality}, remarks)
 
 
 def gather(

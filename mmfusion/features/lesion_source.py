@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mmfusion.data.scans import part_of, scan_of
-from mmfusion.errors import ScanError
+from mmfusion.errors import DataError, ScanError
 from mmfusion.imaging.masks import read_mask
 from mmfusion.imaging.volume import Volume
 from mmfusion.lesions.click.segment import VERSION, segment_lesion
 from mmfusion.storage.cache import fingerprint
+
+METHOD = "growcut"  # of the click: the default of `segment_lesion`
+LESIONS = ("any", "mask", "click")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,25 @@ class LesionSource:
         return segment_lesion(scan, self.seed, method=self.method, check=False).mask
 
 
-def lesion_source(row: pd.Series, modality: str, click: str | None) -> LesionSource:
+def check_lesion(lesion: str) -> str:
+    """Return which lesions are read, after checking the word.
+
+    Raises
+    ------
+    DataError
+        If it is none of `LESIONS`.
+
+    Examples
+    --------
+    >>> check_lesion("click")
+    'click'
+    """
+    if lesion not in LESIONS:
+        raise DataError("unknown kind of lesion", expected=", ".join(LESIONS), got=lesion)
+    return lesion
+
+
+def lesion_source(row: pd.Series, modality: str, lesion: str) -> LesionSource:
     """Return the source of the lesion of a patient.
 
     Parameters
@@ -77,21 +98,25 @@ def lesion_source(row: pd.Series, modality: str, click: str | None) -> LesionSou
         Scans of one patient, with column levels `(modality, feature)`.
     modality : {"ct", "pet"}
         Modality of the scan. A PET without a mask of its own has that of the CT.
-    click : str, optional
-        Method for a CT with a seed and without a mask; None: such a patient is an error.
+    lesion : {"any", "mask", "click"}
+        "mask": the mask in the cohort. "click": one click on the seed of a CT, also if there is a mask.
+        "any": the mask if there is one, otherwise a click.
 
     Raises
     ------
     ScanError
-        If there is neither a mask nor, for CT, a seed.
+        If the patient does not have what is asked for.
     """
     path, _, seed = scan_of(row[modality].rename(row.name))
-    for other in dict.fromkeys((modality, "ct")):
+    for other in dict.fromkeys((modality, "ct")) if lesion != "click" else ():
         cells = row[other] if other in row.index.get_level_values(0) else {}
         if not pd.isna(mask := cells.get("mask")):
             return LesionSource(mask, part_of(cells.get("mask_part")))
-    if modality == "ct" and click is not None and seed is not None:
-        return LesionSource(seed=seed, method=click)
+    clicks = modality == "ct" and lesion != "mask"
+    if clicks and seed is not None:
+        return LesionSource(seed=seed, method=METHOD)
+    if lesion == "click":
+        hint = "give a seed: columns seed_x, seed_y, seed_z, LPS mm" if clicks else "clicks are made on a CT"
+        raise ScanError("no click", file=path, expected="a seed of a CT", hint=hint)
     hint = "give a mask of the lesion: role mask in the manifest"
-    hint += ", or a seed" if modality == "ct" else ""
-    raise ScanError("no mask", file=path, expected="a mask of the lesion", hint=hint)
+    raise ScanError("no mask", file=path, expected="a mask of the lesion", hint=hint + ", or a seed" * clicks)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mmfusion.data.scans import scan_of
 from mmfusion.features.base import Extractor
-from mmfusion.features.lesion_source import lesion_source
+from mmfusion.features.lesion_source import check_lesion, lesion_source
 from mmfusion.imaging.files import read
 from mmfusion.imaging.volume import Volume
 from mmfusion.lesions.measures import MEASURES, VERSION, measure
@@ -25,9 +25,10 @@ class LesionMeasures(Extractor):
 
     Parameters
     ----------
-    click : {"growcut"} or None
-        How the lesion of a CT with a seed and without a mask is segmented (`mmfusion.segment_lesion`). None:
-        such a patient is an error.
+    lesion : {"any", "mask", "click"}
+        Lesions that are read. "mask": those of masks only. "click": those of one click on the seed of a CT
+        (`mmfusion.segment_lesion`), also where there is a mask. "any": the mask of a patient who has one,
+        otherwise a click. A mask that was drawn by hand can be much larger than that of a click.
 
     Examples
     --------
@@ -37,8 +38,8 @@ class LesionMeasures(Extractor):
 
     modality = "ct"
 
-    def __init__(self, *, click: str | None = "growcut") -> None:
-        self.click = click
+    def __init__(self, *, lesion: str = "any") -> None:
+        self.lesion = check_lesion(lesion)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -48,6 +49,10 @@ class LesionMeasures(Extractor):
     @property
     def provenance(self) -> Mapping[str, object]:
         """Name and version of the measures."""
+        return {**self._recipe, "lesion": self.lesion}
+
+    @property
+    def _recipe(self) -> dict[str, object]:
         return {"model": "measures of lesions", "measures_version": VERSION}
 
     def key(self, row: pd.Series) -> Mapping[str, object]:
@@ -60,16 +65,18 @@ class LesionMeasures(Extractor):
         """
         path, series, _ = scan_of(row["ct"].rename(row.name))
         scan = {"scan": fingerprint(path), "series": series}
-        return {**scan, **lesion_source(row, "ct", self.click).key, **self.provenance}
+        return {**scan, **lesion_source(row, "ct", self.lesion).key, **self._recipe}
 
     def remark(self, row: pd.Series) -> str | None:
-        """Return a sentence for a lesion that was segmented from its seed."""
-        return lesion_source(row, "ct", self.click).remark
+        """Return a sentence for a lesion without a mask, which was segmented from its seed."""
+        if self.lesion == "click":  # all are
+            return None
+        return lesion_source(row, "ct", self.lesion).remark
 
     def compute_row(self, row: pd.Series) -> np.ndarray:
         """Return the measures of a patient without the cache; see `Extractor`."""
         path, series, _ = scan_of(row["ct"].rename(row.name))
-        lesion = lesion_source(row, "ct", self.click)
+        lesion = lesion_source(row, "ct", self.lesion)
         scan = path if isinstance(path, Volume) else read(path, series, unit="HU")
         found = measure(scan, lesion.on(scan))
         return np.array([found[name] for name in MEASURES])

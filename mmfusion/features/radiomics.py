@@ -15,7 +15,7 @@ from mmfusion.features import lesion_grid as grids
 from mmfusion.features.base import KIND, Extractor
 from mmfusion.features.ibsi import ibsi_features, mirp_version
 from mmfusion.features.lesion_grid import LesionGrid, lesion_grid
-from mmfusion.features.lesion_source import lesion_source
+from mmfusion.features.lesion_source import check_lesion, lesion_source
 from mmfusion.features.radiomics_settings import RadiomicsSettings
 from mmfusion.imaging.files import existing, is_image, read, read_image
 from mmfusion.imaging.volume import Volume
@@ -39,9 +39,10 @@ class RadiomicsExtractor(Extractor):
         its own that of the CT, brought onto the grid of the PET.
     settings : RadiomicsSettings or mapping, optional
         All settings, or changes to those of the modality; see `RadiomicsSettings`.
-    click : {"growcut"} or None
-        How the lesion of a CT with a seed and without a mask is segmented (`mmfusion.segment_lesion`). None:
-        such a patient is an error.
+    lesion : {"any", "mask", "click"}
+        Lesions that are read. "mask": those of masks only. "click": those of one click on the seed of a CT
+        (`mmfusion.segment_lesion`), also where there is a mask. "any": the mask of a patient who has one,
+        otherwise a click. A mask that was drawn by hand can be much larger than that of a click.
 
     Raises
     ------
@@ -66,9 +67,9 @@ class RadiomicsExtractor(Extractor):
         modality: str = "ct",
         settings: RadiomicsSettings | Mapping[str, object] | None = None,
         *,
-        click: str | None = "growcut",
+        lesion: str = "any",
     ) -> None:
-        self.modality, self.unit, self.click = modality, scan_modality(modality).unit, click
+        self.modality, self.unit, self.lesion = modality, scan_modality(modality).unit, check_lesion(lesion)
         changes = None if isinstance(settings, RadiomicsSettings) else settings
         self.settings = (
             settings
@@ -86,7 +87,12 @@ class RadiomicsExtractor(Extractor):
     @property
     def provenance(self) -> Mapping[str, object]:
         """The version of mirp, and all settings."""
-        return {"model": f"mirp {self.version}, IBSI", "modality": self.modality, **self._recipe}
+        return {
+            "model": f"mirp {self.version}, IBSI",
+            "modality": self.modality,
+            "lesion": self.lesion,
+            **self._recipe,
+        }
 
     @property
     def _recipe(self) -> dict[str, object]:
@@ -102,11 +108,13 @@ class RadiomicsExtractor(Extractor):
         """
         path, series, _ = scan_of(row[self.modality].rename(row.name))
         scan = {"modality": self.modality, "scan": fingerprint(path), "series": series}
-        return {**scan, **lesion_source(row, self.modality, self.click).key, **self._recipe}
+        return {**scan, **lesion_source(row, self.modality, self.lesion).key, **self._recipe}
 
     def remark(self, row: pd.Series) -> str | None:
-        """Return a sentence for a lesion that was segmented from its seed."""
-        return lesion_source(row, self.modality, self.click).remark
+        """Return a sentence for a lesion without a mask, which was segmented from its seed."""
+        if self.lesion == "click":  # all are
+            return None
+        return lesion_source(row, self.modality, self.lesion).remark
 
     def compute_row(self, row: pd.Series) -> np.ndarray:
         """Return the features of a patient without the cache; see `Extractor`."""
@@ -164,7 +172,7 @@ class RadiomicsExtractor(Extractor):
         ScanError
             If a file cannot be read, there is no mask and no seed, or the mask lies outside the scan.
         """
-        lesion = lesion_source(row, self.modality, self.click)
+        lesion = lesion_source(row, self.modality, self.lesion)
         path, series, _ = scan_of(row[self.modality].rename(row.name))
         scan = self._levels(path) if self.settings.given_levels else read(path, series, unit=self.unit)
         return scan, lesion.on(scan)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mmfusion.data.tables.notes import TableNotes
 from mmfusion.errors import ScanError
+from mmfusion.features.lesion_source import METHOD
 from mmfusion.features.measures import COLUMNS, LesionMeasures
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def with_measures(model: StageClassifier, block: pd.DataFrame, account: TableNot
     if "seed_x" not in block:
         account.texts.append("no seed: the size of the lesion was not measured")
         return block
-    measures = LesionMeasures()
+    measures = LesionMeasures(lesion="click")
     row = pd.concat({"ct": block.iloc[0]})
     try:
         values = pd.Series(measures.compute_row(row.rename(block.index[0])), index=list(COLUMNS))
@@ -44,5 +45,5 @@ def with_measures(model: StageClassifier, block: pd.DataFrame, account: TableNot
         account.texts.append(f"the size of the lesion was not measured: {error.problem}")
         return block
     size = f"{values['lesion_volume_ml']:.2g} mL, {values['lesion_longest_mm']:.0f} mm"
-    account.texts.append(f"the lesion was segmented from the seed ({measures.click}): {size}")
+    account.texts.append(f"the lesion was segmented from the seed ({METHOD}): {size}")
     return block.assign(**values[wanted])

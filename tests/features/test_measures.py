@@ -8,6 +8,7 @@ import pytest
 
 import mmfusion as mf
 from mmfusion.cli import main
+from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage import probed
 from mmfusion.features import LesionMeasures, extract
 from mmfusion.features.measures import COLUMNS
@@ -26,6 +27,45 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     table = pd.read_csv(out, index_col=0)
     assert list(table.columns) == list(COLUMNS)
     assert json.loads((tmp_path / "measures.csv.json").read_text())["measures_version"] == 1
+
+
+def test_lesions_of_one_kind(tmp_path, capsys, monkeypatch):
+    """Masks and clicks are not mixed unless the user wants it, and a mixture is told."""
+    monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path / "cache"))
+    (scan, mask), (other, _) = lesion(1, radius=7.0), lesion(2, radius=7.0)
+    manifest = write_cohort(tmp_path, {"P1": (scan, mask), "P2": (other, None)})
+    points = {p: dict(zip(("seed_x", "seed_y", "seed_z"), mask.centroid_mm)) for p in ("P1", "P2")}
+    pd.DataFrame.from_dict(points, orient="index").to_csv(tmp_path / "seeds.csv", index_label="patient_id")
+    rows = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    rows.loc[len(rows)] = {"dataset": "lesions", "modality": "ct", "role": "seeds", "path": "seeds.csv"}
+    rows.fillna("").to_csv(manifest, index=False)
+    volume, said = {}, {}
+    for kind in ("any", "click", "mask"):
+        out = tmp_path / f"{kind}.csv"
+        options = ["--measures", "--lesion", kind, "--n-jobs", "1", "-o", str(out)]
+        assert main(["features", str(manifest), *options]) == int(kind == "mask")
+        volume[kind] = pd.read_csv(out, index_col=0)["lesion_volume_ml"]
+        said[kind] = capsys.readouterr()
+        assert json.loads((tmp_path / f"{kind}.csv.json").read_text())["lesion"] == kind
+    assert list(volume["mask"].index) == ["P1"] and volume["any"]["P1"] == volume["mask"]["P1"]
+    assert volume["click"]["P1"] != volume["mask"]["P1"] and volume["click"]["P2"] == volume["any"]["P2"]
+    assert "note: 1 lesions are from a click and 1 from a mask" in said["any"].err
+    assert "from a click" not in said["click"].err + said["mask"].err
+    line = said["click"].out.splitlines()[-1]
+    rows.loc[len(rows)] = dict(zip(rows.columns, line.split(","), strict=True))
+    rows.fillna("").to_csv(manifest, index=False)
+    assert mf.load_cohort(manifest).table["ct", "lesion_volume_ml"].notna().all()
+
+
+def test_unusable_kinds_of_lesion(tmp_path, capsys):
+    manifest = write_cohort(tmp_path, {"P1": lesion(1)})
+    with pytest.raises(DataError, match=r"unknown kind of lesion \(expected any, mask, click; got box\)"):
+        LesionMeasures(lesion="box")
+    found = extract(manifest, LesionMeasures(lesion="click"), n_jobs=1, progress=False)
+    assert found.failures["error"].str.startswith("no click").all()
+    assert found.failures["hint"].str.startswith("give a seed").all()
+    assert main(["features", str(manifest), "--lesion", "mask", "-o", str(tmp_path / "t.csv")]) == 2
+    assert "--lesion needs --measures or --radiomics" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -175,7 +175,7 @@ def test_a_seed_in_place_of_a_mask(tmp_path):
     assert result.remarks == said
     written = result.write(tmp_path / "radiomics.csv")
     assert json.loads(written.with_name("radiomics.csv.json").read_text())["remarks"] == said
-    refused = run_extract(manifest, RadiomicsExtractor("ct", FEW, click=None))
+    refused = run_extract(manifest, RadiomicsExtractor("ct", FEW, lesion="mask"))
     assert list(refused.failures.index) == ["clicked", "bare"]
 
 

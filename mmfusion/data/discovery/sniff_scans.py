@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmfusion.data.discovery.guess import Guess, Use
+from mmfusion.data.discovery.own_output import in_mask_folder
 from mmfusion.errors import ScanError
 from mmfusion.imaging.account import by_reason
 from mmfusion.imaging.dicom.archive import members
@@ -54,8 +55,12 @@ def _by_name(path: Path) -> Guess:
     name = path.name.lower()
     for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True):
         name = name.removesuffix(suffix)
-    use = Use(modality_of_name(name).name, "mask" if _MASK_WORDS.search(name) else "volume")
-    return Guess((use,), f"{use.modality} {use.role} by its name")
+    modality = modality_of_name(name).name
+    if _MASK_WORDS.search(name):
+        return Guess((Use(modality, "mask"),), f"{modality} mask by its name")
+    if in_mask_folder(path):
+        return Guess((Use(modality, "mask"),), f"{modality} mask by the name of its folder")
+    return Guess((Use(modality, "volume"),), f"{modality} volume by its name")
 
 
 def _by_headers(found: Found, path: Path) -> Guess:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mmfusion.data.discovery.guess import Guess, Use
 from mmfusion.data.discovery.id_columns import ENOUGH, column_of_known_ids, shared_ids
+from mmfusion.data.discovery.own_output import own_clicks, own_features
 from mmfusion.data.tables.cells import clean_cells
 from mmfusion.data.tables.content import text_of
 from mmfusion.data.tables.ehr_headers import SITE_HEADERS, is_known_header
@@ -143,6 +144,10 @@ def _is_prose(path: Path) -> bool:
 
 def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     ids, uses, reasons, staged = tuple(table.index), [], [], ()
+    if (own := own_features(path, ids)) is not None:
+        return own
+    if why := own_clicks(table) or _bare_points(table):
+        return Guess((), why, ids)
     scan = modality_of_name(path.name).name
     seeds = seeds_of(table.columns, scan)
     for modality in seeds:
@@ -167,6 +172,15 @@ def _by_headers(path: Path, table: pd.DataFrame) -> Guess:
     why = "; ".join(reasons) or f"no column with features ({listed(table.columns, 12)})"
     closest = "" if stage else closest_stage_header(table.columns)
     return Guess(tuple(uses), why, ids, staged=staged, stage_like=closest)
+
+
+def _bare_points(table: pd.DataFrame) -> str:
+    """Return why a table is not used if its only columns are x, y and z; "" for others."""
+    if sorted(map(header_key, table.columns)) != ["x", "y", "z"]:
+        return ""
+    return (
+        "x, y, z: points in the tumours? if they are in LPS mm, as in DICOM, name them seed_x, seed_y, seed_z"
+    )
 
 
 def _records(table: pd.DataFrame, *, aside: bool) -> tuple[Use, str] | None:

@@ -27,6 +27,8 @@ class Task(ABC):
     ----------
     primary : str
         Metric of the headline, of the search on inner folds, and of comparisons.
+    second : str or None
+        Metric that is printed beside `primary`, because one number alone is easily misread.
     higher_is_better : bool
         True if a larger value of `primary` is better. The inner folds maximise `score` in either case.
     stratified : bool
@@ -44,6 +46,7 @@ class Task(ABC):
     """
 
     primary: ClassVar[str]
+    second: ClassVar[str | None] = None
     higher_is_better: ClassVar[bool] = True
     reference: ClassVar[str | None] = None
     stratified: ClassVar[bool] = False

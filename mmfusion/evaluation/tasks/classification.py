@@ -38,6 +38,7 @@ class ClassificationTask(Task):
 
     classes: tuple[str, ...]
     primary: ClassVar[str] = "macro_auc"
+    second: ClassVar[str | None] = "macro_f1"
     reference: ClassVar[str | None] = "ridge"
     stratified: ClassVar[bool] = True
 

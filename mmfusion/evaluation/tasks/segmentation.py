@@ -57,6 +57,7 @@ class SegmentationTask(Task):
 
     modality: str = "ct"
     primary: ClassVar[str] = "dice"
+    second: ClassVar[str | None] = "dice_pooled"
 
     @classmethod
     def of(cls, cohort: Cohort) -> SegmentationTask:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pandas as pd
 
@@ -52,9 +51,7 @@ def with_measures(cohort: Cohort, n_jobs: int = 1) -> tuple[Cohort, dict[str, ob
     models: dict[str, object] = {TRAINING_MEAN: MeanOfTraining()}
     if not all(("ct", name) in cohort.table for name in SEED):
         return cohort, models, "There is no ridge on measures, because the cohort records no seeds."
-    hidden = [column for column in cohort.table if column[1] in ("mask", "mask_part")]
-    unseen = replace(cohort, table=cohort.table.drop(columns=hidden))
-    found = extract(unseen, LesionMeasures(), n_jobs=n_jobs, progress=False)
+    found = extract(cohort, LesionMeasures(lesion="click"), n_jobs=n_jobs, progress=False)
     if found.features.empty:
         return cohort, models, "There is no ridge on measures, because no lesion could be segmented."
     failed = f" {len(found.failures)} lesions could not be measured." if len(found.failures) else ""

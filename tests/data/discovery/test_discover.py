@@ -12,7 +12,8 @@ from mmfusion.data.discovery.discover import discover
 from mmfusion.data.load import load_cohort
 from mmfusion.data.scans import open_scan, seeds_wanted
 from mmfusion.errors import DataError, ManifestError
-from mmfusion.imaging import list_series
+from mmfusion.imaging import list_series, write_nifti
+from tests.features.lesions import lesion
 from tests.imaging.dicoms import phantom_hu, write_series, zipped
 from tests.imaging.structure_sets import rtstruct, scan, square
 
@@ -645,3 +646,39 @@ def test_transcripts_are_named_as_such(tmp_path):
     rows = "".join(f"ENST0000000000{k}.1\t900\t{k}\t9\n" for k in range(5))
     (tmp_path / "P-001" / "quant.sf").write_text("Name\tLength\tTPM\tNumReads\n" + rows)
     assert "transcripts, not genes" in " ".join(discover(tmp_path).to_do)
+
+
+def test_what_mmfusion_wrote_is_recognised(tmp_path, capsys, monkeypatch):
+    """Masks and tables of earlier commands in the same folder become neither scans nor health records."""
+    monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "my_data"
+    root.mkdir()
+    ct, mask = lesion(1, radius=7.0)
+    x, y, z = mask.centroid_mm
+    write_nifti(ct, root / "P1.nii.gz")
+    (root / "ehr.csv").write_text("patient_id,age,stage\nP1,60,IA\n")
+    (root / "seeds.csv").write_text(f"patient_id,seed_x,seed_y,seed_z\nP1,{x},{y},{z}\n")
+    manifest = str(root / "data_manifest.csv")
+    once = ["--n-jobs", "1"]
+    assert main(["init", str(root)]) == 0
+    assert main(["segment", "--manifest", manifest, "--no-check", *once, "-o", str(root / "lesions")]) == 0
+    assert main(["features", manifest, "--measures", *once, "-o", str(root / "sizes.csv")]) == 0
+    assert main(["init", str(root), "--overwrite"]) == 0
+    found = discover(root)
+    assert row(found, "lesions/masks/P1.nii.gz")["as"] == "ct mask"
+    assert row(found, "sizes.csv")["as"] == "ct features"
+    assert row(found, "sizes.csv")["why"].startswith("measures of lesions, written by mmfusion features")
+    assert not row(found, "lesions/lesions.csv")["used"]
+    assert row(found, "lesions/lesions.csv")["why"].startswith("written by mmfusion segment")
+    cohort = load_cohort(manifest)
+    assert list(cohort.X["ehr"].columns) == ["age"]
+    assert cohort.X["ct", "lesion_volume_ml"].notna().all()
+
+
+def test_points_without_a_name_are_not_health_records(tmp_path):
+    (tmp_path / "ehr.csv").write_text("patient_id,age,stage\nP1,60,IA\n")
+    (tmp_path / "points.csv").write_text("patient_id,x,y,z\nP1,10,20,30\n")
+    found = discover(tmp_path)
+    why = "x, y, z: points in the tumours? if they are in LPS mm, as in DICOM, name them seed_x"
+    assert not row(found, "points.csv")["used"] and row(found, "points.csv")["why"].startswith(why)
+    assert any("points.csv not used" in text for text in found.to_do)
