@@ -7,7 +7,7 @@
 # %% tags=["parameters"]
 cohort: str = "lesion_phantom"  # a manifest with seeds, or a known cohort with scans and seeds
 data_root: str = ""  # folder of the cohort's files; empty for the phantom, or for a manifest beside its files
-method: str = "auto"  # auto, growcut
+method: str = "auto"  # auto (GrowCut), growcut or network
 margin: str = "tight"  # tight: the visible border; gtv: 1.5 mm more, as for radiotherapy
 n_patients: int = 12  # patients of the phantom, or the first patients of another cohort; 0 for all
 radiomics: bool = True  # also compute IBSI features of the masks, if mirp is installed

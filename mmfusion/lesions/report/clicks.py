@@ -135,25 +135,32 @@ def verdict(table: pd.DataFrame, failures: pd.DataFrame) -> list[str]:
     if not len(table):
         return [f"None of {total} lesions could be segmented."]
     volume, longest = table["volume_ml"].median(), table["longest_mm"].median()
-    lines = [
-        f"{len(table)} of {total} lesions were segmented; the median volume is {volume:.2g} mL, the median "
-        f"longest diameter {longest:.0f} mm."
-    ]
+    size = f"volume is {volume:.2g} mL, the {{}}longest diameter {longest:.0f} mm."
+    some = f"{len(table)} of {total} lesions were segmented; the median {size.format('median ')}"
+    lines = [f"The lesion was segmented; its {size.format('')}" if total == 1 else some]
     doubted = int((table["warnings"] != "").sum())
     if doubted:
         many = f"{doubted} lesion have" if doubted == 1 else f"{doubted} lesions have"
         lines.append(f"The masks of {many} a warning: look at them first.")
-    known = table["dice"].dropna()
-    if len(known):
-        low, high = mean_interval(known)
-        longer = (table["longest_mm"] - table["true_longest_mm"]).dropna()
-        word = "longer" if longer.mean() >= 0 else "shorter"
-        lines.append(
-            f"Mean Dice with the true masks: {known.mean():.2f} [{low:.2f}, {high:.2f}], {len(known)} "
-            f"lesions. The longest diameter is {abs(longer.mean()):.1f} mm {word} on average (standard "
-            f"deviation {longer.std():.1f} mm)."
+    known = table.dropna(subset=["dice"])
+    return [*lines, *([_against_truth(known)] if len(known) else [])]
+
+
+def _against_truth(known: pd.DataFrame) -> str:
+    """Return a sentence on masks with a true mask; the spread of a single lesion is not estimable."""
+    dice, longer = known["dice"], known["longest_mm"] - known["true_longest_mm"]
+    word = "longer" if longer.mean() >= 0 else "shorter"
+    if len(known) == 1:
+        return (
+            f"Dice with the true mask: {dice.iloc[0]:.2f} (one lesion, so that there is no interval). The "
+            f"longest diameter is {abs(longer.iloc[0]):.1f} mm {word}."
         )
-    return lines
+    low, high = mean_interval(dice)
+    return (
+        f"Mean Dice with the true masks: {dice.mean():.2f} [{low:.2f}, {high:.2f}], {len(known)} lesions. The "
+        f"longest diameter is {abs(longer.mean()):.1f} mm {word} on average (standard deviation "
+        f"{longer.std():.1f} mm)."
+    )
 
 
 def mean_interval(values: pd.Series) -> tuple[float, float]:

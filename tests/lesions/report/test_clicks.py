@@ -73,3 +73,13 @@ def test_no_seeds(cohort):
     bare = mf.Cohort("bare", cohort.table[[("ct", "volume")]], outcomes, "egfr")
     with pytest.raises(DataError, match="no patient has a CT and a seed"):
         clicks.patients_with_seeds(bare)
+
+
+def test_the_spread_of_one_lesion_is_not_stated():
+    table = pd.DataFrame(
+        {"volume_ml": [4.0], "longest_mm": [20.0], "warnings": [""], "dice": [0.8], "true_longest_mm": [21.0]}
+    )
+    lines = clicks.verdict(table, table[:0])
+    assert lines[0] == "The lesion was segmented; its volume is 4 mL, the longest diameter 20 mm."
+    assert lines[1].startswith("Dice with the true mask: 0.80 (one lesion, so that there is no interval)")
+    assert "nan" not in " ".join(lines)
