@@ -157,8 +157,8 @@ def _against_truth(known: pd.DataFrame) -> str:
         )
     low, high = mean_interval(dice)
     return (
-        f"Mean Dice with the true masks: {dice.mean():.2f} [{low:.2f}, {high:.2f}], {len(known)} lesions. The "
-        f"longest diameter is {abs(longer.mean()):.1f} mm {word} on average (standard deviation "
+        f"Mean Dice with the true masks: {dice.mean():.2f} [{low:.2f}, {high:.2f}], {len(known)} lesions. "
+        f"The longest diameter is {abs(longer.mean()):.1f} mm {word} on average (standard deviation "
         f"{longer.std():.1f} mm)."
     )
 

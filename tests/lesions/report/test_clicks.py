@@ -47,7 +47,7 @@ def test_the_truth_beside_the_measures(found):
     assert abs(table.loc["P2", "true_longest_mm"] - 16) < 1.5
     lines = clicks.verdict(table, segmented.failures)
     assert lines[0].startswith("2 of 3 lesions were segmented; the median volume is")
-    assert lines[-1].startswith("Mean Dice with the true masks: 0.") and "1 lesions" in lines[-1]
+    assert lines[-1].startswith("Dice with the true mask: 0.") and "one lesion" in lines[-1]
     assert len(measured_sizes(table).axes) == 3
 
 
