@@ -3,6 +3,7 @@
     python benchmarks/one_click.py phantom                     # three families of phantom lesions
     python benchmarks/one_click.py real --data DATA            # three clicks on each real lesion
     python benchmarks/one_click.py slices --data DATA          # slices of 26 other real patients, 2D
+    python benchmarks/one_click.py boxes --data DATA           # a tumour of which only boxes are drawn
     python benchmarks/one_click.py time --data DATA            # from a DICOM folder, reading included
 
 A click is a random voxel of the true mask that is at least half as deep as the deepest one. The outline that
@@ -168,6 +169,40 @@ def slices(args: argparse.Namespace) -> None:
         summary(by_case(rows, args.methods))
 
 
+def box_of(mask: np.ndarray) -> np.ndarray:
+    """Return the box around the voxels of each slice, as a mask."""
+    filled = np.zeros_like(mask, dtype=bool)
+    for number in np.flatnonzero(mask.any(axis=(1, 2))):
+        y, x = np.nonzero(mask[number])
+        filled[number, y.min() : y.max() + 1, x.min() : x.max() + 1] = True
+    return filled
+
+
+def boxes(args: argparse.Namespace) -> None:
+    """Compare the boxes around masks with those that a radiologist drew on each slice of 8 mm.
+
+    A box has corners without tumour, so that no Dice of masks can be had. The overlap is that of boxes.
+    """
+    folder = args.data / "lesions" / "lung_pet_ct_dx_A0002"
+    scan = read(folder / "ct_native.nii.gz")
+    drawn = read_mask(folder / "tumour_boxes_native.nii.gz", scan)
+    inside = drawn.array != 0
+    place = np.argwhere(inside)
+    corners = np.stack([scan.voxel_to_mm(end[::-1]) for end in (place.min(axis=0), place.max(axis=0))])
+    print("| method | pointed at by | mL | IoU of boxes | share of the mask in the boxes | warnings |")
+    print("|---|---|---|---|---|---|")
+    for method in args.methods:
+        prompts = [(f"click {k + 1}", {"seed": point}) for k, point in enumerate(clicks(drawn, CLICKS))]
+        for name, prompt in [*prompts, ("box around all", {"box": corners})]:
+            found = mf.segment_lesion(scan, **prompt, **options(args, method))
+            mask = found.mask.array != 0
+            mine = box_of(mask)
+            iou = np.count_nonzero(mine & inside) / np.count_nonzero(mine | inside)
+            share = np.count_nonzero(mask & inside) / np.count_nonzero(mask)
+            said = "; ".join(found.warnings) or "none"
+            print(f"| {method} | {name} | {found.volume_ml:.0f} | {iou:.2f} | {share:.2f} | {said} |")
+
+
 def seconds(args: argparse.Namespace) -> None:
     """Time one click on a folder of DICOM, reading included, on one core."""
     seeds = pd.read_csv(args.data / "nsclc_radiogenomics/fmcib_seeds.csv").set_index("Case ID")
@@ -186,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    modes = {"phantom": phantom, "real": real, "slices": slices, "time": seconds}
+    modes = {"phantom": phantom, "real": real, "slices": slices, "boxes": boxes, "time": seconds}
     parser.add_argument("mode", choices=modes)
     parser.add_argument("--data", type=Path, help="folder of the real data")
     parser.add_argument("--methods", nargs="*", default=["growcut"], choices=METHODS)

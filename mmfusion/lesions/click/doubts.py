@@ -20,6 +20,7 @@ SAME = 0.6  # least Dice of two methods; on drawn lesions below it, GrowCut is m
 LUNG_HU, IN_LUNG = -500.0, 0.05  # HU of lung, and its least share of the voxels around a lung lesion
 AERATED_HU = -700.0  # even ground glass is denser
 COMPACT = 0.45  # least share of its convex hull that a lesion fills
+FILL = 0.25  # least volume of a mask, as a share of the ellipsoid in the box of the user
 AT_LIMIT = 0.03  # share of the mask at the limit of the search, from which the mask may be cut off
 _BALL_MM = 2.5  # radius of the surroundings of the point
 
@@ -68,6 +69,7 @@ def doubts(
         *_borders(scan, mask),
         *_tissue(scan, mask),
         *_form(mask, prompt),
+        *_extent(mask, prompt),
     ]
     if agreement is not None and agreement < AGREE:
         found.append(f"the scales of the network disagree (mean Dice {agreement:.2f} with their mean)")
@@ -148,6 +150,14 @@ def _form(mask: Volume, prompt: Prompt) -> Iterator[str]:
     volume = 1000 * mask.volume_ml()
     if len(edge) > 50 and volume < COMPACT * hull:
         yield f"the form is ragged: the mask fills {volume / hull:.0%} of its convex hull"
+
+
+def _extent(mask: Volume, prompt: Prompt) -> Iterator[str]:
+    if prompt.box is None:
+        return
+    ellipsoid = np.pi / 6 * float(np.prod(prompt.box[1] - prompt.box[0])) / 1000
+    if (share := mask.volume_ml() / ellipsoid) < FILL:
+        yield f"the mask is small for its box: {share:.0%} of an ellipsoid that fills the box"
 
 
 def _inside(mask: np.ndarray) -> np.ndarray:

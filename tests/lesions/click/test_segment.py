@@ -47,11 +47,17 @@ def test_a_box_contains_the_mask(scan):
     ct, (true,) = scan
     box = [(2.0, -13.0, -477.0), (28.0, 13.0, -451.0)]
     found = find(ct, box=box)
-    assert dice(found.mask, true) > 0.9
+    assert dice(found.mask, true) > 0.9 and found.warnings == ()
     small = find(ct, box=[(10.0, -5.0, -469.0), (20.0, 5.0, -459.0)])
     low, high = small.mask.bounding_box_mm()
     assert (low > np.subtract((10.0, -5.0, -469.0), 1.5)).all()
     assert (high < np.add((20.0, 5.0, -459.0), 1.5)).all()
+
+
+def test_a_mask_that_does_not_fill_its_box():
+    ct, _ = chest([(SEED, 4.5)])
+    said = find(ct, box=[(2.0, -13.0, -477.0), (28.0, 13.0, -451.0)]).warnings
+    assert any(text.startswith("the mask is small for its box: ") for text in said)
 
 
 def test_the_corners_of_a_box_in_any_order(scan):
@@ -64,7 +70,7 @@ def test_the_corners_of_a_box_in_any_order(scan):
 def test_a_line(scan):
     ct, (true,) = scan
     found = find(ct, line=[(6.0, 0.0, -464.0), (24.0, 0.0, -464.0)])
-    assert dice(found.mask, true) > 0.9
+    assert dice(found.mask, true) > 0.9 and found.warnings == ()
     assert np.allclose(found.seed, SEED)
 
 
