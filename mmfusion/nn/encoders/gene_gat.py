@@ -6,6 +6,7 @@ import torch
 from einops import einsum, repeat
 from torch import nn
 
+from mmfusion.errors import DataError
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.nn.layers.gatv2 import graph_attention
 from mmfusion.registry import ENCODERS
@@ -18,7 +19,7 @@ from mmfusion.streams import GENES, StreamSpec
     paper="Brody et al. 2022, ICLR (GATv2); Xu et al. 2018, ICML (jumping knowledge)",
 )
 class GeneGAT(Encoder):
-    """Two GATv2 layers over the gene graph, pooled into tokens by learned queries, plus a linear layer.
+    """GATv2 layers over the gene graph, pooled into tokens by learned queries, plus a linear layer.
 
     A node is a gene, with its z-score and a learned embedding as features. All genes share the weights of
     graph attention, so that only the few numbers of the embedding distinguish them. With some hundred
@@ -33,11 +34,13 @@ class GeneGAT(Encoder):
         Stream of G genes, shape (G,), with the edges of the gene graph. Without edges every gene is mapped
         alone (DeepSets).
     d, dropout
-        Width of the tokens; dropout rate between the two attention layers.
+        Width of the tokens; dropout rate after the first attention layer.
     tokens : int
         Number of tokens per patient, t, one per learned query.
     embedding, width, heads : int
         Width of a gene's embedding; width of a head; number of attention heads.
+    layers : {1, 2}
+        Number of attention layers.
     gene_dropout : float
         Dropout rate of the genes before the linear layer.
 
@@ -67,16 +70,21 @@ class GeneGAT(Encoder):
         embedding: int = 8,
         width: int = 16,
         heads: int = 2,
+        layers: int = 2,
         gene_dropout: float = 0.5,
     ) -> None:
         super().__init__(spec, d, dropout)
+        if layers not in (1, 2):
+            raise DataError(
+                "a gene graph network cannot have this", column="layers", expected="1 or 2", got=layers
+            )
         genes = spec.shape[0]
         self.n_tokens = tokens
         self.embedding = nn.Parameter(torch.randn(genes, embedding) * embedding**-0.5)
         graph = (spec.edge_index, spec.edge_weight, genes)
         self.layer1 = graph_attention(*graph, 1 + embedding, width, heads)
-        self.layer2 = graph_attention(*graph, heads * width, width, heads)
-        features = 1 + embedding + 2 * heads * width  # input, layer 1 and layer 2 of a gene
+        self.layer2 = graph_attention(*graph, heads * width, width, heads) if layers == 2 else None
+        features = 1 + embedding + layers * heads * width  # input and layers of a gene
         self.queries = nn.Linear(features, tokens, bias=False)
         self.project = nn.Linear(3 * features, d)
         self.drop = nn.Dropout(dropout)
@@ -87,7 +95,8 @@ class GeneGAT(Encoder):
         """Return the tokens of the genes, shape (b, t, d)."""
         node = torch.cat([x[:, :, None], self.embedding.expand(x.shape[0], -1, -1)], dim=2)
         first = self.drop(nn.functional.elu(self.layer1(node)))
-        known = torch.cat([node, first, nn.functional.elu(self.layer2(first))], dim=2)
+        parts = [node, first] if self.layer2 is None else [node, first, nn.functional.elu(self.layer2(first))]
+        known = torch.cat(parts, dim=2)
         pooled = einsum(self.queries(known).softmax(1), known, "b g t, b g f -> b t f")
         whole = repeat(torch.cat([known.mean(1), known.amax(1)], dim=1), "b f -> b t f", t=self.n_tokens)
         return self.project(torch.cat([pooled, whole], dim=2)) + self.linear(x)[:, None]

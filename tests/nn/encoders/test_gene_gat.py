@@ -4,6 +4,7 @@ import torch
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.metrics import roc_auc_score
 
+from mmfusion.errors import DataError
 from mmfusion.nn.encoders.gene_gat import GeneGAT
 from mmfusion.nn.net import FusionNet
 from mmfusion.streams import StreamSpec
@@ -86,3 +87,14 @@ def fit(net, x, y, *, epochs: int) -> None:
             optimizer.step()
         schedule.step()
     net.eval()
+
+
+def test_one_layer():
+    one, two = (build(lambda n=n: GeneGAT(spec_of(knn_edges(), None), layers=n)).eval() for n in (1, 2))
+    x = draw(one.spec, 2)
+    assert one.layer2 is None and one(x).shape == two(x).shape
+    assert sum(p.numel() for p in one.parameters()) < sum(p.numel() for p in two.parameters())
+    other = build(lambda: GeneGAT(spec_of(knn_edges(seed=1), None), layers=1)).eval()
+    assert not torch.allclose(one(x), other(x), atol=1e-3)  # the graph matters
+    with pytest.raises(DataError, match=r"layers.*expected 1 or 2; got 3"):
+        GeneGAT(spec_of(knn_edges(), None), layers=3)
