@@ -20,6 +20,7 @@ _COLUMNS = (
     ("fn_ml", "FN volume\nmL per scan", "{:.1f}"),
     ("fp_ml", "FP volume\nmL per scan", "{:.1f}"),
 )
+_LETTERS = 70  # of the names of groups that fit beside each other
 
 
 @styled
@@ -80,7 +81,10 @@ def lesion_scores(predictions: pd.DataFrame, by: str, *, metric: str = "dice") -
             ax.scatter(x + spread, values, s=11, color=colour, alpha=0.6, linewidth=0, zorder=3)
         ax.scatter([], [], s=24, color=colour, label=legend_name(model))
     counts = means.groupby(by, observed=True)["patient_id"].nunique()
-    ax.set_xticks(range(len(groups)), [f"{g}\nn = {counts[g]}" for g in groups])
+    tilted = sum(len(str(g)) for g in groups) > _LETTERS
+    names = [f"{g}, n = {counts[g]}" if tilted else f"{g}\nn = {counts[g]}" for g in groups]
+    how = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if tilted else {}
+    ax.set_xticks(range(len(groups)), names, **how)
     ax.set(xlim=(-0.6, len(groups) - 0.4), ylabel=metric_title(metric))
     if metric.startswith(("dice", "iou", "precision", "recall")):
         ax.set_ylim(-0.03, 1.03)

@@ -106,7 +106,7 @@ def group_table(table: pd.DataFrame, by: str, models: list[str]) -> pd.DataFrame
         cells.setdefault("patients", mine["n"])
         cells[f"Dice, {name}"] = mine.apply(_interval, axis=1)
     first = found[(found["model"] == models[0]) & (found["metric"] == "lesion_sensitivity_pooled")]
-    cells[f"lesions found, {models[0]}"] = first.set_index(by)["mean"].map(_percent)
+    cells["lesions found"] = first.set_index(by)["mean"].map(_percent)
     return pd.DataFrame(cells)
 
 

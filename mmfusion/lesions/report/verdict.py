@@ -81,8 +81,15 @@ def caveats(cohort: Cohort, result: NestedResult, preset: str = "demo") -> list[
 def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = OVERLAP) -> pd.DataFrame:
     """Return scores as text such as "0.712 [0.650, 0.770]", the best Dice per patient first."""
     order = scores.sort_values(("dice", "mean"), ascending=False, kind="stable")
-    cells = {metric_title(m): [unbroken(value(row)) for _, row in order[m].iterrows()] for m in metrics}
+    cells = {metric_title(m): [_cell(m, row) for _, row in order[m].iterrows()] for m in metrics}
     return pd.DataFrame(cells, order.index)
+
+
+def _cell(metric: str, row: pd.Series) -> str:
+    """Return a score with its interval, with the digits that fit: a count has neither."""
+    if metric == "one_empty_pooled":
+        return f"{row['mean']:.0f}"
+    return unbroken(value(row, 1 if metric in ("hd95", "assd") else 3))
 
 
 def paired_table(result: NestedResult, reference: str) -> pd.DataFrame:
@@ -164,8 +171,8 @@ def written_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def value(row: pd.Series) -> str:
-    """Return a score with its interval as text; the row has mean, lo, hi.
+def value(row: pd.Series, digits: int = 3) -> str:
+    """Return a score with its interval as text, with some digits; the row has mean, lo, hi.
 
     Examples
     --------
@@ -174,7 +181,7 @@ def value(row: pd.Series) -> str:
     """
     if row["mean"] != row["mean"]:
         return "not known"
-    return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]"
+    return f"{row['mean']:.{digits}f} [{row['lo']:.{digits}f}, {row['hi']:.{digits}f}]"
 
 
 def unbroken(text: str) -> str:
@@ -188,15 +195,15 @@ def unbroken(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
 
-def signed(row: pd.Series) -> str:
-    """Return a difference with its interval as text; the row has diff, lo, hi.
+def signed(row: pd.Series, digits: int = 3) -> str:
+    """Return a difference with its interval as text, with some digits; the row has diff, lo, hi.
 
     Examples
     --------
     >>> signed(pd.Series({"diff": 0.1, "lo": -0.05, "hi": 0.25}))
     '+0.100 [-0.050, +0.250]'
     """
-    return f"{row['diff']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
+    return f"{row['diff']:+.{digits}f} [{row['lo']:+.{digits}f}, {row['hi']:+.{digits}f}]"
 
 
 def _found(share: float) -> str:

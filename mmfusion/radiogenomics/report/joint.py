@@ -185,7 +185,7 @@ def ablation_table(result: NestedResult, masks: pd.DataFrame, scores: pd.DataFra
 
 
 def _cell(row: pd.Series, write: object) -> str:
-    return unbroken(write(row))
+    return unbroken(write(row, 2))  # more digits would make the table wider than the page
 
 
 def of_the_paper() -> str:
