@@ -35,6 +35,7 @@ from mmfusion.staging.settings import (
     set_nested,
     settings_of,
 )
+from mmfusion.staging.stage_sets import fit_sets
 from mmfusion.staging.variants import variants
 from mmfusion.storage.hashing import hash_each_id
 
@@ -114,6 +115,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         Share of each class among the rows given to `fit`.
     decision_ : Decision
         The learned rule.
+    sets_ : StageSets
+        Thresholds of the sets of stages, learned on the left-out rows; empty for a single network.
     patients_ : list of str
         Hash of the id of each patient given to `fit`; `external_validation` refuses these patients.
     target_ : str
@@ -265,6 +268,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         )
         self.module_, self.history_ = Ensemble(fitted.members), fitted.history
         self.decision_ = make_decision(self.decision, fitted.held_out, codes, self.classes_, self.costs)
+        self.sets_ = fit_sets(fitted.held_out, codes)
         self.patients_ = sorted(hash_each_id(X.index))
         self.target_ = str(getattr(y, "name", None) or "")
         self.n_features_in_ = X.shape[1]

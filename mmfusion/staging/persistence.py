@@ -23,6 +23,7 @@ from mmfusion.staging.card import model_card
 from mmfusion.staging.decision import Decision, make_decision
 from mmfusion.staging.settings import NESTED
 from mmfusion.staging.sizes import check_networks, check_state, try_out
+from mmfusion.staging.stage_sets import StageSets
 from mmfusion.streams import StreamInputs
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
         "network": model.settings.network.to_dict(),
         "focus": [member.calibration.gamma for member in model.module_.members],
         "decision": {"rule": model.decision_.rule, "gains": model.decision_.gains},
+        "sets": {"thresholds": [list(pair) for pair in model.sets_.thresholds.items()], "n": model.sets_.n},
     }
     write_bundle(
         folder,
@@ -117,6 +119,8 @@ def restore(
         model.n_features_in_ = len(model.feature_names_in_)
         check_state(model)
         model.module_, model.decision_ = _networks(model, state, tensors), _decision(model, state)
+        sets = state.get("sets", {"thresholds": (), "n": 0})  # older bundles have none
+        model.sets_ = StageSets(dict(sets["thresholds"]), sets["n"])
         try_out(model)
     except _UNFIT as error:
         problem = f"does not fit this release's {cls.__name__}"

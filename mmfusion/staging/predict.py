@@ -22,6 +22,7 @@ from mmfusion.modalities import META, MODALITIES
 from mmfusion.staging.identity import NO_ID, patient_name
 from mmfusion.staging.measured import with_measures
 from mmfusion.staging.prediction import StagePrediction
+from mmfusion.staging.stage_sets import COVERAGE
 from mmfusion.streams import GENES, StreamInputs
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def predict_patient(
     rna_unit: str | None = None,
     site: str | None = None,
     top_genes: int = 10,
+    coverage: float | None = None,
 ) -> StagePrediction:
     """Stage one patient from any subset of modalities.
 
@@ -77,6 +79,9 @@ def predict_patient(
         The patient's site, for a model that harmonises by site.
     top_genes : int
         Number of genes to name.
+    coverage : {0.8, 0.9, 0.95}, optional
+        Probability with which `stage_set` contains the true stage; see `StageSets`. Default 0.9. The set is
+        empty for a model of a single network, and for a model with too few training patients.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def predict_patient(
     scans = {"ct": (ct, seed, series), "pet": (pet, pet_seed, pet_series)}
     with gathered() as found, exclusive():  # pandas changes the filters of warnings
         row = patient_row(model, scans, rna, ehr, patient=patient, rna_unit=rna_unit, site=site)
-    prediction = predict_row(model, row, top_genes=top_genes)
+    prediction = predict_row(model, row, top_genes=top_genes, coverage=coverage)
     warnings = dict.fromkeys([*map(str, found), *prediction.warnings])
     return replace(prediction, warnings=tuple(warnings))
 
@@ -153,13 +158,16 @@ def patient_row(
     return X
 
 
-def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10) -> StagePrediction:
-    """Stage the patient in the single row of `X`, a row of `Cohort.table`.
+def predict_row(
+    model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10, coverage: float | None = None
+) -> StagePrediction:
+    """Stage the patient in the single row of `X`, a row of `Cohort.table`; see `predict_patient`.
 
     Raises
     ------
     DataError
-        If the row has no modality that the model reads, or a malformed one.
+        If the row has no modality that the model reads, or a malformed one, or there are no sets of the
+        coverage.
     """
     check_is_fitted(model, "module_")
     if len(X) != 1:
@@ -178,6 +186,7 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
             inputs = model.transformer_.transform(X.loc[:, columns])
         proba = model.probabilities(inputs)[0]
         stage = str(model.decide(proba[None])[0])
+        level, members = _stage_set(model, proba, coverage)
         genes = _top_genes(model, inputs, stage, top_genes)
     notes = [*X.attrs.get("notes", ())]
     notes += map(str, found)
@@ -196,6 +205,8 @@ def predict_row(model: StageClassifier, X: pd.DataFrame, *, top_genes: int = 10)
         target=model.target_,
         shares={str(c): float(p) for c, p in zip(model.classes_, model.prior_, strict=True)},
         decision=model.decision_.describe(model.classes_),
+        stage_set=members,
+        coverage=level,
     )
 
 
@@ -226,6 +237,17 @@ def _top_genes(
     values = found.values_of(stage).iloc[0]
     top = values.reindex(values.abs().sort_values(ascending=False).index)[:n]
     return tuple((str(g), float(v)) for g, v in top.items())
+
+
+def _stage_set(
+    model: StageClassifier, proba: np.ndarray, coverage: float | None
+) -> tuple[float | None, tuple[str, ...]]:
+    """Return the coverage and the stages of the set; none if the model learned no sets."""
+    if coverage is None and COVERAGE not in model.sets_.thresholds:
+        return None, ()
+    level = COVERAGE if coverage is None else coverage
+    inside = model.sets_.members(proba[None], level)[0]
+    return level, tuple(str(c) for c in model.classes_[inside])
 
 
 def _check_kinds(**sources: object) -> None:

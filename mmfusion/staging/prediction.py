@@ -34,6 +34,11 @@ class StagePrediction:
         says little about the patient.
     decision : str
         Sentence that says how the model names a class.
+    stage_set : tuple of str
+        Stages that cannot be excluded: the true one is among them with the probability `coverage`, on average
+        over patients like those of the training (conformal prediction). Empty if the model learned no sets.
+    coverage : float, optional
+        See `stage_set`.
 
     Examples
     --------
@@ -63,6 +68,8 @@ class StagePrediction:
     target: str = ""
     shares: Mapping[str, float] = field(default_factory=dict)
     decision: str = ""
+    stage_set: tuple[str, ...] = ()
+    coverage: float | None = None
     notes: tuple[str, ...] = field(default=("Research software; not for decisions about patients.",))
 
     @property
@@ -77,6 +84,13 @@ class StagePrediction:
             return self.decision
         return f"Predicted: {self.stage}; most probable: {self.most_probable}. {self.decision}".strip()
 
+    @property
+    def not_excluded(self) -> str:
+        """Sentence about the set of stages; "" if there is none."""
+        if not self.stage_set:
+            return ""
+        return f"Stages that cannot be excluded ({self.coverage:.0%} coverage): {', '.join(self.stage_set)}."
+
     def to_dict(self) -> dict[str, object]:
         """Return the fields and `most_probable` as values that JSON can hold."""
         mappings = {"probabilities": dict(self.probabilities), "shares": dict(self.shares)}
@@ -85,12 +99,14 @@ class StagePrediction:
     def to_row(self) -> dict[str, object]:
         """Return a row of a table.
 
-        Its columns are patient_id, stage, most_probable, `p_<class>`, used, missing, warnings, error.
+        Its columns are patient_id, stage, most_probable, stage_set, `p_<class>`, used, missing, warnings,
+        error.
         """
         return {
             "patient_id": self.patient,
             "stage": self.stage,
             "most_probable": self.most_probable,
+            "stage_set": " ".join(self.stage_set),
             **{f"p_{name}": p for name, p in self.probabilities.items()},
             "used": " ".join(self.used),
             "missing": " ".join(self.missing),
@@ -109,6 +125,7 @@ class StagePrediction:
             for c, p in self.probabilities.items()
         ]
         lines = [f"Patient {self.patient}: stage {self.stage}", *filter(None, [self.decided]), *bars]
+        lines += filter(None, [self.not_excluded])
         lines.append(f"Read: {', '.join(self.used)}")
         if self.missing:
             lines.append(f"Missing: {', '.join(self.missing)}")
@@ -136,6 +153,7 @@ class StagePrediction:
             + "</p>",
             f"<p>{html.escape(self.decided)}</p>" if self.decided else "",
             f"<table border='0'>{bars}</table>",
+            f"<p>{html.escape(self.not_excluded)}</p>" if self.stage_set else "",
             f"<p>Genes with the largest SHAP values (candidate associations): {genes}</p>" if genes else "",
             "".join(f"<p>&#9888; {html.escape(w)}</p>" for w in self.warnings),
             "".join(f"<p><small>{html.escape(n)}</small></p>" for n in self.notes),

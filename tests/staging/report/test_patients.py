@@ -43,7 +43,8 @@ def test_a_prediction_is_a_row():
         "P0", "II", {"I": 1 / 3, "II": 2 / 3}, used=("rna", "ehr"), missing=("ct",), warnings=("a", "b")
     )
     assert made.to_row() == {
-        "patient_id": "P0", "stage": "II", "most_probable": "II", "p_I": 1 / 3, "p_II": 2 / 3,
+        "patient_id": "P0", "stage": "II", "most_probable": "II", "stage_set": "",
+        "p_I": 1 / 3, "p_II": 2 / 3,
         "used": "rna ehr", "missing": "ct", "warnings": "a; b", "error": "",
     }  # fmt: skip
     assert prediction_table({"P000": made}, tiny_cohort()).loc[0, "p_I"] == 1 / 3
