@@ -1,12 +1,13 @@
-"""Errors and warnings for bad input: patient, file, column, expected value, actual value and a hint."""
+"""Errors and warnings for bad input: where it is, the expected value, the actual value and a hint."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 COPY_AGAIN = "copy or download it again"  # hint for a file that is damaged
 
@@ -19,7 +20,9 @@ class MMFusionError(ValueError):
     problem : str
         What is wrong, in a few words.
     patient, file, column : str, optional
-        Where the problem is.
+        Where the problem is. A column is also a gene, a region, or a field of a file.
+    parameter : str, optional
+        The argument of a function, a class, a notebook or a command that cannot be used.
     expected, got : object, optional
         The value that was expected, and the value that was found.
     hint : str, optional
@@ -29,6 +32,8 @@ class MMFusionError(ValueError):
     --------
     >>> print(DataError("not a number", patient="P1", column="age", expected="years", got="old"))
     patient P1, column age: not a number (expected years; got old)
+    >>> print(DataError("out of range", parameter="lr", expected="above 0", got=-1))
+    parameter lr: out of range (expected above 0; got -1)
     """
 
     def __init__(
@@ -38,24 +43,27 @@ class MMFusionError(ValueError):
         patient: object = None,
         file: object = None,
         column: object = None,
+        parameter: object = None,
         expected: object = None,
         got: object = None,
         hint: str | None = None,
     ) -> None:
         self.problem, self.hint = problem, hint
-        self.patient, self.file, self.column = patient, file, column
+        self.patient, self.file, self.column, self.parameter = patient, file, column, parameter
         self.expected, self.got = expected, got
         super().__init__(problem)
 
     def __str__(self) -> str:
-        where = {"patient": self.patient, "file": self.file, "column": self.column}
-        what = {"expected": self.expected, "got": self.got}
-        place = ", ".join(f"{k} {v}" for k, v in where.items() if v is not None)
-        detail = "; ".join(f"{k} {v}" for k, v in what.items() if v is not None)
+        place = self._stated(("patient", "file", "column", "parameter"), ", ")
+        detail = self._stated(("expected", "got"), "; ")
         text = f"{place}: {self.problem}" if place else self.problem
         return " ".join(
             part for part in (text, f"({detail})" if detail else "", self.hint and f"-> {self.hint}") if part
         )
+
+    def _stated(self, names: Iterable[str], separator: str) -> str:
+        values = {name: getattr(self, name) for name in names}
+        return separator.join(f"{name} {value}" for name, value in values.items() if value is not None)
 
     def __reduce__(self):  # pickle keeps the keyword arguments: errors come back from worker processes
         return _rebuild, (type(self), self.problem, {k: v for k, v in vars(self).items() if k != "problem"})
@@ -63,6 +71,21 @@ class MMFusionError(ValueError):
 
 def _rebuild(kind: type[MMFusionError], problem: str, state: dict) -> MMFusionError:
     return kind(problem, **state)
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str | None:
+    """Return a hint with the name that is most like an unknown one; None if none is like it.
+
+    Examples
+    --------
+    >>> did_you_mean("Stage_3", ["stage2", "stage3", "egfr"])
+    'did you mean stage3?'
+    """
+    if not isinstance(name, str):
+        return None
+    known = {one.casefold(): one for one in names}
+    found = get_close_matches(name.casefold(), known, 1)
+    return f"did you mean {known[found[0]]}?" if found else None
 
 
 class DataError(MMFusionError):

@@ -32,7 +32,7 @@ def memory_limit() -> int:
     except ValueError:
         gib = 0.0
     if not 0 < gib < 2**20:
-        raise DataError("not a size", column=VARIABLE, expected="a number of GiB above 0", got=repr(text))
+        raise DataError(f"{VARIABLE} is not a size", expected="a number of GiB above 0", got=repr(text))
     return int(gib * 2**30)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,8 @@ def get_modality(name: str) -> Modality:
     'SUVbw'
     """
     if name not in MODALITIES:
-        raise DataError("no such modality", expected=", ".join(MODALITIES), got=repr(name))
+        known, hint = ", ".join(MODALITIES), did_you_mean(name, MODALITIES)
+        raise DataError("no such modality", expected=known, got=repr(name), hint=hint)
     return MODALITIES[name]
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 import pandas as pd
 
 from mmfusion.display import FullTable
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, did_you_mean
 
 
 class Registry:
@@ -80,11 +80,12 @@ class Registry:
         Raises
         ------
         MMFusionError
-            If no class has this name. The message lists the registered names.
+            If no class has this name. The message lists the registered names, and the one most like it.
         """
         import_module(self.package)
         if not isinstance(name, str) or name not in self._classes:
-            raise MMFusionError(f"no {self.kind} called {name!r}", expected=", ".join(sorted(self._classes)))
+            known, hint = sorted(self._classes), did_you_mean(name, self._classes)
+            raise MMFusionError(f"no {self.kind} called {name!r}", expected=", ".join(known), hint=hint)
         return self._classes[name]
 
     def frame(self) -> pd.DataFrame:

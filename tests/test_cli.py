@@ -133,7 +133,7 @@ def test_batch_returns_one_if_a_run_failed(make_notebook, here, capsys):  # noqa
     ("arguments", "problem"),
     [
         (["-p", "n_folds"], "a parameter has no value"),
-        (["-p", "n_folds=3", "-p", "n_folds=4"], "a parameter is given twice"),
+        (["-p", "n_folds=3", "-p", "n_folds=4"], "parameter n_folds: given twice"),
         (["-p", "folds=3"], "unknown parameter 'folds'"),
         (["-p", "n_folds=3", "--batch", "runs.csv"], "-p and --batch do not go together"),
     ],

@@ -118,7 +118,7 @@ def test_deep_features_of_a_saved_segmenter(tmp_path, capsys):
         (["--stability"], "--stability needs --radiomics"),
         (["--level", "mid"], "--level needs --segmenter"),
         (["--radiomics", "-p", "spacing"], "a parameter has no value"),
-        (["--radiomics", "-p", "spacing=1", "-p", "spacing=2"], "a parameter is given twice"),
+        (["--radiomics", "-p", "spacing=1", "-p", "spacing=2"], "parameter spacing: given twice"),
         (["--radiomics", "-p", "size=1"], "no such setting"),
         (["--segmenter", "absent"], "absent"),
     ],

@@ -26,6 +26,6 @@ def pairs(texts: Sequence[str], error: type[MMFusionError]) -> dict[str, str]:
         if not equals:
             raise error("a parameter has no value", expected="-p key=value", got=text)
         if key.strip() in found:
-            raise error("a parameter is given twice", column=key.strip())
+            raise error("given twice", parameter=key.strip())
         found[key.strip()] = value
     return found

@@ -73,7 +73,8 @@ class Cohort:
         check_outcomes(self.outcomes)
         for modality, unit in self.units.items():
             if unit not in RNA_UNITS:
-                raise DataError("unknown unit", column=modality, expected=", ".join(RNA_UNITS), got=unit)
+                known, name = ", ".join(RNA_UNITS), f"units {modality}"
+                raise DataError("unknown unit", parameter=name, expected=known, got=unit)
         table = self.table.sort_index(axis=1, level=0, sort_remaining=False)
         table.attrs = {"units": dict(self.units)}
         groups = self.groups if self.groups is not None else pd.DataFrame(index=table.index)

@@ -13,7 +13,7 @@ from mmfusion.data.generated import generate
 from mmfusion.data.manifest import check_hashes, read_manifest, resolve
 from mmfusion.data.manifest_schema import parameters_of
 from mmfusion.data.sources import sources
-from mmfusion.errors import DataError, ManifestError, MMFusionError, TableWarning, warn
+from mmfusion.errors import DataError, ManifestError, MMFusionError, TableWarning, did_you_mean, warn
 
 
 def load_cohort(
@@ -62,7 +62,7 @@ def load_cohort(
     path = Path(source)
     if path.is_dir() or (not path.is_file() and path.suffix != ".csv"):
         expected = f"a manifest, or one of {', '.join(known)}"
-        hint = f"make a manifest with: mmfusion init {path}" if path.is_dir() else None
+        hint = f"make a manifest with: mmfusion init {path}" if path.is_dir() else did_you_mean(source, known)
         raise DataError("no such cohort", got=str(source), expected=expected, hint=hint)
     return from_manifest(path, root, target, **options)
 
@@ -108,5 +108,6 @@ def _of_dataset(manifest: pd.DataFrame, dataset: str | None, path: str | Path) -
             "several data sets", file=path, got=", ".join(names), hint="choose one with dataset="
         )
     if dataset is not None and dataset not in names:
-        raise ManifestError("no such data set", file=path, expected=", ".join(names), got=dataset)
+        hint = did_you_mean(dataset, names)
+        raise ManifestError("no such data set", file=path, expected=", ".join(names), got=dataset, hint=hint)
     return manifest if dataset is None else manifest[manifest["dataset"] == dataset]

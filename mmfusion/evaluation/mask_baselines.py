@@ -82,7 +82,7 @@ class ScanRule(BaseEstimator, ABC):
         path, series, seed = scan_of(own)
         unit = scan_modality(self.modality).unit
         volume = path if isinstance(path, Volume) else read(path, series, unit=unit)
-        volume.expect(unit, patient)
+        volume.expect(unit, f"{self.modality} volume", patient=patient)
         near = None if seed is None else _ball(volume, seed, self.near_mm)
         marked = self.inside(volume, near)
         if near is not None:

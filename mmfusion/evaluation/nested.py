@@ -133,7 +133,7 @@ def nested_cv(
     start = time.perf_counter()
     if not isinstance(cohort, Cohort):
         got = type(cohort).__name__
-        raise DataError("not a cohort", column="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
     folds = {} if isinstance(outer, Splits) else {"outer": outer, "repeats": repeats}
     check_options(**folds, inner=inner, n_trials=n_trials, random_state=random_state)
     check_plans(search, baselines, learning_curve, n_trials)
@@ -165,7 +165,7 @@ def nested_cv(
     every = [own, *(c.name for c in simple), *(v.name for v in variants)]
     _check_names(every)
     if unknown := [one for one in keep if one not in every]:
-        raise DataError("no such model to keep", column="keep", expected=", ".join(every), got=unknown[0])
+        raise DataError("no such model to keep", parameter="keep", expected=", ".join(every), got=unknown[0])
     folder = Path(out) / "folds" if out else None
     store = FoldStore(folder, task, lambda: setting_hash(cohort, splits, random_state))
     where = {"where": where, "n_jobs": n_jobs, "progress": progress}

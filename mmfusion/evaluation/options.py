@@ -28,7 +28,7 @@ def check_options(**numbers: object) -> None:
         if isinstance(value, bool) or not isinstance(value, Integral) or value < _LOWEST[name]:
             problem = "too few folds" if name in ("outer", "inner") else "unusable option"
             expected = f"a whole number, {_LOWEST[name]} or more"
-            raise DataError(problem, column=name, expected=expected, got=repr(value))
+            raise DataError(problem, parameter=name, expected=expected, got=repr(value))
 
 
 def check_plans(search: object, baselines: object, learning_curve: object, n_trials: int = 1) -> None:
@@ -45,20 +45,21 @@ def check_plans(search: object, baselines: object, learning_curve: object, n_tri
     >>> check_plans({"lr": [1e-3, 1e-4]}, True, [0.5])
     """
     if search and not n_trials:
-        raise DataError("a search without trials", column="n_trials", expected="1 or more", got=n_trials)
+        raise DataError("a search without trials", parameter="n_trials", expected="1 or more", got=n_trials)
     if search is not None and not isinstance(search, Mapping):
         expected = "a mapping of parameter names to choices"
-        raise DataError("unusable option", column="search", expected=expected, got=repr(search))
+        raise DataError("unusable option", parameter="search", expected=expected, got=repr(search))
     for name, values in (search or {}).items():
         if not (isinstance(values, BaseDistribution) or (isinstance(values, list | tuple) and values)):
             expected = "an Optuna distribution, or a list of choices"
-            raise DataError("unusable option", column=f"search {name}", expected=expected, got=repr(values))
+            name = f"search {name}"
+            raise DataError("unusable option", parameter=name, expected=expected, got=repr(values))
     if not isinstance(baselines, bool | Mapping):
         expected = "True, False, or a mapping of names to estimators"
-        raise DataError("unusable option", column="baselines", expected=expected, got=repr(baselines))
+        raise DataError("unusable option", parameter="baselines", expected=expected, got=repr(baselines))
     shares = list(learning_curve) if isinstance(learning_curve, Iterable) else [None]
     if not all(isinstance(share, Real) and 0 < share <= 1 for share in shares):
         expected = "a sequence of shares above 0, at most 1"
         raise DataError(
-            "unusable option", column="learning_curve", expected=expected, got=repr(learning_curve)
+            "unusable option", parameter="learning_curve", expected=expected, got=repr(learning_curve)
         )

@@ -54,7 +54,8 @@ def find_stream(
         if spec.fits(pattern) and name in (None, spec.name):
             return i, spec
     have = ", ".join(f"{s.name} {s.shape}" for s in model.transformer_.specs_)
-    raise DataError(f"the model reads no {what}", column=name, expected=f"shape {pattern}", got=have)
+    problem = f"the model reads no {what}" + (f" called {name!r}" if name is not None else "")
+    raise DataError(problem, expected=f"shape {pattern}", got=have)
 
 
 def rows_with(inputs: StreamInputs, stream: int, what: str) -> np.ndarray:

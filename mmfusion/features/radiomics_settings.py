@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 from mmfusion.features.lesion_grid import ORDERS
 from mmfusion.modalities import scan_modality
 
@@ -111,9 +111,10 @@ class RadiomicsSettings:
         for name in ("spacing", "outlier_sd", "bin_width", "ivh_bin_width"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
-                raise DataError("setting out of range", column=name, expected="a number above 0", got=value)
+                expected = "a number above 0"
+                raise DataError("setting out of range", parameter=name, expected=expected, got=value)
         if self.bins is not None and not (isinstance(self.bins, int) and self.bins >= 2):
-            raise DataError("setting out of range", column="bins", expected="2 or more", got=self.bins)
+            raise DataError("setting out of range", parameter="bins", expected="2 or more", got=self.bins)
         if self.bins is not None and self.bin_width is not None:
             got = f"bins {self.bins}, bin_width {self.bin_width:g}"
             raise DataError("two kinds of grey levels", expected="one of bins, bin_width", got=got,
@@ -147,7 +148,8 @@ class RadiomicsSettings:
         changes = dict(changes or {})
         names = [f.name for f in fields(cls)]
         if unknown := [name for name in changes if name not in names]:
-            raise DataError("no such setting", column=unknown[0], expected=", ".join(names))
+            hint = did_you_mean(unknown[0], names)
+            raise DataError("no such setting", parameter=unknown[0], expected=", ".join(names), hint=hint)
         read = {k: _PARSERS[k](k, v) if isinstance(v, str) else v for k, v in changes.items()}
         if read.get("bins") is not None:
             read = {"bin_width": None} | read
@@ -160,9 +162,9 @@ class RadiomicsSettings:
 def _one_of(name: str, values: tuple[object, ...], known: tuple[str, ...]) -> None:
     wrong = [v for v in values if v not in known]
     if wrong or not values:
-        raise DataError(
-            "unknown setting", column=name, expected=", ".join(known), got=wrong[0] if wrong else ""
-        )
+        got = wrong[0] if wrong else ""
+        raise DataError("unknown setting", parameter=name, expected=", ".join(known), got=got,
+                        hint=did_you_mean(got, known))  # fmt: skip
 
 
 def _checked_range(ends: object) -> tuple[float | None, float | None]:
@@ -171,10 +173,10 @@ def _checked_range(ends: object) -> tuple[float | None, float | None]:
         low, high = ends
         low, high = (None if v is None else float(v) for v in (low, high))
     except (TypeError, ValueError) as error:
-        raise DataError("not a range", column="intensity_range", expected=expected, got=ends) from error
+        raise DataError("not a range", parameter="intensity_range", expected=expected, got=ends) from error
     finite = [v for v in (low, high) if v is not None]
     if not all(map(math.isfinite, finite)) or (len(finite) == 2 and low >= high):
-        raise DataError("not a range", column="intensity_range", expected=expected, got=ends)
+        raise DataError("not a range", parameter="intensity_range", expected=expected, got=ends)
     return low, high
 
 
@@ -184,7 +186,8 @@ def _number(name: str, text: str, kind: Callable[[str], object] = float) -> obje
     try:
         return kind(text)
     except ValueError as error:
-        raise DataError("not a number", column=name, expected="a number, or none", got=repr(text)) from error
+        expected = "a number, or none"
+        raise DataError("not a number", parameter=name, expected=expected, got=repr(text)) from error
 
 
 def _whole(name: str, text: str) -> object:

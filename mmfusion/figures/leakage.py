@@ -40,7 +40,7 @@ def leak_gaps(rows: pd.DataFrame, *, metric: str, chance: float | None = None) -
     """
     rows = rows[rows["metric"] == metric] if "metric" in rows else rows[:0]
     if rows.empty:
-        raise ReportError("no result of the demonstrations to show", column=metric)
+        raise ReportError("no result of the demonstrations to show", parameter="metric", got=metric)
     groups = list(rows.groupby(["demo", "cohort"], sort=False))
     figure, ax = new_figure(0.45 * len(groups) + 0.9)
     for y, (_, group) in enumerate(groups):

@@ -50,18 +50,18 @@ def union_of_masks(masks: Sequence[Volume], reference: Volume | None = None) -> 
     grid = masks[0] if reference is None else reference
     union = np.zeros(grid.shape, np.uint8)
     for number, mask in enumerate(masks):
-        mask.expect("mask", f"mask {number}")
+        mask.expect("mask", parameter=f"mask {number}")
         frames = grid.frame_of_reference, mask.frame_of_reference
         if all(frames) and frames[0] != frames[1]:
             raise ScanError(
                 "masks of different patient spaces",
-                column=f"mask {number}",
+                parameter=f"mask {number}",
                 expected=frames[0],
                 got=frames[1],
             )
         there = mask if mask.same_grid(grid) else mask.like(grid)
         if mask.array.any() and not there.array.any():
-            raise ScanError("a mask outside the grid", column=f"mask {number}", expected=grid.geometry())
+            raise ScanError("a mask outside the grid", parameter=f"mask {number}", expected=grid.geometry())
         union |= there.array
     return Volume(
         union,

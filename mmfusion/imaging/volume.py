@@ -101,14 +101,17 @@ class Volume(Covered):
             raise ScanError("unknown dtype", expected="float32, int16 or uint8", got=self.array.dtype)
         object.__setattr__(self, "affine", checked_affine(self.affine))
 
-    def expect(self, unit: str, name: str | None = None) -> None:
-        """Raise a ScanError that contains `name` if the values are not in this unit, or of its modality."""
-        expected = f"a Volume of unit {unit}"
+    def expect(self, unit: str, column: str | None = None, **where: object) -> None:
+        """Raise a ScanError if the values are not in this unit, or not of its modality.
+
+        `column` and `where` say where the volume is from, such as `patient`; see `MMFusionError`.
+        """
+        where, expected = {"column": column, **where}, f"a Volume of unit {unit}"
         if self.unit != unit:
-            raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=self.unit)
+            raise ScanError(f"not {_KINDS[unit]}", **where, expected=expected, got=self.unit)
         if unit in BY_UNIT and self.modality != BY_UNIT[unit].dicom:
             expected, got = f"{expected} and modality {BY_UNIT[unit].dicom}", f"modality {self.modality}"
-            raise ScanError(f"not {_KINDS[unit]}", column=name, expected=expected, got=got)
+            raise ScanError(f"not {_KINDS[unit]}", **where, expected=expected, got=got)
 
     def to_lps(self) -> Volume:
         """Return the same voxels with axes transposed and flipped to run (nearly) along +L, +P and +S."""

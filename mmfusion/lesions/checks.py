@@ -143,7 +143,7 @@ def check_settings(model: LesionSegmenter) -> None:
     if model.box_mode != "none" and not SEGMENTERS.get(model.network).uses_cue:
         raise DataError(
             f"{model.network} does not read boxes",
-            column="box_mode",
+            parameter="box_mode",
             expected="none",
             got=model.box_mode,
             hint="choose a network that reads a cue, such as raseg",

@@ -71,7 +71,7 @@ def expression_gradcam(
     if gene not in known:
         raise DataError("the model has not learned this gene", expected=", ".join(known) or "none", got=gene)
     if model.module_.gradcam_layer is None:
-        raise DataError("the network has no layer for Grad-CAM", column="network", got=model.network)
+        raise DataError("the network has no layer for Grad-CAM", parameter="network", got=model.network)
     maps, cubes, masks = [], [], []
     with evaluation_mode(model) as (network,):
         for _, row in table_of(X).iterrows():

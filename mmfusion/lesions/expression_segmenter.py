@@ -119,7 +119,7 @@ def _table(y: object, X: pd.DataFrame) -> pd.DataFrame:
         y = y.to_frame()
     if not isinstance(y, pd.DataFrame):
         expected = "a DataFrame with a column per gene"
-        raise DataError("not a table of expression", column="y", expected=expected, got=type(y).__name__)
+        raise DataError("not a table of expression", parameter="y", expected=expected, got=type(y).__name__)
     if not y.index.equals(X.index):
         raise DataError("the expression is of other patients than the scans",
                         expected=f"{len(X)} rows with the index of X", got=f"{len(y)} rows",

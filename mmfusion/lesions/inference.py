@@ -66,7 +66,7 @@ def segment(
     check_is_fitted(model, "module_")
     first, *others = model.fitted_.modalities
     if pet is not None and not others:
-        raise DataError("the model does not read a second scan", column="pet", expected=f"{first} only",
+        raise DataError("the model does not read a second scan", parameter="pet", expected=f"{first} only",
                         hint="leave it out, or fit a model with modalities=('ct', 'pet')")  # fmt: skip
     cells = {(first, "volume"): scan, (first, "mask"): mask}
     cells |= {(m, "volume"): one for m, one in zip(others, [pet], strict=False)}
@@ -109,7 +109,7 @@ def probability_map(model: LesionSegmenter, scans: Prepared, boxes: Sequence[Box
         If the network predicts no masks, or values that are no numbers.
     """
     if "mask" not in model.module_.tasks:
-        raise DataError("the network predicts no masks", column="options",
+        raise DataError("the network predicts no masks", parameter="options",
                         expected="mask among its tasks", got=model.module_.tasks)  # fmt: skip
     cue, space = None, scans.image.shape[1:]
     if model.box_mode != "none":

@@ -156,20 +156,21 @@ def expression_table(expression: object, X: pd.DataFrame) -> pd.DataFrame:
     [nan, 2.0]
     """
     if not isinstance(expression, pd.DataFrame):
-        raise DataError("not a table of expression", column="expression", got=type(expression).__name__,
+        raise DataError("not a table of expression", parameter="expression", got=type(expression).__name__,
                         expected="a DataFrame with a row per patient and a column per gene")  # fmt: skip
     for axis, name in ((expression.index, "patient"), (expression.columns, "gene")):
         if axis.has_duplicates:
-            twice = axis[axis.duplicated()].unique()[:5]
-            raise DataError(f"two values of one {name}", column="expression", got=", ".join(map(str, twice)))
+            twice = ", ".join(map(str, axis[axis.duplicated()].unique()[:5]))
+            raise DataError(f"two values of one {name}", parameter="expression", got=twice)
     if not expression.index.isin(X.index).any():
-        raise DataError("no patient of X has a row", column="expression", hint="the index is the patient id",
-                        expected=f"ids such as {X.index[0]}", got=list(expression.index[:3]))  # fmt: skip
+        raise DataError("no patient of X has a row", parameter="expression",
+                        expected=f"ids such as {X.index[0]}", got=list(expression.index[:3]),
+                        hint="the index is the patient id")  # fmt: skip
     rows = expression.reindex(X.index)
     try:
         rows = rows.astype(float)
     except (TypeError, ValueError) as error:
-        raise DataError("expression that is not a number", column="expression", got=str(error)) from error
+        raise DataError("expression that is not a number", parameter="expression", got=str(error)) from error
     if (infinite := np.isinf(rows)).any(axis=None):
         patient, gene = infinite.stack().idxmax()
         raise DataError("expression that is not finite", patient=patient, column=gene,

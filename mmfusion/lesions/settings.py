@@ -92,16 +92,16 @@ class SegmenterSettings:
             module = cls(in_channels=len(self.modalities), **self.options)
         except TypeError as error:
             raise DataError(
-                f"{cls.__name__} does not take these options", column="options", got=dict(self.options)
+                f"{cls.__name__} does not take these options", parameter="options", got=dict(self.options)
             ) from error
         except MMFusionError:
             raise
         except _REFUSED as error:  # of torch or monai, such as a network without channels
             problem = f"{cls.__name__} cannot have these options: {error}"
-            raise DataError(problem, column="options", got=dict(self.options)) from error
+            raise DataError(problem, parameter="options", got=dict(self.options)) from error
         if len(self.size) != self.sides(module):
             expected = f"{self.sides(module)} sides"
-            raise DataError("the network cannot read patches with this number of sides", column="size",
+            raise DataError("the network cannot read patches with this number of sides", parameter="size",
                             expected=expected, got=self.size)  # fmt: skip
         return module
 
@@ -126,7 +126,7 @@ class SegmenterSettings:
             return self
         able = [name for name in SEGMENTERS.frame().index if "expression" in SEGMENTERS.get(name).outputs]
         if self.network not in able or (tasks and "expression" not in tasks):
-            raise DataError("this network does not predict expression", column="network",
+            raise DataError("this network does not predict expression", parameter="network",
                             expected=f"{' or '.join(able)}, with expression among its tasks",
                             got=self.network)  # fmt: skip
         outputs = tasks or SEGMENTERS.get(self.network).outputs

@@ -78,13 +78,13 @@ def persons_of(X: pd.DataFrame, groups: Sequence[object] | None) -> list[str]:
     """
     persons = _column(X.index if groups is None else groups, X, "groups", "groups", "one person per patient")
     if len(persons) != len(X):
-        raise DataError("groups and patients differ in number", column="groups", expected=len(X),
+        raise DataError("groups and patients differ in number", parameter="groups", expected=len(X),
                         got=len(persons))  # fmt: skip
     if lists := [one for one in persons if not pd.api.types.is_scalar(one)]:
-        raise DataError("not a list of groups", column="groups", expected="one person per patient",
+        raise DataError("not a list of groups", parameter="groups", expected="one person per patient",
                         got=f"one of {type(lists[0]).__name__}")  # fmt: skip
     if unknown := [patient for patient, one in zip(X.index, persons, strict=True) if pd.isna(one)]:
-        raise DataError("patients without a group", column="groups", expected="the person of each row",
+        raise DataError("patients without a group", parameter="groups", expected="the person of each row",
                         got=f"no person of {listed(unknown)}")  # fmt: skip
     return [str(one) for one in persons]
 
@@ -122,17 +122,17 @@ def listed(names: Sequence[object]) -> str:
     return ", ".join(map(str, names[:_NAMED])) + more
 
 
-def _column(values: object, X: pd.DataFrame, column: str, what: str, expected: str) -> list[object]:
+def _column(values: object, X: pd.DataFrame, name: str, what: str, expected: str) -> list[object]:
     """Return what belongs to the rows of X as a list; a Series must have their index."""
     try:
         if isinstance(values, (str, PathLike, Volume, Mapping, pd.DataFrame)):
             raise TypeError
         found = list(values)
     except TypeError:
-        raise DataError(f"not a list of {what}", column=column, expected=expected,
+        raise DataError(f"not a list of {what}", parameter=name, expected=expected,
                         got=type(values).__name__) from None  # fmt: skip
     if isinstance(values, pd.Series) and not values.index.equals(X.index):
         problem = f"the {what} are of other patients than the scans"
         raise DataError(problem, expected=f"{len(X)} rows with the index of X", got=f"{len(values)} rows",
-                        hint=f"{column}.reindex(X.index)")  # fmt: skip
+                        hint=f"{name}.reindex(X.index)")  # fmt: skip
     return found

@@ -123,7 +123,7 @@ def _large_enough(network: Segmenter, settings: SegmenterSettings) -> Iterator[N
             raise
         raise DataError(
             f"{type(network).__name__} cannot normalise a single voxel at its lowest level",
-            column="size",
+            parameter="size",
             expected=f"a side above {max(network.divisor)} voxels",
             got=settings.size,
             hint="give a larger size, or fewer levels in options",

@@ -75,14 +75,14 @@ def read_start(folder: str | Path | None, settings: SegmenterSettings) -> Start:
     model = load(folder)
     if not isinstance(getattr(model, "module_", None), Segmenter):
         raise DataError(
-            "not a saved segmenter", file=folder, column="start", expected="LesionSegmenter",
+            "not a saved segmenter", file=folder, parameter="start", expected="LesionSegmenter",
             got=type(model).__name__,
         )  # fmt: skip
     if model.fitted_.modalities != settings.modalities:
         raise DataError(
             "the saved segmenter reads other scans",
             file=folder,
-            column="start",
+            parameter="start",
             expected=", ".join(settings.modalities),
             got=", ".join(model.fitted_.modalities),
         )

@@ -76,20 +76,21 @@ def variants(
         found[f"{modality} only"] = ({"modalities": (modality,)}, (modality,))
     for name, changes in (settings or {}).items():
         if name in found or name == model.short_name:  # one of the two would be lost
-            raise DataError("two models of one name", column="settings", got=name, hint="choose another name")
+            hint = "choose another name"
+            raise DataError("two models of one name", parameter="settings", got=name, hint=hint)
         _check_names(model, name, changes)
         found[name] = (dict(changes), tuple(changes.get("modalities") or every))
     return found
 
 
 def _check_lists(networks: object, box_modes: object, settings: object) -> None:
-    for column, given in (("networks", networks), ("box_modes", box_modes)):
+    for name, given in (("networks", networks), ("box_modes", box_modes)):
         if isinstance(given, str):
-            raise DataError("not a list", column=column, expected="a list of names", got=repr(given),
-                            hint=f"{column}=[{given!r}]")  # fmt: skip
+            raise DataError("not a list", parameter=name, expected="a list of names", got=repr(given),
+                            hint=f"{name}=[{given!r}]")  # fmt: skip
     if not isinstance(settings, Mapping | None):
         expected = "a mapping of names to changed parameters"
-        raise DataError("not a mapping", column="settings", expected=expected, got=type(settings).__name__)
+        raise DataError("not a mapping", parameter="settings", expected=expected, got=type(settings).__name__)
 
 
 def _check_names(model: LesionSegmenter, name: str, changes: object) -> None:
@@ -97,7 +98,7 @@ def _check_names(model: LesionSegmenter, name: str, changes: object) -> None:
     known = model.get_params()
     unknown = [one for one in changes if one not in known] if isinstance(changes, Mapping) else [changes]
     if unknown:
-        raise DataError(f"the variant {name!r} changes what is no parameter", column="settings",
+        raise DataError(f"the variant {name!r} changes what is no parameter", parameter="settings",
                         expected="a mapping of parameters to values", got=unknown[0])  # fmt: skip
 
 

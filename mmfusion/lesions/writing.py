@@ -73,7 +73,7 @@ def write_mask(
         raise ScanError("DICOM masks refer to the slices of a scan", file=path, expected="scan", hint=hint)
     if isinstance(scan, Volume):
         hint = "give their folder, or write .nii.gz"
-        raise ScanError("not the files of a scan", column="scan", expected="paths of DICOM files",
+        raise ScanError("not the files of a scan", parameter="scan", expected="paths of DICOM files",
                         got="Volume", hint=hint)  # fmt: skip
     label = f"{label} ({mask.provenance})" if mask.provenance else label
     if form == "seg":
@@ -106,11 +106,11 @@ def _check(mask: object) -> None:
     """Raise a ScanError unless this is a mask whose values are 0 and 1."""
     if not isinstance(mask, Volume):
         expected = "a Volume of unit mask"
-        raise ScanError("not a mask", column="mask", expected=expected, got=type(mask).__name__)
-    mask.expect("mask", "mask")
+        raise ScanError("not a mask", parameter="mask", expected=expected, got=type(mask).__name__)
+    mask.expect("mask", parameter="mask")
     if not np.isin(mask.array, (0, 1)).all():
         got = ", ".join(map(str, np.unique(mask.array)[:6]))
-        raise ScanError("a mask with other values than 0 and 1", column="mask",
+        raise ScanError("a mask with other values than 0 and 1", parameter="mask",
                         expected="0 outside, 1 inside", got=got)  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def form_of(path: Path, form: str | None = None) -> str:
     """
     nifti, dicom = path.name.lower().endswith(NIFTI), path.name.lower().endswith(".dcm")
     if form not in (None, *FORMS):
-        raise ScanError("unknown format of masks", column="form", expected=", ".join(FORMS), got=form)
+        raise ScanError("unknown format of masks", parameter="form", expected=", ".join(FORMS), got=form)
     if form == "nifti" and dicom:
         raise ScanError("not a name of a NIfTI file", file=path, expected=" or ".join(NIFTI), got=path.suffix)
     if form in ("seg", "rtstruct") and nifti:

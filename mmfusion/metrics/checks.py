@@ -66,9 +66,8 @@ def check_probabilities(proba: object, n: int, n_classes: int) -> np.ndarray:
     bad = ~np.isfinite(proba).all(axis=1) | (proba < 0).any(axis=1) | (np.abs(proba.sum(axis=1) - 1) > 1e-4)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            "not a distribution over classes", column=f"row {row}", got=np.round(proba[row], 4).tolist()
-        )
+        got = np.round(proba[row], 4).tolist()
+        raise DataError(f"row {row} is not a distribution over classes", got=got)
     return proba
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import METRICS, Weighted
 
@@ -153,5 +153,6 @@ def metric_named(name: str) -> Callable[[Weighted], np.ndarray]:
     'brier'
     """
     if name not in METRICS:
-        raise DataError(f"no metric called {name!r}", expected=", ".join(METRICS))
+        hint = did_you_mean(name, METRICS)
+        raise DataError(f"no metric called {name!r}", expected=", ".join(METRICS), hint=hint)
     return METRICS[name]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 from mmfusion.metrics.checks import check_table
 from mmfusion.metrics.intervals import interval
 from mmfusion.metrics.judged import Judged, rows_of, table_of_scores
@@ -106,7 +106,8 @@ class ValuePredictions(Judged):
     def per_target(self, metric: str, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return a metric of one test set for each target, shape (P, B)."""
         if metric not in REGRESSION_METRICS:
-            raise DataError(f"no metric called {metric!r}", expected=", ".join(REGRESSION_METRICS))
+            known, hint = ", ".join(REGRESSION_METRICS), did_you_mean(metric, REGRESSION_METRICS)
+            raise DataError(f"no metric called {metric!r}", expected=known, hint=hint)
         return REGRESSION_METRICS[metric](Pairs(self.true[members], self.pred[members], weights))
 
 
@@ -239,7 +240,6 @@ def _checked(y_true: object, y_pred: object) -> tuple[np.ndarray, np.ndarray]:
         raise DataError("true and predicted values differ in shape", expected=true.shape, got=pred.shape)
     if not np.isfinite(pred).all():
         row, column = np.argwhere(~np.isfinite(pred))[0]
-        raise DataError(
-            "a predicted value is not a number", column=f"row {row}, target {column}", got=pred[row, column]
-        )
+        problem = f"the predicted value of row {row} and target {column} is not a number"
+        raise DataError(problem, got=pred[row, column])
     return true, pred

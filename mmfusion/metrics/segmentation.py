@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 from mmfusion.exclusive import silenced
 from mmfusion.metrics.checks import check_table
 from mmfusion.metrics.detection import DETECTION_SCORES, box_of, checked_pair, detection_scores
@@ -142,7 +142,8 @@ class MaskPredictions(Judged):
     def by_set(self, metric: str, weights: np.ndarray) -> dict[tuple, np.ndarray]:
         """Return the metric in each (repeat, fold), or in each (repeat,) if it is pooled; shape (B,) each."""
         if metric not in (*MASK_SCORES, *SEGMENTATION_METRICS):
-            raise DataError(f"no metric called {metric!r}", expected=", ".join(SEGMENTATION_METRICS))
+            known, hint = ", ".join(SEGMENTATION_METRICS), did_you_mean(metric, SEGMENTATION_METRICS)
+            raise DataError(f"no metric called {metric!r}", expected=known, hint=hint)
         if metric not in _RATIOS:
             return super().by_set(metric, weights)
         above, below, otherwise = _RATIOS[metric]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, did_you_mean
 
 
 class SoftmaxHead(nn.Linear):
@@ -122,7 +122,8 @@ def make_head(name: str, in_features: int, n_classes: int) -> nn.Module:
     torch.Size([2, 3])
     """
     if name not in HEADS:
-        raise MMFusionError(f"no head called {name!r}", expected=", ".join(HEADS))
+        hint = did_you_mean(name, HEADS)
+        raise MMFusionError(f"no head called {name!r}", expected=", ".join(HEADS), hint=hint)
     if n_classes < 2:
         raise MMFusionError("too few classes for a head", expected="2 or more", got=n_classes)
     return HEADS[name](in_features, n_classes)

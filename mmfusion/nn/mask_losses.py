@@ -9,7 +9,7 @@ from monai.losses import DiceCELoss, DiceFocalLoss, DiceLoss
 from torch import nn
 from torch.nn import functional as F
 
-from mmfusion.errors import DataError, MMFusionError
+from mmfusion.errors import DataError, MMFusionError, did_you_mean
 from mmfusion.nn.training.labels import JointLoss, KnownOnly
 
 SMOOTH = 1e-5
@@ -137,7 +137,8 @@ def mask_loss(name: str, **options: object) -> nn.Module:
     tensor(True)
     """
     if name not in MASK_LOSSES:
-        raise MMFusionError(f"no mask loss called {name!r}", expected=", ".join(MASK_LOSSES))
+        known, hint = ", ".join(MASK_LOSSES), did_you_mean(name, MASK_LOSSES)
+        raise MMFusionError(f"no mask loss called {name!r}", expected=known, hint=hint)
     try:
         return MASK_LOSSES[name](**options)
     except TypeError as error:

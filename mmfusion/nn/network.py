@@ -58,16 +58,17 @@ class NetworkPlan(FrozenParams):
     def __post_init__(self) -> None:
         for name in ("encoders", "encoder_options", "fusion_options"):
             if not isinstance(getattr(self, name) or {}, Mapping):
-                raise DataError("not a mapping", column=name, got=repr(getattr(self, name)))
+                raise DataError("not a mapping", parameter=name, got=repr(getattr(self, name)))
             object.__setattr__(self, name, dict(getattr(self, name) or {}))
         for name in ("d", "hidden"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise DataError("out of range", column=name, expected="a whole number, 1 or more", got=value)
+                expected = "a whole number, 1 or more"
+                raise DataError("out of range", parameter=name, expected=expected, got=value)
         for name in ("dropout", "modality_dropout"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 <= value < 1:
-                raise DataError("out of range", column=name, expected="a number in [0, 1)", got=value)
+                raise DataError("out of range", parameter=name, expected="a number in [0, 1)", got=value)
 
     def build(self, specs: Sequence[StreamSpec], n_classes: int, fusion: str) -> FusionNet:
         """Build the untrained network for these streams; on the meta device it has only shapes.

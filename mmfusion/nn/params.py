@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from numbers import Integral
 from typing import Self
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 
 
 class FrozenParams:
@@ -70,8 +70,8 @@ class FrozenParams:
         """Raise a `DataError` if a name is not a parameter."""
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(values) - set(known)):
-            problem = f"not a parameter of {cls.__name__}"
-            raise DataError(problem, column=", ".join(unknown), expected=", ".join(known))
+            problem, hint = f"not a parameter of {cls.__name__}", did_you_mean(unknown[0], known)
+            raise DataError(problem, parameter=", ".join(unknown), expected=", ".join(known), hint=hint)
 
 
 def split_nested(
@@ -124,7 +124,7 @@ def check_agree(name: str, given: Mapping[str, object], flat: Mapping[str, objec
         if key in given and given[key] != value:
             raise DataError(
                 "given in two places with different values",
-                column=key,
+                parameter=key,
                 expected=f"{name}__{key} = {given[key]!r}, or {key} alone",
                 got=f"{key} = {value!r}",
                 hint="set one of them to its default",
@@ -149,6 +149,6 @@ def unusable(name: str, expected: str, got: object, hint: str | None = None) -> 
     Examples
     --------
     >>> print(unusable("size", "a whole number of voxels", 2.5))
-    column size: unusable setting (expected a whole number of voxels; got 2.5)
+    parameter size: unusable setting (expected a whole number of voxels; got 2.5)
     """
-    return DataError("unusable setting", column=name, expected=expected, got=got, hint=hint)
+    return DataError("unusable setting", parameter=name, expected=expected, got=got, hint=hint)

@@ -118,7 +118,7 @@ class CropAugmentation:
             if not number or not low <= value <= high:
                 wrong.append((name, f"a number from {low:g} to {high:g}"))
         for name, expected in wrong:
-            raise DataError("out of range", column=f"augment: {name}", expected=expected,
+            raise DataError("out of range", parameter=f"augment: {name}", expected=expected,
                             got=repr(getattr(self, name))[:60])  # fmt: skip
 
     def sample(self, n: int, generator: torch.Generator, *, dims: int = 3) -> AugmentationParams:

@@ -135,7 +135,7 @@ class GeneTransformer(FoldFitted):
     def _check_params(self, frame: pd.DataFrame) -> None:
         if self.unit not in ("auto", *RNA_UNITS):
             raise DataError(
-                "unknown unit", column="rna", expected=", ".join(("auto", *RNA_UNITS)), got=self.unit
+                "unknown unit", parameter="unit", expected=", ".join(("auto", *RNA_UNITS)), got=self.unit
             )
         if self.n_genes is not None and self.n_genes < 1:
             raise DataError("too few genes asked for", expected="n_genes of 1 or more", got=self.n_genes)

@@ -80,7 +80,7 @@ class ExpressionRegressor(RegressorMixin, BaseEstimator):
             raise unusable("modalities", "a list of modalities", repr(self.modalities))
         if not isinstance(y, pd.DataFrame) or not y.index.equals(X.index):
             got = "other patients" if isinstance(y, pd.DataFrame) else type(y).__name__
-            raise DataError("not the expression of these patients", column="y", got=got,
+            raise DataError("not the expression of these patients", parameter="y", got=got,
                             expected="a DataFrame with a column per gene and the index of X")  # fmt: skip
         extractor = extractor_of(self.extractor, self.modalities)
         self.extractor_ = fit_extractor(extractor, X, persons_of(X, groups))

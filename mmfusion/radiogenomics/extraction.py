@@ -32,7 +32,7 @@ def extractor_of(extractor: BaseEstimator | None, modalities: Sequence[str]) -> 
     if extractor is None:
         return FlatTransformer(modalities=list(modalities), n_genes=_ALL_GENES)
     if not (hasattr(extractor, "fit") and hasattr(extractor, "transform")):
-        raise DataError("not an extractor of features", column="extractor",
+        raise DataError("not an extractor of features", parameter="extractor",
                         expected="an object with fit(X, y=None) and transform(X), or None",
                         got=type(extractor).__name__)  # fmt: skip
     return extractor
@@ -86,9 +86,9 @@ def features_of(extractor: BaseEstimator, X: pd.DataFrame) -> np.ndarray:
     try:
         values = np.asarray(found, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError("a feature is not a number", column="extractor", got=error) from error
+        raise DataError("a feature is not a number", parameter="extractor", got=error) from error
     if values.ndim != 2 or len(values) != len(X):
-        raise DataError("the features have the wrong shape", column="extractor",
+        raise DataError("the features have the wrong shape", parameter="extractor",
                         expected=f"({len(X)}, number of features)", got=values.shape)  # fmt: skip
     if not (finite := np.isfinite(values)).all():
         row, column = np.argwhere(~finite)[0]

@@ -53,7 +53,7 @@ def prediction_null(
     check_whole("n_permutations", n_permutations, 1)
     names = predictions["model"].unique()
     if len(names) != 1:
-        raise DataError("not the predictions of one model", column="predictions", got=", ".join(names))
+        raise DataError("not the predictions of one model", parameter="predictions", got=", ".join(names))
     rng = np.random.default_rng(random_state)
     folds = [
         [fold[[f"{kind}_{gene}" for gene in genes]].to_numpy(dtype=float) for kind in ("true", "pred")]

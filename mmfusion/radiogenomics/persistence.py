@@ -152,7 +152,7 @@ def restore(
 def _extractor_state(extractor: BaseEstimator) -> dict[str, object]:
     name = type(extractor).__name__
     if not _has_form(extractor):
-        raise BundleError("the extractor has no saved form", column="extractor",
+        raise BundleError("the extractor has no saved form", parameter="extractor",
                           expected=f"one of {', '.join(EXTRACTORS)}", got=name)  # fmt: skip
     return {"class": name, "state": extractor.state()}
 

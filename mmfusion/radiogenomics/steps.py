@@ -167,5 +167,5 @@ def check_grid(grid: object, preset: object) -> None:
     if grid is not None and not isinstance(grid, Mapping):
         raise unusable("grid", "a mapping of steps to grids", type(grid).__name__)
     if unknown := [name for name in grid or {} if name not in STEPS]:
-        raise DataError("the grid names steps that do not exist", column="grid",
+        raise DataError("the grid names steps that do not exist", parameter="grid",
                         expected=", ".join(STEPS), got=", ".join(map(str, unknown)))  # fmt: skip

@@ -42,7 +42,7 @@ def input_hashes(parameters: Mapping[str, object], out: Path) -> dict[str, str]:
                 found |= _input(name, Path(value).absolute(), out)
             except OSError as error:
                 got = error.strerror or error
-                raise ReportError("cannot be read", file=error.filename, column=name, got=got) from error
+                raise ReportError("cannot be read", file=error.filename, parameter=name, got=got) from error
     return found
 
 

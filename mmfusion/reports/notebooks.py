@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 
-from mmfusion.errors import ReportError
+from mmfusion.errors import ReportError, did_you_mean
 from mmfusion.storage.atomic import saved
 
 _NUMBER = re.compile(r"^\d+_")
@@ -115,6 +115,8 @@ def find_notebook(name: str | Path) -> Path:
     if len(found) == 1:
         return found[0]
     hint = None if notebooks else "set MMFUSION_NOTEBOOKS to the folder of the notebooks"
+    if notebooks and not found:
+        hint = did_you_mean(str(name), [n for p in notebooks for n in (p.stem, short_name(p))])
     names = ", ".join(p.stem for p in found or notebooks) or "none found"
     problem = f"{'two notebooks are' if found else 'no notebook is'} called {str(name)!r}"
     raise ReportError(problem, expected=f"one of {names}", hint=hint)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import papermill
 
-from mmfusion.errors import ReportError
+from mmfusion.errors import ReportError, did_you_mean
 from mmfusion.reports.notebooks import read_notebook
 
 RESERVED = ("out_dir", "work_dir")  # filled in by the runner
@@ -62,8 +62,8 @@ class Parameter:
             return _READERS.get(kind.split("[")[0], _as_literal)(value)
         except (ValueError, TypeError, SyntaxError, KeyError) as error:
             raise ReportError(
-                "a parameter of the wrong type",
-                column=self.name,
+                "the wrong type",
+                parameter=self.name,
                 expected=kind,
                 got=repr(value),
                 hint=self.help,
@@ -84,7 +84,7 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
             default = ast.literal_eval(p["default"])
         except (ValueError, SyntaxError) as error:
             raise ReportError(
-                "the default is not a literal", file=notebook, column=name, got=p["default"],
+                "the default is not a literal", file=notebook, parameter=name, got=p["default"],
                 hint="write plain numbers, strings, lists in the parameters cell",
             ) from error  # fmt: skip
         kind = p["inferred_type_name"]
@@ -99,10 +99,11 @@ def check_known(names: Iterable[str], known: Mapping[str, Parameter], notebook: 
     unknown = [name for name in names if name not in open_to_users]
     if unknown:
         listing = "".join(f"\n  {p}" for p in open_to_users.values()) or " none"
+        meant = did_you_mean(unknown[0], open_to_users)
         raise ReportError(
             f"unknown parameter {', '.join(map(repr, unknown))}",
             file=notebook.name,
-            hint=f"it knows:{listing}",
+            hint=f"{meant + ' ' if meant else ''}it knows:{listing}",
         )
 
 

@@ -50,7 +50,7 @@ def check_place(out: Path, values: Mapping[str, object]) -> None:
                 "choose a folder beside it",
             )
             raise ReportError(
-                problem, column=name, expected=f"a path outside {out}", got=values[name], hint=hint
+                problem, parameter=name, expected=f"a path outside {out}", got=values[name], hint=hint
             )
 
 

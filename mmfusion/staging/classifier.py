@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from mmfusion.data.classes import encode_labels
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.modalities import META
@@ -178,7 +178,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
             If there is no such preset.
         """
         if name not in PRESETS:
-            raise DataError(f"no preset called {name!r}", expected=", ".join(PRESETS))
+            hint = did_you_mean(name, PRESETS)
+            raise DataError(f"no preset called {name!r}", expected=", ".join(PRESETS), hint=hint)
         return cls(**PRESETS[name]).set_params(**changes)
 
     def get_params(self, deep: bool = True) -> dict[str, object]:  # noqa: FBT001, FBT002 - scikit-learn's signature

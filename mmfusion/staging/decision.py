@@ -162,15 +162,16 @@ def cost_matrix(costs: Costs, classes: Sequence[object]) -> np.ndarray:
     try:
         table = np.array(costs, dtype=float)
     except (TypeError, ValueError) as error:
-        raise DataError("a cost is not a number", column="costs", got=error) from error
+        raise DataError("a cost is not a number", parameter="costs", got=error) from error
     if table.shape != (len(names), len(names)):
         expected = f"{len(names)} x {len(names)}, true x named class"
         raise DataError("costs have the wrong shape", expected=expected, got=table.shape)
     if not np.isfinite(table).all() or (table < 0).any():
-        raise DataError("a cost is out of range", column="costs", expected="0 or above", got=table.tolist())
+        got = table.tolist()
+        raise DataError("a cost is out of range", parameter="costs", expected="0 or above", got=got)
     if worse := [n for n, row, own in zip(names, table, np.diag(table), strict=True) if own > row.min()]:
         problem, hint = "naming the true class costs more than naming another", "rows are the true classes"
-        raise DataError(problem, column="costs", got=", ".join(worse), hint=hint)
+        raise DataError(problem, parameter="costs", got=", ".join(worse), hint=hint)
     return table
 
 

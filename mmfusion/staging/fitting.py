@@ -229,7 +229,7 @@ def _early_stopping_rows(
     if len(rows) - n < n_classes:
         raise DataError(
             "too few rows are left for training",
-            column="validation_fraction",
+            parameter="validation_fraction",
             expected=f"at least {n_classes} of {len(rows)} rows, one per class",
             got=f"{plan.validation_fraction}, which leaves {len(rows) - n}",
         )

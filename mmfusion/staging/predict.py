@@ -141,7 +141,7 @@ def patient_row(
         if (scan is None or table) and (seed is not None or series is not None):
             got = "a table of features" if table else "a seed or series alone"
             hint = "seed and series are of the CT, pet_seed and pet_series of the PET"
-            raise DataError("a seed or series without a scan", column=modality, got=got, hint=hint)
+            raise DataError("a seed or series without a scan", parameter=modality, got=got, hint=hint)
         if scan is not None:
             blocks[modality] = _scan(modality, scan, seed, series, patient, account)
             if modality == "ct" and not table:
@@ -261,7 +261,7 @@ def _check_kinds(**sources: object) -> None:
         ):
             expected = f"a path or a {kind.__name__}"
             raise DataError(
-                "not something to read", column=modality, expected=expected, got=repr(source)[:60]
+                "not something to read", parameter=modality, expected=expected, got=repr(source)[:60]
             )
 
 
@@ -308,7 +308,7 @@ def _scan(
         raise ScanError(
             "values that are not numbers",
             patient=patient,
-            column=modality,
+            parameter=modality,
             hint="export or convert the scan again",
         )
     row: dict[str, object] = {"volume": scan} | ({} if series is None else {"volume_part": series})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import clone
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 from mmfusion.nn.network import NetworkPlan
 from mmfusion.nn.params import check_agree, check_whole, unusable
 from mmfusion.nn.training import TrainingPlan
@@ -105,8 +105,8 @@ def changed(part: object, changes: Mapping[str, object]) -> object:
     if isinstance(part, CohortTransformer):
         known = part.get_params(deep=False)
         if unknown := sorted(set(changes) - set(known)):
-            problem = "not a parameter of CohortTransformer"
-            raise DataError(problem, column=", ".join(unknown), expected=", ".join(known))
+            problem, hint = "not a parameter of CohortTransformer", did_you_mean(unknown[0], known)
+            raise DataError(problem, parameter=", ".join(unknown), expected=", ".join(known), hint=hint)
         return clone(part).set_params(**changes)
     return part.replace(**changes)
 

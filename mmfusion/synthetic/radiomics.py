@@ -88,9 +88,9 @@ def radiomics_phantom(
     _check(n=(n, 1, 100_000), seed=(seed, 0, 2**63 - 1), n_features=(n_features, N_LATENTS, 100_000))
     for name, value, low, high in (("mutants", mutants, 0.0, 1.0), ("auc", auc, 0.5, 0.999)):
         if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
-            raise DataError("out of range", column=name, expected=f"{low:g} to {high:g}", got=repr(value))
+            raise DataError("out of range", parameter=name, expected=f"{low:g} to {high:g}", got=repr(value))
     if signal not in ("planted", "null"):
-        raise DataError("no such signal", column="signal", expected="planted or null", got=repr(signal))
+        raise DataError("no such signal", parameter="signal", expected="planted or null", got=repr(signal))
     planted = signal == "planted"
     rng = np.random.default_rng([seed, 61])
     ids = pd.Index([f"RP{seed:02d}-{i:04d}" for i in range(1, n + 1)], name="patient_id")
@@ -201,4 +201,4 @@ def _check(**numbers: tuple[object, int, int]) -> None:
     for name, (value, low, high) in numbers.items():
         if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
             expected = f"a whole number, {low} to {high}"
-            raise DataError("out of range", column=name, expected=expected, got=repr(value)[:60])
+            raise DataError("out of range", parameter=name, expected=expected, got=repr(value)[:60])

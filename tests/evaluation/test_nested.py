@@ -250,7 +250,7 @@ def test_a_name_that_a_variant_has(cohort):
 
 
 def test_not_a_cohort(cohort):
-    with pytest.raises(DataError, match=r"column cohort: not a cohort .*got DataFrame"):
+    with pytest.raises(DataError, match=r"parameter cohort: not a cohort .*got DataFrame"):
         mf.nested_cv(logistic(), cohort.X, progress=False)
 
 

@@ -29,7 +29,7 @@ from tests.cohorts import tiny_cohort
 )
 def test_unusable_options(bad, named):
     options = {"outer": 2, "baselines": False, "where": "serial", "progress": False} | bad
-    with pytest.raises(DataError, match=f"column {named}:"):
+    with pytest.raises(DataError, match=f"parameter {named}:"):
         mf.nested_cv(DummyClassifier(), tiny_cohort(30), **options)
 
 

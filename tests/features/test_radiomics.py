@@ -311,17 +311,17 @@ def test_the_table_is_loaded_again_by_a_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"spcing": 1}, "column spcing: no such setting .expected spacing, "),
-        ({"spacing": "wide"}, "column spacing: not a number"),
-        ({"spacing": 0}, "column spacing: setting out of range"),
-        ({"bins": 1}, "column bins: setting out of range"),
+        ({"spcing": 1}, "parameter spcing: no such setting .expected spacing, "),
+        ({"spacing": "wide"}, "parameter spacing: not a number"),
+        ({"spacing": 0}, "parameter spacing: setting out of range"),
+        ({"bins": 1}, "parameter bins: setting out of range"),
         ({"bins": 16, "bin_width": 25.0}, "two kinds of grey levels"),
-        ({"intensity_range": "400,-1000"}, "column intensity_range: not a range"),
-        ({"intensity_range": "400"}, "column intensity_range: not a range"),
-        ({"families": "glcm,shape"}, "column families: unknown setting.*got shape"),
-        ({"families": ""}, "column families: unknown setting"),
-        ({"aggregation": "3d"}, "column aggregation: unknown setting"),
-        ({"interpolation": "nearest"}, "column interpolation: unknown setting"),
+        ({"intensity_range": "400,-1000"}, "parameter intensity_range: not a range"),
+        ({"intensity_range": "400"}, "parameter intensity_range: not a range"),
+        ({"families": "glcm,shape"}, "parameter families: unknown setting.*got shape"),
+        ({"families": ""}, "parameter families: unknown setting"),
+        ({"aggregation": "3d"}, "parameter aggregation: unknown setting"),
+        ({"interpolation": "nearest"}, "parameter interpolation: unknown setting"),
     ],
 )
 def test_bad_settings(changes, message):

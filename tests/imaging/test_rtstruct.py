@@ -157,7 +157,7 @@ A = {"a": [square(10, 10, 30, 30, 8)]}
     ("make", "reference", "roi", "message"),
     [
         ({}, None, None, r"contours have no grid .*reference=read"),
-        ({}, grid(), "b", r"column roi: no such region .*1 'a'; got b"),
+        ({}, grid(), "b", r"parameter roi: no such region .*1 'a'; got b"),
         ({}, grid(), [], "no region chosen"),
         ({"frame": "1.2.3"}, grid(), None, r"another frame of reference .*1.2.3"),
         (

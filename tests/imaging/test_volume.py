@@ -237,6 +237,8 @@ def test_invalid_arguments():
         ScanError, match=r"column lesion: not a mask .*expected a Volume of unit mask; got HU"
     ):
         volume.expect("mask", "lesion")
+    with pytest.raises(ScanError, match=r"^patient P1, parameter mask: not a mask"):
+        volume.expect("mask", patient="P1", parameter="mask")
     with pytest.raises(ScanError, match="not a PET"):
         volume.expect("SUVbw")
     with pytest.raises(ScanError, match="not a mask"):

@@ -169,6 +169,6 @@ def test_a_file_that_is_not_there(model, rows):
 
 def test_patches_that_are_too_small_for_the_network(rows):
     with pytest.raises(
-        DataError, match=r"column size: UNet cannot normalise a single voxel .*above 2 voxels"
+        DataError, match=r"parameter size: UNet cannot normalise a single voxel .*above 2 voxels"
     ):
         mf.LesionSegmenter(**SHORT | {"size": 2}).fit(rows[:2])

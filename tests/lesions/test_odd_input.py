@@ -48,7 +48,7 @@ def moved(scan, mm):
 @pytest.mark.parametrize(
     ("y", "match"),
     [
-        ("mask.nii.gz", r"column y: not a list of masks .*got str"),
+        ("mask.nii.gz", r"parameter y: not a list of masks .*got str"),
         ({"P0": "mask.nii.gz"}, "not a list of masks"),
         (pd.DataFrame({"mask": ["a", "b", "c"]}), "not a list of masks"),
         (
@@ -131,7 +131,7 @@ def test_paths_as_objects(model, X):
 def test_scans_of_another_modality(model, pair):
     with pytest.raises(ScanError, match=r"column ct volume: not a CT .*got SUVbw"):
         model.segment(pair[1])
-    with pytest.raises(DataError, match="column pet: the model does not read a second scan"):
+    with pytest.raises(DataError, match="parameter pet: the model does not read a second scan"):
         model.segment(*pair)
 
 
@@ -172,7 +172,7 @@ def test_seeds(model, rows, seed):
     ("params", "match"),
     [
         ({"network": None}, "no segmentation network called None"),
-        ({"options": "colour"}, r"column options: .*expected a mapping"),
+        ({"options": "colour"}, r"parameter options: .*expected a mapping"),
         ({"preset": 3}, "no preset 3"),
     ],
 )

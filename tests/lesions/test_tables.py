@@ -36,13 +36,13 @@ def half_outside(mask):
 
 @pytest.mark.parametrize("y", [5, np.array(5)])
 def test_masks_that_are_no_list(rows, y):
-    with pytest.raises(DataError, match="column y: not a list of masks"):
+    with pytest.raises(DataError, match="parameter y: not a list of masks"):
         training_cases(rows, y, READER)
 
 
 @pytest.mark.parametrize("groups", [5, "abc", {"P0": 1}, pd.DataFrame({"patient": list("abc")})])
 def test_groups_that_are_no_list(rows, groups):
-    with pytest.raises(DataError, match="column groups: not a list of groups"):
+    with pytest.raises(DataError, match="parameter groups: not a list of groups"):
         training_cases(rows, None, READER, groups)
 
 

@@ -66,9 +66,9 @@ def test_any_settings():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"networks": "unet"}, r"column networks: not a list .*networks=\['unet'\]"),
-        ({"box_modes": "oracle"}, "column box_modes: not a list"),
-        ({"settings": ["augment"]}, "column settings: not a mapping"),
+        ({"networks": "unet"}, r"parameter networks: not a list .*networks=\['unet'\]"),
+        ({"box_modes": "oracle"}, "parameter box_modes: not a list"),
+        ({"settings": ["augment"]}, "parameter settings: not a mapping"),
         ({"settings": {"unet": {"augment": False}}}, "two models of one name .*got unet"),
         ({"networks": ["cipa"], "settings": {"cipa": {}}}, "two models of one name"),
         ({"settings": {"mine": {"speed": 1}}}, "'mine' changes what is no parameter .*got speed"),

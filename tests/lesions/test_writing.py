@@ -31,12 +31,12 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(ScanError, match="not a mask"):
         write_mask(Volume(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "m.nii.gz")
     for wrong in (mask.array, None, iter([mask])):
-        with pytest.raises(ScanError, match="column mask: not a mask"):
+        with pytest.raises(ScanError, match="parameter mask: not a mask"):
             write_mask(wrong, tmp_path / "m.nii.gz")
     for values in (mask.array * 255, mask.array * np.float32(0.5)):
         with pytest.raises(ScanError, match="other values than 0 and 1"):
             write_mask(replace(mask, array=values), tmp_path / "m.nii.gz")
-    with pytest.raises(ScanError, match=r"column scan: not the files of a scan .*got Volume"):
+    with pytest.raises(ScanError, match=r"parameter scan: not the files of a scan .*got Volume"):
         write_mask(mask, tmp_path / "m.dcm", mask)
     with pytest.raises(ScanError, match=r"not the files of a scan .*got int"):
         write_mask(mask, tmp_path / "m.dcm", 5)

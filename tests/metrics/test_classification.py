@@ -124,7 +124,7 @@ def test_inputs_are_not_changed():
         (lambda y, p: (np.where(y == "I", "IV", y), p), "not among the classes.*'IV'"),
         (lambda y, p: (y, p[:, :2]), "wrong shape"),
         (lambda y, p: (y[:-1], p), "wrong shape"),
-        (lambda y, p: (y, p * 2), "not a distribution"),
+        (lambda y, p: (y, p * 2), "^row 0 is not a distribution"),
         (lambda y, p: (y, np.where(p == p.max(), np.nan, p)), "not a distribution"),
         (lambda y, p: (y[:0], p[:0]), "no predictions"),
     ],

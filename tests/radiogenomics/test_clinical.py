@@ -52,11 +52,11 @@ def test_it_reaches_what_the_columns_allow(columns):
 
 
 def test_inputs_that_cannot_be_used():
-    with pytest.raises(DataError, match=r"column columns.*sex_smoking, histology.*got 'everything'"):
+    with pytest.raises(DataError, match=r"parameter columns.*sex_smoking, histology.*got 'everything'"):
         ClinicalClassifier("everything").fit(X, Y)
-    with pytest.raises(DataError, match="column columns"):
+    with pytest.raises(DataError, match="parameter columns"):
         ClinicalClassifier([]).fit(X, Y)
-    with pytest.raises(DataError, match="column kind"):
+    with pytest.raises(DataError, match="parameter kind"):
         ClinicalClassifier(kind="svm").fit(X, Y)
     without = X.drop(columns=("ehr", "grade"))
     with pytest.raises(DataError, match="column grade: the health records lack columns"):

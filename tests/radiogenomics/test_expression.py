@@ -92,12 +92,12 @@ def test_bad_input():
         ExpressionRegressor().fit(X, Y[::-1])
     with pytest.raises(DataError, match="column KRAS: a target has no known value"):
         ExpressionRegressor().fit(X, Y.assign(KRAS=np.nan))
-    with pytest.raises(DataError, match="column modalities"):
+    with pytest.raises(DataError, match="parameter modalities"):
         ExpressionRegressor("ct").fit(X, Y)
     with pytest.raises(DataError, match="none of the panel's genes"):
         COHORT.with_target("expression:TTN,ABC1")
     result = mf.nested_cv(ExpressionRegressor(), COHORT, outer=2, baselines=False, **SERIAL)
     with pytest.raises(DataError, match="the result is of other patients"):
         expression_null(ExpressionRegressor(), COHORT.select(patients=list(X.index[:40])), result)
-    with pytest.raises(DataError, match="column n_permutations"):
+    with pytest.raises(DataError, match="parameter n_permutations"):
         expression_null(ExpressionRegressor(), COHORT, result, n_permutations=0)

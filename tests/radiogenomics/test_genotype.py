@@ -156,7 +156,7 @@ def test_persons_stay_together_and_reach_the_extractor():
         ("nan", rf"patient {X.index[1]}, column 0: a feature is not finite"),
         ("short", "the features have the wrong shape"),
         ("flat", "no feature differs between the training patients"),
-        ("text", "column extractor: a feature is not a number"),
+        ("text", "parameter extractor: a feature is not a number"),
     ],
 )
 def test_features_that_cannot_be_used(spoil, match):
@@ -170,21 +170,21 @@ def test_features_that_cannot_be_used(spoil, match):
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"reducer": "umap"}, r"column reducer: unusable setting \(expected one or some of none, pca"),
-        ({"reducer": ["pca", "pca"]}, "column reducer"),
-        ({"reducer": []}, "column reducer"),
-        ({"classifier": 3}, "column classifier"),
-        ({"preset": "huge"}, "column preset"),
-        ({"metric": "accuracy"}, "column metric"),
-        ({"inner": 1}, "column inner"),
-        ({"modalities": "ct"}, "column modalities"),
+        ({"reducer": "umap"}, r"parameter reducer: unusable setting \(expected one or some of none, pca"),
+        ({"reducer": ["pca", "pca"]}, "parameter reducer"),
+        ({"reducer": []}, "parameter reducer"),
+        ({"classifier": 3}, "parameter classifier"),
+        ({"preset": "huge"}, "parameter preset"),
+        ({"metric": "accuracy"}, "parameter metric"),
+        ({"inner": 1}, "parameter inner"),
+        ({"modalities": "ct"}, "parameter modalities"),
         ({"modalities": ["pet"]}, "no such modality in X"),
-        ({"grid": [1]}, "column grid"),
+        ({"grid": [1]}, "parameter grid"),
         ({"grid": {"umap": {}}}, "the grid names steps that do not exist"),
-        ({"grid": {"pca": {"colour": [1]}}}, "column grid.*got colour"),
-        ({"grid": {"pca": {"n_components": 3}}}, "column grid.*lists of values"),
+        ({"grid": {"pca": {"colour": [1]}}}, "parameter grid.*got colour"),
+        ({"grid": {"pca": {"n_components": 3}}}, "parameter grid.*lists of values"),
         ({"extractor": object()}, r"not an extractor of features.*fit\(X, y=None\) and transform\(X\)"),
-        ({"random_state": -1}, "column random_state"),
+        ({"random_state": -1}, "parameter random_state"),
     ],
 )
 def test_parameters_that_cannot_be_used(params, match):

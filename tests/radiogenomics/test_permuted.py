@@ -41,5 +41,5 @@ def test_runs_are_at_chance():
     assert runs["mean"].mean() == pytest.approx(0.5, abs=3 * 0.07 / np.sqrt(6))
     again = permuted_runs(ClinicalClassifier("sex_smoking"), COHORT, 1, outer=3, where="serial")
     pd.testing.assert_frame_equal(again, runs[:1])
-    with pytest.raises(DataError, match="column n"):
+    with pytest.raises(DataError, match="parameter n"):
         permuted_runs(ClinicalClassifier(), COHORT, 0)

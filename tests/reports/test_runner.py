@@ -100,7 +100,7 @@ def test_an_unknown_parameter_is_an_error_that_lists_the_known(make_notebook, tm
 )
 def test_a_value_of_the_wrong_type_is_an_error(make_notebook, tmp_path, name, value):
     make_notebook("10_tiny", METRICS)
-    with pytest.raises(ReportError, match=f"column {name}: a parameter of the wrong type"):
+    with pytest.raises(ReportError, match=f"parameter {name}: the wrong type"):
         run_report("tiny", {name: value}, tmp_path / "r")
 
 
@@ -244,7 +244,9 @@ pathlib.Path(out_dir, "metrics.json").write_text("{}")
 def test_a_save_path_in_the_report_folder_is_an_error(make_notebook, tmp_path, monkeypatch, place):
     monkeypatch.chdir(tmp_path)
     make_notebook("10_tiny", SAVING, parameters=SAVES)
-    with pytest.raises(ReportError, match=r"column save_model: lies in the report's own folder.*beside it"):
+    with pytest.raises(
+        ReportError, match=r"parameter save_model: lies in the report's own folder.*beside it"
+    ):
         run_report("tiny", {"save_model": place}, "r")
     assert not (tmp_path / "r").exists()
     run_report("tiny", {"save_model": "r_model"}, "r", progress=False)

@@ -104,7 +104,7 @@ def test_another_unit_of_rna(model, files):
 def test_a_seed_or_series_is_not_lost(model, files, lost):
     _, paths = files
     modality = "pet" if "pet_seed" in lost else "ct"
-    with pytest.raises(DataError, match=f"column {modality}: a seed or series without a scan"):
+    with pytest.raises(DataError, match=f"parameter {modality}: a seed or series without a scan"):
         model.predict_patient(ehr=paths["ehr"], **lost)
     if modality == "ct":
         with pytest.raises(DataError, match="table of features"):
@@ -184,7 +184,7 @@ def test_two_patients_are_never_merged(model, cohort, tmp_path):
 
 @pytest.mark.parametrize("source", [{"age": 70}, pd.Series({"age": 70}), ""])
 def test_what_is_neither_path_nor_table(model, source):
-    with pytest.raises(DataError, match=r"column ehr.*a path or a DataFrame"):
+    with pytest.raises(DataError, match=r"parameter ehr.*a path or a DataFrame"):
         model.predict_patient(ehr=source)
 
 
@@ -215,7 +215,7 @@ def test_a_volume_in_memory_as_its_file(tmp_path):
     scan = mf.imaging.read(row["volume"])
     holes = scan.array.astype(np.float32)
     holes[0, 0, 0] = np.nan
-    with pytest.raises(ScanError, match="patient A, column ct: values that are not numbers"):
+    with pytest.raises(ScanError, match="patient A, parameter ct: values that are not numbers"):
         model.predict_patient(ct=replace(scan, array=holes), seed=seed, patient="A")
     with pytest.raises(mf.MMFusionError, match="series is for DICOM"):
         model.predict_patient(ct=row["volume"], seed=seed, series="thinnest")

@@ -75,12 +75,12 @@ def test_shares_seeds_and_names():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"n": 0}, "column n: out of range"),
-        ({"n": True}, "column n: out of range"),
-        ({"seed": -1}, "column seed"),
-        ({"n_features": 20}, "column n_features"),
-        ({"mutants": 1.5}, "column mutants: out of range"),
-        ({"auc": 0.3}, "column auc: out of range"),
+        ({"n": 0}, "parameter n: out of range"),
+        ({"n": True}, "parameter n: out of range"),
+        ({"seed": -1}, "parameter seed"),
+        ({"n_features": 20}, "parameter n_features"),
+        ({"mutants": 1.5}, "parameter mutants: out of range"),
+        ({"auc": 0.3}, "parameter auc: out of range"),
         ({"signal": "some"}, r"no such signal \(expected planted or null"),
     ],
 )

@@ -110,7 +110,7 @@ def discover(folder: str | Path, *, dataset: str | None = None, rna_unit: str | 
     if not root.is_dir():
         raise DataError("no such folder", file=root)
     if rna_unit is not None and rna_unit not in RNA_UNITS:
-        raise DataError("unknown unit", column="rna_unit", expected=", ".join(RNA_UNITS), got=rna_unit)
+        raise DataError("unknown unit", parameter="rna_unit", expected=", ".join(RNA_UNITS), got=rna_unit)
     tables, scans, others = files_of(root, ignored={MANIFEST, "manifest.csv"})
     images = {path: sniff_scan(path) for path in scans}
     names = {name for path, guess in images.items() for name in names_of(path.relative_to(root), guess)}

@@ -49,8 +49,9 @@ def autopet(root: str | Path | None = None, *, diagnosis: str | None = None) -> 
     folder = Folder(root, "FDG-PET-CT-Lesions")
     clinical = _clinical(folder)
     if diagnosis is not None and (diagnosis not in _DIAGNOSES or clinical is None):
+        problem = "cannot choose the diagnosis"
         expected = f"one of {', '.join(_DIAGNOSES)}, and the clinical table"
-        raise DataError("cannot choose the diagnosis", column="diagnosis", expected=expected, got=diagnosis)
+        raise DataError(problem, parameter="diagnosis", expected=expected, got=diagnosis)
     rows, persons, left_out = {}, {}, 0
     # a study that lacks one of its files is found by the others
     for study in sorted({file.parent for name in _FILES for file in folder.root.rglob(f"{name}.nii.gz")}):

@@ -59,7 +59,7 @@ def four_d_lung(
     """
     if isinstance(phases, bool) or not isinstance(phases, Integral) or phases < 0:
         raise DataError(
-            "not a number of phases", column="phases", expected="a whole number", got=repr(phases)
+            "not a number of phases", parameter="phases", expected="a whole number", got=repr(phases)
         )
     folder = Folder(root, "4D-Lung")
     studies: dict[tuple[str, str], list[DicomFolder]] = defaultdict(list)

@@ -109,7 +109,7 @@ def _modalities(stated: object, channels: Sequence[str] | None, listing: Path) -
             raise DataError("wrong number of channels", file=listing, expected=expected, got=len(given))
         named = [scan_modality(channel).name for channel in given]
         if len(set(named)) < len(named):
-            raise DataError("two channels of one modality", column="channels", expected="each once",
+            raise DataError("two channels of one modality", parameter="channels", expected="each once",
                             got=", ".join(named))  # fmt: skip
         return named
     names = [next((m for m in IMAGING if MODALITIES[m].named_in(title)), None) for title in titles]
@@ -128,7 +128,7 @@ def _lesion(labels: object, wanted: str | Sequence[str] | None, listing: Path) -
         raise DataError("the background is not 0", file=listing, column="labels", got=labels["background"])
     if not isinstance(wanted, str | Sequence | None):
         expected = "a name, or a list of names"
-        raise DataError("not a label", column="label", expected=expected, got=repr(wanted))
+        raise DataError("not a label", parameter="label", expected=expected, got=repr(wanted))
     names = [name for name, value in labels.items() if value != 0]
     chosen = names if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
     if len(chosen) != 1 and wanted is None:

@@ -149,7 +149,7 @@ def rna_block(folder: Folder, patients: pd.Index, which: str = "zscore") -> pd.D
         file = folder.find("rna_fpkm_140genes.tsv", "FPKM of 140 genes")
         return pd.DataFrame() if file is None else read_rna(file, unit="fpkm", notes=TableNotes(folder.notes))
     if which != "zscore":
-        raise DataError("no such RNA table", column="rna", expected="zscore or fpkm140", got=which)
+        raise DataError("no such RNA table", parameter="rna", expected="zscore or fpkm140", got=which)
     file = folder.find("rna_log10fpkm_zscore_top1000.csv", "RNA z-scores")
     if file is None:
         return pd.DataFrame()
@@ -164,7 +164,7 @@ def rna_block(folder: Folder, patients: pd.Index, which: str = "zscore") -> pd.D
 
 def _ct(folder: Folder, patients: pd.Index, which: str, *, spread: bool) -> pd.DataFrame:
     if which not in {"core", "all"}:
-        raise DataError("no such choice of AIM fields", column="aim", expected="core or all", got=which)
+        raise DataError("no such choice of AIM fields", parameter="aim", expected="core or all", got=which)
     blocks = [_aim(folder, which, spread=spread), _seeds(folder), _scans(folder, patients)]
     return pd.concat(
         [b.reindex(patients) for b in blocks if b.shape[1]] or [pd.DataFrame(index=patients)], axis=1

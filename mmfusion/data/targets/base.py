@@ -13,7 +13,7 @@ import pandas as pd
 from mmfusion.data.tables.files import header_key
 from mmfusion.data.targets.forbidden import follows_diagnosis
 from mmfusion.display import FullTable
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
@@ -181,7 +181,8 @@ def get_target(name: str) -> Target:
     known = registered_targets()
     plain, colon, argument = str(name).partition(":")
     if plain not in known:
-        raise DataError(f"no target called {name!r}", expected=", ".join(known))
+        hint = did_you_mean(plain, known)
+        raise DataError(f"no target called {name!r}", expected=", ".join(known), hint=hint)
     return known[plain].with_argument(argument) if colon else known[plain]
 
 

@@ -75,7 +75,7 @@ class ExpressionPanel(Target):
         super().__post_init__()
         if not self.genes or not all(self.genes) or len(set(self.genes)) < len(self.genes):
             raise DataError(
-                "not a panel of genes", column=self.name, expected="symbols, each once", got=self.genes
+                "not a panel of genes", parameter="genes", expected="symbols, each once", got=self.genes
             )
 
     def labels(self, cohort: Cohort) -> pd.DataFrame:

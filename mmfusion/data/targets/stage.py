@@ -13,7 +13,7 @@ import pandas as pd
 from mmfusion.data.targets.ajcc import EDITIONS, possible_groups
 from mmfusion.data.targets.base import Target, find_target, register_target, registered_targets
 from mmfusion.data.targets.forbidden import gives_stage_away
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
@@ -237,7 +237,8 @@ def target_labels(stage: pd.Series, target: str) -> pd.Series:
     spec = find_target(target)
     if not isinstance(spec, StageTarget):
         known = [n for n, t in registered_targets().items() if isinstance(t, StageTarget)]
-        raise DataError(f"no stage target called {target!r}", expected=", ".join(known))
+        hint = did_you_mean(target, known)
+        raise DataError(f"no stage target called {target!r}", expected=", ".join(known), hint=hint)
     groups = {text: normalise_stage(text) for text in stage.dropna().unique()}
     for text, group in groups.items():
         if group is None:

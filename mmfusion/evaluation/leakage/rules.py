@@ -9,7 +9,7 @@ from importlib import import_module
 import pandas as pd
 
 from mmfusion.data.targets.base import Target, find_target
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, did_you_mean
 
 Find = Callable[..., pd.DataFrame]
 # modules that register a rule; `source_hash` finds their full names here
@@ -74,7 +74,8 @@ def get_rule(name: str) -> ProbeRule:
     for home in _HOMES:
         import_module(home)
     if name not in _RULES:
-        raise DataError(f"no probe rule called {name!r}", expected=", ".join(sorted(_RULES)))
+        known, hint = ", ".join(sorted(_RULES)), did_you_mean(name, _RULES)
+        raise DataError(f"no probe rule called {name!r}", expected=known, hint=hint)
     return _RULES[name]
 
 

@@ -117,7 +117,7 @@ class SegmentationTask(Task):
                 raise DataError(
                     "no predicted mask", patient=patient, expected="a Volume per patient", got=got
                 )
-            mask.expect("mask", str(patient))
+            mask.expect("mask", patient=patient)
             try:
                 true = self._true(X.loc[patient], y.loc[patient])
             except ScanError as error:

@@ -203,4 +203,4 @@ def _by_slice(function: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -
 
 def _check(fine: bool, name: str, expected: str, got: object) -> None:  # noqa: FBT001
     if not fine:
-        raise MMFusionError("restorer option out of range", column=name, expected=expected, got=got)
+        raise MMFusionError("restorer option out of range", parameter=name, expected=expected, got=got)

@@ -61,16 +61,16 @@ def choose_rois(names: Mapping[int, str], roi: Roi, path: str | Path) -> list[in
         matches = _matches(names, item)
         if not matches:
             raise ScanError(
-                "no such region", file=path, column="roi", expected=f"one of {_listed(names)}", got=item
+                "no such region", file=path, parameter="roi", expected=f"one of {_listed(names)}", got=item
             )
         if len(matches) > 1 and item not in names and not _is_pattern(item):
             numbers = ", ".join(map(str, matches))
             raise ScanError(
-                "several regions of this name", file=path, column="roi", got=item, hint=f"roi={numbers}?"
+                "several regions of this name", file=path, parameter="roi", got=item, hint=f"roi={numbers}?"
             )
         found += [number for number in matches if number not in found]
     if not found:
-        raise ScanError("no region chosen", file=path, column="roi", expected=_listed(names), got=roi)
+        raise ScanError("no region chosen", file=path, parameter="roi", expected=_listed(names), got=roi)
     return found
 
 

@@ -88,7 +88,7 @@ def write_seg(
     from highdicom.seg import Segmentation, SegmentDescription
 
     if kind not in KINDS:
-        raise ScanError("unknown kind of segment", column="kind", expected=", ".join(KINDS), got=kind)
+        raise ScanError("unknown kind of segment", parameter="kind", expected=", ".join(KINDS), got=kind)
     if algorithm:
         check_name(algorithm, "algorithm")
     path, masks, target = Path(path), named(mask, label), read_source(source, series)

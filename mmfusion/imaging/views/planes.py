@@ -53,5 +53,5 @@ def check_plane(plane: str) -> str:
     'axial'
     """
     if plane not in PLANES:
-        raise ScanError("unknown plane", column="plane", expected=", ".join(PLANES), got=plane)
+        raise ScanError("unknown plane", parameter="plane", expected=", ".join(PLANES), got=plane)
     return plane

@@ -230,14 +230,14 @@ def window_of(volume: Volume, window: str | tuple[float, float] | None) -> tuple
         if window not in WINDOWS or volume.unit != "HU":
             expected = f"{', '.join(WINDOWS)} (of HU), or (low, high)"
             raise ScanError(
-                "unknown window", column="window", expected=expected, got=f"{window} of {volume.unit}"
+                "unknown window", parameter="window", expected=expected, got=f"{window} of {volume.unit}"
             )
         return WINDOWS[window]
     if window is None:
         return BY_UNIT[volume.unit].shown if volume.unit in BY_UNIT else (0.0, 1.0)
     low, high = (float(v) for v in window)
     if not low < high:
-        raise ScanError("an empty window", column="window", expected="(low, high)", got=window)
+        raise ScanError("an empty window", parameter="window", expected="(low, high)", got=window)
     return low, high
 
 

@@ -53,7 +53,7 @@ def three_planes(
     3
     """
     if zoom_mm is not None and not zoom_mm > 0:
-        raise ScanError("nothing to show", column="zoom_mm", expected="above 0", got=zoom_mm)
+        raise ScanError("nothing to show", parameter="zoom_mm", expected="above 0", got=zoom_mm)
     scene = Scene.of(volume, mask, point, window=window)
     boxes = {plane: shown_part(scene, plane, zoom_mm) for plane in PLANES}
     sizes = {plane: (abs(right - left), abs(high - low)) for plane, (left, right, low, high) in boxes.items()}

@@ -125,9 +125,8 @@ def _one(row: pd.Series, path: Path, options: Mapping[str, object]) -> tuple[str
         write_nifti(found.mask, path)
     except MMFusionError as error:
         error.patient = error.patient or row.name
-        text = type(error)(
-            error.problem, file=error.file, column=error.column, expected=error.expected, got=error.got
-        )
+        where = {"file": error.file, "column": error.column, "parameter": error.parameter}
+        text = type(error)(error.problem, **where, expected=error.expected, got=error.got)
         return str(row.name), {"error": str(text), "hint": error.hint or ""}
     measures = {name: np.round(value, 3) for name, value in found.measures.items()}
     facts = {"method": found.method, "margin": found.margin, "warnings": "; ".join(found.warnings)}

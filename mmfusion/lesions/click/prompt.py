@@ -93,7 +93,7 @@ def prompt(
         ends = _pair(scan, line, "line")
         length = float(np.linalg.norm(ends[1] - ends[0]))
         if length < _LEAST_MM:
-            raise ScanError("the line is too short", column="line", expected=f"at least {_LEAST_MM:g} mm",
+            raise ScanError("the line is too short", parameter="line", expected=f"at least {_LEAST_MM:g} mm",
                             got=f"{length:.1f} mm")  # fmt: skip
         return Prompt(scan.expect_inside(ends.mean(axis=0)), _BEYOND * length, line=ends)
     if box is not None:
@@ -107,16 +107,16 @@ def _boxed(scan: Volume, seed: Point | None, box: Sequence[Point]) -> Prompt:
     ends = np.sort(_pair(scan, box, "box"), axis=0)
     if np.ptp(ends, axis=0).min() < _LEAST_MM:
         got = " x ".join(f"{side:.1f}" for side in np.ptp(ends, axis=0)) + " mm"
-        raise ScanError("the box is too thin", column="box", expected=f"sides of {_LEAST_MM:g} mm or more",
+        raise ScanError("the box is too thin", parameter="box", expected=f"sides of {_LEAST_MM:g} mm or more",
                         got=got)  # fmt: skip
     point = scan.expect_inside(ends.mean(axis=0) if seed is None else seed)
     if ((point < ends[0]) | (point > ends[1])).any():
-        raise ScanError("the seed is not in the box", column="seed", got=np.round(point, 1).tolist())
+        raise ScanError("the seed is not in the box", parameter="seed", got=np.round(point, 1).tolist())
     return Prompt(point, float(np.abs(ends - point).max()), box=ends)
 
 
 def _pair(scan: Volume, points: Sequence[Point], name: str) -> np.ndarray:
     """Return two points in the scan, shape (2, 3)."""
     if isinstance(points, str) or not hasattr(points, "__len__") or len(points) != 2:
-        raise ScanError(f"not a {name}", column=name, expected="two points (x, y, z), LPS mm", got=points)
+        raise ScanError(f"not a {name}", parameter=name, expected="two points (x, y, z), LPS mm", got=points)
     return np.stack([scan.expect_inside(point) for point in points])

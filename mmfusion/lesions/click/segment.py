@@ -132,13 +132,14 @@ def segment_lesions(
     """
     volume, chosen = open_ct(scan, series), checked(method, margin, weights, check=check)
     if not len(seeds):
-        raise DataError("no point is given", column="seeds", expected="one (x, y, z) per lesion")
+        raise DataError("no point is given", parameter="seeds", expected="one (x, y, z) per lesion")
     found = []
     for number, seed in enumerate(seeds, 1):
         try:
             found.append(_segment(volume, prompt(volume, seed), **chosen))
         except ScanError as error:
-            error.column = error.column or f"point {number} of {len(seeds)}"
+            if error.column is None and error.parameter is None:
+                error.parameter = f"seeds, point {number} of {len(seeds)}"
             raise
     return [_apart(one, found) for one in found]
 
@@ -148,7 +149,7 @@ def open_ct(scan: Volume | str | Path, series: SeriesRules = None) -> Volume:
     if isinstance(scan, Volume):
         if series is not None:
             raise ScanError("series is for DICOM", got="a Volume")
-        scan.expect("HU", "scan")
+        scan.expect("HU", parameter="scan")
         return scan
     if not isinstance(scan, str | Path):
         hint = "make a Volume of an array (z, y, x) and its affine in LPS mm: Volume(array, affine)"
@@ -159,12 +160,12 @@ def open_ct(scan: Volume | str | Path, series: SeriesRules = None) -> Volume:
 def checked(method: str, margin: str, weights: str | Path | None, *, check: bool = True) -> dict[str, object]:
     """Return how to segment, with the network loaded; parameters are those of `segment_lesion`."""
     if method not in METHODS:
-        raise DataError("unknown method", column="method", expected=", ".join(METHODS), got=method)
+        raise DataError("unknown method", parameter="method", expected=", ".join(METHODS), got=method)
     if margin not in MARGINS_MM:
-        raise DataError("unknown margin", column="margin", expected=", ".join(MARGINS_MM), got=margin)
+        raise DataError("unknown margin", parameter="margin", expected=", ".join(MARGINS_MM), got=margin)
     method = DEFAULT if method == "auto" else method
     if weights is not None and method != "network":
-        raise DataError("weights are for the network", column="method", expected="network", got=method)
+        raise DataError("weights are for the network", parameter="method", expected="network", got=method)
     network = loaded(weights) if check or method == "network" else None
     return {"method": method, "margin": margin, "network": network, "check": check}
 

@@ -24,7 +24,7 @@ def check_planes(planes: str) -> str:
     'axial'
     """
     if planes not in PLANES:
-        raise DataError("unknown planes", column="planes", expected=", ".join(PLANES), got=planes)
+        raise DataError("unknown planes", parameter="planes", expected=", ".join(PLANES), got=planes)
     return planes
 
 

@@ -64,7 +64,7 @@ def joint_grid(
     ['expression alone', 'balance: fixed weights', 'balance: DWA', 'balance: PCGrad']
     """
     if unknown := [one for one in groups if one not in GROUPS]:
-        raise DataError("no such ablation", column="ablations", expected=", ".join(GROUPS), got=unknown[0])
+        raise DataError("no such ablation", parameter="ablations", expected=", ".join(GROUPS), got=unknown[0])
     same, found = dict(options or {}), {}
     rows = {row: own for row, own in CSPAT_PARTS.items() if own and group_of(row) in groups}
     found |= {row: {"options": same | own} for row, own in rows.items()}

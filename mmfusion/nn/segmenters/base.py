@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, did_you_mean
 from mmfusion.nn.layers.resize import resized
 from mmfusion.nn.training.plan import TrainingPlan
 from mmfusion.registry import SEGMENTERS
@@ -228,7 +228,6 @@ def get_preset(network: str | type[Segmenter], preset: str) -> SegmenterPreset:
     """
     cls = network if isinstance(network, type) else SEGMENTERS.get(network)
     if not isinstance(preset, str) or preset not in cls.presets:
-        raise MMFusionError(
-            f"{cls.__name__} has no preset {preset!r}", expected=", ".join(cls.presets) or "none", got=preset
-        )
+        known, hint = ", ".join(cls.presets) or "none", did_you_mean(preset, cls.presets)
+        raise MMFusionError(f"{cls.__name__} has no preset {preset!r}", expected=known, got=preset, hint=hint)
     return cls.presets[preset]

@@ -136,9 +136,8 @@ def target_spacing(shapes: np.ndarray, spacings: np.ndarray) -> np.ndarray:
 def _checked(rows: Sequence[Sequence[float]], name: str) -> np.ndarray:
     array = np.asarray(rows, dtype=float)
     if array.ndim != 2 or array.shape[1] != 3 or not len(array) or not (array > 0).all():
-        raise DataError(
-            "nnU-Net's rules cannot use this", column=name, expected="rows of three numbers above 0", got=rows
-        )
+        expected = "rows of three numbers above 0"
+        raise DataError("nnU-Net's rules cannot use this", parameter=name, expected=expected, got=rows)
     return array
 
 

@@ -207,7 +207,9 @@ def balanced(
     """
     if name == "uncertainty":
         if weights:
-            raise DataError("uncertainty learns its weights", column="weights", expected="none", got=weights)
+            raise DataError(
+                "uncertainty learns its weights", parameter="weights", expected="none", got=weights
+            )
         return UncertaintyLoss(losses, regression), [("tasks", TaskLog())]
     if name not in _CALLBACKS:
         raise DataError("no such balance of tasks", expected=", ".join(BALANCES), got=name)

@@ -192,7 +192,7 @@ def watched(net: NeuralNet, monitor: str) -> float:
         hint = "add ValidMetric(name, metric) to the callbacks, or choose another metric"
         raise DataError(
             "the metric of `monitor` is not recorded",
-            column="monitor",
+            parameter="monitor",
             expected=known,
             got=monitor,
             hint=hint,

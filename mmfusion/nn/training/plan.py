@@ -121,20 +121,22 @@ class TrainingPlan(FrozenParams):
         for name, (check, expected) in _RULES.items():
             value = _plain(getattr(self, name))
             if not check(value):
-                raise DataError("a training plan cannot have this", column=name, expected=expected, got=value)
+                raise DataError(
+                    "a training plan cannot have this", parameter=name, expected=expected, got=value
+                )
             object.__setattr__(self, name, value)
         lowest = self.lr * min([1.0, *self.lr_groups.values()])
         if self.min_lr > lowest:
             raise DataError(
                 "the lowest learning rate is above the first one",
-                column="min_lr",
+                parameter="min_lr",
                 expected=f"at most {lowest:g}",
                 got=self.min_lr,
             )
         if self.warmup_epochs >= self.max_epochs:
             raise DataError(
                 "the warm-up takes all epochs",
-                column="warmup_epochs",
+                parameter="warmup_epochs",
                 expected=f"fewer than max_epochs = {self.max_epochs}",
                 got=self.warmup_epochs,
             )

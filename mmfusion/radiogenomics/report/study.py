@@ -106,7 +106,7 @@ def load_study(
     whole = load_cohort(name, root=root or None, target=target, **options)
     if whole.target_spec.kind != "binary":
         raise DataError(
-            "not a target with two classes", column="target", expected="egfr, kras, ...", got=target
+            "not a target with two classes", parameter="target", expected="egfr, kras, ...", got=target
         )
     cohort = whole.select(modalities=known(whole, [*modalities, "ehr"]))
     cohort = read_as(cohort, modalities, features)

@@ -25,16 +25,17 @@ def check(n: int, seed: int, settings: Settings, genes: Sequence[str], strength:
     --------
     >>> check(0, 0, Settings(), ("EGFR",), 1.0)
     Traceback (most recent call last):
-    mmfusion.errors.DataError: column n: out of range (expected a whole number, 1 to 100000; got 0)
+    mmfusion.errors.DataError: parameter n: out of range (expected a whole number, 1 to 100000; got 0)
     """
     _whole_number("n", n, 1, 100_000)
     _whole_number("seed", seed, 0, 2**63 - 1)
     _whole_number("size", settings.size, 16, 256)
     for name in ("pet", "whole", "igtv"):
         if not isinstance(getattr(settings, name), bool):
-            raise DataError("neither True nor False", column=name, got=repr(getattr(settings, name)))
+            raise DataError("neither True nor False", parameter=name, got=repr(getattr(settings, name)))
     if settings.grid not in GRIDS:
-        raise DataError("no such grid", column="grid", expected=" or ".join(GRIDS), got=repr(settings.grid))
+        known, got = " or ".join(GRIDS), repr(settings.grid)
+        raise DataError("no such grid", parameter="grid", expected=known, got=got)
     _names("types", settings.types, TYPES)
     _names("genes", genes, genetics.GENES)
     _range("diameters", settings.diameters, LOW, HIGH)
@@ -68,7 +69,8 @@ def listed(name: str, value: object) -> tuple[object, ...]:
     try:
         return tuple(value)
     except TypeError:
-        raise DataError("not a list", column=name, expected="several values", got=repr(value)[:60]) from None
+        got = repr(value)[:60]
+        raise DataError("not a list", parameter=name, expected="several values", got=got) from None
 
 
 def plain(settings: Settings) -> Settings:
@@ -103,24 +105,24 @@ def _check_side(settings: Settings) -> None:
 def _whole_number(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
         expected = f"a whole number, {low} to {high}"
-        raise DataError("out of range", column=name, expected=expected, got=repr(value)[:60])
+        raise DataError("out of range", parameter=name, expected=expected, got=repr(value)[:60])
 
 
 def _number(name: str, value: object, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
-        raise DataError("out of range", column=name, expected=f"{low:g} to {high:g}", got=repr(value)[:60])
+        raise DataError("out of range", parameter=name, expected=f"{low:g} to {high:g}", got=repr(value)[:60])
 
 
 def _range(name: str, value: Sequence[float], low: float, high: float) -> None:
     expected = f"(low, high) within {low:g} to {high:g}"
     if len(value) != 2 or not all(isinstance(v, Real) and np.isfinite(v) for v in value):
-        raise DataError("not a range", column=name, expected=expected, got=repr(value)[:60])
+        raise DataError("not a range", parameter=name, expected=expected, got=repr(value)[:60])
     if not low <= value[0] <= value[1] <= high:
-        raise DataError("out of range", column=name, expected=expected, got=repr(value)[:60])
+        raise DataError("out of range", parameter=name, expected=expected, got=repr(value)[:60])
 
 
 def _names(name: str, value: Sequence[str], known: Sequence[str]) -> None:
     wrong = [v for v in value if not isinstance(v, str) or v not in known]
     if not len(value) or wrong or len(set(value)) < len(value):
         expected = f"some of {', '.join(known)}, each once"
-        raise DataError("unknown names", column=name, expected=expected, got=repr(tuple(value))[:80])
+        raise DataError("unknown names", parameter=name, expected=expected, got=repr(tuple(value))[:80])

@@ -22,12 +22,12 @@ def test_what_it_does_not_take_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"diameters": 10}, "column diameters: not a list"),
-        ({"thickness": None}, "column thickness: not a list"),
-        ({"lesions": 3}, "column lesions: not a list"),
-        ({"types": 5}, "column types: not a list"),
-        ({"types": [["solid"]]}, "column types: unknown names"),
-        ({"genes": None}, "column genes: not a list"),
+        ({"diameters": 10}, "parameter diameters: not a list"),
+        ({"thickness": None}, "parameter thickness: not a list"),
+        ({"lesions": 3}, "parameter lesions: not a list"),
+        ({"types": 5}, "parameter types: not a list"),
+        ({"types": [["solid"]]}, "parameter types: unknown names"),
+        ({"genes": None}, "parameter genes: not a list"),
     ],
 )
 def test_arguments_that_are_no_list(options, match):

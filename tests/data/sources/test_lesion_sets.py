@@ -372,7 +372,7 @@ def test_nnunet_names_what_it_leaves_out(dataset):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"label": 5}, "column label: not a label"),
+        ({"label": 5}, "parameter label: not a label"),
         ({"channels": ["rna"]}, "not a modality of scans"),
         ({"channels": 5}, "no such modality"),
         ({"channels": ["ct", "pet"]}, "wrong number of channels"),

@@ -180,7 +180,7 @@ def test_a_pet_is_refused():
 
 
 def test_several_clicks_name_the_wrong_one(scan):
-    with pytest.raises(ScanError, match="point 2 of 2"):
+    with pytest.raises(ScanError, match=r"^parameter seeds, point 2 of 2: "):
         mf.segment_lesions(scan[0], [SEED, (500.0, 0.0, 0.0)], method="growcut")
     with pytest.raises(DataError, match="no point is given"):
         mf.segment_lesions(scan[0], [])

@@ -69,7 +69,7 @@ def test_the_protocol_names_folds_of_persons_rules_and_true_masks(cohort):
     [
         ({"modalities": ["ct", "mr"]}, r"no such modality .*'mr'"),  # it would be left out
         ({"modalities": ["ct", "rna"]}, "not a modality of scans"),
-        ({"n_patients": -1}, "column n_patients"),  # the last patient would be left out
+        ({"n_patients": -1}, "parameter n_patients"),  # the last patient would be left out
     ],
 )
 def test_parameters_of_a_study_that_cannot_be_used(options, match):

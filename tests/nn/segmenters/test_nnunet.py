@@ -86,9 +86,9 @@ def test_a_planned_network_runs():
 @pytest.mark.parametrize(
     ("shapes", "spacings", "message"),
     [
-        ([], [], "column shapes"),
-        ([(64, 64)], [(1.0, 1.0, 1.0)], "column shapes"),
-        ([(64, 64, 64)], [(1.0, 0.0, 1.0)], "column spacings"),
+        ([], [], "parameter shapes"),
+        ([(64, 64)], [(1.0, 1.0, 1.0)], "parameter shapes"),
+        ([(64, 64, 64)], [(1.0, 0.0, 1.0)], "parameter spacings"),
         ([(64, 64, 64)] * 2, [(1.0, 1.0, 1.0)], "differ in number"),
         ([(6, 6, 6)], [(1.0, 1.0, 1.0)], "a U-Net with three levels does not fit"),
     ],

@@ -128,7 +128,7 @@ def test_a_metric_of_the_validation_rows():
 
 
 def test_a_monitor_that_nobody_records():
-    with pytest.raises(DataError, match=r"column monitor.*expected train_loss, valid_loss.*got dice"):
+    with pytest.raises(DataError, match=r"parameter monitor.*expected train_loss, valid_loss.*got dice"):
         fit(TrainingPlan(max_epochs=2, monitor="dice"), valid=rows(12, seed=1))
 
 

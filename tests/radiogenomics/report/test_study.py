@@ -76,7 +76,7 @@ def test_deep_features_need_scans_with_masks():
         study.load_study("radiomics_phantom", n_patients=20, features="deep")
     with pytest.raises(DataError, match="no patient has features and scans with masks"):
         study.load_study("partly", features="both")
-    with pytest.raises(DataError, match="column features"):
+    with pytest.raises(DataError, match="parameter features"):
         study.load_study("radiomics_phantom", n_patients=20, features="depp")
 
 
@@ -85,7 +85,7 @@ def test_studies_that_cannot_be():
         study.load_study("radiomics_phantom", target="expression")
     with pytest.raises(DataError, match="no patient has features"):
         study.load_study("radiomics_phantom", modalities=["pet"], n_patients=20)
-    with pytest.raises(DataError, match="column n_patients"):
+    with pytest.raises(DataError, match="parameter n_patients"):
         study.load_study("radiomics_phantom", n_patients=-1)
 
 
