@@ -76,7 +76,7 @@ class GeneGAT(Encoder):
         super().__init__(spec, d, dropout)
         if layers not in (1, 2):
             raise DataError(
-                "a gene graph network cannot have this", column="layers", expected="1 or 2", got=layers
+                "a gene graph network cannot have this", parameter="layers", expected="1 or 2", got=layers
             )
         genes = spec.shape[0]
         self.n_tokens = tokens
