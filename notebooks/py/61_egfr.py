@@ -41,7 +41,7 @@ from IPython.display import display
 import mmfusion as mf
 from mmfusion import figures, metrics, radiogenomics, reports
 from mmfusion.evaluation.leakage import lda_demo
-from mmfusion.radiogenomics.report import reading, study, verdict
+from mmfusion.radiogenomics.report import expression_study, reading, study, verdict
 from mmfusion.reports import provenance
 
 work = Path(work_dir or tempfile.mkdtemp())
@@ -178,12 +178,12 @@ else:
 # expression is exchanged between patients, and the ridge is fitted again on the same folds.
 
 # %%
-panel, reason = study.expression_study(data, reports.words(genes))
+panel, reason = expression_study.expression_study(data, reports.words(genes))
 expressed = found = None
 if panel is None:
     display(reports.paragraph(reason))
 else:
-    regressor, others = study.expression_models(data, panel, extractor)
+    regressor, others = expression_study.expression_models(data, panel, extractor)
     expressed = mf.nested_cv(
         regressor, panel, name="features", baselines=others, out=work / "expression", progress=False, **folds
     )

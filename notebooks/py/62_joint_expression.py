@@ -38,7 +38,7 @@ from mmfusion import explain, figures, metrics, radiogenomics, reports
 from mmfusion.lesions.report import ablations as grid
 from mmfusion.lesions.report import joint as study
 from mmfusion.lesions.report import maps
-from mmfusion.radiogenomics.report import joint, verdict
+from mmfusion.radiogenomics.report import joint, joint_study, verdict
 from mmfusion.reports import provenance
 
 work = Path(work_dir or tempfile.mkdtemp())
@@ -51,14 +51,14 @@ splits = study.splits_of(data, outer, seed)
 run = {"outer": splits, "random_state": seed, "where": where, "n_jobs": n_jobs, "progress": False}
 
 with reports.collected() as given:
-    featured, baselines, measured = joint.with_measures(data, n_jobs)
+    featured, baselines, measured = joint_study.with_measures(data, n_jobs)
 result = mf.nested_cv(
     model, featured, name=grid.MAIN, settings=others, baselines=baselines, keep=list(others),
     out=work / "expression", **run,
 )  # fmt: skip
 alone, masked = study.mask_model(model, data)
 of_masks = mf.nested_cv(alone, masked, name=grid.MASK, baselines=False, out=work / "masks", **run)
-null_data, null_said = joint.null_study(data, cohort, seed=seed, phantom=study.CROPS)
+null_data, null_said = joint_study.null_study(data, cohort, seed=seed, phantom=study.CROPS)
 quick = clone(model).set_params(log_cosine=False)
 of_null = mf.nested_cv(quick, null_data, name=grid.MAIN, baselines=False, out=work / "null", **run)
 
@@ -67,7 +67,7 @@ scores = metrics.segmentation_table(masks)
 null = radiogenomics.prediction_null(
     result.of([result.main]), result.task.names, n_permutations=n_null, random_state=seed
 ).table()
-best = joint.best_possible(data)
+best = joint_study.best_possible(data)
 said = joint.verdict(result, null, scores.loc[grid.MAIN, "dice"], best, of_null)
 data
 

@@ -12,12 +12,10 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
 from mmfusion.errors import DataError
 from mmfusion.evaluation.baselines import PriorWhereAbsent, ridge
-from mmfusion.evaluation.regression_baselines import MeanOfTraining
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics import scores_by_group
 from mmfusion.nn.params import check_whole, unusable
-from mmfusion.radiogenomics.clinical import CLINICAL_SETS, ClinicalClassifier, ClinicalRegressor
-from mmfusion.radiogenomics.expression import ExpressionRegressor
+from mmfusion.radiogenomics.clinical import CLINICAL_SETS, ClinicalClassifier
 from mmfusion.radiogenomics.genotype import GenotypeClassifier
 from mmfusion.radiogenomics.report.reading import features_only, has_features, known, read_as
 
@@ -28,7 +26,6 @@ REFERENCE = f"{CLINICAL}{CLINICAL_SETS['all_before_surgery'].title}"
 _OPTIONS = {"r01_egfr": {"site": True, "grade": True}}
 _PHANTOMS = ("radiomics_phantom", "lesion_phantom")
 FEATURES = ("radiomics", "deep", "both")
-_LEAST = 30  # patients for a regression
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,42 +217,6 @@ def within(result: NestedResult, groups: pd.Series, models: Sequence[str]) -> pd
     positive = (truth == result.classes[-1]).groupby(groups.reindex(truth.index)).sum()
     table.insert(3, "positive", table["group"].map(positive).astype(int))
     return table
-
-
-def expression_study(study: Study, genes: Sequence[str] = ()) -> tuple[Cohort | None, str]:
-    """Return the patients with expression and features, or None with the reason why there are too few.
-
-    Parameters
-    ----------
-    study : Study
-        The study of the genotype.
-    genes : sequence of str
-        Genes of the panel; empty for the panel of the cohort.
-    """
-    target = f"expression:{','.join(genes)}" if genes else "expression"
-    try:
-        cohort = study.whole.with_target(target)
-    except DataError as error:
-        return None, f"Expression is not estimable: {error.got or error.problem}."
-    cohort = cohort.select(modalities=known(cohort, [*study.modalities, "ehr"]))
-    cohort = read_as(cohort, study.modalities, study.features)
-    has = has_features(cohort, study.modalities, study.features)
-    if has.sum() < _LEAST:
-        return None, f"Expression is not estimable: only {int(has.sum())} patients have it and features."
-    return cohort.select(patients=list(has.index[has])), ""
-
-
-def expression_models(
-    study: Study, cohort: Cohort, extractor: BaseEstimator | None = None
-) -> tuple[ExpressionRegressor, dict[str, BaseEstimator]]:
-    """Return the ridge on features, and what it is compared with: the mean, and ridges on health records."""
-    models: dict[str, BaseEstimator] = {"mean": MeanOfTraining()}
-    has = cohort.X["ehr"].columns if "ehr" in cohort.modalities else []
-    for name in ("all_before_surgery", "histology"):
-        one = CLINICAL_SETS[name]
-        if set(one.columns) <= set(has):
-            models[f"{CLINICAL}{one.title}"] = ClinicalRegressor(name)
-    return ExpressionRegressor(study.modalities, extractor=extractor), models
 
 
 def optimum(cohort: Cohort) -> dict[str, float]:

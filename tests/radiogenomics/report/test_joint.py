@@ -10,7 +10,7 @@ from mmfusion.evaluation.tasks import RegressionTask
 from mmfusion.lesions.report.ablations import EXPRESSION, MAIN, MASK
 from mmfusion.metrics import segmentation_table
 from mmfusion.radiogenomics import prediction_null
-from mmfusion.radiogenomics.report import joint
+from mmfusion.radiogenomics.report import joint, joint_study
 from tests.lesions.report.results import N, result
 
 GENES = ("EGFR", "MET")
@@ -43,7 +43,7 @@ def told(found: NestedResult, **more: object) -> list[str]:
 
 
 def test_the_answer_comes_first_and_the_best_possible_stands_beside_it():
-    found = expressed({MAIN: 0.6, joint.RIDGE: 0.0, EXPRESSION: 0.6})
+    found = expressed({MAIN: 0.6, joint_study.RIDGE: 0.0, EXPRESSION: 0.6})
     r = found.scores.loc[MAIN, "pearson"]
     lines = told(found, best=dict.fromkeys(GENES, float(r["mean"])))
     assert lines[0].startswith(f"Mean Pearson correlation of 2 genes: {r['mean']:.3f} [")
@@ -62,7 +62,7 @@ def test_the_null_panel(r, says):
 
 
 def test_the_table_of_ablations_has_both_tasks():
-    found = expressed({MAIN: 0.6, BALANCE: 0.5, EXPRESSION: 0.6, joint.RIDGE: 0.2})
+    found = expressed({MAIN: 0.6, BALANCE: 0.5, EXPRESSION: 0.6, joint_study.RIDGE: 0.2})
     masks = result({MAIN: 0.7, BALANCE: 0.6, MASK: 0.8}).predictions
     table = joint.ablation_table(found, masks, segmentation_table(masks))
     assert list(table.index) == [MAIN, EXPRESSION, MASK, BALANCE]  # no baselines
@@ -91,25 +91,25 @@ def phantom():
 
 
 def test_measures_are_of_one_click_and_not_of_the_mask(phantom):
-    found, models, said = joint.with_measures(phantom)
-    assert list(models) == [joint.TRAINING_MEAN, joint.RIDGE] and "no true mask" in said
+    found, models, said = joint_study.with_measures(phantom)
+    assert list(models) == [joint_study.TRAINING_MEAN, joint_study.RIDGE] and "no true mask" in said
     columns = [c for c in found.X["ct"] if str(c).startswith("lesion_")]
     assert columns and found.X["ct", "mask"].equals(phantom.X["ct", "mask"])
     other = phantom.table.copy()
     other["ct", "mask"] = other["ct", "mask"].to_numpy()[::-1]
-    again, _, _ = joint.with_measures(mf.Cohort("x", other, phantom.outcomes, "expression"))
+    again, _, _ = joint_study.with_measures(mf.Cohort("x", other, phantom.outcomes, "expression"))
     np.testing.assert_array_equal(again.X["ct"][columns], found.X["ct"][columns])
     bare = phantom.table.drop(columns=[("ct", "seed_x")])
-    _, models, said = joint.with_measures(mf.Cohort("x", bare, phantom.outcomes, "expression"))
-    assert list(models) == [joint.TRAINING_MEAN] and "no seeds" in said
+    _, models, said = joint_study.with_measures(mf.Cohort("x", bare, phantom.outcomes, "expression"))
+    assert list(models) == [joint_study.TRAINING_MEAN] and "no seeds" in said
 
 
 def test_the_null_panel_has_the_same_scans_and_other_expression(phantom):
     options = {"size": 32, "spacing": 3.0, "diameters": (15, 40)}
-    null, said = joint.null_study(phantom, "lesion_phantom", seed=1, phantom=options)
+    null, said = joint_study.null_study(phantom, "lesion_phantom", seed=1, phantom=options)
     assert list(null.X["ct", "volume"]) == list(phantom.X["ct", "volume"]) and "random" in said
     assert list(null.y) == list(phantom.y) and not null.y.equals(phantom.y)
-    assert set(joint.best_possible(null).values()) == {0.0}
-    other, said = joint.null_study(phantom, "mine", seed=0)
+    assert set(joint_study.best_possible(null).values()) == {0.0}
+    other, said = joint_study.null_study(phantom, "mine", seed=0)
     assert "exchanged" in said and sorted(other.y["MET"]) == sorted(phantom.y["MET"])
-    assert joint.best_possible(phantom)["EGFR"] > 0.3
+    assert joint_study.best_possible(phantom)["EGFR"] > 0.3

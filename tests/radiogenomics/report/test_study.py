@@ -9,7 +9,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.sources import register_source
 from mmfusion.errors import DataError
 from mmfusion.radiogenomics import CLINICAL_SETS, ClinicalClassifier
-from mmfusion.radiogenomics.report import reading, study, verdict
+from mmfusion.radiogenomics.report import expression_study, reading, study, verdict
 from mmfusion.synthetic import radiomics_phantom
 
 SERIAL = {"where": "serial", "progress": False}
@@ -139,13 +139,13 @@ def test_a_subgroup_of_one_class_is_not_estimable(judged):
 
 def test_expression_with_too_little_data():
     found = study.load_study("radiomics_phantom", n_patients=40)
-    panel, reason = study.expression_study(found)
+    panel, reason = expression_study.expression_study(found)
     assert reason == "" and panel.target == "expression" and panel.modalities == ["ct", "ehr"]
-    model, others = study.expression_models(found, panel)
+    model, others = expression_study.expression_models(found, panel)
     assert model.modalities == ("ct",) and list(others) == ["mean", study.REFERENCE, "clinical: histology"]
-    panel, reason = study.expression_study(found, ["TTN"])
+    panel, reason = expression_study.expression_study(found, ["TTN"])
     assert panel is None and reason.startswith("Expression is not estimable: none of the panel's genes")
-    panel, reason = study.expression_study(study.load_study("radiomics_phantom", n_patients=20))
+    panel, reason = expression_study.expression_study(study.load_study("radiomics_phantom", n_patients=20))
     assert panel is None and "only 20 patients" in reason
 
 
@@ -171,6 +171,6 @@ def test_the_published_cohort(shared_data):
     assert len(found.cohort) == 117 and len(found.everybody) == 172
     models, absent = study.clinical_models(found.cohort)
     assert not absent and len(models) == 6
-    panel, reason = study.expression_study(found)
+    panel, reason = expression_study.expression_study(found)
     assert reason == "" and len(panel) == 94 and list(panel.y) == ["EGFR", "ROS1", "MET"]
     assert any("R01-012" in note for note in found.cohort.notes)
