@@ -22,6 +22,7 @@ from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.decision import Costs, make_decision
 from mmfusion.staging.fitting import fit_members
+from mmfusion.staging.novelty import learn_usual
 from mmfusion.staging.onnx import to_onnx
 from mmfusion.staging.outputs import decide, predict, predict_proba, probabilities
 from mmfusion.staging.persistence import restore, save
@@ -117,6 +118,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         The learned rule.
     sets_ : StageSets
         Thresholds of the sets of stages, learned on the left-out rows; empty for a single network.
+    usual_ : dict of str to Usual
+        What is usual of each stream; a patient unlike the training patients has a warning.
     patients_ : list of str
         Hash of the id of each patient given to `fit`; `external_validation` refuses these patients.
     target_ : str
@@ -254,6 +257,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         inputs = self.transformer_.fit(X).transform(X)
         self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
         self.background_ = class_quantiles(inputs, codes)
+        self.usual_ = learn_usual(inputs, self.transformer_.specs_)
         fitted = fit_members(
             inputs,
             codes,

@@ -21,6 +21,7 @@ from mmfusion.nn.params import FrozenParams
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.card import model_card
 from mmfusion.staging.decision import Decision, make_decision
+from mmfusion.staging.novelty import from_state, to_state
 from mmfusion.staging.settings import NESTED
 from mmfusion.staging.sizes import check_networks, check_state, try_out
 from mmfusion.staging.stage_sets import StageSets
@@ -83,6 +84,7 @@ def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
         "network": model.settings.network.to_dict(),
         "focus": [member.calibration.gamma for member in model.module_.members],
         "decision": {"rule": model.decision_.rule, "gains": model.decision_.gains},
+        "usual": to_state(model.usual_),
         "sets": {"thresholds": [list(pair) for pair in model.sets_.thresholds.items()], "n": model.sets_.n},
     }
     write_bundle(
@@ -119,6 +121,7 @@ def restore(
         model.n_features_in_ = len(model.feature_names_in_)
         check_state(model)
         model.module_, model.decision_ = _networks(model, state, tensors), _decision(model, state)
+        model.usual_ = from_state(state.get("usual", {}))
         sets = state.get("sets", {"thresholds": (), "n": 0})  # older bundles have none
         model.sets_ = StageSets(dict(sets["thresholds"]), sets["n"])
         try_out(model)

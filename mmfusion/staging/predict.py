@@ -21,6 +21,7 @@ from mmfusion.imaging.identity import patient_of
 from mmfusion.modalities import META, MODALITIES
 from mmfusion.staging.identity import NO_ID, patient_name
 from mmfusion.staging.measured import with_measures
+from mmfusion.staging.novelty import unusual
 from mmfusion.staging.prediction import StagePrediction
 from mmfusion.staging.stage_sets import COVERAGE
 from mmfusion.streams import GENES, StreamInputs
@@ -190,6 +191,7 @@ def predict_row(
         genes = _top_genes(model, inputs, stage, top_genes)
     notes = [*X.attrs.get("notes", ())]
     notes += map(str, found)
+    notes += unusual(model.usual_, inputs, specs)
     notes += [f"{m} was given, but the model does not read it" for m in unread]
     if model.allow_leaky:
         notes.append("the model was fitted with inputs that give the label away (LEAKY)")

@@ -107,7 +107,11 @@ def fit_sets(proba: np.ndarray, codes: np.ndarray, coverages: Sequence[float] = 
     from mapie.classification import SplitConformalClassifier  # takes seconds to import
 
     mapie = SplitConformalClassifier(
-        _Given(known.shape[1]).fit(), confidence_level=enough, conformity_score="lac", prefit=True
+        _Given(known.shape[1]).fit(),
+        confidence_level=enough,
+        conformity_score="lac",
+        prefit=True,
+        random_state=0,  # nothing is random here, but without it MAPIE takes numpy's global numbers
     )
     _, sets = mapie.conformalize(known, truth).predict_set(known)
     rows = np.arange(len(truth))
