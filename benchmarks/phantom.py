@@ -4,6 +4,7 @@ python benchmarks/phantom.py planted   # share of the optimum, gain over the bes
 python benchmarks/phantom.py planted --family nominal   # the same where stages are not ordered in one score
 python benchmarks/phantom.py null      # Holm-adjusted intervals of every model cover 0.5
 python benchmarks/phantom.py missing   # loss of AUC if half of the patients lack a modality
+python benchmarks/phantom.py sets      # coverage of the sets of stages, and warnings of usual patients
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 import mmfusion as mf
+from mmfusion.errors import gathered
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.metrics import holm_intervals
+from mmfusion.staging.novelty import unusual
 
 
 def evaluate(
@@ -112,11 +116,36 @@ def missing(args: argparse.Namespace, model: mf.StageClassifier) -> None:
     print(f"lost {lost:.3f}, the optimum itself loses {possible:.3f}: excess {lost - possible:.3f} (<= 0.03)")
 
 
+def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
+    """Fit on `--n` patients with genes and health records, and judge 2,000 others."""
+    print(
+        "| seed | coverage | true stage in the set | mean size of the set | left-out rows | with a warning |"
+    )
+    print("|---|---|---|---|---|---|")
+    for seed in args.seeds:
+        kind = {"missing": args.missing, "modalities": ("rna", "ehr"), "family": args.family}
+        train, other = (mf.phantom(n, s, **kind)[0] for n, s in ((args.n, seed), (2000, seed + 1000)))
+        fitted = clone(model).set_params(random_state=seed).fit(train.X, train.y)
+        with gathered():  # categories that no training patient has
+            inputs = fitted.transformer_.transform(other.X)
+        proba = fitted.probabilities(inputs)
+        truth = pd.Index(fitted.classes_).get_indexer(np.asarray(other.y).astype(str))
+        specs = fitted.transformer_.specs_
+        said = [any(unusual(fitted.usual_, inputs.rows(slice(k, k + 1)), specs)) for k in range(len(other.X))]
+        for level in fitted.sets_.thresholds:
+            inside = fitted.sets_.members(proba, level)
+            hit, size = inside[np.arange(len(truth)), truth].mean(), inside.sum(axis=1).mean()
+            print(
+                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {np.mean(said):.1%} |",
+                flush=True,
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["planted", "null", "missing"])
+    parser.add_argument("what", choices=["planted", "null", "missing", "sets"])
     parser.add_argument("--n", type=int, default=400)
     parser.add_argument("--missing", type=float, default=0.1)
     parser.add_argument("--family", default="ordered", choices=["ordered", "nominal"])
@@ -127,7 +156,7 @@ def main() -> None:
     args = parser.parse_args()
     np.set_printoptions(precision=3)
     model = mf.StageClassifier.from_preset(args.preset) if args.preset else mf.StageClassifier()
-    {"planted": planted, "null": null, "missing": missing}[args.what](args, model)
+    {"planted": planted, "null": null, "missing": missing, "sets": sets}[args.what](args, model)
 
 
 if __name__ == "__main__":
