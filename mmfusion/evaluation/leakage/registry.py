@@ -37,7 +37,7 @@ class MissingTableWarning(UserWarning):
     """Warning that a demonstration was not run on a real table, because its files were not found."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Demo:
     """One leak demonstration.
 

@@ -140,9 +140,7 @@ def _cut(values: np.ndarray, which: str) -> np.ndarray:
 
 def _scores(X: pd.DataFrame, y: pd.Series, seed: int) -> dict[str, float]:
     """Return the metrics of the out-of-fold predictions of a random forest."""
-    model = make_pipeline(
-        FlatTransformer(), RandomForestClassifier(_TREES, random_state=seed)
-    )
+    model = make_pipeline(FlatTransformer(), RandomForestClassifier(_TREES, random_state=seed))
     codes = y.cat.codes.to_numpy()
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     with gathered():  # a category may be absent from some training folds, and is then read as unknown
