@@ -20,7 +20,7 @@ def test_the_largest_leak_comes_first_and_a_small_one_is_called_small():
     table = pd.concat([rows("LDA", 0.9, 0.5), rows("genes", 1.0, 0.5), rows("preprocessing", 0.52, 0.5)])
     said = leaks.verdict(table, shown)
     assert said[0] == (
-        "Where nothing can be found, 2 of 3 leaks give a good result. The largest: genes chosen by the "
+        "Where nothing can be found, 2 of 3 leaks give a better result. The largest: genes chosen by the "
         "labels of all patients (AUC 1.00 instead of 0.50)."
     )
     assert said[1] == (

@@ -54,7 +54,7 @@ def verdict(rows: pd.DataFrame, demos: Sequence[Demo]) -> list[str]:
     if large:
         first = gaps[large[0]]
         lines.append(
-            f"Where nothing can be found, {len(large)} of {len(demos)} leaks give a good result. The "
+            f"Where nothing can be found, {len(large)} of {len(demos)} leaks give a better result. The "
             f"largest: {large[0].title} ({metric_title(large[0].metric)} {first['leaky']:.2f} instead of "
             f"{first['honest']:.2f})."
         )
