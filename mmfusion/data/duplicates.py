@@ -1,4 +1,4 @@
-"""Find scans that two cohorts share under different ids, or that a cohort has twice."""
+"""Find scans that two cohorts share under different ids, or that a cohort has twice; refuse these pairs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.profiles import find_same_profiles
 from mmfusion.data.scans import scan_of
 from mmfusion.errors import LeakageError, ScanError
 from mmfusion.imaging import read
@@ -15,6 +16,7 @@ from mmfusion.storage.cache import cached, fingerprint
 
 _VERSION = 1  # of the fingerprints in the cache
 _SHOWN = 5
+_WHAT = {"rna": "expression profile"}
 
 
 def find_duplicates(
@@ -66,13 +68,13 @@ def find_duplicates(
 
 
 def check_no_duplicates(first: Cohort, second: Cohort | None = None, *, moved: bool = True) -> None:
-    """Raise a `LeakageError` if two persons have the same scan.
+    """Raise a `LeakageError` if two persons have the same scan or the same expression profile.
 
     Parameters
     ----------
     first, second : Cohort
         Cohorts of training and test, or one cohort that will be split. Rows of one person
-        (`Cohort.groups["patient"]`) may share a scan within one cohort, because splits keep them together.
+        (`Cohort.groups["patient"]`) may share them within one cohort, because splits keep them together.
     moved : bool
         As in `find_duplicates`.
 
@@ -81,7 +83,8 @@ def check_no_duplicates(first: Cohort, second: Cohort | None = None, *, moved: b
     LeakageError
         The error names both ids of each pair.
     """
-    pairs = find_duplicates(first, second, moved=moved)
+    found = find_duplicates(first, second, moved=moved), find_same_profiles(first, second)
+    pairs = pd.concat([table for table in found if len(table)] or [found[0]], ignore_index=True)
     if second is None:
         person = first.groups["patient"]
         apart = [person[a] != person[b] for a, b in zip(pairs["first"], pairs["second"])]
@@ -90,8 +93,9 @@ def check_no_duplicates(first: Cohort, second: Cohort | None = None, *, moved: b
         shown = [f"{p.first} = {p.second} ({p.modality}, {p.similarity:.2f})" for p in pairs.itertuples()]
         more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
         names = first.name if second is None else f"{first.name}, {second.name}"
+        what = " and ".join(dict.fromkeys(_WHAT.get(m, "scan") for m in pairs["modality"]))
         raise LeakageError(
-            "the same scan under two patient ids",
+            f"the same {what} under two patient ids",
             patient=", ".join(shown[:_SHOWN]) + more,
             file=names,
             hint="leave one of each pair out, or state that they are one person: derived_from in the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import glob
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,10 +11,16 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.duplicates import check_no_duplicates
-from mmfusion.errors import LeakageError
+from mmfusion.errors import LeakageError, warn
 from mmfusion.evaluation.store import write_json
 from mmfusion.evaluation.tasks import task_for
 from mmfusion.storage.hashing import hash_each_id
+
+_SHOWN = 5
+
+
+class SecondLookWarning(UserWarning):
+    """Warning that an external cohort has been used before, so that it is no longer independent."""
 
 
 def external_validation(
@@ -37,8 +44,9 @@ def external_validation(
     record : path, optional
         JSON file that records every validation. Default: `<bundle>.external/<cohort>.json`.
     trained_on : Cohort, optional
-        The cohort on which the model was fitted. The scans of both cohorts are compared, so that a patient
-        who has another id in each is found (`mmfusion.data.check_no_duplicates`). This reads every scan once.
+        The cohort on which the model was fitted. Scans and expression profiles of both cohorts are compared,
+        so that a patient who has another id in each is found (`mmfusion.data.check_no_duplicates`). This
+        reads every scan once.
 
     Returns
     -------
@@ -50,10 +58,17 @@ def external_validation(
     Raises
     ------
     LeakageError
-        If the model was fitted on a patient of the cohort, if a scan of the cohort is in `trained_on` under
-        another id, or if it was judged on this cohort before and `again` is False.
+        If the model was fitted on a patient of the cohort, if a scan or an expression profile of the cohort
+        is in `trained_on` under another id, or if the model was judged on this cohort before and `again` is
+        False.
     DataError
         If the model does not know a class of the cohort, or if its predictions do not fit the target.
+
+    Warns
+    -----
+    SecondLookWarning
+        If the model was judged on this cohort before, or if other models in the same folder were: a model
+        that is chosen by its result on this cohort has a result that is too good.
     """
     from mmfusion.bundle import load
 
@@ -87,7 +102,23 @@ def external_validation(
         {"when": when, "n": len(X), task.primary: float(scores.loc["external", (task.primary, "mean")])}
     )
     write_json(file, looks)
+    _tell_of_looks(file, cohort.name, len(looks), Path(bundle))
     return predictions, scores
+
+
+def _tell_of_looks(file: Path, cohort: str, looks: int, bundle: Path) -> None:
+    """Warn if this model, or other models in its folder, were judged on the cohort before."""
+    if looks > 1:
+        warn(f"look {looks} of this model at {cohort}; all looks are in {file.name}", SecondLookWarning)
+    records = sorted(bundle.absolute().parent.glob(f"*.external/{glob.escape(cohort)}.json"))
+    others = [one.parent.name.removesuffix(".external") for one in records]
+    others = [name for name in others if name != bundle.name]
+    if others:
+        named = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+        text = (
+            f"{len(others)} other models in this folder were judged on {cohort}: {named}; report all results"
+        )
+        warn(text, SecondLookWarning)
 
 
 def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list[object]:

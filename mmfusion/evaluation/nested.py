@@ -15,6 +15,7 @@ from mmfusion.data.duplicates import check_no_duplicates
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.folds import Candidate
+from mmfusion.evaluation.leakage.fitted import assert_unfitted
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.evaluation.options import check_options, check_plans
@@ -96,7 +97,8 @@ def nested_cv(
     progress : bool
         Show a progress bar.
     check_scans : bool
-        Compare all scans, and refuse two patients with the same scan (`mmfusion.data.check_no_duplicates`).
+        Compare all scans and expression profiles, and refuse two patients with the same scan or profile
+        (`mmfusion.data.check_no_duplicates`).
     **beside
         Options of the model's method `variants(modalities, **options) -> {name: (changed parameters,
         modalities read)}`. These variants are judged too, at the setting of each fold. For a
@@ -115,8 +117,9 @@ def nested_cv(
         If a class has fewer patients than folds, if a patient has no modality at all, if an option is out of
         range, or if the model does not have such variants.
     LeakageError
-        If an input determines the label or is forbidden by the target, or if `outer` has a person in both the
-        training rows and the test rows of a fold, or two patients have one scan.
+        If an input determines the label or is forbidden by the target, if a part of the model was fitted on
+        these patients before, if `outer` has a person in both the training rows and the test rows of a fold,
+        or if two patients have one scan or one expression profile.
 
     Examples
     --------
@@ -149,6 +152,7 @@ def nested_cv(
         )  # two rows of one person have the same label and nearly the same inputs
         check_forbidden(_read_columns(X), cohort.target_spec)
         assert_no_leak(X[one_each], y[one_each], cohort.target_spec)
+        assert_unfitted(model, cohort)
     if isinstance(outer, Splits):
         splits = outer
         _check_apart(splits, person_ids)

@@ -25,6 +25,7 @@ from mmfusion.figures.lesion_scores import detection_table, lesion_scores, slice
 from mmfusion.figures.lesion_sizes import measured_sizes
 from mmfusion.figures.lesions import lesion_overlays
 from mmfusion.figures.patient import patient_probabilities
+from mmfusion.figures.published import dice_against_iou, ranges
 from mmfusion.figures.restoration import restoration_panel
 from mmfusion.figures.scans import gradcam_montage, scan_slices
 from mmfusion.figures.survey import scan_survey
@@ -37,6 +38,7 @@ __all__ = [
     "correlation_null",
     "cv_vs_external",
     "detection_table",
+    "dice_against_iou",
     "gene_bars",
     "gene_beeswarm",
     "gene_null",
@@ -54,6 +56,7 @@ __all__ = [
     "model_comparison",
     "paired_differences",
     "patient_probabilities",
+    "ranges",
     "reliability",
     "restoration_panel",
     "roc",

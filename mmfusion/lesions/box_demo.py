@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.evaluation.leakage.demos import demo_rows, repeats
+from mmfusion.evaluation.leakage.registry import register_demo
 from mmfusion.imaging import read_mask
 from mmfusion.imaging.boxes import Box, box_map
 from mmfusion.lesions.inference import prediction_boxes
@@ -24,6 +25,18 @@ _MODES = {"leaky": "oracle", "honest": "detector"}
 _TEST = 500  # added to the seed of the training patients
 
 
+@register_demo(
+    "D7",
+    DEMO,
+    title="the box of the true mask is an input, also for test patients",
+    leaky="A network gets the box of the true mask.",
+    honest="The same network gets the boxes of a detector.",
+    metric="dice",
+    chance=None,
+    rows=("L-2", "L-14"),
+    n_rep=1,
+    options={"n_train": 8, "n_test": 6, "max_epochs": 10},
+)
 def oracle_box_demo(
     seed: int = 0,
     n_rep: int = 1,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 _KNOWN = {
     "auc": "AUC",
+    "auc_patients": "AUC of patients",
+    "auc_slices": "AUC of slices",
+    "auc_expected": "expected AUC",
     "macro_auc": "macro-AUC",
     "macro_f1": "macro-F1",
     "ece": "ECE",

@@ -16,6 +16,7 @@ from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import runner as runner_module
 from mmfusion.evaluation.baselines import Majority, PriorWhereAbsent
+from mmfusion.evaluation.external import SecondLookWarning
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.staging.report import watched
 from mmfusion.staging.report.watched import watched_histories
@@ -330,7 +331,8 @@ def test_external_data_are_touched_once(cohort, tmp_path):
     assert len(predictions) == len(other) and 0 <= scores.loc["external", ("macro_auc", "mean")] <= 1
     with pytest.raises(LeakageError, match="already judged"):
         mf.external_validation(tmp_path / "model", other)
-    mf.external_validation(tmp_path / "model", other, again=True)
+    with pytest.warns(SecondLookWarning, match=r"look 2 of this model at tiny; all looks are in tiny.json"):
+        mf.external_validation(tmp_path / "model", other, again=True)
     looks = json.loads((tmp_path / "model.external" / "tiny.json").read_text())
     assert len(looks) == 2
 

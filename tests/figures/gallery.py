@@ -5,6 +5,7 @@ import pandas as pd
 
 from mmfusion import figures
 from mmfusion.evaluation.leakage import demo_rows
+from mmfusion.evaluation.report.arithmetic import SEGMENTERS, accuracies, largest_classes
 from mmfusion.explain.gene_attribution import GeneAttribution
 from mmfusion.explain.modalities import ModalityAttribution
 from mmfusion.explain.scans import ScanAttribution
@@ -309,6 +310,8 @@ def every_figure():
         "correlation_null": figures.correlation_null(*correlations(), best={"EGFR": 0.6}),
         "gradient_cosines": figures.gradient_cosines(cosines()),
         "leak_gaps": figures.leak_gaps(leaks(), metric="auc_patients", chance=0.5),
+        "dice_against_iou": figures.dice_against_iou(SEGMENTERS),
+        "ranges": figures.ranges(accuracies(), title="accuracy", references=largest_classes()),
         "lesion_overlays": figures.lesion_overlays(segmented()),
         "lesion_scores": figures.lesion_scores(mask_table(), "size"),
         "measured_sizes": figures.measured_sizes(measured()),

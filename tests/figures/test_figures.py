@@ -259,6 +259,8 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.gene_bars(pd.DataFrame()), "no genes"),
         (lambda: figures.lesion_overlays({}), "no lesion to show"),
         (lambda: figures.leak_gaps(leaks(), metric="dice"), "no result of the demonstrations"),
+        (lambda: figures.ranges(pd.DataFrame(), title="share"), "no range to show"),
+        (lambda: figures.dice_against_iou(pd.DataFrame()), "no pair of Dice and IoU"),
         (lambda: figures.correlation_null(*correlations(())), "no genes to show"),
         (lambda: figures.correlation_null(correlations()[0], correlations(["A"])[1]), "without permutations"),
         (lambda: figures.gradient_cosines(pd.DataFrame({"cosine": []})), "no cosines to show"),

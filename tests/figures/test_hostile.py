@@ -79,6 +79,10 @@ def hostile_figures():
         "patient_probabilities": figures.patient_probabilities(dict.fromkeys(NAMES, 0.1), title=BAD),
         "correlation_null": figures.correlation_null(*correlations([BAD, "_m"]), best={BAD: 0.5}),
         "leak_gaps": figures.leak_gaps(leaks([BAD, "_m"]), metric="auc_patients"),
+        "dice_against_iou": figures.dice_against_iou(pd.DataFrame({"iou": [0.8], "dice": [0.9]}, [BAD])),
+        "ranges": figures.ranges(
+            pd.DataFrame({"low": [0.1], "high": [0.2]}, [BAD]), title=BAD, references={BAD: 0.5}
+        ),
         "lesion_overlays": figures.lesion_overlays(segmented([BAD])),
         "lesion_scores": figures.lesion_scores(
             mask_table([BAD, "_m"], n=len(NAMES)).assign(**{BAD: NAMES * 2}), BAD

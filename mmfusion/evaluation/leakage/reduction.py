@@ -7,6 +7,7 @@ was fitted on, even random ones. If it was fitted on the test patients too, they
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.load import load_cohort
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.demos import PROTOCOLS, demo_rows, repeats
+from mmfusion.evaluation.leakage.real import folder_of
+from mmfusion.evaluation.leakage.registry import register_demo
 from mmfusion.exclusive import silenced
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.synthetic.radiomics import radiomics_phantom
@@ -26,6 +30,22 @@ DEMO = "LDA"
 _MUTANTS = 0.2  # share in NSCLC-Radiogenomics, where 23 of 117 patients with radiomics are mutants
 
 
+def _on_r01_egfr(root: str | Path, seed: int, n_rep: int) -> pd.DataFrame:
+    cohort = load_cohort("r01_egfr", folder_of("r01_egfr", root)).complete(["ct"])
+    return lda_demo(seed, n_rep, cohort=cohort)
+
+
+@register_demo(
+    "D1",
+    DEMO,
+    title="LDA fitted on all patients before the cross-validation",
+    leaky="LDA reduces the features of all patients to one number; then the folds are made.",
+    honest="In each fold, LDA is fitted on the training patients.",
+    rows=("L-1",),
+    n_rep=5,
+    best=0.85,
+    real={"r01_egfr": _on_r01_egfr},
+)
 def lda_demo(
     seed: int = 0,
     n_rep: int = 5,

@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.demos import PROTOCOLS, demo_rows, repeats
+from mmfusion.evaluation.leakage.registry import register_demo
 from mmfusion.imaging import read, read_mask
 from mmfusion.synthetic.chest import lesion_phantom
 
@@ -27,6 +28,15 @@ _LEAST = 5  # voxels of a lesion in a slice
 _TREES = 50
 
 
+@register_demo(
+    "D4",
+    DEMO,
+    title="slices are split, not patients",
+    leaky="Slices are split at random, so that slices of one patient are in the training and the test set.",
+    honest="Patients are split, each with all slices.",
+    metric="auc_patients",
+    rows=("L-8",),
+)
 def slice_split_demo(seed: int = 0, n_rep: int = 3, *, n: int = 60, folds: int = 5) -> pd.DataFrame:
     """Predict the genotype of phantom lesions from slices, split by slice (leaky) and by patient (honest).
 

@@ -1,0 +1,1 @@
+"""Content of the reports about leaks and about published numbers: sentences and tables."""
