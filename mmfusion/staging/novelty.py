@@ -19,7 +19,7 @@ _FLOOR = 1e-3  # least standard deviation of a summary: a constant one may vary 
 
 @dataclass(frozen=True, eq=False)
 class Usual:
-    """What is usual of one stream: the summaries of the training patients.
+    """Mean and spread of the summaries of the training patients, for one stream.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Usual:
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """What is usual of a table: the largest absolute value of each column among the training patients.
+    """Largest absolute value of each column of a table among the training patients.
 
     Parameters
     ----------

@@ -23,18 +23,21 @@ def gaps():
     return demo_gaps(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SHOWN)
 def test_the_largest_leaks(gaps, number):
     null = gaps.loc[get_demo(number).name, "null", SHOWN[number]]
     assert null["gap"] > 0.25 and null["leaky"] > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NULLS)
 def test_without_the_leak_nothing_is_found_in_nothing(gaps, number):
     demo = get_demo(number)
     assert gaps.loc[demo.name, "null", demo.metric]["honest"] == pytest.approx(demo.chance, abs=0.12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["D1", "D2", "D5", "D6", "D8", "D9"])
 def test_a_planted_signal_is_found_and_not_more_than_that(gaps, number):
     demo = get_demo(number)
@@ -42,16 +45,19 @@ def test_a_planted_signal_is_found_and_not_more_than_that(gaps, number):
     assert 0.55 < planted["honest"] <= demo.best + 0.05
 
 
+@pytest.mark.slow
 def test_copies_of_patients_are_recognised(gaps):
     assert gaps.loc["augmentation", "null", "auc"]["gap"] > 0.25
     assert gaps.loc["patients", "null", "auc"]["gap"] > 0.2
 
 
+@pytest.mark.slow
 def test_imputer_scaler_and_filter_by_variance_do_little(gaps):
     for cohort in ("null", "planted"):
         assert abs(gaps.loc["preprocessing", cohort, "auc"]["gap"]) < 0.05
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_as_good_as_expected(gaps):
     simulated = gaps.loc["checkpoint", "simulated epochs"]
     assert simulated.loc["auc", "leaky"] == pytest.approx(simulated.loc["auc_expected", "leaky"], abs=0.05)
