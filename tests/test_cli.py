@@ -291,6 +291,8 @@ def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
     assert sum(prediction["probabilities"].values()) == pytest.approx(1)
     assert main(arguments) == 0
     assert f"stage {prediction['stage']}" in capsys.readouterr().out
+    assert main([*arguments, "--json", "--coverage", "0.42"]) == 2
+    assert "no sets of this coverage" in capsys.readouterr().err
 
     table = tmp_path / "predictions.csv"
     status = main(

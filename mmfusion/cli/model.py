@@ -34,7 +34,7 @@ def predict(arguments: Namespace) -> int:
     from mmfusion.bundle import load
 
     prediction = load(arguments.model).predict_patient(
-        **{name: getattr(arguments, name) for name in (*_FILES, *_OPTIONS)}
+        **{name: getattr(arguments, name) for name in (*_FILES, *_OPTIONS)}, coverage=arguments.coverage
     )
     sys.stdout.write((prediction.to_json() if arguments.json else str(prediction)) + "\n")
     return 0
@@ -51,7 +51,8 @@ def _predict_manifest(arguments: Namespace) -> int:
     check_writable(arguments.out)
     model = load(arguments.model)
     cohort = load_cohort(arguments.manifest, root=arguments.root)
-    results = dict(zip(cohort.table.index, model.predict_each(cohort.table, top_genes=0), strict=True))
+    found = model.predict_each(cohort.table, top_genes=0, coverage=arguments.coverage)
+    results = dict(zip(cohort.table.index, found, strict=True))
     failed = {patient: r for patient, r in results.items() if isinstance(r, MMFusionError)}
     rows = [
         {"patient_id": patient, "error": str(failed[patient])} if patient in failed else result.to_row()

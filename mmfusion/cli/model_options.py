@@ -96,6 +96,12 @@ def predict(commands: argparse._SubParsersAction) -> None:
     p.add_argument("--pet-series", metavar="UID", help="series of --pet, in the same forms")
     p.add_argument("--rna-unit", metavar="UNIT", help="unit of --rna; default, the unit of the model")
     p.add_argument("--site", help="site of the examination, for a model that harmonises by site")
+    p.add_argument(
+        "--coverage",
+        type=float,
+        metavar="P",
+        help="probability with which the set of stages contains the true one: 0.8, 0.9 (default) or 0.95",
+    )
     p.add_argument("--json", action="store_true", help="print JSON")
     p.add_argument("--manifest", metavar="CSV", help="stage all patients of a manifest (or known cohort)")
     p.add_argument("--root", type=Path, help="folder from which the paths of the manifest start")
