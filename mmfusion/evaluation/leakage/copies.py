@@ -132,7 +132,7 @@ def shared_patients_demo(
     """
     n_shared = round(shared * external)
     if not 0 < n_shared < external:
-        raise DataError("a share without effect", column="shared", expected="between 0 and 1", got=shared)
+        raise DataError("a share without effect", parameter="shared", expected="between 0 and 1", got=shared)
     runs: list[pd.DataFrame] = []
     for rep, signal, X, y, rng in _phantoms(n + external - n_shared, seed, n_rep):
         test = np.r_[np.arange(n_shared), np.arange(n, len(X))]  # the first patients are in both sets

@@ -50,7 +50,7 @@ def assert_unfitted(estimator: BaseEstimator, cohort: Cohort | None = None) -> N
     >>> frozen = make_pipeline(FrozenEstimator(scaler), GaussianNB())
     >>> assert_unfitted(frozen)  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
-    mmfusion.errors.LeakageError: column frozenestimator: a part of the model was fitted before the folds
+    mmfusion.errors.LeakageError: the part 'frozenestimator' of the model was fitted before the folds ...
     """
     for name, part in _parts(clone(estimator)):
         if not _fitted(part):
@@ -63,8 +63,7 @@ def assert_unfitted(estimator: BaseEstimator, cohort: Cohort | None = None) -> N
         else:
             patients = None
         raise LeakageError(
-            "a part of the model was fitted before the folds, and stays fitted in them",
-            column=name,
+            f"the part {name!r} of the model was fitted before the folds, and stays fitted in them",
             patient=patients,
             expected="a part that is fitted in each fold",
             got=f"a fitted {type(part).__name__}",

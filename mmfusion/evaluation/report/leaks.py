@@ -47,7 +47,7 @@ def verdict(rows: pd.DataFrame, demos: Sequence[Demo]) -> list[str]:
     Little difference: imputer, filter by variance and scaler fitted on all patients.
     """
     if not demos:
-        raise DataError("no demonstration to show", column="demos")
+        raise DataError("no demonstration to show", parameter="demos")
     gaps = {demo: _null_of(rows, demo) for demo in demos}
     lines = []
     large = sorted((d for d in demos if gaps[d]["gap"] > _SMALL), key=lambda d: -gaps[d]["gap"])
