@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Staging of patients
 #
-# Each patient has a section with the predicted stage, the probability of each stage, the inputs with the
-# largest influence, and warnings.
+# Each patient has a section with the predicted stage, the probability of each stage, the stages that cannot
+# be excluded, the inputs with the largest influence, and warnings.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # patients to stage: demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -13,6 +13,7 @@ n_patients: int = 6  # patients to stage
 preset: str = "demo"  # settings of the model, if one is fitted
 n_training: int = 120  # largest number of patients to fit the model on
 max_epochs: int = 15  # largest number of epochs
+n_networks: int = 4  # networks of the model; sets of stages need two or more
 seed: int = 0  # seed of the choice of patients, and of the fit
 out_dir: str = ""  # filled in by the runner
 
@@ -31,6 +32,7 @@ from mmfusion.staging.report.patients import (
     prediction_table,
     scan_figure,
     scan_streams,
+    shown_table,
     tally,
 )
 
@@ -41,7 +43,9 @@ if model:
     classifier = mf.load(model)
 else:
     known = study.subset(training, n_training, seed)
-    classifier = mf.StageClassifier.from_preset(preset, max_epochs=max_epochs, random_state=seed)
+    classifier = mf.StageClassifier.from_preset(
+        preset, max_epochs=max_epochs, n_members=n_networks, random_state=seed
+    )
     with reports.collected() as given:
         classifier.fit(known.X, known.y)
 results = dict(zip(patients.index, classifier.predict_each(patients), strict=True))
@@ -66,7 +70,7 @@ if given:
 
 # %%
 table = prediction_table(results, data, seen)
-reports.full_table(table.drop(columns=["warnings", "error"]).set_index("patient_id"))
+reports.full_table(shown_table(table))
 
 # %%
 prior = dict(zip(map(str, classifier.classes_), classifier.prior_, strict=True))

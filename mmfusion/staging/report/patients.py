@@ -68,6 +68,29 @@ def prediction_table(
     return table.reindex(columns=[*(c for c in table if c not in last), *last])
 
 
+def shown_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of predictions as the report shows it: without columns that say nothing.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `prediction_table` returns it.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"patient_id": ["P1"], "in_training": [False], "stage": ["I"],
+    ...                       "most_probable": ["I"], "stage_set": ["I II"], "p_I": [0.7123], "missing": [""],
+    ...                       "warnings": [""], "error": [""]})
+    >>> shown_table(table).to_dict("index")
+    {'P1': {'stage': 'I', 'not excluded': 'I II', 'p_I': 0.71}}
+    """
+    found = table.set_index("patient_id").drop(columns=["warnings", "error"])
+    empty = [c for c in ("in_training", "stage_set", "missing") if c in found and not found[c].any()]
+    if "stage" in found and found["stage"].equals(found["most_probable"]):
+        empty.append("most_probable")
+    return found.drop(columns=empty).round(2).rename(columns={"stage_set": "not excluded"})
+
+
 def tally(
     results: Mapping[str, StagePrediction | MMFusionError], cohort: Cohort, seen: Collection[str]
 ) -> str:
