@@ -34,6 +34,7 @@ def test_many_inputs_of_every_format():
     assert set(tally.counts) <= set(load())
 
 
+@pytest.mark.slow
 def test_every_end_is_counted():
     """Readers that die, hang, take memory, raise or return other content are seen, and the next one runs."""
     before = set(multiprocessing.active_children())  # workers of other tests may still live
@@ -65,6 +66,7 @@ def test_the_same_seed_gives_the_same_inputs(tmp_path):
     assert worker.rebuild(chosen, 3, 0, tmp_path / "0" / "whole" / "scan.mhd", tmp_path / "x")[1]
 
 
+@pytest.mark.slow
 def test_a_budget_ends_the_run():
     assert 0 < harness.run(["nii"], inputs=10**6, budget=1).total < 10**6
 

@@ -9,6 +9,7 @@ from mmfusion.evaluation.leakage import DEMO_COLUMNS, demo_gaps, lda_demo
 from mmfusion.synthetic import radiomics_phantom
 
 
+@pytest.mark.slow
 def test_lda_before_the_folds_separates_what_is_random():
     """The honest AUC of one null phantom varies with a standard deviation of .09."""
     rows = lda_demo(4, 8)
@@ -21,6 +22,7 @@ def test_lda_before_the_folds_separates_what_is_random():
     assert gaps.loc["LDA", "null", "macro_f1"]["gap"] > 0.25
 
 
+@pytest.mark.slow
 def test_a_cohort_is_run_with_true_and_with_permuted_labels():
     cohort = radiomics_phantom(60, 1)
     before = cohort.table.copy()
@@ -40,6 +42,7 @@ def test_too_few_patients():
         lda_demo(n_rep=0)
 
 
+@pytest.mark.slow
 def test_on_the_published_radiomics(shared_data):
     """The AUC of permuted labels with the leak was .985 in an independent measurement of QDA."""
     cohort = mf.load_cohort("r01_egfr", shared_data).complete(["ct"])

@@ -77,6 +77,7 @@ def test_the_weights_are_small(weights):
     assert not any(one.requires_grad for one in loaded(weights).parameters())
 
 
+@pytest.mark.slow
 def test_it_can_learn_one_cube():
     drawn = (click_cubes(5, n, size=32, scales=1, shares=(0.5, 0.6), types=["solid"])[0] for n in range(20))
     cube = next(cube for cube in drawn if cube.mask.mean() > 0.05)
