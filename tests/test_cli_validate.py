@@ -246,5 +246,21 @@ def test_seeds_outside_their_scans_are_problems(tmp_path, capsys):
     capsys.readouterr()
     assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 1
     out = capsys.readouterr().out
-    assert "problem: patient P2: a point outside the scan (expected x -1 to 55" in out
+    assert "problem: patient P2, ct: a point outside the scan (expected x -1 to 55" in out
     assert "this one may be in RAS" in out and "patient P1" not in out
+
+
+def test_a_wrong_seed_does_not_hide_what_else_is_wrong_with_its_scan(tmp_path, capsys):
+    from tests.imaging.dicoms import phantom_hu, write_series
+
+    folder = tmp_path / "ct" / "P1"
+    write_series(folder, phantom_hu(), change=lambda ds, k: setattr(ds, "PatientID", "P1"))
+    (folder / "IM0007").write_bytes(b"\0\1\2\3" * 300)
+    text = "patient_id,age,stage,seed_x,seed_y,seed_z\nP1,60,IA,9999,0,0\nP2,70,IIIB,,,\n"
+    (tmp_path / "ehr.csv").write_text(text)
+    assert main(["init", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["validate", str(tmp_path / "data_manifest.csv")]) == 1
+    out = capsys.readouterr().out
+    assert "problem: patient P1, ct: a point outside the scan" in out
+    assert "problem: patient P1, ct: the scan may not be complete" in out

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmfusion.errors import DataError, MMFusionError, ScanWarning, gathered
+from mmfusion.errors import DataError, MMFusionError, ScanError, ScanWarning, gathered
 from mmfusion.storage.atomic import check_writable, saved, scratch_folder, take_place, writing
 
 if TYPE_CHECKING:
@@ -204,13 +204,16 @@ def _scans(cohort: Cohort) -> tuple[list[str], list[str]]:
         with gathered() as given:
             try:
                 scan = open_scan(cohort, patient, modality)
-                source = scan.volume.source
-                if scan.seed is not None:
-                    scan.volume.expect_inside(scan.seed)
             except MMFusionError as error:
                 error.patient = error.patient or patient
                 problems.append(str(error))
                 continue
+        source = scan.volume.source
+        if scan.seed is not None:
+            try:
+                scan.volume.expect_inside(scan.seed)
+            except ScanError as error:
+                problems.append(f"{who}: {error}")
         lost = [] if source is None else source.losses
         problems += [f"{who}: the scan may not be complete: {loss}" for loss in lost]
         said = [warning.text for warning in given if issubclass(warning.category, ScanWarning)]
