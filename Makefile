@@ -39,7 +39,7 @@ $(READY): pyproject.toml constraints.txt
 
 # cellpose, lungmask, mirp (with ITK) and ONNX are large, and only tests need them all
 $(EXTRAS): $(READY)
-	@$(INSTALL) -e ".[restore,lungs,radiomics,onnx,excel,view,enrichment,fairness]"
+	@$(INSTALL) -e ".[restore,lungs,radiomics,onnx,excel,view,enrichment,fairness,benchmark]"
 	@touch $@
 
 report: $(READY)  ## the demo cohort through the staging notebooks: reports/index.html

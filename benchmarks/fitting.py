@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cohorts import load
+from real_cohorts import FOLDERS
 from sklearn.model_selection import StratifiedKFold
 
 import mmfusion as mf
 from mmfusion.metrics import score_table
+from mmfusion.staging.report import benchmark
 
 _SMALL_GAT = {"layers": 1}
 SETTINGS: dict[str, dict[str, object]] = {
@@ -48,7 +49,7 @@ def training_set(name: str, data: Path, seed: int) -> mf.Cohort:
     if name == "phantom":
         cohort = mf.phantom(400, 21, missing=0.0, modalities=("rna", "ehr"))[0]
     else:
-        cohort = load(name, data)
+        cohort = benchmark.load(name, data / FOLDERS[name])
     train, _ = next(StratifiedKFold(5, shuffle=True, random_state=seed).split(cohort.X, cohort.y))
     return cohort.select(patients=list(cohort.X.index[train]))
 

@@ -77,7 +77,11 @@ class FoldResult:
     savable : bool
         False if the model cannot be saved, such as an SVC, which holds rows of patients.
     seconds : float
-        Wall-clock time, s.
+        Wall-clock time of the search, the fit and the predictions, s.
+    cpu_seconds : float
+        Processor time of the fit and the predictions, without the search, s.
+    peak_mib : float
+        Largest resident memory of the process during the fit and the predictions, MiB.
     warnings : tuple of str
         Distinct warnings of the fit, as "Kind: text".
 
@@ -105,6 +109,8 @@ class FoldResult:
     bundle: str | None = None
     savable: bool = True
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_mib: float = 0.0
     warnings: tuple[str, ...] = ()
 
     @property

@@ -20,6 +20,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 import mmfusion.nn.training  # noqa: F401 - if loaded after a worker's first task, loky sees a memory leak
 from mmfusion.errors import DataError, Given, gathered
+from mmfusion.evaluation.cost import measured
 from mmfusion.evaluation.fold_result import FoldResult
 from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.tasks.base import Labels, Task
@@ -160,8 +161,9 @@ def evaluate_fold(
         if candidate.search:
             params, trials = _search(task, candidate, X_train, y_train, person_ids, place.seed)
         model = _seeded(candidate.estimator, place.seed).set_params(**params)
-        model = fit_by_person(model, X_train, y_train, person_ids)
-        predictions = task.predict(model, X.iloc[place.test], y.iloc[place.test])
+        with measured() as cost:
+            model = fit_by_person(model, X_train, y_train, person_ids)
+            predictions = task.predict(model, X.iloc[place.test], y.iloc[place.test])
     # some models are not kept: an SVC holds rows of patients, and an extractor may have no saved form
     savable = getattr(model, "is_savable", True)
     bundle = place.bundle if savable else None
@@ -184,6 +186,8 @@ def evaluate_fold(
         bundle=str(bundle) if bundle else None,
         savable=savable,
         seconds=time.perf_counter() - start,
+        cpu_seconds=cost.cpu_seconds,
+        peak_mib=cost.peak_mib,
         warnings=_texts(own, others),
     )
 

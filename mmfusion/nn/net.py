@@ -75,7 +75,7 @@ class FusionNet(nn.Module):
         super().__init__()
         self.specs, self.n_classes = tuple(specs), n_classes
         self.modality_dropout = modality_dropout
-        names = {spec.name: (encoders or {}).get(spec.name) or default_encoder(spec) for spec in specs}
+        names = encoder_names(specs, encoders)
         # a setting may name streams that the cohort does not have, as in ablations
         _check_known("encoders", encoders, [*names, *STREAMS])
         _check_known("encoder_options", encoder_options, ENCODERS.frame().index)
@@ -127,6 +127,17 @@ class FusionNet(nn.Module):
         known = torch.where(_along(has, x), x, 0.0)
         tokens = self.encoders[name](known)
         return torch.where(_along(has, tokens), tokens, 0.0)
+
+
+def encoder_names(specs: Sequence[StreamSpec], encoders: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the name of the encoder of each stream: the given one, or the default of the stream's shape.
+
+    Examples
+    --------
+    >>> encoder_names([StreamSpec("rna", "rna", (4,))])
+    {'rna': 'gene_gat'}
+    """
+    return {spec.name: (encoders or {}).get(spec.name) or default_encoder(spec) for spec in specs}
 
 
 def _along(has: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

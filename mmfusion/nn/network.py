@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from numbers import Integral, Real
 
 from mmfusion.errors import DataError
-from mmfusion.nn.net import FusionNet
+from mmfusion.nn.net import FusionNet, encoder_names
 from mmfusion.nn.params import FrozenParams
+from mmfusion.registry import ENCODERS, FUSIONS
 from mmfusion.streams import StreamSpec
 
 
@@ -85,3 +87,26 @@ class NetworkPlan(FrozenParams):
         ['ehr']
         """
         return FusionNet(specs, n_classes, fusion=fusion, **self.get_params())
+
+    def written_out(self, specs: Sequence[StreamSpec], fusion: str) -> NetworkPlan:
+        """Return this plan with the defaults of its encoders and of its fusion among the options.
+
+        A saved model keeps this plan. It is built in the same way by a later release with other defaults.
+
+        Examples
+        --------
+        >>> genes = StreamSpec("rna", "rna", (4,))
+        >>> NetworkPlan().written_out([genes], "concat").encoder_options["gene_gat"]["heads"]
+        2
+        """
+        names = encoder_names(specs, self.encoders)
+        used = {name: _defaults(ENCODERS.get(name)) | dict(self.encoder_options.get(name) or {})
+                for name in names.values()}  # fmt: skip
+        options = _defaults(FUSIONS.get(fusion)) | dict(self.fusion_options)
+        return self.replace(encoder_options={**self.encoder_options, **used}, fusion_options=options)
+
+
+def _defaults(kind: type) -> dict[str, object]:
+    """Return the keyword-only arguments of a part with their defaults."""
+    parameters = signature(kind).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -80,8 +80,8 @@ def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
         "transformer": model.transformer_.state(),
         "background": {"arrays": model.background_.arrays, "present": model.background_.present},
         "history": model.history_,
-        # the resolved plan, so that a model does not change if a later release has other defaults
-        "network": model.settings.network.to_dict(),
+        # with all defaults, so that a model does not change if a later release has others
+        "network": model.settings.network.written_out(model.transformer_.specs_, model.fusion).to_dict(),
         "focus": [member.calibration.gamma for member in model.module_.members],
         "decision": {"rule": model.decision_.rule, "gains": model.decision_.gains},
         "usual": to_state(model.usual_),
@@ -166,11 +166,24 @@ def from_format_2(params: Mapping[str, object]) -> dict[str, object]:
     return {**params, "network": {"head": "ordinal", **(params["network"] or {})}, "decision": "argmax"}
 
 
+def with_former_defaults(plan: NetworkPlan) -> NetworkPlan:
+    """Return the plan of a bundle; if it does not say how many graph layers it has, it has two.
+
+    Examples
+    --------
+    >>> with_former_defaults(NetworkPlan()).encoder_options
+    {'gene_gat': {'layers': 2}}
+    """
+    genes = {"layers": 2, **(plan.encoder_options.get("gene_gat") or {})}
+    return plan.replace(encoder_options={**plan.encoder_options, "gene_gat": genes})
+
+
 def _networks(model: StageClassifier, state: Mapping[str, object], tensors: Mapping[str, object]) -> Ensemble:
     """Return the networks of a bundle; those of older formats have a calibration that changes nothing."""
     plan, older = model.settings.network, "decision" not in state
     if not older:
         plan = NetworkPlan(**state["network"])
+    plan = with_former_defaults(plan)
     specs, classes, n = model.transformer_.specs_, len(model.classes_), len(model.history_)
 
     def build() -> FusionNet:

@@ -1,0 +1,135 @@
+# %% [markdown]
+# # Benchmark of stage models
+#
+# Which model should be used? This report judges every fusion and a range of simple models by nested
+# cross-validation on the same patients and folds, and says which differences are larger than chance.
+
+# %% tags=["parameters"]
+cohorts: str = "demo"  # demo, lung1, radiogenomics, tcga_luad, or manifests; comma-separated
+data_roots: str = ""  # folder of each cohort's files, comma-separated; empty for the demo
+only: str = ""  # these models only, comma-separated; empty for all; ridge is always judged
+preset: str = "demo"  # settings of the fusion models: demo, full; or default, those of StageClassifier()
+n_patients: int = 80  # largest number of patients in a synthetic cohort; 0 for all
+outer: int = 3  # outer folds
+repeats: int = 1  # repeats of the outer folds; each repeat shuffles the patients again; use 4 or more
+trials: int = 2  # trials of the search, for the first fusion only; 0: no search
+inner: int = 2  # inner folds of the search
+max_epochs: int = 5  # largest number of epochs; 0 for the preset's
+seed: int = 0  # seed of folds, fits and searches
+where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
+n_jobs: int = 2  # processes
+out_dir: str = ""  # filled in by the runner
+work_dir: str = ""  # filled in by the runner; kept until the report is complete, so that a run can be resumed
+
+# %%
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import display
+
+from mmfusion import figures, reports
+from mmfusion.reports import provenance
+from mmfusion.staging import StageClassifier
+from mmfusion.staging.report import benchmark, benchmark_table, study
+
+work = Path(work_dir or tempfile.mkdtemp())
+names, roots = reports.words(cohorts), reports.words(data_roots)
+roots = dict(zip(names, roots or [None] * len(names), strict=True))
+results, patients = {}, {}
+for name in names:
+    data = benchmark.load(name, roots[name])
+    data = study.subset(data, n_patients, seed) if study.is_synthetic(data) and n_patients else data
+    model = StageClassifier() if preset == "default" else study.make_model(preset)
+    model.set_params(**({"max_epochs": max_epochs} if max_epochs else {}))
+    results[name] = benchmark.run(
+        data, model=model, only=reports.words(only), outer=outer, repeats=repeats, trials=trials, inner=inner,
+        out=work / Path(name).stem, seed=seed, where=where, n_jobs=n_jobs,
+    )  # fmt: skip
+    patients[name] = data
+tables = {name: benchmark_table.table(result) for name, result in results.items()}
+best = {name: study.optimum(data).get("observed") for name, data in patients.items()}
+
+# %% [markdown]
+# ## Result
+
+# %%
+reports.bullets([benchmark_table.sentence(results[name], tables[name]) for name in names], strong_first=True)
+
+# %% [markdown]
+# The mean macro-AUC and macro-F1 over the outer folds, with a 95 % interval over patients. "Ridge" is a
+# logistic regression on all inputs, "clinical ridge" is the same on the health records alone. "... only" is
+# the fusion model with one modality. "Mean of three" is the mean probability of the fusion model, ridge and
+# the forest; "stack" learns their weights. Differences are to ridge, on the same folds. Their interval allows
+# for other training patients (Nadeau and Bengio 2003), and p is adjusted for the number of models (Holm
+# 1979). Seconds of the processor and memory are those of one fit; the memory includes the libraries.
+
+# %%
+for name in names:
+    result = results[name]
+    classes = patients[name].y.value_counts(sort=False)
+    text = ", ".join(f"{label} {n}" for label, n in classes.items())
+    display(reports.paragraph(f"{name}, {result.target}", heading=2))
+    display(reports.paragraph(f"n = {result.n} ({text}), {outer} outer folds, {repeats} times."))
+    references = {"chance": 0.5} | ({"optimum": best[name]} if best[name] else {})
+    figure = figures.model_comparison(result.scores, main=result.main, references=references)
+    display(reports.save_figure(figure, out_dir, f"models_{Path(name).stem}"))
+    display(reports.full_table(benchmark_table.shown(tables[name])))
+
+# %% [markdown]
+# ## Which differences to ridge are larger than chance
+#
+# The thick line is the 95 % interval over test patients, for the models as fitted. The thin line also allows
+# for other training patients. Shaded differences are too small to be detected with this number of patients.
+
+# %%
+for name in names:
+    result = results[name]
+    figure = figures.paired_differences(
+        result.paired("ridge"), main=result.main, detectable=result.detectable_difference("ridge")
+    )
+    display(reports.paragraph(name, heading=2))
+    display(reports.save_figure(figure, out_dir, f"differences_{Path(name).stem}"))
+
+# %% [markdown]
+# ## Limitations
+
+# %%
+reports.bullets(
+    [
+        "A model that stands first by less than its interval is not shown to be the best.",
+        "The first fusion is searched; the other fusions take its parameters, which can favour the first.",
+        "Simple models name the most probable class, and the fusions name classes so that macro-F1 is large. "
+        "Macro-F1 therefore compares models together with their decisions; macro-AUC compares them alone.",
+    ]
+)
+
+# %% [markdown]
+# Warnings about the data, each listed once for all models and folds:
+
+# %%
+reports.bullets(reports.warnings_given(*results.values()))
+
+# %% [markdown]
+# ## Seed, versions and files
+
+# %%
+reports.full_table(
+    pd.Series({"seed": seed, "commit": provenance.git_commit(), **provenance.versions()}, name="").to_frame()
+)
+
+# %%
+first = names[0]
+reports.write_metrics(
+    results[first].to_metrics()
+    | {
+        "primary": {"metric": "macro_auc", "model": results[first].main, "reference": "ridge"},
+        "headline": benchmark_table.sentence(results[first], tables[first]),
+        "cohorts": benchmark_table.to_metrics(tables),
+        "plan": {"outer": outer, "repeats": repeats, "inner": inner, "trials": trials},
+        "optimum": best,
+    },
+    out_dir,
+)
+for name, result in results.items():
+    reports.write_predictions(result.predictions, out_dir, "" if name == first else Path(name).stem)
