@@ -70,9 +70,9 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     dropout : float in [0, 1), optional
         Dropout of encoders and fusion; default 0.5.
     lr : float, optional
-        Learning rate; default 1e-3.
+        Learning rate; default 2e-3.
     max_epochs : int, optional
-        Passes through the training rows; default 20.
+        Passes through the training rows; default 14.
     n_members : int
         Number of networks. Their probabilities are averaged. Each has another initialisation, and leaves out
         other training rows. A single network is trained on all rows, and calibrated only on the validation

@@ -54,6 +54,7 @@ _FORMAT_1 = {
     "validation_fraction": "training",
     "loss": "training",
 }
+_DEFAULTS = 2  # number of the present set of defaults; bundles without a number have the first set
 _LOSS_OPTIONS = ("gamma", "class_weight")
 _REMOVED = ("leak_probe",)
 # what an edited state raises in the classes that it is given to
@@ -71,6 +72,7 @@ def save(model: StageClassifier, folder: str | Path) -> StageClassifier:
     check_is_fitted(model, "module_")
     config = {
         "mmfusion": mmfusion.__version__,
+        "defaults": _DEFAULTS,
         "params": {name: _plain(value) for name, value in model.get_params(deep=False).items()},
         "classes": [str(c) for c in model.classes_],
         "prior": model.prior_,
@@ -109,6 +111,7 @@ def restore(
     """
     try:
         params = state["params"] if "decision" in state else from_format_2(from_format_1(state["params"]))
+        params = params if "defaults" in state else from_defaults_1(params)
         model = cls(**params)
         model.classes_ = np.array([str(c) for c in state["classes"]])
         model.prior_, model.target_, model.patients_ = state["prior"], state["target"], state["patients"]
@@ -166,24 +169,34 @@ def from_format_2(params: Mapping[str, object]) -> dict[str, object]:
     return {**params, "network": {"head": "ordinal", **(params["network"] or {})}, "decision": "argmax"}
 
 
-def with_former_defaults(plan: NetworkPlan) -> NetworkPlan:
-    """Return the plan of a bundle; if it does not say how many graph layers it has, it has two.
+def from_defaults_1(params: Mapping[str, object]) -> dict[str, object]:
+    """Return parameters with the first defaults: two graph layers, 20 epochs, a learning rate of 0.001.
 
     Examples
     --------
-    >>> with_former_defaults(NetworkPlan()).encoder_options
-    {'gene_gat': {'layers': 2}}
+    >>> found = from_defaults_1({"network": None, "training": {"lr": 0.01}, "lr": None, "max_epochs": None})
+    >>> found["network"], found["training"]
+    ({'encoder_options': {'gene_gat': {'layers': 2}}}, {'max_epochs': 20, 'lr': 0.01})
     """
-    genes = {"layers": 2, **(plan.encoder_options.get("gene_gat") or {})}
-    return plan.replace(encoder_options={**plan.encoder_options, "gene_gat": genes})
+    former = {"lr": 1e-3, "max_epochs": 20}
+    former = {name: value for name, value in former.items() if params.get(name) is None}
+    network = _two_layers(params["network"] or {})
+    return {**params, "network": network, "training": {**former, **(params["training"] or {})}}
+
+
+def _two_layers(network: Mapping[str, object]) -> dict[str, object]:
+    options = network.get("encoder_options") or {}
+    return {
+        **network,
+        "encoder_options": {**options, "gene_gat": {"layers": 2, **(options.get("gene_gat") or {})}},
+    }
 
 
 def _networks(model: StageClassifier, state: Mapping[str, object], tensors: Mapping[str, object]) -> Ensemble:
     """Return the networks of a bundle; those of older formats have a calibration that changes nothing."""
     plan, older = model.settings.network, "decision" not in state
     if not older:
-        plan = NetworkPlan(**state["network"])
-    plan = with_former_defaults(plan)
+        plan = NetworkPlan(**(state["network"] if "defaults" in state else _two_layers(state["network"])))
     specs, classes, n = model.transformer_.specs_, len(model.classes_), len(model.history_)
 
     def build() -> FusionNet:

@@ -52,7 +52,10 @@ PRESETS: dict[str, dict[str, object]] = {
             "d": 128,
             "hidden": 128,
             "head": "softmax",
-            "encoder_options": {"ct_resnet": {"widths": [16, 32, 64, 128], **_LARGE_STEM}},
+            "encoder_options": {
+                "gene_gat": {"layers": 2},
+                "ct_resnet": {"widths": [16, 32, 64, 128], **_LARGE_STEM},
+            },
             "fusion_options": {"weights": {"ct": 0.4, "rna": 0.3, "ehr": 0.3}},
         },
         "training": {
@@ -84,7 +87,10 @@ PRESETS: dict[str, dict[str, object]] = {
         "network": {
             "d": 128,
             "hidden": 128,
-            "encoder_options": {"ct_resnet": {"widths": [32, 64, 128, 256], **_LARGE_STEM}},
+            "encoder_options": {
+                "gene_gat": {"layers": 2},
+                "ct_resnet": {"widths": [32, 64, 128, 256], **_LARGE_STEM},
+            },
         },
         "training": {
             "weight_decay": 1e-2,

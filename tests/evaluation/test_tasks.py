@@ -48,7 +48,10 @@ def toy(request):
 def same(one, other):
     """Whether two results say the same, but for the time they took."""
     pd.testing.assert_frame_equal(one.predictions, other.predictions, check_exact=True)
-    strip = [[replace(f, seconds=0.0, cpu_seconds=0.0, peak_mib=0.0, bundle=None) for f in r.folds] for r in (one, other)]
+    strip = [
+        [replace(f, seconds=0.0, cpu_seconds=0.0, peak_mib=0.0, bundle=None) for f in r.folds]
+        for r in (one, other)
+    ]
     assert json.dumps([f.to_json() for f in strip[0]]) == json.dumps([f.to_json() for f in strip[1]])
 
 

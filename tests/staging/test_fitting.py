@@ -45,7 +45,8 @@ def test_mean_probabilities_are_the_training_shares_whatever_the_loss(cohort):
     keep = (y != "II") | (np.arange(len(y)) % 4 == 0)
     X, y = cohort.X[keep], y[keep]
     for training in ({}, {"loss": "focal"}, {"loss_options": {"class_weight": None}}):
-        model = mf.StageClassifier(**{**QUICK, "max_epochs": 10, "training": {"batch_size": 16, **training}})
+        settings = {**QUICK, "max_epochs": 10, "lr": 1e-3, "training": {"batch_size": 16, **training}}
+        model = mf.StageClassifier(**settings)
         model.fit(X, y)
         np.testing.assert_allclose(model.predict_proba(X).mean(axis=0), model.prior_, atol=0.06)
 

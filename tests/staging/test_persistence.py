@@ -65,6 +65,19 @@ def test_before_format_3_the_most_probable_class_was_named(tmp_path):
     assert (again.predict(rows) == model.classes_[model.predict_proba(rows).argmax(axis=1)]).all()
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_model_of_the_first_defaults_keeps_them(version, tmp_path):
+    """One graph layer, 14 epochs and a learning rate of 0.002 are the default since."""
+    model = mf.load(Path(__file__).parent / f"format{version}" / "model")
+    assert model.module_.members[0].encoders["rna"].layer2 is not None
+    model.save(tmp_path / "again")
+    for one in (model, mf.load(tmp_path / "again")):
+        settings = one.settings
+        assert settings.network.encoder_options["gene_gat"]["layers"] == 2
+        assert settings.training.lr == (one.lr or 1e-3)
+        assert settings.training.max_epochs == (one.max_epochs or 20)
+
+
 def test_the_network_of_a_saved_model_does_not_depend_on_defaults(tmp_path, monkeypatch):
     cohort = tiny_cohort(30)
     model = mf.StageClassifier(max_epochs=1, n_genes=20, decision="cost", costs=pd.DataFrame(

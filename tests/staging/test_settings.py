@@ -29,7 +29,7 @@ def test_a_flat_parameter_is_one_of_its_nested_object(name):
 def test_flat_values_override_the_nested_objects():
     model = mf.StageClassifier(lr=3e-4, dropout=0.1, n_genes=7, modalities=["rna"], random_state=4)
     settings = model.settings
-    assert settings.training.lr == 3e-4 and settings.training.max_epochs == 20
+    assert settings.training.lr == 3e-4 and settings.training.max_epochs == 14
     assert settings.network.dropout == 0.1
     assert settings.preprocessing.n_genes == 7 and settings.preprocessing.modalities == ["rna"]
     assert settings.preprocessing.random_state == 4
@@ -63,7 +63,7 @@ def test_nested_values_are_reached_as_in_skorch():
 
 
 def test_a_nested_value_set_later_replaces_the_flat_one():
-    for value in (1e-3, 1e-2):  # the default, and another value
+    for value in (2e-3, 1e-2):  # the default, and another value
         model = mf.StageClassifier(lr=3e-4, max_epochs=7).set_params(training__lr=value)
         assert model.settings.training.lr == model.resolved_params()["lr"] == value
         assert model.settings.training.max_epochs == 7
@@ -93,7 +93,7 @@ def test_unknown_names():
 
 def test_resolved_parameters_are_what_a_fit_uses():
     found = mf.StageClassifier(training={"lr": 3e-4}).resolved_params()
-    assert found["lr"] == found["training__lr"] == 3e-4 and found["max_epochs"] == 20
+    assert found["lr"] == found["training__lr"] == 3e-4 and found["max_epochs"] == 14
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class GeneGAT(Encoder):
         embedding: int = 8,
         width: int = 16,
         heads: int = 2,
-        layers: int = 2,
+        layers: int = 1,
         gene_dropout: float = 0.5,
     ) -> None:
         super().__init__(spec, d, dropout)

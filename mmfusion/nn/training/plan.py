@@ -96,14 +96,14 @@ class TrainingPlan(FrozenParams):
     """
 
     optimizer: str = "adamw"
-    lr: float = 1e-3
+    lr: float = 2e-3
     weight_decay: float = 1e-2
     momentum: float = 0.9
     lr_groups: Mapping[str, float] = field(default_factory=dict)
     schedule: str = "cosine"
     min_lr: float = 0.0
     warmup_epochs: int = 0
-    max_epochs: int = 20
+    max_epochs: int = 14
     batch_size: int | None = None
     clip_norm: float | None = 1.0
     accumulate: int = 1
