@@ -28,6 +28,7 @@ from mmfusion.figures.patient import patient_probabilities
 from mmfusion.figures.published import dice_against_iou, ranges
 from mmfusion.figures.restoration import restoration_panel
 from mmfusion.figures.scans import gradcam_montage, scan_slices
+from mmfusion.figures.subgroups import subgroup_forest
 from mmfusion.figures.survey import scan_survey
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "scan_survey",
     "site_effects",
     "slice_positions",
+    "subgroup_forest",
 ]

@@ -223,7 +223,7 @@ else:
 # Results by the modalities that patients have. The folds of a repeat are pooled:
 
 # %%
-groups = study.presence_groups(on)
+groups = evaluation.presence_groups(on)
 if groups.nunique() > 1:
     table = metrics.scores_by_group(judged.of([judged.main, "ridge"]), judged.classes, groups)
     display(reports.save_figure(figures.by_presence(table), out_dir, "by_presence"))

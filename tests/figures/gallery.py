@@ -216,6 +216,22 @@ def restored():
     )
 
 
+def subgroup_rows():
+    rng, rows = np.random.default_rng(9), []
+    found = {
+        "sex": {"female": 52, "male": 68},
+        "age": {"< 60": 30, "60-70": 41, "> 70": 49},
+        "site": {"A": 112, "B": 8},
+    }
+    for by, groups in found.items():
+        for group, n in groups.items():
+            for model in ("crossmodal", "ridge"):
+                value = rng.normal(0.64, 0.05) if n >= 20 else np.nan
+                own = {"by": by, "group": group, "n": n, "model": model, "metric": "macro_auc"}
+                rows.append(own | {"value": value, "lo": value - 0.6 / n**0.5, "hi": value + 0.6 / n**0.5})
+    return pd.DataFrame(rows)
+
+
 def surveyed():
     rng = np.random.default_rng(3)
     n = 30
@@ -297,6 +313,9 @@ def every_figure():
             ablation, optimum={"ct + rna + ehr": 0.93, "rna": 0.8, "ehr": 0.78}
         ),
         "by_presence": figures.by_presence(groups),
+        "subgroup_forest": figures.subgroup_forest(
+            subgroup_rows(), overall={"crossmodal": 0.66, "ridge": 0.61}
+        ),
         "learning_curve": figures.learning_curve(curve),
         "gene_bars": figures.gene_bars(found.table()["mean_abs"], highlight=["EGFR", "KRT5"]),
         "gene_beeswarm": figures.gene_beeswarm(found, "III", highlight=["EGFR"]),

@@ -15,7 +15,16 @@ from mmfusion.reports.standards.table import _read
 
 CARD = re.compile(r'reports\.standards_card\("(\w+)"\)')
 HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
-MUST = {"baseline", "stage_fusion", "predict_patient", "lesions", "egfr", "joint_expression", "igtv", "one_click"}
+MUST = {
+    "baseline",
+    "stage_fusion",
+    "predict_patient",
+    "lesions",
+    "egfr",
+    "joint_expression",
+    "igtv",
+    "one_click",
+}
 SHOWN = [path for path in list_notebooks() if CARD.search(path.read_text().replace('\\"', '"'))]
 
 
