@@ -10,11 +10,12 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
-from mmfusion.errors import DataError, MMFusionError
+from mmfusion.errors import DataError
+from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
 from mmfusion.evaluation.grouping import patient_groups
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.metrics.folds import ModelPredictions, one_model
-from mmfusion.metrics.intervals import bootstrap_weights, interval
+from mmfusion.metrics.folds import one_model
+from mmfusion.metrics.intervals import interval
 from mmfusion.metrics.significance import holm
 
 METRICS = ("macro_auc", "balanced_accuracy")
@@ -132,7 +133,7 @@ def subgroups(
             said = _said(groups, model.codes, result.classes, smallest)
             for metric in metrics:
                 draws = {
-                    g: _draws(model, groups == g, metric, n_boot, random_state + i)
+                    g: group_draws(model, groups == g, metric, n_boot, random_state + i)
                     for i, g in enumerate(said.index)  # the groups are drawn independently
                 }
                 own = {"by": grouping, "model": name, "metric": metric}
@@ -144,8 +145,8 @@ def subgroups(
                 ]
                 kept = [g for g, v in zip(said.index, values, strict=True) if np.isfinite(v["value"])]
                 if len(kept) > 1:
-                    gap = _gap(model, groups, kept, draws, metric)
-                    p = _p_chance(
+                    gap = group_gap(model, groups, kept, draws, metric)
+                    p = chance_of_gap(
                         model, groups, kept, metric, gap["difference"], n_permutations, random_state
                     )
                     gaps.append(own | gap | {"p_chance": p})
@@ -181,92 +182,11 @@ def _said(groups: pd.Series, codes: np.ndarray, classes: Sequence[str], smallest
     return pd.Series(found, dtype=object)
 
 
-def _draws(
-    model: ModelPredictions, members: pd.Series, metric: str, n_boot: int, random_state: int
-) -> np.ndarray:
-    """Return the metric of a group, and of its resamples; every class keeps its size."""
-    rows = np.flatnonzero(members)
-    _, one_each, person = np.unique(model.person_ids[rows], return_index=True, return_inverse=True)
-    weights = np.zeros((len(members), 1 + n_boot))
-    weights[rows] = bootstrap_weights(model.codes[rows][one_each], n_boot, random_state)[person]
-    with np.errstate(all="ignore"):
-        return model.draws(f"{metric}_pooled", weights)
-
-
 def _value(draws: np.ndarray, said: str, metric: str) -> dict[str, object]:
     if said.startswith(("too small", ONE_CLASS)):
         return {"value": np.nan, "lo": np.nan, "hi": np.nan, "said": said}
     lo, hi = interval(draws[1:])
     return {"value": float(draws[0]), "lo": lo, "hi": hi, "said": said}
-
-
-def _gap(
-    model: ModelPredictions,
-    groups: pd.Series,
-    kept: Sequence[str],
-    draws: Mapping[str, np.ndarray],
-    metric: str,
-) -> dict[str, object]:
-    """Return the difference and the ratio of the groups as fairlearn defines them, with an interval."""
-    frame = _metric_frame(model, groups, kept, metric)
-    values = frame.by_group[metric].astype(float)
-    several = np.stack([draws[g] for g in kept])
-    lo, hi = interval(several[:, 1:].max(axis=0) - several[:, 1:].min(axis=0))
-    return {
-        "lowest": values.idxmin(),
-        "highest": values.idxmax(),
-        "difference": float(frame.difference()[metric]),
-        "lo": lo,
-        "hi": hi,
-        "ratio": float(frame.ratio()[metric]),
-    }
-
-
-def _metric_frame(model: ModelPredictions, groups: pd.Series, kept: Sequence[str], metric: str) -> object:
-    """Return fairlearn's table of a metric by group; each patient is a row, with all its predictions."""
-    try:
-        from fairlearn.metrics import MetricFrame
-    except ImportError as error:
-        raise MMFusionError(
-            "the comparison of groups needs fairlearn", hint="pip install 'mmfusion[fairness]'"
-        ) from error
-
-    def of_patients(_: np.ndarray, patients: np.ndarray) -> float:
-        weights = np.zeros((len(model.patients), 1))
-        weights[np.asarray(patients, dtype=int)] = 1
-        return float(model.draws(f"{metric}_pooled", weights)[0])
-
-    rows = np.flatnonzero(groups.isin(kept))
-    return MetricFrame(
-        metrics={metric: of_patients},
-        y_true=model.codes[rows],
-        y_pred=rows,
-        sensitive_features=pd.Series(groups.to_numpy()[rows], name="group"),
-    )
-
-
-def _p_chance(
-    model: ModelPredictions,
-    groups: pd.Series,
-    kept: Sequence[str],
-    metric: str,
-    difference: float,
-    n_permutations: int,
-    random_state: int,
-) -> float:
-    """Return the share of random groups, of the same sizes, that differ at least as much."""
-    rng = np.random.default_rng(random_state)
-    rows = np.flatnonzero(groups.isin(kept))
-    own = groups.to_numpy()[rows]
-    order = np.argsort(rng.random((n_permutations, len(rows))), axis=1)
-    weights = np.zeros((len(groups), n_permutations))
-    values = []
-    for group in kept:
-        weights[rows] = (own[order] == group).T
-        with np.errstate(all="ignore"):
-            values.append(model.draws(f"{metric}_pooled", weights))
-    of_random = np.nanmax(values, axis=0) - np.nanmin(values, axis=0)
-    return float((1 + (of_random >= difference - 1e-12).sum()) / (1 + n_permutations))
 
 
 def _notes(table: pd.DataFrame, groupings: Mapping[str, pd.Series]) -> list[str]:
