@@ -29,6 +29,7 @@ OWN = {
     "60_lesions": {"n_patients": 6, "networks": "unet"},
     "62_joint_expression": {"n_patients": 6, "max_epochs": 1, "ablations": "tasks", "n_null": 20},
     "64_one_click": {"n_patients": 3},
+    "80_robustness": {"perturbations": "noise, low dose, dropped genes, wrong units"},
     "90_leakage": {"demos": "D2, D7, D8", "n_rep": 1},
     "63_igtv": {"n_patients": 6, "n_pretrain": 4, "pretrain_epochs": 1, "frozen_epochs": 1},
 }

@@ -8,9 +8,17 @@ _HOME = {
     "external_validation": "external",
     "forest": "baselines",
     "nested_cv": "nested",
+    "patient_groups": "grouping",
+    "presence_groups": "grouping",
     "probed": "leakage",
+    "PERTURBATIONS": "perturbations",
+    "Revalidation": "revalidation",
+    "revalidate": "revalidation",
     "ridge": "baselines",
+    "robustness": "perturbed",
     "standard_baselines": "baselines",
+    "Subgroups": "by_subgroup",
+    "subgroups": "by_subgroup",
     "task_for": "tasks",
 }
 __all__ = list(_HOME)

@@ -27,7 +27,9 @@ from mmfusion.figures.lesions import lesion_overlays
 from mmfusion.figures.patient import patient_probabilities
 from mmfusion.figures.published import dice_against_iou, ranges
 from mmfusion.figures.restoration import restoration_panel
+from mmfusion.figures.robustness import robustness_curves
 from mmfusion.figures.scans import gradcam_montage, scan_slices
+from mmfusion.figures.subgroups import subgroup_forest
 from mmfusion.figures.survey import scan_survey
 
 __all__ = [
@@ -59,9 +61,11 @@ __all__ = [
     "ranges",
     "reliability",
     "restoration_panel",
+    "robustness_curves",
     "roc",
     "scan_slices",
     "scan_survey",
     "site_effects",
     "slice_positions",
+    "subgroup_forest",
 ]

@@ -58,12 +58,21 @@ class Calibration(nn.Module):
             log_p = undo_focal(log_p, self.gamma)
         return self.slope * (log_p - self.log_weights) + self.bias
 
-    def undo(self, criterion: nn.Module) -> None:
-        """Undo the class weights and the focus of the loss that the network was trained with."""
+    def undo(self, criterion: nn.Module, factors: torch.Tensor | None = None) -> None:
+        """Undo the class weights and the focus of the loss that the network was trained with.
+
+        Parameters
+        ----------
+        criterion : CrossEntropyLoss or FocalLoss
+            The loss.
+        factors : Tensor, shape (K,), optional
+            How many times as often as in the data the rows of each class counted, apart from the loss.
+        """
         focal = isinstance(criterion, FocalLoss)
         weights = criterion.weights if focal else criterion.weight
         self.gamma = float(criterion.gamma) if focal else 0.0
-        self.log_weights.copy_(torch.zeros_like(self.log_weights) if weights is None else weights.log())
+        weights = torch.ones_like(self.log_weights) if weights is None else weights
+        self.log_weights.copy_((weights if factors is None else weights * factors).log())
 
     def set(self, slope: float, bias: np.ndarray) -> None:
         """Set the slope, and the bias of each class, shape (K,)."""

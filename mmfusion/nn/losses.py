@@ -60,10 +60,14 @@ class FocalLoss(nn.Module):
 
     def forward(self, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return the loss of logits (b, K) for class codes (b,), a scalar."""
+        return self.of_rows(logits, y).mean()
+
+    def of_rows(self, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return the loss of each row, shape (b,)."""
         log_p = logits.log_softmax(1).gather(1, y[:, None]).squeeze(1)
         wrong = -torch.expm1(log_p)
         # clamped, because a power of exactly 0 has no finite gradient for gamma < 1
-        return -(self.weights[y] * wrong.clamp_min(1e-12) ** self.gamma * log_p).mean()
+        return -(self.weights[y] * wrong.clamp_min(1e-12) ** self.gamma * log_p)
 
 
 def make_loss(

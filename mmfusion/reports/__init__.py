@@ -22,6 +22,9 @@ _HOME = {
     "bullets": "text",
     "full_table": "text",
     "paragraph": "text",
+    "standards_card": "standards",
+    "standards_summary": "standards",
+    "standards_table": "standards",
     "collected": "warned",
     "warnings_given": "warned",
 }

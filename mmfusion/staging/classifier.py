@@ -18,6 +18,7 @@ from mmfusion.nn.ensemble import Ensemble
 from mmfusion.nn.network import NetworkPlan
 from mmfusion.nn.params import split_nested
 from mmfusion.nn.training import TrainingPlan, check_device
+from mmfusion.nn.training.row_balance import row_groups
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.background import class_quantiles
 from mmfusion.staging.decision import Costs, make_decision
@@ -243,7 +244,8 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         ------
         DataError
             If the labels do not match X, there is only one class, a class has fewer than two patients, the
-            costs do not fit the classes, settings contradict each other, or the loss is not finite.
+            costs do not fit the classes, settings contradict each other, the column to balance by cannot be
+            used, or the loss is not finite.
         LeakageError
             If a column is known only with or after the label, or determines it.
         """
@@ -253,7 +255,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         if not self.allow_leaky:
             check_forbidden(_columns_read(X, self.modalities), getattr(y, "name", None))
             assert_no_leak(X, y)
-        self.transformer_ = settings.preprocessing
+        plan, self.transformer_ = settings.training, settings.preprocessing
         inputs = self.transformer_.fit(X).transform(X)
         self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
         self.background_ = class_quantiles(inputs, codes)
@@ -263,11 +265,12 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
             codes,
             self.transformer_.specs_,
             settings.network,
-            settings.training,
+            plan,
             fusion=self.fusion,
             n_members=self.n_members,
             seed=self.random_state,
             persons=groups,
+            groups=row_groups(X, codes, plan.balance_by) if plan.balance else None,
             device=self.device,
             progress=self.verbose,
         )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 from scipy.special import logsumexp, softmax
 from sklearn.model_selection import train_test_split
+from torch import nn
 
 from mmfusion.errors import DataError
 from mmfusion.nn.calibration import fit_calibration
@@ -22,6 +24,7 @@ from mmfusion.nn.training import (
     predict_in_batches,
     reproducible,
 )
+from mmfusion.nn.training.row_balance import WeightedRows, balanced_rows
 from mmfusion.preprocessing.augmentation import CropAugmentation, augment_batch
 from mmfusion.streams import CUBE, StreamInputs, StreamSpec
 
@@ -58,6 +61,7 @@ def fit_members(
     n_members: int,
     seed: int,
     persons: Sequence[object] | None = None,
+    groups: np.ndarray | None = None,
     device: str = "cpu",
     progress: bool = False,
 ) -> Fitted:
@@ -85,6 +89,8 @@ def fit_members(
         Seed of all random numbers.
     persons : sequence, shape (n,), optional
         Person of each row. The rows of a person are left out together.
+    groups : ndarray of int, shape (n,), optional
+        Group of each row for `plan.balance`. Default: the classes.
     device : str
         torch device.
     progress : bool
@@ -104,7 +110,7 @@ def fit_members(
         with reproducible(own, device):
             module = network.build(specs, n_classes, fusion)
             module, trained, losses = fit_member(
-                module, inputs, codes, plan, own, rows=rows, device=device, progress=progress
+                module, inputs, codes, plan, own, rows=rows, groups=groups, device=device, progress=progress
             )
         members.append(module)
         history.append(losses)
@@ -156,6 +162,7 @@ def fit_member(
     seed: int,
     *,
     rows: np.ndarray,
+    groups: np.ndarray | None = None,
     device: str = "cpu",
     progress: bool = False,
 ) -> tuple[FusionNet, np.ndarray, list[dict[str, float]]]:
@@ -175,6 +182,8 @@ def fit_member(
         Seed for the choice of the validation rows.
     rows : ndarray of int
         Rows to train on and to validate on.
+    groups : ndarray of int, shape (n,), optional
+        Group of each row for `plan.balance`. Default: the classes.
     device : str
         torch device.
     progress : bool
@@ -194,29 +203,39 @@ def fit_member(
     volumes = [spec.name for spec in module.specs if spec.fits(CUBE)]
     augment = partial(augment_batch, config=CropAugmentation()) if plan.augment and volumes else None
 
+    groups = codes if groups is None else groups
+    drawn, weights = balanced_rows(trained, groups, plan.balance, seed)
+
     def dataset(rows: np.ndarray, augment: partial | None = None) -> StreamDataset:
         part = inputs.rows(rows)
-        return StreamDataset(part.arrays, part.present, codes[rows], augment, volumes)
+        y = codes[rows] if weights is None else {"y": codes[rows], "weight": weights[rows]}
+        return StreamDataset(part.arrays, part.present, y, augment, volumes)
 
-    counts = np.bincount(codes[trained], minlength=n_classes)
+    own = np.bincount(codes[trained], minlength=n_classes)
+    counts = np.bincount(codes[drawn], None if weights is None else weights[drawn], minlength=n_classes)
+    criterion = _criterion(plan, counts)
+    module, history = fit_network(
+        module,
+        criterion if weights is None else WeightedRows(criterion),
+        dataset(drawn, augment),
+        None if valid is None else dataset(valid),
+        plan.replace(batch_size=plan.rows_per_batch(len(codes)), balance=None),
+        device=device,
+        progress=progress,
+    )
+    factors = torch.as_tensor(counts / np.maximum(own, 1), dtype=torch.float32)
+    module.calibration.undo(criterion.to("cpu"), factors / factors.mean() if plan.balance else None)
+    return module, trained, history
+
+
+def _criterion(plan: TrainingPlan, counts: np.ndarray) -> nn.Module:
     loss = plan.loss or "cross_entropy"
     try:
-        criterion = make_loss(loss, counts, **plan.loss_options)
+        return make_loss(loss, counts, **plan.loss_options)
     except TypeError as error:
         got = ", ".join(plan.loss_options)
         expected = "gamma, class_weight"
         raise DataError(f"{loss} does not take these options", expected=expected, got=got) from error
-    module, history = fit_network(
-        module,
-        criterion,
-        dataset(trained, augment),
-        None if valid is None else dataset(valid),
-        plan.replace(batch_size=plan.rows_per_batch(len(codes))),
-        device=device,
-        progress=progress,
-    )
-    module.calibration.undo(criterion.to("cpu"))
-    return module, trained, history
 
 
 def _early_stopping_rows(

@@ -109,3 +109,12 @@ reports.write_predictions(result.predictions, out_dir)
 # %% [markdown]
 # The file `predictions.csv` beside this page has the out-of-fold predictions of every model.
 # `mmfusion.reports.recompute(folder)` computes the metrics of the report again from it.
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("baseline")

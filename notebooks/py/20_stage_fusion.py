@@ -223,7 +223,7 @@ else:
 # Results by the modalities that patients have. The folds of a repeat are pooled:
 
 # %%
-groups = study.presence_groups(on)
+groups = evaluation.presence_groups(on)
 if groups.nunique() > 1:
     table = metrics.scores_by_group(judged.of([judged.main, "ridge"]), judged.classes, groups)
     display(reports.save_figure(figures.by_presence(table), out_dir, "by_presence"))
@@ -373,3 +373,12 @@ reports.write_metrics(found, out_dir)
 reports.write_predictions(result.predictions, out_dir)
 if everybody is not None:
     reports.write_predictions(judged.predictions, out_dir, "all_patients")
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("stage_fusion")

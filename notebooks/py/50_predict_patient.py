@@ -99,3 +99,12 @@ metrics = {
     "predictions": table.to_dict("records"),
 }
 reports.write_metrics(metrics, out_dir)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("predict_patient")

@@ -179,3 +179,12 @@ if reference is not None:
     found["paired"] = {"reference": reference, **result.paired(reference).to_dict("index")}
 reports.write_metrics(found, out_dir)
 reports.write_predictions(result.predictions, out_dir)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("lesions")

@@ -245,3 +245,12 @@ reports.write_predictions(result.predictions, out_dir)
 for part, judged in (("all_patients", records), ("expression", expressed)):
     if judged is not None:
         reports.write_predictions(judged.predictions, out_dir, part)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("egfr")

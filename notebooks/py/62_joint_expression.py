@@ -201,3 +201,12 @@ told = result.to_metrics() | {
 reports.write_metrics(told, out_dir)
 reports.write_predictions(result.predictions, out_dir)
 reports.write_predictions(masks, out_dir, "masks")
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("joint_expression")

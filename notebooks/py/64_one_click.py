@@ -133,3 +133,12 @@ result = {
     "radiomics": None if extracted is None else list(extracted.features.columns),
 }
 reports.write_metrics(result, out_dir)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("one_click")

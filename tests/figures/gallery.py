@@ -5,6 +5,7 @@ import pandas as pd
 
 from mmfusion import figures
 from mmfusion.evaluation.leakage import demo_rows
+from mmfusion.evaluation.perturbations import PERTURBATIONS
 from mmfusion.evaluation.report.arithmetic import SEGMENTERS, accuracies, largest_classes
 from mmfusion.explain.gene_attribution import GeneAttribution
 from mmfusion.explain.modalities import ModalityAttribution
@@ -216,6 +217,32 @@ def restored():
     )
 
 
+def perturbed_rows():
+    rows = []
+    for one in PERTURBATIONS.values():
+        for i, strength in enumerate((one.none, *one.strengths)):
+            own = {"perturbation": one.name, "unit": one.unit, "n": 97, "metric": "macro_auc"}
+            value = 0.7 - 0.03 * i
+            rows.append(own | {"strength": strength, "value": value, "lo": value - 0.08, "hi": value + 0.07})
+    return pd.DataFrame(rows)
+
+
+def subgroup_rows():
+    rng, rows = np.random.default_rng(9), []
+    found = {
+        "sex": {"female": 52, "male": 68},
+        "age": {"< 60": 30, "60-70": 41, "> 70": 49},
+        "site": {"A": 112, "B": 8},
+    }
+    for by, groups in found.items():
+        for group, n in groups.items():
+            for model in ("crossmodal", "ridge"):
+                value = rng.normal(0.64, 0.05) if n >= 20 else np.nan
+                own = {"by": by, "group": group, "n": n, "model": model, "metric": "macro_auc"}
+                rows.append(own | {"value": value, "lo": value - 0.6 / n**0.5, "hi": value + 0.6 / n**0.5})
+    return pd.DataFrame(rows)
+
+
 def surveyed():
     rng = np.random.default_rng(3)
     n = 30
@@ -297,6 +324,10 @@ def every_figure():
             ablation, optimum={"ct + rna + ehr": 0.93, "rna": 0.8, "ehr": 0.78}
         ),
         "by_presence": figures.by_presence(groups),
+        "robustness_curves": figures.robustness_curves(perturbed_rows()),
+        "subgroup_forest": figures.subgroup_forest(
+            subgroup_rows(), overall={"crossmodal": 0.66, "ridge": 0.61}
+        ),
         "learning_curve": figures.learning_curve(curve),
         "gene_bars": figures.gene_bars(found.table()["mean_abs"], highlight=["EGFR", "KRT5"]),
         "gene_beeswarm": figures.gene_beeswarm(found, "III", highlight=["EGFR"]),

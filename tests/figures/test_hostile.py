@@ -67,6 +67,17 @@ def hostile_figures():
         "reliability": figures.reliability(predictions, classes, [BAD, "_m"]),
         "model_comparison": figures.model_comparison(scores, main=BAD, references={BAD: 0.5}),
         "by_presence": figures.by_presence(pd.DataFrame([row | {"group": BAD}, row | {"group": "_"}])),
+        "robustness_curves": figures.robustness_curves(
+            pd.DataFrame(
+                [
+                    row
+                    | {"perturbation": BAD, "unit": BAD, "strength": 0.0, "value": 0.6, "metric": "macro_auc"}
+                ]
+            )
+        ),
+        "subgroup_forest": figures.subgroup_forest(
+            pd.DataFrame([row | {"by": BAD, "group": BAD, "value": 0.6, "metric": "macro_auc"}])
+        ),
         "learning_curve": figures.learning_curve(pd.DataFrame([row, row | {"model": BAD}])),
         "gene_bars": figures.gene_bars(sizes, highlight=[BAD]),
         "gene_beeswarm": figures.gene_beeswarm(genes, BAD),

@@ -84,3 +84,33 @@ def test_predict_follows_the_decision_and_probabilities_do_not(cohort):
         np.testing.assert_array_equal(model.predict_proba(cohort.X), proba)
     assert (models["argmax"].predict(cohort.X) == np.array(["I", "II", "III"])[proba.argmax(axis=1)]).all()
     assert (models["cost"].predict(cohort.X) == "I").all()  # naming I costs nothing
+
+
+@pytest.mark.parametrize("balance", ["reweight", "oversample"])
+@pytest.mark.parametrize("by", ["class", "meta.site"])
+def test_balanced_rows_do_not_shift_the_probabilities(cohort, balance, by):
+    """Without the correction, balanced classes would give one third each, 0.28 from the shares."""
+    y = cohort.y
+    keep = (y != "II") | (np.arange(len(y)) % 4 == 0)
+    X, y = cohort.X[keep], y[keep]
+    training = {"batch_size": 16, "balance": balance, "balance_by": by}
+    model = mf.StageClassifier(**{**QUICK, "max_epochs": 10, "training": training}).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X).mean(axis=0), model.prior_, atol=0.1)
+
+
+def test_balance_changes_the_networks_and_is_reproducible(cohort):
+    def fitted(**training):
+        return mf.StageClassifier(**{**QUICK, "training": training}).fit(cohort.X, cohort.y)
+
+    plain = fitted().predict_proba(cohort.X)
+    found = {how: fitted(balance=how, balance_by="ehr.sex") for how in ("reweight", "oversample")}
+    for how, model in found.items():
+        p = model.predict_proba(cohort.X)
+        assert np.abs(p - plain).max() > 1e-4
+        assert np.array_equal(p, fitted(balance=how, balance_by="ehr.sex").predict_proba(cohort.X))
+
+
+def test_a_balance_by_an_unknown_column_is_refused(cohort):
+    model = mf.StageClassifier(**{**QUICK, "training": {"balance": "reweight", "balance_by": "ehr.gender"}})
+    with pytest.raises(mf.MMFusionError, match="no such column to balance by"):
+        model.fit(cohort.X, cohort.y)

@@ -11,6 +11,7 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmfusion.errors import DataError
 from mmfusion.nn.training.callbacks import BestEpoch, EpochBar, FiniteLoss, Freeze
 from mmfusion.nn.training.checkpoint import Checkpoint
 from mmfusion.nn.training.devices import check_device
@@ -72,11 +73,16 @@ def fit_network(
     ------
     DataError
         If the loss is not finite, if a key of `lr_groups` or `freeze` matches no parameter, if `monitor` is
-        not recorded, if the device cannot be used, or if the checkpoint belongs to another fit.
+        not recorded, if the plan balances rows, which is the work of an estimator, if the device cannot be
+        used, or if the checkpoint belongs to another fit.
     KeyboardInterrupt
         If the user interrupts.
     """
     check_device(device)
+    if plan.balance is not None:
+        raise DataError(
+            "this network cannot balance its training rows", parameter="balance", got=plan.balance
+        )
     stopper = _stopper(plan, valid_set)
     monitor = plan.monitor if valid_set is not None or plan.monitor != "valid_loss" else "train_loss"
     rows = plan.rows_per_batch(len(train_set))

@@ -12,6 +12,7 @@ from mmfusion.errors import DataError
 from mmfusion.nn.params import FrozenParams
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
+BALANCES = ("reweight", "oversample")
 SCHEDULES = ("constant", "cosine", "plateau", "poly")
 PRECISIONS = ("32", "bf16", "16")
 
@@ -80,6 +81,12 @@ class TrainingPlan(FrozenParams):
         Name of the loss. The estimator reads it and makes the loss; None means the default of the estimator.
     loss_options : mapping
         Options of the loss.
+    balance : {"reweight", "oversample"}, optional
+        Let all groups of training rows count the same. "reweight": by weights in the loss. "oversample": rows
+        of the smaller groups are repeated. None: each row counts the same, apart from the class weights of
+        the loss. Read by `StageClassifier`; an error for other networks.
+    balance_by : str
+        The groups for `balance`: "class", or a column such as "ehr.sex" or "meta.site".
 
     Raises
     ------
@@ -116,6 +123,8 @@ class TrainingPlan(FrozenParams):
     augment: bool = True
     loss: str | None = None
     loss_options: Mapping[str, object] = field(default_factory=dict)
+    balance: str | None = None
+    balance_by: str = "class"
 
     def __post_init__(self) -> None:
         for name, (check, expected) in _RULES.items():
@@ -202,4 +211,9 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "augment": (lambda value: isinstance(value, bool), "True or False"),
     "loss": (_or_none(lambda value: isinstance(value, str)), "the name of a loss, or None"),
     "loss_options": (_mapping(lambda _: True), "a mapping of names to values"),
+    "balance": (
+        lambda value: value is None or (isinstance(value, str) and value in BALANCES),
+        f"{', '.join(BALANCES)}, or None",
+    ),
+    "balance_by": (lambda value: isinstance(value, str) and bool(value), "class, or the name of a column"),
 }

@@ -212,14 +212,6 @@ def inputs_read(cohort: Cohort, *, many: int = 40, shown: int = 12) -> list[str]
     return lines
 
 
-def presence_groups(cohort: Cohort) -> pd.Series:
-    """Return the modalities of each labelled patient as text, such as "ct+rna"."""
-    has = presence(cohort.X)
-    return pd.Series(
-        ["+".join(has.columns[row]) for row in has.to_numpy()], index=has.index, name="modalities"
-    )
-
-
 def paper_baseline(cohort: Cohort, *, random_state: int = 0) -> StageClassifier | None:
     """Return the stage paper's baseline; None if the cohort lacks CT features (no scans) or EHR."""
     if not {"ct", "ehr"} <= set(cohort.modalities) or "volume" in cohort.table["ct"]:

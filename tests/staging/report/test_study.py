@@ -5,6 +5,7 @@ import pytest
 
 from mmfusion.data.cohort import presence
 from mmfusion.errors import DataError, LeakageError
+from mmfusion.evaluation import presence_groups
 from mmfusion.staging.report import study
 from mmfusion.synthetic import phantom
 from tests.cohorts import tiny_cohort
@@ -104,7 +105,7 @@ def test_the_papers_baseline_needs_ct_features_and_records(synthetic):
 
 def test_presence_groups():
     cohort = tiny_cohort()
-    groups = study.presence_groups(cohort)
+    groups = presence_groups(cohort)
     assert groups.index.equals(cohort.X.index) and set(groups) <= {"ct+ehr+rna", "ct+ehr", "ehr+rna", "ehr"}
 
 

@@ -1,0 +1,93 @@
+"""What the report of robustness says: sentences and tables of `evaluation.robustness`."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mmfusion.metrics.names import metric_title
+
+LIMITS = (
+    "The changes are made in the picture and in the tables. A scan with less dose or another kernel is "
+    "reconstructed from other raw data (a sinogram), which is not there: low dose is noise in the image, "
+    "without streaks and without stronger noise behind bones.",
+    "Thick slices are averages of the thin ones, put back on the old positions. A kernel is a Gaussian blur, "
+    "or the difference to one.",
+    "A batch shift moves each gene by a random amount that all patients share. Real batches also change the "
+    "spread, and shift genes together.",
+    "The models were not trained with these changes, except for the random changes of their training scans.",
+    "Each change was drawn once, with the seed of the report.",
+)
+_SHOWN = 20  # warnings that the report lists
+
+
+def verdict(found: pd.DataFrame, metric: str = "macro_auc") -> list[str]:
+    """Return sentences about the changes that lower a metric; the first is the answer.
+
+    "Lowers" means that the paired 95 % interval over patients lies below 0.
+    """
+    rows = found[(found["metric"] == metric) & (found["change_hi"] < 0)]
+    n = found["perturbation"].nunique()
+    if rows.empty:
+        first = f"No change of the inputs lowers the {metric_title(metric)} for sure ({n} kinds were tried)."
+        return [first, *_worst(found, metric)]
+    weakest = rows.groupby("perturbation", sort=False).first()
+    parts = [f"{name} from {row['strength']:g} ({row['unit']})" for name, row in weakest.iterrows()]
+    first = f"{len(parts)} of {n} changes of the inputs lower the {metric_title(metric)}: {'; '.join(parts)}."
+    return [first, *_worst(found, metric)]
+
+
+def strongest(found: pd.DataFrame, metric: str = "macro_auc") -> pd.DataFrame:
+    """Return a row per perturbation: the strength with the largest loss of a metric, and its interval."""
+    rows = _changed(found, metric)
+    rows = rows.loc[rows.groupby("perturbation", sort=False)["change"].idxmin()]
+    return _texts(rows, metric)
+
+
+def shown_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return all strengths with both metrics as text, for a report."""
+    parts = [_texts(rows, str(metric)) for metric, rows in found.groupby("metric", sort=False)]
+    keys = ["strength", "unit", "n", "other class"]
+    first = parts[0]
+    for part in parts[1:]:
+        for column in [c for c in part.columns if c not in keys]:
+            first[column] = part[column].to_numpy()
+    return first
+
+
+def warnings_of(found: pd.DataFrame) -> list[str]:
+    """Return the warnings of the models for changed inputs, without those of the unchanged ones."""
+    given = [text for text in found.attrs.get("warnings", ()) if not text.startswith("unchanged: ")]
+    more = [f"... and {len(given) - _SHOWN} more"] if len(given) > _SHOWN else []
+    return [*given[:_SHOWN], *more]
+
+
+def _worst(found: pd.DataFrame, metric: str) -> list[str]:
+    row = _changed(found, metric).sort_values("change").iloc[0]
+    return [
+        f"The largest loss is that by {row['perturbation']} at {row['strength']:g} ({row['unit']}): "
+        f"{metric_title(metric)} {row['value']:.3f}, change {row['change']:+.3f} "
+        f"[{row['change_lo']:+.3f}, {row['change_hi']:+.3f}]; another class is named for "
+        f"{row['other_class']:.0%} of the patients.",
+        "The intervals are over patients. They are not adjusted for the number of changes.",
+    ]
+
+
+def _changed(found: pd.DataFrame, metric: str) -> pd.DataFrame:
+    rows = found[found["metric"] == metric]
+    return rows[rows.groupby("perturbation").cumcount() > 0]  # the first changes nothing
+
+
+def _texts(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    title = metric_title(metric)
+    texts = {
+        "strength": rows["strength"],
+        "unit": rows["unit"],
+        "n": rows["n"],
+        "other class": [f"{share:.0%}" for share in rows["other_class"]],
+        title: [f"{r.value:.3f} [{r.lo:.3f}, {r.hi:.3f}]".replace(" ", "\u00a0") for r in rows.itertuples()],
+        f"change of {title}": [
+            f"{r.change:+.3f} [{r.change_lo:+.3f}, {r.change_hi:+.3f}]".replace(" ", "\u00a0")
+            for r in rows.itertuples()
+        ],
+    }
+    return pd.DataFrame(texts).set_axis(rows["perturbation"].rename("change"), axis=0)

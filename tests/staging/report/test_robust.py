@@ -1,0 +1,50 @@
+"""What the report of robustness says."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from mmfusion.staging.report import robust
+
+
+def found(change_hi: float) -> pd.DataFrame:
+    rows = []
+    for metric in ("macro_auc", "balanced_accuracy"):
+        for name, unit in (("noise", "HU"), ("wrong units", "share")):
+            own = {"perturbation": name, "unit": unit, "n": 40, "metric": metric}
+            for strength, change in ((0.0, 0.0), (10.0, -0.02), (50.0, -0.1)):
+                hi = 0.0 if not strength else change_hi if name == "noise" and strength == 50 else 0.05
+                row = {"strength": strength, "value": 0.7 + change, "lo": 0.6, "hi": 0.8, "change": change}
+                rows.append(own | row | {"change_lo": -0.2, "change_hi": hi, "other_class": -change})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("hi", "says"),
+    [(-0.01, "1 of 2 changes of the inputs lower the macro-AUC: noise from 50 (HU)."),
+     (0.01, "No change of the inputs lowers the macro-AUC for sure (2 kinds were tried).")],
+)  # fmt: skip
+def test_the_verdict_goes_by_the_paired_interval(hi, says):
+    lines = robust.verdict(found(hi))
+    assert lines[0] == says
+    assert (
+        "noise at 50 (HU): macro-AUC 0.600, change -0.100" in lines[1] and "10% of the patients" in lines[1]
+    )
+
+
+def test_tables_of_the_report():
+    strong = robust.strongest(found(0.01))
+    assert list(strong.index) == ["noise", "wrong units"] and (strong["strength"] == 50).all()
+    table = robust.shown_table(found(0.01))
+    assert len(table) == 6 and table["macro-AUC"].iloc[0] == "0.700\u00a0[0.600,\u00a00.800]"
+    assert [c for c in table.columns if c.startswith("change of")] == [
+        "change of macro-AUC",
+        "change of balanced accuracy",
+    ]
+
+
+def test_warnings_of_unchanged_inputs_are_left_out_and_many_are_counted():
+    table = found(0.01)
+    table.attrs["warnings"] = ["unchanged: a", *(f"noise: {i}" for i in range(23))]
+    assert robust.warnings_of(table)[-2:] == ["noise: 19", "... and 3 more"]
