@@ -4,12 +4,12 @@ from mmfusion.lazy import lazy
 
 _HOME = {
     "ALWAYS": "outside",
-    "FoldEnsemble": "fold_ensemble",
+    "FoldEnsemble": "ensemble",
     "FoldResult": "fold_result",
     "NestedResult": "result",
     "external_validation": "external",
     "fit_recalibration": "recalibration",
-    "fold_ensemble": "fold_ensemble",
+    "fold_ensemble": "ensemble",
     "forest": "baselines",
     "judge_outside": "outside",
     "nested_cv": "nested",

@@ -76,7 +76,8 @@ def fit_recalibration(predictions: pd.DataFrame, classes: Sequence[object], mode
     Raises
     ------
     DataError
-        If the model predicts the same for all patients: a slope cannot be estimated.
+        If the model predicts the same for all patients of a fold, as the majority class does: a slope cannot
+        be estimated.
 
     References
     ----------
@@ -95,11 +96,11 @@ def fit_recalibration(predictions: pd.DataFrame, classes: Sequence[object], mode
     True
     """
     judged = one_model(predictions, classes, model)
-    if is_constant(judged.proba):
+    if all(is_constant(judged.proba[rows]) for rows in judged.members("brier").values()):
         raise DataError(
             f"the recalibration of {model} cannot be estimated",
-            expected="predictions that differ between patients",
-            got=f"the same for all {len(judged.proba)}",
+            expected="predictions that differ between the patients of a fold",
+            got="the same for all patients of a fold",
         )
     codes = judged.codes[judged.rows["patient"].to_numpy()]
     slope, bias = fit_calibration(_log(judged.proba), codes)

@@ -13,6 +13,7 @@ from mmfusion.preprocessing.genes import GeneTransformer
 from mmfusion.preprocessing.tables import TableTransformer
 
 _SHOWN = 5
+_NONE = "none"
 COLUMNS = ("input", "read by the model", "absent", "not read", "new categories", "patients")
 
 
@@ -59,7 +60,7 @@ def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFra
         modality = name.removesuffix("_table")
         block = dict(stream_blocks(X, modality)).get(name) if modality in cohort.modalities else None
         if block is None:
-            rows.append((name, _read(fitted), "the whole input", "", "", 0))
+            rows.append((name, _read(fitted), "the whole input", _NONE, _NONE, 0))
             continue
         if isinstance(fitted, GeneTransformer):
             _check_unit(fitted, cohort)
@@ -80,7 +81,7 @@ def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFra
                 has,
             )
         )
-    rows += [(m, "nothing", "", "the whole input", "", 0) for m in unread]
+    rows += [(m, "nothing", _NONE, "the whole input", _NONE, 0) for m in unread]
     return pd.DataFrame(rows, columns=list(COLUMNS)).set_index("input")
 
 
@@ -128,9 +129,9 @@ def _read(fitted: object) -> str:
 
 
 def _some(names: list[object], of: int | None = None) -> str:
-    """Return a number of names, and the first of them; "" if there are none."""
+    """Return a number of names, and the first of them; "none" if there are none."""
     if not names:
-        return ""
+        return _NONE
     shown = ", ".join(map(str, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
     return f"{len(names)}{f' of {of}' if of else ''}: {shown}"
 
@@ -142,4 +143,4 @@ def _new_categories(fitted: object, block: pd.DataFrame) -> str:
             seen = set(clean_cells(block[column].astype(object)).dropna().astype(str))
             if new := sorted(seen - set(levels)):
                 parts.append(f"{column} ({', '.join(new[:_SHOWN])}{', ...' if len(new) > _SHOWN else ''})")
-    return "; ".join(parts)
+    return "; ".join(parts) or _NONE

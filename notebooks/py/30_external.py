@@ -147,7 +147,7 @@ reports.save_figure(figure, out_dir, "roc")
 # unknown. A column that the model does not know is not read.
 
 # %%
-reports.full_table(transfer.reset_index())
+reports.full_table(transfer)
 
 # %% [markdown]
 # ## Calibration

@@ -16,8 +16,8 @@ from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import gathered
 from mmfusion.evaluation import NestedResult, external_validation
+from mmfusion.evaluation.ensemble import together
 from mmfusion.evaluation.external import SecondLookWarning
-from mmfusion.evaluation.fold_ensemble import together
 from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley

@@ -18,7 +18,7 @@ from mmfusion.metrics.names import metric_title
 from mmfusion.staging.report.explained import looks_before, record_of_looks
 from mmfusion.staging.report.verdict import against, signed_text, value_text
 
-JUDGED = ("macro_auc", "balanced_accuracy", "macro_f1", "brier", "log_loss", "ece_pooled")
+JUDGED = ("macro_auc", "macro_f1", "brier", "ece_pooled")
 CALIBRATED = ("brier", "log_loss", "ece_pooled")
 AFTER = "recalibrated"
 
@@ -46,10 +46,10 @@ def beside_cv(result: NestedResult, outside: Outside, metrics: Sequence[str] = J
         for place, scores in (("cross-validation", result.scores), ("external", outside.scores)):
             if model in scores.index:
                 found = scores.loc[model]
-                rows[model, place] = {
+                rows[f"{model}, {place}"] = {
                     metric_title(m.removesuffix("_pooled")): _cell(found[m]) for m in metrics
                 }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["model", "patients"]).reset_index()
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def recalibrated(result: NestedResult, outside: Outside) -> tuple[pd.DataFrame, list[str]]:

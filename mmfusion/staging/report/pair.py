@@ -10,7 +10,7 @@ from mmfusion.data.cohort import Cohort, presence
 from mmfusion.data.load import load_cohort
 from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import DataError
-from mmfusion.staging.report.study import GENERATED, Plan, left_out, load_external, subset
+from mmfusion.staging.report.study import GENERATED, Plan, left_out, load_external, subset, without_rare_scans
 
 _LEAST = 2  # patients of a class that a model is fitted on
 
@@ -77,7 +77,7 @@ def load_pair(
         external = name
     options = {"seed": seed, **({"n": n_patients} if n_patients else {})} if name in GENERATED else {}
     cohort = load_cohort(name, root=root or None, target=target or None, **options)
-    cohort = subset(cohort, n_patients if name in GENERATED else 0, seed)
+    cohort = without_rare_scans(subset(cohort, n_patients if name in GENERATED else 0, seed))
     notes = [one for one in (left_out(cohort),) if one]
     if site:
         train, other = split_by_site(cohort, site)
@@ -122,11 +122,12 @@ def _same_modalities(
     if not shared:
         got = "; ".join(f"{c.name}: {', '.join(sorted(one))}" for c, one in zip((train, other), has))
         raise DataError("the two cohorts have no modality in common", expected=", ".join(wanted), got=got)
-    lines = []
+    only: dict[str, list[str]] = {}
     for c, one in zip((train, other), has, strict=True):
-        if only := sorted(one - set(shared)):
-            lines.append(f"Not used, as the other cohort lacks it or it was not asked for: {', '.join(only)} "
-                         f"of {c.name}.")  # fmt: skip
+        for modality in sorted(one - set(shared)):
+            only.setdefault(modality, []).append(c.name)
+    why = "the other cohort lacks it, or it was not asked for"
+    lines = [f"Not used: {m} of {' and '.join(names)} ({why})." for m, names in only.items()]
     return train.select(modalities=shared), other.select(modalities=shared), lines
 
 
@@ -136,7 +137,7 @@ def _with_inputs(cohort: Cohort) -> tuple[Cohort, list[str]]:
     empty = X.index[~presence(X).any(axis=1)]
     if len(empty) == len(X):
         raise DataError("no patient has a label and an input", file=cohort.name)
-    line = f"{cohort.name}: {len(empty)} patients with a label have none of these inputs and are left out."
+    line = f"{cohort.name}: left out, with a label but none of these inputs: {len(empty)}."
     return cohort.select(patients=list(X.index.difference(empty))), [line] if len(empty) else []
 
 
