@@ -37,13 +37,16 @@ class Outside:
     main : str
         Name of the saved model.
     notes : tuple of str
-        Warnings, each once, and what cannot be estimated.
+        Sentences about what cannot be estimated.
+    warnings : tuple of str
+        Warnings about the external patients, each once, as "Kind: text".
     """
 
     predictions: pd.DataFrame
     classes: tuple[str, ...]
     main: str
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -134,8 +137,8 @@ def judge_outside(
             table = found.frame(found.predict(fitted, external.X, external.y))
             parts.append(mine[["repeat", "fold", "patient_id", "person"]].assign(model=one, **table))
     predictions = pd.concat(parts, ignore_index=True)[list(mine.columns)]
-    given = dict.fromkeys(map(str, caught))
-    return Outside(predictions, classes, name, (*given, *_not_estimable(predictions, classes)))
+    given = dict.fromkeys(f"{one.category.__name__}: {one.text}" for one in caught)
+    return Outside(predictions, classes, name, tuple(_not_estimable(predictions, classes)), tuple(given))
 
 
 def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:

@@ -1,4 +1,4 @@
-"""What of a model's inputs another cohort has: genes, columns, categories, unit, scans."""
+"""The inputs of a model that another cohort has: genes, columns, categories, unit, scans."""
 
 from __future__ import annotations
 

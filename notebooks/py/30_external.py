@@ -41,7 +41,6 @@ from mmfusion import evaluation, figures, reports
 from mmfusion.reports import provenance
 from mmfusion.staging.report import explained, outside, study
 from mmfusion.staging.report.pair import check_enough, load_pair
-from mmfusion.staging.report.verdict import caveats
 
 work = Path(work_dir or tempfile.mkdtemp())
 pair = load_pair(
@@ -141,7 +140,7 @@ figure = figures.roc(found.predictions, found.classes, found.main, random_state=
 reports.save_figure(figure, out_dir, "roc")
 
 # %% [markdown]
-# ## What the external cohort has of the model's inputs
+# ## Inputs of the model in the external cohort
 #
 # An absent gene gets its mean of the training patients. An absent column counts as missing, a new category as
 # unknown. A column that the model does not know is not read.
@@ -198,15 +197,13 @@ reports.paragraph(f"{text} {kept}.")
 # ## Limitations
 
 # %%
-limits = [f"{train.name}: {text}" for text in caveats(train, result)]
-limits += [f"{other.name}: {text}" for text in caveats(other)]
-reports.bullets(list(dict.fromkeys([*limits, *found.notes])))
+reports.bullets(outside.limits(result, train, other, found))
 
 # %% [markdown]
 # Warnings about the data, each listed once for all models and folds:
 
 # %%
-reports.bullets(reports.warnings_given(result, also=given))
+reports.bullets(reports.warnings_given(result, also=[*given, *found.warnings]))
 
 # %% [markdown]
 # ## Seed, versions and files

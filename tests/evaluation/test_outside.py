@@ -46,7 +46,7 @@ def test_all_models_meet_the_same_patients_once(trained, tmp_path):
     with pytest.raises(LeakageError, match="already judged on this cohort"):
         judge_outside(folder, train, other, name="concat", inner=2, record=record)
     again = judge_outside(folder, train, other, name="concat", inner=2, record=record, again=True)
-    assert any("look 2 of this model at other" in note for note in again.notes)
+    assert any("look 2 of this model at other" in text for text in again.warnings)
     pd.testing.assert_frame_equal(again.predictions, found.predictions)
 
 

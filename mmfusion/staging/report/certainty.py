@@ -1,4 +1,4 @@
-"""What a staging report says about the certainty of its models: calibration, and leaving patients out."""
+"""Certainty of the models in a staging report: calibration, and results without uncertain patients."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics import ece_band, ordinal_cuts, score_table
 from mmfusion.metrics.names import metric_title
 from mmfusion.staging.report.explained import looks_before, record_of_looks
-from mmfusion.staging.report.verdict import against, signed_text, value_text
+from mmfusion.staging.report.verdict import against, caveats, signed_text, value_text
 
 JUDGED = ("macro_auc", "macro_f1", "brier", "ece_pooled")
 CALIBRATED = ("brier", "log_loss", "ece_pooled")
@@ -149,6 +149,16 @@ def to_metrics(outside: Outside) -> dict[str, object]:
         for metric in ("macro_auc", "brier")
     }
     return {"models": models, "paired_vs_ridge": paired}
+
+
+def limits(result: NestedResult, train: Cohort, external: Cohort, found: Outside) -> list[str]:
+    """Return the limits of both cohorts, those that they share once, and those of the external result."""
+    texts: dict[str, list[str]] = {}
+    for cohort, lines in ((train, caveats(train, result)), (external, caveats(external))):
+        for line in lines:
+            texts.setdefault(line, []).append(cohort.name)
+    own = [text if len(names) > 1 else f"{names[0]}: {text}" for text, names in texts.items()]
+    return [*own, *found.notes]
 
 
 def shares(cohort: Cohort) -> str:
