@@ -4,7 +4,7 @@ python benchmarks/phantom.py planted   # share of the optimum, gain over the bes
 python benchmarks/phantom.py planted --family nominal   # the same where stages are not ordered in one score
 python benchmarks/phantom.py null      # Holm-adjusted intervals of every model cover 0.5
 python benchmarks/phantom.py missing   # loss of AUC if half of the patients lack a modality
-python benchmarks/phantom.py sets      # coverage of the sets of stages, and warnings of usual patients
+python benchmarks/phantom.py sets      # coverage of the sets of stages, warnings of usual patients, ECE
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sklearn.base import clone
 import mmfusion as mf
 from mmfusion.errors import gathered
 from mmfusion.explain.gene_attribution import gene_shap
-from mmfusion.metrics import holm_intervals
+from mmfusion.metrics import ece_band, holm_intervals
 from mmfusion.staging.novelty import unusual
 
 
@@ -122,6 +122,7 @@ def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
         "| seed | coverage | true stage in the set | mean size of the set | left-out rows | with a warning |"
     )
     print("|---|---|---|---|---|---|")
+    calibration = []
     for seed in args.seeds:
         kind = {"missing": args.missing, "modalities": ("rna", "ehr"), "family": args.family}
         train, other = (mf.phantom(n, s, **kind)[0] for n, s in ((args.n, seed), (2000, seed + 1000)))
@@ -139,6 +140,8 @@ def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
                 f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {np.mean(said):.1%} |",
                 flush=True,
             )
+        calibration.append(f"seed {seed}: {ece_band(truth, proba, range(proba.shape[1]))}")
+    print("\n".join(calibration))
 
 
 def main() -> None:

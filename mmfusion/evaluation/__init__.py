@@ -3,10 +3,15 @@
 from mmfusion.lazy import lazy
 
 _HOME = {
+    "ALWAYS": "outside",
+    "FoldEnsemble": "ensemble",
     "FoldResult": "fold_result",
     "NestedResult": "result",
     "external_validation": "external",
+    "fit_recalibration": "recalibration",
+    "fold_ensemble": "ensemble",
     "forest": "baselines",
+    "judge_outside": "outside",
     "nested_cv": "nested",
     "patient_groups": "grouping",
     "presence_groups": "grouping",
@@ -20,6 +25,7 @@ _HOME = {
     "Subgroups": "by_subgroup",
     "subgroups": "by_subgroup",
     "task_for": "tasks",
+    "transfer_table": "transfer",
 }
 __all__ = list(_HOME)
 __getattr__, __dir__ = lazy(__name__, _HOME)

@@ -11,6 +11,7 @@ from mmfusion.figures.comparison import (
 )
 from mmfusion.figures.correlations import correlation_null
 from mmfusion.figures.curves import reliability, roc
+from mmfusion.figures.decision import decision_curve, selective_prediction
 from mmfusion.figures.folds import (
     class_probabilities,
     confusions,
@@ -39,6 +40,7 @@ __all__ = [
     "confusions",
     "correlation_null",
     "cv_vs_external",
+    "decision_curve",
     "detection_table",
     "dice_against_iou",
     "gene_bars",
@@ -65,6 +67,7 @@ __all__ = [
     "roc",
     "scan_slices",
     "scan_survey",
+    "selective_prediction",
     "site_effects",
     "slice_positions",
     "subgroup_forest",

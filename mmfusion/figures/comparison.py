@@ -127,9 +127,9 @@ def paired_differences(
         )
     ax.axvline(0, color=GREY, lw=1)
     y = np.arange(len(table))[::-1]
-    ax.hlines(
-        y, table["corrected_lo"], table["corrected_hi"], color=GREY, lw=0.9, label="corrected t, over folds"
-    )
+    if table["corrected_lo"].notna().any():  # several folds
+        corrected = table["corrected_lo"], table["corrected_hi"]
+        ax.hlines(y, *corrected, color=GREY, lw=0.9, label="corrected t, over folds")
     colours = [BLUE if main in (None, name) else INK for name in table.index]
     forest(ax, table["diff"].to_numpy(), table["lo"].to_numpy(), table["hi"].to_numpy(), colours=colours)
     ax.plot([], [], color=INK, lw=2, label="bootstrap, over patients")

@@ -55,6 +55,7 @@ def roc(predictions: pd.DataFrame, classes: Sequence[object], model: str, *, ran
         area = aucs.loc[name]
         ax.set_title(f"{name} versus rest")
         text = f"AUC {area['mean']:.2f}\n[{area['lo']:.2f}, {area['hi']:.2f}]"
+        text = "not estimable" if pd.isna(area["mean"]) else text  # no patient of the class
         ax.text(0.97, 0.04, text, ha="right", transform=ax.transAxes, fontsize=8.5)
         ax.set_xlabel("false positive rate")
         ax.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])

@@ -1,6 +1,8 @@
 """Metrics, intervals and paired tests, implemented once for all systems."""
 
+from mmfusion.metrics.calibration_band import CalibrationBand, ece_band
 from mmfusion.metrics.classification import classification_metrics, macro_auc
+from mmfusion.metrics.decision_curve import decision_curve, ordinal_cuts
 from mmfusion.metrics.detection import detection_scores, lesion_table
 from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group
 from mmfusion.metrics.groups import scores_by, size_groups
@@ -15,6 +17,7 @@ from mmfusion.metrics.regression import (
 )
 from mmfusion.metrics.reliability import intraclass_correlation
 from mmfusion.metrics.segmentation import SEGMENTATION_LOWER_IS_BETTER, mask_scores, segmentation_table
+from mmfusion.metrics.selective import Selective, selective_prediction
 from mmfusion.metrics.significance import corrected_t_test, delong, holm, wilcoxon
 from mmfusion.metrics.simultaneous import holm_intervals
 from mmfusion.metrics.slices import (
@@ -32,12 +35,16 @@ LOWER_IS_BETTER = (*_CLASSES_LOWER_IS_BETTER, *REGRESSION_LOWER_IS_BETTER, *SEGM
 __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
+    "CalibrationBand",
+    "Selective",
     "bootstrap_metrics",
     "classification_metrics",
     "corrected_t_test",
+    "decision_curve",
     "delong",
     "detection_scores",
     "dice_by_position",
+    "ece_band",
     "fold_scores",
     "holm",
     "holm_intervals",
@@ -46,6 +53,7 @@ __all__ = [
     "macro_auc",
     "mask_scores",
     "minimum_detectable_difference",
+    "ordinal_cuts",
     "paired_difference",
     "paired_table",
     "positions_of_scores",
@@ -55,6 +63,7 @@ __all__ = [
     "scores_by",
     "scores_by_group",
     "segmentation_table",
+    "selective_prediction",
     "size_groups",
     "slice_mean_dice",
     "slice_scores",

@@ -10,7 +10,7 @@ _KNOWN = {
     "macro_auc": "macro-AUC",
     "macro_f1": "macro-F1",
     "ece": "ECE",
-    "brier": "Brier score",
+    "brier": "Brier score, 0 to 2",
     "dice": "Dice per patient",
     "dice_pooled": "pooled Dice",
     "dice_slices": "mean Dice of slices",

@@ -221,7 +221,9 @@ def brier(s: Weighted) -> np.ndarray:
     """Return the multiclass Brier score, shape (B,).
 
     It is the squared error summed over classes: 0 is best, 2 is worst (Brier 1950, Monthly Weather Review
-    78(1)).
+    78(1)). For two classes, many packages give half of it, from 0 to 1: `sklearn.metrics.brier_score_loss`
+    counts the error of one class only. A model that ignores the inputs and predicts the shares q_k of the
+    classes has 1 minus the sum of q_k squared.
 
     >>> brier(Weighted(np.array([0]), np.array([[0.5, 0.5]]), np.ones((1, 1)))).tolist()
     [0.5]

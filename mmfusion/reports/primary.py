@@ -41,7 +41,7 @@ class Primary:
         """Return the usual name of the metric, with its direction if lower is better.
 
         >>> Primary("brier", "gmu", lower_is_better=True).title
-        'Brier score (lower is better)'
+        'Brier score, 0 to 2 (lower is better)'
         """
         return metric_title(self.metric) + (" (lower is better)" if self.lower_is_better else "")
 

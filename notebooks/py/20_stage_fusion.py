@@ -41,7 +41,7 @@ from sklearn.base import clone
 import mmfusion as mf
 from mmfusion import evaluation, figures, metrics, reports
 from mmfusion.reports import provenance
-from mmfusion.staging.report import explained, study, watched
+from mmfusion.staging.report import certainty, explained, study, watched
 from mmfusion.staging.report.verdict import (
     caveats,
     headline,
@@ -169,12 +169,31 @@ reports.save_figure(
 )
 
 # %% [markdown]
-# Calibration: below the diagonal, the model is too confident.
+# Calibration: below the diagonal, the model is too confident. The expected calibration error (ECE) is never 0
+# on a finite number of patients. Its band is the range that a perfectly calibrated model would have.
 
 # %%
-reports.save_figure(
-    figures.reliability(result.predictions, result.classes, [result.main, "ridge"]), out_dir, "reliability"
-)
+bands = certainty.calibration_bands(result, [result.main, "ridge"], random_state=seed)
+figure = figures.reliability(result.predictions, result.classes, [result.main, "ridge"])
+display(reports.save_figure(figure, out_dir, "reliability"))
+reports.bullets([f"{name}: {band}." for name, band in bands.items()])
+
+# %% [markdown]
+# ## Leaving out uncertain patients
+#
+# Share of wrong decisions, and macro-F1, if only patients with a large probability get a prediction. If the
+# model knows when it is uncertain, its line is below the dashed line of patients who are left out at random.
+# The dotted line leaves out the wrong predictions first. AURC is the mean share of wrong predictions over all
+# coverages; smaller is better. The bands are 95 % intervals over patients.
+
+# %%
+selective = {
+    name: metrics.selective_prediction(result.predictions, result.classes, name, random_state=seed)
+    for name in (result.main, "ridge")
+}
+figure = figures.selective_prediction(selective)
+display(reports.save_figure(figure, out_dir, "selective"))
+reports.bullets(certainty.certainty_lines(selective))
 
 # %% [markdown]
 # ## What each modality adds
@@ -354,6 +373,11 @@ found = result.to_metrics() | {
     "optimum": possible or None,
     "params": result.params().to_dict("index"),
     "learning_curve": curve.to_dict("records"),
+    "selective": {name: one.to_metrics() for name, one in selective.items()},
+    "calibration_band": {
+        name: {"ece": band.ece, "band": [band.lo, band.hi], "inside": band.inside}
+        for name, band in bands.items()
+    },
     "all_patients": judged.to_metrics() if everybody is not None else None,
 }
 if external:

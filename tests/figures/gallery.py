@@ -18,6 +18,7 @@ from mmfusion.metrics import (
     score_table,
     scores_by_group,
     segmentation_table,
+    selective_prediction,
     size_groups,
     slice_table,
 )
@@ -311,6 +312,10 @@ def every_figure():
         "class_probabilities": figures.class_probabilities(table, CLASSES, "crossmodal"),
         "roc": figures.roc(table, CLASSES, "crossmodal"),
         "cv_vs_external": figures.cv_vs_external(external),
+        "decision_curve": figures.decision_curve(table, CLASSES, ["crossmodal", "ridge", "majority"]),
+        "selective_prediction": figures.selective_prediction(
+            {m: selective_prediction(table, CLASSES, m, n_boot=100) for m in ("crossmodal", "ridge")}
+        ),
         "reliability": figures.reliability(table, CLASSES, ["crossmodal", "ridge", "forest"]),
         "model_comparison": figures.model_comparison(
             scores, main="crossmodal", references={"chance": 0.5, "optimum": 0.93}

@@ -79,7 +79,7 @@ def test_index_of_nothing(tmp_path):
          "Dice per patient: unet 0.612 [0.550, 0.670]"),
         ({"models": {"a": {"brier": SCORE}, "b": {"brier": SCORE}},
           "primary": {"metric": "brier", "model": "b", "reference": "a"}},
-         "Brier score (lower is better): b 0.612 [0.550, 0.670], a 0.612 [0.550, 0.670]"),
+         "Brier score, 0 to 2 (lower is better): b 0.612 [0.550, 0.670], a 0.612 [0.550, 0.670]"),
     ],
 )  # fmt: skip
 def test_headline(metrics, text):

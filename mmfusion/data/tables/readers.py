@@ -9,6 +9,7 @@ import pandas as pd
 
 from mmfusion.data.tables.cells import clean_cells, guess_column, note_errors
 from mmfusion.data.tables.ehr import EhrTable, canonical_ehr
+from mmfusion.data.tables.ehr_headers import SITE_HEADERS
 from mmfusion.data.tables.files import (
     by_patient,
     find_patient,
@@ -152,7 +153,11 @@ def read_features(
         leave_out(notes, others, "beside features of a foundation model")
         return numeric_table(table[deep].replace("", None), source)
     note_errors(table, source, notes)
-    columns = {c: guess_column(clean_cells(table[c]), c, source, notes) for c in table}
+    columns = {}
+    for c in table:
+        cells = clean_cells(table[c])
+        # the code of a site, such as 05, is a name
+        columns[c] = cells if header_key(c) in SITE_HEADERS else guess_column(cells, c, source, notes)
     return pd.DataFrame(columns, index=table.index)
 
 

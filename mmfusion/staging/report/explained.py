@@ -16,6 +16,7 @@ from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import gathered
 from mmfusion.evaluation import NestedResult, external_validation
+from mmfusion.evaluation.ensemble import together
 from mmfusion.evaluation.external import SecondLookWarning
 from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.gene_attribution import gene_shap
@@ -191,11 +192,11 @@ def fold_external(
     own = {m: fold_scores(result.of([result.main]), result.classes, m)[result.main] for m in metrics}
     rows, predictions, given, before = [], [], [], []
     for (repeat, fold), path in result.bundles().items():
-        record = _record_of_looks(path, cohort)
+        record = record_of_looks(path, cohort)
         before.append(json.loads(record.read_text()) if record.is_file() else [])
         with gathered() as caught:
             found, scores = external_validation(path, cohort, again=True, record=record)
-        given += [str(one) for one in caught if one.category is not SecondLookWarning]  # see _looks_before
+        given += [str(one) for one in caught if one.category is not SecondLookWarning]  # see looks_before
         predictions.append(found)
         rows += [
             {
@@ -206,31 +207,19 @@ def fold_external(
             }
             for m in metrics
         ]
-    mean = _together(predictions, result.classes)
-    given = [*_looks_before(before), *dict.fromkeys(given)]
+    mean = together(predictions, result.classes)
+    given = [*looks_before(before), *dict.fromkeys(given)]
     return External(pd.DataFrame(rows), score_table(mean, result.classes), mean, given)
 
 
-def _together(predictions: Sequence[pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
-    """Return the mean probabilities of several models, and the class that most of them decided on.
-
-    If two classes have the same number of votes, the more probable one is taken.
-    """
-    columns = [f"p_{c}" for c in classes]
-    mean = np.mean([p[columns] for p in predictions], axis=0)
-    votes = sum(p["y_pred"].to_numpy()[:, None] == np.array(classes) for p in predictions)
-    decided = (votes + 0.999 * mean).argmax(axis=1)
-    made = dict(zip(columns, mean.T, strict=True)) | {"y_pred": [classes[i] for i in decided]}
-    return predictions[0].assign(**made)
-
-
-def _record_of_looks(bundle: Path, cohort: Cohort) -> Path:
+def record_of_looks(bundle: Path, cohort: Cohort) -> Path:
+    """Return the file in the cache that records each evaluation of these weights on these patients."""
     who = "\n".join(f"{patient}\t{stage}" for patient, stage in sorted(cohort.y.astype("str").items()))
     key = hash_text(f"{hash_path(bundle / 'weights.safetensors')}\n{who}")
     return cache_folder() / "external" / f"{key}.json"
 
 
-def _looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
+def looks_before(looks: Sequence[Sequence[Mapping[str, object]]]) -> list[str]:
     """Return one line about earlier evaluations, if there were any."""
     n, days = max(map(len, looks), default=0), sorted(str(look["when"]) for fold in looks for look in fold)
     if not n:

@@ -26,9 +26,9 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     main, ridge = auc.loc[result.main], auc.loc["ridge"]
     row = result.paired("ridge").loc[result.main]
     lines = [
-        f"{result.main} {_against(row)}.",
-        f"Macro-AUC {_value(main)} against {_value(ridge)} of the ridge "
-        f"on all inputs (n = {result.n}): difference {_signed(row)}.{_corrected(row)}",
+        f"{result.main} {against(row)}.",
+        f"Macro-AUC {value_text(main)} against {value_text(ridge)} of the ridge "
+        f"on all inputs (n = {result.n}): difference {signed_text(row)}.{_corrected(row)}",
         f"The smallest true difference that {result.n} patients would show with 80 % power is "
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
@@ -62,7 +62,7 @@ def worse_than_chance(auc: pd.DataFrame) -> list[str]:
     below = auc[auc["hi"] < 0.5]
     if below.empty:
         return []
-    named = ", ".join(f"{name} {_value(row)}" for name, row in below.iterrows())
+    named = ", ".join(f"{name} {value_text(row)}" for name, row in below.iterrows())
     return [
         f"Worse than chance: {named}. The interval lies wholly below 0.5. A model without any information "
         "would be near 0.5, so this hints at an error, such as exchanged labels, a reversed column, or a bug "
@@ -78,8 +78,8 @@ def headline(result: NestedResult) -> str:
     row = result.paired("ridge").loc[result.main]
     chance = "; worse than chance" if auc.loc[result.main, "hi"] < 0.5 else ""
     return (
-        f"{result.main} {_value(auc.loc[result.main])}, ridge {_value(auc.loc['ridge'])} macro-AUC: "
-        f"{_against(row)} ({_signed(row)}){chance}"
+        f"{result.main} {value_text(auc.loc[result.main])}, ridge {value_text(auc.loc['ridge'])} macro-AUC: "
+        f"{against(row)} ({signed_text(row)}){chance}"
     )
 
 
@@ -103,7 +103,8 @@ def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
     return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
 
 
-def _against(row: pd.Series) -> str:
+def against(row: pd.Series) -> str:
+    """Return "beats the ridge" or the like from the interval of a difference, `lo` to `hi`."""
     if row["lo"] > 0:
         return "beats the ridge"
     if row["hi"] < 0:
@@ -134,7 +135,9 @@ def _single(result: NestedResult, auc: pd.DataFrame) -> list[str]:
         if len(singles) > 1
         else "The model that reads one modality"
     )
-    return [f"{which}, {best}, has {_value(auc.loc[best])}: {result.main} is {says} ({_signed(row)})."]
+    return [
+        f"{which}, {best}, has {value_text(auc.loc[best])}: {result.main} is {says} ({signed_text(row)})."
+    ]
 
 
 def _others(result: NestedResult, auc: pd.DataFrame) -> list[str]:
@@ -149,7 +152,7 @@ def _others(result: NestedResult, auc: pd.DataFrame) -> list[str]:
     text = text.replace(" beat", " beats") if len(better) == 1 else text
     return [
         f"{text} the ridge (5 % level, Holm-corrected). The highest macro-AUC of all is that of {best}, "
-        f"{_value(auc.loc[best])}; it need not differ significantly from the others."
+        f"{value_text(auc.loc[best])}; it need not differ significantly from the others."
     ]
 
 
@@ -157,11 +160,19 @@ def _share(row: pd.Series, best_possible: float) -> str:
     return f"{(row['mean'] - 0.5) / (best_possible - 0.5):.0%}"
 
 
-def _value(row: pd.Series) -> str:
+def value_text(row: pd.Series) -> str:
+    """Return a metric with its interval, such as "0.712 [0.650, 0.770]"; "not estimable" for NaN.
+
+    >>> value_text(pd.Series({"mean": 0.7, "lo": 0.6, "hi": 0.8}))
+    '0.700 [0.600, 0.800]'
+    """
+    if pd.isna(row["mean"]):
+        return "not estimable"
     return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]"
 
 
-def _signed(row: pd.Series) -> str:
+def signed_text(row: pd.Series) -> str:
+    """Return a difference with its interval, such as "+0.012 [-0.050, +0.070]"."""
     return f"{row['diff']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
 
 
@@ -177,7 +188,7 @@ def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.D
     """
     order = scores.sort_values(("macro_auc", "mean"), ascending=False, kind="stable")
     cells = {
-        metric_title(m): [_value(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()]
+        metric_title(m): [value_text(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()]
         for m in metrics
     }
     return pd.DataFrame(cells, order.index)

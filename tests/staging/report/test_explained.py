@@ -81,12 +81,3 @@ def test_few_genes_are_explained_without_their_stability(tmp_path):
     result = nested_cv(model, cohort, outer=2, baselines=False, where="serial", out=tmp_path, progress=False)
     genes = explained.fold_genes(result, cohort, n_patients=2, n_samples=2)
     assert len(genes.sizes) <= 8 and genes.stability.empty
-
-
-def test_the_folds_models_vote_and_ties_go_to_the_more_probable_class():
-    def table(decided, first):
-        p = {"p_I": [first] * 2, "p_II": [1 - first] * 2}
-        return pd.DataFrame({"patient_id": ["a", "b"], "y_pred": decided, **p})
-
-    both = explained._together([table(["II", "II"], 0.9), table(["II", "I"], 0.8)], ("I", "II"))
-    assert both["y_pred"].tolist() == ["II", "I"] and np.allclose(both["p_I"], 0.85)

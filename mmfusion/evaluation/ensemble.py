@@ -1,0 +1,159 @@
+"""The models of the outer folds as one predictor for new patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmfusion.errors import DataError, LeakageError
+from mmfusion.evaluation.result import NestedResult
+from mmfusion.storage.hashing import hash_each_id
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False)
+class FoldEnsemble:
+    """Mean of the models that a nested cross-validation fitted in its outer folds.
+
+    Each patient of the cross-validation is a training patient of most of these models. The ensemble
+    therefore predicts new patients only, and its own performance is not that of the cross-validation: judge
+    it on another cohort.
+
+    Parameters
+    ----------
+    models : sequence of estimators
+        Fitted classifiers with the same classes and with `patients_`, the hashes of their training patients.
+    classes_ : ndarray of str, shape (K,)
+        Classes in order of severity.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as Model
+    >>> X = pd.DataFrame({"age": [61.0]}, index=["p9"])
+    >>> parts = [Model(predict_proba=lambda X, p=p: np.array([[p, 1 - p]]), patients_=[],
+    ...                predict=lambda X: np.array(["I"]), classes_=["I", "II"]) for p in (0.5, 0.75)]
+    >>> FoldEnsemble(parts, np.array(["I", "II"])).predict_proba(X).tolist()
+    [[0.625, 0.375]]
+    """
+
+    models: Sequence[object]
+    classes_: np.ndarray
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the mean probability of each class over the models, shape (n, K).
+
+        Raises
+        ------
+        LeakageError
+            If one of the models was fitted on a patient of `X`.
+        """
+        self._check_new(X)
+        return np.mean([model.predict_proba(X) for model in self.models], axis=0)
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the class that most models decide on, shape (n,); of two, the more probable one.
+
+        Raises
+        ------
+        LeakageError
+            If one of the models was fitted on a patient of `X`.
+        """
+        decided = np.stack([np.asarray(model.predict(X)).astype(str) for model in self.models])
+        return np.asarray(self.classes_)[vote(decided, self.predict_proba(X), self.classes_)]
+
+    def _check_new(self, X: pd.DataFrame) -> None:
+        known = {one for model in self.models for one in model.patients_}
+        seen = [str(p) for p, one in zip(X.index, hash_each_id(X.index)) if one in known]
+        if seen:
+            raise LeakageError(
+                f"models of the folds were fitted on {len(seen)} of these {len(X)} patients",
+                patient=", ".join(seen[:_SHOWN]),
+                hint="the ensemble is for new patients; for these, use the out-of-fold predictions",
+            )
+
+
+def fold_ensemble(result: NestedResult, model: str | None = None) -> FoldEnsemble:
+    """Return the saved models of the outer folds as one predictor for new patients.
+
+    Parameters
+    ----------
+    result : NestedResult
+        Result of `nested_cv(..., out=folder)`, so that the models of the folds were saved.
+    model : str, optional
+        Name of the model; it was saved if it is the main model or was given in `keep`. Default: the main one.
+
+    Raises
+    ------
+    DataError
+        If no model of the folds was saved, or the models have other classes.
+
+    Examples
+    --------
+    >>> ensemble = fold_ensemble(result)  # doctest: +SKIP
+    >>> ensemble.predict_proba(new_patients.X).shape  # doctest: +SKIP
+    (40, 3)
+    """
+    from mmfusion.bundle import load
+
+    name = model or result.main
+    folders: list[Path] = list(result.bundles(name).values())
+    if not folders:
+        raise DataError(
+            f"no saved models of {name!r}", hint="nested_cv(..., out=folder) saves them; see also keep="
+        )
+    models = [load(folder) for folder in folders]
+    found = {tuple(map(str, one.classes_)) for one in models}
+    if len(found) > 1:
+        got = "; ".join(", ".join(one) for one in sorted(found))
+        raise DataError("the models of the folds do not have the same classes", got=got)
+    return FoldEnsemble(models, np.array(found.pop()))
+
+
+def vote(decided: np.ndarray, mean: np.ndarray, classes: Sequence[object]) -> np.ndarray:
+    """Return the position of the class with the most votes; of two, the more probable one.
+
+    Parameters
+    ----------
+    decided : ndarray of str, shape (n_models, n)
+        Class that each model decided on.
+    mean : ndarray, shape (n, K)
+        Mean probabilities.
+    classes : sequence, shape (K,)
+        Classes.
+
+    Examples
+    --------
+    >>> vote(np.array([["I"], ["II"]]), np.array([[0.4, 0.6]]), ["I", "II"]).tolist()
+    [1]
+    """
+    votes = (decided[:, :, None] == np.array(classes).astype(str)).sum(axis=0)
+    return (votes + 0.999 * mean).argmax(axis=1)
+
+
+def together(predictions: Sequence[pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
+    """Return one table of the mean probabilities of several models, with the class that most decided on.
+
+    Parameters
+    ----------
+    predictions : sequence of DataFrame
+        Predictions of each model for the same patients, with `y_pred` and `p_<class>`.
+    classes : sequence of str
+        Classes.
+
+    Examples
+    --------
+    >>> one = pd.DataFrame({"patient_id": ["p1"], "y_pred": ["I"], "p_I": [1.0], "p_II": [0.0]})
+    >>> other = one.assign(y_pred="II", p_I=0.25, p_II=0.75)
+    >>> together([one, other], ["I", "II"]).to_dict("records")
+    [{'patient_id': 'p1', 'y_pred': 'I', 'p_I': 0.625, 'p_II': 0.375}]
+    """
+    columns = [f"p_{c}" for c in classes]
+    mean = np.mean([p[columns].to_numpy() for p in predictions], axis=0)
+    decided = np.stack([p["y_pred"].to_numpy().astype(str) for p in predictions])
+    named = [classes[k] for k in vote(decided, mean, classes)]
+    return predictions[0].assign(**dict(zip(columns, mean.T, strict=True)), y_pred=named)

@@ -1,0 +1,203 @@
+"""A saved model, the majority class and the ridge, judged on the same patients of another cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.errors import DataError, gathered
+from mmfusion.evaluation.baselines import standard_baselines
+from mmfusion.evaluation.external import external_validation
+from mmfusion.evaluation.folds import fit_by_person
+from mmfusion.evaluation.leakage import probed
+from mmfusion.evaluation.recalibration import is_constant
+from mmfusion.evaluation.tasks import ClassificationTask, task_for
+from mmfusion.metrics import paired_table, score_table
+
+ALWAYS = ("majority", "ridge")  # an external result is not shown without them
+
+
+@dataclass(frozen=True, repr=False)
+class Outside:
+    """Predictions of several models, all fitted on one cohort, for the patients of another one.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As in `NestedResult.predictions`; all models have the same patients.
+    classes : tuple of str
+        Classes of the model, in order.
+    main : str
+        Name of the saved model.
+    notes : tuple of str
+        Sentences about what cannot be estimated.
+    warnings : tuple of str
+        Warnings about the external patients, each once, as "Kind: text".
+    """
+
+    predictions: pd.DataFrame
+    classes: tuple[str, ...]
+    main: str
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """Number of external patients."""
+        return int(self.predictions["patient_id"].nunique())
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Metrics of every model with 95 % intervals over the external patients."""
+        return score_table(self.predictions, self.classes)
+
+    def paired(self, reference: str = "ridge", metric: str = "macro_auc") -> pd.DataFrame:
+        """Return the differences to `reference`, on the same resamples of the external patients."""
+        return paired_table(self.predictions, self.classes, reference, metric=metric)
+
+
+def judge_outside(
+    bundle: str | Path,
+    trained_on: Cohort,
+    external: Cohort,
+    *,
+    name: str = "fusion",
+    baselines: Mapping[str, BaseEstimator] | None = None,
+    inner: int = 3,
+    random_state: int = 0,
+    again: bool = False,
+    record: str | Path | None = None,
+    check_scans: bool = True,
+) -> Outside:
+    """Judge a saved model once on another cohort, beside simple models of the same training patients.
+
+    The majority class and the ridge are always judged too. They are fitted here on all patients of
+    `trained_on`, and predict the same external patients.
+
+    Parameters
+    ----------
+    bundle : path
+        Folder of the saved model, fitted on all labelled patients of `trained_on`.
+    trained_on, external : Cohort
+        The two cohorts, with the same target.
+    name : str
+        Name of the saved model in the result.
+    baselines : mapping of str to estimator, optional
+        Further models, unfitted, by name.
+    inner : int
+        Number of inner folds that choose C of the ridge.
+    random_state : int
+        Seed of the inner folds.
+    again, record
+        See `external_validation`.
+    check_scans : bool
+        Compare scans and expression profiles of the two cohorts, to find a patient who has two ids. This
+        reads every scan once.
+
+    Raises
+    ------
+    LeakageError
+        If the cohorts share a patient, or the model was judged on this cohort before and `again` is False.
+    DataError
+        If the target has no classes, the external patients are all of one class, a training class has fewer
+        patients than there are inner folds, or the model cannot read the cohort.
+
+    Examples
+    --------
+    >>> outside = judge_outside("models/stage", cohort, other)  # doctest: +SKIP
+    >>> outside.paired("ridge")  # doctest: +SKIP
+    """
+    task = task_for(trained_on)
+    _check_cohorts(task, trained_on, external, inner)
+    simple = standard_baselines(trained_on.modalities, inner=inner, random_state=random_state)
+    simple = {one: simple[one] for one in ALWAYS} | dict(baselines or {})
+    if name in simple:
+        raise DataError("two models have one name", parameter="name", got=name)
+    with gathered() as caught:
+        mine, _ = external_validation(
+            bundle,
+            external,
+            again=again,
+            record=record,
+            trained_on=trained_on if check_scans else None,
+        )
+        columns = [c for c in mine if str(c).startswith("p_")]
+        classes = tuple(str(c).removeprefix("p_") for c in columns)
+        parts = [mine.assign(model=name)]
+        for one, estimator in simple.items():
+            fitted = _fitted(estimator, trained_on)
+            found = ClassificationTask(classes)
+            table = found.frame(found.predict(fitted, external.X, external.y))
+            parts.append(mine[["repeat", "fold", "patient_id", "person"]].assign(model=one, **table))
+    predictions = pd.concat(parts, ignore_index=True)[list(mine.columns)]
+    given = dict.fromkeys(f"{one.category.__name__}: {one.text}" for one in caught)
+    return Outside(predictions, classes, name, tuple(_not_estimable(predictions, classes)), tuple(given))
+
+
+def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:
+    """Return a fitted clone; simple models make inner folds by row, so each person has one row."""
+    people = cohort.groups.loc[cohort.X.index, "patient"].astype(str)
+    first = (~people.duplicated()).to_numpy()
+    with probed():  # the saved model has probed these patients for leaks
+        return fit_by_person(clone(estimator), cohort.X[first], cohort.y[first], people[first].to_numpy())
+
+
+def _check_cohorts(task: object, trained_on: Cohort, external: Cohort, inner: int) -> None:
+    if not isinstance(task, ClassificationTask):
+        raise DataError("no external comparison of this target", expected="classes", got=trained_on.target)
+    if trained_on.target != external.target:
+        raise DataError("the cohorts have two targets", expected=trained_on.target, got=external.target)
+    if external.y.nunique() < 2:
+        got = ", ".join(map(str, external.y.unique())) or "no patient with a label"
+        raise DataError(
+            "discrimination cannot be estimated",
+            file=external.name,
+            expected="patients of two classes",
+            got=got,
+        )
+    counts = trained_on.y.value_counts()
+    few = counts[(counts > 0) & (counts < inner)]
+    if len(few):
+        got = ", ".join(f"{one} {n}" for one, n in few.items())
+        hint = "choose a coarser target, or fewer inner folds"
+        raise DataError(
+            "too few training patients for the inner folds",
+            file=trained_on.name,
+            expected=f"{inner} or more of each class",
+            got=got,
+            hint=hint,
+        )
+
+
+def _not_estimable(predictions: pd.DataFrame, classes: tuple[str, ...]) -> list[str]:
+    """Return sentences about classes without patients, and models that predict the same for everybody."""
+    columns = [f"p_{c}" for c in classes]
+    absent = [c for c in classes if c not in set(predictions["y_true"])]
+    lines = []
+    if absent:
+        lines.append(
+            f"The external cohort has no patient of {', '.join(absent)}: the results for this class are not "
+            "estimable, and the means over classes leave it out."
+        )
+    for model, rows in predictions.groupby("model", sort=False):
+        if is_constant(rows[columns].to_numpy()):
+            lines.append(
+                f"{model} predicts the same for every patient: its AUC is 0.5 by definition, and a "
+                "calibration slope is not estimable."
+            )
+    few = [f"{c} {n}" for c in classes if 0 < (n := _count(predictions, c)) < 10]
+    if few:
+        lines.append(f"Few external patients in a class ({', '.join(few)}): results for it are uncertain.")
+    return lines
+
+
+def _count(predictions: pd.DataFrame, name: str) -> int:
+    one_each = predictions.drop_duplicates("patient_id")
+    return int(np.sum(one_each["y_true"] == name))

@@ -1,0 +1,146 @@
+"""The inputs of a model that another cohort has: genes, columns, categories, unit, scans."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mmfusion.data.cohort import Cohort, feature_names
+from mmfusion.data.tables.cells import clean_cells
+from mmfusion.errors import DataError
+from mmfusion.preprocessing.blocks import stream_blocks
+from mmfusion.preprocessing.cohort import CohortTransformer
+from mmfusion.preprocessing.genes import GeneTransformer
+from mmfusion.preprocessing.tables import TableTransformer
+
+_SHOWN = 5
+_NONE = "none"
+COLUMNS = ("input", "read by the model", "absent", "not read", "new categories", "patients")
+
+
+def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFrame:
+    """Return what a fitted transformer finds of its inputs in another cohort, one row per stream.
+
+    The rules of transfer: an absent gene gets its mean in training, an absent column counts as missing, a new
+    category as unknown, and a column that the model does not know is not read. Another unit of expression,
+    and a patient with fewer than a tenth of the genes, are errors.
+
+    Parameters
+    ----------
+    transformer : CohortTransformer
+        Fitted, such as `StageClassifier.transformer_`.
+    cohort : Cohort
+        The other cohort.
+
+    Returns
+    -------
+    DataFrame
+        Columns `COLUMNS`: the input, the number of features that the model reads, how many of them the
+        cohort lacks, columns of the cohort that are not read, categories that are read as unknown, and the
+        number of patients who have the input.
+
+    Raises
+    ------
+    DataError
+        If the cohort has another unit of expression, or none of the genes or columns of an input that it has.
+
+    Examples
+    --------
+    >>> ids = pd.Index(["p1", "p2", "p3"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0, 55.0], ("ehr", "bmi"): [22.0, 27.0, 31.0]}, ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB", "IA"]}, index=ids)
+    >>> cohort = Cohort("example", table, outcomes, "stage2")
+    >>> transformer = CohortTransformer().fit(cohort.X)
+    >>> other = Cohort("other", table.drop(columns=[("ehr", "bmi")]), outcomes, "stage2")
+    >>> transfer_table(transformer, other)["absent"].tolist()
+    ['1 of 2: bmi']
+    """
+    X, rows = cohort.X, []
+    unread = [m for m in cohort.modalities if m not in transformer.blocks_]
+    for name, fitted in transformer.transformers_.items():
+        modality = name.removesuffix("_table")
+        block = dict(stream_blocks(X, modality)).get(name) if modality in cohort.modalities else None
+        if block is None:
+            rows.append((name, _read(fitted), "the whole input", _NONE, _NONE, 0))
+            continue
+        if isinstance(fitted, GeneTransformer):
+            _check_unit(fitted, cohort)
+        read = _names(fitted)
+        absent = [f for f in read if f not in block]
+        if read and len(absent) == len(read):
+            _refuse(name, read, block, cohort)
+        known = set(map(str, fitted.feature_names_in_))
+        others = [f for f in feature_names(block, modality) if str(f) not in known]
+        has = int(block.notna().any(axis=1).sum())
+        rows.append(
+            (
+                name,
+                _read(fitted),
+                _some(absent, len(read)),
+                _some(others),
+                _new_categories(fitted, block),
+                has,
+            )
+        )
+    rows += [(m, "nothing", _NONE, "the whole input", _NONE, 0) for m in unread]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).set_index("input")
+
+
+def _check_unit(fitted: GeneTransformer, cohort: Cohort) -> None:
+    unit = cohort.units.get("rna")
+    if unit is not None and unit != fitted.unit_:
+        raise DataError(
+            "another unit of expression than the model was fitted on",
+            file=cohort.name,
+            column="rna",
+            expected=fitted.unit_,
+            got=unit,
+            hint="convert the table, or leave RNA out: modalities=",
+        )
+
+
+def _refuse(name: str, read: tuple[str, ...], block: pd.DataFrame, cohort: Cohort) -> None:
+    what = "genes" if name == "rna" else "columns"
+    raise DataError(
+        f"none of the {len(read)} {what} of the model is in the cohort",
+        file=cohort.name,
+        column=name,
+        expected=", ".join(read[:_SHOWN]) + (", ..." if len(read) > _SHOWN else ""),
+        got=", ".join(map(str, block.columns[:_SHOWN])) + (", ..." if block.shape[1] > _SHOWN else ""),
+        hint=f"name the {what} as in the training cohort, or leave this input out: modalities=",
+    )
+
+
+def _names(fitted: object) -> tuple[str, ...]:
+    """Return the names of the features that a transformer reads; none for scans."""
+    if isinstance(fitted, GeneTransformer):
+        return fitted.genes_
+    return tuple(fitted.kinds_) if isinstance(fitted, TableTransformer) else ()
+
+
+def _read(fitted: object) -> str:
+    names = _names(fitted)
+    if not names:
+        return "scans"
+    return (
+        f"{len(names)} genes, {fitted.unit_}"
+        if isinstance(fitted, GeneTransformer)
+        else f"{len(names)} columns"
+    )
+
+
+def _some(names: list[object], of: int | None = None) -> str:
+    """Return a number of names, and the first of them; "none" if there are none."""
+    if not names:
+        return _NONE
+    shown = ", ".join(map(str, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+    return f"{len(names)}{f' of {of}' if of else ''}: {shown}"
+
+
+def _new_categories(fitted: object, block: pd.DataFrame) -> str:
+    parts = []
+    for column, levels in getattr(fitted, "levels_", {}).items():
+        if column in block:
+            seen = set(clean_cells(block[column].astype(object)).dropna().astype(str))
+            if new := sorted(seen - set(levels)):
+                parts.append(f"{column} ({', '.join(new[:_SHOWN])}{', ...' if len(new) > _SHOWN else ''})")
+    return "; ".join(parts) or _NONE

@@ -1,0 +1,172 @@
+"""Tables and sentences of the report of an external validation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mmfusion.data.cohort import Cohort
+from mmfusion.errors import DataError
+from mmfusion.evaluation.outside import Outside
+from mmfusion.evaluation.recalibration import fit_recalibration
+from mmfusion.evaluation.result import NestedResult
+from mmfusion.metrics import ece_band, ordinal_cuts, score_table
+from mmfusion.metrics.names import metric_title
+from mmfusion.staging.report.explained import looks_before, record_of_looks
+from mmfusion.staging.report.verdict import against, caveats, signed_text, value_text
+
+JUDGED = ("macro_auc", "macro_f1", "brier", "ece_pooled")
+CALIBRATED = ("brier", "log_loss", "ece_pooled")
+AFTER = "recalibrated"
+
+
+def earlier_looks(bundle: Path, cohort: Cohort) -> list[str]:
+    """Return a sentence if these weights were judged on these patients before; else none."""
+    record = record_of_looks(bundle, cohort)
+    return looks_before([json.loads(record.read_text())] if record.is_file() else [])
+
+
+def beside_cv(result: NestedResult, outside: Outside, metrics: Sequence[str] = JUDGED) -> pd.DataFrame:
+    """Return each metric in cross-validation and in the external cohort, as text with 95 % intervals.
+
+    Parameters
+    ----------
+    result : NestedResult
+        Cross-validation on the training patients.
+    outside : Outside
+        Result in the external cohort.
+    metrics : sequence of str
+        Columns of `NestedResult.scores`.
+    """
+    rows = {}
+    for model in outside.scores.index:
+        for place, scores in (("cross-validation", result.scores), ("external", outside.scores)):
+            if model in scores.index:
+                found = scores.loc[model]
+                rows[f"{model}, {place}"] = {
+                    metric_title(m.removesuffix("_pooled")): _cell(found[m]) for m in metrics
+                }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def recalibrated(result: NestedResult, outside: Outside) -> tuple[pd.DataFrame, list[str]]:
+    """Return external predictions before and after recalibration, and sentences about it.
+
+    The recalibration of each model is learned from its out-of-fold predictions of the training patients.
+    """
+    tables, lines = [], []
+    for model, rows in outside.predictions.groupby("model", sort=False):
+        try:
+            found = fit_recalibration(result.predictions, outside.classes, model)
+        except DataError as error:
+            lines.append(f"{error.problem[:1].upper()}{error.problem[1:]}: {error.got}.")
+            continue
+        lines.append(
+            f"{model}: slope {found.slope:.2f} from {found.n} out-of-fold predictions "
+            f"({'too sure' if found.slope < 1 else 'not sure enough'} in cross-validation, as 1 is right)."
+        )
+        tables += [rows, found.apply(rows).assign(model=f"{model}, {AFTER}")]
+    table = pd.concat(tables, ignore_index=True) if tables else outside.predictions.iloc[:0]
+    return table, lines
+
+
+def calibration_table(predictions: pd.DataFrame, classes: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
+    """Return Brier score, log loss and ECE of each model with intervals, and the band of ECE."""
+    scores = score_table(predictions, classes, metrics=CALIBRATED)
+    rows = {}
+    for model, found in scores.iterrows():
+        own = predictions[predictions["model"] == model]
+        band = ece_band(own["y_true"], own[[f"p_{c}" for c in classes]], classes, random_state=seed)
+        rows[model] = {metric_title(m.removesuffix("_pooled")): _cell(found[m]) for m in CALIBRATED} | {
+            "ECE if perfectly calibrated": f"[{band.lo:.3f}, {band.hi:.3f}]".replace(" ", "\u00a0")
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def estimable_cuts(
+    predictions: pd.DataFrame, classes: Sequence[str]
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the divisions in early and late with patients on both sides, and sentences on the others."""
+    there, cuts, lines = set(predictions["y_true"]), {}, []
+    for name, positive in ordinal_cuts(classes).items():
+        if there & set(positive) and there - set(positive):
+            cuts[name] = positive
+        else:
+            lines.append(f"Net benefit for {name} is not estimable: all external patients are on one side.")
+    return cuts, lines
+
+
+def verdict(result: NestedResult, outside: Outside) -> list[str]:
+    """Return the sentences at the top of the report; the first is the answer."""
+    row, scores = outside.paired("ridge").loc[outside.main], outside.scores["macro_auc"]
+    main, ridge = scores.loc[outside.main], scores.loc["ridge"]
+    own = result.scores.loc[result.main, "macro_auc"]
+    gap = main["mean"] - own["mean"]
+    lines = [
+        f"{outside.main} {against(row)} in the external cohort.",
+        f"External macro-AUC {value_text(main)} against {value_text(ridge)} of the ridge that was fitted on "
+        f"the same patients (n = {outside.n}): difference {signed_text(row)}.",
+        f"In cross-validation on the training patients, {outside.main} had {value_text(own)}. The external "
+        f"result is {abs(gap):.3f} {'lower' if gap < 0 else 'higher'}.",
+    ]
+    if main["lo"] <= 0.5 <= main["hi"]:
+        lines.append(f"The external interval of {outside.main} includes 0.5, which is chance.")
+    if main["hi"] < 0.5:
+        lines.append(f"The external interval of {outside.main} lies below 0.5, which is worse than chance.")
+    brier = outside.paired("majority", "brier").loc[outside.main]
+    says = "better" if brier["hi"] < 0 else "worse" if brier["lo"] > 0 else "not shown to be better"
+    lines.append(
+        f"Brier score (squared error summed over classes, 0 to 2, lower is better): {outside.main} is {says} "
+        f"than the class frequencies of the training patients ({signed_text(brier)})."
+    )
+    return lines
+
+
+def headline(outside: Outside) -> str:
+    """Return one line for the index of reports."""
+    scores, row = outside.scores["macro_auc"], outside.paired("ridge").loc[outside.main]
+    return (
+        f"External: {outside.main} {value_text(scores.loc[outside.main])}, "
+        f"ridge {value_text(scores.loc['ridge'])} macro-AUC: {against(row)} ({signed_text(row)})"
+    )
+
+
+def to_metrics(outside: Outside) -> dict[str, object]:
+    """Return the metrics of the models in the external cohort, as JSON values."""
+    names = outside.scores.columns.unique(0)
+    models = {
+        model: {m: {"mean": row[m, "mean"], "ci": [row[m, "lo"], row[m, "hi"]]} for m in names}
+        for model, row in outside.scores.iterrows()
+    }
+    paired = {
+        metric: {
+            model: {"diff": row["diff"], "ci": [row["lo"], row["hi"]]}
+            for model, row in outside.paired("ridge", metric).iterrows()
+        }
+        for metric in ("macro_auc", "brier")
+    }
+    return {"models": models, "paired_vs_ridge": paired}
+
+
+def limits(result: NestedResult, train: Cohort, external: Cohort, found: Outside) -> list[str]:
+    """Return the limits of both cohorts, those that they share once, and those of the external result."""
+    texts: dict[str, list[str]] = {}
+    for cohort, lines in ((train, caveats(train, result)), (external, caveats(external))):
+        for line in lines:
+            texts.setdefault(line, []).append(cohort.name)
+    own = [text if len(names) > 1 else f"{names[0]}: {text}" for text, names in texts.items()]
+    return [*own, *found.notes]
+
+
+def shares(cohort: Cohort) -> str:
+    """Return the number of patients and of each class, such as "demo: 120 patients (I 50, II 70)"."""
+    counts: Mapping[str, int] = cohort.y.value_counts(sort=False)
+    named = ", ".join(f"{name} {n}" for name, n in counts.items())
+    return f"{cohort.name}: {len(cohort)} patients ({named})"
+
+
+def _cell(row: pd.Series) -> str:
+    return value_text(row).replace(" ", "\u00a0")

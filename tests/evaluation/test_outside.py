@@ -1,0 +1,77 @@
+"""A saved model, majority and ridge on another cohort; what cannot be estimated is refused or said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmfusion.errors import DataError, LeakageError
+from mmfusion.evaluation import judge_outside, ridge
+from mmfusion.evaluation.leakage import probed
+from mmfusion.evaluation.outside import _not_estimable
+from mmfusion.staging import StageClassifier
+from tests.cohorts import tiny_cohort
+from tests.metrics.predictions import CLASSES, predictions
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    train = tiny_cohort(80)
+    model = StageClassifier("concat", n_genes=15, max_epochs=2, n_members=1)
+    model.set_params(network__d=8, network__hidden=8)
+    folder = tmp_path_factory.mktemp("models") / "stage"
+    with probed():
+        model.fit(train.X, train.y).save(folder)
+    return folder, train, replace(tiny_cohort(50, seed=4), name="other")
+
+
+def test_all_models_meet_the_same_patients_once(trained, tmp_path):
+    folder, train, other = trained
+    record = tmp_path / "looks.json"
+    found = judge_outside(folder, train, other, name="concat", inner=2, record=record)
+    assert list(found.scores.index) == ["concat", "majority", "ridge"] and found.n == len(other)
+    for _, rows in found.predictions.groupby("model"):
+        assert rows["patient_id"].tolist() == list(other.X.index)
+    shares = train.y.value_counts(normalize=True, sort=False)
+    majority = found.predictions.query("model == 'majority'")
+    np.testing.assert_allclose(majority[[f"p_{c}" for c in shares.index]].drop_duplicates(), [shares])
+    fitted = ridge(inner=2).fit(train.X, train.y)
+    own = found.predictions.query("model == 'ridge'")[[f"p_{c}" for c in fitted.classes_]]
+    np.testing.assert_allclose(own, fitted.predict_proba(other.X), atol=1e-9)
+    paired = found.paired("ridge")
+    assert set(paired.index) == {"concat", "majority"} and (paired["lo"] <= paired["diff"]).all()
+    said = "majority predicts the same for every patient: its AUC is 0.5 by definition"
+    assert any(said in note for note in found.notes)
+    with pytest.raises(LeakageError, match="already judged on this cohort"):
+        judge_outside(folder, train, other, name="concat", inner=2, record=record)
+    again = judge_outside(folder, train, other, name="concat", inner=2, record=record, again=True)
+    assert any("look 2 of this model at other" in text for text in again.warnings)
+    pd.testing.assert_frame_equal(again.predictions, found.predictions)
+
+
+def test_cohorts_that_cannot_be_compared(trained, tmp_path):
+    folder, train, other = trained
+    options = {"name": "concat", "inner": 2, "record": tmp_path / "none.json"}
+    one = other.select(patients=list(other.y.index[other.y == "I"]))
+    with pytest.raises(
+        DataError, match=r"discrimination cannot be estimated .*patients of two classes; got I"
+    ):
+        judge_outside(folder, train, one, **options)
+    with pytest.raises(DataError, match="the cohorts have two targets"):
+        judge_outside(folder, train, other.with_target("stage2"), **options)
+    with pytest.raises(DataError, match="too few training patients for the inner folds"):
+        judge_outside(folder, train, other, **{**options, "inner": 50})
+    with pytest.raises(LeakageError, match="the model was fitted on 80 of the cohort's 80 patients"):
+        judge_outside(folder, train, train, **options)
+    with pytest.raises(DataError, match="two models have one name"):
+        judge_outside(folder, train, other, **{**options, "name": "ridge"})
+    assert not (tmp_path / "none.json").exists()  # none of these counts as a look
+
+
+def test_absent_and_small_classes_are_said():
+    table = predictions("m")
+    lines = _not_estimable(table[table["y_true"] != "III"], CLASSES)
+    assert "The external cohort has no patient of III" in lines[0] and "not estimable" in lines[0]
+    few = _not_estimable(table.groupby("y_true").head(4), CLASSES)
+    assert few == ["Few external patients in a class (I 4, II 4, III 4): results for it are uncertain."]
