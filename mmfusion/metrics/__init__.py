@@ -5,6 +5,7 @@ from mmfusion.metrics.detection import detection_scores, lesion_table
 from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group
 from mmfusion.metrics.groups import scores_by, size_groups
 from mmfusion.metrics.intervals import bootstrap_metrics
+from mmfusion.metrics.ordered import class_table, ordered_table
 from mmfusion.metrics.paired import minimum_detectable_difference, paired_difference, paired_table
 from mmfusion.metrics.ranked import wilcoxon_table
 from mmfusion.metrics.regression import (
@@ -33,6 +34,7 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
     "bootstrap_metrics",
+    "class_table",
     "classification_metrics",
     "corrected_t_test",
     "delong",
@@ -46,6 +48,7 @@ __all__ = [
     "macro_auc",
     "mask_scores",
     "minimum_detectable_difference",
+    "ordered_table",
     "paired_difference",
     "paired_table",
     "positions_of_scores",
