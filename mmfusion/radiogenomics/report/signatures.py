@@ -175,7 +175,7 @@ def _random_sentence(tested: pd.DataFrame) -> str:
     beyond = tested.index[tested["p_random"] <= 0.05]
     what = "Signatures with a larger trend than 95 % of random gene sets of their size"
     names = f" ({listed(beyond, 8)})" if len(beyond) else ""
-    return f"{what}: {len(beyond)} of {len(tested)}{names}. By chance it would be about {0.05 * len(tested):.1f}."
+    return f"{what}: {len(beyond)} of {len(tested)}{names}. By chance: about {0.05 * len(tested):.1f}."
 
 
 def protocol(study: SignatureStudy) -> list[str]:
