@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -23,6 +24,7 @@ from mmfusion.figures.style import (
 )
 
 _COLUMNS = 3  # panels in a row
+_WIDEST = 24  # letters of a title in a line
 
 
 @styled
@@ -78,11 +80,25 @@ def boxes_by_class(
             spread = k + rng.uniform(-0.2, 0.2, len(group))
             ax.scatter(spread, group, s=9, color=colours[str(name)], alpha=0.6, linewidth=0, zorder=0)
         ax.set_xticks(range(1, len(names) + 1), [f"{n}\nn = {len(g)}" for n, g in zip(names, groups)])
-        second = (titles or {}).get(column)
-        ax.set_title(f"{column}\n{second}" if second else str(column), fontsize=8.5)
+        ax.set_title("\n".join([*_lines(column), *(titles or {}).get(column, "").splitlines()]), fontsize=8.5)
     for ax in axes[:, 0]:
         ax.set_ylabel(ylabel)
     return figure
+
+
+def _lines(name: object) -> list[str]:
+    """Return a name in lines that fit above a panel; a long name of words with underscores is broken there.
+
+    >>> _lines("HALLMARK_WNT_BETA_CATENIN_SIGNALING")
+    ['HALLMARK_WNT_BETA_', 'CATENIN_SIGNALING']
+    """
+    words = re.findall(r"[^ _]*[ _]*", str(name))
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1] + word.strip()) > _WIDEST:
+            lines.append("")
+        lines[-1] += word
+    return [line.strip() for line in lines]
 
 
 @styled

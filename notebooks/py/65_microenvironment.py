@@ -46,9 +46,10 @@ if of_scans:
         of_scans.model, of_scans.cohort, name=scans.MAIN, baselines=of_scans.others, outer=outer,
         random_state=seed, where=where, n_jobs=n_jobs, out=work_dir or None, progress=False,
     )  # fmt: skip
-    null = radiogenomics.expression_null(
-        of_scans.model, of_scans.cohort, result, n_permutations=n_null, random_state=seed
-    ).table()
+    with reports.collected():  # the same as those of the cross-validation
+        null = radiogenomics.expression_null(
+            of_scans.model, of_scans.cohort, result, n_permutations=n_null, random_state=seed
+        ).table()
 said = stages.verdict(study, tests)
 said += scans.scan_verdict(result, null, of_scans.best) if of_scans else [why_not]
 data
@@ -106,7 +107,9 @@ by_signature = None
 if of_scans:
     names = result.task.names
     by_signature = metrics.target_table(result.of([result.main]), names).loc[result.main]
-    figure = figures.correlation_null(by_signature["pearson"], null, best=of_scans.best or None)
+    figure = figures.correlation_null(
+        by_signature["pearson"], null, best=of_scans.best or None, permuted="scores"
+    )
     display(reports.paragraph(of_scans.said))
     display(reports.save_figure(figure, out_dir, "from_ct"))
     table = verdict.with_intervals(by_signature, verdict.CORRELATIONS)

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from mmfusion.data.cohort import Cohort
 
 PREFIX = "signature_"  # prefix of the columns among the outcomes
-_ZSCORED = "the expression is z-scored per gene: a score compares with the other patients of the table"
+# what z-scores change, in one sentence for notes
+ZSCORED = (
+    "the expression is z-scored per gene: a rank says how high a gene is compared with the same gene in the "
+    "other patients, so that a score depends on them"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ class SignaturePanel(Target):
         found = self.found(cohort)
         notes = [f"signature scores ({', '.join(found)}) are scaled mean ranks, -0.5 to 0.5"]
         if cohort.units.get("rna") == "zscore":
-            notes.append(_ZSCORED)
+            notes.append(ZSCORED)
         if absent := [name for name in self.signatures if name not in found]:
             notes.append(f"signatures that are not estimable in this cohort: {', '.join(absent)}")
         return tuple(notes)

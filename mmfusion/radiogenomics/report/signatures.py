@@ -11,6 +11,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.gene_scores import SHARE
 from mmfusion.data.gene_sets import gene_sets, signature_sources
 from mmfusion.data.tables.notes import listed
+from mmfusion.data.targets.signatures import ZSCORED
 from mmfusion.errors import DataError
 from mmfusion.features import random_set_table, signature_coverage, signatures
 from mmfusion.lesions.report.verdict import unbroken, value, written_p
@@ -49,6 +50,11 @@ class SignatureStudy:
     scores: pd.DataFrame
     stage: pd.Series
     left_out: str
+
+    @property
+    def zscored(self) -> bool:
+        """True if the expression is z-scored per gene, over the patients of the table."""
+        return self.cohort.units.get("rna") == "zscore"
 
     @property
     def rna(self) -> pd.DataFrame:
@@ -186,7 +192,10 @@ def protocol(study: SignatureStudy) -> list[str]:
         f"{len(study.scores)} persons with RNA and a stage: {counts}.",
         study.left_out,
         "The score of a patient is the scaled mean rank of the genes of a set among all genes of the table, "
-        "-0.5 to 0.5 (singscore, Foroutan et al. 2018). No other patient matters.",
+        "-0.5 to 0.5 (singscore, Foroutan et al. 2018).",
+        "Other patients matter to a score, as the expression is z-scored per gene over patients."
+        if study.zscored
+        else "No other patient matters to a score.",
         f"A set is scored if at least 5 of its genes and {study.min_share:.0%} of them are measured "
         "(all of them, if it has fewer than 5).",
     ]
@@ -214,9 +223,8 @@ def coverage_for_page(study: SignatureStudy) -> pd.DataFrame:
 def caveats(study: SignatureStudy, said: Sequence[str] = ()) -> list[str]:
     """Return limits of the cohort and of the scores; `said` are further sentences."""
     notes: list[str] = [str(note) for note in study.cohort.notes]
-    if study.cohort.units.get("rna") == "zscore":
-        notes.append("the expression is z-scored per gene: a rank says how high a gene is compared with the "
-                     "same gene in the other patients, so that a score depends on them")  # fmt: skip
+    if study.zscored:
+        notes.append(ZSCORED)
     n_genes = study.cohort.table["rna"].shape[1]
     notes.append(
         f"the ranks are among the {n_genes} genes of the table; with other genes every score differs"
