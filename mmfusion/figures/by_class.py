@@ -24,7 +24,7 @@ from mmfusion.figures.style import (
 )
 
 _COLUMNS = 3  # panels in a row
-_WIDEST = 24  # letters of a title in a line
+_WIDEST = 20  # letters of a title in a line
 
 
 @styled
