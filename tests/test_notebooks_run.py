@@ -28,6 +28,7 @@ OWN = {
     "61_egfr": {"n_patients": 80, "n_permuted": 1, "n_null": 5, "classifiers": "qda, dt"},
     "60_lesions": {"n_patients": 6, "networks": "unet"},
     "62_joint_expression": {"n_patients": 6, "max_epochs": 1, "ablations": "tasks", "n_null": 20},
+    "65_microenvironment": {"n_null": 9, "n_random": 50},
     "64_one_click": {"n_patients": 3},
     "80_robustness": {"perturbations": "noise, low dose, dropped genes, wrong units"},
     "90_leakage": {"demos": "D2, D7, D8", "n_rep": 1},

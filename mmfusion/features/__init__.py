@@ -1,4 +1,4 @@
-"""Features of scans as columns of a cohort: foundation model, measures, radiomics, deep features."""
+"""Features of scans as columns of a cohort (foundation model, measures, radiomics), and signatures of RNA."""
 
 from mmfusion.lazy import lazy
 
@@ -13,6 +13,10 @@ _HOME = {
     "SegmenterFeatures": "trained",
     "extract": "extraction",
     "feature_stability": "stability",
+    "random_set_table": "random_sets",
+    "signature_coverage": "signature_scores",
+    "signatures": "signature_scores",
+    "with_signatures": "signature_scores",
 }
 __all__ = list(_HOME)
 __getattr__, __dir__ = lazy(__name__, _HOME)

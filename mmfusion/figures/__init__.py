@@ -1,6 +1,7 @@
 """Figures of the reports. Each function returns a matplotlib figure and does not change global state."""
 
 from mmfusion.figures.attribution import gene_bars, gene_beeswarm, gene_null, modality_contributions
+from mmfusion.figures.by_class import boxes_by_class, trends
 from mmfusion.figures.cohort import cohort_overview
 from mmfusion.figures.comparison import (
     by_presence,
@@ -34,6 +35,7 @@ from mmfusion.figures.subgroups import subgroup_forest
 from mmfusion.figures.survey import scan_survey
 
 __all__ = [
+    "boxes_by_class",
     "by_presence",
     "class_probabilities",
     "cohort_overview",
@@ -71,4 +73,5 @@ __all__ = [
     "site_effects",
     "slice_positions",
     "subgroup_forest",
+    "trends",
 ]

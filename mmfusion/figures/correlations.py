@@ -14,7 +14,11 @@ from mmfusion.figures.style import GREEN, GREY, LIGHT, forest, label_rows, new_f
 
 @styled
 def correlation_null(
-    scores: pd.DataFrame, null: pd.DataFrame, *, best: Mapping[str, float] | None = None
+    scores: pd.DataFrame,
+    null: pd.DataFrame,
+    *,
+    best: Mapping[str, float] | None = None,
+    permuted: str = "expression",
 ) -> Figure:
     """Draw the correlation of each gene with its interval, and the range of the permutations.
 
@@ -27,6 +31,8 @@ def correlation_null(
         `mmfusion.radiogenomics.ExpressionNull.table`. Other rows are not used.
     best : mapping of str to float, optional
         Gene -> best possible correlation, where it is known.
+    permuted : str
+        Name of what was permuted.
 
     Raises
     ------
@@ -48,7 +54,7 @@ def correlation_null(
     y = np.arange(len(order))[::-1]
     figure, ax = new_figure(1.0 + 0.27 * len(order), width=5.6)
     chance = null["null_95"].loc[order.index]
-    ax.barh(y, chance, color=LIGHT, height=0.7, label="permuted expression, up to the 95th percentile")
+    ax.barh(y, chance, color=LIGHT, height=0.7, label=f"permuted {permuted}, up to the 95th percentile")
     ax.axvline(0, color=GREY, lw=1)
     forest(ax, *(order[name].to_numpy() for name in ("mean", "lo", "hi")))
     if best:

@@ -7,6 +7,7 @@ from mmfusion.metrics.detection import detection_scores, lesion_table
 from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group
 from mmfusion.metrics.groups import scores_by, size_groups
 from mmfusion.metrics.intervals import bootstrap_metrics
+from mmfusion.metrics.ordered import class_table, ordered_table
 from mmfusion.metrics.paired import minimum_detectable_difference, paired_difference, paired_table
 from mmfusion.metrics.ranked import wilcoxon_table
 from mmfusion.metrics.regression import (
@@ -38,6 +39,7 @@ __all__ = [
     "CalibrationBand",
     "Selective",
     "bootstrap_metrics",
+    "class_table",
     "classification_metrics",
     "corrected_t_test",
     "decision_curve",
@@ -54,6 +56,7 @@ __all__ = [
     "mask_scores",
     "minimum_detectable_difference",
     "ordinal_cuts",
+    "ordered_table",
     "paired_difference",
     "paired_table",
     "positions_of_scores",

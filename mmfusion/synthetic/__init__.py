@@ -7,6 +7,7 @@
 from mmfusion.synthetic.chest import lesion_optimum, lesion_phantom
 from mmfusion.synthetic.cohort import VERSION, phantom, posterior
 from mmfusion.synthetic.radiomics import radiomics_optimum, radiomics_phantom
+from mmfusion.synthetic.signatures import signature_optimum
 
 __all__ = [
     "VERSION",
@@ -16,4 +17,5 @@ __all__ = [
     "posterior",
     "radiomics_optimum",
     "radiomics_phantom",
+    "signature_optimum",
 ]

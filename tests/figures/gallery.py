@@ -14,6 +14,7 @@ from mmfusion.imaging import Volume
 from mmfusion.metrics import (
     dice_by_position,
     minimum_detectable_difference,
+    ordered_table,
     paired_table,
     score_table,
     scores_by_group,
@@ -196,6 +197,19 @@ def modalities(n=60):
     )
 
 
+def scores_by_stage(names=("hypoxia", "exhaustion")):
+    """Scores of 60 patients; the first signature rises with the stage."""
+    rng = np.random.default_rng(5)
+    stage = pd.Series(pd.Categorical.from_codes(np.repeat([0, 1, 2], 20), CLASSES, ordered=True))
+    values = pd.DataFrame(rng.normal(0, 0.1, (60, len(names))), columns=list(names))
+    values[names[0]] += 0.1 * stage.cat.codes
+    return values, stage
+
+
+def trend_table(names=("hypoxia", "exhaustion")):
+    return ordered_table(*scores_by_stage(names), n_boot=50).assign(random_95=0.2)
+
+
 def gene_null_table():
     rng = np.random.default_rng(4)
     observed = np.sort(rng.gamma(2, 0.004, 30) + np.r_[[0.03, 0.02, 0.02, 0.01], np.zeros(26)])[::-1]
@@ -336,6 +350,8 @@ def every_figure():
         "learning_curve": figures.learning_curve(curve),
         "gene_bars": figures.gene_bars(found.table()["mean_abs"], highlight=["EGFR", "KRT5"]),
         "gene_beeswarm": figures.gene_beeswarm(found, "III", highlight=["EGFR"]),
+        "boxes_by_class": figures.boxes_by_class(*scores_by_stage(), titles={"hypoxia": "rho +0.60"}),
+        "trends": figures.trends(trend_table()),
         "gene_null": figures.gene_null(gene_null_table()),
         "modality_contributions": figures.modality_contributions(modalities()),
         "cohort_overview": figures.cohort_overview(tiny_cohort(120, genes=60)),

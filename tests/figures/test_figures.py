@@ -26,6 +26,8 @@ from tests.figures.gallery import (
     out_of_fold,
     positions,
     scans,
+    scores_by_stage,
+    trend_table,
 )
 from tests.metrics.predictions import CLASSES, predictions
 
@@ -206,6 +208,20 @@ def test_correlations_beside_their_permutations(gallery):
     assert len(best) == 1 and best[0].get_xdata() == pytest.approx([0.6])
 
 
+def test_boxes_have_a_point_per_patient(gallery):
+    shown = [ax for ax in gallery["boxes_by_class"].axes if ax.get_visible()]
+    assert [ax.get_title(loc="left") for ax in shown] == ["hypoxia\nrho +0.60", "exhaustion"]
+    assert [len(dots.get_offsets()) for dots in shown[0].collections] == [20, 20, 20]
+    assert [text.get_text() for text in shown[0].get_xticklabels()] == [f"{c}\nn = 20" for c in CLASSES]
+
+
+def test_trends_beside_those_of_random_sets(gallery):
+    (ax,) = gallery["trends"].axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["hypoxia", "exhaustion"]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.4, 0.4])
+    assert [bar.get_x() for bar in ax.patches] == pytest.approx([-0.2, -0.2])
+
+
 def test_cosines_of_folds_and_their_mean(gallery):
     (ax,) = gallery["gradient_cosines"].axes
     zero, *folds, mean = ax.lines
@@ -263,6 +279,9 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.dice_against_iou(pd.DataFrame()), "no pair of Dice and IoU"),
         (lambda: figures.correlation_null(*correlations(())), "no genes to show"),
         (lambda: figures.correlation_null(correlations()[0], correlations(["A"])[1]), "without permutations"),
+        (lambda: figures.boxes_by_class(scores_by_stage()[0].iloc[:, :0], None), "no numbers to show"),
+        (lambda: figures.boxes_by_class(scores_by_stage()[0] * np.nan, None), "no numbers to show"),
+        (lambda: figures.trends(trend_table() * np.nan), "no trend is estimable"),
         (lambda: figures.gradient_cosines(pd.DataFrame({"cosine": []})), "no cosines to show"),
         (lambda: typical_patients(pd.Series([np.nan])), "no patient has a score"),
         (lambda: figures.lesion_scores(pd.DataFrame(), "size"), "lack a column"),

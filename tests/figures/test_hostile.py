@@ -14,7 +14,15 @@ from mmfusion.imaging import Volume, montage, slider
 from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality.separability import SiteSeparability
 from tests.cohorts import tiny_cohort
-from tests.figures.gallery import correlations, leaks, mask_table, positions, segmented
+from tests.figures.gallery import (
+    correlations,
+    leaks,
+    mask_table,
+    positions,
+    scores_by_stage,
+    segmented,
+    trend_table,
+)
 
 BAD = r"$\href{javascript:x}{y}$"
 NAMES = [BAD, r"$\frac{$", r"_a\$^{_", "a\ud800\x00b", "$$", "<b>"]
@@ -89,6 +97,8 @@ def hostile_figures():
         "site_effects": figures.site_effects(sites),
         "patient_probabilities": figures.patient_probabilities(dict.fromkeys(NAMES, 0.1), title=BAD),
         "correlation_null": figures.correlation_null(*correlations([BAD, "_m"]), best={BAD: 0.5}),
+        "boxes_by_class": figures.boxes_by_class(*scores_by_stage([BAD, "_m"]), titles={BAD: BAD}),
+        "trends": figures.trends(trend_table([BAD, "_m"])),
         "leak_gaps": figures.leak_gaps(leaks([BAD, "_m"]), metric="auc_patients"),
         "dice_against_iou": figures.dice_against_iou(pd.DataFrame({"iou": [0.8], "dice": [0.9]}, [BAD])),
         "ranges": figures.ranges(

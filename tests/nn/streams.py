@@ -8,6 +8,18 @@ import torch
 from mmfusion.streams import TABLE, ShapePattern, StreamSpec
 
 GENES, SIDE = 24, 16
+# the first are genes of the signatures of the package
+SYMBOLS = (
+    "CA9",
+    "VEGFA",
+    "LDHA",
+    "PDCD1",
+    "LAG3",
+    "TIGIT",
+    "GZMA",
+    "PRF1",
+    *(f"G{k}" for k in range(GENES - 8)),
+)
 
 
 def knn_edges(genes: int = GENES, k: int = 3, seed: int = 0) -> np.ndarray:
@@ -24,7 +36,7 @@ def specs(*names: str) -> list[StreamSpec]:
     known = {
         "ct": StreamSpec("ct", "ct", (1, SIDE, SIDE, SIDE)),
         "ct_table": StreamSpec("ct_table", "ct", (2, 5)),
-        "rna": StreamSpec("rna", "rna", (GENES,), edge_index=edges, edge_weight=weights),
+        "rna": StreamSpec("rna", "rna", (GENES,), SYMBOLS, edge_index=edges, edge_weight=weights),
         "ehr": StreamSpec("ehr", "ehr", (2, 7)),
     }
     return [known[name] for name in names or known]

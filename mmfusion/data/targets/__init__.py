@@ -3,7 +3,7 @@
 Importing this package registers the targets.
 """
 
-from mmfusion.data.targets import stage, molecular, expression, lesion  # isort: skip  # in the order of `list_targets`
+from mmfusion.data.targets import stage, molecular, expression, signatures, lesion  # isort: skip  # in the order of `list_targets`
 from mmfusion.data.targets.base import Target, get_target, list_targets, register_target
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "list_targets",
     "molecular",
     "register_target",
+    "signatures",
     "stage",
 ]

@@ -1,7 +1,15 @@
 """Encoders map one stream each to tokens (b, t, d). Importing this package registers them."""
 
 from mmfusion.errors import MMFusionError
-from mmfusion.nn.encoders import ct_resnet, ft_transformer, gene_gat, gene_mlp, table_mlp, table_values
+from mmfusion.nn.encoders import (
+    ct_resnet,
+    ft_transformer,
+    gene_gat,
+    gene_mlp,
+    gene_sets,
+    table_mlp,
+    table_values,
+)
 from mmfusion.nn.encoders.base import Encoder
 from mmfusion.streams import CUBE, GENES, TABLE, ShapePattern, StreamSpec
 
@@ -40,6 +48,7 @@ __all__ = [
     "ft_transformer",
     "gene_gat",
     "gene_mlp",
+    "gene_sets",
     "table_mlp",
     "table_values",
 ]

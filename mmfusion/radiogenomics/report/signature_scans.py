@@ -1,0 +1,146 @@
+"""The part of the report on signatures that predicts them from CT: its patients, models and sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.evaluation.regression_baselines import MeanOfTraining
+from mmfusion.evaluation.result import NestedResult
+from mmfusion.features import LesionMeasures, extract, with_signatures
+from mmfusion.lesions.report.verdict import value, written_p
+from mmfusion.metrics import holm
+from mmfusion.modalities import SEED
+from mmfusion.radiogenomics.expression import ExpressionRegressor
+from mmfusion.radiogenomics.permuted_expression import MEAN
+from mmfusion.radiogenomics.report.reading import features_only
+from mmfusion.radiogenomics.report.signatures import SignatureStudy
+from mmfusion.synthetic import signature_optimum
+
+MAIN, RECORDS, TRAINING_MEAN = "ridge on CT features", "ridge on health records", "mean of training"
+_LEAST = 30  # patients for a regression
+
+
+@dataclass(frozen=True, eq=False)
+class ScanStudy:
+    """Patients with signature scores and features of their CT, and the models that predict the scores.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        Its target is the scores; no RNA is among the inputs.
+    model : ExpressionRegressor
+        The ridge on features of the CT.
+    others : dict of str to estimator
+        Models to compare with.
+    said : str
+        A sentence about the features.
+    best : dict of str to float
+        Best possible correlation of each signature; empty if it is not known.
+    """
+
+    cohort: Cohort
+    model: ExpressionRegressor
+    others: dict[str, BaseEstimator]
+    said: str
+    best: dict[str, float]
+
+
+def scan_study(study: SignatureStudy, *, n_jobs: int = 1) -> tuple[ScanStudy | None, str]:
+    """Return the study of the prediction from CT, or None with the reason why there is none.
+
+    The features are those that the cohort has of the CT, such as radiomics or the annotations of a
+    radiologist. If it has none, size, shape and density of each lesion are measured, from its mask or from
+    one click on its seed.
+
+    Parameters
+    ----------
+    study : SignatureStudy
+        The signatures.
+    n_jobs : int
+        Number of processes that measure lesions.
+    """
+    cohort = study.cohort
+    if "ct" not in cohort.modalities:
+        return None, "The prediction from CT is not estimable: the cohort has no CT."
+    if names := feature_names(cohort.table["ct"], "ct"):
+        cohort = features_only(cohort, ["ct"])
+        said = (
+            f"{len(names)} features of the CT that the cohort has, such as {', '.join(map(str, names[:3]))}."
+        )
+    else:
+        cohort, said = _measured(cohort, n_jobs)
+    sets = {name: study.sets[name] for name in study.scores}
+    made = with_signatures(cohort, sets, min_share=study.min_share)
+    has = presence(made.X).get("ct")
+    if has is None or has.sum() < _LEAST:
+        n = 0 if has is None else int(has.sum())
+        return None, f"The prediction from CT is not estimable: only {n} patients have RNA and CT features."
+    made = made.select(patients=list(has.index[has]))
+    others: dict[str, BaseEstimator] = {TRAINING_MEAN: MeanOfTraining()}
+    if "ehr" in made.modalities and presence(made.X)["ehr"].all():
+        others[RECORDS] = ExpressionRegressor(["ehr"])
+    return ScanStudy(made, ExpressionRegressor(["ct"]), others, said, _best(study)), ""
+
+
+def _measured(cohort: Cohort, n_jobs: int) -> tuple[Cohort, str]:
+    """Return the cohort with measures of its lesions in the place of its scans, and a sentence about them."""
+    if not {"mask", *SEED} & set(cohort.table["ct"].columns):
+        return cohort.select(modalities=[m for m in cohort.modalities if m != "ct"]), ""
+    found = extract(cohort, LesionMeasures(), n_jobs=n_jobs, progress=False)
+    failed = f" {len(found.failures)} lesions could not be measured." if len(found.failures) else ""
+    said = f"Size, shape and density of the lesion, from its mask, or from one click on its seed.{failed}"
+    return cohort.with_features("ct", found.features, only=True), said
+
+
+def _best(study: SignatureStudy) -> dict[str, float]:
+    """Return the best possible correlations of the phantom; empty for other cohorts."""
+    made = study.cohort.provenance
+    if made.get("generator") != "mmfusion.synthetic.phantom":
+        return {}
+    given = made.get("parameters") or {}
+    sizes = {name: given[name] for name in ("n_genes", "n_planted") if name in given}
+    return signature_optimum({name: study.sets[name] for name in study.scores}, **sizes)
+
+
+def scan_verdict(result: NestedResult, null: pd.DataFrame, best: dict[str, float]) -> list[str]:
+    """Return sentences about the prediction from CT; the first is the answer.
+
+    Parameters
+    ----------
+    result : NestedResult
+        Cross-validation of the scores.
+    null : DataFrame
+        `ExpressionNull.table()`.
+    best : dict of str to float
+        Best possible correlations; empty if they are not known.
+    """
+    r, row = result.scores["pearson"], null.loc[MEAN]
+    each = null.drop(index=MEAN)
+    found = each.index[holm(each["p"]) < 0.05]
+    n = len(each)
+    lines = [
+        f"Predicted from CT: mean Pearson correlation of {n} signature{'s' * (n > 1)} "
+        f"{value(r.loc[result.main])} (n = {result.n}, permutation p {written_p(row['p'])}).",
+        f"The 95th percentile of the permutations is {row['null_95']:.3f}. Signatures with p < 0.05 after "
+        f"Holm's adjustment: {', '.join(map(str, found)) or 'none'}.",
+    ]
+    if RECORDS in r.index:
+        lines.append(f"Health records alone have {value(r.loc[RECORDS])}.")
+    if best:
+        top = max(best, key=best.__getitem__)
+        lines.append(
+            f"In this synthetic cohort, the best possible correlation of {top} is {best[top]:.2f}: its genes "
+            "share a cause with the size of the lesion. The other sets do not depend on the lesion."
+        )
+    return lines
+
+
+def with_holm(table: pd.DataFrame, null: pd.DataFrame) -> pd.DataFrame:
+    """Return the table for the page with p-values of the permutations, as they are and after Holm."""
+    p = null.drop(index=MEAN)["p"]
+    adjusted = pd.Series(holm(p), p.index)
+    return table.assign(**{"p, permutation": p.map(written_p), "Holm p": adjusted.map(written_p)})
