@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmfusion.data.tables.gene_sets import read_gmt
 from mmfusion.data.tables.labels import read_outcomes
 from mmfusion.data.tables.readers import read_ehr_table, read_features, read_rna
 from tests.fuzz.mutate import Change
@@ -96,6 +97,15 @@ def make_features(rng: np.random.Generator, folder: Path) -> Path:
     return folder / "features.csv"
 
 
+def make_gmt(rng: np.random.Generator, folder: Path) -> Path:
+    rows = [
+        "\t".join([f"SET_{k}", "https://example.org", *rng.choice(GENES, rng.integers(1, 6))])
+        for k in range(5)
+    ]
+    (folder / "sets.gmt").write_text("\n".join(rows) + "\n")
+    return folder / "sets.gmt"
+
+
 def read_records(path: Path) -> object:
     ehr = read_ehr_table(path)
     return ehr.features, ehr.meta, list(ehr.left_out)
@@ -146,6 +156,7 @@ FORMATS = [
     Format("rna wide", partial(make_rna, True), partial(read_rna, unit="counts"), never, all_text),
     Format("rna sample", make_sample, partial(read_rna, patient="P1", unit="tpm"), never, all_text),
     Format("features", make_features, read_features, never, all_text),
+    Format("gmt", make_gmt, read_gmt, never, all_text),
     Format("labels", partial(make_records, ",", "utf-8"), read_outcomes, never, all_text),
 ]
 if find_spec("openpyxl") is not None:
