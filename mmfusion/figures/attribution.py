@@ -127,8 +127,8 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        From `explain.stability.null_attribution`. Index gene; columns observed, null_mean, null_sd
-        (mean |SHAP value|, probability) and fdr.
+        From `explain.null_attribution`. Index gene; columns observed, null_mean, null_sd (mean |SHAP value|,
+        probability) and q (false discovery rate).
     n : int
         Number of genes to show.
     fdr : float
@@ -136,7 +136,7 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
 
     Examples
     --------
-    >>> row = {"observed": 0.1, "null_mean": 0.02, "null_sd": 0.01, "fdr": 0.01}
+    >>> row = {"observed": 0.1, "null_mean": 0.02, "null_sd": 0.01, "q": 0.01}
     >>> figure = gene_null(pd.DataFrame([row], index=["EGFR"]))
     """
     top = table.iloc[:n][::-1]
@@ -145,7 +145,7 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
     left, label = top["null_mean"] - 2 * top["null_sd"], "permuted labels, mean ± 2 SD"
     ax.barh(y, 4 * top["null_sd"], left=left, color=LIGHT, height=0.7, label=label)
     ax.plot(top["null_mean"], y, "|", color=GREY, ms=8)
-    found = (top["fdr"] <= fdr).to_numpy()
+    found = (top["q"] <= fdr).to_numpy()
     ax.scatter(top["observed"][found], y[found], color=BLUE, s=26, zorder=3, label=f"FDR ≤ {fdr:g}")
     ax.scatter(
         top["observed"][~found],
