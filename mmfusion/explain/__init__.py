@@ -6,6 +6,7 @@ _HOME = {
     "GeneAttribution": "attributions",
     "genes": "gene_ranking",
     "cross_check": "gene_methods",
+    "METHODS": "gene_methods",
     "enrichment": "gene_enrichment",
     "gene_edges": "attention",
     "modality_attention": "attention",

@@ -67,7 +67,7 @@ def gene_edges(model: FittedModel, X: object, *, n: int | None = None) -> pd.Dat
     inputs = as_inputs(model, X)
     x = torch.as_tensor(inputs.arrays[spec.name][rows_with(inputs, position, "genes")])
     with evaluation_mode(model) as members, torch.no_grad():
-        encoders = [getattr(member, "encoders", {}).get(spec.name, member) for member in members]
+        encoders = [dict(getattr(m, "encoders", {}).items()).get(spec.name, m) for m in members]
         if not any(isinstance(part, (RegularGATv2, UnionGATv2)) for e in encoders for part in e.modules()):
             raise DataError("the gene encoder has no graph attention", expected="an encoder such as gene_gat")
         found = [layer for encoder in encoders for layer in _edge_weights(encoder, x)]

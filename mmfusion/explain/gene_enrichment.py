@@ -63,7 +63,8 @@ def enrichment(
         One row per tested set, smallest p first; index `set`. Columns: `n` (genes of the set that were
         tested), `found` (leading genes in the set), `p`, `q` (Benjamini and Hochberg over all tested sets),
         `genes` (found, separated by spaces); and for "ora" `expected` (found by chance), for "prerank" `es`
-        and `nes` (enrichment score, and the same relative to chance; above 0 at the top of the ranking).
+        and `nes` (enrichment score, and the same relative to chance). A set below 0 is not at the top of the
+        ranking: its p is 1.
         `attrs["not_tested"]` is the number of sets that were too small or too large.
 
     Raises
@@ -130,13 +131,14 @@ def _prerank(
     with own_filters("ignore"):  # gseapy warns of ties; the sizes of the sets were checked
         run = _gseapy().prerank(ranking, dict(sets), min_size=1, max_size=len(ranking), **options)
     found = run.res2d.set_index("Term").reindex(list(sets))
+    es, p = found["ES"].astype(float), found["NOM p-val"].astype(float)
     return pd.DataFrame(
         {
             "n": [len(genes) for genes in sets.values()],
             "found": [len(str(genes).split(";")) for genes in found["Lead_genes"]],
-            "es": found["ES"].astype(float),
+            "es": es,
             "nes": found["NES"].astype(float),
-            "p": found["NOM p-val"].astype(float).clip(lower=1 / (1 + n_permutations)),
+            "p": p.clip(lower=1 / (1 + n_permutations)).where(es > 0, 1.0),
             "q": np.nan,
             "genes": found["Lead_genes"].str.replace(";", " "),
         }

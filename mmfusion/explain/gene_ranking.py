@@ -32,6 +32,7 @@ def genes(
     n_null: int | None = None,
     n_samples: int = 50,
     n_boot: int = 1000,
+    n_jobs: int = 1,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Rank genes by their mean |SHAP value|, with a 95 % interval, and p and q against permuted labels.
@@ -61,6 +62,8 @@ def genes(
         Number of gradients per patient and class.
     n_boot : int
         Resamples of patients for the interval.
+    n_jobs : int
+        Processes for the refits. The result does not depend on it.
     random_state : int
         Seed of gradients, resamples, permutations and refits.
 
@@ -98,7 +101,7 @@ def genes(
     """
     _check_numbers(n_null, n_boot)
     training = null if null is not None or not n_null else _from_labels(X, y)
-    n_null = (0 if training is None else 20) if n_null is None else n_null
+    n_null = (20 if training else 0) if n_null is None else n_null
     explain = partial(
         gene_shap, X=X, conditioning=conditioning, n_samples=n_samples, random_state=random_state
     )
@@ -107,7 +110,15 @@ def genes(
     found = explain(model)
     out = _with_interval(found, n_boot, random_state).assign(p=np.nan, q=np.nan)
     if n_null:
-        compared = _against_null(model, training, explain, found.mean_abs(), n_null, random_state)
+        refit = partial(refit_importance, model, *training, explain)
+        compared = null_attribution(
+            refit,
+            training[1],
+            found.mean_abs(),
+            n_permutations=n_null,
+            n_jobs=n_jobs,
+            random_state=random_state,
+        )
         out[["p", "q"]] = compared[["p", "q"]]
     out.attrs.update(n_patients=len(found.patients), n_null=n_null)
     return out
@@ -136,19 +147,6 @@ def refit_importance(
     with probed(), gathered():  # the rows were probed, and their warnings given, when the model was fitted
         refitted = clone(model).set_params(random_state=seed).fit(X, permuted)
         return explain(refitted).mean_abs()
-
-
-def _against_null(
-    model: FittedModel,
-    training: tuple[pd.DataFrame, Sequence[object]],
-    explain: object,
-    observed: pd.Series,
-    n_null: int,
-    seed: int,
-) -> pd.DataFrame:
-    X, y = training
-    refit = partial(refit_importance, model, X, y, explain)
-    return null_attribution(refit, y, observed, n_permutations=n_null, random_state=seed)
 
 
 def _with_interval(found: GeneAttribution, n_boot: int, seed: int) -> pd.DataFrame:

@@ -32,6 +32,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from mmfusion.compute import run
 from mmfusion.errors import DataError
 
 _FEWEST = 3  # refits; with fewer, one of them cannot be standardised by the others
@@ -43,6 +44,7 @@ def null_attribution(
     observed: pd.Series,
     *,
     n_permutations: int = 20,
+    n_jobs: int = 1,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Compare the importance of genes with models fitted to permuted labels.
@@ -57,6 +59,8 @@ def null_attribution(
         Importance with the true labels, index gene; 0 or above.
     n_permutations : int
         Number of refits. With fewer than 10, no q is below 0.1; 20 or more are useful.
+    n_jobs : int
+        Processes; with 2 or more, `refit` must be picklable. The result does not depend on it.
     random_state : int
         Seed.
 
@@ -81,8 +85,17 @@ def null_attribution(
     """
     rng = np.random.default_rng(random_state)
     y = np.asarray(y)
-    null = [refit(rng.permutation(y), random_state + 1 + i) for i in range(n_permutations)]
-    return compare_with_refits(observed, null)
+    tasks = [(refit, i, rng.permutation(y), random_state + 1 + i) for i in range(n_permutations)]
+    where = "serial" if n_jobs == 1 else "loky"
+    done = dict(run(_numbered, tasks, where=where, n_jobs=n_jobs, progress=False))
+    return compare_with_refits(observed, [done[i] for i in range(n_permutations)])
+
+
+def _numbered(
+    refit: Callable[[np.ndarray, int], pd.Series], i: int, labels: np.ndarray, seed: int
+) -> tuple[int, pd.Series]:
+    """Return the number of a refit with its result, because processes finish in any order."""
+    return i, refit(labels, seed)
 
 
 def compare_with_refits(observed: pd.Series, null: Sequence[pd.Series]) -> pd.DataFrame:

@@ -1,6 +1,12 @@
 """Figures of the reports. Each function returns a matplotlib figure and does not change global state."""
 
-from mmfusion.figures.attribution import gene_bars, gene_beeswarm, gene_null, modality_contributions
+from mmfusion.figures.attribution import (
+    gene_bars,
+    gene_beeswarm,
+    gene_intervals,
+    gene_null,
+    modality_contributions,
+)
 from mmfusion.figures.cohort import cohort_overview
 from mmfusion.figures.comparison import (
     by_presence,
@@ -41,6 +47,7 @@ __all__ = [
     "dice_against_iou",
     "gene_bars",
     "gene_beeswarm",
+    "gene_intervals",
     "gene_null",
     "gradcam_montage",
     "gradient_cosines",

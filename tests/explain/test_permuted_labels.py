@@ -20,8 +20,8 @@ def fits(seed, n, *, spread=0.0, signal=0):
     """Importances of n models; the scale of each differs, and so does the mean of each gene."""
     rng = np.random.default_rng(seed)
     usual = rng.gamma(20, 1, 100)
-    values = rng.gamma(4, usual, (n, 100)) * np.exp(spread * rng.normal(size=(n, 1)))
-    values[0, :signal] *= 8
+    values = rng.gamma(8, usual, (n, 100)) * np.exp(spread * rng.normal(size=(n, 1)))
+    values[0, :signal] *= 6
     return [pd.Series(row, GENES) for row in values]
 
 
