@@ -4,6 +4,12 @@ from mmfusion.lazy import lazy
 
 _HOME = {
     "GeneAttribution": "attributions",
+    "genes": "gene_ranking",
+    "cross_check": "gene_methods",
+    "METHODS": "gene_methods",
+    "enrichment": "gene_enrichment",
+    "gene_edges": "attention",
+    "modality_attention": "attention",
     "gene_shap": "gene_attribution",
     "integrated_gradients": "gene_attribution",
     "gene_permutation": "permutation",
@@ -17,7 +23,8 @@ _HOME = {
     "randomisation_check": "scans",
     "mean_over_folds": "stability",
     "top_k_stability": "stability",
-    "null_attribution": "stability",
+    "null_attribution": "permuted_labels",
+    "compare_with_refits": "permuted_labels",
 }
 __all__ = list(_HOME)
 __getattr__, __dir__ = lazy(__name__, _HOME)

@@ -1,13 +1,12 @@
-"""Stability of gene importances over folds, and their comparison with permuted labels."""
+"""Stability of gene importances over folds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from mmfusion.errors import DataError
 
@@ -90,82 +89,3 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
     return pd.DataFrame(
         rows.values(), index=pd.Index(rows, name="k", dtype=int), columns=columns, dtype=float
     )
-
-
-def null_attribution(
-    refit: Callable[[np.ndarray, int], pd.Series],
-    y: Sequence[object],
-    observed: pd.Series,
-    *,
-    n_permutations: int = 20,
-    random_state: int = 0,
-) -> pd.DataFrame:
-    """Compare the importance of genes with models fitted to permuted labels.
-
-    Parameters
-    ----------
-    refit : callable
-        `refit(labels, seed)` fits the model to these labels and returns the importance of each gene.
-    y : sequence, shape (n,)
-        Labels, which are permuted.
-    observed : Series
-        Importance with the true labels, index gene.
-    n_permutations : int
-        Number of refits; 20 or more are useful.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    DataFrame
-        One row per gene, most important first. In the columns, "as important" means at least the observed
-        importance of the gene:
-
-        - `observed`: importance with the true labels
-        - `null_mean`, `null_sd`: mean and standard deviation over refits; 0 if a refit did not select the
-          gene
-        - `p`: share of refits in which the same gene is as important, at least 1 / (1 + refits)
-        - `p_pooled`: share of all genes of all refits that are as important; it assumes that genes are
-          exchangeable
-        - `fdr`: false discovery rate of `p_pooled` (Benjamini and Hochberg)
-        - `p_max`: share of refits whose most important gene is as important (family-wise)
-
-    Raises
-    ------
-    DataError
-        If there are no genes or no refits.
-
-    Examples
-    --------
-    >>> def refit(labels, seed):
-    ...     return pd.Series(np.random.default_rng(seed).random(2), ["EGFR", "KRAS"])
-    >>> observed = pd.Series({"EGFR": 2.0, "KRAS": 0.5})
-    >>> found = null_attribution(refit, [0, 1, 0, 1], observed, n_permutations=19)
-    >>> found.loc["EGFR", "p"]
-    np.float64(0.05)
-    """
-    if not len(observed) or n_permutations < 1:
-        raise DataError("nothing to compare", expected="genes, and one refit or more")
-    rng = np.random.default_rng(random_state)
-    y = np.asarray(y)
-    null = pd.concat(
-        [refit(rng.permutation(y), random_state + 1 + i) for i in range(n_permutations)],
-        axis=1,
-        keys=range(n_permutations),
-    )
-    own = null.reindex(observed.index).fillna(0.0)  # not selected in a refit: importance 0
-    pooled = np.sort(null.to_numpy().ravel()[~np.isnan(null.to_numpy().ravel())])
-    values = observed.to_numpy()
-    beaten = len(pooled) - np.searchsorted(pooled, values, side="left")
-    out = pd.DataFrame(
-        {
-            "observed": observed,
-            "null_mean": own.mean(axis=1),
-            "null_sd": own.std(axis=1),
-            "p": (1 + (own.to_numpy() >= values[:, None]).sum(axis=1)) / (1 + n_permutations),
-            "p_pooled": (1 + beaten) / (1 + len(pooled)),
-            "p_max": (1 + (null.max().to_numpy() >= values[:, None]).sum(axis=1)) / (1 + n_permutations),
-        }
-    )
-    out["fdr"] = false_discovery_control(out["p_pooled"])
-    return out.rename_axis("gene").sort_values("observed", ascending=False, kind="stable")

@@ -1,6 +1,12 @@
 """Figures of the reports. Each function returns a matplotlib figure and does not change global state."""
 
-from mmfusion.figures.attribution import gene_bars, gene_beeswarm, gene_null, modality_contributions
+from mmfusion.figures.attribution import (
+    gene_bars,
+    gene_beeswarm,
+    gene_intervals,
+    gene_null,
+    modality_contributions,
+)
 from mmfusion.figures.by_class import boxes_by_class, trends
 from mmfusion.figures.cohort import cohort_overview
 from mmfusion.figures.comparison import (
@@ -47,6 +53,7 @@ __all__ = [
     "dice_against_iou",
     "gene_bars",
     "gene_beeswarm",
+    "gene_intervals",
     "gene_null",
     "gradcam_montage",
     "gradient_cosines",

@@ -71,6 +71,57 @@ def gene_bars(sizes: pd.DataFrame, *, n: int = 20, highlight: Collection[str] = 
 
 
 @styled
+def gene_intervals(
+    genes: pd.DataFrame, *, n: int = 20, fdr: float = 0.1, highlight: Collection[str] = ()
+) -> Figure:
+    """Mean |SHAP value| of the n leading genes with its interval over patients.
+
+    Points are filled if the gene has q < `fdr`. If no q was computed, all points are hollow.
+
+    Parameters
+    ----------
+    genes : DataFrame
+        From `explain.genes`: index gene, most important first; columns mean_abs_shap, lower, upper
+        (probability) and q.
+    n : int
+        Number of genes to show.
+    fdr : float
+        False discovery rate, 0 to 1.
+    highlight : collection of str
+        Genes to mark, such as those planted in a phantom.
+
+    Raises
+    ------
+    ReportError
+        If there are no genes.
+
+    Examples
+    --------
+    >>> row = {"mean_abs_shap": 0.1, "lower": 0.08, "upper": 0.12, "q": 0.05}
+    >>> figure = gene_intervals(pd.DataFrame([row], index=["EGFR"]))
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['EGFR']
+    """
+    if genes.empty:
+        raise ReportError("no genes to show")
+    top = genes.iloc[:n][::-1]
+    y, found = np.arange(len(top)), (top["q"] < fdr).to_numpy()
+    figure, ax = new_figure(0.9 + 0.2 * len(top), width=5.6)
+    ax.hlines(y, top["lower"], top["upper"], color=BLUE, lw=2, alpha=0.5)
+    for some, colour, label in ((found, BLUE, f"q < {fdr:g}"), (~found, "white", f"q not below {fdr:g}")):
+        if some.any():
+            x = top["mean_abs_shap"][some]
+            label = label if top["q"].notna().any() else "q was not computed"
+            ax.scatter(x, y[some], color=colour, edgecolor=BLUE, s=26, zorder=3, label=label)
+    _gene_labels(ax, top.index, highlight)
+    ax.set_xlim(left=0)
+    ax.margins(y=0.02)
+    ax.set_xlabel("mean |SHAP value| (probability), 95 % interval over patients\ncandidate associations")
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+@styled
 def gene_beeswarm(
     attribution: GeneAttribution, class_: str, *, n: int = 15, highlight: Collection[str] = ()
 ) -> Figure:
@@ -127,8 +178,8 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        From `explain.stability.null_attribution`. Index gene; columns observed, null_mean, null_sd
-        (mean |SHAP value|, probability) and fdr.
+        From `explain.null_attribution`. Index gene; columns observed, null_mean, null_sd (mean |SHAP value|,
+        probability) and q (false discovery rate).
     n : int
         Number of genes to show.
     fdr : float
@@ -136,7 +187,7 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
 
     Examples
     --------
-    >>> row = {"observed": 0.1, "null_mean": 0.02, "null_sd": 0.01, "fdr": 0.01}
+    >>> row = {"observed": 0.1, "null_mean": 0.02, "null_sd": 0.01, "q": 0.01}
     >>> figure = gene_null(pd.DataFrame([row], index=["EGFR"]))
     """
     top = table.iloc[:n][::-1]
@@ -145,7 +196,7 @@ def gene_null(table: pd.DataFrame, *, n: int = 20, fdr: float = 0.05) -> Figure:
     left, label = top["null_mean"] - 2 * top["null_sd"], "permuted labels, mean ± 2 SD"
     ax.barh(y, 4 * top["null_sd"], left=left, color=LIGHT, height=0.7, label=label)
     ax.plot(top["null_mean"], y, "|", color=GREY, ms=8)
-    found = (top["fdr"] <= fdr).to_numpy()
+    found = (top["q"] <= fdr).to_numpy()
     ax.scatter(top["observed"][found], y[found], color=BLUE, s=26, zorder=3, label=f"FDR ≤ {fdr:g}")
     ax.scatter(
         top["observed"][~found],

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mmfusion.errors import DataError
-from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
+from mmfusion.explain.stability import mean_over_folds, top_k_stability
 
 GENES = [f"G{i}" for i in range(100)]
 
@@ -48,32 +48,3 @@ def test_genes_that_a_fold_did_not_select_count_nothing_there():
     out = mean_over_folds([pd.Series([1.0, 2.0], index=["A", "B"]), pd.Series([3.0], index=["A"])])
     assert out.loc["A"].tolist() == pytest.approx([2, np.sqrt(2), 2])
     assert out.loc["B", ["mean", "folds"]].tolist() == [1, 1]
-
-
-def test_null_of_permuted_labels():
-    y = np.array(["I", "II"] * 50)
-    seen = []
-
-    def refit(labels, seed):
-        seen.append((tuple(labels), seed))
-        return importance(seed)
-
-    out = null_attribution(refit, y, importance(999, signal=5), n_permutations=20)
-    assert len({labels for labels, _ in seen}) == 20 and all(
-        sorted(labels) == sorted(y) for labels, _ in seen
-    )
-    top = out.iloc[:5]
-    assert sorted(top.index) == ["G0", "G1", "G2", "G3", "G4"]
-    np.testing.assert_allclose(top["p"], 1 / 21)
-    np.testing.assert_allclose(top["p_max"], 1 / 21)
-    np.testing.assert_allclose(top["p_pooled"], 1 / 2001)
-    assert (top["fdr"] < 0.05).all() and (out["fdr"][5:] > 0.05).all()
-    again = null_attribution(refit, y, importance(999, signal=5), n_permutations=20)
-    pd.testing.assert_frame_equal(out, again)
-
-
-def test_noise_is_not_found():
-    out = null_attribution(lambda _, seed: importance(seed), ["I", "II"], importance(999), n_permutations=20)
-    assert (out["fdr"] > 0.2).all() and 0.3 < out["p"].mean() < 0.7
-    with pytest.raises(DataError, match="nothing to compare"):
-        null_attribution(lambda _, seed: importance(seed), ["I", "II"], importance(0), n_permutations=0)

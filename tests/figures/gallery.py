@@ -215,7 +215,7 @@ def gene_null_table():
     observed = np.sort(rng.gamma(2, 0.004, 30) + np.r_[[0.03, 0.02, 0.02, 0.01], np.zeros(26)])[::-1]
     fdr = np.where(observed > 0.022, 0.01, 0.4)
     return pd.DataFrame(
-        {"observed": observed, "null_mean": 0.008, "null_sd": 0.003, "fdr": fdr},
+        {"observed": observed, "null_mean": 0.008, "null_sd": 0.003, "q": fdr},
         index=[f"GENE{i}" for i in range(30)],
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from einops import rearrange
+from einops import einsum, rearrange
 from torch import nn
 
 from mmfusion.errors import MMFusionError
@@ -54,10 +54,25 @@ class Attention(nn.Module):
         allowed : Tensor of bool, shape (b, t, t), optional
             True where a token (row) may attend to another token (column). Every row needs at least one True.
         """
-        q, k, v = rearrange(self.qkv(x), "b t (three h c) -> three b h t c", three=3, h=self.heads)
+        q, k, v = self._projected(x)
         mask = None if allowed is None else allowed[:, None]
         x = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out(rearrange(x, "b h t c -> b t (h c)"))
+
+    def weights(self, x: torch.Tensor, allowed: torch.Tensor | None = None) -> torch.Tensor:
+        """Return how much each token (row) attends to each other (column), shape (b, heads, t, t).
+
+        The arguments are those of `forward`. Rows add up to 1.
+        """
+        q, k, _ = self._projected(x)
+        logits = einsum(q, k, "b h i c, b h j c -> b h i j") * q.shape[-1] ** -0.5
+        if allowed is not None:
+            logits = logits.masked_fill(~allowed[:, None], -torch.inf)
+        return logits.softmax(-1)
+
+    def _projected(self, x: torch.Tensor) -> torch.Tensor:
+        """Return queries, keys and values, shape (3, b, heads, t, d / heads)."""
+        return rearrange(self.qkv(x), "b t (three h c) -> three b h t c", three=3, h=self.heads)
 
 
 class Block(nn.Module):

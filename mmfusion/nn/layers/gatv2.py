@@ -9,6 +9,7 @@ from torch_geometric.nn import GATv2Conv
 
 from mmfusion.nn.layers.neighbour_attention import (
     NeighbourAttention,
+    neighbour_weights,
     plain_neighbour_attention,
     transpose_lists,
 )
@@ -121,14 +122,28 @@ class RegularGATv2(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the new features of the nodes, shape (b, G, heads * out_features)."""
+        graph = self._graph(x)
+        if torch.compiler.is_exporting():
+            return plain_neighbour_attention(*graph) + self.bias
+        return NeighbourAttention.apply(*graph, self.back, self.back_ptr) + self.bias
+
+    @property
+    def edges(self) -> torch.Tensor:
+        """Source and destination of each edge, shape (2, E), in the order of `weights`."""
+        k, n = self.neighbours.shape
+        return torch.stack([self.neighbours.flatten(), torch.arange(n).repeat(k)])
+
+    def weights(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the attention weight of each edge, shape (b, E, heads), for `x` as in `forward`."""
+        return neighbour_weights(*self._graph(x)).flatten(1, 2)
+
+    def _graph(self, x: torch.Tensor) -> tuple:
+        """Return the arguments of the attention that depend on `x`, and the graph."""
         edge = None if self.lin_edge is None else self.lin_edge(self.edge_weight[:, :, None])
         projected = (self.lin_l(x), self.lin_r(x), edge)
         # autocast gives the projections 16 bits; the attention needs one number format
         source, target, edge = (None if p is None else p.to(self.att.dtype) for p in projected)
-        graph = (source, target, edge, self.att[0], _SLOPE, self.neighbours)
-        if torch.compiler.is_exporting():
-            return plain_neighbour_attention(*graph) + self.bias
-        return NeighbourAttention.apply(*graph, self.back, self.back_ptr) + self.bias
+        return source, target, edge, self.att[0], _SLOPE, self.neighbours
 
 
 class UnionGATv2(nn.Module):
@@ -177,6 +192,18 @@ class UnionGATv2(nn.Module):
         edges = self._edges(b)
         weight = None if self.edge_weight is None else self.edge_weight.repeat(b)
         return self.conv(x.flatten(0, 1), edges, weight).unflatten(0, (b, self.n_nodes))
+
+    @property
+    def edges(self) -> torch.Tensor:
+        """Source and destination of each edge, shape (2, E), in the order of `weights`."""
+        return self.union[:, : self.n_edges]
+
+    def weights(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the attention weight of each edge, shape (b, E, heads), for `x` as in `forward`."""
+        b = len(x)
+        weight = None if self.edge_weight is None else self.edge_weight.repeat(b)
+        graph = (x.flatten(0, 1), self._edges(b), weight)
+        return self.conv(*graph, return_attention_weights=True)[1][1].unflatten(0, (b, self.n_edges))
 
     def _plain(self, x: torch.Tensor) -> torch.Tensor:
         """Compute the same with ordinary operators, on lists of in-neighbours of one length."""

@@ -160,6 +160,41 @@ def plain_neighbour_attention(
     >>> plain_neighbour_attention(source, source, None, torch.ones(1, 1), 0.2, neighbours).tolist()
     [[[2.0], [1.0]]]
     """
+    alpha, shown = _attend(source, target, edge, att, slope, neighbours, known)
+    return (alpha[..., None] * shown).sum(1).flatten(2)
+
+
+def neighbour_weights(
+    source: torch.Tensor,
+    target: torch.Tensor,
+    edge: torch.Tensor | None,
+    att: torch.Tensor,
+    slope: float,
+    neighbours: torch.Tensor,
+) -> torch.Tensor:
+    """Return the weight that each node gives to each of its in-neighbours, shape (b, k, G, H).
+
+    The arguments are those of `NeighbourAttention`. The weights of a node add up to 1.
+
+    Examples
+    --------
+    >>> source, neighbours = torch.zeros(1, 2, 1), torch.tensor([[1, 0], [0, 1]])  # two nodes, k = 2
+    >>> neighbour_weights(source, source, None, torch.ones(1, 1), 0.2, neighbours)[0, :, 0, 0].tolist()
+    [0.5, 0.5]
+    """
+    return _attend(source, target, edge, att, slope, neighbours)[0]
+
+
+def _attend(
+    source: torch.Tensor,
+    target: torch.Tensor,
+    edge: torch.Tensor | None,
+    att: torch.Tensor,
+    slope: float,
+    neighbours: torch.Tensor,
+    known: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights (b, k, G, H) and the features of the in-neighbours (b, k, G, H, C)."""
     (k, nodes), (heads, channels) = neighbours.shape, att.shape
     shown = source[:, neighbours.flatten()].reshape(-1, k, nodes, heads, channels)
     message = shown + target.reshape(-1, 1, nodes, heads, channels)
@@ -171,7 +206,7 @@ def plain_neighbour_attention(
     else:
         there = known[None, :, :, None]
         alpha = torch.where(there, logits, torch.finfo(logits.dtype).min).softmax(1) * there
-    return (alpha[..., None] * shown).sum(1).reshape(-1, nodes, heads * channels)
+    return alpha, shown
 
 
 def transpose_lists(neighbours: np.ndarray, heads: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 
 from mmfusion.bundle import load
 from mmfusion.data.cohort import Cohort
@@ -18,10 +18,11 @@ from mmfusion.errors import gathered
 from mmfusion.evaluation import NestedResult, external_validation
 from mmfusion.evaluation.ensemble import together
 from mmfusion.evaluation.external import SecondLookWarning
-from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.gene_attribution import gene_shap
+from mmfusion.explain.gene_ranking import refit_importance
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
-from mmfusion.explain.stability import mean_over_folds, null_attribution, top_k_stability
+from mmfusion.explain.permuted_labels import null_attribution
+from mmfusion.explain.stability import mean_over_folds, top_k_stability
 from mmfusion.metrics import fold_scores, score_table
 from mmfusion.storage.atomic import cache_folder
 from mmfusion.storage.hashing import hash_path, hash_text
@@ -142,17 +143,11 @@ def genes_against_null(
     some = cohort.X.loc[inputs.index]
     some = some[some["rna"].notna().any(axis=1)][:n_patients]
 
-    def importance(fitted: object) -> pd.Series:
-        with gathered():  # the same warnings as in the results
-            return gene_shap(fitted, some, n_samples=n_samples, random_state=random_state).mean_abs()
-
-    def refit(labels: np.ndarray, seed: int) -> pd.Series:
-        permuted = pd.Series(pd.Categorical(labels, dtype=y.dtype), y.index, name=y.name)
-        with probed():
-            refitted = clone(model).set_params(random_state=seed).fit(cohort.X.loc[y.index], permuted)
-        return importance(refitted)
-
-    return null_attribution(refit, y, importance(model), n_permutations=n_refits, random_state=random_state)
+    explain = partial(gene_shap, X=some, n_samples=n_samples, random_state=random_state)
+    with gathered():  # the same warnings as in the results
+        observed = explain(model).mean_abs()
+    refit = partial(refit_importance, model, cohort.X.loc[y.index], y, explain)
+    return null_attribution(refit, y, observed, n_permutations=n_refits, random_state=random_state)
 
 
 def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttribution, pd.DataFrame] | None:

@@ -1,0 +1,265 @@
+# %% [markdown]
+# # Which genes, scans and modalities a model uses
+#
+# Which genes does a staging model use, and would it use them if there were nothing to find? The model is
+# explained on patients that it was not fitted on. Genes are compared with models fitted to permuted labels.
+# Every gene that is named is a candidate association, not a biomarker.
+
+# %% tags=["parameters"]
+cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
+data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
+target: str = ""  # named target; empty for the cohort's own
+modalities: str = ""  # read only these, comma-separated; empty for all
+model: str = ""  # a saved model, fitted on other patients; empty: fit one on part of the cohort
+preset: str = "demo"  # settings of the model, if one is fitted
+n_patients: int = 150  # largest number of patients in a synthetic cohort; 0 for all
+n_explained: int = 24  # patients to explain; the others are for training
+n_genes: int = 200  # genes kept; 0 for the preset's number
+max_epochs: int = 12  # largest number of epochs; 0 for the preset's
+n_null: int = 20  # models fitted to permuted labels, to compare genes with; 20 or more, 0: none
+n_samples: int = 20  # gradients per patient and class
+folds: int = 3  # folds for the stability of genes and the macro-AUC; 0: none
+gmt: str = ""  # file of gene sets in GMT format; empty: the sets of a synthetic cohort, or none
+n_scans: int = 3  # scans to show
+seed: int = 0  # seed of the split, the fits and the explanations
+n_jobs: int = 2  # processes
+out_dir: str = ""  # filled in by the runner
+work_dir: str = ""  # filled in by the runner; kept until the report is complete
+
+# %%
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import display
+from sklearn.base import clone
+
+import mmfusion as mf
+from mmfusion import explain, figures, reports
+from mmfusion.escaping import write_csv
+from mmfusion.reports import provenance
+from mmfusion.staging.report import explained, genes_found, study
+
+work = Path(work_dir or tempfile.mkdtemp())
+data, _, left_out = study.load_study(
+    cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
+)
+known, others = genes_found.split(data, n_explained, mf.load(model) if model else None, seed=seed)
+with reports.collected() as given:
+    if model:
+        classifier = mf.load(model)
+    else:
+        classifier = study.make_model(preset, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
+        classifier.fit(known.X, known.y)
+    inputs = classifier.transformer_.transform(others.X)
+planted = set(data.provenance.get("planted_genes", ()))
+streams = {spec.name: spec for spec in classifier.transformer_.specs_}
+severe = str(classifier.classes_[-1])
+
+# %% [markdown]
+# ## Genes
+#
+# Expected gradients (SHAP) say how much each gene moves the probability of each class, in two ways: with the
+# other modalities of the patient (*observed*), and with their mean vectors (*mean*).
+
+# %%
+judged = None
+if folds:
+    judged = mf.nested_cv(
+        clone(classifier),
+        data,
+        outer=folds,
+        baselines=False,
+        random_state=seed,
+        n_jobs=n_jobs,
+        out=work / "folds",
+        progress=False,
+    )
+auc = None if judged is None else float(judged.scores.loc[judged.main, ("macro_auc", "mean")])
+table = None
+if "rna" in streams and inputs.present[:, list(streams).index("rna")].any():
+    null = (known.X, known.y) if known is not None else None
+    with reports.collected() as more:
+        table = explain.genes(
+            classifier,
+            others.X,
+            null=null,
+            n_null=n_null if null else 0,
+            n_samples=n_samples,
+            n_jobs=n_jobs,
+            random_state=seed,
+        )
+    display(reports.bullets(genes_found.findings(table, planted=planted, auc=auc), strong_first=True))
+else:
+    display(reports.paragraph("The model reads no genes, or no patient to explain has them."))
+
+# %%
+if table is not None:
+    figure = figures.gene_intervals(table, highlight=planted)
+    display(reports.save_figure(figure, out_dir, "genes"))
+    display(reports.full_table(table.head(20).round(4)))
+    if out_dir:
+        write_csv(table, Path(out_dir) / "genes.csv")
+
+# %% [markdown]
+# Each dot is one patient, coloured by the expression of the gene: the class is the most severe one. The bars
+# show the size of the contributions to each class. Planted genes of a synthetic cohort are red.
+
+# %%
+if table is not None:
+    shap = explain.gene_shap(classifier, inputs, n_samples=n_samples, random_state=seed)
+    figure = figures.gene_beeswarm(shap, severe, highlight=planted)
+    display(reports.save_figure(figure, out_dir, "beeswarm"))
+    figure = figures.gene_bars(shap.table()["mean_abs"], highlight=planted)
+    display(reports.save_figure(figure, out_dir, "bars"))
+
+# %% [markdown]
+# ## Do other methods find the same genes?
+#
+# Rank correlation of the genes between SHAP in both modes, integrated gradients, and permutation importance,
+# which needs no gradients. The second table has the leading genes: `rho` is the rank correlation of their
+# contributions over patients with those of SHAP with observed modalities.
+
+# %%
+agreement = None
+if table is not None:
+    check = explain.cross_check(
+        classifier,
+        inputs,
+        others.y.astype(str),
+        n_samples=n_samples,
+        n_steps=20,
+        n_repeats=2,
+        random_state=seed,
+    )
+    agreement = check[list(explain.METHODS)].corr("spearman")
+    display(reports.full_table(agreement.round(2)))
+    display(reports.full_table(check.head(15).round(4)))
+
+# %% [markdown]
+# ## Are the genes stable?
+#
+# Agreement of the first k genes between the models of the folds, each explained on its held-out patients
+# (Kuncheva index: 0 is chance, 1 is the same genes).
+
+# %%
+stability = pd.DataFrame()
+if table is not None and judged is not None:
+    found = explained.fold_genes(judged, data, n_patients=n_explained // 2, random_state=seed)
+    stability = found.stability
+if len(stability):
+    display(reports.full_table(stability.round(3)))
+else:
+    display(reports.paragraph("Not estimable: it needs genes, and several folds."))
+
+# %% [markdown]
+# ## Gene sets
+#
+# Are the genes of a set found more often than by chance (hypergeometric test)? They are compared with the
+# genes that the model tested, not with the whole genome.
+
+# %%
+sets = gmt or data.provenance.get("gene_sets")
+enriched = None
+if table is None or not sets:
+    display(reports.paragraph("No gene sets were given."))
+else:
+    enriched, text = genes_found.enriched(table, sets)
+    display(reports.paragraph(text))
+    if enriched is not None:
+        display(reports.full_table(enriched.head(20).round(4)))
+
+# %% [markdown]
+# ## Attention
+#
+# Attention weights say where a network looks, not what its prediction depends on (Jain and Wallace 2019).
+# They are shown beside the SHAP and Shapley values, not instead of them. A `ratio` of 1 is even attention.
+
+# %%
+edges, text = genes_found.estimable(explain.gene_edges, classifier, inputs, n=15)
+display(reports.paragraph(text) if edges is None else reports.full_table(edges.round(3)))
+
+# %%
+attention, text = genes_found.estimable(explain.modality_attention, classifier, inputs)
+if attention is None:
+    display(reports.paragraph(text))
+else:
+    mean = pd.DataFrame({"mean over patients": attention.mean(), "even": attention.attrs["even"]})
+    display(reports.full_table(mean.round(3)))
+
+# %% [markdown]
+# ## Modalities
+#
+# Exact Shapley values: how much each modality of a patient moves the probability. The table has the macro-AUC
+# on these patients with and without a modality.
+
+# %%
+shapley = explain.modality_shapley(classifier, inputs)
+display(reports.save_figure(figures.modality_contributions(shapley), out_dir, "modalities"))
+display(reports.full_table(explain.leave_one_modality_out(classifier, inputs, others.y.astype(str)).round(3)))
+
+# %%
+if out_dir:
+    write_csv(shapley.values_of(severe), Path(out_dir) / "modalities.csv")
+
+# %% [markdown]
+# ## Scans
+#
+# Grad-CAM: which parts of the crop raise the probability of the predicted class. The energy is the share of
+# the map inside the tumour, the volume is the share of the crop that the tumour fills, and their ratio is 1
+# for a map that does not depend on the tumour. The outline is the mask of the tumour.
+
+# %%
+energy = None
+if "ct" in streams and inputs.present[:, list(streams).index("ct")].any():
+    maps = explain.scan_gradcam(classifier, inputs, stream="ct")
+    masks = genes_found.tumour_masks(classifier, others, maps.patients)
+    figure = figures.gradcam_montage(maps, masks=masks, patients=maps.patients[:n_scans])
+    display(reports.save_figure(figure, out_dir, "gradcam"))
+    alike = explain.randomisation_check(classifier, inputs, stream="ct").mean()
+    display(
+        reports.paragraph(f"Correlation with maps of shuffled weights (near 1: no meaning): {alike:.2f}.")
+    )
+    if masks is not None:
+        energy = explain.energy_in_tumour(maps.maps, masks).set_axis(list(maps.patients)).dropna()
+        display(reports.full_table(energy.describe().loc[["count", "mean", "min", "max"]].round(3)))
+else:
+    display(reports.paragraph("The model reads no CT scans, or no patient to explain has one."))
+
+# %% [markdown]
+# ## Limitations
+
+# %%
+reports.bullets(genes_found.LIMITATIONS)
+
+# %% [markdown]
+# Warnings about the data:
+
+# %%
+reports.bullets(reports.warnings_given(*([judged] if judged else []), also=given), otherwise="None.")
+
+# %% [markdown]
+# ## Seed, versions and files
+#
+# The file `genes.csv` beside this page has all ranked genes, and `modalities.csv` the Shapley values of each
+# patient.
+
+# %%
+made = {"seed": seed, "commit": provenance.git_commit(), **provenance.versions()}
+reports.full_table(pd.Series(made, name="").to_frame())
+
+# %%
+found = {
+    "cohort": data.name,
+    "target": data.target,
+    "n": len(others),
+    "headline": "The model reads no genes." if table is None else genes_found.findings(table)[0],
+    "macro_auc": auc,
+    "genes": None if table is None else genes_found.summary(table, planted),
+    "agreement": None if agreement is None else agreement.to_dict(),
+    "stability": stability.to_dict("index"),
+    "gene_sets": None if enriched is None else enriched.head(20)[["found", "p", "q"]].to_dict("index"),
+    "modality_shapley": shapley.mean_abs().mean(axis=1).to_dict(),
+    "gradcam_energy": None if energy is None else energy.mean().to_dict(),
+}
+reports.write_metrics(found, out_dir)

@@ -1,0 +1,30 @@
+"""Agreement of the four ways to measure the genes of a model."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from mmfusion.explain import METHODS, cross_check, gene_shap, integrated_gradients
+from tests.explain.models import CLASSES, G, linear_model, rows
+
+
+def test_methods_agree_on_a_model_that_is_known():
+    X = rows(12, scan=False)
+    y = CLASSES[np.arange(12) % 3]
+    table = cross_check(linear_model(), X, y, n_samples=100, n_steps=20)
+    assert len(table) == G and list(table.columns) == [*METHODS, "rho_mean", "rho_gradients"]
+    assert table["shap_observed"].is_monotonic_decreasing
+    for method in METHODS[:3]:
+        assert set(table[method].nlargest(2).index) == {"G0", "G1"}
+    assert table.loc[["G0", "G1"], "permutation"].abs().min() > 0
+    assert (table.loc[["G0", "G1"], ["rho_mean", "rho_gradients"]] > 0.8).all(axis=None)
+    unused = table.drop(["G0", "G1"])
+    assert unused["permutation"].abs().max() == 0
+    shap = gene_shap(linear_model(), X, n_samples=100).values[:, 0, 2]
+    gradients = integrated_gradients(linear_model(), X, n_steps=20).values[:, 0, 2]
+    assert table.loc["G0", "rho_gradients"] == pytest.approx(spearmanr(shap, gradients).statistic)
+
+
+def test_one_patient_has_no_correlation():
+    table = cross_check(linear_model(), rows(1, scan=False), ["I"], n_samples=5, n_steps=5, n_repeats=1)
+    assert table[["rho_mean", "rho_gradients"]].isna().all(axis=None)
