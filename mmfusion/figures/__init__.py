@@ -27,6 +27,7 @@ from mmfusion.figures.lesions import lesion_overlays
 from mmfusion.figures.patient import patient_probabilities
 from mmfusion.figures.published import dice_against_iou, ranges
 from mmfusion.figures.restoration import restoration_panel
+from mmfusion.figures.scan_maps import scan_maps
 from mmfusion.figures.scans import gradcam_montage, scan_slices
 from mmfusion.figures.survey import scan_survey
 
@@ -60,6 +61,7 @@ __all__ = [
     "reliability",
     "restoration_panel",
     "roc",
+    "scan_maps",
     "scan_slices",
     "scan_survey",
     "site_effects",
