@@ -1,4 +1,4 @@
-"""Grad-CAM maps of scans, their overlap with the tumour, and a check against shuffled weights."""
+"""Maps of scans by HiResCAM, their overlap with the tumour, and a check against shuffled weights."""
 
 from __future__ import annotations
 
@@ -11,23 +11,14 @@ import torch
 from scipy.stats import spearmanr
 
 from mmfusion.errors import DataError
-from mmfusion.explain.conditional import (
-    FittedModel,
-    OneStream,
-    as_inputs,
-    evaluation_mode,
-    find_stream,
-    rows_with,
-)
-from mmfusion.explain.layer_maps import layer_gradcam
-from mmfusion.streams import CUBE, StreamInputs
-
-_BATCH = 16
+from mmfusion.explain.conditional import FittedModel, OneStream, evaluation_mode
+from mmfusion.explain.layer_maps import layer_hirescam
+from mmfusion.explain.scan_target import ScanTarget, WithSeverity, scan_target
 
 
 @dataclass(frozen=True, repr=False)
 class ScanAttribution:
-    """Grad-CAM maps on the crops that the model read.
+    """Maps on the crops that the model read.
 
     Parameters
     ----------
@@ -38,7 +29,7 @@ class ScanAttribution:
     patients : tuple of str, length n
         Ids of the patients.
     classes : tuple of str, length n
-        For each patient, the class that the map explains.
+        For each patient, what the map explains: a class, or "severity".
 
     Examples
     --------
@@ -56,13 +47,25 @@ class ScanAttribution:
         side = self.maps.shape[1]
         return f"ScanAttribution: {len(self.patients)} patients, {side}^3 voxels"
 
+    @classmethod
+    def of(cls, target: ScanTarget, signed: torch.Tensor) -> ScanAttribution:
+        """Return the positive part of maps, shape (n, S, S, S), each scaled to a maximum of 1."""
+        maps = signed.float().clamp_min(0)
+        maps = maps / maps.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)
+        return cls(maps.numpy(), target.crops[:, 0].numpy(), target.patients, target.names)
+
 
 def scan_gradcam(
     model: FittedModel, X: object, *, class_: str | None = None, stream: str | None = None
 ) -> ScanAttribution:
-    """Return Grad-CAM maps of a class's probability, at the `gradcam_layer` of the scan encoder.
+    """Return maps of the places in a scan that raise the severity, or the probability of a class.
 
-    The other modalities stay as observed. Maps are interpolated trilinearly to the size of the crop.
+    The method is HiResCAM at the `gradcam_layer` of the scan encoder. It differs from Grad-CAM in that it
+    keeps the gradient of each place. The maps of the networks are averaged with their signs, and positive
+    values are kept. The other modalities stay as observed.
+
+    The default is the severity, because the probability of a class asks another question: a large tumour
+    speaks against stage I, so that the map of stage I is positive beside the tumour.
 
     Parameters
     ----------
@@ -71,7 +74,8 @@ def scan_gradcam(
     X : DataFrame or StreamInputs
         Patients to explain. Patients without a scan are left out.
     class_ : str, optional
-        Class to explain. Default: the most probable class of each patient.
+        What is explained: a class, "predicted" (the most probable class of each patient), or "severity", the
+        expected number of the class if the classes count from 0. Default: "severity".
     stream : str, optional
         Name of the scan stream. Default: the first.
 
@@ -83,57 +87,45 @@ def scan_gradcam(
     Raises
     ------
     DataError
-        If the model reads no scans, no patient has a scan, or the class is unknown.
+        If the model reads no scans, no patient has a scan, the class is unknown, or the encoder has no layer
+        for maps.
 
     References
     ----------
-    Selvaraju et al. 2017, ICCV.
+    HiResCAM: Draelos & Carin 2020, arXiv 2011.08891. Grad-CAM: Selvaraju et al. 2017, ICCV.
     """
-    position, spec = find_stream(model, CUBE, "scan", stream)
-    inputs = as_inputs(model, X)
-    some = inputs.rows(rows_with(inputs, position, "a scan"))
-    classes = [str(c) for c in model.classes_]
-    if class_ is not None and class_ not in classes:
-        raise DataError(f"the model has no class {class_!r}", expected=", ".join(classes))
-    targets = (
-        _predicted(model, some, spec.name)
-        if class_ is None
-        else np.full(len(some.index), classes.index(class_))
-    )
-    maps, crops = _maps(model, some, spec.name, targets), np.asarray(some.arrays[spec.name])[:, 0]
-    return ScanAttribution(maps, crops, tuple(map(str, some.index)), tuple(classes[k] for k in targets))
+    target = scan_target(model, X, class_, stream)
+    return ScanAttribution.of(target, _signed(model, target))
 
 
-def _predicted(model: FittedModel, inputs: StreamInputs, stream: str) -> np.ndarray:
-    with evaluation_mode(model) as members, torch.no_grad():
-        function = OneStream(members, stream, inputs)
-        batches = torch.arange(len(inputs.index)).split(_BATCH)
-        crops = torch.as_tensor(inputs.arrays[stream])
-        return torch.cat([function(crops[rows], rows).argmax(dim=1) for rows in batches]).numpy()
-
-
-def _maps(model: FittedModel, inputs: StreamInputs, stream: str, targets: np.ndarray) -> np.ndarray:
-    """Return Grad-CAM maps of each row's target class, shape (n, S, S, S).
-
-    They are the mean over the networks, scaled to a maximum of 1.
-    """
-    crops, total = torch.as_tensor(inputs.arrays[stream]), []
+def _signed(model: FittedModel, target: ScanTarget) -> torch.Tensor:
+    """Return the maps of each patient with their signs, the mean over the networks, shape (n, S, S, S)."""
+    crops, total = target.crops, []
     with evaluation_mode(model) as members:
-        for rows in torch.arange(len(targets)).split(_BATCH):
-            of = torch.as_tensor(targets)[rows]
-            cams = [
-                layer_gradcam(
-                    OneStream([member], stream, inputs),
-                    member.encoders[stream].gradcam_layer,
-                    crops[rows],
-                    of,
-                    extra=rows,
+        for rows in target.batches():
+            maps = []
+            for member in members:
+                encoder = member.encoders[target.stream]
+                maps.append(
+                    layer_hirescam(
+                        WithSeverity(OneStream([member], target.stream, target.inputs)),
+                        _layer(encoder),
+                        crops[rows],
+                        target.outputs[rows],
+                        extra=rows,
+                        stride=getattr(encoder, "gradcam_stride", None),
+                    )
                 )
-                for member in members
-            ]
-            total.append(torch.stack(cams).mean(0))
-    maps = torch.cat(total)
-    return (maps / maps.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)).numpy()
+            total.append(torch.stack(maps).mean(0))
+    return torch.cat(total)
+
+
+def _layer(encoder: torch.nn.Module) -> torch.nn.Module:
+    layer = getattr(encoder, "gradcam_layer", None)
+    if layer is None:
+        name = type(encoder).__name__
+        raise DataError(f"{name} has no layer for maps", expected="gradcam_layer", hint="use scan_occlusion")
+    return layer
 
 
 def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
@@ -180,10 +172,10 @@ def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
 def randomisation_check(
     model: FittedModel, X: object, *, stream: str | None = None, random_state: int = 0
 ) -> pd.Series:
-    """Return the rank correlation of Grad-CAM maps of the model and of the same model with shuffled weights.
+    """Return the rank correlation of maps of the model and of the same model with shuffled weights.
 
     Near 0, the map depends on the learned weights. Near 1, the map depends on the scan only and explains
-    nothing. The class that the trained model predicts is explained.
+    nothing. The maps explain the severity.
 
     Parameters
     ----------
@@ -211,21 +203,41 @@ def randomisation_check(
     ----------
     Adebayo et al. 2018, NeurIPS.
     """
-    position, spec = find_stream(model, CUBE, "scan", stream)
-    inputs = as_inputs(model, X)
-    some = inputs.rows(rows_with(inputs, position, "a scan"))
-    targets = _predicted(model, some, spec.name)
-    twin = copy.copy(model)
-    twin.module_ = _shuffled(model.module_, random_state)
-    pairs = zip(_maps(model, some, spec.name, targets), _maps(twin, some, spec.name, targets), strict=True)
-    found = [spearmanr(a.ravel(), b.ravel()).statistic if a.std() and b.std() else np.nan for a, b in pairs]
-    return pd.Series(found, pd.Index(map(str, some.index), name="patient_id"), name="rank_correlation")
+    target = scan_target(model, X, None, stream)
+    maps, others = (
+        ScanAttribution.of(target, _signed(one, target)).maps
+        for one in (model, shuffled(model, random_state))
+    )
+    values = [
+        spearmanr(a.ravel(), b.ravel()).statistic if a.std() and b.std() else np.nan
+        for a, b in zip(maps, others, strict=True)
+    ]
+    return pd.Series(values, pd.Index(target.patients, name="patient_id"), name="rank_correlation")
 
 
-def _shuffled(module: torch.nn.Module, seed: int) -> torch.nn.Module:
-    """Return a copy in which the entries of every weight are shuffled; their distribution stays the same."""
-    twin, generator = copy.deepcopy(module), torch.Generator().manual_seed(seed)
+def shuffled(model: FittedModel, random_state: int = 0) -> FittedModel:
+    """Return a copy of a model in which the entries of every weight are shuffled.
+
+    The distribution of the entries of each weight stays the same. The model itself is not changed.
+
+    Parameters
+    ----------
+    model : fitted model
+        See `mmfusion.explain.conditional`.
+    random_state : int
+        Seed of the shuffles.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> model = SimpleNamespace(module_=torch.nn.Linear(3, 1, bias=False))
+    >>> twin = shuffled(model)
+    >>> bool((twin.module_.weight.sort()[0] == model.module_.weight.sort()[0]).all())
+    True
+    """
+    twin, generator = copy.copy(model), torch.Generator().manual_seed(random_state)
+    twin.module_ = copy.deepcopy(model.module_)
     with torch.no_grad():
-        for p in twin.parameters():
+        for p in twin.module_.parameters():
             p.copy_(p.flatten()[torch.randperm(p.numel(), generator=generator)].view_as(p))
     return twin

@@ -36,6 +36,7 @@ from mmfusion.figures.patient import patient_probabilities
 from mmfusion.figures.published import dice_against_iou, ranges
 from mmfusion.figures.restoration import restoration_panel
 from mmfusion.figures.robustness import robustness_curves
+from mmfusion.figures.scan_maps import scan_maps
 from mmfusion.figures.scans import gradcam_montage, scan_slices
 from mmfusion.figures.subgroups import subgroup_forest
 from mmfusion.figures.survey import scan_survey
@@ -74,6 +75,7 @@ __all__ = [
     "restoration_panel",
     "robustness_curves",
     "roc",
+    "scan_maps",
     "scan_slices",
     "scan_survey",
     "selective_prediction",

@@ -135,27 +135,49 @@ def _three(
     cross: bool = True,
 ) -> None:
     where = [n // 2 for n in crop.shape] if at is None else list(at)
-    peak = float(overlay.max()) if overlay is not None and overlay.max() > 0 else 1.0
     for axis, ax in enumerate(axes):
-        down, across = [a for a in range(3) if a != axis]
-        origin = "upper" if axis == 0 else "lower"  # z increases towards the head, which is drawn on top
-        options = {"origin": origin, "aspect": spacing[down] / spacing[across], "interpolation": "nearest"}
-        ax.imshow(
-            crop.take(where[axis], axis),
-            cmap="gray",
-            vmin=crop.min(),
-            vmax=max(crop.max(), crop.min() + 1e-6),
-            **options,
-        )
-        if overlay is not None:
-            heat = overlay.take(where[axis], axis) / peak
-            ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.6 * np.clip(heat, 0, 1), **options)
-        if mask is not None and mask.take(where[axis], axis).any():
-            ax.contour(mask.take(where[axis], axis), levels=[0.5], colors=SKY, linewidths=1.2)
+        draw_plane(ax, axis, where[axis], crop, overlay=overlay, mask=mask, spacing=spacing)
         if at is not None and cross:
+            down, across = [a for a in range(3) if a != axis]
             ax.axvline(where[across], color=SKY, lw=0.6, alpha=0.8)
             ax.axhline(where[down], color=SKY, lw=0.6, alpha=0.8)
-        bare(ax)
+
+
+def draw_plane(
+    ax: Axes,
+    axis: int,
+    index: int,
+    crop: np.ndarray,
+    *,
+    overlay: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    spacing: np.ndarray,
+) -> None:
+    """Draw one slice of a volume, with a map in colour and a mask as a contour.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    axis, index : int
+        Axis that the slice is perpendicular to (0 axial, 1 coronal, 2 sagittal), and its number.
+    crop, overlay, mask
+        As for `scan_slices`.
+    spacing : ndarray, shape (3,)
+        Voxel size in mm, (z, y, x).
+    """
+    down, across = [a for a in range(3) if a != axis]
+    origin = "upper" if axis == 0 else "lower"  # z increases towards the head, which is drawn on top
+    options = {"origin": origin, "aspect": spacing[down] / spacing[across], "interpolation": "nearest"}
+    white = max(crop.max(), crop.min() + 1e-6)
+    ax.imshow(crop.take(index, axis), cmap="gray", vmin=crop.min(), vmax=white, **options)
+    if overlay is not None:
+        peak = float(overlay.max()) if overlay.max() > 0 else 1.0
+        heat = overlay.take(index, axis) / peak
+        ax.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.6 * np.clip(heat, 0, 1), **options)
+    if mask is not None and mask.take(index, axis).any():
+        ax.contour(mask.take(index, axis), levels=[0.5], colors=SKY, linewidths=1.2)
+    bare(ax)
 
 
 def _check(

@@ -11,12 +11,12 @@ import pandas as pd
 from mmfusion.data.scans import scan_of
 from mmfusion.errors import DataError, ScanError, warn
 from mmfusion.imaging.files import read, read_crop
-from mmfusion.imaging.lungs import lung_field
 from mmfusion.imaging.plausible import check_scan
 from mmfusion.imaging.restoration import Identity, Restorer, make_restorer
 from mmfusion.imaging.volume import Volume
 from mmfusion.modalities import Modality, scan_modality
 from mmfusion.preprocessing.base import FoldFitted
+from mmfusion.preprocessing.crop_box import crop_box
 from mmfusion.preprocessing.histograms import HistogramMatching
 from mmfusion.preprocessing.hu_only import check_hu_only
 from mmfusion.storage.cache import cached, fingerprint
@@ -25,7 +25,6 @@ MODES = ("tumour", "lung")
 _VERSION = (
     3  # version of the crops; increase it if the code gives other crops, so that cached ones are not used
 )
-_MARGIN_MM = 10.0  # around the lungs
 _CONTEXT_MM = 16.0  # around a crop, which a restorer reads too
 SPLIT_HU = -500.0  # between lung and tissue; their histograms are matched separately
 
@@ -272,19 +271,15 @@ def _crop(
     restorer: Restorer,
     modality: Modality,
 ) -> np.ndarray:
-    size, restored = np.full(3, side * spacing), not isinstance(restorer, Identity)
+    restored = not isinstance(restorer, Identity)
     if not isinstance(scan, Volume):
         if center is not None and not restored:
-            options = {"series": series, "unit": modality.unit, "fill": window[0]}
-            return _windowed(read_crop(scan, center, size, size / side, **options), window, modality)
+            size, options = np.full(3, side * spacing), {"unit": modality.unit, "fill": window[0]}
+            crop = read_crop(scan, center, size, size / side, series=series, **options)
+            return _windowed(crop, window, modality)
         scan = read(scan, series, unit=modality.unit)
     scan.expect(modality.unit)
-    if center is None and modality.unit != "HU":
-        center = scan.center_mm
-    elif center is None:
-        field = lung_field(scan, _MARGIN_MM)
-        center = field.center_mm
-        size = field.size_mm if mode == "lung" else size
+    center, size = crop_box(scan, center, side, spacing, mode)
     if restored:
         scan = restorer(scan.around(center, size + 2 * _CONTEXT_MM))
     return _windowed(scan.crop(center, size, size / side, fill=window[0]), window, modality)

@@ -1,11 +1,17 @@
 """What is registered is tested: the contract of every encoder."""
 
+import numpy as np
 import pytest
 import torch
 
 from mmfusion.errors import MMFusionError
+from mmfusion.explain import scan_gradcam
 from mmfusion.nn.encoders import DEFAULTS
+from mmfusion.nn.net import FusionNet
 from mmfusion.registry import ENCODERS, list_encoders
+from mmfusion.streams import CUBE
+from tests.explain.models import model_of, rows
+from tests.explain.models import specs as scan_specs
 from tests.nn.streams import build, draw, specs, that_fits
 
 D = 16
@@ -109,3 +115,17 @@ def test_random_state_is_untouched_by_evaluation(name):
     before = torch.get_rng_state()
     net(draw(net.spec, 2))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_maps_of_scans(name):
+    if ENCODERS.get(name).reads != CUBE:
+        return  # not a volume
+    streams, X = scan_specs(), rows(3)
+    net = build(lambda: FusionNet(streams, 3, encoders={"ct": name}, fusion="concat", d=D, hidden=D))
+    for found in (
+        scan_gradcam(model_of(net, streams), X),
+        scan_gradcam(model_of(net, streams), X, class_="predicted"),
+    ):
+        assert found.maps.shape == X.arrays["ct"][:, 0].shape
+        assert np.isfinite(found.maps).all() and (found.maps >= 0).all() and (found.maps <= 1).all()
+    assert found.maps.any()

@@ -86,3 +86,44 @@ def linear_model(scale=1.0):
     genes, table = np.zeros((G, 3)), np.zeros((D, 3))
     genes[0, 2], genes[1, 2], table[0, 1] = 2 * scale, -1 * scale, 1 * scale
     return model_of(Linear(genes, table), specs(scan=False))
+
+
+class Look(nn.Module):
+    """An encoder whose token is the mean of a layer: the crop itself, or every `stride`-th voxel of it."""
+
+    n_tokens = 1
+
+    def __init__(self, stride=None):
+        super().__init__()
+        self.gradcam_layer = nn.Identity() if stride is None else _around(stride)
+        self.gradcam_stride = stride
+
+    def forward(self, x):
+        return self.gradcam_layer(x).mean(dim=(2, 3, 4))[:, :, None]
+
+
+def _around(stride):
+    """A convolution with a stride, padded by half its size as in a ResNet, whose weights are a pyramid."""
+    conv = nn.Conv3d(1, 1, 2 * stride - 1, stride=stride, padding=stride - 1, bias=False)
+    side = 1 - (torch.arange(2 * stride - 1) - stride + 1).abs() / stride
+    conv.weight.data[0, 0] = side[:, None, None] * side[:, None] * side / stride**3
+    return conv
+
+
+class LookNet(nn.Module):
+    """The logit of the last class is the token of the scan times a factor."""
+
+    def __init__(self, factor, encoder):
+        super().__init__()
+        self.factor, self.encoders = factor, nn.ModuleDict({"ct": encoder})
+
+    def encode(self, present, ct, **others):
+        return {"ct": self.encoders["ct"](ct)}
+
+    def fuse(self, tokens, present):
+        return tokens["ct"][:, 0] * torch.tensor([0.0, 0.0, self.factor])
+
+
+def looking(factor=5.0, encoder=None):
+    """A model that reads the scan only, and how bright it is: brighter is more severe."""
+    return model_of(LookNet(factor, Look() if encoder is None else encoder), specs())

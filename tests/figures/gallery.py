@@ -359,6 +359,9 @@ def every_figure():
             crop, overlay=heat, mask=mask, at=(16, 16, 18), spacing=3.0, title="R01-001"
         ),
         "gradcam_montage": figures.gradcam_montage(scans(), masks=np.stack([mask, mask])),
+        "scan_maps": figures.scan_maps(
+            {"HiResCAM": scans(), "occlusion": scans()}, masks=np.stack([mask, mask]), spacing=3.0
+        ),
         "correlation_null": figures.correlation_null(*correlations(), best={"EGFR": 0.6}),
         "gradient_cosines": figures.gradient_cosines(cosines()),
         "leak_gaps": figures.leak_gaps(leaks(), metric="auc_patients", chance=0.5),

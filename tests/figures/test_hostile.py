@@ -93,6 +93,7 @@ def hostile_figures():
         "cohort_overview": figures.cohort_overview(cohort),
         "scan_slices": figures.scan_slices(crop[0], title=BAD),
         "gradcam_montage": figures.gradcam_montage(ScanAttribution(crop, crop, (BAD,), (BAD,))),
+        "scan_maps": figures.scan_maps({BAD: ScanAttribution(crop, crop, (BAD,), (BAD,))}),
         "scan_survey": figures.scan_survey(surveyed.assign(lungs_ml=[4000, 5000], lesion_ml=[8, 2])),
         "site_effects": figures.site_effects(sites),
         "patient_probabilities": figures.patient_probabilities(dict.fromkeys(NAMES, 0.1), title=BAD),

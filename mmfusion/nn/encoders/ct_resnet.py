@@ -15,6 +15,7 @@ from mmfusion.registry import ENCODERS
 from mmfusion.streams import CUBE, StreamSpec
 
 _OCTANTS = 2  # per axis; 2 x 2 x 2 = 8 tokens
+_MAP_SIDE = 8  # smallest side of the map that is explained, if the crop is large enough
 # group norm, because batch statistics would make a patient's output depend on the other patients
 _NORM = ("group", {"num_groups": 8})
 
@@ -89,12 +90,24 @@ class CTResNet(Encoder):
 
     @property
     def gradcam_layer(self) -> nn.Module:
-        """Layer for Grad-CAM: the deepest stage whose map has at least 8 voxels per side, else the first."""
-        side = -(-min(self.spec.shape[1:]) // (4 if not self.trunk.no_max_pool else 2))
-        stage = 1
-        while stage < 4 and side // 2 >= 8:
+        """Layer for maps: the deepest stage whose map has at least 8 cells per side, else the first."""
+        return getattr(self.trunk, f"layer{self._map_stage}")
+
+    @property
+    def gradcam_stride(self) -> int:
+        """Voxels between the middles of the cells of this layer; the first is in the middle of voxel 0."""
+        return self._stem_stride * 2 ** (self._map_stage - 1)
+
+    @property
+    def _stem_stride(self) -> int:
+        return 2 if self.trunk.no_max_pool else 4
+
+    @property
+    def _map_stage(self) -> int:
+        side, stage = -(-min(self.spec.shape[1:]) // self._stem_stride), 1
+        while stage < 4 and side // 2 >= _MAP_SIDE:
             side, stage = -(-side // 2), stage + 1
-        return getattr(self.trunk, f"layer{stage}")
+        return stage
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the tokens of the crops, shape (b, 8, d)."""

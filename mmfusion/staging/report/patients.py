@@ -111,11 +111,12 @@ def scan_streams(model: object) -> list[str]:
 
 
 def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> Figure | None:
-    """Show the crop of a patient's scan with Grad-CAM of the predicted stage; None without a scan.
+    """Show the crop of a patient's scan with the places that raise the severity; None without a scan.
 
-    `stream` is the scan to show (see `scan_streams`), by default the first. A line below the figure gives the
-    correlation with the map of the same networks with shuffled weights. If it is near 1, the map depends on
-    the scan only and explains nothing (Adebayo et al. 2018, NeurIPS).
+    The map is by HiResCAM (see `mmfusion.explain.scan_gradcam`). `stream` is the scan to show (see
+    `scan_streams`), by default the first. A line below the figure gives the correlation with the map of the
+    same networks with shuffled weights. If it is near 1, the map depends on the scan only and explains
+    nothing (Adebayo et al. 2018, NeurIPS).
     """
     from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
 
@@ -129,12 +130,11 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
         return None
     found = scan_gradcam(model, inputs, stream=stream)
     alike = randomisation_check(model, inputs, stream=stream).iloc[0]
-    figure = scan_slices(
-        found.crops[0],
-        overlay=found.maps[0],
-        title=f"{MODALITIES[stream].title}, Grad-CAM of {found.classes[0]},",
-    )
+    title = f"{MODALITIES[stream].title}, Grad-CAM,"
+    figure = scan_slices(found.crops[0], overlay=found.maps[0], title=title)
     figure.supxlabel(
-        f"correlation with the map of the same networks, weights shuffled: {alike:.2f}", fontsize="small"
+        f"colour: raises the {found.classes[0]} (HiResCAM); correlation with the map of the same networks, "
+        f"weights shuffled: {alike:.2f}",
+        fontsize="small",
     )
     return figure

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mmfusion.nn.encoders.ct_resnet import CTResNet
 from mmfusion.streams import StreamSpec
@@ -41,6 +43,23 @@ def test_gradcam_layer_has_a_fine_enough_map(side, options, stage):
     net.gradcam_layer.register_forward_hook(lambda module, inputs, output: maps.append(output))
     net(torch.rand(1, 1, side, side, side, generator=torch.Generator().manual_seed(0)))
     assert min(maps[0].shape[2:]) >= 8
+
+
+@pytest.mark.parametrize(("side", "options"), [(32, {}), (33, {}), (96, {}), (96, {"max_pool": True})])
+def test_the_middle_of_a_cell_is_where_the_stride_says(side, options):
+    """The convolutions up to a cell read equally far to both sides of a voxel: number times stride."""
+    net = build(lambda: CTResNet(crop(side), 8, 0.0, **options))
+    trunk, stage = net.trunk, int(np.log2(net.gradcam_stride)) - (1 if not options else 2)
+    x = torch.zeros(1, 1, side, side, side, requires_grad=True)
+    y = trunk.conv1(x) if not options else nn.functional.avg_pool3d(trunk.conv1(x), 3, 2, 1)
+    for layer in [trunk.layer1, trunk.layer2, trunk.layer3][: stage + 1]:
+        y = layer[0].conv2(layer[0].conv1(y))  # without norms, which read the whole map
+    cell = [n // 2 - 1 for n in y.shape[2:]]
+    (gradient,) = torch.autograd.grad(y[0, :, *cell].sum(), x)
+    for axis, number in enumerate(cell):
+        others = [a for a in range(3) if a != axis]
+        reached = np.flatnonzero(gradient[0, 0].abs().amax(dim=others).numpy())
+        assert (reached[0] + reached[-1]) / 2 == number * net.gradcam_stride
 
 
 def test_a_token_is_an_octant():
