@@ -119,10 +119,10 @@ def missing(args: argparse.Namespace, model: mf.StageClassifier) -> None:
 def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
     """Fit on `--n` patients with genes and health records, and judge 2,000 others."""
     print(
-        "| seed | coverage | true stage in the set | mean size of the set | left-out rows | with a warning |"
+        "| seed | coverage | true stage in the set | mean size of the set | left-out rows | with a warning "
+        "| ECE [band of perfect calibration] |"
     )
-    print("|---|---|---|---|---|---|")
-    calibration = []
+    print("|---|---|---|---|---|---|---|")
     for seed in args.seeds:
         kind = {"missing": args.missing, "modalities": ("rna", "ehr"), "family": args.family}
         train, other = (mf.phantom(n, s, **kind)[0] for n, s in ((args.n, seed), (2000, seed + 1000)))
@@ -133,15 +133,15 @@ def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
         truth = pd.Index(fitted.classes_).get_indexer(np.asarray(other.y).astype(str))
         specs = fitted.transformer_.specs_
         said = [any(unusual(fitted.usual_, inputs.rows(slice(k, k + 1)), specs)) for k in range(len(other.X))]
+        band = ece_band(truth, proba, range(proba.shape[1]))
+        ece = f"{band.ece:.3f} [{band.lo:.3f}, {band.hi:.3f}] {'inside' if band.inside else 'outside'}"
         for level in fitted.sets_.thresholds:
             inside = fitted.sets_.members(proba, level)
             hit, size = inside[np.arange(len(truth)), truth].mean(), inside.sum(axis=1).mean()
             print(
-                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {np.mean(said):.1%} |",
+                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {np.mean(said):.1%} | {ece} |",
                 flush=True,
             )
-        calibration.append(f"seed {seed}: {ece_band(truth, proba, range(proba.shape[1]))}")
-    print("\n".join(calibration))
 
 
 def main() -> None:

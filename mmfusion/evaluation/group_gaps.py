@@ -89,5 +89,6 @@ def chance_of_gap(
         weights[rows] = (own[order] == group).T
         with np.errstate(all="ignore"):
             values.append(model.draws(f"{metric}_pooled", weights))
-    of_random = np.nanmax(values, axis=0) - np.nanmin(values, axis=0)
-    return float((1 + (of_random >= difference - 1e-12).sum()) / (1 + n_permutations))
+    of_random = np.fmax.reduce(values) - np.fmin.reduce(values)  # NaN if no group has a value
+    of_random = of_random[np.isfinite(of_random)]
+    return float((1 + (of_random >= difference - 1e-12).sum()) / (1 + len(of_random)))

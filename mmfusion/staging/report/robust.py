@@ -1,4 +1,4 @@
-"""What the report of robustness says: sentences and tables of `evaluation.robustness`."""
+"""Sentences and tables of the report of robustness, from `evaluation.robustness`."""
 
 from __future__ import annotations
 

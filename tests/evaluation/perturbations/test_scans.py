@@ -52,6 +52,13 @@ def test_input_grid_and_padding_stay_and_the_result_repeats(name):
     assert np.array_equal(found.array, EVERY[name](original).array)
 
 
+def test_whole_numbers_are_rounded_and_not_cut_off():
+    whole = Volume(np.zeros((30, 30, 30), np.int16), AFFINE)
+    found = add_noise(whole, 10.0, rng())
+    assert found.array.dtype == np.int16
+    np.testing.assert_array_equal(found.array, np.rint(rng().normal(0, 10.0, whole.shape)))
+
+
 def test_strengths_that_change_nothing():
     v = add_noise(scan(), 30.0, rng(1))
     for same in (add_noise(v, 0.0, rng()), change_contrast(v, 1.0), lower_dose(v, 1.0, rng()),
