@@ -24,6 +24,7 @@ SMALL = {
 }
 OWN = {
     "20_stage_fusion": {"fusions": "late", "external": "demo", "n_explained": 2, "n_null": 2},
+    "40_explain": {"n_explained": 8, "n_null": 3, "n_samples": 3, "folds": 2},
     "50_predict_patient": {"n_patients": 2},
     "61_egfr": {"n_patients": 80, "n_permuted": 1, "n_null": 5, "classifiers": "qda, dt"},
     "60_lesions": {"n_patients": 6, "networks": "unet"},

@@ -177,7 +177,7 @@ else:
 
 # %%
 edges, text = genes_found.estimable(explain.gene_edges, classifier, inputs, n=15)
-display(reports.paragraph(text) if edges is None else reports.full_table(edges.round(3)))
+display(reports.paragraph(text) if edges is None else reports.full_table(edges.set_index("source").round(3)))
 
 # %%
 attention, text = genes_found.estimable(explain.modality_attention, classifier, inputs)

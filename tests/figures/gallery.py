@@ -220,6 +220,12 @@ def gene_null_table():
     )
 
 
+def ranked_genes():
+    table = gene_null_table()
+    size = table["observed"].rename("mean_abs_shap")
+    return pd.DataFrame({"mean_abs_shap": size, "lower": 0.8 * size, "upper": 1.3 * size, "q": table["q"]})
+
+
 def restored():
     axes = np.meshgrid(*[np.arange(n) - n / 2 for n in (14, 48, 48)], indexing="ij", sparse=True)
     radius = np.sqrt(sum(a**2 for a in axes))
@@ -353,6 +359,7 @@ def every_figure():
         "boxes_by_class": figures.boxes_by_class(*scores_by_stage(), titles={"hypoxia": "rho +0.60"}),
         "trends": figures.trends(trend_table()),
         "gene_null": figures.gene_null(gene_null_table()),
+        "gene_intervals": figures.gene_intervals(ranked_genes(), highlight=["GENE0"]),
         "modality_contributions": figures.modality_contributions(modalities()),
         "cohort_overview": figures.cohort_overview(tiny_cohort(120, genes=60)),
         "scan_slices": figures.scan_slices(

@@ -277,6 +277,7 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.paired_differences(pd.DataFrame()), "no model other than the reference"),
         (lambda: figures.by_presence(pd.DataFrame()), "no groups"),
         (lambda: figures.gene_bars(pd.DataFrame()), "no genes"),
+        (lambda: figures.gene_intervals(pd.DataFrame()), "no genes"),
         (lambda: figures.lesion_overlays({}), "no lesion to show"),
         (lambda: figures.leak_gaps(leaks(), metric="dice"), "no result of the demonstrations"),
         (lambda: figures.ranges(pd.DataFrame(), title="share"), "no range to show"),

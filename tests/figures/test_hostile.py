@@ -43,6 +43,7 @@ def hostile_figures():
     predictions, classes = table()
     scores = score_table(predictions, classes, n_boot=20)
     sizes = pd.DataFrame(np.ones((6, 3)), index=NAMES, columns=classes)
+    ranked = pd.DataFrame({"mean_abs_shap": 1.0, "lower": 0.8, "upper": 1.2, "q": 0.05}, index=NAMES)
     values = np.random.default_rng(1).normal(size=(5, 6, 3))
     base = np.full((5, 3), 1 / 3)
     genes = GeneAttribution(
@@ -88,6 +89,7 @@ def hostile_figures():
         ),
         "learning_curve": figures.learning_curve(pd.DataFrame([row, row | {"model": BAD}])),
         "gene_bars": figures.gene_bars(sizes, highlight=[BAD]),
+        "gene_intervals": figures.gene_intervals(ranked, highlight=[BAD]),
         "gene_beeswarm": figures.gene_beeswarm(genes, BAD),
         "modality_contributions": figures.modality_contributions(modalities),
         "cohort_overview": figures.cohort_overview(cohort),

@@ -97,6 +97,7 @@ def summary(genes: pd.DataFrame, planted: Collection[str] = (), *, fdr: float = 
     found = list(genes.index[genes["q"] < fdr])
     numbers: dict[str, object] = {"tested": len(genes), "top": list(genes.index[:20]), "found": found}
     if planted:
+        numbers["planted_tested"] = len(set(planted) & set(genes.index))
         numbers["planted_in_top_10"] = len(set(planted) & set(genes.index[:10]))
         numbers["planted_found"] = len(set(planted) & set(found))
     return numbers
@@ -133,8 +134,9 @@ def findings(
         ]
     else:
         found = int((genes["q"] < fdr).sum())
-        what = ("has", "a candidate association") if found == 1 else ("have", "candidate associations")
-        lines = [f"{found} of {len(genes)} genes {what[0]} q < {fdr:g}: {what[1]}"]
+        what = {0: "have q < {}: no candidate association", 1: "has q < {}: a candidate association"}
+        text = what.get(found, "have q < {}: candidate associations").format(f"{fdr:g}")
+        lines = [f"{found} of {len(genes)} genes {text}"]
         lines += [f"q compares the model with {many} models fitted to permuted labels."]
         if many < 10:
             lines += [
@@ -145,10 +147,12 @@ def findings(
         weak = " An explanation of a model that predicts so poorly says little." if auc < 0.6 else ""
         lines += [f"Macro-AUC of such models on held-out patients: {auc:.2f}.{weak}"]
     if planted:
-        first = len(set(planted) & set(genes.index[:10]))
-        found = genes.index[genes["q"] < fdr]
-        right = len(set(planted) & set(found))
-        lines += [f"{first} of the first 10 genes are planted; of {len(found)} genes found, {right} are."]
+        numbers = summary(genes, planted, fdr=fdr)
+        lines += [
+            f"The model tested {numbers['planted_tested']} of the {len(planted)} planted genes. "
+            f"{numbers['planted_found']} of them have q < {fdr:g}, "
+            f"and {numbers['planted_in_top_10']} are among the first 10."
+        ]
     return [*lines, WORDS]
 
 
