@@ -66,6 +66,7 @@ class ScanTarget:
 
     Examples
     --------
+    >>> import numpy as np
     >>> inputs = StreamInputs({"ct": np.zeros((1, 1, 2, 2, 2))}, np.array([[True]]), ["P1"])
     >>> ScanTarget(inputs, "ct", torch.tensor([3]), ("severity",)).crops.shape
     torch.Size([1, 1, 2, 2, 2])
