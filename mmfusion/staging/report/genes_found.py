@@ -1,4 +1,4 @@
-"""What the report on explanations says about genes, and the masks of tumours on the crops of a model."""
+"""Texts about genes for the report on explanations, and the masks of tumours on the crops of a model."""
 
 from __future__ import annotations
 
