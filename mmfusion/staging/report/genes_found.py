@@ -1,4 +1,4 @@
-"""Texts about genes for the report on explanations, and the masks of tumours on the crops of a model."""
+"""Sentences about genes in the report on explanations, and masks of tumours on the crops of a model."""
 
 from __future__ import annotations
 
