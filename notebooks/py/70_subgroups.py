@@ -122,7 +122,7 @@ if balanced:
     display(reports.bullets([f"Groups: {balance_by}.", *fairness.effect(result)]))
     display(reports.full_table(with_intervals(result.scores)))
     display(reports.full_table(fairness.shown_table(found, models)))
-    display(reports.full_table(fairness.shown_gaps(found, balanced)))
+    display(reports.full_table(fairness.shown_gaps(found, balanced, ["macro_auc"])))
     rows = found.table[found.table["model"].isin(models)]
     if rows["value"].notna().any():
         display(reports.save_figure(figures.subgroup_forest(rows, overall=overall), out_dir, "balance"))

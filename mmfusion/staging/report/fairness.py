@@ -87,9 +87,11 @@ def shown_table(found: Subgroups, models: Sequence[str], metric: str = "macro_au
     return wide.set_index("by").rename_axis(columns=None)
 
 
-def shown_gaps(found: Subgroups, models: Sequence[str]) -> pd.DataFrame:
+def shown_gaps(
+    found: Subgroups, models: Sequence[str], metrics: Sequence[str] = ("macro_auc", "balanced_accuracy")
+) -> pd.DataFrame:
     """Return the differences between groups for a report, rounded."""
-    gaps = found.gaps[found.gaps["model"].isin(list(models))]
+    gaps = found.gaps[found.gaps["model"].isin(list(models)) & found.gaps["metric"].isin(list(metrics))]
     gaps = gaps.assign(
         metric=gaps["metric"].map(metric_title),
         difference=[f"{g.difference:.3f} [{g.lo:.3f}, {g.hi:.3f}]" for g in gaps.itertuples()],
