@@ -12,7 +12,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError
 from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
-from mmfusion.evaluation.grouping import patient_groups
+from mmfusion.evaluation.grouping import UNKNOWN, patient_groups
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics.folds import one_model
 from mmfusion.metrics.intervals import interval
@@ -168,9 +168,9 @@ def _check(result: NestedResult, cohort: Cohort, smallest: int) -> None:
 
 
 def _said(groups: pd.Series, codes: np.ndarray, classes: Sequence[str], smallest: int) -> pd.Series:
-    """Return why a group is not judged, or which classes it lacks; the order is that of the names."""
+    """Return why a group is not judged, or which classes it lacks; patients of no known group come last."""
     found = {}
-    for group in sorted(groups.unique()):
+    for group in sorted(groups.unique(), key=lambda g: (g == UNKNOWN, g.startswith(">"), g[:1] != "<", g)):
         counts = np.bincount(codes[(groups == group).to_numpy()], minlength=len(classes))
         absent = [c for c, n in zip(classes, counts, strict=True) if not n]
         if counts.sum() < smallest:

@@ -90,35 +90,40 @@ else:
     display(reports.paragraph(f"No group has {smallest} patients of two classes."))
 
 # %%
-reports.full_table(fairness.shown_table(found))
+compared = [result.main, "ridge"]
+reports.full_table(fairness.shown_table(found, compared))
 
 # %% [markdown]
 # The share of patients with the right class, averaged over the classes (balanced accuracy):
 
 # %%
-reports.full_table(fairness.shown_table(found, "balanced_accuracy"))
+reports.full_table(fairness.shown_table(found, compared, "balanced_accuracy"))
 
 # %% [markdown]
 # ## Differences between groups
 #
 # The difference between the highest and the lowest group, and the ratio of the lowest to the highest. The
-# highest is above the lowest also if all groups are alike. Therefore `p_chance` is the share of random groups
-# of the same sizes that differ as much. `p_holm` is adjusted for the number of groupings.
+# highest is above the lowest also if all groups are alike. Therefore p is the share of random groups of the
+# same sizes that differ as much. p (Holm) is adjusted for the number of groupings.
 
 # %%
-reports.full_table(fairness.shown_gaps(found))
+reports.full_table(fairness.shown_gaps(found, compared))
 
 # %% [markdown]
 # ## Reweighting and oversampling
 #
 # The same model on the same folds. All groups of its training rows count the same, by weights in the loss
-# (reweighted), or because rows of small groups are repeated (oversampled). Test patients are never repeated.
+# (reweighted), or because rows of small groups are repeated (oversampled). An epoch has more steps with
+# repeated rows. Test patients are never repeated.
 
 # %%
 if balanced:
-    display(reports.bullets(fairness.effect(result)))
+    models = [result.main, *balanced]
+    display(reports.bullets([f"Groups: {balance_by}.", *fairness.effect(result)]))
     display(reports.full_table(with_intervals(result.scores)))
-    rows = found.table[found.table["model"].isin([result.main, *balanced])]
+    display(reports.full_table(fairness.shown_table(found, models)))
+    display(reports.full_table(fairness.shown_gaps(found, balanced, ["macro_auc"])))
+    rows = found.table[found.table["model"].isin(models)]
     if rows["value"].notna().any():
         display(reports.save_figure(figures.subgroup_forest(rows, overall=overall), out_dir, "balance"))
 else:

@@ -58,6 +58,14 @@ def test_groups_are_found_by_the_names_of_columns(cohort):
     assert list(patient_groups(cohort, ["sex", "ct.margin"])) == ["sex", "ct.margin"]
 
 
+def test_groups_are_in_order_of_age_and_unknown_comes_last(cohort):
+    ages = cohort.X["ehr", "age"].where(np.arange(160) % 3 > 0)
+    found = subgroups(
+        result_of(cohort), with_column(cohort, "age", ages), ["age"], n_boot=2, n_permutations=2
+    )
+    assert list(found.table["group"].unique()) == ["< 60", "60-70", "> 70", "not known"]
+
+
 def test_groups_that_a_cohort_lacks_are_one_error(cohort):
     with pytest.raises(
         DataError, match=r"no such grouping.*expected sex, age, site, modalities; got smoking"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from sklearn.base import clone
 
@@ -28,10 +30,10 @@ def balanced_models(model: StageClassifier, by: str) -> dict[str, StageClassifie
     Examples
     --------
     >>> list(balanced_models(StageClassifier(), "ehr.sex"))
-    ['reweighted by ehr.sex', 'oversampled by ehr.sex']
+    ['reweighted', 'oversampled']
     """
     return {
-        f"{_NAMES[how]} by {by}": clone(model).set_params(training__balance=how, training__balance_by=by)
+        _NAMES[how]: clone(model).set_params(training__balance=how, training__balance_by=by)
         for how in BALANCES
     }
 
@@ -65,7 +67,7 @@ def effect(result: NestedResult, reference: str = MAIN) -> list[str]:
     """Return a sentence per balanced model: its macro-AUC for all patients beside that of the plain model."""
     paired = result.paired(reference)
     lines = []
-    for name in [m for m in result.models if m.startswith(tuple(_NAMES.values()))]:
+    for name in [m for m in result.models if m in _NAMES.values()]:
         row = paired.loc[name]
         says = "better" if row["lo"] > 0 else "worse" if row["hi"] < 0 else "not shown to be better or worse"
         lines.append(
@@ -75,21 +77,26 @@ def effect(result: NestedResult, reference: str = MAIN) -> list[str]:
     return lines
 
 
-def shown_table(found: Subgroups, metric: str = "macro_auc") -> pd.DataFrame:
-    """Return the groups with one column of text per model, such as "0.71 [0.60, 0.82]", for a report."""
-    rows = found.table[found.table["metric"] == metric]
+def shown_table(found: Subgroups, models: Sequence[str], metric: str = "macro_auc") -> pd.DataFrame:
+    """Return the groups that are judged, with a column of text per model, such as "0.71 [0.60, 0.82]"."""
+    rows = found.table[(found.table["metric"] == metric) & found.table["model"].isin(list(models))]
+    rows = rows[rows["value"].notna()]
     cells = rows.assign(text=[_cell(row) for row in rows.itertuples()])
     wide = cells.pivot_table("text", ["by", "group", "n"], "model", aggfunc="first", sort=False)
-    return wide[list(rows["model"].unique())].reset_index().set_index("by").rename_axis(columns=None)
+    wide = wide.reindex(columns=list(models)).reset_index()
+    return wide.set_index("by").rename_axis(columns=None)
 
 
-def shown_gaps(found: Subgroups) -> pd.DataFrame:
+def shown_gaps(
+    found: Subgroups, models: Sequence[str], metrics: Sequence[str] = ("macro_auc", "balanced_accuracy")
+) -> pd.DataFrame:
     """Return the differences between groups for a report, rounded."""
-    gaps = found.gaps.assign(
-        metric=found.gaps["metric"].map(metric_title),
-        difference=[f"{g.difference:.3f} [{g.lo:.3f}, {g.hi:.3f}]" for g in found.gaps.itertuples()],
-    )
-    columns = ["by", "model", "metric", "lowest", "highest", "difference", "ratio", "p_chance", "p_holm"]
+    gaps = found.gaps[found.gaps["model"].isin(list(models)) & found.gaps["metric"].isin(list(metrics))]
+    gaps = gaps.assign(
+        metric=gaps["metric"].map(metric_title),
+        difference=[f"{g.difference:.3f} [{g.lo:.3f}, {g.hi:.3f}]" for g in gaps.itertuples()],
+    ).rename(columns={"p_chance": "p", "p_holm": "p (Holm)"})
+    columns = ["by", "model", "metric", "lowest", "highest", "difference", "ratio", "p", "p (Holm)"]
     return gaps[columns].round(3).set_index("by")
 
 
@@ -99,7 +106,5 @@ def _group(rows: pd.DataFrame, group: str) -> str:
 
 
 def _cell(row: object) -> str:
-    if pd.isna(row.value):
-        return row.said
     text = f"{row.value:.3f} [{row.lo:.3f}, {row.hi:.3f}]".replace(" ", "\u00a0")
     return f"{text}; {row.said}" if row.said else text

@@ -48,11 +48,13 @@ def test_the_verdict_without_two_groups_says_so():
     assert lines == ["No grouping has two groups that are large enough to be compared.", "a note"]
 
 
-def test_tables_of_the_report_have_words_instead_of_missing_numbers():
-    shown = fairness.shown_table(found(0.2)).set_index("group")["as it is"]
-    assert shown["female"] == "0.600\u00a0[0.500,\u00a00.700]" and shown["not known"] == "too small"
+def test_tables_of_the_report_have_the_groups_that_are_judged():
+    shown = fairness.shown_table(found(0.2), ["as it is"]).set_index("group")["as it is"]
+    assert list(shown.index) == ["female", "male"] and shown["female"] == "0.600\u00a0[0.500,\u00a00.700]"
     assert shown["male"].endswith("; no patient of class III")
-    assert fairness.shown_gaps(found(0.2)).loc["sex", "difference"] == "0.100 [0.010, 0.300]"
+    gaps = fairness.shown_gaps(found(0.2), ["as it is"])
+    assert gaps.loc["sex", ["difference", "p (Holm)"]].tolist() == ["0.100 [0.010, 0.300]", 0.2]
+    assert fairness.shown_gaps(found(0.2), ["ridge"]).empty
 
 
 def test_balanced_models_differ_in_the_balance_only():
