@@ -242,3 +242,12 @@ metrics = outside.to_metrics(found) | {
 reports.write_predictions(found.predictions, out_dir)
 reports.write_predictions(result.predictions, out_dir, "cv")
 reports.write_metrics(metrics, out_dir)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("external")

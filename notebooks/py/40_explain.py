@@ -263,3 +263,12 @@ found = {
     "gradcam_energy": None if energy is None else energy.mean().to_dict(),
 }
 reports.write_metrics(found, out_dir)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("explain")

@@ -164,3 +164,12 @@ found |= {
 reports.write_metrics(found, out_dir)
 if result:
     reports.write_predictions(result.predictions, out_dir)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("microenvironment")

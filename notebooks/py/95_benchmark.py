@@ -133,3 +133,12 @@ reports.write_metrics(
 )
 for name, result in results.items():
     reports.write_predictions(result.predictions, out_dir, "" if name == first else Path(name).stem)
+
+# %% [markdown]
+# ## Reporting standards
+#
+# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
+# Click on a line to see its items.
+
+# %%
+reports.standards_card("benchmark")

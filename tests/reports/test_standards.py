@@ -18,6 +18,8 @@ HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 MUST = {
     "baseline",
     "stage_fusion",
+    "external",
+    "explain",
     "predict_patient",
     "lesions",
     "egfr",
