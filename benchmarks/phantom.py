@@ -134,12 +134,13 @@ def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
         specs = fitted.transformer_.specs_
         said = [any(unusual(fitted.usual_, inputs.rows(slice(k, k + 1)), specs)) for k in range(len(other.X))]
         band = ece_band(truth, proba, range(proba.shape[1]))
+        said = f"{np.mean(said):.1%}"
         ece = f"{band.ece:.3f} [{band.lo:.3f}, {band.hi:.3f}] {'inside' if band.inside else 'outside'}"
         for level in fitted.sets_.thresholds:
             inside = fitted.sets_.members(proba, level)
             hit, size = inside[np.arange(len(truth)), truth].mean(), inside.sum(axis=1).mean()
             print(
-                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {np.mean(said):.1%} | {ece} |",
+                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {said} | {ece} |",
                 flush=True,
             )
 
