@@ -74,13 +74,16 @@ reports.paragraph(f"{text} {left_out}")
 reports.save_figure(figures.robustness_curves(found), out_dir, "curves")
 
 # %% [markdown]
-# The strongest change of each kind. "Other class" is the share of patients for whom another class is named.
+# The strength with the largest loss, for each kind of change. "Other class" is the share of patients for whom
+# another class is named.
 
 # %%
 reports.full_table(robust.strongest(found))
 
 # %% [markdown]
 # ## All strengths
+#
+# The first strength of each kind changes nothing. The balanced accuracy is in `metrics.json`.
 
 # %%
 reports.full_table(robust.shown_table(found))
@@ -92,7 +95,7 @@ reports.full_table(robust.shown_table(found))
 reports.bullets(robust.LIMITS)
 
 # %% [markdown]
-# Warnings that the models gave for changed inputs:
+# Warnings that the models gave for changed inputs, and not for the unchanged ones:
 
 # %%
 reports.bullets(robust.warnings_of(found), otherwise="There were no warnings.")

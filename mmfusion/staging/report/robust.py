@@ -43,20 +43,16 @@ def strongest(found: pd.DataFrame, metric: str = "macro_auc") -> pd.DataFrame:
     return _texts(rows, metric)
 
 
-def shown_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Return all strengths with both metrics as text, for a report."""
-    parts = [_texts(rows, str(metric)) for metric, rows in found.groupby("metric", sort=False)]
-    keys = ["strength", "unit", "n", "other class"]
-    first = parts[0]
-    for part in parts[1:]:
-        for column in [c for c in part.columns if c not in keys]:
-            first[column] = part[column].to_numpy()
-    return first
+def shown_table(found: pd.DataFrame, metric: str = "macro_auc") -> pd.DataFrame:
+    """Return all strengths with a metric as text, for a report."""
+    return _texts(found[found["metric"] == metric], metric)
 
 
 def warnings_of(found: pd.DataFrame) -> list[str]:
-    """Return the warnings of the models for changed inputs, without those of the unchanged ones."""
-    given = [text for text in found.attrs.get("warnings", ()) if not text.startswith("unchanged: ")]
+    """Return the warnings of the models for changed inputs that they did not give for the unchanged ones."""
+    pairs = [text.split(": ", 1) for text in found.attrs.get("warnings", ())]
+    usual = {text for name, text in pairs if name == "unchanged"}
+    given = [f"{name}: {text}" for name, text in pairs if text not in usual]
     more = [f"... and {len(given) - _SHOWN} more"] if len(given) > _SHOWN else []
     return [*given[:_SHOWN], *more]
 
@@ -65,9 +61,9 @@ def _worst(found: pd.DataFrame, metric: str) -> list[str]:
     row = _changed(found, metric).sort_values("change").iloc[0]
     return [
         f"The largest loss is that by {row['perturbation']} at {row['strength']:g} ({row['unit']}): "
-        f"{metric_title(metric)} {row['value']:.3f}, change {row['change']:+.3f} "
-        f"[{row['change_lo']:+.3f}, {row['change_hi']:+.3f}]; another class is named for "
+        f"{metric_title(metric)} {row['value']:.3f}, change {_signed(row)}; another class is named for "
         f"{row['other_class']:.0%} of the patients.",
+        "A curve that does not fall may also mean that the models hardly use this input.",
         "The intervals are over patients. They are not adjusted for the number of changes.",
     ]
 
@@ -85,9 +81,11 @@ def _texts(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
         "n": rows["n"],
         "other class": [f"{share:.0%}" for share in rows["other_class"]],
         title: [f"{r.value:.3f} [{r.lo:.3f}, {r.hi:.3f}]".replace(" ", "\u00a0") for r in rows.itertuples()],
-        f"change of {title}": [
-            f"{r.change:+.3f} [{r.change_lo:+.3f}, {r.change_hi:+.3f}]".replace(" ", "\u00a0")
-            for r in rows.itertuples()
-        ],
+        f"change of {title}": [_signed(row).replace(" ", "\u00a0") for _, row in rows.iterrows()],
     }
     return pd.DataFrame(texts).set_axis(rows["perturbation"].rename("change"), axis=0)
+
+
+def _signed(row: pd.Series) -> str:
+    change, lo, hi = (round(float(row[name]), 3) + 0.0 for name in ("change", "change_lo", "change_hi"))
+    return f"{change:+.3f} [{lo:+.3f}, {hi:+.3f}]"
