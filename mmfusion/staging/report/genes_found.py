@@ -21,12 +21,12 @@ WORDS = (
 
 LIMITATIONS = (
     "Genes that are expressed together share their contributions: a gene can stand for its neighbours.",
-    "q holds for the hypothesis that the label is independent of the inputs. If settings of the model were "
-    "chosen with the same labels, q is slightly too small.",
-    "The interval of a gene is over patients, for one model. It does not cover other training patients: see "
-    "the stability.",
-    "The test of gene sets treats genes as independent, so that its p is rather too small.",
-    "With mean vectors, the inputs are those of no real patient.",
+    "q is valid if the label is independent of all inputs. If settings of the model were chosen with the same "
+    "labels, q is slightly too small.",
+    "The interval of a gene is over patients, for one model. It does not cover the choice of the training "
+    "patients, which the section on stability shows.",
+    "The test of gene sets treats genes as independent, so that its p is often too small.",
+    "With mean vectors in the place of the other modalities, the inputs are not those of a real patient.",
 )
 
 
