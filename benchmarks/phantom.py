@@ -138,10 +138,8 @@ def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
         for level in fitted.sets_.thresholds:
             inside = fitted.sets_.members(proba, level)
             hit, size = inside[np.arange(len(truth)), truth].mean(), inside.sum(axis=1).mean()
-            print(
-                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {np.mean(said):.1%} | {ece} |",
-                flush=True,
-            )
+            cells = [f"{hit:.3f}", f"{size:.2f}", fitted.sets_.n, f"{np.mean(said):.1%}", ece]
+            print(f"| {seed} | {level} | {' | '.join(map(str, cells))} |", flush=True)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from mmfusion.data.tables.gene_sets import read_gmt
+from mmfusion.data.tables.gmt import read_gmt
 from mmfusion.data.tables.notes import listed
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.exclusive import own_filters

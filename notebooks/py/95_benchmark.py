@@ -83,8 +83,9 @@ for name in names:
 # %% [markdown]
 # ## Which differences to ridge are larger than chance?
 #
-# The thick line is the 95 % interval over test patients, for the models as fitted. The thin line also
-# covers the choice of the training patients. Shaded differences are too small to be detected with this number of patients.
+# The thick line is the 95 % interval over test patients, for the models as fitted. The thin line also covers
+# the choice of the training patients. Shaded differences are too small to be detected with this number of
+# patients.
 
 # %%
 for name in names:

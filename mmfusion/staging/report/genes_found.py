@@ -21,8 +21,8 @@ WORDS = (
 
 LIMITATIONS = (
     "Genes that are expressed together share their contributions: a gene can stand for its neighbours.",
-    "q is valid if the label is independent of all inputs. If settings of the model were chosen with the same "
-    "labels, q is slightly too small.",
+    "q is valid if the label is independent of all inputs. If settings of the model were chosen with the "
+    "same labels, q is slightly too small.",
     "The interval of a gene is over patients, for one model. It does not cover the choice of the training "
     "patients, which the section on stability shows.",
     "The test of gene sets treats genes as independent, so that its p is often too small.",
