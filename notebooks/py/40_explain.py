@@ -219,14 +219,16 @@ if out_dir:
 energy = None
 if "ct" in streams and inputs.present[:, list(streams).index("ct")].any():
     maps = explain.scan_gradcam(classifier, inputs, stream="ct")
-    masks = genes_found.tumour_masks(classifier, others, maps.patients)
+    masks = None
+    if ("ct", "mask") in others.table.columns:
+        masks = explain.tumour_masks(classifier, others, maps.patients, stream="ct")
     figure = figures.gradcam_montage(maps, masks=masks, patients=maps.patients[:n_scans])
     display(reports.save_figure(figure, out_dir, "gradcam"))
     alike = explain.randomisation_check(classifier, inputs, stream="ct").mean()
     display(
         reports.paragraph(f"Correlation with maps of shuffled weights (near 1: no meaning): {alike:.2f}.")
     )
-    if masks is not None:
+    if masks is not None and masks.any():
         energy = explain.energy_in_tumour(maps.maps, masks).set_axis(list(maps.patients)).dropna()
         display(reports.full_table(energy.describe().loc[["count", "mean", "min", "max"]].round(3)))
 else:
