@@ -119,7 +119,7 @@ def test_the_mask_keeps_its_volume(scan):
 
 
 def test_masks_lie_on_the_crops_of_a_classifier(tmp_path):
-    cohort, _ = mf.phantom(6, modalities=("ct",), missing=0.0, root=tmp_path)
+    cohort, _ = mf.phantom(6, modalities=("ct",), missing=0.0, root=tmp_path / "scans")
     model = mf.StageClassifier(preprocessing={"crop_side": 16, "crop_spacing": 6.0})
     model.transformer_ = model.settings.preprocessing.fit(cohort.X)
     crops = model.transformer_.transform(cohort.X).arrays["ct"][:, 0]
