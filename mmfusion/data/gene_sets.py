@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from mmfusion.data.tables.gene_set_columns import read_gene_set_columns
-from mmfusion.data.tables.gene_sets import read_gmt
+from mmfusion.data.tables.gmt import read_gmt
 from mmfusion.errors import DataError, did_you_mean
 
 GeneSets = Mapping[str, Iterable[str]]

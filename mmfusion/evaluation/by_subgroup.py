@@ -69,9 +69,9 @@ def subgroups(
 ) -> Subgroups:
     """Return the performance of models within groups of patients, from out-of-fold predictions.
 
-    The folds of a repeat are pooled, because a group has few patients in a fold. The highest value of several
-    groups is above the lowest also if all groups are alike. Therefore `p_chance` compares the difference with
-    that of random groups of the same sizes.
+    The folds of a repeat are pooled, because a group has few patients in a fold. Even if the model
+    works equally well for all groups, their values differ by chance. Therefore `p_chance` compares the
+    difference with that of random groups of the same sizes.
 
     Parameters
     ----------

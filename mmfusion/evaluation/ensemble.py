@@ -56,7 +56,7 @@ class FoldEnsemble:
         return np.mean([model.predict_proba(X) for model in self.models], axis=0)
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """Return the class that most models decide on, shape (n,); of two, the more probable one.
+        """Return the class that most models decide on, shape (n,); with equal votes, the more probable one.
 
         Raises
         ------
@@ -115,7 +115,7 @@ def fold_ensemble(result: NestedResult, model: str | None = None) -> FoldEnsembl
 
 
 def vote(decided: np.ndarray, mean: np.ndarray, classes: Sequence[object]) -> np.ndarray:
-    """Return the position of the class with the most votes; of two, the more probable one.
+    """Return the position of the class with the most votes; with equal votes, of the more probable one.
 
     Parameters
     ----------

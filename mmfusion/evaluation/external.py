@@ -1,4 +1,4 @@
-"""External validation: judge a saved model once on another cohort, and record that."""
+"""External validation: judge one saved model on another cohort, and record each look at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A saved model, the majority class and the ridge, judged on the same patients of another cohort."""
+"""Comparison of a saved model with the majority class and the ridge on the patients of another cohort.
+
+`external` judges one saved model and keeps the record of all looks at a cohort. This module uses it, and adds
+simple models that are fitted on the same training patients.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from mmfusion.evaluation.recalibration import is_constant
 from mmfusion.evaluation.tasks import ClassificationTask, task_for
 from mmfusion.metrics import paired_table, score_table
 
-ALWAYS = ("majority", "ridge")  # an external result is not shown without them
+ALWAYS = ("majority", "ridge")  # models that are always judged too
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,4 +1,4 @@
-"""Recalibration: probabilities that are corrected by what the training patients show."""
+"""Recalibration: correction of probabilities, learned on the training patients."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Recalibration:
 def fit_recalibration(predictions: pd.DataFrame, classes: Sequence[object], model: str) -> Recalibration:
     """Learn slope and biases from out-of-fold predictions of the training patients.
 
-    No patient of another cohort has a part in it, so the corrected probabilities of that cohort can be
-    judged. It is logistic recalibration for several classes, with a prior that holds a few patients close to
-    no change (`mmfusion.nn.calibration.fit_calibration`).
+    No patient of another cohort is used, so the corrected probabilities of that cohort can be judged. The
+    method is logistic recalibration for several classes. A prior keeps the correction small if there are few
+    patients (`mmfusion.nn.calibration.fit_calibration`).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Re-validation: a new version of a model beside the old one, on the same historic patients."""
+"""Re-validation: comparison of a new version of a model with the old one, on the same patients."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def revalidate(
     old, new : path
         Folders of saved models. Bundles of all older formats load.
     cohort : Cohort
-        Historic patients with a class. Patients of the training of a model make its numbers too good; they
-        are counted in the notes and stay, because the change of their predictions matters too.
+        Patients with a class. The values of a model are too good on its own training patients. Such patients
+        are counted in the notes. They are kept, because a change of their predictions matters too.
     n_boot, random_state : int
         Number of resamples of patients, and seed.
 

@@ -1,4 +1,4 @@
-"""The inputs of a model that another cohort has: genes, columns, categories, unit, scans."""
+"""Comparison of the inputs of a model with another cohort: genes, columns, categories, unit, scans."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ COLUMNS = ("input", "read by the model", "absent", "not read", "new categories",
 
 
 def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFrame:
-    """Return what a fitted transformer finds of its inputs in another cohort, one row per stream.
+    """Return which inputs of a fitted model another cohort has, and which it lacks; one row per stream.
 
-    The rules of transfer: an absent gene gets its mean in training, an absent column counts as missing, a new
-    category as unknown, and a column that the model does not know is not read. Another unit of expression,
-    and a patient with fewer than a tenth of the genes, are errors.
+    A model treats differences between the cohorts as follows. A gene that the other cohort lacks gets its
+    mean in training. A column that it lacks counts as missing, and a new category as unknown. Columns that
+    the model does not know are not read. Another unit of expression, and a patient with fewer than a tenth of
+    the genes, are errors.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from mmfusion.data.tables.gene_sets import read_gmt
+from mmfusion.data.tables.gmt import read_gmt
 from mmfusion.data.tables.notes import listed
 from mmfusion.errors import DataError, MMFusionError
 from mmfusion.exclusive import own_filters
@@ -34,7 +34,7 @@ def enrichment(
     """Test which gene sets are enriched among the leading genes of a model (with gseapy, offline).
 
     A set with a small q is a candidate association. Both methods treat genes as independent of each other.
-    Genes of a set are often correlated and are ranked high together, so that p is rather too small.
+    But genes of a set are often correlated, and are then ranked high together. Then p is too small.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def enrichment(
         GMT file, or name of a set -> its genes. The genes are named as in the cohort.
     background : collection of str, optional
         Genes that could have been found. Default: the genes of the table, which are those that the model
-        tested. With other genes of the genome in it, sets look enriched because the model tested their genes.
+        tested. If the background has other genes too, sets look enriched only because the model tested their
+        genes.
     method : {"ora", "prerank"}
         "ora": over-representation among the leading genes, by the hypergeometric test. "prerank": gene set
         enrichment analysis of the whole ranking, without a threshold.
@@ -63,8 +64,8 @@ def enrichment(
         One row per tested set, smallest p first; index `set`. Columns: `n` (genes of the set that were
         tested), `found` (leading genes in the set), `p`, `q` (Benjamini and Hochberg over all tested sets),
         `genes` (found, separated by spaces); and for "ora" `expected` (found by chance), for "prerank" `es`
-        and `nes` (enrichment score, and the same relative to chance). A set below 0 is not at the top of the
-        ranking: its p is 1.
+        and `nes` (enrichment score, and the same relative to chance). A set with a negative score is not at
+        the top of the ranking: its p is 1.
         `attrs["not_tested"]` is the number of sets that were too small or too large.
 
     Raises
@@ -208,9 +209,11 @@ def _check(genes: pd.DataFrame, method: str, fdr: float, min_size: int, max_size
     if method not in METHODS:
         raise DataError("unknown method", parameter="method", expected=" or ".join(METHODS), got=method)
     if not 0 < fdr <= 1:
-        raise DataError("a false discovery rate", parameter="fdr", expected="above 0, at most 1", got=fdr)
+        raise DataError("not a false discovery rate", parameter="fdr", expected="above 0, at most 1", got=fdr)
     if not 1 <= min_size <= max_size:
-        raise DataError("sizes of sets", parameter="min_size", expected=f"1 to {max_size}", got=min_size)
+        raise DataError(
+            "not a size of a set", parameter="min_size", expected=f"1 to {max_size}", got=min_size
+        )
 
 
 def _gseapy() -> object:

@@ -1,4 +1,4 @@
-"""Agreement of four ways to measure what a model makes of its genes."""
+"""Agreement of four measures of the importance of genes."""
 
 from __future__ import annotations
 

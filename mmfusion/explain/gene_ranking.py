@@ -37,15 +37,15 @@ def genes(
 ) -> pd.DataFrame:
     """Rank genes by their mean |SHAP value|, with a 95 % interval, and p and q against permuted labels.
 
-    A gene with a small q is a candidate association of this model with the label. It is not a biomarker, and
-    nothing here says that it causes anything: correlated genes share their contributions.
+    A gene with a small q is a candidate association with the label. It is not a biomarker, and it need not be
+    a cause: correlated genes share their contributions.
 
     Parameters
     ----------
     model : fitted model
         See `mmfusion.explain.conditional`.
     X : DataFrame or StreamInputs
-        Patients to explain, best held-out ones. Patients without genes are left out.
+        Patients to explain, if possible held-out ones. Patients without genes are left out.
     y : sequence, shape (n,), optional
         Labels of `X`. They are used only for p and q, if `X` are the patients on which the model was fitted:
         `genes(model, X, y, n_null=20)` is the same as `genes(model, X, null=(X, y))`.
@@ -163,9 +163,9 @@ def _with_interval(found: GeneAttribution, n_boot: int, seed: int) -> pd.DataFra
 
 def _check_numbers(n_null: int | None, n_boot: int) -> None:
     if n_null is not None and n_null < 0:
-        raise DataError("a number of refits", parameter="n_null", expected="0 or more", got=n_null)
+        raise DataError("not a number of refits", parameter="n_null", expected="0 or more", got=n_null)
     if n_boot < 1:
-        raise DataError("a number of resamples", parameter="n_boot", expected="1 or more", got=n_boot)
+        raise DataError("not a number of resamples", parameter="n_boot", expected="1 or more", got=n_boot)
 
 
 def _from_labels(X: object, y: Sequence[object] | None) -> tuple[pd.DataFrame, Sequence[object]]:
@@ -193,6 +193,6 @@ def _check_training(model: FittedModel, X: object, y: Sequence[object]) -> None:
             "these are not the rows on which the model was fitted",
             parameter="null",
             expected=f"{len(fitted_on)} patients of the fit",
-            got=f"{len(given)} patients: {other[0]} that the fit had not, and {other[1]} of the fit absent",
+            got=f"{len(given)} patients: {other[0]} not in the fit, and {other[1]} of the fit are absent",
             hint="null=(X_train, y_train)",
         )

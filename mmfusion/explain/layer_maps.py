@@ -73,8 +73,8 @@ def layer_hirescam(
     """Return HiResCAM maps of one output of a network for each input, with their signs.
 
     Each value of the layer is multiplied by its own gradient, and the channels are added. Grad-CAM uses the
-    mean gradient of a channel instead. It loses the place where a network treats the places differently, as
-    with one token per octant.
+    mean gradient of a channel instead. Its map can be wrong if a network treats places differently, such as
+    one with a token per octant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Maps of scans by occlusion: a cube is hidden at every place, and the prediction is made again."""
+"""Maps of scans by occlusion: parts of the scan are hidden, and the prediction is repeated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def scan_occlusion(
     step: int = 4,
     progress: bool = False,
 ) -> ScanAttribution:
-    """Return maps of how much the severity falls, or the probability of a class, if a cube is hidden.
+    """Return maps of the fall of the severity, or of the probability of a class, if a cube is hidden.
 
     A cube of `window` voxels per edge moves over the crop in steps of `step` voxels. Its voxels are replaced
     by the median of the crop. In a crop around a tumour in the lung this is about the value of lung, so that

@@ -93,7 +93,7 @@ class ScanTarget:
 
 
 def scan_target(model: FittedModel, X: object, class_: str | None, stream: str | None) -> ScanTarget:
-    """Return what is explained of the patients who have a scan.
+    """Return the patients who have a scan, and the output of the model that is explained.
 
     Parameters
     ----------

@@ -38,14 +38,14 @@ def signatures(
     """Return the score of each gene set for each patient with RNA, by singscore.
 
     The genes of a patient are ranked, and the score is the mean rank of the genes of the set, scaled to -0.5
-    to 0.5 (`mmfusion.data.gene_scores.singscore`). A score depends on no other patient, and it is the same in
-    every unit that leaves the order of a patient's genes as it is: counts, CPM, TPM or their logarithms are
-    each an increasing transform of each other within a patient, unless they are corrected for gene length.
+    to 0.5 (`mmfusion.data.gene_scores.singscore`). A score does not depend on other patients, and it is the
+    same in every unit that keeps the order of a patient's genes. Counts, CPM and their logarithms give the
+    same score; so do TPM, FPKM and their logarithms. Scores from counts and from TPM differ, because TPM is
+    corrected for gene length.
 
-    Z-scores per gene change the meaning. A rank then says how high a gene is compared with the same gene in
-    the other patients of the table that was z-scored, so that those patients matter. This gives a warning.
-    The score also depends on which genes the table has: in a table of variable genes, the ranks are among
-    these.
+    Z-scores per gene change the meaning: a rank then says how high a gene is compared with the same gene in
+    the other patients, so that a score depends on them. This gives a warning. The score also depends on which
+    genes the table has, because a gene is ranked among the genes of the table.
 
     Parameters
     ----------

@@ -87,7 +87,8 @@ def decision_curve(
 def selective_prediction(curves: Mapping[str, Selective]) -> Figure:
     """Each metric by coverage, the share of patients that are kept, beside random rejection and the oracle.
 
-    Random rejection and the oracle are those of the first model; so is the band.
+    The band, random rejection and the oracle are those of the first model. The oracle leaves out the wrong
+    predictions first.
 
     Parameters
     ----------

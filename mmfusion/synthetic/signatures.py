@@ -26,8 +26,8 @@ def signature_optimum(
 
     The tumour burden, which the CT shows, and the gene programme have a correlation of 0.3. A CT therefore
     tells a little about a set of planted genes, and nothing about a set without planted genes. The
-    prediction is the mean of the burden given the true appearance of the lesion, which no reader of voxels
-    can exceed, apart from the curvature of the ranks.
+    prediction is the expected burden, given the true appearance of the lesion. A model that reads voxels
+    cannot be better, except for a small effect of the ranks, which are not linear in the burden.
 
     Parameters
     ----------

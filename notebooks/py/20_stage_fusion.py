@@ -179,12 +179,13 @@ display(reports.save_figure(figure, out_dir, "reliability"))
 reports.bullets([f"{name}: {band}." for name, band in bands.items()])
 
 # %% [markdown]
-# ## Leaving out uncertain patients
+# ## Does the model know when it is uncertain?
 #
-# Share of wrong decisions, and macro-F1, if only patients with a large probability get a prediction. If the
-# model knows when it is uncertain, its line is below the dashed line of patients who are left out at random.
-# The dotted line leaves out the wrong predictions first. AURC is the mean share of wrong predictions over all
-# coverages; smaller is better. The bands are 95 % intervals over patients.
+# The figure shows the share of wrong decisions, and macro-F1, if only patients with a large probability get a
+# prediction. If the model knows when it is uncertain, it makes fewer errors than if patients are left out at
+# random (dashed line). For the dotted line, the wrong predictions are left out first, which is the best
+# possible. Coverage is the share of patients who get a prediction. AURC is the mean share of wrong
+# predictions over all coverages; smaller is better. The bands are 95 % intervals over patients.
 
 # %%
 selective = {

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # External validation
 #
-# Does a model that was fitted on one cohort hold in another one? A fusion model, the ridge and the majority
-# class are fitted on the patients of one cohort. Each is judged on the patients of another cohort, or of
-# another hospital, without any change.
+# Does a model that was fitted on one cohort also work on another cohort, or in another hospital? Three models
+# are fitted on the training patients and judged on the external patients without any change: a fusion model,
+# the ridge (a logistic regression on all inputs), and the majority class (the shares of the classes, for
+# every patient).
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # training patients: demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -106,11 +107,12 @@ lines += looks or ["These weights were never judged on these patients before."]
 reports.bullets(lines)
 
 # %% [markdown]
-# ## Cross-validation and the external cohort
+# ## How good are the models in the external cohort?
 #
-# Mean over the outer folds of the training patients, and the result of the model that was fitted on all of
-# them, in the external cohort. 95 % intervals over patients. The Brier score is the squared error summed over
-# all classes, from 0 (best) to 2; many packages give half of it for two classes.
+# "Cross-validation" is the mean over the outer folds of the training patients. "External" is the result of
+# the model that was fitted on all training patients. The intervals are 95 % intervals over patients. The
+# Brier score is the squared error summed over all classes, from 0 (best) to 2; many packages give half of it
+# for two classes.
 
 # %%
 reports.full_table(outside.beside_cv(result, found))
@@ -140,7 +142,7 @@ figure = figures.roc(found.predictions, found.classes, found.main, random_state=
 reports.save_figure(figure, out_dir, "roc")
 
 # %% [markdown]
-# ## Inputs of the model in the external cohort
+# ## Which inputs does the external cohort lack?
 #
 # An absent gene gets its mean of the training patients. An absent column counts as missing, a new category as
 # unknown. A column that the model does not know is not read.
@@ -149,11 +151,11 @@ reports.save_figure(figure, out_dir, "roc")
 reports.full_table(transfer)
 
 # %% [markdown]
-# ## Calibration
+# ## Are the probabilities calibrated in the external cohort?
 #
-# Predicted probability and share of correct predictions in the external cohort, as predicted and after a
-# recalibration. Its slope and biases come from out-of-fold predictions of the training patients only. It
-# can therefore not repair what differs between the cohorts. Below the diagonal, a model is too confident.
+# The figure compares the predicted probability with the share of correct predictions, before and after a
+# recalibration. The recalibration is learned from out-of-fold predictions of the training patients only, so
+# it cannot correct differences between the cohorts. Below the diagonal, a model is too confident.
 
 # %%
 before_after, said = outside.recalibrated(result, found)
@@ -166,14 +168,16 @@ if len(before_after):
     display(reports.full_table(calibration))
 
 # %% [markdown]
-# The last column is the range of the ECE that a perfectly calibrated model would have on as many patients.
+# The last column is the range of the expected calibration error (ECE) that a perfectly calibrated model would
+# have on as many patients.
+
+# %% [markdown]
+# ## Is the model useful for decisions?
 #
-# ## Decision curve
-#
-# Net benefit of treating every patient whose predicted probability reaches a threshold: true positives per
-# patient, minus false positives weighted by the odds of the threshold (Vickers and Elkin 2006). A model is
-# useful at a threshold if it is above both treating all and treating none. The band is the 95 % interval of
-# the fusion.
+# The decision curve shows the net benefit of treating every patient whose predicted probability reaches a
+# threshold. Net benefit is the number of true positives per patient, minus the false positives weighted by
+# the odds of the threshold (Vickers and Elkin 2006). A model is useful at a threshold if it is above both
+# treating all and treating none. The band is the 95 % interval of the fusion.
 
 # %%
 cuts, said = outside.estimable_cuts(found.predictions, found.classes)

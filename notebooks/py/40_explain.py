@@ -57,10 +57,10 @@ streams = {spec.name: spec for spec in classifier.transformer_.specs_}
 severe = str(classifier.classes_[-1])
 
 # %% [markdown]
-# ## Genes
+# ## Which genes does the model use?
 #
-# Expected gradients (SHAP) say how much each gene moves the probability of each class, in two ways: with the
-# other modalities of the patient (*observed*), and with their mean vectors (*mean*).
+# SHAP values, computed by expected gradients, say how much a gene moves the probability of each class. The
+# other modalities of the patient stay as they are.
 
 # %%
 judged = None
@@ -102,8 +102,10 @@ if table is not None:
         write_csv(table, Path(out_dir) / "genes.csv")
 
 # %% [markdown]
-# Each dot is one patient, coloured by the expression of the gene: the class is the most severe one. The bars
-# show the size of the contributions to each class. Planted genes of a synthetic cohort are red.
+# In the first figure, each dot is one patient. Its position is the contribution of the gene to the
+# probability of the most severe class, and its colour is the expression of the gene. The bars of the second
+# figure show the mean size of the contributions to each class. Genes that carry the signal of a synthetic
+# cohort ("planted") are red.
 
 # %%
 if table is not None:
@@ -116,9 +118,12 @@ if table is not None:
 # %% [markdown]
 # ## Do other methods find the same genes?
 #
-# Rank correlation of the genes between SHAP in both modes, integrated gradients, and permutation importance,
-# which needs no gradients. The second table has the leading genes: `rho` is the rank correlation of their
-# contributions over patients with those of SHAP with observed modalities.
+# The first table has the rank correlation of the genes between four methods: SHAP with the patient's own
+# other modalities (`shap_observed`), SHAP with the mean vectors of the other modalities (`shap_mean`),
+# integrated gradients, and permutation importance, which needs no gradients.
+#
+# The second table has the leading genes. Its columns `rho` are rank correlations over patients: they compare
+# the contributions of a gene by another method with those by `shap_observed`.
 
 # %%
 agreement = None
@@ -139,8 +144,8 @@ if table is not None:
 # %% [markdown]
 # ## Are the genes stable?
 #
-# Agreement of the first k genes between the models of the folds, each explained on its held-out patients
-# (Kuncheva index: 0 is chance, 1 is the same genes).
+# The models of the folds are explained on their held-out patients. The table has the agreement of their first
+# k genes (Kuncheva index: 0 is chance, 1 is the same genes).
 
 # %%
 stability = pd.DataFrame()
@@ -153,10 +158,10 @@ else:
     display(reports.paragraph("Not estimable: it needs genes, and several folds."))
 
 # %% [markdown]
-# ## Gene sets
+# ## Which gene sets are found more often than by chance?
 #
-# Are the genes of a set found more often than by chance (hypergeometric test)? They are compared with the
-# genes that the model tested, not with the whole genome.
+# The hypergeometric test counts the leading genes in each set. It compares them with all genes that the model
+# tested, not with the whole genome.
 
 # %%
 sets = gmt or data.provenance.get("gene_sets")
@@ -170,10 +175,11 @@ else:
         display(reports.full_table(enriched.head(20).round(4)))
 
 # %% [markdown]
-# ## Attention
+# ## Attention weights of the network
 #
-# Attention weights say where a network looks, not what its prediction depends on (Jain and Wallace 2019).
-# They are shown beside the SHAP and Shapley values, not instead of them. A `ratio` of 1 is even attention.
+# An attention weight is the share with which a network mixes in a gene or a modality. It does not say how
+# much the prediction depends on it (Jain and Wallace 2019): compare it with the SHAP and Shapley values. A
+# `ratio` of 1 means that all neighbours of a gene have the same weight.
 
 # %%
 edges, text = genes_found.estimable(explain.gene_edges, classifier, inputs, n=15)
@@ -188,10 +194,10 @@ else:
     display(reports.full_table(mean.round(3)))
 
 # %% [markdown]
-# ## Modalities
+# ## Which modalities does the model use?
 #
-# Exact Shapley values: how much each modality of a patient moves the probability. The table has the macro-AUC
-# on these patients with and without a modality.
+# Shapley values say how much each modality of a patient moves the probability. The table has the macro-AUC on
+# these patients with and without each modality.
 
 # %%
 shapley = explain.modality_shapley(classifier, inputs)
@@ -203,24 +209,26 @@ if out_dir:
     write_csv(shapley.values_of(severe), Path(out_dir) / "modalities.csv")
 
 # %% [markdown]
-# ## Scans
+# ## Which parts of the scans does the model use?
 #
-# Grad-CAM: which parts of the crop raise the probability of the predicted class. The energy is the share of
-# the map inside the tumour, the volume is the share of the crop that the tumour fills, and their ratio is 1
-# for a map that does not depend on the tumour. The outline is the mask of the tumour.
+# Colour marks the parts of the crop that raise the predicted severity (HiResCAM, a variant of Grad-CAM). The
+# outline is the mask of the tumour. The energy is the share of the map inside the tumour, and the volume is
+# the share of the crop that the tumour fills. Their ratio is 1 for a map that does not depend on the tumour.
 
 # %%
 energy = None
 if "ct" in streams and inputs.present[:, list(streams).index("ct")].any():
     maps = explain.scan_gradcam(classifier, inputs, stream="ct")
-    masks = genes_found.tumour_masks(classifier, others, maps.patients)
+    masks = None
+    if ("ct", "mask") in others.table.columns:
+        masks = explain.tumour_masks(classifier, others, maps.patients, stream="ct")
     figure = figures.gradcam_montage(maps, masks=masks, patients=maps.patients[:n_scans])
     display(reports.save_figure(figure, out_dir, "gradcam"))
     alike = explain.randomisation_check(classifier, inputs, stream="ct").mean()
     display(
         reports.paragraph(f"Correlation with maps of shuffled weights (near 1: no meaning): {alike:.2f}.")
     )
-    if masks is not None:
+    if masks is not None and masks.any():
         energy = explain.energy_in_tumour(maps.maps, masks).set_axis(list(maps.patients)).dropna()
         display(reports.full_table(energy.describe().loc[["count", "mean", "min", "max"]].round(3)))
 else:

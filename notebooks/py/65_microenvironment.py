@@ -1,8 +1,8 @@
 # %% [markdown]
 # # The tumour microenvironment
 #
-# Hypoxia, T-cell exhaustion and other signatures are scored for each patient from RNA. Do the scores change
-# with the stage? Can they be predicted from CT?
+# Hypoxia, T-cell exhaustion and other signatures (sets of genes) are scored for each patient from RNA. Do the
+# scores change with the stage? Can they be predicted from CT?
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # a known cohort with RNA and a stage, or a manifest
@@ -64,13 +64,13 @@ reports.bullets(said, strong_first=True)
 reports.bullets(stages.protocol(study))
 
 # %% [markdown]
-# ## Genes of each set that are measured
+# ## How many genes of each set are measured?
 
 # %%
 reports.full_table(stages.coverage_for_page(study))
 
 # %% [markdown]
-# ## Scores by stage
+# ## Do the scores change with the stage?
 #
 # One point per patient. The box has the median and the quartiles. "rho" is Spearman's correlation with the
 # order of the stages. At most nine signatures are shown, those with the strongest trends.
@@ -81,9 +81,9 @@ figure = figures.boxes_by_class(shown, study.stage, titles=stages.box_titles(tes
 reports.save_figure(figure, out_dir, "by_stage")
 
 # %% [markdown]
-# The trend of every signature, with its interval over patients. The grey bars hold 95 % of the trends of
-# random gene sets of the same size. A signature inside its grey bar changes no more with the stage than genes
-# in general do.
+# The trend of every signature, with its 95 % interval over patients. Of random gene sets of the same size, 95
+# % have a trend inside the grey bar. A signature inside its grey bar changes no more with the stage than
+# random genes do.
 
 # %%
 if tests["rho"].notna().any():
@@ -97,7 +97,7 @@ reports.full_table(stages.tests_for_page(tests))
 reports.full_table(metrics.class_table(shown, study.stage).round(3))
 
 # %% [markdown]
-# ## Predicted from CT
+# ## Can the scores be predicted from CT?
 #
 # Pearson's correlation of the predicted with the true score, for patients whom the model was not trained on.
 # For the grey bars, the scores were exchanged at random between the patients, and the ridge was fitted again.
@@ -118,7 +118,7 @@ else:
     display(reports.paragraph(why_not))
 
 # %% [markdown]
-# The same beside simple models, as a mean over the signatures:
+# The mean over the signatures, for the ridge on CT features and for simpler models:
 
 # %%
 if of_scans:

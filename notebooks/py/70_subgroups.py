@@ -2,7 +2,8 @@
 # # Subgroups of patients
 #
 # Does the model work equally well for women and men, for young and old, at each site, and for patients who
-# lack a modality? The report also shows what reweighted and repeated training rows of small groups change.
+# lack a modality? The report also shows if the model gets better for small groups when their training rows
+# get more weight or are repeated.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -77,7 +78,7 @@ reports.paragraph(f"{text} {left_out}")
 reports.bullets(found.notes, otherwise="Every group is judged.")
 
 # %% [markdown]
-# ## Performance within groups
+# ## How well does the model work in each group?
 #
 # The folds are pooled. The dotted lines are the values for all patients.
 
@@ -100,21 +101,22 @@ reports.full_table(fairness.shown_table(found, compared))
 reports.full_table(fairness.shown_table(found, compared, "balanced_accuracy"))
 
 # %% [markdown]
-# ## Differences between groups
+# ## Do groups differ by more than chance?
 #
-# The difference between the highest and the lowest group, and the ratio of the lowest to the highest. The
-# highest is above the lowest also if all groups are alike. Therefore p is the share of random groups of the
-# same sizes that differ as much. p (Holm) is adjusted for the number of groupings.
+# The table has the difference between the highest and the lowest group, and the ratio of the lowest to the
+# highest. Even if the model works equally well for all groups, their values differ by chance. Therefore p is
+# the share of random groups of the same sizes that differ as much. p (Holm) is adjusted for the number of
+# groupings.
 
 # %%
 reports.full_table(fairness.shown_gaps(found, compared))
 
 # %% [markdown]
-# ## Reweighting and oversampling
+# ## Does the model get better if its training groups are balanced?
 #
-# The same model on the same folds. All groups of its training rows count the same, by weights in the loss
-# (reweighted), or because rows of small groups are repeated (oversampled). An epoch has more steps with
-# repeated rows. Test patients are never repeated.
+# The same model is trained on the same folds so that all groups count the same: by weights in the loss
+# (reweighted), or by repeating the rows of small groups (oversampled). With repeated rows, an epoch has more
+# steps. Test patients are never repeated.
 
 # %%
 if balanced:

@@ -64,11 +64,11 @@ text = f"{data.name}, target {data.target}: n = {len(data)} ({counts}). Outer fo
 reports.paragraph(f"{text} {left_out}")
 
 # %% [markdown]
-# ## Performance under changed inputs
+# ## How much does each change lower the performance?
 #
-# Each panel changes one input more and more. The open circle and the dotted line are the unchanged input, and
-# the band is the 95 % interval over patients. n is the number of patients who have the input; the others are
-# part of the macro-AUC too.
+# In each panel, one input is changed more and more. The open circle and the dotted line show the result with
+# the unchanged input. The band is the 95 % interval over patients. n is the number of patients who have the
+# input; the macro-AUC includes the others too.
 
 # %%
 reports.save_figure(figures.robustness_curves(found), out_dir, "curves")
@@ -81,7 +81,7 @@ reports.save_figure(figures.robustness_curves(found), out_dir, "curves")
 reports.full_table(robust.strongest(found))
 
 # %% [markdown]
-# ## All strengths
+# ## Performance at every strength
 #
 # The first strength of each kind changes nothing. The balanced accuracy is in `metrics.json`.
 
@@ -89,7 +89,7 @@ reports.full_table(robust.strongest(found))
 reports.full_table(robust.shown_table(found))
 
 # %% [markdown]
-# ## What the changes are, and are not
+# ## Limits of the simulated changes
 
 # %%
 reports.bullets(robust.LIMITS)
@@ -101,7 +101,7 @@ reports.bullets(robust.LIMITS)
 reports.bullets(robust.warnings_of(found), otherwise="There were no warnings.")
 
 # %% [markdown]
-# ## An old and a new version of the model
+# ## Does a new version of the model change the predictions?
 
 # %%
 again = None

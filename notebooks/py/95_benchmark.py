@@ -57,12 +57,16 @@ best = {name: study.optimum(data).get("observed") for name, data in patients.ite
 reports.bullets([benchmark_table.sentence(results[name], tables[name]) for name in names], strong_first=True)
 
 # %% [markdown]
-# The mean macro-AUC and macro-F1 over the outer folds, with a 95 % interval over patients. "Ridge" is a
-# logistic regression on all inputs, "clinical ridge" is the same on the health records alone. "... only" is
-# the fusion model with one modality. "Mean of three" is the mean probability of the fusion model, ridge and
-# the forest; "stack" learns their weights. Differences are to ridge, on the same folds. Their interval allows
-# for other training patients (Nadeau and Bengio 2003), and p is adjusted for the number of models (Holm
-# 1979). Seconds of the processor and memory are those of one fit; the memory includes the libraries.
+# The mean macro-AUC and macro-F1 over the outer folds, with a 95 % interval over patients:
+#
+# - "ridge" is a logistic regression on all inputs, and "clinical ridge" the same on the health records alone;
+# - "... only" is the fusion model with one modality;
+# - "mean of three" is the mean probability of the fusion model, ridge and the forest, and "stack" learns
+#   their weights.
+#
+# Differences are to ridge, on the same folds. Their interval also covers the choice of the training patients
+# (Nadeau and Bengio 2003), and p is adjusted for the number of models (Holm 1979). Seconds (of the processor)
+# and memory are those of one fit. The memory includes the loaded libraries.
 
 # %%
 for name in names:
@@ -77,10 +81,11 @@ for name in names:
     display(reports.full_table(benchmark_table.shown(tables[name])))
 
 # %% [markdown]
-# ## Which differences to ridge are larger than chance
+# ## Which differences to ridge are larger than chance?
 #
-# The thick line is the 95 % interval over test patients, for the models as fitted. The thin line also allows
-# for other training patients. Shaded differences are too small to be detected with this number of patients.
+# The thick line is the 95 % interval over test patients, for the models as fitted. The thin line also covers
+# the choice of the training patients. Shaded differences are too small to be detected with this number of
+# patients.
 
 # %%
 for name in names:

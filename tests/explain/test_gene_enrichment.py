@@ -85,7 +85,7 @@ def test_sets_that_name_genes_in_another_way(tmp_path):
         (pd.concat([TABLE, TABLE[:1]]), {}, "a gene occurs twice"),
         (TABLE, {"method": "gsea"}, "unknown method"),
         (TABLE, {"fdr": 0}, "a false discovery rate"),
-        (TABLE, {"min_size": 0}, "sizes of sets"),
+        (TABLE, {"min_size": 0}, "not a size of a set"),
     ],
 )
 def test_bad_input(table, options, match):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mmfusion as mf
 from mmfusion import figures
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
@@ -115,6 +116,16 @@ def test_the_mask_keeps_its_volume(scan):
     model, _ = model_on(cohort)
     ml = tumour_masks(model, cohort, ["P1"]).sum() * MM**3 / 1000
     assert ml == pytest.approx(4 / 3 * np.pi * 7**3 / 1000, rel=0.1)
+
+
+def test_masks_lie_on_the_crops_of_a_classifier(tmp_path):
+    cohort, _ = mf.phantom(6, modalities=("ct",), missing=0.0, root=tmp_path / "scans")
+    model = mf.StageClassifier(preprocessing={"crop_side": 16, "crop_spacing": 6.0})
+    model.transformer_ = model.settings.preprocessing.fit(cohort.X)
+    crops = model.transformer_.transform(cohort.X).arrays["ct"][:, 0]
+    masks = tumour_masks(model, cohort, list(cohort.X.index)) > 0
+    assert masks.shape == crops.shape and masks.any(axis=(1, 2, 3)).all()
+    assert (crops[masks].mean() - crops[~masks].mean()) > 0.1  # a tumour is denser than lung
 
 
 def test_a_patient_without_a_mask(scan):

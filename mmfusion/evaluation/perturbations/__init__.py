@@ -1,4 +1,4 @@
-"""Changes of inputs with a strength in physical units, to see how a fitted model stands them."""
+"""Changes of inputs, with a strength in physical units, to measure how robust a fitted model is."""
 
 from mmfusion.lazy import lazy
 

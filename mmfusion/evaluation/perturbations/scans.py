@@ -1,7 +1,7 @@
 """Changes of a CT: noise, contrast, dose, thickness of slices, reconstruction kernel.
 
-They change the picture. A scan that was really made with less dose or another kernel is reconstructed from
-other raw data (a sinogram), which cannot be had from the picture. Values below -1024 HU are padding and stay.
+They change the image. A real scan with less dose or another kernel is reconstructed from other raw data (a
+sinogram), which cannot be computed from the image. Values below -1024 HU are padding and stay.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from mmfusion.errors import DataError
+from mmfusion.evaluation.perturbations.strength import out_of_range
 from mmfusion.imaging import Volume
 
 LOWEST, HIGHEST = -1024.0, 3071.0  # HU, the range of 12 bits
@@ -42,7 +42,8 @@ def add_noise(scan: Volume, sd_hu: float, rng: np.random.Generator) -> Volume:
     >>> f"{add_noise(scan, 20.0, np.random.default_rng(0)).array.std():.0f} HU"
     '20 HU'
     """
-    _at_least(sd_hu, 0, "sd_hu")
+    if sd_hu < 0:
+        raise out_of_range("sd_hu", "0 or more", sd_hu)
     return _changed(scan, scan.array + rng.normal(0, sd_hu, scan.shape) if sd_hu else scan.array)
 
 
@@ -68,7 +69,7 @@ def change_contrast(scan: Volume, factor: float) -> Volume:
     60
     """
     if factor <= 0:
-        raise DataError("a perturbation cannot have this", parameter="factor", expected="above 0", got=factor)
+        raise out_of_range("factor", "above 0", factor)
     return _changed(scan, scan.array * factor)
 
 
@@ -105,8 +106,7 @@ def lower_dose(scan: Volume, dose: float, rng: np.random.Generator) -> Volume:
     '15 HU'
     """
     if not 0 < dose <= 1:
-        problem, expected = "a perturbation cannot have this", "above 0, at most 1"
-        raise DataError(problem, parameter="dose", expected=expected, got=dose)
+        raise out_of_range("dose", "above 0, at most 1", dose)
     if dose == 1:
         return scan
     grain = gaussian_filter(rng.normal(size=scan.shape), GRAIN_MM / np.array(scan.spacing))
@@ -114,7 +114,7 @@ def lower_dose(scan: Volume, dose: float, rng: np.random.Generator) -> Volume:
 
 
 def thicken_slices(scan: Volume, mm: float) -> Volume:
-    """Return the CT as if its slices were thicker: averaged over the thickness, then put on its own grid.
+    """Return the CT with thicker slices: averaged over the thickness, and interpolated to the old grid.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def thicken_slices(scan: Volume, mm: float) -> Volume:
     30.0
     """
     if mm <= 0:
-        raise DataError("a perturbation cannot have this", parameter="mm", expected="above 0", got=mm)
+        raise out_of_range("mm", "above 0", mm)
     source = scan.to_lps()
     n, z = source.shape[0], source.spacing[0]
     if mm <= z:
@@ -159,7 +159,7 @@ def _thick(n: int, z: float, mm: float) -> np.ndarray:
 
 
 def change_kernel(scan: Volume, sigma_mm: float) -> Volume:
-    """Return the CT as if made with a softer or a sharper kernel.
+    """Return the CT with the look of a softer or a sharper reconstruction kernel.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def change_kernel(scan: Volume, sigma_mm: float) -> Volume:
         CT in HU.
     sigma_mm : float
         Above 0: blurred by a Gaussian with this standard deviation, mm. Below 0: sharpened, by adding the
-        difference to the picture that is blurred with -`sigma_mm`. 0 changes nothing.
+        difference to the image that is blurred with -`sigma_mm`. 0 changes nothing.
 
     Examples
     --------
@@ -188,9 +188,3 @@ def _changed(scan: Volume, array: np.ndarray) -> Volume:
     array = np.where(scan.array < LOWEST, scan.array, np.clip(array, LOWEST, HIGHEST))
     whole = np.issubdtype(scan.array.dtype, np.integer)
     return replace(scan, array=(np.rint(array) if whole else array).astype(scan.array.dtype))
-
-
-def _at_least(value: float, low: float, name: str) -> None:
-    if value < low:
-        expected = f"{low} or more"
-        raise DataError("a perturbation cannot have this", parameter=name, expected=expected, got=value)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.evaluation.perturbations.strength import out_of_range
 
 _LOG_UNITS = ("log", "zscore")
 _WRONG = 10.0  # factor of a value in a wrong unit, such as mm for cm
 
 
 def drop_genes(rna: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the profiles without some genes, the same for all patients, as if measured by another panel.
+    """Return the profiles without some genes, the same genes for all patients, as with another panel.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def shift_genes(rna: pd.DataFrame, sd: float, rng: np.random.Generator, *, unit:
     ([1, 1], [0.0, 0.0])
     """
     if sd < 0:
-        raise DataError("a perturbation cannot have this", parameter="sd", expected="0 or more", got=sd)
+        raise out_of_range("sd", "0 or more", sd)
     if not sd:
         return rna.copy()
     x = rna.astype(float)
@@ -110,7 +110,7 @@ def blank_fields(ehr: pd.DataFrame, share: float, rng: np.random.Generator) -> p
 
 
 def wrong_units(ehr: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the records with some numbers ten times too large, as by a wrong unit or a slipped point.
+    """Return the records with some numbers ten times too large, as with a wrong unit or decimal point.
 
     Parameters
     ----------
@@ -144,4 +144,4 @@ def wrong_units(ehr: pd.DataFrame, share: float, rng: np.random.Generator) -> pd
 
 def _check_share(share: float) -> None:
     if not 0 <= share <= 1:
-        raise DataError("a perturbation cannot have this", parameter="share", expected="0 to 1", got=share)
+        raise out_of_range("share", "0 to 1", share)

@@ -193,9 +193,9 @@ def protocol(study: SignatureStudy) -> list[str]:
         study.left_out,
         "The score of a patient is the scaled mean rank of the genes of a set among all genes of the table, "
         "-0.5 to 0.5 (singscore, Foroutan et al. 2018).",
-        "Other patients matter to a score, as the expression is z-scored per gene over patients."
+        "A score depends on the other patients, because the expression is z-scored per gene over patients."
         if study.zscored
-        else "No other patient matters to a score.",
+        else "A score does not depend on other patients.",
         f"A set is scored if at least 5 of its genes and {study.min_share:.0%} of them are measured "
         "(all of them, if it has fewer than 5).",
     ]
@@ -230,9 +230,9 @@ def caveats(study: SignatureStudy, said: Sequence[str] = ()) -> list[str]:
         f"the ranks are among the {n_genes} genes of the table; with other genes every score differs"
     )
     if len(study.scores) < _FEW:
-        notes.append(f"with {len(study.scores)} patients, a correlation below about 0.2 cannot be seen")
+        notes.append(f"with {len(study.scores)} patients, a correlation below about 0.2 is hardly detected")
     notes += [
-        "one sample has tumour, stroma and immune cells, so that a score also follows their shares",
+        "a sample is a mixture of tumour, stroma and immune cells, so a score also depends on their shares",
         "the shares of these cells, the histology and the site are not adjusted for",
         "a trend over the stages does not say that a signature predicts the stage of a patient",
         *said,

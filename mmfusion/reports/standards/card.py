@@ -1,4 +1,4 @@
-"""The last cell of a report: what it answers of the reporting standards, with the items folded."""
+"""The last cell of a report: the items of the reporting standards that it answers, folded."""
 
 from __future__ import annotations
 

@@ -1,14 +1,12 @@
-"""Sentences about genes in the report on explanations, and masks of tumours on the crops of a model."""
+"""Patients and sentences of the report on explanations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.scans import open_scan
 from mmfusion.errors import DataError
 from mmfusion.evaluation.external import fitted_on
 from mmfusion.explain.gene_enrichment import enrichment
@@ -21,12 +19,12 @@ WORDS = (
 
 LIMITATIONS = (
     "Genes that are expressed together share their contributions: a gene can stand for its neighbours.",
-    "q holds for the hypothesis that the label is independent of the inputs. If settings of the model were "
-    "chosen with the same labels, q is slightly too small.",
-    "The interval of a gene is over patients, for one model. It does not cover other training patients: see "
-    "the stability.",
-    "The test of gene sets treats genes as independent, so that its p is rather too small.",
-    "With mean vectors, the inputs are those of no real patient.",
+    "q is valid if the label is independent of all inputs. If settings of the model were chosen with the "
+    "same labels, q is slightly too small.",
+    "The interval of a gene is over patients, for one model. It does not cover the choice of the training "
+    "patients, which the section on stability shows.",
+    "The test of gene sets treats genes as independent, so that its p is often too small.",
+    "With mean vectors in the place of the other modalities, the inputs are not those of a real patient.",
 )
 
 
@@ -182,33 +180,3 @@ def enriched(
         table,
         f"{len(table)} sets were tested among the genes {who}; {small} sets were too small or large.",
     )
-
-
-def tumour_masks(
-    model: object, cohort: Cohort, patients: Collection[str], stream: str = "ct"
-) -> np.ndarray | None:
-    """Return the masks of the tumours on the crops that a model reads, shape (n, S, S, S), bool.
-
-    None if the cohort has no masks, a patient has no mask or no seed, or the crops do not show the tumour.
-
-    Parameters
-    ----------
-    model : StageClassifier
-        A fitted model.
-    cohort : Cohort
-        Cohort with the patients.
-    patients : collection of str
-        Ids of n patients who have a scan.
-    stream : str
-        Modality of the scan.
-    """
-    plan = model.transformer_
-    if plan.crop_mode != "tumour" or (stream, "mask") not in cohort.table.columns:
-        return None
-    size, masks = plan.crop_side * plan.crop_spacing, []
-    for patient in patients:
-        scan = open_scan(cohort, patient, stream)
-        if scan.lesion is None or scan.seed is None:
-            return None
-        masks.append(scan.lesion.crop(scan.seed, size, plan.crop_spacing).array > 0)
-    return np.stack(masks)

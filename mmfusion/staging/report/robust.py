@@ -7,11 +7,11 @@ import pandas as pd
 from mmfusion.metrics.names import metric_title
 
 LIMITS = (
-    "The changes are made in the picture and in the tables. A scan with less dose or another kernel is "
-    "reconstructed from other raw data (a sinogram), which is not there: low dose is noise in the image, "
-    "without streaks and without stronger noise behind bones.",
-    "Thick slices are averages of the thin ones, put back on the old positions. A kernel is a Gaussian blur, "
-    "or the difference to one.",
+    "The changes are made in the image and in the tables. A real scan with less dose or another kernel is "
+    "reconstructed from other raw data (a sinogram), which the cohort does not have. Low dose is therefore "
+    "noise in the image, without streaks and without stronger noise behind bones.",
+    "Thick slices are averages of the thin ones, put back on the old positions. A soft kernel is a Gaussian "
+    "blur; a sharp kernel adds the difference to the blurred image.",
     "A batch shift moves each gene by a random amount that all patients share. Real batches also change the "
     "spread, and shift genes together.",
     "The models were not trained with these changes, except for the random changes of their training scans.",
@@ -28,7 +28,7 @@ def verdict(found: pd.DataFrame, metric: str = "macro_auc") -> list[str]:
     rows = found[(found["metric"] == metric) & (found["change_hi"] < 0)]
     n = found["perturbation"].nunique()
     if rows.empty:
-        first = f"No change of the inputs lowers the {metric_title(metric)} for sure ({n} kinds were tried)."
+        first = f"No change of the inputs clearly lowers the {metric_title(metric)} ({n} kinds were tried)."
         return [first, *_worst(found, metric)]
     weakest = rows.groupby("perturbation", sort=False).first()
     parts = [f"{name} from {row['strength']:g} ({row['unit']})" for name, row in weakest.iterrows()]

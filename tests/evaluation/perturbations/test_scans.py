@@ -124,5 +124,5 @@ def test_kernels_keep_the_mean_and_change_an_edge_in_mm():
     ],
 )
 def test_a_strength_out_of_range_is_one_error(wrong, parameter):
-    with pytest.raises(DataError, match=f"parameter {parameter}: a perturbation cannot have this"):
+    with pytest.raises(DataError, match=rf"parameter {parameter}: the strength .* out of range"):
         wrong(scan())

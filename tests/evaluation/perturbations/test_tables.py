@@ -67,7 +67,7 @@ def test_fields_are_lost_or_ten_times_too_large(ehr):
 
 def test_a_share_is_between_0_and_1(ehr):
     for change in (drop_genes, blank_fields, wrong_units):
-        with pytest.raises(DataError, match="parameter share: a perturbation cannot have this"):
+        with pytest.raises(DataError, match=r"parameter share: the strength .* out of range"):
             change(ehr, 1.2, rng())
     with pytest.raises(DataError, match="parameter sd"):
         shift_genes(ehr, -1.0, rng())

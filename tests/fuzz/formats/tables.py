@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.tables.gene_sets import read_gmt
+from mmfusion.data.tables.gmt import read_gmt
 from mmfusion.data.tables.labels import read_outcomes
 from mmfusion.data.tables.readers import read_ehr_table, read_features, read_rna
 from tests.fuzz.mutate import Change

@@ -65,17 +65,3 @@ def test_nobody_is_in_both_parts():
     assert genes_found.split(others, 8, model)[0] is None
     with pytest.raises(DataError, match="the model was fitted on patients to explain"):
         genes_found.split(cohort, 30, model)
-
-
-def test_masks_lie_on_the_crops(tmp_path):
-    cohort, _ = mf.phantom(6, modalities=("ct",), missing=0.0, root=tmp_path)
-    model = mf.StageClassifier(
-        max_epochs=1, n_members=1, preprocessing={"crop_side": 16, "crop_spacing": 6.0}
-    )
-    model.transformer_ = model.settings.preprocessing.fit(cohort.X)
-    crops = model.transformer_.transform(cohort.X).arrays["ct"][:, 0]
-    masks = genes_found.tumour_masks(model, cohort, list(cohort.X.index))
-    assert masks.shape == crops.shape and masks.any(axis=(1, 2, 3)).all()
-    assert (crops[masks].mean() - crops[~masks].mean()) > 0.1  # a tumour is denser than lung
-    bare = mf.Cohort("bare", cohort.table.drop(columns=("ct", "mask")), cohort.outcomes, cohort.target)
-    assert genes_found.tumour_masks(model, bare, list(cohort.X.index)) is None

@@ -23,7 +23,7 @@ def found(change_hi: float) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("hi", "says"),
     [(-0.01, "1 of 2 changes of the inputs lower the macro-AUC: noise from 50 (HU)."),
-     (0.01, "No change of the inputs lowers the macro-AUC for sure (2 kinds were tried).")],
+     (0.01, "No change of the inputs clearly lowers the macro-AUC (2 kinds were tried).")],
 )  # fmt: skip
 def test_the_verdict_goes_by_the_paired_interval(hi, says):
     lines = robust.verdict(found(hi))

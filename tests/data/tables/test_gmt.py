@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from mmfusion.data.tables.gene_sets import read_gmt
+from mmfusion.data.tables.gmt import read_gmt
 from mmfusion.data.tables.notes import TableNotes
 from mmfusion.errors import DataError, TableWarning
 
