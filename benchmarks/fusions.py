@@ -1,7 +1,7 @@
 """All fusions on the phantom: macro-AUC, macro-F1 and log-loss over many seeds, on the same folds.
 
     python benchmarks/fusions.py --out OUT --seeds 101 102 103 104 105 106 107 108 109 110
-    python benchmarks/fusions.py --out OUT --preset default --n 400
+    python benchmarks/fusions.py --out OUT --modalities rna ehr --n 300    # without scans it takes minutes
 
 The difference to `crossmodal` is paired by seed; its interval is that of a t-test over seeds. Each seed is
 another cohort, so that the seeds are independent. Finished folds are kept in OUT.
@@ -25,7 +25,7 @@ REFERENCE = "crossmodal"
 
 def judge(seed: int, args: argparse.Namespace) -> pd.DataFrame:
     """Return the scores of all fusions on one cohort; index model, columns metric."""
-    cohort, optimum = mf.phantom(args.n, seed, family=args.family)
+    cohort, optimum = mf.phantom(args.n, seed, family=args.family, modalities=args.modalities)
     model = mf.StageClassifier() if args.preset == "default" else mf.StageClassifier.from_preset(args.preset)
     result = mf.nested_cv(
         model,
@@ -34,7 +34,7 @@ def judge(seed: int, args: argparse.Namespace) -> pd.DataFrame:
         baselines={"ridge": ridge(random_state=seed), "forest": forest(random_state=seed)},
         fusions=[name for name in mf.list_fusions().index if name != REFERENCE],
         random_state=seed,
-        out=args.out / f"{args.preset}-{args.family}-{args.n}-{seed}",
+        out=args.out / "-".join([args.preset, args.family, *args.modalities, str(args.n), str(seed)]),
         where=args.where,
         n_jobs=2,
         progress=False,
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(101, 111)))
     parser.add_argument("--preset", default="demo", help="demo, or default: StageClassifier()")
     parser.add_argument("--family", default="ordered", choices=("ordered", "nominal"))
+    parser.add_argument("--modalities", nargs="+", default=["ct", "rna", "ehr"])
     parser.add_argument("--n", type=int, default=120, help="patients")
     parser.add_argument("--outer", type=int, default=3, help="outer folds")
     parser.add_argument("--where", default="loky", help="serial, or loky: folds in processes")
