@@ -17,6 +17,7 @@ from mmfusion.errors import DataError
 from mmfusion.evaluation.fold_result import FoldResult
 from mmfusion.evaluation.tasks import Task
 from mmfusion.metrics.names import metric_title
+from mmfusion.metrics.written import unbroken, value_text
 
 _SHOWN = 5  # metrics that a notebook shows
 
@@ -267,7 +268,9 @@ class NestedResult:
     def __repr__(self) -> str:
         metrics = [m for m in (self.task.primary, self.task.second) if m in self.scores.columns.unique(0)]
         title = f"Nested cross-validation of {self.cohort} ({self.target}, n={self.n}), mean [95 % interval]"
-        rows = [[name, *(_interval(row[m]) for m in metrics)] for name, row in self.scores.iterrows()]
+        rows = [
+            [name, *(unbroken(value_text(row[m])) for m in metrics)] for name, row in self.scores.iterrows()
+        ]
         cells = [["", *map(metric_title, metrics)], *rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip().replace("\u00a0", " ") for row in cells]
@@ -278,17 +281,13 @@ class NestedResult:
         inputs = self.inputs()
         rows = {
             name: {"inputs": ", ".join(inputs.get(name, ()))}
-            | {metric_title(m): _interval(row[m]) for m in metrics}
+            | {metric_title(m): unbroken(value_text(row[m])) for m in metrics}
             for name, row in self.scores.iterrows()
         }
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
         title = f"Nested cross-validation of {self.cohort}, target {self.target}: {self.n} patients"
         notes = ["Mean over the outer folds, with a 95 % interval over patients."]
         return html_card(title, html_table(table), notes=notes)
-
-
-def _interval(row: pd.Series) -> str:
-    return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]".replace(" ", "\u00a0")
 
 
 def _rows(task: Task, fold: FoldResult) -> pd.DataFrame:

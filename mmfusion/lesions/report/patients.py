@@ -11,8 +11,9 @@ from mmfusion.evaluation.result import NestedResult
 from mmfusion.figures.lesions import typical_patients
 from mmfusion.imaging import Volume, read
 from mmfusion.lesions.report.study import rules_in
-from mmfusion.lesions.report.verdict import dice_by_patient, unbroken
+from mmfusion.lesions.report.verdict import dice_by_patient
 from mmfusion.metrics import scores_by, size_groups
+from mmfusion.metrics.written import unbroken
 
 
 def overlay_cases(result: NestedResult, cohort: Cohort) -> dict[str, tuple[Volume, Volume, Volume]]:

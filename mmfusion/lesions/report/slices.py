@@ -9,11 +9,12 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.igtv import FIRST, FLAT, MAIN
-from mmfusion.lesions.report.verdict import against_rules, signed, unbroken, value, written_p
+from mmfusion.lesions.report.verdict import against_rules
 from mmfusion.metrics import wilcoxon_table
 from mmfusion.metrics.names import metric_title
 from mmfusion.metrics.segmentation import segmentation_differences
 from mmfusion.metrics.slices import POSITION_DICE
+from mmfusion.metrics.written import p_text, signed_text, unbroken, value_text
 
 _COMPARED = (
     (MAIN, FLAT),
@@ -58,8 +59,8 @@ def gain_table(found: pd.DataFrame) -> pd.DataFrame:
         {
             "score": found["metric"].map(metric_title).to_numpy(),
             "patients": found["n"].to_numpy(),
-            "difference": [unbroken(signed(row)) for _, row in found.iterrows()],
-            "p, Wilcoxon": [written_p(p) for p in found["p"]],
+            "difference": [unbroken(signed_text(row)) for _, row in found.iterrows()],
+            "p, Wilcoxon": [p_text(p) for p in found["p"]],
         },
         index=pd.Index(found["model"] + " minus " + found["reference"], name="comparison"),
     )
@@ -77,14 +78,15 @@ def verdict(result: NestedResult, found: pd.DataFrame) -> list[str]:
     ):
         row = table.loc[(model, reference, "dice")]
         lines.append(
-            f"{what} {_says(row)} Dice per patient: {model} {value(dice.loc[model])}, {reference} "
-            f"{value(dice.loc[reference])}, difference {signed(row)}, Wilcoxon p {written_p(row['p'])}."
+            f"{what} {_says(row)} Dice per patient: {model} {value_text(dice.loc[model])}, {reference} "
+            f"{value_text(dice.loc[reference])}, difference {signed_text(row)}, Wilcoxon p "
+            f"{p_text(row['p'])}."
         )
         if (model, reference, ends) in table.index:
             row = table.loc[(model, reference, ends)]
             lines.append(
-                f"In the end slices of the lesions, the same comparison gives {signed(row)}, "
-                f"p {written_p(row['p'])}."
+                f"In the end slices of the lesions, the same comparison gives {signed_text(row)}, "
+                f"p {p_text(row['p'])}."
             )
     return lines + against_rules(result)
 
@@ -92,7 +94,7 @@ def verdict(result: NestedResult, found: pd.DataFrame) -> list[str]:
 def headline(result: NestedResult) -> str:
     """Return one line for the index of reports."""
     dice = result.scores["dice"]
-    named = ", ".join(f"{m} {value(dice.loc[m])}" for m in (MAIN, FLAT, FIRST))
+    named = ", ".join(f"{m} {value_text(dice.loc[m])}" for m in (MAIN, FLAT, FIRST))
     return f"Dice per patient: {named}"
 
 

@@ -11,6 +11,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.study import oracle_note, reads_truth, rules_in
 from mmfusion.metrics.names import metric_title
+from mmfusion.metrics.written import p_text, signed_text, unbroken, value_text
 
 OVERLAP = ("dice", "dice_pooled", "precision", "recall")
 DISTANCE = ("hd95", "assd", "dice_slices", "one_empty_pooled")
@@ -36,8 +37,8 @@ def verdict(result: NestedResult) -> list[str]:
     scores = result.scores
     main = scores.loc[result.main]
     lines = [
-        f"{result.main}: Dice per patient {value(main['dice'])}, pooled Dice {value(main['dice_pooled'])} "
-        f"(n = {result.n}).",
+        f"{result.main}: Dice per patient {value_text(main['dice'])}, pooled Dice "
+        f"{value_text(main['dice_pooled'])} (n = {result.n}).",
         "Dice per patient is the mean over patients. Pooled Dice adds up the volumes of all patients, so "
         "that large lesions count more. Other reports may give either of the two.",
         f"{_found(main['lesion_sensitivity_pooled', 'mean'])} There are "
@@ -59,11 +60,11 @@ def headline(result: NestedResult) -> str:
     """Return one line for the index of reports."""
     main = result.scores.loc[result.main]
     stamp = ", reads true boxes" if reads_truth(result.main) else ""
-    text = f"{result.main}{stamp}: Dice per patient {value(main['dice'])}"
+    text = f"{result.main}{stamp}: Dice per patient {value_text(main['dice'])}"
     reference = reference_of(result)
     if reference is None:
         return text
-    return f"{text}; {reference} {value(result.scores.loc[reference, 'dice'])}"
+    return f"{text}; {reference} {value_text(result.scores.loc[reference, 'dice'])}"
 
 
 def caveats(cohort: Cohort, result: NestedResult, preset: str = "demo") -> list[str]:
@@ -89,16 +90,16 @@ def _cell(metric: str, row: pd.Series) -> str:
     """Return a score with its interval, with the digits that fit: a count has neither."""
     if metric == "one_empty_pooled":
         return f"{row['mean']:.0f}"
-    return unbroken(value(row, 1 if metric in ("hd95", "assd") else 3))
+    return unbroken(value_text(row, 1 if metric in ("hd95", "assd") else 3))
 
 
 def paired_table(result: NestedResult, reference: str) -> pd.DataFrame:
     """Return the differences in Dice per patient to a model, with both tests, as a table for the page."""
     table = result.paired(reference)
     cells = {
-        "difference in Dice": [unbroken(signed(row)) for _, row in table.iterrows()],
-        "p, Wilcoxon": [written_p(p) for p in table["wilcoxon_p"]],
-        "p, Wilcoxon with Holm's adjustment": [written_p(p) for p in table["wilcoxon_p_holm"]],
+        "difference in Dice": [unbroken(signed_text(row)) for _, row in table.iterrows()],
+        "p, Wilcoxon": [p_text(p) for p in table["wilcoxon_p"]],
+        "p, Wilcoxon with Holm's adjustment": [p_text(p) for p in table["wilcoxon_p_holm"]],
     }
     return pd.DataFrame(cells, table.index)
 
@@ -132,7 +133,7 @@ def _best_of(result: NestedResult, who: str, names: Sequence[str]) -> list[str]:
     which = f"{best} has a Dice of"
     if len(names) > 1:
         which = f"Of the {len(names)} {who}, {best} has the highest Dice,"
-    return [f"{which} {value(dice.loc[best])}: {result.main} {_against(result, best)}."]
+    return [f"{which} {value_text(dice.loc[best])}: {result.main} {_against(result, best)}."]
 
 
 def _comparisons(result: NestedResult) -> list[str]:
@@ -141,8 +142,8 @@ def _comparisons(result: NestedResult) -> list[str]:
     lines = _best_of(result, "other networks", networks) + against_rules(result)
     oracle = [m for m in result.models if m != result.main and reads_truth(m)]
     lines += [
-        f"{name} has a Dice of {value(dice.loc[name])}. With the true boxes, the difference to {result.main} "
-        f"is {dice.loc[name, 'mean'] - dice.loc[result.main, 'mean']:+.3f}."
+        f"{name} has a Dice of {value_text(dice.loc[name])}. With the true boxes, the difference to "
+        f"{result.main} is {dice.loc[name, 'mean'] - dice.loc[result.main, 'mean']:+.3f}."
         for name in oracle
     ]
     if networks:
@@ -157,53 +158,7 @@ def _comparisons(result: NestedResult) -> list[str]:
 def _against(result: NestedResult, reference: str) -> str:
     row = result.paired(reference).loc[result.main]
     says = "is better" if row["lo"] > 0 else "is worse" if row["hi"] < 0 else "is not shown to differ"
-    return f"{says} ({signed(row)}, Wilcoxon p {written_p(row['wilcoxon_p'])})"
-
-
-def written_p(p: float) -> str:
-    """Return a p value as text.
-
-    Examples
-    --------
-    >>> written_p(0.0123), written_p(1e-6)
-    ('0.012', '< 0.001')
-    """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def value(row: pd.Series, digits: int = 3) -> str:
-    """Return a score with its interval as text, with some digits; the row has mean, lo, hi.
-
-    Examples
-    --------
-    >>> value(pd.Series({"mean": 0.7, "lo": 0.65, "hi": 0.75}))
-    '0.700 [0.650, 0.750]'
-    """
-    if row["mean"] != row["mean"]:
-        return "not known"
-    return f"{row['mean']:.{digits}f} [{row['lo']:.{digits}f}, {row['hi']:.{digits}f}]"
-
-
-def unbroken(text: str) -> str:
-    """Return a text whose spaces do not break a line, for the cells of a table.
-
-    Examples
-    --------
-    >>> unbroken("0.7 [0.6, 0.8]").count(chr(0xA0))
-    2
-    """
-    return text.replace(" ", "\u00a0")
-
-
-def signed(row: pd.Series, digits: int = 3) -> str:
-    """Return a difference with its interval as text, with some digits; the row has diff, lo, hi.
-
-    Examples
-    --------
-    >>> signed(pd.Series({"diff": 0.1, "lo": -0.05, "hi": 0.25}))
-    '+0.100 [-0.050, +0.250]'
-    """
-    return f"{row['diff']:+.{digits}f} [{row['lo']:+.{digits}f}, {row['hi']:+.{digits}f}]"
+    return f"{says} ({signed_text(row)}, Wilcoxon p {p_text(row['wilcoxon_p'])})"
 
 
 def _found(share: float) -> str:

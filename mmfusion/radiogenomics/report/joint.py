@@ -9,8 +9,8 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.ablations import EXPRESSION, GROUPS, MAIN, MASK, group_of
-from mmfusion.lesions.report.verdict import signed, unbroken, value, written_p
 from mmfusion.metrics.segmentation import segmentation_differences
+from mmfusion.metrics.written import p_text, signed_text, unbroken, value_text
 from mmfusion.radiogenomics.permuted_expression import MEAN
 from mmfusion.radiogenomics.report.joint_study import RIDGE
 
@@ -43,9 +43,10 @@ def verdict(
     scores, names = result.scores.loc[result.main], result.task.names
     r = scores["pearson"]
     lines = [
-        f"Mean Pearson correlation of {len(names)} genes: {value(r)} (n = {result.n}, permutation p "
-        f"{written_p(null.loc[MEAN, 'p'])}). Dice per patient of the masks: {value(dice)}.",
-        f"Spearman correlation {value(scores['spearman'])}, concordance {value(scores['concordance'])}.",
+        f"Mean Pearson correlation of {len(names)} genes: {value_text(r)} (n = {result.n}, permutation p "
+        f"{p_text(null.loc[MEAN, 'p'])}). Dice per patient of the masks: {value_text(dice)}.",
+        f"Spearman correlation {value_text(scores['spearman'])}, concordance "
+        f"{value_text(scores['concordance'])}.",
     ]
     if best:
         lines.append(_of_the_best(r, sum(best.values()) / len(best)))
@@ -53,7 +54,7 @@ def verdict(
         lines.append(_null_sentence(null_panel))
     for name in (RIDGE, EXPRESSION):
         if name in result.models:
-            other = value(result.scores.loc[name, "pearson"])
+            other = value_text(result.scores.loc[name, "pearson"])
             lines.append(f"{name[:1].upper()}{name[1:]} has {other}. {_difference(result, name)}.")
     return lines
 
@@ -69,19 +70,21 @@ def _of_the_best(r: pd.Series, best: float) -> str:
 def _null_sentence(null: NestedResult) -> str:
     r = null.scores.loc[null.main, "pearson"]
     says = "includes" if r["lo"] <= 0 <= r["hi"] else "does not include"
-    return f"On a panel without signal, the same model has {value(r)}; the interval {says} 0."
+    return f"On a panel without signal, the same model has {value_text(r)}; the interval {says} 0."
 
 
 def _difference(result: NestedResult, reference: str) -> str:
     row = result.paired(reference).loc[result.main]
     says = "better than" if row["lo"] > 0 else "worse than" if row["hi"] < 0 else "not shown to differ from"
-    return f"The main model is {says} it ({signed(row)})"
+    return f"The main model is {says} it ({signed_text(row)})"
 
 
 def headline(result: NestedResult, dice: pd.Series) -> str:
     """Return one line for the index of reports."""
     r = result.scores.loc[result.main, "pearson"]
-    return f"Mean Pearson of {len(result.task.names)} genes {value(r)}; Dice per patient {value(dice)}"
+    return (
+        f"Mean Pearson of {len(result.task.names)} genes {value_text(r)}; Dice per patient {value_text(dice)}"
+    )
 
 
 def ablation_table(result: NestedResult, masks: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
@@ -102,10 +105,10 @@ def ablation_table(result: NestedResult, masks: pd.DataFrame, scores: pd.DataFra
     for name in sorted(ablated, key=lambda one: ("", *GROUPS).index(group_of(one))):
         expressed, masked = name in result.models, name in scores.index
         rows[name] = {
-            "Pearson": _cell(result.scores.loc[name, "pearson"], value) if expressed else "–",
-            "difference": _cell(pearson.loc[name], signed) if name in pearson.index else "–",
-            _DP: _cell(scores.loc[name, "dice"], value) if masked else "–",
-            "difference in Dice": _cell(dice.loc[name], signed) if name in dice.index else "–",
+            "Pearson": _cell(result.scores.loc[name, "pearson"], value_text) if expressed else "–",
+            "difference": _cell(pearson.loc[name], signed_text) if name in pearson.index else "–",
+            _DP: _cell(scores.loc[name, "dice"], value_text) if masked else "–",
+            "difference in Dice": _cell(dice.loc[name], signed_text) if name in dice.index else "–",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 

@@ -11,8 +11,8 @@ from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.evaluation.regression_baselines import MeanOfTraining
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.features import LesionMeasures, extract, with_signatures
-from mmfusion.lesions.report.verdict import value, written_p
 from mmfusion.metrics import holm
+from mmfusion.metrics.written import p_text, value_text
 from mmfusion.modalities import SEED
 from mmfusion.radiogenomics.expression import ExpressionRegressor
 from mmfusion.radiogenomics.permuted_expression import MEAN
@@ -124,12 +124,12 @@ def scan_verdict(result: NestedResult, null: pd.DataFrame, best: dict[str, float
     n = len(each)
     lines = [
         f"Predicted from CT: mean Pearson correlation of {n} signature{'s' * (n > 1)} "
-        f"{value(r.loc[result.main])} (n = {result.n}, permutation p {written_p(row['p'])}).",
+        f"{value_text(r.loc[result.main])} (n = {result.n}, permutation p {p_text(row['p'])}).",
         f"The 95th percentile of the permutations is {row['null_95']:.3f}. Signatures with p < 0.05 after "
         f"Holm's adjustment: {', '.join(map(str, found)) or 'none'}.",
     ]
     if RECORDS in r.index:
-        lines.append(f"Health records alone have {value(r.loc[RECORDS])}.")
+        lines.append(f"Health records alone have {value_text(r.loc[RECORDS])}.")
     if best:
         top = max(best, key=best.__getitem__)
         lines.append(
@@ -143,4 +143,4 @@ def with_holm(table: pd.DataFrame, null: pd.DataFrame) -> pd.DataFrame:
     """Return the table for the page with p-values of the permutations, as they are and after Holm."""
     p = null.drop(index=MEAN)["p"]
     adjusted = pd.Series(holm(p), p.index)
-    return table.assign(**{"p, permutation": p.map(written_p), "Holm p": adjusted.map(written_p)})
+    return table.assign(**{"p, permutation": p.map(p_text), "Holm p": adjusted.map(p_text)})

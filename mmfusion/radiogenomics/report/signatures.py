@@ -14,8 +14,8 @@ from mmfusion.data.tables.notes import listed
 from mmfusion.data.targets.signatures import ZSCORED
 from mmfusion.errors import DataError
 from mmfusion.features import random_set_table, signature_coverage, signatures
-from mmfusion.lesions.report.verdict import unbroken, value, written_p
 from mmfusion.metrics import ordered_table
+from mmfusion.metrics.written import p_text, unbroken, value_text
 
 _FEW = 100  # patients
 _SHOWN = 9  # panels of boxes
@@ -135,7 +135,7 @@ def box_titles(tests: pd.DataFrame) -> dict[str, str]:
     {'hypoxia': 'rho +0.20, Holm p 0.030'}
     """
     return {
-        str(name): f"rho {row.rho:+.2f}, Holm p {written_p(row.p_trend_holm)}"
+        str(name): f"rho {row.rho:+.2f}, Holm p {p_text(row.p_trend_holm)}"
         if row.rho == row.rho
         else "not estimable"
         for name, row in tests.iterrows()
@@ -145,13 +145,13 @@ def box_titles(tests: pd.DataFrame) -> dict[str, str]:
 def tests_for_page(tests: pd.DataFrame) -> pd.DataFrame:
     """Return the tests as a table for the page, the strongest trend first."""
     order = tests.reindex(tests["rho"].abs().sort_values(ascending=False, kind="stable").index)
-    trend = [unbroken(value(row.rename({"rho": "mean"}), 2)) for _, row in order.iterrows()]
+    trend = [unbroken(value_text(row.rename({"rho": "mean"}), 2)) for _, row in order.iterrows()]
     cells = {
         "n": order["n"].astype(int),
         "Spearman with the stage": ["not estimable" if one == "not\u00a0known" else one for one in trend],
-        "Holm p, trend": order["p_trend_holm"].map(_p),
-        "Holm p, any difference": order["p_any_holm"].map(_p),
-        "p among random sets": order["p_random"].map(_p),
+        "Holm p, trend": order["p_trend_holm"].map(p_text),
+        "Holm p, any difference": order["p_any_holm"].map(p_text),
+        "p among random sets": order["p_random"].map(p_text),
     }
     return pd.DataFrame(cells, order.index)
 
@@ -168,7 +168,7 @@ def verdict(study: SignatureStudy, tests: pd.DataFrame) -> list[str]:
     lines = [
         f"Signatures with a trend over the stages, with Holm's adjustment: {len(found)} of {k} (n = {n})"
         + (f": {names}." if len(found) else "."),
-        f"The strongest is {top}: Spearman {value(tested.loc[top].rename({'rho': 'mean'}), 2)}.",
+        f"The strongest is {top}: Spearman {value_text(tested.loc[top].rename({'rho': 'mean'}), 2)}.",
         _random_sentence(tested),
     ]
     differ = tested.index[(tested["p_any_holm"] < 0.05) & ~(tested["p_trend_holm"] < 0.05)]
@@ -243,7 +243,3 @@ def caveats(study: SignatureStudy, said: Sequence[str] = ()) -> list[str]:
 def as_metrics(tests: pd.DataFrame) -> dict[str, Mapping[str, float]]:
     """Return the tests by signature, with None where a number is not estimable."""
     return tests.astype(object).where(tests.notna(), None).to_dict("index")
-
-
-def _p(p: float) -> str:
-    return "not estimable" if p != p else written_p(p)

@@ -6,8 +6,8 @@ import pandas as pd
 
 from mmfusion.evaluation.leakage import demo_gaps
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.lesions.report.verdict import signed, unbroken, value
 from mmfusion.metrics.names import metric_title
+from mmfusion.metrics.written import signed_text, unbroken, value_text
 from mmfusion.radiogenomics.permuted_expression import MEAN
 from mmfusion.radiogenomics.report.study import CLINICAL, REFERENCE, Study
 
@@ -49,12 +49,12 @@ def verdict(
     """
     auc = result.scores["macro_auc"]
     main = auc.loc[result.main]
-    lines = [f"AUC {value(main)} for {result.target} from features of scans (n = {result.n}): "
+    lines = [f"AUC {value_text(main)} for {result.target} from features of scans (n = {result.n}): "
              f"{_against_clinical(result)}."]  # fmt: skip
     if main["lo"] <= 0.5 <= main["hi"]:
         lines.append("The interval includes 0.5: the features are not shown to be better than chance.")
     clinical = [name for name in result.models if name.startswith(CLINICAL)]
-    lines += [f"{_capital(name)} has an AUC of {value(auc.loc[name])}." for name in clinical]
+    lines += [f"{_capital(name)} has an AUC of {value_text(auc.loc[name])}." for name in clinical]
     if permuted is not None:
         lines.append(permuted_sentence(permuted, float(main["mean"])))
     if leak is not None:
@@ -131,13 +131,13 @@ def caveats(study: Study, result: NestedResult) -> list[str]:
 def with_intervals(scores: pd.DataFrame, metrics: tuple[str, ...] = METRICS) -> pd.DataFrame:
     """Return scores as text such as "0.712 [0.650, 0.770]", the best first, or as "not estimable"."""
     order = scores.sort_values((metrics[0], "mean"), ascending=False, kind="stable")
-    cells = {metric_title(m): [_cell(row) for _, row in order[m].iterrows()] for m in metrics}
+    cells = {metric_title(m): [unbroken(value_text(row)) for _, row in order[m].iterrows()] for m in metrics}
     return pd.DataFrame(cells, order.index)
 
 
 def within_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return the output of `study.within` as a table for the page, one row per group."""
-    table = table.assign(text=[_cell(row) for _, row in table.iterrows()])
+    table = table.assign(text=[unbroken(value_text(row)) for _, row in table.iterrows()])
     wide = table.pivot(index=["group", "n", "positive"], columns="model", values="text")
     wide = wide[list(dict.fromkeys(table["model"]))].reset_index()
     return wide.sort_values("n", ascending=False, kind="stable").set_index("group").rename_axis(columns=None)
@@ -159,12 +159,14 @@ def expression_verdict(result: NestedResult, null: pd.DataFrame, best_possible: 
     genes = null.drop(index=MEAN)
     found = genes.index[genes["p"] < 0.05]
     lines = [
-        f"Mean Pearson correlation of {len(genes)} genes from features of scans: {value(r.loc[result.main])} "
-        f"(n = {result.n}, permutation p = {row['p']:.3f}).",
+        f"Mean Pearson correlation of {len(genes)} genes from features of scans: "
+        f"{value_text(r.loc[result.main])} (n = {result.n}, permutation p = {row['p']:.3f}).",
         f"The 95th percentile of the permutations is {row['null_95']:.3f}. Genes with p < 0.05, without a "
         f"correction for their number: {', '.join(found) or 'none'}.",
     ]
-    lines += [f"{_capital(name)} has {value(r.loc[name])}." for name in r.index if name.startswith(CLINICAL)]
+    lines += [
+        f"{_capital(name)} has {value_text(r.loc[name])}." for name in r.index if name.startswith(CLINICAL)
+    ]
     if best_possible is not None:
         lines.append(f"The best possible mean correlation of this synthetic panel is {best_possible:.3f}.")
     return lines
@@ -176,12 +178,8 @@ def _against_clinical(result: NestedResult) -> str:
         return "there are no health records to compare with"
     row = result.paired(reference).loc[result.main]
     says = "better than" if row["lo"] > 0 else "worse than" if row["hi"] < 0 else "not shown to differ from"
-    return f"{says} {reference} ({signed(row)})"
+    return f"{says} {reference} ({signed_text(row)})"
 
 
 def _capital(name: str) -> str:
     return name[:1].upper() + name[1:]
-
-
-def _cell(row: pd.Series) -> str:
-    return "not estimable" if row["mean"] != row["mean"] else unbroken(value(row))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mmfusion.evaluation import NestedResult
 from mmfusion.metrics import holm, paired_table
+from mmfusion.metrics.written import p_text, signed_text, unbroken, value_text
 
 METRICS = ("macro_auc", "macro_f1")
 _TITLES = {"macro_auc": "macro-AUC", "macro_f1": "macro-F1"}
@@ -80,12 +81,14 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     out = pd.DataFrame(index=table.index)
     for metric in METRICS:
         title = _TITLES[metric]
-        out[title] = [
-            _value(row[metric], row[f"{metric}_lo"], row[f"{metric}_hi"]) for _, row in table.iterrows()
-        ]
-        columns = [f"{metric}_{end}" for end in ("diff", "diff_lo", "diff_hi")]
-        out[f"{title} minus ridge"] = [_value(*row, sign="+") for row in table[columns].to_numpy()]
-        out[f"p, {title}"] = [_p(value) for value in table[f"{metric}_p_holm"]]
+        own = table[[metric, f"{metric}_lo", f"{metric}_hi"]].set_axis(["mean", "lo", "hi"], axis=1)
+        gap = table[[f"{metric}_{end}" for end in ("diff", "diff_lo", "diff_hi")]]
+        gap = gap.set_axis(["diff", "lo", "hi"], axis=1)
+        itself = gap["diff"].isna()  # the reference
+        out[title] = [unbroken(value_text(row)) for _, row in own.iterrows()]
+        out[f"{title} minus ridge"] = [unbroken(signed_text(row)) for _, row in gap.iterrows()]
+        out[f"p, {title}"] = [p_text(p) for p in table[f"{metric}_p_holm"]]
+        out.loc[itself, [f"{title} minus ridge", f"p, {title}"]] = ""
     out["accuracy"] = table["accuracy"].map("{:.3f}".format)
     out["seconds"] = table["seconds"].map("{:.1f}".format)
     out["memory, MiB"] = table["peak_mib"].map("{:.0f}".format)
@@ -110,14 +113,3 @@ def sentence(result: NestedResult, table: pd.DataFrame) -> str:
     if len(better):
         return f"{text}. Better than ridge by more than chance: {', '.join(better)}."
     return f"{text}. No model is better than ridge by more than chance."
-
-
-def _value(value: float, low: float, high: float, *, sign: str = "") -> str:
-    if pd.isna(value):
-        return ""
-    interval = "" if pd.isna(low) else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
-    return f"{value:{sign}.3f}{interval}"
-
-
-def _p(value: float) -> str:
-    return "" if pd.isna(value) else ("< 0.001" if value < 0.001 else f"{value:.3f}")

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from mmfusion.evaluation.by_subgroup import Subgroups
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics.names import metric_title
+from mmfusion.metrics.written import unbroken, value_text
 from mmfusion.nn.training.plan import BALANCES
 from mmfusion.staging.classifier import StageClassifier
 
@@ -106,5 +107,5 @@ def _group(rows: pd.DataFrame, group: str) -> str:
 
 
 def _cell(row: object) -> str:
-    text = f"{row.value:.3f} [{row.lo:.3f}, {row.hi:.3f}]".replace(" ", "\u00a0")
+    text = unbroken(value_text({"mean": row.value, "lo": row.lo, "hi": row.hi}))
     return f"{text}; {row.said}" if row.said else text

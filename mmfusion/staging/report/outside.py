@@ -15,8 +15,9 @@ from mmfusion.evaluation.recalibration import fit_recalibration
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics import ece_band, ordinal_cuts, score_table
 from mmfusion.metrics.names import metric_title
+from mmfusion.metrics.written import signed_text, unbroken, value_text
 from mmfusion.staging.report.explained import looks_before, record_of_looks
-from mmfusion.staging.report.verdict import against, caveats, signed_text, value_text
+from mmfusion.staging.report.verdict import against, caveats
 
 JUDGED = ("macro_auc", "macro_f1", "brier", "ece_pooled")
 CALIBRATED = ("brier", "log_loss", "ece_pooled")
@@ -47,7 +48,7 @@ def beside_cv(result: NestedResult, outside: Outside, metrics: Sequence[str] = J
             if model in scores.index:
                 found = scores.loc[model]
                 rows[f"{model}, {place}"] = {
-                    metric_title(m.removesuffix("_pooled")): _cell(found[m]) for m in metrics
+                    metric_title(m.removesuffix("_pooled")): unbroken(value_text(found[m])) for m in metrics
                 }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -80,9 +81,9 @@ def calibration_table(predictions: pd.DataFrame, classes: Sequence[str], *, seed
     for model, found in scores.iterrows():
         own = predictions[predictions["model"] == model]
         band = ece_band(own["y_true"], own[[f"p_{c}" for c in classes]], classes, random_state=seed)
-        rows[model] = {metric_title(m.removesuffix("_pooled")): _cell(found[m]) for m in CALIBRATED} | {
-            "ECE if perfectly calibrated": f"[{band.lo:.3f}, {band.hi:.3f}]".replace(" ", "\u00a0")
-        }
+        rows[model] = {
+            metric_title(m.removesuffix("_pooled")): unbroken(value_text(found[m])) for m in CALIBRATED
+        } | {"ECE if perfectly calibrated": f"[{band.lo:.3f}, {band.hi:.3f}]".replace(" ", "\u00a0")}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -166,7 +167,3 @@ def shares(cohort: Cohort) -> str:
     counts: Mapping[str, int] = cohort.y.value_counts(sort=False)
     named = ", ".join(f"{name} {n}" for name, n in counts.items())
     return f"{cohort.name}: {len(cohort)} patients ({named})"
-
-
-def _cell(row: pd.Series) -> str:
-    return value_text(row).replace(" ", "\u00a0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mmfusion.metrics.names import metric_title
+from mmfusion.metrics.written import signed_text, unbroken, value_text
 
 LIMITS = (
     "The changes are made in the image and in the tables. A real scan with less dose or another kernel is "
@@ -80,12 +81,11 @@ def _texts(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
         "unit": rows["unit"],
         "n": rows["n"],
         "other class": [f"{share:.0%}" for share in rows["other_class"]],
-        title: [f"{r.value:.3f} [{r.lo:.3f}, {r.hi:.3f}]".replace(" ", "\u00a0") for r in rows.itertuples()],
-        f"change of {title}": [_signed(row).replace(" ", "\u00a0") for _, row in rows.iterrows()],
+        title: [unbroken(value_text({"mean": r.value, "lo": r.lo, "hi": r.hi})) for r in rows.itertuples()],
+        f"change of {title}": [unbroken(_signed(row)) for _, row in rows.iterrows()],
     }
     return pd.DataFrame(texts).set_axis(rows["perturbation"].rename("change"), axis=0)
 
 
 def _signed(row: pd.Series) -> str:
-    change, lo, hi = (round(float(row[name]), 3) + 0.0 for name in ("change", "change_lo", "change_hi"))
-    return f"{change:+.3f} [{lo:+.3f}, {hi:+.3f}]"
+    return signed_text({"diff": row["change"], "lo": row["change_lo"], "hi": row["change_hi"]})

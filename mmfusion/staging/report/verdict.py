@@ -10,6 +10,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.targets.base import label_counts
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics.names import metric_title
+from mmfusion.metrics.written import signed_text, unbroken, value_text
 
 SHOWN = ("macro_auc", "balanced_accuracy", "macro_f1", "brier")
 _SMALL = 20  # with fewer patients in a class, a fold has only a few of them
@@ -160,22 +161,6 @@ def _share(row: pd.Series, best_possible: float) -> str:
     return f"{(row['mean'] - 0.5) / (best_possible - 0.5):.0%}"
 
 
-def value_text(row: pd.Series) -> str:
-    """Return a metric with its interval, such as "0.712 [0.650, 0.770]"; "not estimable" for NaN.
-
-    >>> value_text(pd.Series({"mean": 0.7, "lo": 0.6, "hi": 0.8}))
-    '0.700 [0.600, 0.800]'
-    """
-    if pd.isna(row["mean"]):
-        return "not estimable"
-    return f"{row['mean']:.3f} [{row['lo']:.3f}, {row['hi']:.3f}]"
-
-
-def signed_text(row: pd.Series) -> str:
-    """Return a difference with its interval, such as "+0.012 [-0.050, +0.070]"."""
-    return f"{row['diff']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
-
-
 def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.DataFrame:
     """Return scores as text such as "0.712 [0.650, 0.770]", the best macro-AUC first.
 
@@ -187,8 +172,5 @@ def with_intervals(scores: pd.DataFrame, metrics: Sequence[str] = SHOWN) -> pd.D
         Columns to show.
     """
     order = scores.sort_values(("macro_auc", "mean"), ascending=False, kind="stable")
-    cells = {
-        metric_title(m): [value_text(row).replace(" ", "\u00a0") for _, row in order[m].iterrows()]
-        for m in metrics
-    }
+    cells = {metric_title(m): [unbroken(value_text(row)) for _, row in order[m].iterrows()] for m in metrics}
     return pd.DataFrame(cells, order.index)
