@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
+from numbers import Integral
 
 COPY_AGAIN = "copy or download it again"  # hint for a file that is damaged
 
@@ -96,6 +97,21 @@ class DataError(MMFusionError):
     >>> print(DataError("two rows of one patient", patient="P7", file="ehr.csv"))
     patient P7, file ehr.csv: two rows of one patient
     """
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Raise an error if the parameter `name` is no whole number, or is below `least`.
+
+    Examples
+    --------
+    >>> check_whole("n_boot", 1000)
+    >>> check_whole("n_boot", 2.5)
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: parameter n_boot: out of range (expected a whole number, 1 or more; got 2.5)
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        expected = f"a whole number, {least} or more"
+        raise DataError("out of range", parameter=name, expected=expected, got=repr(value)[:60])
 
 
 class ManifestError(MMFusionError):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
 from mmfusion.evaluation.grouping import UNKNOWN, patient_groups
 from mmfusion.evaluation.result import NestedResult
@@ -123,7 +123,7 @@ def subgroups(
     >>> found.table.loc[found.table["metric"] == "macro_auc", ["group", "value"]].values.tolist()
     [['f', 0.5], ['m', 0.5]]
     """
-    _check(result, cohort, smallest)
+    _check(result, cohort, smallest, n_permutations)
     groupings = patient_groups(cohort, by)
     rows, gaps = [], []
     for name in models or [result.main]:
@@ -158,11 +158,13 @@ def subgroups(
     return Subgroups(table, differences, _notes(table, groupings))
 
 
-def _check(result: NestedResult, cohort: Cohort, smallest: int) -> None:
+def _check(result: NestedResult, cohort: Cohort, smallest: int, n_permutations: int) -> None:
     if not result.classes:
         raise DataError("groups are judged for classes", expected="a target with classes", got=result.target)
+    check_whole("smallest", smallest, 0)
     if smallest < 2:
         raise DataError("too small a group", parameter="smallest", expected="2 or more", got=smallest)
+    check_whole("n_permutations", n_permutations)
     if len(absent := result.present.index.difference(cohort.X.index)):
         raise DataError("the cohort lacks a patient of the result", patient=absent[0], file=cohort.name)
 

@@ -58,6 +58,8 @@ def patient_groups(
     {'sex': ['f', 'not known', 'm'], 'age': ['60-70', '> 70', '< 60']}
     """
     ids = cohort.X.index
+    if isinstance(by, str):
+        raise DataError("not a list of groupings", parameter="by", expected=f"[{by!r}]", got=repr(by))
     if isinstance(by, Mapping):
         return {str(name): _given(str(name), groups, ids) for name, groups in by.items()}
     if by is None:
@@ -76,7 +78,7 @@ def presence_groups(cohort: Cohort) -> pd.Series:
 
 def _named(cohort: Cohort, name: str) -> pd.Series:
     groups = _grouping(cohort, name) if name in NAMES else None
-    column = tuple(name.split(".", 1))
+    column = tuple(str(name).split(".", 1))
     if groups is None and column in cohort.table.columns:
         values = cohort.table.loc[cohort.X.index, column]
         if values.nunique() > _MANY:
@@ -125,6 +127,16 @@ def _text(values: pd.Series, name: str) -> pd.Series:
 
 
 def _given(name: str, groups: pd.Series, ids: pd.Index) -> pd.Series:
+    if not isinstance(groups, pd.Series):
+        raise DataError(
+            "not the groups of patients",
+            parameter=f"by[{name!r}]",
+            expected="a Series with the index patient_id",
+            got=type(groups).__name__,
+        )
+    if groups.index.has_duplicates:
+        twice = groups.index[groups.index.duplicated()][0]
+        raise DataError("a patient has two groups", patient=twice, parameter=f"by[{name!r}]")
     if len(absent := ids.difference(groups.index)):
         raise DataError("a patient has no group", patient=absent[0], parameter=f"by[{name!r}]")
     return _text(groups.reindex(ids), name)

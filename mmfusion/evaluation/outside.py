@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError, gathered
+from mmfusion.errors import DataError, check_whole, gathered
 from mmfusion.evaluation.baselines import standard_baselines
 from mmfusion.evaluation.external import external_validation
 from mmfusion.evaluation.folds import fit_by_person
@@ -154,6 +154,7 @@ def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:
 
 
 def _check_cohorts(task: object, trained_on: Cohort, external: Cohort, inner: int) -> None:
+    check_whole("inner", inner, 2)
     if not isinstance(task, ClassificationTask):
         raise DataError("no external comparison of this target", expected="classes", got=trained_on.target)
     if trained_on.target != external.target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
@@ -67,8 +68,9 @@ def robustness(
         A row per perturbation, strength and metric; the first strength of each perturbation is the one that
         changes nothing. `n` is the number of patients who have the modality. `value`, `lo`, `hi`: the metric
         with its 95 % interval over patients. `change`, `change_lo`, `change_hi`: difference to the unchanged
-        inputs. `other_class`: share of patients for whom another class is named. Warnings of the models are
-        in `attrs["warnings"]`.
+        inputs. A metric that these patients do not allow, such as the macro-AUC of one class, is NaN, and so
+        is its change. `other_class`: share of patients for whom another class is named. Warnings of the
+        models are in `attrs["warnings"]`.
 
     Raises
     ------
@@ -97,8 +99,8 @@ def robustness(
     parts = []
     for one in chosen:
         tables = {one.none: plain}
-        for strength in (strengths or {}).get(one.name, one.strengths):
-            tables[float(strength)] = _predict(judges, cohort, one, float(strength), random_state, given)
+        for strength in _strengths(one, strengths):
+            tables[strength] = _predict(judges, cohort, one, strength, random_state, given)
         parts.append(_rows(one, tables, classes, metrics, n_boot, random_state, judges))
     found = pd.concat(parts, ignore_index=True)[list(COLUMNS)]
     found.attrs["warnings"] = list(given)
@@ -155,12 +157,28 @@ def _chosen(
         if not usable:
             raise DataError("nothing to perturb", expected="ct, rna or ehr", got=", ".join(sorted(read)))
         return usable
+    if not len(names):
+        raise DataError("no perturbation", parameter="perturbations", expected="one name or more", got="none")
     for name in names:
         one = PERTURBATIONS[name]
         if one.modality not in read or not one.reads(judge.X):
             raise DataError("the models do not read this", parameter=name, expected=one.modality,
                             got=", ".join(sorted(read)))  # fmt: skip
     return [PERTURBATIONS[name] for name in names]
+
+
+def _strengths(one: Perturbation, given: Mapping[str, Sequence[float]] | None) -> list[float]:
+    """Return the strengths of a perturbation that were asked for, or the usual ones."""
+    wanted = (given or {}).get(one.name, one.strengths)
+    try:
+        return [float(strength) for strength in wanted]
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "not the strengths of a perturbation",
+            parameter=f"strengths[{one.name!r}]",
+            expected="a list of numbers",
+            got=wanted,
+        ) from error
 
 
 def _predict(
@@ -213,7 +231,8 @@ def _rows(
                 "other_class": float((table["y_pred"] != plain["y_pred"]).mean()),
             }
             own |= dict(zip(("value", "lo", "hi"), scores.loc[names[strength], metric], strict=True))
-            change = (0.0, 0.0, 0.0)
+            # the change to itself is 0, unless the metric cannot be estimated
+            change = (0.0 if np.isfinite(own["value"]) else np.nan,) * 3
             if strength != one.none:
                 change = differences.loc[names[strength], ["diff", "lo", "hi"]]
             rows.append(

@@ -51,8 +51,16 @@ class Recalibration:
         ----------
         predictions : DataFrame
             Predictions of one model with columns `p_<class>`.
+
+        Raises
+        ------
+        DataError
+            If the predictions lack a class.
         """
         columns = [f"p_{c}" for c in self.classes]
+        if absent := [c for c in columns if c not in predictions]:
+            got = ", ".join(str(c) for c in predictions if str(c).startswith("p_"))
+            raise DataError("the predictions lack a class", column=absent[0], got=got or "no probabilities")
         proba = softmax(self.slope * _log(predictions[columns]) + np.array(self.bias), axis=1)
         return predictions.assign(**dict(zip(columns, proba.T, strict=True)))
 

@@ -115,8 +115,9 @@ def revalidate(
         raise DataError("the models have other classes", file=new, expected=expected, got=got)
     frames, notes = {}, []
     for version, model in models.items():
+        own = task.for_model(model, y)  # the patients may lack a class of the model
         with gathered() as given:
-            frame = task.frame(task.for_model(model, y).predict(model, X, y))
+            frame = own.frame(own.predict(model, X, y))
         frames[version] = frame.assign(
             model=version, repeat=0, fold=0, patient_id=list(X.index),
             person=list(cohort.groups.loc[X.index, "patient"].astype(str)),

@@ -33,8 +33,20 @@ class FittedModel(Protocol):
     background_: StreamInputs
 
 
+def check_model(model: object) -> None:
+    """Raise an error if this is no fitted model with networks."""
+    if not all(hasattr(model, name) for name in ("module_", "transformer_", "classes_")):
+        raise DataError(
+            "not a fitted model that can be explained",
+            parameter="model",
+            expected="a fitted StageClassifier",
+            got=type(model).__name__,
+        )
+
+
 def as_inputs(model: FittedModel, X: object) -> StreamInputs:
     """Return the stream inputs of `X`, which are rows of a cohort or stream inputs."""
+    check_model(model)
     return X if isinstance(X, StreamInputs) else model.transformer_.transform(X)
 
 
@@ -50,6 +62,7 @@ def find_stream(
     DataError
         If the model reads no such stream.
     """
+    check_model(model)
     for i, spec in enumerate(model.transformer_.specs_):
         if spec.fits(pattern) and name in (None, spec.name):
             return i, spec

@@ -12,13 +12,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.exclusive import own_filters
 from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
+    check_model,
     evaluation_mode,
     find_stream,
     rows_with,
@@ -75,6 +76,7 @@ def gene_shap(
     with own_filters("ignore"):  # shap's dependencies warn at import
         from shap import GradientExplainer
 
+    check_whole("n_samples", n_samples)
     case = _Case(model, X, background, conditioning, classes)
     values, base = [], []
     with evaluation_mode(model) as members:
@@ -121,6 +123,8 @@ def integrated_gradients(
     """
     from captum.attr import IntegratedGradients
 
+    check_whole("n_steps", n_steps)
+
     case = _Case(model, X, background, conditioning, classes)
     start = case.background.mean(0, keepdim=True)
     with evaluation_mode(model) as members:
@@ -152,6 +156,7 @@ class _Case:
     ) -> None:
         if conditioning not in CONDITIONING:
             raise DataError("unknown conditioning", expected=" or ".join(CONDITIONING), got=conditioning)
+        check_model(model)
         self.classes = tuple(map(str, model.classes_ if classes is None else classes))
         known = [str(c) for c in model.classes_]
         unknown = [c for c in self.classes if c not in known]

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from mmfusion.data.classes import encode_labels
-from mmfusion.errors import DataError, gathered
+from mmfusion.errors import DataError, check_whole, gathered
 from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.conditional import FittedModel
@@ -99,8 +99,9 @@ def genes(
     >>> list(table.columns), len(table)
     (['mean_abs_shap', 'lower', 'upper', 'p', 'q'], 40)
     """
-    _check_numbers(n_null, n_boot)
-    training = null if null is not None or not n_null else _from_labels(X, y)
+    check_whole("n_null", 0 if n_null is None else n_null, 0)
+    check_whole("n_boot", n_boot)
+    training = _pair(null) if null is not None or not n_null else _from_labels(X, y)
     n_null = (20 if training else 0) if n_null is None else n_null
     explain = partial(
         gene_shap, X=X, conditioning=conditioning, n_samples=n_samples, random_state=random_state
@@ -151,7 +152,8 @@ def refit_importance(
 
 def _with_interval(found: GeneAttribution, n_boot: int, seed: int) -> pd.DataFrame:
     """Return mean |SHAP| of each gene, largest first, and its interval over patients."""
-    each = np.abs(found.values).mean(axis=2)  # (n, G)
+    by_name = np.argsort(found.patients, kind="stable")  # so that the order of the patients does not matter
+    each = np.abs(found.values).mean(axis=2)[by_name]  # (n, G)
     n, size = len(each), found.mean_abs()
     lower = upper = np.full(each.shape[1], np.nan)
     if n > 1:
@@ -161,11 +163,11 @@ def _with_interval(found: GeneAttribution, n_boot: int, seed: int) -> pd.DataFra
     return table.assign(mean_abs_shap=size)[["mean_abs_shap", "lower", "upper"]]
 
 
-def _check_numbers(n_null: int | None, n_boot: int) -> None:
-    if n_null is not None and n_null < 0:
-        raise DataError("not a number of refits", parameter="n_null", expected="0 or more", got=n_null)
-    if n_boot < 1:
-        raise DataError("not a number of resamples", parameter="n_boot", expected="1 or more", got=n_boot)
+def _pair(null: object) -> tuple[object, object] | None:
+    if null is None or (isinstance(null, (tuple, list)) and len(null) == 2):
+        return None if null is None else (null[0], null[1])
+    got = f"{len(null)} objects" if isinstance(null, (tuple, list)) else type(null).__name__
+    raise DataError("not rows and labels", parameter="null", expected="(X_train, y_train)", got=got)
 
 
 def _from_labels(X: object, y: Sequence[object] | None) -> tuple[pd.DataFrame, Sequence[object]]:
@@ -184,7 +186,15 @@ def _check_training(model: FittedModel, X: object, y: Sequence[object]) -> None:
     if not isinstance(X, pd.DataFrame):
         got = type(X).__name__
         raise DataError("training rows are a table", parameter="null", expected="rows of Cohort.X", got=got)
-    encode_labels(X, y)
+    _, found = encode_labels(X, y)
+    known, given = list(map(str, model.classes_)), list(map(str, found))
+    if sorted(given) != sorted(known):
+        raise DataError(
+            "these are not the labels on which the model was fitted",
+            parameter="null",
+            expected=", ".join(known),
+            got=", ".join(given),
+        )
     fitted_on = getattr(model, "patients_", None)
     given = sorted(hash_each_id(X.index))
     if fitted_on is not None and list(fitted_on) != given:

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.inspection import permutation_importance
 
+from mmfusion.errors import DataError, check_whole
 from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
@@ -20,7 +21,7 @@ from mmfusion.explain.conditional import (
 )
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import log_loss
-from mmfusion.streams import GENES
+from mmfusion.streams import GENES, StreamInputs
 
 
 def gene_permutation(
@@ -52,12 +53,14 @@ def gene_permutation(
     Raises
     ------
     DataError
-        If the model reads no genes, no patient has them, or a label is not one of the model's classes.
+        If the model reads no genes, no patient has them, a label is not one of the model's classes, or the
+        labels are those of other patients or in another order.
     """
+    check_whole("n_repeats", n_repeats)
     position, spec = find_stream(model, GENES, "genes")
     inputs = as_inputs(model, X)
     rows = rows_with(inputs, position, "genes")
-    labels = np.asarray(y)[rows]
+    labels = _labels(inputs, y)[rows]
     some = inputs.rows(rows)
     with evaluation_mode(model) as members:
         scorer = _LogLoss(OneStream(members, spec.name, some), model.classes_)
@@ -68,6 +71,18 @@ def gene_permutation(
     return pd.Series(found.importances_mean, index, name="importance").sort_values(
         ascending=False, kind="stable"
     )
+
+
+def _labels(inputs: StreamInputs, y: Sequence[object]) -> np.ndarray:
+    """Return the labels as an array; raise an error if they are of other patients, or in another order."""
+    n = len(inputs.index)
+    if np.ndim(y) != 1 or len(y) != n:
+        got = f"shape {np.shape(y)}"
+        raise DataError("not one label per patient", parameter="y", expected=f"{n} labels", got=got)
+    ids = list(map(str, inputs.index))
+    if isinstance(y, pd.Series) and list(map(str, y.index)) != ids:
+        raise DataError("X and y are not about the same patients", parameter="y", hint="use the same index")
+    return np.asarray(y)
 
 
 class _LogLoss(ClassifierMixin, BaseEstimator):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmfusion.errors import DataError
+from mmfusion.errors import check_whole
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.intervals import interval
 from mmfusion.metrics.weighted import confidence_bins, ece
@@ -98,11 +98,10 @@ def ece_band(
     >>> ece_band(y, np.c_[p**0.2, 1 - p**0.2], ["I", "II"]).inside  # too sure
     False
     """
-    for name, value in {"bins": bins, "n_draws": n_draws}.items():
-        if value < 1:
-            raise DataError("too few", parameter=name, expected="1 or more", got=value)
+    check_whole("bins", bins)
+    check_whole("n_draws", n_draws)
     s = judge(y_true, proba, classes)
-    confidence = s.proba.max(axis=1)
+    confidence = np.sort(s.proba.max(axis=1))  # so that the order of the rows does not change the draws
     member = np.eye(bins)[confidence_bins(confidence, bins)]
     rng, found = np.random.default_rng(random_state), []
     step = max(1, _ROWS // len(confidence))

@@ -94,7 +94,7 @@ def decision_curve(
     judged = one_model(predictions, classes, model)
     names = [str(c) for c in classes]
     chosen = _positions(names, positive)
-    limits = np.asarray(thresholds, dtype=float)
+    limits = _numbers("thresholds", thresholds)
     if not len(limits) or not ((limits > 0) & (limits < 1)).all():
         expected, got = "probabilities between 0 and 1, without these two", list(thresholds)
         raise DataError("unusable thresholds", parameter="thresholds", expected=expected, got=got)
@@ -118,6 +118,17 @@ def decision_curve(
             "treated": treated.mean(axis=0),
         }
     )
+
+
+def _numbers(name: str, values: Sequence[float]) -> np.ndarray:
+    """Return numbers as an array, shape (n,)."""
+    try:
+        found = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError("not numbers", parameter=name, expected="a list of numbers", got=values) from error
+    if found.ndim != 1:
+        raise DataError("not several numbers", parameter=name, expected="a list of numbers", got=values)
+    return found
 
 
 def _positions(names: Sequence[str], positive: Sequence[object]) -> list[int]:

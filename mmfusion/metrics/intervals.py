@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError, did_you_mean
+from mmfusion.errors import DataError, check_whole, did_you_mean
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import METRICS, Weighted
 
@@ -20,7 +20,7 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
     codes : ndarray of int, shape (n,)
         Class of each patient. Every class keeps its size in each resample, so no class is lost.
     n_boot : int
-        Number of resamples.
+        Number of resamples, 0 or more.
     random_state : int
         Seed. Equal codes and an equal seed give equal weights. Two models are compared on equal weights.
 
@@ -29,11 +29,17 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
     ndarray, shape (n, 1 + n_boot)
         Column 0 is all ones, which is the sample itself.
 
+    Raises
+    ------
+    DataError
+        If `n_boot` is no whole number of 0 or more.
+
     Examples
     --------
     >>> bootstrap_weights(np.array([0, 0, 1]), n_boot=4).sum(axis=0).tolist()
     [3.0, 3.0, 3.0, 3.0, 3.0]
     """
+    check_whole("n_boot", n_boot, 0)
     rng = np.random.default_rng(random_state)
     weights = np.ones((len(codes), 1 + n_boot))
     for code in np.unique(codes):

@@ -48,7 +48,8 @@ def ordered_table(
     Raises
     ------
     DataError
-        If the classes have no order, one is missing, or the patients differ.
+        If the classes have no order, one is missing, the patients differ, or a column occurs twice, is not
+        numeric, or has an infinite value.
 
     References
     ----------
@@ -63,6 +64,8 @@ def ordered_table(
     (12, 0.66, 0.03)
     """
     _check(values, classes)
+    by_name = np.argsort(values.index.astype(str), kind="stable")  # the order of the rows does not matter
+    values, classes = values.iloc[by_name], classes.iloc[by_name]
     codes = classes.cat.codes.to_numpy()
     weights = bootstrap_weights(codes, n_boot, random_state)
     rows = {}
@@ -107,6 +110,10 @@ def class_table(values: pd.DataFrame, classes: pd.Series) -> pd.DataFrame:
 
 
 def _check(values: pd.DataFrame, classes: pd.Series) -> None:
+    for name, given, kind in (("values", values, pd.DataFrame), ("classes", classes, pd.Series)):
+        if not isinstance(given, kind):
+            got = type(given).__name__
+            raise DataError("not a table of pandas", parameter=name, expected=kind.__name__, got=got)
     if not isinstance(classes.dtype, pd.CategoricalDtype) or not classes.cat.ordered:
         raise DataError("the classes have no order", parameter="classes", expected="an ordered categorical",
                         got=classes.dtype)  # fmt: skip
@@ -115,6 +122,15 @@ def _check(values: pd.DataFrame, classes: pd.Series) -> None:
                         expected="the index of the values", got=f"{len(classes)} rows")  # fmt: skip
     if classes.isna().any():
         raise DataError("a class is missing", patient=classes.index[classes.isna()][0])
+    if values.columns.has_duplicates:
+        raise DataError("a column occurs twice", column=values.columns[values.columns.duplicated()][0])
+    for name, column in values.items():
+        if not pd.api.types.is_numeric_dtype(column):
+            raise DataError("not a column of numbers", column=name, got=column.dtype)
+        if np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
+            raise DataError(
+                "a value is infinite", column=name, hint="leave the cell empty if it is not known"
+            )
 
 
 def _one(values: np.ndarray, codes: np.ndarray, weights: np.ndarray, level: float) -> tuple[float, ...]:

@@ -155,3 +155,21 @@ def test_without_fairlearn_the_error_names_the_extra(cohort, monkeypatch):
     monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
     with pytest.raises(MMFusionError, match=r"needs fairlearn.*pip install 'mmfusion\[fairness\]'"):
         subgroups(result_of(cohort), cohort, ["sex"], n_boot=2)
+
+
+def test_unusable_groups_are_one_error(cohort):
+    result, ids = result_of(cohort), cohort.X.index
+    twice = pd.Series("a", [*ids, ids[0]])
+    with pytest.raises(DataError, match=rf"patient {ids[0]}, parameter by\['g'\]: a patient has two groups"):
+        subgroups(result, cohort, {"g": twice})
+    with pytest.raises(DataError, match=r"parameter by\['g'\]: not the groups of patients.*got list"):
+        subgroups(result, cohort, {"g": ["a"] * len(ids)})
+    with pytest.raises(DataError, match=r"parameter by: not a list of groupings \(expected \['sex'\]"):
+        subgroups(result, cohort, "sex")
+    with pytest.raises(DataError, match=r"parameter by: the cohort has no such grouping"):
+        subgroups(result, cohort, [3])
+    for name in ("n_permutations", "n_boot", "smallest"):
+        with pytest.raises(DataError, match=f"parameter {name}: out of range"):
+            subgroups(result, cohort, ["sex"], **{name: -1 if name != "smallest" else "a"})
+    with pytest.raises(DataError, match="parameter n_permutations: out of range"):
+        subgroups(result, cohort, ["sex"], n_permutations=0)

@@ -62,6 +62,8 @@ def test_cohorts_that_cannot_be_compared(trained, tmp_path):
         judge_outside(folder, train, other.with_target("stage2"), **options)
     with pytest.raises(DataError, match="too few training patients for the inner folds"):
         judge_outside(folder, train, other, **{**options, "inner": 50})
+    with pytest.raises(DataError, match="parameter inner: out of range"):
+        judge_outside(folder, train, other, **{**options, "inner": 1})
     with pytest.raises(LeakageError, match="the model was fitted on 80 of the cohort's 80 patients"):
         judge_outside(folder, train, train, **options)
     with pytest.raises(DataError, match="two models have one name"):

@@ -86,3 +86,17 @@ def test_a_result_whose_models_were_not_saved_is_refused(cohort):
     plain = mf.nested_cv(DummyClassifier(), cohort, outer=2, baselines=False, where="serial", progress=False)
     with pytest.raises(DataError, match=r"no model of the result was saved.*out=folder"):
         robustness(plain, cohort)
+
+
+def test_strengths_that_are_no_numbers_and_no_perturbation_are_refused(cohort):
+    model = mf.StageClassifier("concat", **QUICK).fit(cohort.X[:40], cohort.y[:40])
+    others = cohort.select(patients=list(cohort.X.index[40:]))
+    for wrong in (0.5, ["a"]):
+        with pytest.raises(DataError, match=r"strengths\['missing fields'\].*expected a list of numbers"):
+            robustness(model, others, ["missing fields"], {"missing fields": wrong})
+    with pytest.raises(DataError, match="no perturbation"):
+        robustness(model, others, [])
+    one = others.select(patients=list(others.y.index[others.y == others.y.iloc[0]]))
+    found = robustness(model, one, ["missing fields"], {"missing fields": [0.5]}, n_boot=5)
+    auc = found[found["metric"] == "macro_auc"]  # patients of one class have none, and so no change of it
+    assert auc[["value", "change", "change_lo", "change_hi"]].isna().all(axis=None)

@@ -61,3 +61,9 @@ def test_a_probability_of_zero_stays_finite():
     table.loc[:3, COLUMNS] = [1.0, 0.0, 0.0]
     after = fit_recalibration(table, CLASSES, "m").apply(table)
     assert np.isfinite(after[COLUMNS].to_numpy()).all()
+
+
+def test_predictions_without_a_class_are_refused():
+    table = predictions("m")
+    with pytest.raises(DataError, match=f"column {COLUMNS[0]}: the predictions lack a class"):
+        fit_recalibration(table, CLASSES, "m").apply(table.drop(columns=COLUMNS[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mmfusion as mf
@@ -64,3 +65,14 @@ def test_models_of_other_classes_are_refused(cohort, tmp_path):
 def test_a_folder_that_is_no_model_is_refused(cohort, tmp_path):
     with pytest.raises(BundleError):
         revalidate(FORMAT_3 / "model", tmp_path, cohort)
+
+
+def test_patients_of_one_class_have_no_auc_and_are_compared_all_the_same(cohort):
+    first = cohort.select(patients=list(cohort.y.index[cohort.y == cohort.y.cat.categories[0]]))
+    found = revalidate(FORMAT_2 / "model", FORMAT_3 / "model", first, n_boot=10)
+    assert found.scores.loc["macro_auc"].isna().all()
+    assert found.scores.loc["brier", ["old", "new"]].notna().all()
+    everybody = revalidate(FORMAT_2 / "model", FORMAT_3 / "model", cohort, n_boot=10).patients
+    pd.testing.assert_frame_equal(
+        found.patients.sort_index(), everybody.loc[found.patients.index].sort_index()
+    )

@@ -1,9 +1,11 @@
 """Agreement of the four ways to measure the genes of a model."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from mmfusion.errors import DataError
 from mmfusion.explain import METHODS, cross_check, gene_shap, integrated_gradients
 from tests.explain.models import CLASSES, G, linear_model, rows
 
@@ -28,3 +30,12 @@ def test_methods_agree_on_a_model_that_is_known():
 def test_one_patient_has_no_correlation():
     table = cross_check(linear_model(), rows(1, scan=False), ["I"], n_samples=5, n_steps=5, n_repeats=1)
     assert table[["rho_mean", "rho_gradients"]].isna().all(axis=None)
+
+
+def test_labels_of_other_patients_are_refused():
+    X = rows(4, scan=False)
+    y = pd.Series(["I", "II", "III", "I"], list(X.index))
+    with pytest.raises(DataError, match="X and y are not about the same patients"):
+        cross_check(linear_model(), X, y[::-1])
+    with pytest.raises(DataError, match=r"not one label per patient.*expected 4 labels"):
+        cross_check(linear_model(), X, ["I", "II"])

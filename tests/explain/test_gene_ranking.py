@@ -95,3 +95,34 @@ def test_planted_genes_are_found():
     planted = set(cohort.provenance["planted_genes"])
     assert len(planted & set(table.index[table["q"] < 0.1])) >= len(planted) / 2
     assert len(planted & set(table.index[:10])) >= 9
+
+
+def test_the_order_of_the_patients_does_not_matter():
+    X, order = rows(10, scan=False), [3, 1, 2, 0, 9, 8, 7, 6, 5, 4]
+    pd.testing.assert_frame_equal(
+        mf.explain.genes(linear_model(), X, n_samples=5),
+        mf.explain.genes(linear_model(), X.rows(order), n_samples=5),
+    )
+
+
+def test_other_labels_than_those_of_the_fit_are_refused(fitted):
+    model, train, _, test = fitted
+    with pytest.raises(DataError, match=r"not the labels on which the model was fitted.*got early, late"):
+        mf.explain.genes(model, test, null=(train, ["early", "late"] * 35), n_null=3)
+
+
+@pytest.mark.parametrize("null", [(1,), (1, 2, 3), pd.DataFrame({"a": [1]})])
+def test_null_is_a_pair(fitted, null):
+    with pytest.raises(DataError, match=r"parameter null: not rows and labels.*\(X_train, y_train\)"):
+        mf.explain.genes(fitted[0], fitted[3], null=null, n_null=3)
+
+
+@pytest.mark.parametrize("wrong", [{"n_null": 2.5}, {"n_boot": "a"}, {"n_samples": 0}])
+def test_numbers_that_are_not_whole(wrong):
+    with pytest.raises(DataError, match=f"parameter {next(iter(wrong))}: out of range"):
+        mf.explain.genes(linear_model(), rows(2, scan=False), **wrong)
+
+
+def test_a_model_that_is_not_fitted_is_refused(fitted):
+    with pytest.raises(DataError, match=r"parameter model: not a fitted model.*got StageClassifier"):
+        mf.explain.genes(mf.StageClassifier(), fitted[3])

@@ -45,3 +45,8 @@ def test_bad_numbers(name, value):
         ece_band(*drawn(0, n=20), CLASSES, **{name: value})
     with pytest.raises(DataError, match="no predictions"):
         ece_band([], np.empty((0, 3)), CLASSES)
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    y, proba = drawn(2)
+    assert ece_band(y[::-1], proba[::-1], CLASSES, n_draws=50) == ece_band(y, proba, CLASSES, n_draws=50)

@@ -57,3 +57,14 @@ def test_one_sided_patients_are_refused():
     early = table[table["y_true"] == "I"]
     with pytest.raises(DataError, match=r"net benefit cannot be estimated .*got 0 of \d+ patients are III"):
         decision_curve(early, CLASSES, "m", ["III"])
+
+
+@pytest.mark.parametrize("thresholds", [0.5, "0.5", ["a"]])
+def test_thresholds_that_are_no_list_of_numbers(thresholds):
+    with pytest.raises(DataError, match=r"parameter thresholds: not (several )?numbers"):
+        decision_curve(predictions("m"), CLASSES, "m", ["III"], thresholds=thresholds)
+
+
+def test_a_number_of_resamples_below_zero():
+    with pytest.raises(DataError, match="parameter n_boot: out of range"):
+        decision_curve(predictions("m"), CLASSES, "m", ["III"], n_boot=-1)

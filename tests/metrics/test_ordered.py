@@ -88,3 +88,23 @@ def test_quartiles_of_each_class():
     chosen = values["middle"][stage == "II"]
     assert table.loc[("middle", "II"), "median"] == chosen.median()
     assert list(table.index.unique(0)) == list(values)
+
+
+def test_the_order_of_the_patients_does_not_matter():
+    values, stage = planted()
+    order = np.random.default_rng(1).permutation(len(values))
+    one, other = ordered_table(values, stage), ordered_table(values.iloc[order], stage.iloc[order])
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_columns_that_are_no_numbers_are_refused():
+    values, stage = planted(20)
+    with pytest.raises(DataError, match="column text: not a column of numbers"):
+        ordered_table(values.assign(text="x"), stage)
+    with pytest.raises(DataError, match="column trend: a value is infinite"):
+        ordered_table(values.assign(trend=np.inf), stage)
+    for table in (ordered_table, class_table):
+        with pytest.raises(DataError, match="column trend: a column occurs twice"):
+            table(pd.concat([values, values[["trend"]]], axis=1), stage)
+    with pytest.raises(DataError, match=r"parameter classes: .*expected Series; got list"):
+        ordered_table(values, list(stage))

@@ -57,7 +57,7 @@ class Perturbation:
         """Return rows of a cohort with this change; `X` itself is not changed.
 
         Random numbers of a scan depend on the seed and the id of the patient only. A scan is read whole, and
-        is then a `Volume` in the table.
+        is then a `Volume` in the table. The order of the patients and of the columns does not matter.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class Perturbation:
         Raises
         ------
         DataError
-            If X has nothing to change, or the strength is out of range.
+            If X has nothing to change or two rows of one patient, or the strength is out of range.
 
         Examples
         --------
@@ -84,7 +84,12 @@ class Perturbation:
         out = X.copy()
         if self.modality == "ct":
             return self._scans(out, strength, random_state)
-        block, rng = X[self.modality], np.random.default_rng(random_state)
+        if X.index.has_duplicates:
+            twice = X.index[X.index.duplicated()][0]
+            raise DataError("duplicate patient id", patient=twice, hint="keep one row per patient")
+        # by name: the order of the patients and of the columns does not change what is drawn
+        block = X[self.modality].sort_index(key=_as_text).sort_index(axis=1, key=_as_text)
+        rng = np.random.default_rng(random_state)
         has = block.notna().any(axis=1)
         unit = str(X.attrs.get("units", {}).get(self.modality, "log"))
         changed = self.change(block[has], strength, rng, unit)
@@ -111,6 +116,10 @@ class Perturbation:
         if "volume_part" in block:
             out[(self.modality, "volume_part")] = None  # a volume has one series
         return out
+
+
+def _as_text(names: pd.Index) -> pd.Index:
+    return names.astype(str)
 
 
 def _without_rng(change: Callable[..., Volume]) -> Callable[..., Volume]:

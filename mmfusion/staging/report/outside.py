@@ -63,7 +63,8 @@ def recalibrated(result: NestedResult, outside: Outside) -> tuple[pd.DataFrame, 
         try:
             found = fit_recalibration(result.predictions, outside.classes, model)
         except DataError as error:
-            lines.append(f"{error.problem[:1].upper()}{error.problem[1:]}: {error.got}.")
+            why = "" if error.got is None else f": {error.got}"
+            lines.append(f"{error.problem[:1].upper()}{error.problem[1:]}{why}.")
             continue
         lines.append(
             f"{model}: slope {found.slope:.2f} from {found.n} out-of-fold predictions "

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmfusion.errors import DataError
 from mmfusion.evaluation.perturbations import PERTURBATIONS
 from mmfusion.imaging import Volume, write_nifti
+from tests.cohorts import tiny_cohort
 
 
 @pytest.fixture
@@ -50,3 +52,21 @@ def test_usual_strengths_are_in_range_and_differ_from_none(rows):
         if one.reads(rows):
             for strength in one.strengths:
                 one.apply(rows, strength)
+
+
+@pytest.mark.parametrize("name", [p.name for p in PERTURBATIONS.values() if p.modality != "ct"])
+def test_the_order_of_patients_and_columns_does_not_matter(name):
+    X, one = tiny_cohort(30, seed=1).X, PERTURBATIONS[name]
+    order = np.random.default_rng(0).permutation(len(X))
+    other = X.iloc[order, ::-1]
+    given = other.copy()
+    found = one.apply(other, one.strengths[-1]).loc[X.index, X.columns]
+    pd.testing.assert_frame_equal(one.apply(X, one.strengths[-1]), found)
+    assert not found.equals(X)
+    pd.testing.assert_frame_equal(other, given)
+
+
+def test_two_rows_of_a_patient_are_refused():
+    X = tiny_cohort(5, seed=1).X.iloc[[0, 1, 1]]
+    with pytest.raises(DataError, match=f"patient {X.index[1]}: duplicate patient id"):
+        PERTURBATIONS["missing fields"].apply(X, 0.5)
