@@ -33,6 +33,7 @@ OWN = {
     "64_one_click": {"n_patients": 3},
     "80_robustness": {"perturbations": "noise, low dose, dropped genes, wrong units"},
     "90_leakage": {"demos": "D2, D7, D8", "n_rep": 1},
+    "95_benchmark": {"only": "late, forest, mean of three, single modalities"},
     "63_igtv": {"n_patients": 6, "n_pretrain": 4, "pretrain_epochs": 1, "frozen_epochs": 1},
 }
 NOTEBOOKS = list_notebooks()
