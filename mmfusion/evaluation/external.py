@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -82,7 +82,7 @@ def external_validation(
             got=f"first validation {looks[0]['when']}",
             hint="report that result; a second validation (again=True) is recorded",
         )
-    _check_unseen(model, cohort)
+    check_unseen(model, cohort, list(X.index))
     if trained_on is not None:
         check_no_duplicates(trained_on, cohort)
     task = task_for(cohort).for_model(model, y)
@@ -150,13 +150,35 @@ def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list
     return [p for p, pair in zip(person_ids.index, pairs) if not trained_on.isdisjoint(pair)]
 
 
-def _check_unseen(model: object, cohort: Cohort) -> None:
-    """Raise a `LeakageError` if the model was fitted on a patient or a person of the cohort."""
-    known = fitted_on(model, cohort, cohort.X.index)
+def check_unseen(
+    model: object,
+    cohort: Cohort,
+    patients: Sequence[object],
+    hint: str = "leave them out; if they are other persons with the same ids, add a prefix to the ids",
+) -> None:
+    """Raise a `LeakageError` if a model was fitted on one of some patients of a cohort, or on their person.
+
+    Parameters
+    ----------
+    model : object
+        Fitted model. One without `patients_`, such as an estimator of scikit-learn, cannot be checked.
+    cohort : Cohort
+        Cohort with the patients.
+    patients : sequence
+        Ids of patients that the model must not have met.
+    hint : str
+        End of the message: what to do.
+
+    Raises
+    ------
+    LeakageError
+        Names the first of the patients.
+    """
+    known = fitted_on(model, cohort, patients) if hasattr(model, "patients_") else []
     if known:
         raise LeakageError(
-            f"the model was fitted on {len(known)} of the cohort's {len(cohort.X)} patients",
+            f"the model was fitted on {len(known)} of {len(patients)} patients",
             patient=", ".join(map(str, known[:5])),
             file=cohort.name,
-            hint="leave them out; if they are other persons with the same ids, add a prefix to the ids",
+            hint=hint,
         )

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
-from mmfusion.errors import DataError, LeakageError, did_you_mean, gathered
-from mmfusion.evaluation.external import fitted_on
+from mmfusion.errors import DataError, did_you_mean, gathered
+from mmfusion.evaluation.external import check_unseen
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import task_for
@@ -18,6 +18,7 @@ from mmfusion.metrics import paired_table, score_table
 
 COLUMNS = ("perturbation", "unit", "modality", "strength", "n", "metric", "value", "lo", "hi", "change",
            "change_lo", "change_hi", "other_class")  # fmt: skip
+_HELD_OUT = "give held-out patients, or a result of nested_cv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,7 @@ def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
             "robustness is measured for classes", expected="a target with classes", got=cohort.target
         )
     if not isinstance(model, NestedResult):
-        _check_unseen(model, cohort, cohort.X.index)
+        check_unseen(model, cohort, cohort.X.index, _HELD_OUT)
         yield _Judge(0, 0, model, cohort.X, cohort.y)
         return
     from mmfusion.bundle import load
@@ -126,18 +127,8 @@ def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
     for (repeat, fold), path in bundles.items():
         patients = rows.loc[(rows["repeat"] == repeat) & (rows["fold"] == fold), "patient_id"]
         fitted = load(path)
-        _check_unseen(fitted, cohort, patients)
+        check_unseen(fitted, cohort, patients, _HELD_OUT)
         yield _Judge(repeat, fold, fitted, cohort.X.loc[patients], cohort.y.loc[patients])
-
-
-def _check_unseen(model: object, cohort: Cohort, patients: Sequence[object]) -> None:
-    if hasattr(model, "patients_") and (known := fitted_on(model, cohort, patients)):
-        raise LeakageError(
-            f"the model was fitted on {len(known)} of {len(patients)} patients",
-            patient=", ".join(map(str, known[:5])),
-            file=cohort.name,
-            hint="give held-out patients, or a result of nested_cv",
-        )
 
 
 def _chosen(

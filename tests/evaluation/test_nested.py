@@ -341,12 +341,12 @@ def test_a_training_patient_is_no_external_one(cohort, tmp_path):
     half = cohort.X.index[::2]
     mf.StageClassifier(**QUICK).fit(cohort.X.loc[half], cohort.y.loc[half]).save(tmp_path / "model")
     with pytest.raises(
-        LeakageError, match=f"patient {half[0]}.*fitted on {len(half)} of the cohort's {len(cohort)}"
+        LeakageError, match=f"patient {half[0]}.*fitted on {len(half)} of {len(cohort)} patients"
     ):
         mf.external_validation(tmp_path / "model", cohort)
     other = tiny_cohort(40, seed=11)
     people = other.groups.assign(patient=np.where(np.arange(40) == 3, half[1], other.table.index))
-    with pytest.raises(LeakageError, match=f"patient {other.table.index[3]}.*fitted on 1 of the cohort's 40"):
+    with pytest.raises(LeakageError, match=f"patient {other.table.index[3]}.*fitted on 1 of 40 patients"):
         mf.external_validation(tmp_path / "model", replace(other, groups=people))
     assert not (tmp_path / "model.external").exists()  # nothing was seen
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
-from mmfusion.evaluation.external import fitted_on
+from mmfusion.evaluation.external import check_unseen
 from mmfusion.explain.gene_enrichment import enrichment
 from mmfusion.staging.report.patients import choose_patients
 
@@ -48,20 +48,14 @@ def split(
 
     Raises
     ------
-    DataError
+    LeakageError
         If the saved model was fitted on one of the patients to explain.
     """
     if model is None:
         chosen, rest = choose_patients(cohort, n, fitted=False, seed=seed)
         return rest, cohort.select(patients=list(chosen.index))
     others = cohort.select(patients=list(cohort.X.index[:n]))
-    if seen := fitted_on(model, cohort, others.X.index):
-        raise DataError(
-            "the model was fitted on patients to explain",
-            patient=", ".join(map(str, seen[:5])),
-            expected="a cohort of other patients",
-            got=f"{len(seen)} of {len(others)}",
-        )
+    check_unseen(model, cohort, list(others.X.index), "give a cohort of other patients")
     return None, others
 
 

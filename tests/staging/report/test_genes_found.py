@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mmfusion as mf
-from mmfusion.errors import DataError
+from mmfusion.errors import LeakageError
 from mmfusion.explain import gene_edges
 from mmfusion.staging.report import genes_found
 from tests.explain.models import linear_model, rows
@@ -63,5 +63,5 @@ def test_nobody_is_in_both_parts():
     assert len(others) == 8 and len(known) == 22 and not set(known.X.index) & set(others.X.index)
     model = mf.StageClassifier(max_epochs=1, n_members=1).fit(known.X, known.y)
     assert genes_found.split(others, 8, model)[0] is None
-    with pytest.raises(DataError, match="the model was fitted on patients to explain"):
+    with pytest.raises(LeakageError, match=r"the model was fitted on .* give a cohort of other patients"):
         genes_found.split(cohort, 30, model)
