@@ -14,7 +14,7 @@ outer: int = 3  # outer folds
 repeats: int = 1  # repeats of the outer folds; each repeat shuffles the patients again; use 4 or more
 trials: int = 2  # trials of the search, for the first fusion only; 0: no search
 inner: int = 2  # inner folds of the search
-max_epochs: int = 5  # largest number of epochs; 0 for the preset's
+max_epochs: int = 10  # largest number of epochs; 0 for the preset's
 seed: int = 0  # seed of folds, fits and searches
 where: str = "auto"  # serial, loky, auto, dask, tcp://host:port, slurm:QUEUE
 n_jobs: int = 2  # processes
@@ -78,7 +78,7 @@ for name in names:
     references = {"chance": 0.5} | ({"optimum": best[name]} if best[name] else {})
     figure = figures.model_comparison(result.scores, main=result.main, references=references)
     display(reports.save_figure(figure, out_dir, f"models_{Path(name).stem}"))
-    display(reports.full_table(benchmark_table.shown(tables[name])))
+    display(reports.full_table(benchmark_table.shown_scores(tables[name])))
 
 # %% [markdown]
 # ## Which differences to ridge are larger than chance?
@@ -95,6 +95,7 @@ for name in names:
     )
     display(reports.paragraph(name, heading=2))
     display(reports.save_figure(figure, out_dir, f"differences_{Path(name).stem}"))
+    display(reports.full_table(benchmark_table.shown_differences(tables[name])))
 
 # %% [markdown]
 # ## Limitations

@@ -70,8 +70,8 @@ def to_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, dict[s
     }
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table for a report: values with their intervals as text.
+def shown_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of all models with their intervals, time and memory, as text for a report.
 
     Parameters
     ----------
@@ -80,18 +80,29 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     """
     out = pd.DataFrame(index=table.index)
     for metric in METRICS:
-        title = _TITLES[metric]
         own = table[[metric, f"{metric}_lo", f"{metric}_hi"]].set_axis(["mean", "lo", "hi"], axis=1)
-        gap = table[[f"{metric}_{end}" for end in ("diff", "diff_lo", "diff_hi")]]
-        gap = gap.set_axis(["diff", "lo", "hi"], axis=1)
-        itself = gap["diff"].isna()  # the reference
-        out[title] = [unbroken(value_text(row)) for _, row in own.iterrows()]
-        out[f"{title} minus ridge"] = [unbroken(signed_text(row)) for _, row in gap.iterrows()]
-        out[f"p, {title}"] = [p_text(p) for p in table[f"{metric}_p_holm"]]
-        out.loc[itself, [f"{title} minus ridge", f"p, {title}"]] = ""
+        out[_TITLES[metric]] = [unbroken(value_text(row)) for _, row in own.iterrows()]
     out["accuracy"] = table["accuracy"].map("{:.3f}".format)
     out["seconds"] = table["seconds"].map("{:.1f}".format)
     out["memory, MiB"] = table["peak_mib"].map("{:.0f}".format)
+    return out
+
+
+def shown_differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the differences to the reference with corrected intervals and p, as text for a report.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Result of `table`. The reference has no difference and is left out.
+    """
+    others = table[table["macro_auc_diff"].notna()]
+    out = pd.DataFrame(index=others.index)
+    for metric in METRICS:
+        gap = others[[f"{metric}_{end}" for end in ("diff", "diff_lo", "diff_hi")]]
+        gap = gap.set_axis(["diff", "lo", "hi"], axis=1)
+        out[_TITLES[metric]] = [unbroken(signed_text(row)) for _, row in gap.iterrows()]
+        out[f"p of {_TITLES[metric]}"] = [p_text(p) for p in others[f"{metric}_p_holm"]]
     return out
 
 
