@@ -84,7 +84,7 @@ def coverage(
     for name, members in sets.items():
         found, least = len(measured.intersection(members)), least_genes(len(members), min_share)
         enough = least <= found < len(measured)
-        rows[name] = (len(members), found, found / len(members), least, enough)
+        rows[name] = (len(members), found, found / max(len(members), 1), least, enough)
     columns = ["genes", "found", "share", "least", "estimable"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("signature")
 
@@ -97,7 +97,7 @@ def least_genes(size: int, min_share: float = SHARE) -> int:
     """
     if not 0 <= min_share <= 1:
         raise DataError("not a share", parameter="min_share", expected="0 to 1", got=min_share)
-    return max(min(LEAST, size), int(np.ceil(round(min_share * size, 9))))
+    return max(1, min(LEAST, size), int(np.ceil(round(min_share * size, 9))))
 
 
 def singscore(

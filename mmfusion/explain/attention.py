@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.explain.conditional import FittedModel, as_inputs, evaluation_mode, find_stream, rows_with
 from mmfusion.nn.fusion.crossmodal import CrossModal
 from mmfusion.nn.layers.attention import Attention
@@ -63,6 +63,8 @@ def gene_edges(model: FittedModel, X: object, *, n: int | None = None) -> pd.Dat
     ----------
     Jain and Wallace 2019, "Attention is not explanation", NAACL; Brody et al. 2022, ICLR (GATv2).
     """
+    if n is not None:
+        check_whole("n", n)
     position, spec = find_stream(model, GENES, "genes")
     inputs = as_inputs(model, X)
     x = torch.as_tensor(inputs.arrays[spec.name][rows_with(inputs, position, "genes")])
@@ -115,13 +117,15 @@ def modality_attention(model: FittedModel, X: object) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the fusion has no attention over modalities.
+        If the fusion has no attention over modalities, or there is no patient.
 
     References
     ----------
     Jain and Wallace 2019, "Attention is not explanation", NAACL; Tsai et al. 2019, ACL.
     """
     inputs = as_inputs(model, X)
+    if not len(inputs.index):
+        raise DataError("no patient to explain", expected="at least one")
     with evaluation_mode(model) as members, torch.no_grad():
         fusions = [getattr(member, "fusion", None) for member in members]
         if not all(isinstance(fusion, CrossModal) for fusion in fusions):

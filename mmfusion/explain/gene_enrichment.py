@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control
 
 from mmfusion.data.tables.gmt import read_gmt
 from mmfusion.data.tables.notes import listed
-from mmfusion.errors import DataError, MMFusionError
+from mmfusion.errors import DataError, MMFusionError, check_whole
 from mmfusion.exclusive import own_filters
 
 _FEWEST = 3  # genes; with fewer, no set can be told from chance
@@ -71,8 +71,9 @@ def enrichment(
     Raises
     ------
     DataError
-        If an argument is out of range, the file is no GMT, no set has enough of the tested genes, fewer than
-        three genes lead, or q was not computed and `n_top` is not given.
+        If an argument is out of range, a gene has no importance or all have the same, the file is no GMT, no
+        set has enough of the tested genes, fewer than three genes lead, or q was not computed and `n_top` is
+        not given.
     MMFusionError
         If gseapy is not installed.
 
@@ -89,7 +90,11 @@ def enrichment(
     >>> enrichment(table, sets, n_top=5)[["n", "found", "expected"]].loc["first"].to_dict()
     {'n': 5.0, 'found': 5.0, 'expected': 0.8333333333333334}
     """
-    _check(genes, method, fdr, min_size, max_size)
+    _check(genes, method, n_top, fdr, min_size, max_size)
+    check_whole("n_permutations", n_permutations)
+    if not isinstance(gmt, str | Path | Mapping):
+        got = type(gmt).__name__
+        raise DataError("not gene sets", parameter="gmt", expected="a GMT file, or name -> genes", got=got)
     ranking = genes["mean_abs_shap"].sort_values(ascending=False, kind="stable")
     tested = _background(ranking, background)
     sets, not_tested = _tested_sets(
@@ -198,7 +203,9 @@ def _background(ranking: pd.Series, background: Collection[str] | None) -> list[
     return tested
 
 
-def _check(genes: pd.DataFrame, method: str, fdr: float, min_size: int, max_size: int) -> None:
+def _check(
+    genes: pd.DataFrame, method: str, n_top: int | None, fdr: float, min_size: int, max_size: int
+) -> None:
     if absent := [c for c in ("mean_abs_shap", "q") if c not in genes]:
         raise DataError("not a table of genes", column=", ".join(absent), expected="mmfusion.explain.genes")
     if not genes.index.is_unique:
@@ -208,6 +215,17 @@ def _check(genes: pd.DataFrame, method: str, fdr: float, min_size: int, max_size
         raise DataError("too few genes were tested", expected=f"{2 * _FEWEST} or more", got=len(genes))
     if method not in METHODS:
         raise DataError("unknown method", parameter="method", expected=" or ".join(METHODS), got=method)
+    if not np.isfinite(genes["mean_abs_shap"].to_numpy(dtype=float, na_value=np.nan)).all():
+        raise DataError("a gene has no importance", column="mean_abs_shap", expected="finite numbers")
+    if genes["mean_abs_shap"].nunique() == 1:
+        raise DataError(
+            "enrichment is not estimable: all genes have the same importance",
+            column="mean_abs_shap",
+            expected="values that differ",
+            got=genes["mean_abs_shap"].iloc[0],
+        )
+    if n_top is not None:
+        check_whole("n_top", n_top)
     if not 0 < fdr <= 1:
         raise DataError("not a false discovery rate", parameter="fdr", expected="above 0, at most 1", got=fdr)
     if not 1 <= min_size <= max_size:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from mmfusion.data.gene_scores import SHARE, coverage, rank_profiles
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.limits import check_memory
 
 
@@ -69,10 +69,11 @@ def random_set_table(
     >>> bool(found.loc["one", "p_random"] > 0.01)
     True
     """
-    if not rna.index.equals(classes.index) or not classes.cat.ordered:
+    ordered = isinstance(getattr(classes, "dtype", None), pd.CategoricalDtype) and classes.cat.ordered
+    if not ordered or not rna.index.equals(classes.index) or classes.isna().any():
         raise DataError("not the ordered classes of these patients", parameter="classes")
-    if n_random < 1:
-        raise DataError("no random sets", parameter="n_random", expected="1 or more", got=n_random)
+    check_whole("n_random", n_random)
+    rna = rna.sort_index(axis=1)  # so that the order of the genes does not change which sets are drawn
     check_memory(8.0 * len(rna) * (3 * rna.shape[1] + n_random), "the ranks")
     ranks = rank_profiles(rna)
     middle = (np.isfinite(ranks).sum(axis=1, keepdims=True) + 1) / 2

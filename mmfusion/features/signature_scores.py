@@ -166,6 +166,9 @@ def with_signatures(
 def _expression(source: Cohort | pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     """Return the expression of the patients who have RNA, and its unit, or None if it is not known."""
     table = source.table if isinstance(source, Cohort) else source
+    if not isinstance(table, pd.DataFrame):
+        got = type(source).__name__
+        raise DataError("no expression", parameter="source", expected="a Cohort or a DataFrame", got=got)
     if isinstance(table.columns, pd.MultiIndex):
         if "rna" not in table.columns.unique(0):
             raise DataError("no RNA to compute signatures from", file=getattr(source, "name", None),

@@ -87,3 +87,14 @@ def test_a_model_without_attention():
         modality_attention(linear_model(), X)
     with pytest.raises(DataError, match="no graph attention"):
         gene_edges(linear_model(), X)
+
+
+@pytest.mark.parametrize("n", [-1, 1.5])
+def test_a_number_of_edges_that_is_not_whole(n):
+    with pytest.raises(DataError, match="parameter n: out of range"):
+        gene_edges(linear_model(), rows(3, scan=False), n=n)
+
+
+def test_without_patients_there_are_no_weights():
+    with pytest.raises(DataError, match="no patient to explain"):
+        modality_attention(fusion_model(), rows(3).rows([]))

@@ -86,11 +86,21 @@ def test_sets_that_name_genes_in_another_way(tmp_path):
         (TABLE, {"method": "gsea"}, "unknown method"),
         (TABLE, {"fdr": 0}, "a false discovery rate"),
         (TABLE, {"min_size": 0}, "not a size of a set"),
+        (TABLE, {"n_top": -3}, "parameter n_top: out of range"),
+        (TABLE, {"n_top": 3.5}, "parameter n_top: out of range"),
+        (TABLE, {"method": "prerank", "n_permutations": 0}, "parameter n_permutations: out of range"),
+        (TABLE.assign(mean_abs_shap=np.nan), {"n_top": 5}, "a gene has no importance"),
+        (TABLE.assign(mean_abs_shap=0.0), {"n_top": 5}, "not estimable: all genes have the same importance"),
     ],
 )
 def test_bad_input(table, options, match):
     with pytest.raises(DataError, match=match):
         enrichment(table, SETS, **options)
+
+
+def test_sets_of_another_type_are_refused():
+    with pytest.raises(DataError, match=r"parameter gmt: not gene sets.*got list"):
+        enrichment(TABLE, [["G0", "G1"]])
 
 
 def test_without_gseapy(monkeypatch):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import mmfusion as mf
+from mmfusion.data.gene_scores import coverage, singscore
 from mmfusion.data.gene_sets import gene_sets
 from mmfusion.errors import DataError
 from mmfusion.features import random_set_table, signature_coverage, signatures, with_signatures
@@ -123,10 +124,37 @@ def test_what_cannot_be_a_target():
         cohort.with_target("signatures:low,low")
 
 
+def test_the_order_of_patients_and_genes_does_not_matter():
+    cohort = tiny_cohort(30, seed=2, missing=0.0, genes=20)
+    rna = cohort.table["rna"]
+    sets = {"one": list(rna.columns[:6])}
+    found = random_set_table(rna, sets, cohort.y, n_random=50)
+    other = random_set_table(rna.iloc[::-1, ::-1], sets, cohort.y[::-1], n_random=50)
+    pd.testing.assert_frame_equal(found, other)
+
+
+def test_a_set_without_genes_is_not_estimable():
+    rna = tiny_cohort(10, seed=2, missing=0.0, genes=20).table["rna"]
+    assert coverage(rna.columns, {"empty": []}).loc["empty", ["found", "share", "estimable"]].tolist() == [
+        0,
+        0.0,
+        False,
+    ]
+    assert singscore(rna, {"empty": []})["empty"].isna().all()
+
+
+@pytest.mark.parametrize("source", [None, np.zeros((2, 3))])
+def test_what_is_no_table(source):
+    with pytest.raises(DataError, match="parameter source: no expression"):
+        signatures(source)
+
+
 def test_bad_random_sets():
     cohort = tiny_cohort(missing=0.0)
     with pytest.raises(DataError, match="n_random"):
         random_set_table(cohort.table["rna"], SETS, cohort.y, n_random=0)
+    with pytest.raises(DataError, match="not the ordered classes of these patients"):
+        random_set_table(cohort.table["rna"], SETS, cohort.y.astype(str))
     with pytest.raises(DataError, match="ordered classes of these patients"):
         random_set_table(cohort.table["rna"], SETS, cohort.y[::-1])
 
