@@ -172,7 +172,8 @@ else:
     enriched, text = genes_found.enriched(table, sets)
     display(reports.paragraph(text))
     if enriched is not None:
-        display(reports.full_table(enriched.head(20).round(4)))
+        small = {column: enriched[column].map("{:.2g}".format) for column in ("p", "q")}
+        display(reports.full_table(enriched.assign(**small).head(20).round(2)))
 
 # %% [markdown]
 # ## Attention weights of the network

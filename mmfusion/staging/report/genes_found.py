@@ -172,5 +172,5 @@ def enriched(
     small = table.attrs["not_tested"]
     return (
         table,
-        f"{len(table)} sets were tested among the genes {who}; {small} sets were too small or large.",
+        f"{len(table)} sets were tested among the genes {who}; too small or large: {small}.",
     )
