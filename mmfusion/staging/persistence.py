@@ -176,7 +176,7 @@ def from_defaults_1(params: Mapping[str, object]) -> dict[str, object]:
     --------
     >>> found = from_defaults_1({"network": None, "training": {"lr": 0.01}, "lr": None, "max_epochs": None})
     >>> found["network"], found["training"]
-    ({'encoder_options': {'gene_gat': {'layers': 2}}}, {'max_epochs': 20, 'lr': 0.01})
+    ({'encoder_options': {'gene_gat': {'layers': 2}}}, {'lr': 0.01, 'max_epochs': 20})
     """
     former = {"lr": 1e-3, "max_epochs": 20}
     former = {name: value for name, value in former.items() if params.get(name) is None}

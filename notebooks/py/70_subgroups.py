@@ -10,9 +10,7 @@ cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
 data_root: str = ""  # folder of the cohort's files; empty for the demo, or for a manifest beside its files
 target: str = ""  # named target, such as stage3_ajcc7, stage2, late_vs_early; empty for the cohort's own
 modalities: str = ""  # read only these, comma-separated; empty for all
-groupings: str = (
-    ""  # sex, age, ethnicity, smoking, site, modalities, or columns as ehr.histology; empty: all known
-)
+groupings: str = ""  # sex, age, ethnicity, smoking, site, modalities, or ehr.histology; empty: all known
 smallest: int = 20  # smallest number of patients of a group that is judged
 balance_by: str = "meta.site"  # groups that are reweighted and oversampled: class, or a column; or none
 preset: str = "demo"  # settings of the model: demo, full, paper_multimodal

@@ -57,7 +57,7 @@ def test_a_plan_does_not_change():
     with pytest.raises(FrozenInstanceError):
         plan.lr = 1.0
     other = plan.replace(lr=0.5)
-    assert (plan.lr, other.lr, other.lr_groups) == (1e-3, 0.5, {"encoder": 0.1})
+    assert (plan.lr, other.lr, other.lr_groups) == (2e-3, 0.5, {"encoder": 0.1})
     assert plan != other and plan == TrainingPlan(lr_groups={"encoder": 0.1})
     with pytest.raises(DataError, match="learning_rate: not a parameter"):
         plan.replace(learning_rate=0.1)
