@@ -212,9 +212,11 @@ if out_dir:
 # %% [markdown]
 # ## Which parts of the scans does the model use?
 #
-# Colour marks the parts of the crop that raise the predicted severity (HiResCAM, a variant of Grad-CAM). The
-# outline is the mask of the tumour. The energy is the share of the map inside the tumour, and the volume is
-# the share of the crop that the tumour fills. Their ratio is 1 for a map that does not depend on the tumour.
+# Two methods are compared. HiResCAM, a variant of Grad-CAM, marks the parts of the crop that raise the
+# predicted severity. Occlusion hides one cube of the crop after the other, and marks those without which the
+# severity falls. The outline is the mask of the tumour. The energy is the share of a map inside the tumour,
+# and the volume is the share of the crop that the tumour fills. Their ratio is 1 for a map that does not
+# depend on the tumour.
 
 # %%
 energy = None
@@ -223,15 +225,22 @@ if "ct" in streams and inputs.present[:, list(streams).index("ct")].any():
     masks = None
     if ("ct", "mask") in others.table.columns:
         masks = explain.tumour_masks(classifier, others, maps.patients, stream="ct")
-    figure = figures.gradcam_montage(maps, masks=masks, patients=maps.patients[:n_scans])
-    display(reports.save_figure(figure, out_dir, "gradcam"))
+    shown = inputs.rows([i for i, one in enumerate(inputs.index) if str(one) in maps.patients[:n_scans]])
+    both = {"HiResCAM": explain.scan_gradcam(classifier, shown, stream="ct")}
+    both["occlusion"] = explain.scan_occlusion(classifier, shown, stream="ct")
+    some = None if masks is None else masks[: len(shown.index)]
+    spacing = classifier.transformer_.crop_spacing
+    figure = figures.scan_maps(both, masks=some, patients=maps.patients[:n_scans], spacing=spacing)
+    display(reports.save_figure(figure, out_dir, "scans"))
     alike = explain.randomisation_check(classifier, inputs, stream="ct").mean()
-    display(
-        reports.paragraph(f"Correlation with maps of shuffled weights (near 1: no meaning): {alike:.2f}.")
-    )
+    text = f"Rank correlation of HiResCAM with its map of shuffled weights (near 1: no meaning): {alike:.2f}."
+    display(reports.paragraph(text))
     if masks is not None and masks.any():
         energy = explain.energy_in_tumour(maps.maps, masks).set_axis(list(maps.patients)).dropna()
-        display(reports.full_table(energy.describe().loc[["count", "mean", "min", "max"]].round(3)))
+        means = {f"HiResCAM, {len(energy)} patients": energy.mean()}
+        hidden = explain.energy_in_tumour(both["occlusion"].maps, some).dropna()
+        means[f"occlusion, {len(hidden)} patients"] = hidden.mean()
+        display(reports.full_table(pd.DataFrame(means).T.round(3)))
 else:
     display(reports.paragraph("The model reads no CT scans, or no patient to explain has one."))
 
