@@ -2,9 +2,9 @@
 
 python benchmarks/coverage.py   # training sets with 160 rows to learn from, 2,000 new patients each
 
-A patient has true log-odds, an error that all networks share, and an error of each network. The last one
-shrinks when four networks are averaged, so that the average is better than each of them. "spread" is its
-standard deviation; the benchmark's phantom lies between the two values.
+A patient has true log-odds, an error that all networks share, and an error of each network, "spread". The
+last one shrinks when four networks are averaged, so that the average is better than each of them. The four
+networks of the phantom agree as those of spread 0.45 do (correlation of their log-probabilities 0.93).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def main() -> None:
     args = parser.parse_args()
     print("| spread | left out | mean coverage | SD over training sets | all within .03 | mean size |")
     print("|---|---|---|---|---|---|")
-    for shared, spread in ((0.8, 0.8), (0.5, 1.2)):
+    for shared, spread in ((0.8, 0.45), (0.8, 0.8)):
         rng = np.random.default_rng(0)
         found: dict[str, list] = {name: [] for name in WAYS}
         for _ in range(args.repeats):

@@ -22,6 +22,7 @@ from mmfusion.staging.report.verdict import against, caveats
 JUDGED = ("macro_auc", "macro_f1", "brier", "ece_pooled")
 CALIBRATED = ("brier", "log_loss", "ece_pooled")
 AFTER = "recalibrated"
+_NEAR = 0.05  # a slope that is called about right
 
 
 def earlier_looks(bundle: Path, cohort: Cohort) -> list[str]:
@@ -66,9 +67,12 @@ def recalibrated(result: NestedResult, outside: Outside) -> tuple[pd.DataFrame, 
             why = "" if error.got is None else f": {error.got}"
             lines.append(f"{error.problem[:1].upper()}{error.problem[1:]}{why}.")
             continue
+        says = (
+            "about right" if abs(found.slope - 1) < _NEAR else "too sure" if found.slope < 1 else "too unsure"
+        )
         lines.append(
-            f"{model}: slope {found.slope:.2f} from {found.n} out-of-fold predictions "
-            f"({'too sure' if found.slope < 1 else 'not sure enough'} in cross-validation, as 1 is right)."
+            f"{model}: slope {found.slope:.2f} from {found.n} out-of-fold predictions ({says} in "
+            "cross-validation; 1 is right)."
         )
         tables += [rows, found.apply(rows).assign(model=f"{model}, {AFTER}")]
     table = pd.concat(tables, ignore_index=True) if tables else outside.predictions.iloc[:0]
