@@ -9,6 +9,7 @@ from math import factorial
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from mmfusion.errors import DataError
 from mmfusion.explain.conditional import FittedModel, as_inputs, evaluation_mode, presence_function
@@ -41,6 +42,8 @@ class ModalityAttribution:
     >>> found = ModalityAttribution(values, present, output, base, ("P1",), ("ct", "rna"), ("I",))
     >>> found.mean_abs()["I"].to_dict()
     {'ct': 0.2, 'rna': 0.1}
+    >>> found.gain(["I"])["gain"].to_dict()  # of the true class
+    {'ct': 0.2, 'rna': -0.1}
     """
 
     values: np.ndarray
@@ -76,6 +79,53 @@ class ModalityAttribution:
                 np.abs(self.values[has, j]).mean(axis=0) if has.any() else np.full(len(self.classes), np.nan)
             )
         return pd.DataFrame.from_dict(rows, orient="index", columns=self.classes).rename_axis("modality")
+
+    def gain(self, y: Sequence[object]) -> pd.DataFrame:
+        """Return how much each modality raises the probability of the true class.
+
+        A modality without information can still move the prediction, so that its mean absolute contribution
+        is above 0. Its gain is then about 0, or below.
+
+        Parameters
+        ----------
+        y : sequence, shape (n,)
+            True classes of the patients.
+
+        Returns
+        -------
+        DataFrame
+            One row per modality. Columns: `n` (patients who have it); `mean_abs` (mean absolute contribution
+            over classes); `gain` (mean contribution to the probability of the true class); `lower`, `upper`
+            (95 % interval of `gain`, by the t-distribution over patients; NaN with fewer than two patients).
+
+        Raises
+        ------
+        DataError
+            If `y` has another length, or a label that is not one of the classes.
+
+        References
+        ----------
+        Covert et al. 2020, "Understanding global feature contributions with additive importance measures",
+        NeurIPS, with the probability of the true class as the gain.
+        """
+        truth = pd.Index(self.classes).get_indexer(np.asarray(y).astype(str))
+        if len(truth) != len(self.patients):
+            problem = "not one label for each explained patient"
+            raise DataError(problem, parameter="y", expected=len(self.patients), got=len(truth))
+        if (truth < 0).any():
+            got = ", ".join(sorted(set(np.asarray(y).astype(str)[truth < 0])))
+            raise DataError("not a class of the model", expected=", ".join(self.classes), got=got)
+        own = self.values[np.arange(len(truth)), :, truth]
+        rows = {}
+        for j, modality in enumerate(self.modalities):
+            some = own[self.present[:, j], j]
+            n = len(some)
+            mean = some.mean() if n else np.nan
+            half = t.ppf(0.975, n - 1) * some.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+            rows[modality] = {"n": n, "gain": mean, "lower": mean - half, "upper": mean + half}
+        out = pd.DataFrame.from_dict(rows, orient="index").rename_axis("modality").astype({"n": int})
+        out.insert(1, "mean_abs", self.mean_abs().mean(axis=1))
+        return out
 
     def __repr__(self) -> str:
         size = self.mean_abs().mean(axis=1).round(3).to_dict()

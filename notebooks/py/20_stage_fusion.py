@@ -211,7 +211,8 @@ reports.save_figure(figure, out_dir, "modalities")
 
 # %% [markdown]
 # Each fold's model predicts its held-out patients with every subset of their modalities. This gives exact
-# Shapley values, and the macro-AUC without one modality. No model is fitted again.
+# Shapley values, and the macro-AUC without one modality. No model is fitted again. A modality can move the
+# prediction (`mean_abs`) without helping: `gain` says how much it raises the probability of the true class.
 
 # %%
 attribution = explained.fold_modalities(result, data)

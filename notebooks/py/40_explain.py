@@ -197,13 +197,17 @@ else:
 # %% [markdown]
 # ## Which modalities does the model use?
 #
-# Shapley values say how much each modality of a patient moves the probability. The table has the macro-AUC on
-# these patients with and without each modality.
+# Shapley values say how much each modality of a patient moves the probability. A modality can move it without
+# helping. In the table, `gain` says how much a modality raises the probability of the true class on average,
+# with a 95 % interval, and `drop` says how much macro-AUC is lost without it.
 
 # %%
 shapley = explain.modality_shapley(classifier, inputs)
 display(reports.save_figure(figures.modality_contributions(shapley), out_dir, "modalities"))
-display(reports.full_table(explain.leave_one_modality_out(classifier, inputs, others.y.astype(str)).round(3)))
+truth = others.y.astype(str)
+gain = shapley.gain(truth.loc[list(shapley.patients)])
+without = explain.leave_one_modality_out(classifier, inputs, truth).drop(columns="n")
+display(reports.full_table(gain.join(without).round(3)))
 
 # %%
 if out_dir:
@@ -278,6 +282,7 @@ found = {
     "stability": stability.to_dict("index"),
     "gene_sets": None if enriched is None else enriched.head(20)[["found", "p", "q"]].to_dict("index"),
     "modality_shapley": shapley.mean_abs().mean(axis=1).to_dict(),
+    "modality_gain": gain["gain"].to_dict(),
     "gradcam_energy": None if energy is None else energy.mean().to_dict(),
 }
 reports.write_metrics(found, out_dir)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ttest_1samp
 
 from mmfusion.errors import DataError
 from mmfusion.explain.modalities import leave_one_modality_out, modality_shapley
@@ -78,3 +79,27 @@ def test_inputs_are_not_changed():
     np.testing.assert_array_equal(X.present, before[0])
     assert all((X.arrays[k] == v).all() for k, v in before[1].items())
     assert X.arrays["rna"].shape[1] == G and X.arrays["ehr"].shape[2] == D
+
+
+def test_the_gain_is_the_mean_contribution_to_the_true_class():
+    X = rows(40, missing=0.3, seed=5)
+    found = modality_shapley(fusion_model("concat"), X)
+    y = np.random.default_rng(0).choice(CLASSES, 40)
+    out = found.gain(y)
+    own = np.stack([found.values_of(c).loc[p] for p, c in zip(found.patients, y, strict=True)])
+    for j, modality in enumerate(found.modalities):
+        some = own[found.present[:, j], j]
+        expected = ttest_1samp(some, 0).confidence_interval()
+        assert out.loc[modality, "n"] == len(some)
+        assert out.loc[modality, "gain"] == pytest.approx(some.mean())
+        assert out.loc[modality, ["lower", "upper"]].tolist() == pytest.approx([*expected])
+    np.testing.assert_allclose(out["mean_abs"], found.mean_abs().mean(axis=1))
+
+
+def test_labels_that_do_not_fit_have_no_gain():
+    found = modality_shapley(linear_model(), rows(3, scan=False))
+    with pytest.raises(DataError, match=r"not one label for each explained patient .*expected 3; got 2"):
+        found.gain(["I", "II"])
+    with pytest.raises(DataError, match=r"not a class of the model .expected I, II, III; got IV"):
+        found.gain(["I", "II", "IV"])
+    assert found.gain(["I", "II", "III"])["lower"].notna().all()

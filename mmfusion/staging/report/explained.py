@@ -151,7 +151,11 @@ def genes_against_null(
 
 
 def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttribution, pd.DataFrame] | None:
-    """Return Shapley values of modalities of all held-out patients, and the effect of leaving one out."""
+    """Return Shapley values of modalities of all held-out patients, and a table of each modality's effect.
+
+    The table has the gain of each modality (`ModalityAttribution.gain`), and the macro-AUC with and without
+    it (`leave_one_modality_out`).
+    """
     parts, left_out = [], []
     for model, inputs in fold_models(result, cohort):
         parts.append(modality_shapley(model, inputs))
@@ -171,7 +175,8 @@ def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttri
         .groupby(level=0, sort=False)
         .agg({"n": "sum", "macro_auc": "mean", "without": "mean", "drop": "mean", "changed": "mean"})
     )
-    return joined, table
+    gain = joined.gain(cohort.y.loc[list(joined.patients)]).drop(columns="n")
+    return joined, gain.join(table)
 
 
 def fold_external(

@@ -52,8 +52,9 @@ def test_genes_against_models_of_permuted_labels(cohort, result):
 
 
 def test_modalities_over_folds_add_up(cohort, result):
-    attribution, left_out = explained.fold_modalities(result, cohort)
-    assert len(attribution.patients) == len(cohort) and set(left_out.index) == {"ct", "rna", "ehr"}
+    attribution, table = explained.fold_modalities(result, cohort)
+    assert len(attribution.patients) == len(cohort) and set(table.index) == {"ct", "rna", "ehr"}
+    assert {"mean_abs", "gain", "lower", "upper", "drop", "changed"} <= set(table)
     gained = attribution.values.sum(axis=1)
     bases = {tuple(np.round(b, 6)) for b in attribution.output - gained}
     assert len(bases) == 2  # the prior of each fold's training patients
