@@ -1,15 +1,19 @@
 """The models of the folds as one predictor for new patients."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mmfusion.errors import DataError, LeakageError
-from mmfusion.evaluation import fold_ensemble, nested_cv
+from mmfusion.evaluation import FoldEnsemble, fold_ensemble, nested_cv
 from mmfusion.evaluation.ensemble import vote
 from mmfusion.evaluation.leakage import probed
 from mmfusion.staging import StageClassifier
+from mmfusion.staging.prediction import StagePrediction
+from mmfusion.storage.hashing import hash_each_id
 from tests.cohorts import tiny_cohort
 
 
@@ -49,3 +53,45 @@ def test_no_saved_models(result):
 def test_the_folds_models_vote_and_ties_go_to_the_more_probable_class():
     decided = np.array([["II", "II"], ["II", "I"]])
     assert vote(decided, np.array([[0.85, 0.15], [0.85, 0.15]]), ["I", "II"]).tolist() == [1, 0]
+
+
+def prediction(stage, p, stage_set, genes=(), warnings=()):
+    shares = {"I": 0.5, "II": 0.25, "III": 0.25}
+    probabilities = dict(zip(("I", "II", "III"), p, strict=True))
+    return StagePrediction(
+        "p9", stage, probabilities, ("rna",), ("ct",), genes, warnings, shares=shares, stage_set=stage_set
+    )
+
+
+def ensemble_of(*predictions, patients=()):
+    models = [SimpleNamespace(predict_patient=lambda one=one: one, patients_=patients) for one in predictions]
+    return FoldEnsemble(models, np.array(["I", "II", "III"]))
+
+
+def test_one_patient_gets_means_votes_and_the_sets_of_the_majority():
+    found = ensemble_of(
+        prediction("I", (0.5, 0.25, 0.25), ("I", "II"), (("A", 0.4), ("B", -0.1)), ("no seed",)),
+        prediction("I", (0.5, 0.5, 0.0), ("I", "III"), (("A", 0.2), ("C", -0.5)), ("no seed", "age 140")),
+        prediction("III", (0.2, 0.0, 0.8), ("III",), (("D", 0.9),)),
+    ).predict_patient()
+    assert found.stage == "I" and found.stage_set == ("I", "III")
+    assert list(found.probabilities.values()) == pytest.approx([0.4, 0.25, 0.35])
+    assert found.top_genes == (("A", pytest.approx(0.3)), ("C", -0.25))  # D is not a gene for stage I
+    assert found.warnings == ("no seed", "age 140")
+    assert found.decision == "The stage that most of the 3 models name."
+
+
+def test_one_patient_of_the_folds_is_refused():
+    one = prediction("I", (0.5, 0.25, 0.25), ())
+    with pytest.raises(LeakageError, match="1 of these 1 patients"):
+        ensemble_of(one, patients=hash_each_id(["p9"])).predict_patient()
+
+
+def test_one_patient_from_tables(result):
+    X = tiny_cohort(seed=3).X
+    new = X["rna"].dropna().iloc[[0]].set_axis(["new"])
+    ensemble = fold_ensemble(result)
+    found = ensemble.predict_patient(rna=new)
+    each = [m.predict_patient(rna=new).probabilities for m in ensemble.models]
+    assert found.patient == "new" and found.used == ("rna",)
+    assert found.probabilities == pytest.approx(pd.DataFrame(each).mean().to_dict())
