@@ -21,6 +21,7 @@ import mmfusion as mf
 from mmfusion.errors import gathered
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.metrics import ece_band, holm_intervals
+from mmfusion.staging.fitting import left_out_part
 from mmfusion.staging.novelty import unusual
 from mmfusion.staging.stage_sets import COVERAGES, fit_sets
 
@@ -121,10 +122,10 @@ def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
     """Fit on `--n` patients with genes and health records, and judge 2,000 others."""
     print(
         "| seed | coverage | true stage in the set | mean size of the set | left-out rows | with a warning "
-        "| ECE [band of perfect calibration] |"
+        "| ECE [band of perfect calibration] | log-loss of the optimum: left-out rows, new patients |"
     )
-    print("|---|---|---|---|---|---|---|")
-    limits = []
+    print("|---|---|---|---|---|---|---|---|")
+    limits, coverage = [], {}
     for seed in args.seeds:
         kind = {"missing": args.missing, "modalities": ("rna", "ehr"), "family": args.family}
         train, other = (mf.phantom(n, s, **kind)[0] for n, s in ((args.n, seed), (2000, seed + 1000)))
@@ -138,16 +139,29 @@ def sets(args: argparse.Namespace, model: mf.StageClassifier) -> None:
         band = ece_band(truth, proba, range(proba.shape[1]))
         said = f"{np.mean(said):.1%}"
         ece = f"{band.ece:.3f} [{band.lo:.3f}, {band.hi:.3f}] {'inside' if band.inside else 'outside'}"
+        own = pd.Index(fitted.classes_).get_indexer(np.asarray(train.y).astype(str))
+        hard = optimal_log_loss(train, left_out_part(own, fitted.n_members, seed) >= 0)
+        hard = f"{hard:.3f}, {optimal_log_loss(other):.3f}"
         for level in fitted.sets_.thresholds:
             inside = fitted.sets_.members(proba, level)
             hit, size = inside[np.arange(len(truth)), truth].mean(), inside.sum(axis=1).mean()
+            coverage.setdefault(level, []).append(hit)
             print(
-                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {said} | {ece} |",
+                f"| {seed} | {level} | {hit:.3f} | {size:.2f} | {fitted.sets_.n} | {said} | {ece} | {hard} |",
                 flush=True,
             )
         mean, sd, within = reachable(proba, truth, fitted.sets_.n)
         limits.append(f"seed {seed}: mean {mean.round(3)}, SD {sd.round(3)}, all within 0.03: {within:.0%}")
+    for level, hits in coverage.items():
+        print(f"coverage {level}: mean {np.mean(hits):.3f}, SD over seeds {np.std(hits):.3f}")
     print("Thresholds from as many new patients, for comparison:", *limits, sep="\n")
+
+
+def optimal_log_loss(cohort: mf.Cohort, rows: np.ndarray | slice = slice(None)) -> float:
+    """Return the log-loss of the best possible model for some patients; it says how hard they are."""
+    best = mf.synthetic.posterior(cohort)
+    truth = best.columns.get_indexer(np.asarray(cohort.y).astype(str))
+    return float(-np.log(best.to_numpy()[np.arange(len(truth)), truth])[rows].mean())
 
 
 def reachable(
