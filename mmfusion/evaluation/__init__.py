@@ -3,7 +3,7 @@
 from mmfusion.lazy import lazy
 
 _HOME = {
-    "ALWAYS": "outside",
+    "ALWAYS": "external_comparison",
     "FoldEnsemble": "ensemble",
     "FoldResult": "fold_result",
     "NestedResult": "result",
@@ -11,7 +11,7 @@ _HOME = {
     "fit_recalibration": "recalibration",
     "fold_ensemble": "ensemble",
     "forest": "baselines",
-    "judge_outside": "outside",
+    "judge_outside": "external_comparison",
     "nested_cv": "nested",
     "patient_groups": "grouping",
     "presence_groups": "grouping",

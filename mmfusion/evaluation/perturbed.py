@@ -10,10 +10,10 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
 from mmfusion.errors import DataError, did_you_mean, gathered
-from mmfusion.evaluation.external import check_unseen
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import task_for
+from mmfusion.evaluation.unseen import check_unseen
 from mmfusion.metrics import paired_table, score_table
 
 COLUMNS = ("perturbation", "unit", "modality", "strength", "n", "metric", "value", "lo", "hi", "change",

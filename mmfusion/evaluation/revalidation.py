@@ -11,8 +11,8 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError, gathered
-from mmfusion.evaluation.external import fitted_on
 from mmfusion.evaluation.tasks import task_for
+from mmfusion.evaluation.unseen import fitted_on
 from mmfusion.metrics import paired_table, score_table
 
 METRICS = ("macro_auc", "accuracy", "balanced_accuracy", "brier")

@@ -40,7 +40,7 @@ from sklearn.base import clone
 import mmfusion as mf
 from mmfusion import evaluation, figures, reports
 from mmfusion.reports import provenance
-from mmfusion.staging.report import explained, outside, study
+from mmfusion.staging.report import explained, external_page, study
 from mmfusion.staging.report.pair import check_enough, load_pair
 
 work = Path(work_dir or tempfile.mkdtemp())
@@ -82,7 +82,7 @@ with reports.collected() as given:
     final = clone(model).set_params(**result.typical_params()).fit(train.X, train.y, groups=persons)
     final.save(bundle)
     transfer = evaluation.transfer_table(final.transformer_, other)
-looks = outside.earlier_looks(bundle, other)
+looks = external_page.earlier_looks(bundle, other)
 found = evaluation.judge_outside(
     bundle,
     train,
@@ -99,10 +99,14 @@ found = evaluation.judge_outside(
 # ## Result
 
 # %%
-reports.bullets(outside.verdict(result, found), strong_first=True)
+reports.bullets(external_page.verdict(result, found), strong_first=True)
 
 # %%
-lines = [f"Training: {outside.shares(train)}.", f"External: {outside.shares(other)}.", *pair.notes]
+lines = [
+    f"Training: {external_page.shares(train)}.",
+    f"External: {external_page.shares(other)}.",
+    *pair.notes,
+]
 lines += looks or ["These weights were never judged on these patients before."]
 reports.bullets(lines)
 
@@ -115,7 +119,7 @@ reports.bullets(lines)
 # for two classes.
 
 # %%
-reports.full_table(outside.beside_cv(result, found))
+reports.full_table(external_page.beside_cv(result, found))
 
 # %% [markdown]
 # Each fold's model on its own held-out fold and on the external cohort. A point on the diagonal has the same
@@ -158,13 +162,13 @@ reports.full_table(transfer)
 # it cannot correct differences between the cohorts. Below the diagonal, a model is too confident.
 
 # %%
-before_after, said = outside.recalibrated(result, found)
+before_after, said = external_page.recalibrated(result, found)
 display(reports.bullets(said))
 if len(before_after):
     names = list(before_after["model"].unique())
     figure = figures.reliability(before_after, found.classes, names, bins=6)
     display(reports.save_figure(figure, out_dir, "calibration"))
-    calibration = outside.calibration_table(before_after, found.classes, seed=seed)
+    calibration = external_page.calibration_table(before_after, found.classes, seed=seed)
     display(reports.full_table(calibration))
 
 # %% [markdown]
@@ -180,7 +184,7 @@ if len(before_after):
 # treating all and treating none. The band is the 95 % interval of the fusion.
 
 # %%
-cuts, said = outside.estimable_cuts(found.predictions, found.classes)
+cuts, said = external_page.estimable_cuts(found.predictions, found.classes)
 models = [found.main, *evaluation.ALWAYS]
 if cuts:
     figure = figures.decision_curve(found.predictions, found.classes, models, cuts=cuts, random_state=seed)
@@ -201,7 +205,7 @@ reports.paragraph(f"{text} {kept}.")
 # ## Limitations
 
 # %%
-reports.bullets(outside.limits(result, train, other, found))
+reports.bullets(external_page.limits(result, train, other, found))
 
 # %% [markdown]
 # Warnings about the data, each listed once for all models and folds:
@@ -226,7 +230,7 @@ for one in (train, other):
 reports.full_table(pd.Series(made, name="").to_frame())
 
 # %%
-metrics = outside.to_metrics(found) | {
+metrics = external_page.to_metrics(found) | {
     "cohort": train.name,
     "external": other.name,
     "target": train.target,
@@ -234,8 +238,8 @@ metrics = outside.to_metrics(found) | {
     "n_train": len(train),
     "main": found.main,
     "primary": {"metric": "macro_auc", "model": found.main, "reference": "ridge"},
-    "headline": outside.headline(found),
-    "verdict": outside.verdict(result, found),
+    "headline": external_page.headline(found),
+    "verdict": external_page.verdict(result, found),
     "brier_definition": "squared error summed over all classes, 0 to 2",
     "earlier_looks": looks,
     "notes": [*pair.notes, *found.notes],

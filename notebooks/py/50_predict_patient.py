@@ -25,7 +25,7 @@ from IPython.display import display
 import mmfusion as mf
 from mmfusion import figures, reports
 from mmfusion.escaping import write_csv
-from mmfusion.evaluation.external import fitted_on
+from mmfusion.evaluation.unseen import fitted_on
 from mmfusion.staging.report import study
 from mmfusion.staging.report.patients import (
     choose_patients,

@@ -16,7 +16,6 @@ from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation import folds as folds_module
 from mmfusion.evaluation import runner as runner_module
 from mmfusion.evaluation.baselines import Majority, PriorWhereAbsent
-from mmfusion.evaluation.external import SecondLookWarning
 from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.staging.report import watched
 from mmfusion.staging.report.watched import watched_histories
@@ -318,46 +317,6 @@ def test_another_fusion_does_not_take_the_options_of_the_first(cohort):
         singles=True, baselines=False, where="serial", progress=False,
     )  # fmt: skip
     assert set(found.models) == {"mod_weighted", "concat", "ct only", "rna only", "ehr only"}
-
-
-# --- external
-# ---------------------------------------------------------------------------------------------------
-
-
-def test_external_data_are_touched_once(cohort, tmp_path):
-    mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).save(tmp_path / "model")
-    other = tiny_cohort(40, seed=11)
-    predictions, scores = mf.external_validation(tmp_path / "model", other)
-    assert len(predictions) == len(other) and 0 <= scores.loc["external", ("macro_auc", "mean")] <= 1
-    with pytest.raises(LeakageError, match="already judged"):
-        mf.external_validation(tmp_path / "model", other)
-    with pytest.warns(SecondLookWarning, match=r"look 2 of this model at tiny; all looks are in tiny.json"):
-        mf.external_validation(tmp_path / "model", other, again=True)
-    looks = json.loads((tmp_path / "model.external" / "tiny.json").read_text())
-    assert len(looks) == 2
-
-
-def test_a_training_patient_is_no_external_one(cohort, tmp_path):
-    half = cohort.X.index[::2]
-    mf.StageClassifier(**QUICK).fit(cohort.X.loc[half], cohort.y.loc[half]).save(tmp_path / "model")
-    with pytest.raises(
-        LeakageError, match=f"patient {half[0]}.*fitted on {len(half)} of {len(cohort)} patients"
-    ):
-        mf.external_validation(tmp_path / "model", cohort)
-    other = tiny_cohort(40, seed=11)
-    people = other.groups.assign(patient=np.where(np.arange(40) == 3, half[1], other.table.index))
-    with pytest.raises(LeakageError, match=f"patient {other.table.index[3]}.*fitted on 1 of 40 patients"):
-        mf.external_validation(tmp_path / "model", replace(other, groups=people))
-    assert not (tmp_path / "model.external").exists()  # nothing was seen
-
-
-def test_classes_that_the_model_does_not_know(cohort, tmp_path):
-    known = cohort.y[cohort.y != "III"].index
-    mf.StageClassifier(**QUICK).fit(cohort.X.loc[known], cohort.y.loc[known]).save(tmp_path / "model")
-    cohort = tiny_cohort(40, seed=11)
-    with pytest.raises(DataError, match=r"classes that the model does not know.*III"):
-        mf.external_validation(tmp_path / "model", cohort)
-    assert not (tmp_path / "model.external").exists()  # nothing was seen
 
 
 def test_what_a_fold_warned_of_is_not_said_again_when_it_is_watched():

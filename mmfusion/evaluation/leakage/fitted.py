@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import LeakageError
-from mmfusion.evaluation.external import fitted_on
+from mmfusion.evaluation.unseen import fitted_on
 
 _SHOWN = 5
 

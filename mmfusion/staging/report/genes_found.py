@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
-from mmfusion.evaluation.external import check_unseen
+from mmfusion.evaluation.unseen import check_unseen
 from mmfusion.explain.gene_enrichment import enrichment
 from mmfusion.staging.report.patients import choose_patients
 

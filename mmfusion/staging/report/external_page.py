@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
-from mmfusion.evaluation.outside import Outside
+from mmfusion.evaluation.external_comparison import ExternalComparison
 from mmfusion.evaluation.recalibration import fit_recalibration
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics import ece_band, ordinal_cuts, score_table
@@ -31,21 +31,23 @@ def earlier_looks(bundle: Path, cohort: Cohort) -> list[str]:
     return looks_before([json.loads(record.read_text())] if record.is_file() else [])
 
 
-def beside_cv(result: NestedResult, outside: Outside, metrics: Sequence[str] = JUDGED) -> pd.DataFrame:
+def beside_cv(
+    result: NestedResult, compared: ExternalComparison, metrics: Sequence[str] = JUDGED
+) -> pd.DataFrame:
     """Return each metric in cross-validation and in the external cohort, as text with 95 % intervals.
 
     Parameters
     ----------
     result : NestedResult
         Cross-validation on the training patients.
-    outside : Outside
+    compared : ExternalComparison
         Result in the external cohort.
     metrics : sequence of str
         Columns of `NestedResult.scores`.
     """
     rows = {}
-    for model in outside.scores.index:
-        for place, scores in (("cross-validation", result.scores), ("external", outside.scores)):
+    for model in compared.scores.index:
+        for place, scores in (("cross-validation", result.scores), ("external", compared.scores)):
             if model in scores.index:
                 found = scores.loc[model]
                 rows[f"{model}, {place}"] = {
@@ -54,15 +56,15 @@ def beside_cv(result: NestedResult, outside: Outside, metrics: Sequence[str] = J
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def recalibrated(result: NestedResult, outside: Outside) -> tuple[pd.DataFrame, list[str]]:
+def recalibrated(result: NestedResult, compared: ExternalComparison) -> tuple[pd.DataFrame, list[str]]:
     """Return external predictions before and after recalibration, and sentences about it.
 
     The recalibration of each model is learned from its out-of-fold predictions of the training patients.
     """
     tables, lines = [], []
-    for model, rows in outside.predictions.groupby("model", sort=False):
+    for model, rows in compared.predictions.groupby("model", sort=False):
         try:
-            found = fit_recalibration(result.predictions, outside.classes, model)
+            found = fit_recalibration(result.predictions, compared.classes, model)
         except DataError as error:
             why = "" if error.got is None else f": {error.got}"
             lines.append(f"{error.problem[:1].upper()}{error.problem[1:]}{why}.")
@@ -75,7 +77,7 @@ def recalibrated(result: NestedResult, outside: Outside) -> tuple[pd.DataFrame, 
             "cross-validation; 1 is right)."
         )
         tables += [rows, found.apply(rows).assign(model=f"{model}, {AFTER}")]
-    table = pd.concat(tables, ignore_index=True) if tables else outside.predictions.iloc[:0]
+    table = pd.concat(tables, ignore_index=True) if tables else compared.predictions.iloc[:0]
     return table, lines
 
 
@@ -105,59 +107,59 @@ def estimable_cuts(
     return cuts, lines
 
 
-def verdict(result: NestedResult, outside: Outside) -> list[str]:
+def verdict(result: NestedResult, compared: ExternalComparison) -> list[str]:
     """Return the sentences at the top of the report; the first is the answer."""
-    row, scores = outside.paired("ridge").loc[outside.main], outside.scores["macro_auc"]
-    main, ridge = scores.loc[outside.main], scores.loc["ridge"]
+    row, scores = compared.paired("ridge").loc[compared.main], compared.scores["macro_auc"]
+    main, ridge = scores.loc[compared.main], scores.loc["ridge"]
     own = result.scores.loc[result.main, "macro_auc"]
     gap = main["mean"] - own["mean"]
     lines = [
-        f"{outside.main} {against(row)} in the external cohort.",
+        f"{compared.main} {against(row)} in the external cohort.",
         f"External macro-AUC {value_text(main)} against {value_text(ridge)} of the ridge that was fitted on "
-        f"the same patients (n = {outside.n}): difference {signed_text(row)}.",
-        f"In cross-validation on the training patients, {outside.main} had {value_text(own)}. The external "
+        f"the same patients (n = {compared.n}): difference {signed_text(row)}.",
+        f"In cross-validation on the training patients, {compared.main} had {value_text(own)}. The external "
         f"result is {abs(gap):.3f} {'lower' if gap < 0 else 'higher'}.",
     ]
     if main["lo"] <= 0.5 <= main["hi"]:
-        lines.append(f"The external interval of {outside.main} includes 0.5, which is chance.")
+        lines.append(f"The external interval of {compared.main} includes 0.5, which is chance.")
     if main["hi"] < 0.5:
-        lines.append(f"The external interval of {outside.main} lies below 0.5, which is worse than chance.")
-    brier = outside.paired("majority", "brier").loc[outside.main]
+        lines.append(f"The external interval of {compared.main} lies below 0.5, which is worse than chance.")
+    brier = compared.paired("majority", "brier").loc[compared.main]
     says = "better" if brier["hi"] < 0 else "worse" if brier["lo"] > 0 else "not shown to be better"
     lines.append(
-        f"Brier score (squared error summed over classes, 0 to 2, lower is better): {outside.main} is {says} "
-        f"than the class frequencies of the training patients ({signed_text(brier)})."
+        f"Brier score (squared error summed over classes, 0 to 2, lower is better): {compared.main} is "
+        f"{says} than the class frequencies of the training patients ({signed_text(brier)})."
     )
     return lines
 
 
-def headline(outside: Outside) -> str:
+def headline(compared: ExternalComparison) -> str:
     """Return one line for the index of reports."""
-    scores, row = outside.scores["macro_auc"], outside.paired("ridge").loc[outside.main]
+    scores, row = compared.scores["macro_auc"], compared.paired("ridge").loc[compared.main]
     return (
-        f"External: {outside.main} {value_text(scores.loc[outside.main])}, "
+        f"External: {compared.main} {value_text(scores.loc[compared.main])}, "
         f"ridge {value_text(scores.loc['ridge'])} macro-AUC: {against(row)} ({signed_text(row)})"
     )
 
 
-def to_metrics(outside: Outside) -> dict[str, object]:
+def to_metrics(compared: ExternalComparison) -> dict[str, object]:
     """Return the metrics of the models in the external cohort, as JSON values."""
-    names = outside.scores.columns.unique(0)
+    names = compared.scores.columns.unique(0)
     models = {
         model: {m: {"mean": row[m, "mean"], "ci": [row[m, "lo"], row[m, "hi"]]} for m in names}
-        for model, row in outside.scores.iterrows()
+        for model, row in compared.scores.iterrows()
     }
     paired = {
         metric: {
             model: {"diff": row["diff"], "ci": [row["lo"], row["hi"]]}
-            for model, row in outside.paired("ridge", metric).iterrows()
+            for model, row in compared.paired("ridge", metric).iterrows()
         }
         for metric in ("macro_auc", "brier")
     }
     return {"models": models, "paired_vs_ridge": paired}
 
 
-def limits(result: NestedResult, train: Cohort, external: Cohort, found: Outside) -> list[str]:
+def limits(result: NestedResult, train: Cohort, external: Cohort, found: ExternalComparison) -> list[str]:
     """Return the limits of both cohorts, those that they share once, and those of the external result."""
     texts: dict[str, list[str]] = {}
     for cohort, lines in ((train, caveats(train, result)), (external, caveats(external))):

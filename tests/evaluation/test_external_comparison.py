@@ -8,8 +8,8 @@ import pytest
 
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import judge_outside, ridge
+from mmfusion.evaluation.external_comparison import _not_estimable
 from mmfusion.evaluation.leakage import probed
-from mmfusion.evaluation.outside import _not_estimable
 from mmfusion.staging import StageClassifier
 from tests.cohorts import tiny_cohort
 from tests.metrics.predictions import CLASSES, predictions

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from mmfusion.evaluation.outside import Outside
+from mmfusion.evaluation.external_comparison import ExternalComparison
 from mmfusion.metrics import score_table
-from mmfusion.staging.report import outside
+from mmfusion.staging.report import external_page
 from tests.cohorts import tiny_cohort
 from tests.metrics.predictions import CLASSES, predictions
 
@@ -28,46 +28,46 @@ def judged():
     own = several(120, 0)
     scores = score_table(own, CLASSES, n_boot=100)
     result = SimpleNamespace(predictions=own, scores=scores, main="fusion", classes=CLASSES, settings={})
-    return result, Outside(several(90, 1, folds=1), CLASSES, "fusion", ("A note.",))
+    return result, ExternalComparison(several(90, 1, folds=1), CLASSES, "fusion", ("A note.",))
 
 
 def test_the_verdict_begins_with_the_answer(judged):
-    lines = outside.verdict(*judged)
+    lines = external_page.verdict(*judged)
     assert lines[0] == "fusion beats the ridge in the external cohort."
     assert "(n = 90)" in lines[1] and "In cross-validation on the training patients" in lines[2]
     assert "summed over classes, 0 to 2" in lines[-1] and "fusion is better than" in lines[-1]
-    assert outside.headline(judged[1]).startswith("External: fusion 0.")
+    assert external_page.headline(judged[1]).startswith("External: fusion 0.")
 
 
 def test_cross_validation_stands_beside_the_external_result(judged):
-    table = outside.beside_cv(*judged)
+    table = external_page.beside_cv(*judged)
     assert list(table.index[:2]) == ["fusion, cross-validation", "fusion, external"] and len(table) == 6
     assert "Brier score, 0 to 2" in table and table.loc["majority, external", "macro-AUC"][:5] == "0.500"
 
 
 def test_recalibration_says_for_whom_it_cannot_be_estimated(judged):
-    table, lines = outside.recalibrated(*judged)
+    table, lines = external_page.recalibrated(*judged)
     assert list(table["model"].unique()) == ["fusion", "fusion, recalibrated", "ridge", "ridge, recalibrated"]
     assert any("recalibration of majority cannot be estimated" in line for line in lines)
-    calibration = outside.calibration_table(table, CLASSES)
+    calibration = external_page.calibration_table(table, CLASSES)
     assert list(calibration.index) == list(table["model"].unique())
     assert calibration["ECE if perfectly calibrated"].str.fullmatch(r"\[0\.\d+,\s0\.\d+\]").all()
 
 
 def test_cuts_without_patients_on_both_sides_are_said(judged):
     table = judged[1].predictions
-    cuts, lines = outside.estimable_cuts(table[table["y_true"] != "III"], CLASSES)
+    cuts, lines = external_page.estimable_cuts(table[table["y_true"] != "III"], CLASSES)
     assert list(cuts) == ["II or later"]
     assert lines == ["Net benefit for III is not estimable: all external patients are on one side."]
 
 
 def test_metrics_and_limits(judged):
     result, found = judged
-    values = outside.to_metrics(found)
+    values = external_page.to_metrics(found)
     assert set(values["models"]) == {"fusion", "ridge", "majority"}
     assert set(values["paired_vs_ridge"]["brier"]) == {"fusion", "majority"}
     train = replace(tiny_cohort(), name="here", provenance={"notes": ("shared", "own")})
     other = replace(tiny_cohort(seed=1), name="there", provenance={"notes": ("shared",)})
-    lines = outside.limits(result, train, other, found)
+    lines = external_page.limits(result, train, other, found)
     assert "Shared." in lines and "here: Own." in lines and lines[-1] == "A note."
-    assert outside.shares(train).startswith("here: 60 patients (I ")
+    assert external_page.shares(train).startswith("here: 60 patients (I ")

@@ -1,7 +1,7 @@
 """Comparison of a saved model with the majority class and the ridge on the patients of another cohort.
 
-`external` judges one saved model and keeps the record of all looks at a cohort. This module uses it, and adds
-simple models that are fitted on the same training patients.
+`mmfusion.evaluation.external` judges one saved model and keeps the record of all looks at a cohort. This
+module uses it, and adds simple models that are fitted on the same training patients.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ALWAYS = ("majority", "ridge")  # models that are always judged too
 
 
 @dataclass(frozen=True, repr=False)
-class Outside:
+class ExternalComparison:
     """Predictions of several models, all fitted on one cohort, for the patients of another one.
 
     Parameters
@@ -79,7 +79,7 @@ def judge_outside(
     again: bool = False,
     record: str | Path | None = None,
     check_scans: bool = True,
-) -> Outside:
+) -> ExternalComparison:
     """Judge a saved model once on another cohort, beside simple models of the same training patients.
 
     The majority class and the ridge are always judged too. They are fitted here on all patients of
@@ -142,7 +142,9 @@ def judge_outside(
             parts.append(mine[["repeat", "fold", "patient_id", "person"]].assign(model=one, **table))
     predictions = pd.concat(parts, ignore_index=True)[list(mine.columns)]
     given = dict.fromkeys(f"{one.category.__name__}: {one.text}" for one in caught)
-    return Outside(predictions, classes, name, tuple(_not_estimable(predictions, classes)), tuple(given))
+    return ExternalComparison(
+        predictions, classes, name, tuple(_not_estimable(predictions, classes)), tuple(given)
+    )
 
 
 def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:
