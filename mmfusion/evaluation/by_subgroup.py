@@ -14,6 +14,7 @@ from mmfusion.errors import DataError, check_whole
 from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
 from mmfusion.evaluation.grouping import UNKNOWN, patient_groups
 from mmfusion.evaluation.result import NestedResult
+from mmfusion.evaluation.tasks import check_classes
 from mmfusion.metrics.folds import one_model
 from mmfusion.metrics.intervals import interval
 from mmfusion.metrics.significance import holm
@@ -159,8 +160,7 @@ def subgroups(
 
 
 def _check(result: NestedResult, cohort: Cohort, smallest: int, n_permutations: int) -> None:
-    if not result.classes:
-        raise DataError("groups are judged for classes", expected="a target with classes", got=result.target)
+    check_classes(result.task, result.target, "groups are judged for classes")
     check_whole("smallest", smallest, 0)
     if smallest < 2:
         raise DataError("too small a group", parameter="smallest", expected="2 or more", got=smallest)

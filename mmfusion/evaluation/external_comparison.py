@@ -22,7 +22,7 @@ from mmfusion.evaluation.external import external_validation
 from mmfusion.evaluation.folds import fit_by_person
 from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.recalibration import is_constant
-from mmfusion.evaluation.tasks import ClassificationTask, task_for
+from mmfusion.evaluation.tasks import ClassificationTask, Task, check_classes, task_for
 from mmfusion.metrics import paired_table, score_table
 
 ALWAYS = ("majority", "ridge")  # models that are always judged too
@@ -155,10 +155,9 @@ def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:
         return fit_by_person(clone(estimator), cohort.X[first], cohort.y[first], people[first].to_numpy())
 
 
-def _check_cohorts(task: object, trained_on: Cohort, external: Cohort, inner: int) -> None:
+def _check_cohorts(task: Task, trained_on: Cohort, external: Cohort, inner: int) -> None:
     check_whole("inner", inner, 2)
-    if not isinstance(task, ClassificationTask):
-        raise DataError("no external comparison of this target", expected="classes", got=trained_on.target)
+    check_classes(task, trained_on.target, "models are compared by classes")
     if trained_on.target != external.target:
         raise DataError("the cohorts have two targets", expected=trained_on.target, got=external.target)
     if external.y.nunique() < 2:

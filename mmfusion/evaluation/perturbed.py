@@ -12,7 +12,7 @@ from mmfusion.data.cohort import Cohort, presence
 from mmfusion.errors import DataError, did_you_mean, gathered
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.evaluation.tasks import task_for
+from mmfusion.evaluation.tasks import check_classes, task_for
 from mmfusion.evaluation.unseen import check_unseen
 from mmfusion.metrics import paired_table, score_table
 
@@ -109,10 +109,7 @@ def robustness(
 
 
 def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
-    if not hasattr(task_for(cohort), "classes"):
-        raise DataError(
-            "robustness is measured for classes", expected="a target with classes", got=cohort.target
-        )
+    check_classes(task_for(cohort), cohort.target, "robustness is measured for classes")
     if not isinstance(model, NestedResult):
         check_unseen(model, cohort, cohort.X.index, _HELD_OUT)
         yield _Judge(0, 0, model, cohort.X, cohort.y)

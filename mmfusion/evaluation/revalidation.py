@@ -11,7 +11,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError, gathered
-from mmfusion.evaluation.tasks import task_for
+from mmfusion.evaluation.tasks import check_classes, task_for
 from mmfusion.evaluation.unseen import fitted_on
 from mmfusion.metrics import paired_table, score_table
 
@@ -104,9 +104,7 @@ def revalidate(
     from mmfusion.bundle import load
 
     task = task_for(cohort)
-    if not hasattr(task, "classes"):
-        expected = "a target with classes"
-        raise DataError("models are compared by classes", expected=expected, got=cohort.target)
+    check_classes(task, cohort.target, "models are compared by classes")
     X, y = cohort.X, cohort.y
     models = {"old": load(old), "new": load(new)}
     names = {version: [str(c) for c in model.classes_] for version, model in models.items()}

@@ -4,6 +4,7 @@ import ast
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import mmfusion.evaluation
 from mmfusion.data.splits import Splits
 from mmfusion.data.targets.base import KINDS
 from mmfusion.errors import DataError, LeakageError
+from mmfusion.evaluation import judge_outside, revalidate, robustness, subgroups
 from mmfusion.evaluation.regression_baselines import MeanOfTraining, MeanWhereAbsent, RidgePerTarget
 from mmfusion.evaluation.tasks import TASKS, ClassificationTask, RegressionTask, SegmentationTask, task_for
 from mmfusion.imaging import read_mask, write_nifti
@@ -64,6 +66,19 @@ def test_the_kind_of_the_target_chooses_the_task(vectors, masks):
     assert task_for(vectors) == RegressionTask(GENES)
     assert task_for(masks) == SegmentationTask("ct")
     assert set(TASKS) == set(KINDS)
+
+
+def test_what_is_measured_for_classes_refuses_other_targets(toy):
+    cohort, _, _ = toy
+    result = SimpleNamespace(task=task_for(cohort), target=cohort.target)
+    for judge, *inputs in (
+        (robustness, None, cohort),
+        (revalidate, "old", "new", cohort),
+        (judge_outside, "model", cohort, cohort),
+        (subgroups, result, cohort),
+    ):
+        with pytest.raises(DataError, match=r"(for|by) classes \(expected a target with classes; got "):
+            judge(*inputs)
 
 
 @pytest.mark.parametrize("kind", TASKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.errors import DataError
 from mmfusion.evaluation.tasks.base import Task
 from mmfusion.evaluation.tasks.classification import ClassificationTask
 from mmfusion.evaluation.tasks.regression import RegressionTask
@@ -19,7 +20,16 @@ TASKS: dict[str, type[Task]] = {
     "mask": SegmentationTask,
 }
 
-__all__ = ["TASKS", "ClassificationTask", "RegressionTask", "SegmentationTask", "Task", "task_for", "task_of"]
+__all__ = [
+    "TASKS",
+    "ClassificationTask",
+    "RegressionTask",
+    "SegmentationTask",
+    "Task",
+    "check_classes",
+    "task_for",
+    "task_of",
+]
 
 
 def task_for(cohort: Cohort) -> Task:
@@ -34,6 +44,29 @@ def task_for(cohort: Cohort) -> Task:
     ClassificationTask(classes=('I', 'II-IV'))
     """
     return TASKS[cohort.target_spec.kind].of(cohort)
+
+
+def check_classes(task: Task, target: str, problem: str) -> None:
+    """Raise a `DataError` if a task predicts no classes.
+
+    Parameters
+    ----------
+    task : Task
+        Task of the cohort or of the result.
+    target : str
+        Name of the target.
+    problem : str
+        What is not possible without classes.
+
+    Examples
+    --------
+    >>> check_classes(ClassificationTask(("I", "II")), "stage2", "robustness is measured for classes")
+    >>> check_classes(RegressionTask(("EGFR",)), "panel", "robustness is measured for classes")
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: robustness is measured for classes (expected a target with classes; got panel)
+    """
+    if not hasattr(task, "classes"):
+        raise DataError(problem, expected="a target with classes", got=target)
 
 
 def task_of(predictions: pd.DataFrame) -> Task:
