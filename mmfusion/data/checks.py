@@ -10,6 +10,8 @@ import pandas as pd
 from mmfusion.data.tables.notes import listed
 from mmfusion.errors import DataError, MMFusionError
 
+MOST_GROUPS = 12  # a column with more different values does not divide patients into groups
+
 
 def lines_of(errors: Iterable[MMFusionError], root: Path | None = None) -> list[str]:
     """Return one line per error; errors that differ only in the file share a line.

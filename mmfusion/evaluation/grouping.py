@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from mmfusion.data.checks import MOST_GROUPS
 from mmfusion.data.cohort import Cohort, presence
 from mmfusion.errors import DataError, did_you_mean
 
 UNKNOWN = "not known"
 AGE_LIMITS = (60.0, 70.0)  # years
-_MANY = 12  # a column with more different values has no groups
 # name of the grouping -> names of columns of health records, in lower case
 COLUMNS = {
     "sex": ("sex", "gender"),
@@ -81,10 +81,10 @@ def _named(cohort: Cohort, name: str) -> pd.Series:
     column = tuple(str(name).split(".", 1))
     if groups is None and column in cohort.table.columns:
         values = cohort.table.loc[cohort.X.index, column]
-        if values.nunique() > _MANY:
+        if values.nunique() > MOST_GROUPS:
             problem, expected = (
                 "a column with too many values for groups",
-                f"at most {_MANY} different values",
+                f"at most {MOST_GROUPS} different values",
             )
             raise DataError(problem, column=name, expected=expected, got=values.nunique())
         groups = _text(values, name)

@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from mmfusion.data.checks import MOST_GROUPS
 from mmfusion.errors import DataError, did_you_mean
 from mmfusion.nn.losses import FocalLoss
 
 CLASS = "class"  # `balance_by` for the classes themselves
-_MANY = 12  # a column with more different values has no groups
 
 
 def row_groups(X: pd.DataFrame, codes: np.ndarray, by: str) -> np.ndarray:
@@ -60,12 +60,12 @@ def row_groups(X: pd.DataFrame, codes: np.ndarray, by: str) -> np.ndarray:
     names = [*sorted({str(value) for value in values} - {""}), ""]
     found = pd.Categorical(values.astype(str), categories=names).codes.astype(int)
     n = len(np.unique(found))
-    if not 2 <= n <= _MANY:
+    if not 2 <= n <= MOST_GROUPS:
         raise DataError(
             "a column to balance by needs a few groups",
             parameter="balance_by",
             column=by,
-            expected=f"2 to {_MANY} different values",
+            expected=f"2 to {MOST_GROUPS} different values",
             got=n,
         )
     return np.unique(found, return_inverse=True)[1]
