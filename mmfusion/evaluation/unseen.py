@@ -23,6 +23,7 @@ def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list
 
     Examples
     --------
+    >>> import pandas as pd
     >>> from types import SimpleNamespace
     >>> ids = pd.Index(["p1", "p2"], name="patient_id")
     >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0]}, index=ids)
