@@ -10,7 +10,7 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, check_whole
 from mmfusion.exclusive import own_filters, silenced
 from mmfusion.orphans import end_with
 from mmfusion.thread_counts import limited
@@ -36,6 +36,20 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+def check_jobs(n_jobs: object) -> None:
+    """Raise a `DataError` if `n_jobs` is neither None nor a whole number of 1 or more.
+
+    Examples
+    --------
+    >>> check_jobs(None)
+    >>> check_jobs(0)
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: parameter n_jobs: out of range (expected a whole number, 1 or more; got 0)
+    """
+    if n_jobs is not None:
+        check_whole("n_jobs", n_jobs)
+
+
 @contextmanager
 def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
     """Choose where `run` sends its tasks, and yield the number of workers.
@@ -58,6 +72,8 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
     ------
     MMFusionError
         If `where` is unknown, or Dask is needed and not installed.
+    DataError
+        If `n_jobs` is no whole number, or is below 1.
 
     Examples
     --------
@@ -65,6 +81,7 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
     ...     workers
     1
     """
+    check_jobs(n_jobs)
     n_jobs = cpu_count() if n_jobs is None else n_jobs
     if where == "auto":
         where = "loky" if n_jobs > 1 else "serial"

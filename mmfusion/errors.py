@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from numbers import Integral
 
+_LAST_SEED = 2**32 - 1  # of numpy.random.RandomState
 COPY_AGAIN = "copy or download it again"  # hint for a file that is damaged
 
 
@@ -99,8 +100,8 @@ class DataError(MMFusionError):
     """
 
 
-def check_whole(name: str, value: object, least: int = 1) -> None:
-    """Raise an error if the parameter `name` is no whole number, or is below `least`.
+def check_whole(name: str, value: object, least: int = 1, most: int | None = None) -> None:
+    """Raise an error if the parameter `name` is no whole number, is below `least`, or is above `most`.
 
     Examples
     --------
@@ -109,9 +110,23 @@ def check_whole(name: str, value: object, least: int = 1) -> None:
     Traceback (most recent call last):
     mmfusion.errors.DataError: parameter n_boot: out of range (expected a whole number, 1 or more; got 2.5)
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        expected = f"a whole number, {least} or more"
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        expected = f"a whole number, {least} {'or more' if most is None else f'to {most}'}"
         raise DataError("out of range", parameter=name, expected=expected, got=repr(value)[:60])
+
+
+def check_seed(value: object, name: str = "random_state") -> None:
+    """Raise an error if the parameter `name` is no seed that numpy and scikit-learn take.
+
+    Examples
+    --------
+    >>> check_seed(0)
+    >>> check_seed(-1, "seed")
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: parameter seed: out of range (expected a whole number, 0 to 4294967295; got -1)
+    """
+    check_whole(name, value, 0, _LAST_SEED)
 
 
 class ManifestError(MMFusionError):

@@ -43,6 +43,15 @@ def test_same_results_on_one_thread_wherever_it_runs(where):
     assert results == [(1, i * i) for i in range(4)]
 
 
+@pytest.mark.parametrize("where", ["serial", "auto", "loky", "dask"])
+@pytest.mark.parametrize("n_jobs", [0, -1, 1.5, "2", True])
+def test_a_number_of_workers_that_cannot_be_used(where, n_jobs):
+    with pytest.raises(
+        DataError, match=r"parameter n_jobs: out of range \(expected a whole number, 1 or more"
+    ):
+        list(compute.run(pow, [(2, 3)], where=where, n_jobs=n_jobs, progress=False))
+
+
 def test_thread_count_is_put_back():
     before = torch.get_num_threads()
     with compute.one_thread():

@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from mmfusion.compute import check_jobs
 from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.data.duplicates import check_no_duplicates
 from mmfusion.data.splits import Splits
-from mmfusion.errors import DataError, LeakageError
+from mmfusion.errors import DataError, LeakageError, check_seed
 from mmfusion.evaluation.folds import Candidate
 from mmfusion.evaluation.leakage.fitted import assert_unfitted
 from mmfusion.evaluation.leakage.guards import check_forbidden
@@ -138,7 +139,9 @@ def nested_cv(
         got = type(cohort).__name__
         raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
     folds = {} if isinstance(outer, Splits) else {"outer": outer, "repeats": repeats}
-    check_options(**folds, inner=inner, n_trials=n_trials, random_state=random_state)
+    check_options(**folds, inner=inner, n_trials=n_trials)
+    check_seed(random_state)
+    check_jobs(n_jobs)
     check_plans(search, baselines, learning_curve, n_trials)
     X, y = cohort.X, cohort.y
     _check(X, cohort)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 
 from optuna.distributions import BaseDistribution
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 
-_LOWEST = {"outer": 2, "inner": 2, "repeats": 1, "n_trials": 0, "random_state": 0}
+_LOWEST = {"outer": 2, "inner": 2, "repeats": 1, "n_trials": 0}
 
 
 def check_options(**numbers: object) -> None:
-    """Check the numbers of folds, repeats and trials, and the seed.
+    """Check the numbers of folds, repeats and trials.
 
     Raises
     ------
@@ -25,10 +25,7 @@ def check_options(**numbers: object) -> None:
     >>> check_options(outer=5, repeats=1, n_trials=6)
     """
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < _LOWEST[name]:
-            problem = "too few folds" if name in ("outer", "inner") else "unusable option"
-            expected = f"a whole number, {_LOWEST[name]} or more"
-            raise DataError(problem, parameter=name, expected=expected, got=repr(value))
+        check_whole(name, value, _LOWEST[name])
 
 
 def check_plans(search: object, baselines: object, learning_curve: object, n_trials: int = 1) -> None:

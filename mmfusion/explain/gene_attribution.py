@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mmfusion.errors import DataError, check_whole
+from mmfusion.errors import DataError, check_seed, check_whole
 from mmfusion.exclusive import own_filters
 from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.conditional import (
@@ -77,6 +77,7 @@ def gene_shap(
         from shap import GradientExplainer
 
     check_whole("n_samples", n_samples)
+    check_seed(random_state)
     case = _Case(model, X, background, conditioning, classes)
     values, base = [], []
     with evaluation_mode(model) as members:

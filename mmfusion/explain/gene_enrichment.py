@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control
 
 from mmfusion.data.tables.gmt import read_gmt
 from mmfusion.data.tables.notes import listed
-from mmfusion.errors import DataError, MMFusionError, check_whole
+from mmfusion.errors import DataError, MMFusionError, check_seed, check_whole
 from mmfusion.exclusive import own_filters
 
 _FEWEST = 3  # genes; with fewer, no set can be told from chance
@@ -92,6 +92,7 @@ def enrichment(
     """
     _check(genes, method, n_top, fdr, min_size, max_size)
     check_whole("n_permutations", n_permutations)
+    check_seed(random_state)
     if not isinstance(gmt, str | Path | Mapping):
         got = type(gmt).__name__
         raise DataError("not gene sets", parameter="gmt", expected="a GMT file, or name -> genes", got=got)

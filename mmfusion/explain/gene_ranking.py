@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from mmfusion.compute import check_jobs
 from mmfusion.data.classes import encode_labels
-from mmfusion.errors import DataError, check_whole, gathered
+from mmfusion.errors import DataError, check_seed, check_whole, gathered
 from mmfusion.evaluation.leakage import probed
 from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.conditional import FittedModel
@@ -101,6 +102,8 @@ def genes(
     """
     check_whole("n_null", 0 if n_null is None else n_null, 0)
     check_whole("n_boot", n_boot)
+    check_seed(random_state)
+    check_jobs(n_jobs)
     training = _pair(null) if null is not None or not n_null else _from_labels(X, y)
     n_null = (20 if training else 0) if n_null is None else n_null
     explain = partial(

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.inspection import permutation_importance
 
-from mmfusion.errors import DataError, check_whole
+from mmfusion.errors import DataError, check_seed, check_whole
 from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
@@ -57,6 +57,7 @@ def gene_permutation(
         labels are those of other patients or in another order.
     """
     check_whole("n_repeats", n_repeats)
+    check_seed(random_state)
     position, spec = find_stream(model, GENES, "genes")
     inputs = as_inputs(model, X)
     rows = rows_with(inputs, position, "genes")

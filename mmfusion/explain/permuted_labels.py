@@ -33,7 +33,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from mmfusion.compute import run
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed
 
 _FEWEST = 3  # refits; with fewer, one of them cannot be standardised by the others
 
@@ -83,6 +83,7 @@ def null_attribution(
     >>> (found["q"] < 0.1).to_dict()  # a q is never below 1 / (1 + refits)
     {'EGFR': True, 'KRAS': False, 'TP53': False}
     """
+    check_seed(random_state)
     rng = np.random.default_rng(random_state)
     y = np.asarray(y)
     tasks = [(refit, i, rng.permutation(y), random_state + 1 + i) for i in range(n_permutations)]

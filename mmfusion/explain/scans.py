@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed
 from mmfusion.explain.conditional import FittedModel, OneStream, evaluation_mode
 from mmfusion.explain.layer_maps import layer_hirescam
 from mmfusion.explain.scan_target import ScanTarget, WithSeverity, scan_target
@@ -235,6 +235,7 @@ def shuffled(model: FittedModel, random_state: int = 0) -> FittedModel:
     >>> bool((twin.module_.weight.sort()[0] == model.module_.weight.sort()[0]).all())
     True
     """
+    check_seed(random_state)
     twin, generator = copy.copy(model), torch.Generator().manual_seed(random_state)
     twin.module_ = copy.deepcopy(model.module_)
     with torch.no_grad():

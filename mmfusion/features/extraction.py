@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion import __version__
-from mmfusion.compute import run
+from mmfusion.compute import check_jobs, run
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError, ScanError
 from mmfusion.escaping import write_csv
@@ -180,6 +180,7 @@ def gather(
     failures : DataFrame
         Index patient_id; columns `file`, `error`, `hint`.
     """
+    check_jobs(n_jobs)
     found: dict[str, np.ndarray] = {}
     failed: dict[str, dict[str, str]] = {}
     tasks = []

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from mmfusion.data.gene_scores import SHARE, coverage, rank_profiles
-from mmfusion.errors import DataError, check_whole
+from mmfusion.errors import DataError, check_seed, check_whole
 from mmfusion.limits import check_memory
 
 
@@ -73,6 +73,7 @@ def random_set_table(
     if not ordered or not rna.index.equals(classes.index) or classes.isna().any():
         raise DataError("not the ordered classes of these patients", parameter="classes")
     check_whole("n_random", n_random)
+    check_seed(random_state)
     rna = rna.sort_index(axis=1)  # so that the order of the genes does not change which sets are drawn
     check_memory(8.0 * len(rna) * (3 * rna.shape[1] + n_random), "the ranks")
     ranks = rank_profiles(rna)

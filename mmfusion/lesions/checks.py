@@ -8,10 +8,10 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed
 from mmfusion.lesions.objective import Objective
 from mmfusion.modalities import scan_modality
-from mmfusion.nn.params import check_whole, unusable
+from mmfusion.nn.params import unusable
 from mmfusion.nn.segmenters import SegmenterPreset
 from mmfusion.preprocessing.augmentation import CropAugmentation
 from mmfusion.registry import SEGMENTERS
@@ -156,7 +156,7 @@ def check_settings(model: LesionSegmenter) -> None:
     if not isinstance(model.start, str | PathLike | None):
         raise unusable("start", "the folder of a saved segmenter, or None", model.start)
     Objective.of(model)
-    check_whole("random_state", model.random_state, 0)
+    check_seed(model.random_state)
 
 
 def is_whole(value: object, low: int) -> bool:

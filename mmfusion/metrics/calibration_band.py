@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmfusion.errors import check_whole
+from mmfusion.errors import check_seed, check_whole
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.intervals import interval
 from mmfusion.metrics.weighted import confidence_bins, ece
@@ -100,6 +100,7 @@ def ece_band(
     """
     check_whole("bins", bins)
     check_whole("n_draws", n_draws)
+    check_seed(random_state)
     s = judge(y_true, proba, classes)
     confidence = np.sort(s.proba.max(axis=1))  # so that the order of the rows does not change the draws
     member = np.eye(bins)[confidence_bins(confidence, bins)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError, check_whole, did_you_mean
+from mmfusion.errors import DataError, check_seed, check_whole, did_you_mean
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import METRICS, Weighted
 
@@ -40,6 +40,7 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
     [3.0, 3.0, 3.0, 3.0, 3.0]
     """
     check_whole("n_boot", n_boot, 0)
+    check_seed(random_state)
     rng = np.random.default_rng(random_state)
     weights = np.ones((len(codes), 1 + n_boot))
     for code in np.unique(codes):

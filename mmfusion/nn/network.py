@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
-from numbers import Integral, Real
+from numbers import Real
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.nn.net import FusionNet, encoder_names
 from mmfusion.nn.params import FrozenParams
 from mmfusion.registry import ENCODERS, FUSIONS
@@ -63,10 +63,7 @@ class NetworkPlan(FrozenParams):
                 raise DataError("not a mapping", parameter=name, got=repr(getattr(self, name)))
             object.__setattr__(self, name, dict(getattr(self, name) or {}))
         for name in ("d", "hidden"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                expected = "a whole number, 1 or more"
-                raise DataError("out of range", parameter=name, expected=expected, got=value)
+            check_whole(name, getattr(self, name))
         for name in ("dropout", "modality_dropout"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 <= value < 1:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
-from numbers import Integral
 from typing import Self
 
 from mmfusion.errors import DataError, did_you_mean
@@ -129,18 +127,6 @@ def check_agree(name: str, given: Mapping[str, object], flat: Mapping[str, objec
                 got=f"{key} = {value!r}",
                 hint="set one of them to its default",
             )
-
-
-def check_whole(name: str, value: object, low: float = -math.inf) -> None:
-    """Raise a `DataError` if a parameter is not a whole number of at least `low`.
-
-    Examples
-    --------
-    >>> check_whole("random_state", 0, 0)
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        expected = "a whole number" + (f", {low} or above" if low > -math.inf else "")
-        raise unusable(name, expected, repr(value))
 
 
 def unusable(name: str, expected: str, got: object, hint: str | None = None) -> DataError:

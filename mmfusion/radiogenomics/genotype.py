@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.classes import encode_labels
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed, check_whole
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.evaluation.leakage.probe import assert_no_leak
 from mmfusion.evaluation.tasks import ClassificationTask
 from mmfusion.lesions.tables import check_ids, persons_of, table_of
-from mmfusion.nn.params import check_whole, unusable
+from mmfusion.nn.params import unusable
 from mmfusion.radiogenomics.extraction import check_vary, extractor_of, features_of, fit_extractor
 from mmfusion.radiogenomics.persistence import is_savable, restore, save
 from mmfusion.radiogenomics.pipeline import Setting, all_settings, fit_pipeline
@@ -235,7 +235,7 @@ class GenotypeClassifier(ClassifierMixin, BaseEstimator):
     def _check_params(self) -> None:
         self._settings()
         check_whole("inner", self.inner, 2)
-        check_whole("random_state", self.random_state, 0)
+        check_seed(self.random_state)
         if self.metric not in METRICS:
             raise unusable("metric", " or ".join(METRICS), repr(self.metric))
         if isinstance(self.modalities, str) or not len(self.modalities):

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
-from mmfusion.nn.params import check_whole
+from mmfusion.errors import DataError, check_seed, check_whole
 from mmfusion.radiogenomics.permuted_expression import MEAN, ExpressionNull, fold_correlations
 
 
@@ -50,7 +49,8 @@ def prediction_null(
     >>> found.table().loc["EGFR", ["pearson", "p"]].tolist()
     [1.0, 0.05]
     """
-    check_whole("n_permutations", n_permutations, 1)
+    check_whole("n_permutations", n_permutations)
+    check_seed(random_state)
     names = predictions["model"].unique()
     if len(names) != 1:
         raise DataError("not the predictions of one model", parameter="predictions", got=", ".join(names))

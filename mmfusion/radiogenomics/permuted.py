@@ -9,9 +9,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.errors import check_seed, check_whole
 from mmfusion.evaluation import nested_cv
 from mmfusion.evaluation.leakage import probed
-from mmfusion.nn.params import check_whole
 
 
 def permute_labels(cohort: Cohort, random_state: int = 0) -> Cohort:
@@ -72,7 +72,8 @@ def permuted_runs(
     >>> permuted_runs(ClinicalClassifier("sex_smoking"), radiomics_phantom(60), 2, **options).columns.tolist()
     ['seed', 'mean', 'lo', 'hi']
     """
-    check_whole("n", n, 1)
+    check_whole("n", n)
+    check_seed(random_state)
     rows = []
     quick = {"baselines": False, "progress": False, "random_state": random_state} | options
     with probed():  # the inputs are those of the true labels, which were probed

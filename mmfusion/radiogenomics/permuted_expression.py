@@ -10,11 +10,10 @@ import pandas as pd
 from sklearn.base import clone
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed, check_whole
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics.regression import regression_metrics
 from mmfusion.metrics.weighted import mean_available
-from mmfusion.nn.params import check_whole
 from mmfusion.radiogenomics.expression import ExpressionRegressor, ridge_head
 from mmfusion.radiogenomics.extraction import features_of
 
@@ -97,7 +96,8 @@ def expression_null(
     >>> found.null.shape, found.table().index[-1]
     ((3, 7), 'mean of the panel')
     """
-    check_whole("n_permutations", n_permutations, 1)
+    check_whole("n_permutations", n_permutations)
+    check_seed(random_state)
     X, y = cohort.X, cohort.y
     persons = cohort.groups.loc[X.index, "patient"].astype(str)
     parts = []

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import clone
 
-from mmfusion.errors import DataError, did_you_mean
+from mmfusion.errors import DataError, check_seed, check_whole, did_you_mean
 from mmfusion.nn.network import NetworkPlan
-from mmfusion.nn.params import check_agree, check_whole, unusable
+from mmfusion.nn.params import check_agree, unusable
 from mmfusion.nn.training import TrainingPlan
 from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.staging.decision import check_decision
@@ -53,7 +53,7 @@ def settings_of(model: StageClassifier) -> Settings:
     ------
     DataError
         If a value is given in both places and differs, a nested object has no such parameter, the number of
-        members or the seed is no whole number, or there is no such decision.
+        members or the seed is out of range, or there is no such decision.
 
     Examples
     --------
@@ -62,8 +62,8 @@ def settings_of(model: StageClassifier) -> Settings:
     >>> settings.network.dropout, settings.network.hidden
     (0.1, 128)
     """
-    check_whole("n_members", model.n_members, 1)
-    check_whole("random_state", model.random_state)
+    check_whole("n_members", model.n_members)
+    check_seed(model.random_state)
     check_decision(model.decision, model.costs)
     parts = {}
     for name in NESTED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.targets.stage import target_labels
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.limits import check_memory
 from mmfusion.synthetic import model, optimum
 from mmfusion.synthetic.anatomy import SCANNERS
@@ -210,9 +210,7 @@ def posterior(cohort: Cohort, modalities: Sequence[str] | None = None) -> pd.Dat
 def _check_numbers(numbers: Mapping[str, object], missing: object) -> None:
     """Raise a `DataError` unless these are whole numbers in range."""
     for name, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value <= _MOST[name]:
-            expected = f"a whole number, 0 to {_MOST[name]}"
-            raise DataError(f"{name} is out of range", expected=expected, got=repr(value)[:60])
+        check_whole(name, value, 0, _MOST[name])
     if isinstance(missing, bool) or not isinstance(missing, Real):
         raise DataError("missing is out of range", expected="0 to 1", got=repr(missing)[:60])
     table = 8.0 * numbers["n"] * numbers["n_genes"]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 
 N_LATENTS = 100
 _DECAY = 1.5  # the variance of latent k is k ** -1.5
@@ -85,7 +85,9 @@ def radiomics_phantom(
     >>> cohort.y.value_counts().to_dict(), cohort.X["ct"].shape
     ({'wildtype': 30, 'mutant': 10}, (40, 300))
     """
-    _check(n=(n, 1, 100_000), seed=(seed, 0, 2**63 - 1), n_features=(n_features, N_LATENTS, 100_000))
+    check_whole("n", n, 1, 100_000)
+    check_whole("seed", seed, 0, 2**63 - 1)
+    check_whole("n_features", n_features, N_LATENTS, 100_000)
     for name, value, low, high in (("mutants", mutants, 0.0, 1.0), ("auc", auc, 0.5, 0.999)):
         if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
             raise DataError("out of range", parameter=name, expected=f"{low:g} to {high:g}", got=repr(value))
@@ -195,10 +197,3 @@ def _records(mutant: np.ndarray, rng: np.random.Generator, *, planted: bool) -> 
         picked = (rng.random(n) > shares.cumsum(axis=0)[:-1]).sum(axis=0)
         records[column] = np.array(list(levels), dtype=object)[picked]
     return pd.DataFrame(records)
-
-
-def _check(**numbers: tuple[object, int, int]) -> None:
-    for name, (value, low, high) in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
-            expected = f"a whole number, {low} to {high}"
-            raise DataError("out of range", parameter=name, expected=expected, got=repr(value)[:60])

@@ -75,3 +75,5 @@ def test_bad_input():
         bootstrap_metrics(["I", "II"], np.eye(2), ["I", "II"], metrics=["auc"])
     with pytest.raises(DataError, match="level"):
         interval(np.zeros(3), 95)
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        bootstrap_metrics(["I", "II"], np.eye(2), ["I", "II"], random_state=-1)

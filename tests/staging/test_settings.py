@@ -120,6 +120,8 @@ def test_network_plan_checks_its_values(bad):
         ({"n_members": 1.5}, "n_members"),
         ({"random_state": None}, "random_state"),
         ({"random_state": "1"}, "random_state"),
+        ({"random_state": -1}, "parameter random_state: out of range"),
+        ({"random_state": 2**32}, "parameter random_state: out of range"),
         ({"device": "gpu"}, "device"),
         ({"modalities": []}, "modalities"),
         ({"modalities": ["rna", "rna"]}, "modalities"),

@@ -9,12 +9,11 @@ from sklearn.base import clone
 
 from mmfusion.data.cohort import Cohort, presence
 from mmfusion.data.load import load_cohort
-from mmfusion.errors import MMFusionError
+from mmfusion.errors import MMFusionError, check_whole
 from mmfusion.evaluation.mask_baselines import mask_baselines
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.segmenter import LesionSegmenter
 from mmfusion.modalities import IMAGING, SEED, scan_modality
-from mmfusion.nn.params import check_whole
 from mmfusion.registry import SEGMENTERS, list_segmenters
 
 PHANTOM = "lesion_phantom"

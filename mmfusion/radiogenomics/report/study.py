@@ -10,11 +10,11 @@ from sklearn.base import BaseEstimator
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.load import load_cohort
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.evaluation.baselines import PriorWhereAbsent, ridge
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics import scores_by_group
-from mmfusion.nn.params import check_whole, unusable
+from mmfusion.nn.params import unusable
 from mmfusion.radiogenomics.clinical import CLINICAL_SETS, ClinicalClassifier
 from mmfusion.radiogenomics.genotype import GenotypeClassifier
 from mmfusion.radiogenomics.report.reading import features_only, has_features, known, read_as

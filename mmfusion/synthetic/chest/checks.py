@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.limits import check_memory
 from mmfusion.synthetic.chest import genetics
 from mmfusion.synthetic.chest.appearance import HIGH, LOW, TYPES
@@ -27,9 +27,9 @@ def check(n: int, seed: int, settings: Settings, genes: Sequence[str], strength:
     Traceback (most recent call last):
     mmfusion.errors.DataError: parameter n: out of range (expected a whole number, 1 to 100000; got 0)
     """
-    _whole_number("n", n, 1, 100_000)
-    _whole_number("seed", seed, 0, 2**63 - 1)
-    _whole_number("size", settings.size, 16, 256)
+    check_whole("n", n, 1, 100_000)
+    check_whole("seed", seed, 0, 2**63 - 1)
+    check_whole("size", settings.size, 16, 256)
     for name in ("pet", "whole", "igtv"):
         if not isinstance(getattr(settings, name), bool):
             raise DataError("neither True nor False", parameter=name, got=repr(getattr(settings, name)))
@@ -42,7 +42,7 @@ def check(n: int, seed: int, settings: Settings, genes: Sequence[str], strength:
     _range("thickness", settings.thickness, 0.6, 8.0)
     _range("lesions", settings.lesions, 1, 8)
     for count in settings.lesions:
-        _whole_number("lesions", count, 1, 8)
+        check_whole("lesions", count, 1, 8)
     if settings.spacing is not None:
         _number("spacing", settings.spacing, 0.3, 8.0)
     if settings.pet_spacing is not None:
@@ -100,12 +100,6 @@ def _check_side(settings: Settings) -> None:
             got=f"{settings.size * settings.spacing:g} mm",
             hint="give a larger size or spacing, or pet_spacing=4.0",
         )
-
-
-def _whole_number(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
-        expected = f"a whole number, {low} to {high}"
-        raise DataError("out of range", parameter=name, expected=expected, got=repr(value)[:60])
 
 
 def _number(name: str, value: object, low: float, high: float) -> None:
