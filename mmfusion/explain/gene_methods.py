@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from mmfusion.explain.attributions import GeneAttribution
 from mmfusion.explain.conditional import FittedModel
 from mmfusion.explain.gene_attribution import gene_shap, integrated_gradients
 from mmfusion.explain.permutation import gene_permutation
+from mmfusion.metrics.ranks import rank_correlation
 
 METHODS = ("shap_observed", "shap_mean", "integrated_gradients", "permutation")
 
@@ -97,7 +97,4 @@ def cross_check(
 
 def _rank_correlation(one: GeneAttribution, other: GeneAttribution) -> np.ndarray:
     """Return Spearman's correlation over patients of each gene's contributions to the last class."""
-    ranks = [rankdata(found.values[:, :, -1], axis=0) for found in (one, other)]
-    a, b = (r - r.mean(axis=0) for r in ranks)
-    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.divide((a * b).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    return rank_correlation(*(found.values[:, :, -1] for found in (one, other)))

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import sparse
 
 from mmfusion.data.gene_scores import SHARE, coverage, rank_profiles
 from mmfusion.errors import DataError, check_seed, check_whole
 from mmfusion.limits import check_memory
+from mmfusion.metrics.ranks import rank_correlation
 
 
 def random_set_table(
@@ -79,7 +80,7 @@ def random_set_table(
     ranks = rank_profiles(rna)
     middle = (np.isfinite(ranks).sum(axis=1, keepdims=True) + 1) / 2
     ranks = np.where(np.isfinite(ranks), ranks, middle)
-    order = stats.rankdata(classes.cat.codes.to_numpy())
+    order = classes.cat.codes.to_numpy()
     found = coverage(rna.columns, sets, min_share)
     drawn = {}
     rows = {}
@@ -115,7 +116,4 @@ def _trends(ranks: np.ndarray, sets: np.ndarray, order: np.ndarray) -> np.ndarra
     member = sparse.csr_array(
         (np.ones(sets.size), (sets.ravel(), np.repeat(np.arange(n_sets), size))), (ranks.shape[1], n_sets)
     )
-    scores = stats.rankdata((member.T @ ranks.T).T, axis=0)
-    scores, order = scores - scores.mean(axis=0), order - order.mean()
-    scale = np.sqrt((scores**2).sum(axis=0) * (order**2).sum())
-    return np.divide(order @ scores, scale, out=np.zeros(n_sets), where=scale > 0)
+    return np.nan_to_num(rank_correlation((member.T @ ranks.T).T, order[:, None]))  # 0 for equal scores
