@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from mmfusion.data.tables.gmt import read_gmt
+from mmfusion.data.gene_sets import GeneSets, gene_sets
 from mmfusion.data.tables.notes import listed
 from mmfusion.errors import DataError, MMFusionError, check_seed, check_whole
 from mmfusion.exclusive import own_filters
@@ -20,7 +20,7 @@ METHODS = ("ora", "prerank")
 
 def enrichment(
     genes: pd.DataFrame,
-    gmt: str | Path | Mapping[str, Collection[str]],
+    sets: GeneSets | str | Path,
     *,
     background: Collection[str] | None = None,
     method: str = "ora",
@@ -40,8 +40,10 @@ def enrichment(
     ----------
     genes : DataFrame
         Ranked genes: index gene, columns `mean_abs_shap` and `q`, from `mmfusion.explain.genes`.
-    gmt : path or mapping
-        GMT file, or name of a set -> its genes. The genes are named as in the cohort.
+    sets : mapping, str or path
+        Name of a set -> its genes; or a file, GMT (.gmt) or a table with a column per set (.csv, .tsv); or
+        names of signatures of the package. See `mmfusion.data.gene_sets`. The genes are named as in the
+        cohort.
     background : collection of str, optional
         Genes that could have been found. Default: the genes of the table, which are those that the model
         tested. If the background has other genes too, sets look enriched only because the model tested their
@@ -71,9 +73,9 @@ def enrichment(
     Raises
     ------
     DataError
-        If an argument is out of range, a gene has no importance or all have the same, the file is no GMT, no
-        set has enough of the tested genes, fewer than three genes lead, or q was not computed and `n_top` is
-        not given.
+        If an argument is out of range, a gene has no importance or all have the same, the sets cannot be
+        read, no set has enough of the tested genes, fewer than three genes lead, or q was not computed and
+        `n_top` is not given.
     MMFusionError
         If gseapy is not installed.
 
@@ -93,18 +95,14 @@ def enrichment(
     _check(genes, method, n_top, fdr, min_size, max_size)
     check_whole("n_permutations", n_permutations)
     check_seed(random_state)
-    if not isinstance(gmt, str | Path | Mapping):
-        got = type(gmt).__name__
-        raise DataError("not gene sets", parameter="gmt", expected="a GMT file, or name -> genes", got=got)
     ranking = genes["mean_abs_shap"].sort_values(ascending=False, kind="stable")
     tested = _background(ranking, background)
-    sets, not_tested = _tested_sets(
-        gmt if isinstance(gmt, Mapping) else read_gmt(gmt), tested, min_size, max_size, gmt
-    )
+    source = sets if isinstance(sets, str | Path) else None
+    kept, not_tested = _tested_sets(gene_sets(sets), tested, min_size, max_size, source)
     if method == "prerank":
-        out = _prerank(ranking, sets, n_permutations, random_state)
+        out = _prerank(ranking, kept, n_permutations, random_state)
     else:
-        out = _over_representation(_leading(genes, ranking, n_top, fdr), sets, tested)
+        out = _over_representation(_leading(genes, ranking, n_top, fdr), kept, tested)
     out["q"] = false_discovery_control(out["p"])
     out.attrs["not_tested"] = not_tested
     return out.rename_axis("set").sort_values("p", kind="stable")
@@ -170,21 +168,19 @@ def _leading(genes: pd.DataFrame, ranking: pd.Series, n_top: int | None, fdr: fl
 
 
 def _tested_sets(
-    sets: Mapping[str, Collection[str]], tested: list[str], min_size: int, max_size: int, source: object
+    sets: Mapping[str, list[str]], tested: list[str], min_size: int, max_size: int, source: str | Path | None
 ) -> tuple[dict[str, list[str]], int]:
     """Return the sets with their tested genes, and the number of sets that are too small or too large."""
     known = set(tested)
-    inside = {
-        str(name): [g for g in dict.fromkeys(map(str, genes)) if g in known] for name, genes in sets.items()
-    }
+    inside = {name: [g for g in genes if g in known] for name, genes in sets.items()}
     kept = {name: genes for name, genes in inside.items() if min_size <= len(genes) <= max_size}
     if kept:
         return kept, len(inside) - len(kept)
     largest = max((len(genes) for genes in inside.values()), default=0)
-    examples = next((list(map(str, genes))[:3] for genes in sets.values() if len(genes)), [])
+    examples = next(iter(sets.values()))[:3]
     raise DataError(
         "no gene set has enough of the tested genes",
-        file=source if isinstance(source, (str, Path)) else None,
+        file=source,
         expected=f"{min_size} to {max_size} genes such as {listed(tested, 3)}",
         got=f"at most {largest}; the sets have genes such as {listed(examples)}",
         hint="sets and cohort must name genes in the same way; smaller sets need a smaller min_size",

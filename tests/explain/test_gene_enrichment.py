@@ -98,9 +98,18 @@ def test_bad_input(table, options, match):
         enrichment(table, SETS, **options)
 
 
-def test_sets_of_another_type_are_refused():
-    with pytest.raises(DataError, match=r"parameter gmt: not gene sets.*got list"):
-        enrichment(TABLE, [["G0", "G1"]])
+@pytest.mark.parametrize("sets", [[["G0", "G1"]], {}])
+def test_sets_of_another_type_are_refused(sets):
+    with pytest.raises(DataError, match=r"parameter sets: not gene sets.*got (list|no set)"):
+        enrichment(TABLE, sets)
+
+
+def test_a_file_of_sets_is_gmt_or_a_table(tmp_path):
+    gmt, table = tmp_path / "sets.gmt", tmp_path / "sets.csv"
+    gmt.write_text("\n".join("\t".join([name, "", *genes]) for name, genes in SETS.items()))
+    pd.DataFrame({name: pd.Series(genes) for name, genes in SETS.items()}).to_csv(table, index=False)
+    for file in (gmt, str(gmt), table):
+        pd.testing.assert_frame_equal(enrichment(TABLE, file), enrichment(TABLE, SETS))
 
 
 def test_without_gseapy(monkeypatch):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.gene_sets import GeneSets
 from mmfusion.errors import DataError
 from mmfusion.evaluation.unseen import check_unseen
 from mmfusion.explain.gene_enrichment import enrichment
@@ -149,7 +150,7 @@ def findings(
 
 
 def enriched(
-    genes: pd.DataFrame, sets: str | Mapping[str, Collection[str]], *, n_top: int = 20
+    genes: pd.DataFrame, sets: str | GeneSets, *, n_top: int = 20
 ) -> tuple[pd.DataFrame | None, str]:
     """Return the enrichment of gene sets, or None and the reason why it cannot be estimated.
 
@@ -160,7 +161,7 @@ def enriched(
     genes : DataFrame
         From `mmfusion.explain.genes`.
     sets : str or mapping
-        GMT file, or name of a set -> its genes.
+        File, or name of a set -> its genes; see `mmfusion.data.gene_sets`.
     n_top : int
         Number of leading genes if too few have a small q.
     """
