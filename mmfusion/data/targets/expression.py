@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from mmfusion.data.tables.gene_columns import WHOLE
-from mmfusion.data.targets.base import Target, register_target
+from mmfusion.data.targets.base import register_target
+from mmfusion.data.targets.rna_panel import RnaPanel
 from mmfusion.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ PREFIX = "expression_"  # prefix of the columns among the outcomes
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpressionPanel(Target):
+class ExpressionPanel(RnaPanel):
     """Expression of a panel of genes, with one number per gene.
 
     The values are read from the outcomes `expression_<gene>`, or if there are none, from the cohort's RNA
@@ -67,8 +68,7 @@ class ExpressionPanel(Target):
     'vector'
     """
 
-    kind: str = "vector"
-    probe: str = "correlation"
+    prefix: ClassVar[str] = PREFIX
     genes: tuple[str, ...] = CSPAT
 
     def __post_init__(self) -> None:
@@ -77,11 +77,6 @@ class ExpressionPanel(Target):
             raise DataError(
                 "not a panel of genes", parameter="genes", expected="symbols, each once", got=self.genes
             )
-
-    def labels(self, cohort: Cohort) -> pd.DataFrame:
-        """Return the expression of the genes that the cohort has, shape (n_patients, n_genes)."""
-        found = self.outcomes(cohort)[[PREFIX + gene for gene in self.found(cohort)]].astype("float64")
-        return found.rename(columns=lambda name: name.removeprefix(PREFIX))
 
     def found(self, cohort: Cohort) -> list[str]:
         """Return the genes of the panel that the cohort has."""
@@ -109,14 +104,6 @@ class ExpressionPanel(Target):
             of = f"{len(absent)} of the panel's {len(self.genes)} genes"
             notes.append(f"{of} are not in this cohort: {', '.join(absent)}")
         return tuple(notes)
-
-    def forbids(self, modality: str, feature: object) -> bool:
-        """Return True if a column is expression, or is known only after the diagnosis."""
-        return modality == "rna" or super().forbids(modality, feature)
-
-    def withholds(self, modality: str, feature: object) -> bool:
-        """Return True if a column is expression."""
-        return modality == "rna"
 
     def with_argument(self, argument: str) -> ExpressionPanel:
         """Return a panel of other genes, given as symbols separated by commas."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
 from mmfusion.data.gene_scores import coverage, singscore
 from mmfusion.data.gene_sets import gene_sets
-from mmfusion.data.targets.base import Target, register_target
+from mmfusion.data.targets.base import register_target
+from mmfusion.data.targets.rna_panel import RnaPanel
 from mmfusion.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ZSCORED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignaturePanel(Target):
+class SignaturePanel(RnaPanel):
     """Scores of gene signatures, with one number per signature (`mmfusion.data.gene_scores.singscore`).
 
     The scores are read from the outcomes `signature_<name>`, which `mmfusion.features.with_signatures` adds
@@ -49,18 +50,12 @@ class SignaturePanel(Target):
     'vector'
     """
 
-    kind: str = "vector"
-    probe: str = "correlation"
+    prefix: ClassVar[str] = PREFIX
     signatures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_names(self.signatures)
-
-    def labels(self, cohort: Cohort) -> pd.DataFrame:
-        """Return the scores that the cohort has, shape (n_patients, n_signatures)."""
-        found = self.outcomes(cohort)[[PREFIX + name for name in self.found(cohort)]].astype("float64")
-        return found.rename(columns=lambda name: name.removeprefix(PREFIX))
 
     def found(self, cohort: Cohort) -> list[str]:
         """Return the signatures of the panel that the cohort has, or that its genes are enough for."""
@@ -87,14 +82,6 @@ class SignaturePanel(Target):
         if absent := [name for name in self.signatures if name not in found]:
             notes.append(f"signatures that are not estimable in this cohort: {', '.join(absent)}")
         return tuple(notes)
-
-    def forbids(self, modality: str, feature: object) -> bool:
-        """Return True if a column is expression, or is known only after the diagnosis."""
-        return modality == "rna" or super().forbids(modality, feature)
-
-    def withholds(self, modality: str, feature: object) -> bool:
-        """Return True if a column is expression."""
-        return modality == "rna"
 
     def with_argument(self, argument: str) -> SignaturePanel:
         """Return a panel of other signatures, given as names separated by commas."""
