@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from mmfusion.data.targets.base import describe_targets, find_target, is_labelled
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed
 from mmfusion.storage.atomic import saved
 from mmfusion.storage.hashing import hash_json
 from mmfusion.storage.strict_json import parse_json
@@ -116,6 +116,7 @@ class Splits:
         """
         if n_splits < 2:
             raise DataError("too few folds", expected="2 or more", got=n_splits)
+        check_seed(random_state)
         y, groups = _aligned(y, groups)
         stratified = _is_stratified(y) if stratify is None else stratify
         _check_enough_persons(y if stratified else None, groups, n_splits)

@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError, check_whole, gathered
+from mmfusion.errors import DataError, check_seed, check_whole, gathered
 from mmfusion.evaluation.baselines import standard_baselines
 from mmfusion.evaluation.external import external_validation
 from mmfusion.evaluation.folds import fit_by_person
@@ -119,6 +119,7 @@ def judge_outside(
     >>> outside.paired("ridge")  # doctest: +SKIP
     """
     task = task_for(trained_on)
+    check_seed(random_state)
     _check_cohorts(task, trained_on, external, inner)
     simple = standard_baselines(trained_on.modalities, inner=inner, random_state=random_state)
     simple = {one: simple[one] for one in ALWAYS} | dict(baselines or {})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
-from mmfusion.errors import DataError, did_you_mean, gathered
+from mmfusion.errors import DataError, check_seed, did_you_mean, gathered
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import check_classes, task_for
@@ -93,6 +93,7 @@ def robustness(
     >>> found[["strength", "value", "change"]].values.tolist()
     [[0.0, 0.5, 0.0], [0.5, 0.5, 0.0]]
     """
+    check_seed(random_state)
     judges = list(_judges(model, cohort))
     classes = task_for(cohort).for_model(judges[0].model, judges[0].y).classes
     chosen = _chosen(perturbations, strengths, judges[0])

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mmfusion.display import html_card, html_table
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed
 from mmfusion.preprocessing.harmonisation import SITE, ComBat
 
 Harmonise = Callable[[np.ndarray, np.ndarray], pd.DataFrame]
@@ -97,6 +97,7 @@ def site_separability(
     >>> float(found.table.loc["before", "auc"])
     1.0
     """
+    check_seed(random_state)
     if not features.index.equals(site.index):
         hint = "give both the same index"
         raise DataError("features and site are not about the same patients", hint=hint)

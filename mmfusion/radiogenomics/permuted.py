@@ -34,6 +34,7 @@ def permute_labels(cohort: Cohort, random_state: int = 0) -> Cohort:
     >>> permuted.y.value_counts().equals(cohort.y.value_counts()), permuted.y.equals(cohort.y)
     (True, False)
     """
+    check_seed(random_state)
     labelled = cohort.X.index
     order = np.random.default_rng(random_state).permutation(len(labelled))
     outcomes = cohort.outcomes.copy()

@@ -167,3 +167,8 @@ def test_too_few_for_folds_without_classes():
     y = pd.Series(["a.nii", "b.nii"], index=["a", "b"], name="lesion")
     with pytest.raises(DataError, match="too few patients"):
         Splits.make(y, n_splits=3)
+
+
+def test_a_seed_that_cannot_be_used():
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        Splits.make(labels(I=10, II=10), random_state=-1)

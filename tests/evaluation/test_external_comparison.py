@@ -64,6 +64,8 @@ def test_cohorts_that_cannot_be_compared(trained, tmp_path):
         judge_outside(folder, train, other, **{**options, "inner": 50})
     with pytest.raises(DataError, match="parameter inner: out of range"):
         judge_outside(folder, train, other, **{**options, "inner": 1})
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        judge_outside(folder, train, other, random_state=-1, **options)
     with pytest.raises(LeakageError, match="the model was fitted on 80 of 80 patients"):
         judge_outside(folder, train, train, **options)
     with pytest.raises(DataError, match="two models have one name"):

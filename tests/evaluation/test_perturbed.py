@@ -76,6 +76,8 @@ def test_bad_input_is_one_error(result, cohort):
         robustness(result, cohort, ["nois"])
     with pytest.raises(DataError, match=r"parameter noise: the models do not read this.*expected ct"):
         robustness(result, cohort, ["noise"])  # the cohort has features of CT, and no scans
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        robustness(result, cohort, ["missing fields"], random_state=-1)
     with pytest.raises(DataError, match="measured for classes"):
         robustness(result, vector_cohort(20))
 

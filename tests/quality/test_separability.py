@@ -101,3 +101,9 @@ def test_phantom_scanners_are_less_separable_and_the_stage_no_worse(tmp_path, mo
     size = raw[SIZE]
     harmonised = describe(HistogramMatching().fit(crops).transform(crops))[SIZE]
     assert np.corrcoef(size, harmonised)[0, 1] > 0.95
+
+
+def test_a_seed_that_cannot_be_used():
+    frame, _ = shifted(60)
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        site_separability(frame.drop(columns="site"), frame["site"], random_state=-1)

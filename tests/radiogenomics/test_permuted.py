@@ -43,3 +43,8 @@ def test_runs_are_at_chance():
     pd.testing.assert_frame_equal(again, runs[:1])
     with pytest.raises(DataError, match="parameter n"):
         permuted_runs(ClinicalClassifier(), COHORT, 0)
+
+
+def test_a_seed_that_cannot_be_used():
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        permute_labels(COHORT, -1)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.scans import scan_of
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_seed
 from mmfusion.evaluation.perturbations.scans import (
     add_noise,
     change_contrast,
@@ -81,6 +81,7 @@ class Perturbation:
         """
         if not self.reads(X):
             raise DataError("nothing to perturb", parameter=self.name, expected=self.modality)
+        check_seed(random_state)
         out = X.copy()
         if self.modality == "ct":
             return self._scans(out, strength, random_state)

@@ -70,3 +70,8 @@ def test_two_rows_of_a_patient_are_refused():
     X = tiny_cohort(5, seed=1).X.iloc[[0, 1, 1]]
     with pytest.raises(DataError, match=f"patient {X.index[1]}: duplicate patient id"):
         PERTURBATIONS["missing fields"].apply(X, 0.5)
+
+
+def test_a_seed_that_cannot_be_used():
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        PERTURBATIONS["missing fields"].apply(tiny_cohort(5).X, 0.5, random_state=-1)
