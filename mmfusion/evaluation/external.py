@@ -67,8 +67,8 @@ def external_validation(
     Warns
     -----
     SecondLookWarning
-        If the model was judged on this cohort before, or if other models in the same folder were: a model
-        that is chosen by its result on this cohort has a result that is too good.
+        If this model, or other models in the same folder, were judged on this cohort before. If a model is
+        chosen by its result on this cohort, this result is too good.
     """
     from mmfusion.bundle import load
 
@@ -165,7 +165,7 @@ def check_unseen(
     cohort : Cohort
         Cohort with the patients.
     patients : sequence
-        Ids of patients that the model must not have met.
+        Ids of patients that the model must not have been fitted on.
     hint : str
         End of the message: what to do.
 

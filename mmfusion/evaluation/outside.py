@@ -156,9 +156,13 @@ def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:
 def _check_cohorts(task: object, trained_on: Cohort, external: Cohort, inner: int) -> None:
     check_whole("inner", inner, 2)
     if not isinstance(task, ClassificationTask):
-        raise DataError("no external comparison of this target", expected="classes", got=trained_on.target)
+        raise DataError(
+            "models can be compared on another cohort only for a target with classes",
+            expected="classes",
+            got=trained_on.target,
+        )
     if trained_on.target != external.target:
-        raise DataError("the cohorts have two targets", expected=trained_on.target, got=external.target)
+        raise DataError("the cohorts have different targets", expected=trained_on.target, got=external.target)
     if external.y.nunique() < 2:
         got = ", ".join(map(str, external.y.unique())) or "no patient with a label"
         raise DataError(
