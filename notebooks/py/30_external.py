@@ -2,9 +2,11 @@
 # # External validation
 #
 # Does a model that was fitted on one cohort also work on another cohort, or in another hospital? Three models
-# are fitted on the training patients and judged on the external patients without any change: a fusion model,
-# the ridge (a logistic regression on all inputs), and the majority class (the shares of the classes, for
-# every patient).
+# are fitted on the training patients, and judged on the external patients without any change:
+#
+# - a fusion model;
+# - the ridge, a logistic regression on all inputs;
+# - the majority class, which predicts the shares of the classes for every patient.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # training patients: demo, radiogenomics, lung1, tcga_luad, or a manifest
