@@ -66,8 +66,8 @@ def external_validation(
     Warns
     -----
     SecondLookWarning
-        If the model was judged on this cohort before, or if other models in the same folder were: a model
-        that is chosen by its result on this cohort has a result that is too good.
+        If this model, or other models in the same folder, were judged on this cohort before. If a model is
+        chosen by its result on this cohort, this result is too good.
     """
     from mmfusion.bundle import load
 

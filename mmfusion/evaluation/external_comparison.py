@@ -160,7 +160,7 @@ def _check_cohorts(task: Task, trained_on: Cohort, external: Cohort, inner: int)
     check_whole("inner", inner, 2)
     check_classes(task, trained_on.target, "models are compared by classes")
     if trained_on.target != external.target:
-        raise DataError("the cohorts have two targets", expected=trained_on.target, got=external.target)
+        raise DataError("the cohorts have different targets", expected=trained_on.target, got=external.target)
     if external.y.nunique() < 2:
         got = ", ".join(map(str, external.y.unique())) or "no patient with a label"
         raise DataError(

@@ -127,8 +127,8 @@ class FixedUptake(ScanRule):
 class ShareOfMaximum(ScanRule):
     """Mark the voxels of a PET with at least a given share of the highest uptake, 41 % by default.
 
-    The highest uptake is the one within `near_mm` of the seed; without a seed, that of the whole scan. The
-    second gives little if another organ takes up more than the tumour.
+    The highest uptake is the one within `near_mm` of the seed, or that of the whole scan if there is no seed.
+    Without a seed the mask is poor if another organ takes up more than the tumour.
 
     Parameters
     ----------

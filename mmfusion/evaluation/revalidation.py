@@ -110,7 +110,7 @@ def revalidate(
     names = {version: [str(c) for c in model.classes_] for version, model in models.items()}
     if names["old"] != names["new"]:
         expected, got = ", ".join(names["old"]), ", ".join(names["new"])
-        raise DataError("the models have other classes", file=new, expected=expected, got=got)
+        raise DataError("the two models have different classes", file=new, expected=expected, got=got)
     frames, notes = {}, []
     for version, model in models.items():
         own = task.for_model(model, y)  # the patients may lack a class of the model

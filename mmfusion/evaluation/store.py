@@ -1,11 +1,15 @@
 """Results of finished folds on disk, from which an interrupted run resumes.
 
-A file is written completely or not at all, with a hash of its content: a file that was edited or cut off is
+A file is written completely or not at all, with a hash of its content. If a file was edited or cut off, it is
 not used, and its fold is computed again with a warning. The folds of each candidate have a folder. Its name
-is the hash of everything that the results depend on: the data, the splits, the seed, the candidate with all
-its parameters, the versions of libraries, and the code that the estimator and the task can reach. A result
-for other data, another setting or other code is therefore never used. Folds stay valid when a comment, a
-docstring or code that cannot be reached is edited (`mmfusion.storage.source`).
+is the hash of everything that the results depend on:
+
+- the data, the splits and the seed;
+- the candidate with all its parameters;
+- the versions of libraries, and the code that the estimator and the task can reach.
+
+A result for other data, another setting or other code is therefore never used. Folds stay valid when a
+comment, a docstring or code that cannot be reached is edited (`mmfusion.storage.source`).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def check_unseen(
     cohort : Cohort
         Cohort with the patients.
     patients : sequence
-        Ids of patients that the model must not have met.
+        Ids of patients that the model must not have been fitted on.
     hint : str
         End of the message: what to do.
 

@@ -1,8 +1,9 @@
 """Attention weights of a fitted model: over the edges of the gene graph, and over modalities.
 
-Attention is not an explanation by itself. A weight says how much of a neighbour's features enters a sum, not
-how much the prediction depends on it: other weights can give the same prediction (Jain and Wallace 2019).
-Compare it with SHAP values and with modality Shapley values, which measure the prediction.
+Attention is not an explanation by itself. A weight says how much of a neighbour's features enters a sum. It
+does not say how much the prediction depends on it, because other weights can give the same prediction (Jain
+and Wallace 2019). Compare it with SHAP values and with the Shapley values of modalities, which measure the
+change of the prediction.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def modality_attention(model: FittedModel, X: object) -> pd.DataFrame:
     The weights of all tokens of a stream are added, and averaged over heads, blocks and networks. They depend
     on the number of tokens: with even attention, a stream with eight tokens has eight times the weight of a
     stream with one. Attention is not an explanation by itself (Jain and Wallace 2019), and the fusion also
-    reads the mean of each stream's tokens past the attention. `modality_shapley` measures what a modality
-    does to the prediction.
+    reads the mean of each stream's tokens without attention. `modality_shapley` measures how much a modality
+    changes the prediction.
 
     Parameters
     ----------

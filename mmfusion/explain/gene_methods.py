@@ -28,8 +28,8 @@ def cross_check(
 ) -> pd.DataFrame:
     """Return the importance of each gene by four methods, and their rank correlation over patients.
 
-    A gene whose importance depends on the method is not a finding. `table[list(METHODS)].corr("spearman")`
-    gives the agreement of the rankings of all genes.
+    Do not rely on a gene whose importance depends on the method. `table[list(METHODS)].corr("spearman")` says
+    how well the rankings of all genes agree.
 
     Parameters
     ----------

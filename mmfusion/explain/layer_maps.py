@@ -20,8 +20,8 @@ def layer_gradcam(
 ) -> torch.Tensor:
     """Return Grad-CAM maps of one output of a network for each input.
 
-    The channels of the layer are weighted by the mean gradient of the output, and added. Positive values are
-    kept: there, more of what the layer has found raises the output.
+    The channels of the layer are weighted by the mean gradient of the output, and added. Only positive values
+    are kept: at these places, a stronger response of the layer raises the output.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def layer_hirescam(
     """Return HiResCAM maps of one output of a network for each input, with their signs.
 
     Each value of the layer is multiplied by its own gradient, and the channels are added. Grad-CAM uses the
-    mean gradient of a channel instead. Its map can be wrong if a network treats places differently, such as
-    one with a token per octant.
+    mean gradient of a channel instead. Its map can be wrong if a network treats places differently, for
+    example if it has a token per octant.
 
     Parameters
     ----------

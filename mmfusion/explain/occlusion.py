@@ -26,10 +26,10 @@ def scan_occlusion(
     """Return maps of the fall of the severity, or of the probability of a class, if a cube is hidden.
 
     A cube of `window` voxels per edge moves over the crop in steps of `step` voxels. Its voxels are replaced
-    by the median of the crop. In a crop around a tumour in the lung this is about the value of lung, so that
-    hiding the tumour removes it. Where cubes overlap, their changes are averaged. Positive values are kept:
-    there, the scan raises the severity. Unlike `scan_gradcam`, occlusion needs no gradient and no layer, so
-    it works for every encoder and is a check of the other maps.
+    by the median of the crop. In a crop around a tumour in the lung this is about the value of lung, so
+    hiding the tumour removes it. Where cubes overlap, their changes are averaged. Only positive values are
+    kept: at these places, the scan raises the severity. Unlike `scan_gradcam`, occlusion needs no gradient
+    and no layer. It works for every encoder, and is a check of the other maps.
 
     Each patient is predicted `((S - window) / step + 1)^3` times, rounded up, by every network.
 

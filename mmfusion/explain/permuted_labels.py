@@ -1,24 +1,25 @@
 """Importance of genes compared with models fitted to permuted labels: p values and a false discovery rate.
 
 A model fitted to permuted labels has learned nothing, but its genes have importances too. The labels of the
-patients are permuted several times, and the model is fitted again each time. Three steps make p values that
-hold their level with some twenty such refits:
+patients are permuted several times, and the model is fitted again each time. Three steps give valid p values
+from about twenty such refits:
 
 1. The importance of a gene is divided by the sum over the genes of the same model. Refits differ in how much
    they use genes at all; without this step, one model that uses its genes more than most refits would make
    many genes look important.
 2. The share of a gene is standardised with the mean and the variance of the same gene over the refits. Both
    are moved towards the mean and the variance of all genes, as far as the difference between genes can be
-   noise (empirical Bayes). So a gene does not stand out because its variance is small by chance.
+   noise (empirical Bayes). Without this step, a gene would stand out if its variance is small by chance.
 3. `p` compares the standardised share with those of all genes of all refits. It can be far smaller than
    1 / (1 + refits), which is the smallest p value of a gene that is compared only with itself.
 
 `q` is the false discovery rate of Benjamini and Hochberg, but it is at least `p_list`. `p_list` is the p
-value of the hypothesis that the label is independent of all inputs: each refit gets a list of q values in the
-same way as the model, and `p_list` is the share of refits whose smallest q value is as small. Under this
-hypothesis the model and its refits are exchangeable. Then some gene has q <= a with probability a or less,
-whatever the distribution of the importances is and however genes depend on each other. If the label depends
-on some inputs, the false discovery rate rests on the three steps and the procedure of Benjamini and Hochberg.
+value of the hypothesis that the label is independent of all inputs. Each refit gets a list of q values in the
+same way as the model. `p_list` is the share of refits whose smallest q value is at least as small as that of
+the model. Under this hypothesis the model and its refits are exchangeable. The probability that any gene has
+q <= a is then a or less. This holds for every distribution of the importances, and for genes that depend on
+each other. If the label depends on some inputs, the false discovery rate relies on the three steps and on the
+procedure of Benjamini and Hochberg.
 
 References: Efron and Morris 1975, JASA 70:311 (empirical Bayes); Benjamini and Hochberg 1995, JRSS B 57:289;
 Phipson and Smyth 2010, Stat. Appl. Genet. Mol. Biol. 9:39 (p values of permutations).

@@ -64,8 +64,8 @@ def scan_gradcam(
     keeps the gradient of each place. The maps of the networks are averaged with their signs, and positive
     values are kept. The other modalities stay as observed.
 
-    The default is the severity. The map of a single class can mislead: a large tumour lowers the probability
-    of stage I, so that the map of stage I is positive beside the tumour.
+    The default is the severity. The map of a single class can mislead. For example, a large tumour lowers the
+    probability of stage I, so the map of stage I is positive beside the tumour.
 
     Parameters
     ----------

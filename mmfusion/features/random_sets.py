@@ -25,8 +25,8 @@ def random_set_table(
 ) -> pd.DataFrame:
     """Compare the trend of each signature over ordered classes with that of random sets of as many genes.
 
-    If most genes have a trend, as when late tumours grow faster, then most sets of genes have one too. A
-    signature says something of its own only if its trend is larger than that of random sets. The random sets
+    If most genes have a trend, for example because late tumours grow faster, most sets of genes have one too.
+    A signature is informative only if its trend is larger than that of random sets. The random sets
     are drawn from the genes of the table, and they are scored as the signature is.
 
     Parameters

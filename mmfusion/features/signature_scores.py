@@ -43,9 +43,9 @@ def signatures(
     same score; so do TPM, FPKM and their logarithms. Scores from counts and from TPM differ, because TPM is
     corrected for gene length.
 
-    Z-scores per gene change the meaning: a rank then says how high a gene is compared with the same gene in
-    the other patients, so that a score depends on them. This gives a warning. The score also depends on which
-    genes the table has, because a gene is ranked among the genes of the table.
+    Z-scores per gene change the meaning. A z-score compares a gene with the same gene in the other patients,
+    so the score then depends on them. This gives a warning. The score also depends on which genes the table
+    has, because a gene is ranked among the genes of the table.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ def signatures(
     Returns
     -------
     DataFrame, shape (n_with_rna, n_sets)
-        Scores from -0.5 to 0.5, index patient_id. NaN if fewer than 5 genes of the set (all of them, if it
-        has fewer) or a smaller share than `min_share` are measured, which gives a warning;
+        Scores from -0.5 to 0.5, index patient_id. A score is NaN, with a warning, if fewer than 5 genes of
+        the set (all of them, if it has fewer) or a smaller share than `min_share` are measured.
         `signature_coverage` has the counts.
 
     Raises
@@ -87,8 +87,8 @@ def signatures(
     chosen = gene_sets(sets)
     scores = singscore(rna, chosen, min_share)
     if (unit or known_unit) == "zscore":
-        text = "the expression is z-scored per gene: a signature score then compares with the other patients"
-        warn(f"{text} of the table, and not genes within a patient", SignatureWarning, stacklevel=2)
+        text = "the expression is z-scored per gene, so a signature score depends on the other patients"
+        warn(f"{text} of the table", SignatureWarning, stacklevel=2)
     for text in _too_few(rna, scores, coverage(rna.columns, chosen, min_share)):
         warn(text, SignatureWarning, stacklevel=2)
     return scores

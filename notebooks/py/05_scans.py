@@ -73,7 +73,8 @@ if len(several):
 # %% [markdown]
 # ## Geometry and grey values
 #
-# Spacing and field of view in mm, percentiles of the grey values, and volumes in mL.
+# The table has spacing and field of view in mm, percentiles of the grey values in HU or SUV, and volumes in
+# mL.
 
 # %%
 reports.full_table(table.drop(columns=["series", "y_mm", "warnings"]).round(2))
@@ -88,8 +89,8 @@ if len(table):
 # %% [markdown]
 # ## Images
 #
-# The slices are in radiological convention and have the same scale. Lines show the lung mask (by thresholds)
-# and the lesion, if it is known. In JupyterLab the slider moves through the slices.
+# The left of the patient is on the right of the picture. All slices have the same scale. Lines show the lung
+# mask (by thresholds) and the lesion, if it is known. In JupyterLab the slider moves through the slices.
 
 # %%
 for patient in shown:
@@ -114,7 +115,7 @@ if shown:  # a scan with a known tumour, if there is one
 #
 # The figure shows one scan before and after each restorer, and the difference. The similarity to the input
 # shows how much a restorer changes the scan, not how good it is: an unchanged scan would score best. A model
-# uses restoration only if it was fitted with it.
+# uses restoration only if it was fitted on restored scans.
 
 # %%
 compared = None
@@ -140,9 +141,9 @@ if shown and modality == "ct" and reports.words_or_none(restorers):
 # %% [markdown]
 # ## Sites
 #
-# Can the hospital be predicted from simple features of the crops that a model reads? The AUC is given before
-# and after ComBat. ComBat matches the mean and spread of each site, and is fitted on the training folds. An
-# AUC of 0.5 is chance.
+# Can the hospital be predicted from simple features of the crops that a model reads? The area under the ROC
+# curve (AUC) is given before and after ComBat: 0.5 is chance, 1 is a perfect prediction. ComBat makes the
+# mean and the spread of the features equal between sites. It is fitted on the training folds.
 
 # %%
 effect = site_effect(data, paths.index[:n_compared], modality=modality)

@@ -67,7 +67,8 @@ reports.full_table(with_intervals(result.scores))
 reports.bullets(worse_than_chance(result.scores["macro_auc"]))
 
 # %% [markdown]
-# The difference between each model and the ridge on all inputs, on the same resamples of patients:
+# The figure shows the difference between each model and the ridge (a logistic regression on all inputs), with
+# its 95 % interval over the same patients.
 
 # %%
 reports.save_figure(figures.paired_differences(result.paired("ridge")), out_dir, "differences")
@@ -113,8 +114,9 @@ reports.write_predictions(result.predictions, out_dir)
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("baseline")

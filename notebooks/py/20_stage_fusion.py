@@ -85,6 +85,9 @@ counts = data.y.value_counts(sort=False)
 
 # %% [markdown]
 # ## Result
+#
+# Macro-AUC is the area under the ROC curve (AUC) of each class against all others, averaged over the classes:
+# 0.5 is chance, 1 is best.
 
 # %%
 reports.bullets(verdict(result, best_possible), strong_first=True)
@@ -110,10 +113,10 @@ if len(curve):
 # %% [markdown]
 # ## All models, on the same patients and folds
 #
-# Macro-averaged one-vs-rest AUC, mean over outer folds. "Ridge" is a logistic regression on all inputs,
-# "clinical ridge" is the same on the health records alone. "... only" is the fusion model with one modality.
-# For a patient who lacks that modality, a single-modality model predicts the class frequencies of its
-# training patients.
+# The figure shows the macro-AUC of each model, as the mean over the outer folds. "Ridge" is a logistic
+# regression on all inputs. "Clinical ridge" is the same on the health records alone. "... only" is the fusion
+# model with one modality. For a patient who lacks this modality, such a model predicts the class frequencies
+# of its training patients.
 
 # %%
 reports.save_figure(
@@ -169,8 +172,10 @@ reports.save_figure(
 )
 
 # %% [markdown]
-# Calibration: below the diagonal, the model is too confident. The expected calibration error (ECE) is never 0
-# on a finite number of patients. Its band is the range that a perfectly calibrated model would have.
+# Calibration: the figure shows the share of correct predictions against the predicted probability. Below the
+# diagonal, the model is too confident. The expected calibration error (ECE) is the mean distance between the
+# two. It is never 0 on a finite number of patients. Its band is the range that a perfectly calibrated model
+# would have.
 
 # %%
 bands = certainty.calibration_bands(result, [result.main, "ridge"], random_state=seed)
@@ -184,8 +189,9 @@ reports.bullets([f"{name}: {band}." for name, band in bands.items()])
 # The figure shows the share of wrong decisions, and macro-F1, if only patients with a large probability get a
 # prediction. If the model knows when it is uncertain, it makes fewer errors than if patients are left out at
 # random (dashed line). For the dotted line, the wrong predictions are left out first, which is the best
-# possible. Coverage is the share of patients who get a prediction. AURC is the mean share of wrong
-# predictions over all coverages; smaller is better. The bands are 95 % intervals over patients.
+# possible. Coverage is the share of patients who get a prediction. AURC (area under the risk-coverage curve)
+# is the mean share of wrong predictions over all coverages; smaller is better. The bands are 95 % intervals
+# over patients.
 
 # %%
 selective = {
@@ -210,9 +216,11 @@ figure = figures.modality_ablation(table, optimum={k: v for k, v in known.items(
 reports.save_figure(figure, out_dir, "modalities")
 
 # %% [markdown]
-# Each fold's model predicts its held-out patients with every subset of their modalities. This gives exact
-# Shapley values, and the macro-AUC without one modality. No model is fitted again. A modality can move the
-# prediction (`mean_abs`) without helping: `gain` says how much it raises the probability of the true class.
+# Each fold's model predicts its held-out patients with every subset of their modalities. No model is fitted
+# again. The predictions give exact Shapley values: how much each modality moves the probability, averaged
+# over all orders in which the modalities can be added. A modality can move the prediction (`mean_abs`)
+# without helping. `gain` says how much it raises the probability of the true class, and `drop` how much
+# macro-AUC is lost without it.
 
 # %%
 attribution = explained.fold_modalities(result, data)
@@ -255,7 +263,8 @@ else:
 # ## External cohort
 #
 # The models of the folds predict another cohort without any change. Only the first time counts as external
-# validation. A point on the diagonal has the same result in cross-validation and in the external cohort.
+# validation. In the figure, each point is the model of one fold. A point on the diagonal has the same result
+# in cross-validation and in the external cohort.
 
 # %%
 if external:
@@ -272,9 +281,9 @@ else:
 # %% [markdown]
 # ## Genes with the largest influence on the predictions
 #
-# Expected gradients (SHAP) explain the predictions of each fold's model for its held-out patients. The other
-# modalities stay as observed. The figure shows the mean over folds. These are candidate associations, not
-# biomarkers.
+# A SHAP value says how much a gene moves one patient's probability of a class. It is computed by expected
+# gradients, for the model of each fold and its held-out patients. The other modalities stay as observed. The
+# figure shows the mean size over patients and folds. These are candidate associations, not biomarkers.
 
 # %%
 genes = explained.fold_genes(result, data, n_patients=n_explained, random_state=seed)
@@ -403,8 +412,9 @@ if everybody is not None:
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("stage_fusion")

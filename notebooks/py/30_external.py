@@ -2,9 +2,11 @@
 # # External validation
 #
 # Does a model that was fitted on one cohort also work on another cohort, or in another hospital? Three models
-# are fitted on the training patients and judged on the external patients without any change: a fusion model,
-# the ridge (a logistic regression on all inputs), and the majority class (the shares of the classes, for
-# every patient).
+# are fitted on the training patients, and judged on the external patients without any change:
+#
+# - a fusion model;
+# - the ridge, a logistic regression on all inputs;
+# - the majority class, which predicts the shares of the classes for every patient.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # training patients: demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -97,6 +99,9 @@ found = evaluation.judge_outside(
 
 # %% [markdown]
 # ## Result
+#
+# Macro-AUC is the area under the ROC curve (AUC) of each class against all others, averaged over the classes:
+# 0.5 is chance, 1 is best.
 
 # %%
 reports.bullets(external_page.verdict(result, found), strong_first=True)
@@ -114,16 +119,21 @@ reports.bullets(lines)
 # ## How good are the models in the external cohort?
 #
 # "Cross-validation" is the mean over the outer folds of the training patients. "External" is the result of
-# the model that was fitted on all training patients. The intervals are 95 % intervals over patients. The
-# Brier score is the squared error summed over all classes, from 0 (best) to 2; many packages give half of it
-# for two classes.
+# the model that was fitted on all training patients. The intervals are 95 % intervals over patients.
+#
+# - Macro-F1 is the mean over the classes of F1, which combines precision and recall (1 is best).
+# - The Brier score is the squared error summed over all classes, from 0 (best) to 2. For two classes, many
+#   packages give half of it.
+# - The expected calibration error (ECE) is the mean distance between the predicted probability and the share
+#   of correct predictions (0 is best).
 
 # %%
 reports.full_table(external_page.beside_cv(result, found))
 
 # %% [markdown]
-# Each fold's model on its own held-out fold and on the external cohort. A point on the diagonal has the same
-# result in both. Points far below it show that the cohorts differ in a way that matters to the model.
+# Each point is the model of one fold. The horizontal axis is its result on its own held-out fold, and the
+# vertical axis is its result in the external cohort. A point on the diagonal has the same result in both.
+# Points far below the diagonal show that the cohorts differ in a way that matters to the model.
 
 # %%
 folds = explained.fold_external(result, other)
@@ -131,15 +141,16 @@ reports.save_figure(figures.cv_vs_external(folds.table), out_dir, "cv_vs_externa
 
 # %% [markdown]
 # The difference between each model and the ridge in the external cohort, with 95 % intervals over its
-# patients. The models were fitted once, so the interval does not include the chance of other training
-# patients.
+# patients. Each model was fitted once. The intervals therefore do not show how much the result would change
+# with other training patients.
 
 # %%
 paired = found.paired("ridge")
 reports.save_figure(figures.paired_differences(paired, main=found.main), out_dir, "differences")
 
 # %% [markdown]
-# ROC curves of the fusion in the external cohort.
+# ROC curves of the fusion in the external cohort. For each class, the curve shows the true positive rate and
+# the false positive rate at every threshold of its probability.
 
 # %%
 figure = figures.roc(found.predictions, found.classes, found.main, random_state=seed)
@@ -148,8 +159,8 @@ reports.save_figure(figure, out_dir, "roc")
 # %% [markdown]
 # ## Which inputs does the external cohort lack?
 #
-# An absent gene gets its mean of the training patients. An absent column counts as missing, a new category as
-# unknown. A column that the model does not know is not read.
+# A gene that the external cohort lacks gets its mean of the training patients. A column that it lacks counts
+# as missing, and a new category counts as unknown. Columns that the model does not know are not read.
 
 # %%
 reports.full_table(transfer)
@@ -157,9 +168,9 @@ reports.full_table(transfer)
 # %% [markdown]
 # ## Are the probabilities calibrated in the external cohort?
 #
-# The figure compares the predicted probability with the share of correct predictions, before and after a
-# recalibration. The recalibration is learned from out-of-fold predictions of the training patients only, so
-# it cannot correct differences between the cohorts. Below the diagonal, a model is too confident.
+# The figure shows the share of correct predictions against the predicted probability, before and after a
+# recalibration. Below the diagonal, a model is too confident. The recalibration is learned from out-of-fold
+# predictions of the training patients only. It cannot correct differences between the cohorts.
 
 # %%
 before_after, said = external_page.recalibrated(result, found)
@@ -172,16 +183,17 @@ if len(before_after):
     display(reports.full_table(calibration))
 
 # %% [markdown]
-# The last column is the range of the expected calibration error (ECE) that a perfectly calibrated model would
-# have on as many patients.
+# The last column is the range of the ECE that a perfectly calibrated model would have on the same number of
+# patients.
 
 # %% [markdown]
 # ## Is the model useful for decisions?
 #
-# The decision curve shows the net benefit of treating every patient whose predicted probability reaches a
-# threshold. Net benefit is the number of true positives per patient, minus the false positives weighted by
-# the odds of the threshold (Vickers and Elkin 2006). A model is useful at a threshold if it is above both
-# treating all and treating none. The band is the 95 % interval of the fusion.
+# The decision curve shows the net benefit (vertical axis) of treating every patient whose predicted
+# probability reaches a threshold (horizontal axis). Net benefit is the number of true positives per patient,
+# minus the number of false positives per patient times the odds of the threshold (Vickers and Elkin 2006). A
+# model is useful at a threshold if its curve is above both treating all and treating none. The band is the 95
+# % interval of the fusion.
 
 # %%
 cuts, said = external_page.estimable_cuts(found.predictions, found.classes)
@@ -254,8 +266,9 @@ reports.write_metrics(metrics, out_dir)
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("external")

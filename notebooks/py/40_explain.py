@@ -2,8 +2,8 @@
 # # Which genes, scans and modalities a model uses
 #
 # Which genes does a staging model use, and would it use them if there were nothing to find? The model is
-# explained on patients that it was not fitted on. Genes are compared with models fitted to permuted labels.
-# Every gene that is named is a candidate association, not a biomarker.
+# explained on patients that it was not fitted on. Its genes are compared with those of models fitted to
+# permuted labels. Every gene that is named is a candidate association, not a biomarker.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -59,8 +59,9 @@ severe = str(classifier.classes_[-1])
 # %% [markdown]
 # ## Which genes does the model use?
 #
-# SHAP values, computed by expected gradients, say how much a gene moves the probability of each class. The
-# other modalities of the patient stay as they are.
+# A SHAP value says how much a gene moves one patient's probability of a class. It is computed by expected
+# gradients, and the other modalities of the patient stay as they are. Among all genes with the same q or a
+# smaller one, q is the expected share of chance findings (false discovery rate).
 
 # %%
 judged = None
@@ -118,12 +119,16 @@ if table is not None:
 # %% [markdown]
 # ## Do other methods find the same genes?
 #
-# The first table has the rank correlation of the genes between four methods: SHAP with the patient's own
-# other modalities (`shap_observed`), SHAP with the mean vectors of the other modalities (`shap_mean`),
-# integrated gradients, and permutation importance, which needs no gradients.
+# The first table compares how four methods rank the genes. It has the rank correlation (1: the same order).
 #
-# The second table has the leading genes. Its columns `rho` are rank correlations over patients: they compare
-# the contributions of a gene by another method with those by `shap_observed`.
+# - `shap_observed`: SHAP, with the patient's own other modalities;
+# - `shap_mean`: SHAP, with mean vectors in the place of the other modalities;
+# - `integrated_gradients`;
+# - `permutation`: the rise of the log-loss if the values of the gene are shuffled between patients.
+#
+# The second table has the leading genes. For one gene, `rho_mean` and `rho_gradients` are rank correlations
+# over patients. They compare its contributions by `shap_mean` and by `integrated_gradients` with those by
+# `shap_observed`.
 
 # %%
 agreement = None
@@ -144,8 +149,8 @@ if table is not None:
 # %% [markdown]
 # ## Are the genes stable?
 #
-# The models of the folds are explained on their held-out patients. The table has the agreement of their first
-# k genes (Kuncheva index: 0 is chance, 1 is the same genes).
+# The models of the folds are explained on their held-out patients. The table shows how well their first k
+# genes agree (Kuncheva index: 0 is chance, 1 is the same genes).
 
 # %%
 stability = pd.DataFrame()
@@ -160,8 +165,8 @@ else:
 # %% [markdown]
 # ## Which gene sets are found more often than by chance?
 #
-# The hypergeometric test counts the leading genes in each set. It compares them with all genes that the model
-# tested, not with the whole genome.
+# The table shows how many of the leading genes are in each set. The hypergeometric test compares this number
+# with random draws from all genes that the model tested, not from the whole genome.
 
 # %%
 sets = gmt or data.provenance.get("gene_sets")
@@ -179,7 +184,7 @@ else:
 # ## Attention weights of the network
 #
 # An attention weight is the share with which a network mixes in a gene or a modality. It does not say how
-# much the prediction depends on it (Jain and Wallace 2019): compare it with the SHAP and Shapley values. A
+# much the prediction depends on it (Jain and Wallace 2019). Compare it with the SHAP and Shapley values. A
 # `ratio` of 1 means that all neighbours of a gene have the same weight.
 
 # %%
@@ -197,9 +202,10 @@ else:
 # %% [markdown]
 # ## Which modalities does the model use?
 #
-# Shapley values say how much each modality of a patient moves the probability. A modality can move it without
-# helping. In the table, `gain` says how much a modality raises the probability of the true class on average,
-# with a 95 % interval, and `drop` says how much macro-AUC is lost without it.
+# A Shapley value says how much a modality moves a patient's probability of a class, averaged over all orders
+# in which the modalities can be added. A modality can move the probability without helping. In the table,
+# `gain` says how much a modality raises the probability of the true class on average, with a 95 % interval.
+# `drop` says how much macro-AUC is lost without the modality.
 
 # %%
 shapley = explain.modality_shapley(classifier, inputs)
@@ -216,11 +222,12 @@ if out_dir:
 # %% [markdown]
 # ## Which parts of the scans does the model use?
 #
-# Two methods are compared. HiResCAM, a variant of Grad-CAM, marks the parts of the crop that raise the
-# predicted severity. Occlusion hides one cube of the crop after the other, and marks those without which the
-# severity falls. The outline is the mask of the tumour. The energy is the share of a map inside the tumour,
-# and the volume is the share of the crop that the tumour fills. Their ratio is 1 for a map that does not
-# depend on the tumour.
+# Two methods are compared. HiResCAM, a variant of Grad-CAM, uses gradients to mark the parts of the crop that
+# raise the predicted severity. Occlusion hides one cube of the crop after the other. It marks a cube if the
+# severity falls without it. The outline is the mask of the tumour.
+#
+# In the table, `energy` is the share of the map that lies inside the tumour, and `volume` is the share of the
+# crop that the tumour fills. Their ratio is 1 for a map that does not depend on the tumour.
 
 # %%
 energy = None
@@ -237,7 +244,8 @@ if "ct" in streams and inputs.present[:, list(streams).index("ct")].any():
     figure = figures.scan_maps(both, masks=some, patients=maps.patients[:n_scans], spacing=spacing)
     display(reports.save_figure(figure, out_dir, "scans"))
     alike = explain.randomisation_check(classifier, inputs, stream="ct").mean()
-    text = f"Rank correlation of HiResCAM with its map of shuffled weights (near 1: no meaning): {alike:.2f}."
+    text = f"Rank correlation between these HiResCAM maps and those of shuffled weights: {alike:.2f}."
+    text += " Near 1, the maps do not show what the model learned."
     display(reports.paragraph(text))
     if masks is not None and masks.any():
         energy = explain.energy_in_tumour(maps.maps, masks).set_axis(list(maps.patients)).dropna()
@@ -290,8 +298,9 @@ reports.write_metrics(found, out_dir)
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("explain")

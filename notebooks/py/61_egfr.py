@@ -2,8 +2,9 @@
 # # EGFR and expression from scans
 #
 # Do features of scans predict the EGFR status of a lung tumour, and the expression of genes? This report
-# evaluates the models of a paper by nested cross-validation. Beside each result are what the health records
-# alone tell, the same model on permuted labels, and the leak that gave the paper its results.
+# evaluates the models of a paper (arXiv 2211.06620) by nested cross-validation. Each result is compared with
+# that of the health records alone, and with that of the same model on permuted labels. The report also shows
+# a leak of the paper.
 
 # %% tags=["parameters"]
 cohort: str = "radiomics_phantom"  # radiomics_phantom, r01_egfr, radiogenomics, or a manifest
@@ -116,15 +117,17 @@ reports.full_table(result.params().astype(str))
 # %% [markdown]
 # ## Nothing to find: permuted labels, and a leak
 #
-# The main model on permuted labels, with the 95 % interval of each run. Without information the AUC is 0.5 on
-# average, and in single runs it varies as much as here.
+# The figure shows the area under the ROC curve (AUC) of the main model on permuted labels, with the 95 %
+# interval of each run. Without information the AUC is 0.5 on average. In single runs it varies as much as
+# here.
 
 # %%
 reports.full_table(permuted.set_index("seed"))
 
 # %% [markdown]
-# LDA that is fitted on all patients before the cross-validation, as in the paper (leaky), and inside the
-# folds (honest). LDA separates the patients it was fitted on, even if the labels are random.
+# LDA (linear discriminant analysis) is fitted on all patients before the cross-validation, as in the paper
+# ("leaky"), or inside the folds ("honest"). LDA separates the patients it was fitted on, even if the labels
+# are random.
 
 # %%
 if leak is not None:
@@ -136,8 +139,8 @@ else:
 # ## Within subgroups
 #
 # All mutants may have the same histology, and hospitals differ in their patients and in their scanners. A
-# model that tells adenocarcinoma from squamous cell carcinoma, or one hospital from another, then seems to
-# predict the genotype. The AUC within a subgroup does not count that. It needs patients of both classes.
+# model that recognises the histology or the hospital then seems to predict the genotype. Within a subgroup
+# this does not help, so the AUC there is not affected. It needs patients of both classes.
 
 # %%
 groups = study.subgroups(data.cohort)
@@ -174,8 +177,8 @@ else:
 # %% [markdown]
 # ## Expression
 #
-# Ridge regression on the same features predicts the expression of each gene. For the permutations, the
-# expression is exchanged between patients, and the ridge is fitted again on the same folds.
+# Ridge regression on the same features predicts the expression of each gene. The permutations show chance:
+# the expression is exchanged between patients, and the ridge is fitted again on the same folds.
 
 # %%
 panel, reason = expression_study.expression_study(data, reports.words(genes))
@@ -249,8 +252,9 @@ for part, judged in (("all_patients", records), ("expression", expressed)):
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("egfr")

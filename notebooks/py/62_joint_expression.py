@@ -83,8 +83,8 @@ reports.bullets(joint.protocol(data, result, [left_out, measured, null_said]))
 # %% [markdown]
 # ## Each gene
 #
-# Pearson's correlation of the predicted with the true expression. For the grey bars, the true values were
-# exchanged at random between the test patients.
+# The figure shows Pearson's correlation of the predicted with the true expression. The grey bars show chance:
+# the true values were exchanged at random between the test patients.
 
 # %%
 by_gene = metrics.target_table(result.of([result.main]), result.task.names).loc[result.main]
@@ -102,8 +102,8 @@ simple = result.scores.loc[[result.main, *baselines]]
 reports.full_table(verdict.with_intervals(simple, verdict.CORRELATIONS))
 
 # %% [markdown]
-# The same network, trained and judged on the null panel. Its interval must include 0, apart from chance: 1 of
-# 20 such intervals does not.
+# The same network is trained and judged on the null panel, in which the expression does not depend on the
+# scan. The interval should include 0. By chance, 1 of 20 such intervals does not.
 
 # %%
 reports.full_table(verdict.with_intervals(of_null.scores, verdict.CORRELATIONS))
@@ -111,10 +111,10 @@ reports.full_table(verdict.with_intervals(of_null.scores, verdict.CORRELATIONS))
 # %% [markdown]
 # ## Ablations, on the same patients and folds
 #
-# The main model has a neck in both directions (PAN), gates, links between all scales, and both tasks, whose
-# losses are balanced as the parameter `balance` says. The other models differ from it by what their names
-# say; "mask alone" and "expression alone" have one task. The differences are to the main model, with 95 %
-# intervals over patients.
+# The main model has a neck in both directions (PAN), gates, links between all scales, and both tasks. The
+# parameter `balance` says how their losses are balanced. The name of each other model says how it differs
+# from the main model; "mask alone" and "expression alone" have one task. The differences are to the main
+# model, with 95 % intervals over patients.
 
 # %%
 reports.full_table(joint.ablation_table(result, masks, scores))
@@ -142,11 +142,11 @@ reports.save_figure(figures.learning_curves(result.histories()), out_dir, "loss"
 # %% [markdown]
 # ## Where the network finds the expression
 #
-# Grad-CAM maps of one gene, for the patients with the highest prediction. The network of the fold in which
-# the patient was held out makes the map. Colour shows where the scan raises the predicted expression. The
-# line is the true outline of the lesion, which the network does not read. "Energy" is the share of the map
-# inside it, and "volume" the share of the cube that the lesion fills. With a ratio of 1, the map does not
-# depend on the lesion.
+# The figure shows Grad-CAM maps of one gene, for the patients with the highest prediction. Each map is made
+# by a network that was trained without this patient. Colour shows where the scan raises the predicted
+# expression. The line is the true outline of the lesion, which the network does not read. "Energy" is the
+# share of the map inside the outline, and "volume" the share of the cube that the lesion fills. Their ratio
+# is 1 for a map that does not depend on the lesion.
 
 # %%
 energy = None
@@ -205,8 +205,9 @@ reports.write_predictions(masks, out_dir, "masks")
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("joint_expression")

@@ -80,8 +80,8 @@ reports.bullets([*study.protocol(data, result, left_out), f"{text}({before.name}
 # %% [markdown]
 # ## 2D and 2.5D are the same before training
 #
-# A 2.5D network takes over the weights of the 2D network. Its interaction of slices adds nothing at first, so
-# that both networks predict the same masks before training.
+# A 2.5D network reads a slice and its neighbours, and starts from the weights of the 2D network. At first,
+# the neighbours add nothing, so both networks predict the same masks before training.
 
 # %%
 interactions = ("concat", "slice")
@@ -178,8 +178,9 @@ reports.write_predictions(result.predictions, out_dir)
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("igtv")

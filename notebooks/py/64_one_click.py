@@ -67,7 +67,8 @@ reports.full_table(clicks.shown(table))
 # %% [markdown]
 # ## Warnings
 #
-# Reasons not to trust a mask. A mask without a warning can be wrong too, so that every mask is shown below.
+# A warning is a reason not to trust a mask. A mask without a warning can be wrong too, so every mask is shown
+# below.
 
 # %%
 reports.bullets(
@@ -98,8 +99,9 @@ for number, group in enumerate(clicks.pages(list(table.index)), 1):
 # %% [markdown]
 # ## Radiomics
 #
-# IBSI features of the masks, as `mmfusion features --radiomics` computes them. The file `radiomics.csv`
-# beside the masks has all of them, and `radiomics.csv.json` has the settings.
+# The table has features of the masks as the Image Biomarker Standardisation Initiative (IBSI) defines them.
+# They are those of `mmfusion features --radiomics`. The file `radiomics.csv` beside the masks has all
+# features, and `radiomics.csv.json` has the settings.
 
 # %%
 extracted = None
@@ -137,8 +139,9 @@ reports.write_metrics(result, out_dir)
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("one_click")

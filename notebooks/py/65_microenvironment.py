@@ -72,8 +72,10 @@ reports.full_table(stages.coverage_for_page(study))
 # %% [markdown]
 # ## Do the scores change with the stage?
 #
-# One point per patient. The box has the median and the quartiles. "rho" is Spearman's correlation with the
-# order of the stages. At most nine signatures are shown, those with the strongest trends.
+# The figure shows the scores in each stage, with one point per patient. The box has the median and the
+# quartiles. "rho" is Spearman's correlation of the score with the order of the stages. "Holm p" is its
+# p-value, adjusted for the number of signatures. At most nine signatures are shown, those with the strongest
+# trends.
 
 # %%
 shown = study.scores[stages.shown_first(tests)]
@@ -81,9 +83,9 @@ figure = figures.boxes_by_class(shown, study.stage, titles=stages.box_titles(tes
 reports.save_figure(figure, out_dir, "by_stage")
 
 # %% [markdown]
-# The trend of every signature, with its 95 % interval over patients. Of random gene sets of the same size, 95
-# % have a trend inside the grey bar. A signature inside its grey bar changes no more with the stage than
-# random genes do.
+# The figure shows the trend (rho) of every signature, with its 95 % interval over patients. The grey bar
+# contains the trends of 95 % of random gene sets of the same size. A signature inside its grey bar changes no
+# more with the stage than random genes do.
 
 # %%
 if tests["rho"].notna().any():
@@ -99,8 +101,9 @@ reports.full_table(metrics.class_table(shown, study.stage).round(3))
 # %% [markdown]
 # ## Can the scores be predicted from CT?
 #
-# Pearson's correlation of the predicted with the true score, for patients whom the model was not trained on.
-# For the grey bars, the scores were exchanged at random between the patients, and the ridge was fitted again.
+# The figure shows Pearson's correlation of the predicted with the true score, for patients that the model was
+# not trained on. The grey bars show chance: the scores were exchanged at random between the patients, and the
+# model (a ridge regression) was fitted again.
 
 # %%
 by_signature = None
@@ -168,8 +171,9 @@ if result:
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("microenvironment")

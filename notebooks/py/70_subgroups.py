@@ -2,8 +2,8 @@
 # # Subgroups of patients
 #
 # Does the model work equally well for women and men, for young and old, at each site, and for patients who
-# lack a modality? The report also shows if the model gets better for small groups when their training rows
-# get more weight or are repeated.
+# lack a modality? The report also gives the training rows of small groups more weight, or repeats them, and
+# shows if the model gets better for these groups.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # demo, radiogenomics, lung1, tcga_luad, or a manifest
@@ -56,6 +56,9 @@ overall = result.scores["macro_auc_pooled", "mean"].to_dict()
 
 # %% [markdown]
 # ## Result
+#
+# Macro-AUC is the area under the ROC curve (AUC) of each class against all others, averaged over the classes:
+# 0.5 is chance, 1 is best.
 
 # %%
 said = fairness.verdict(found, result.main)
@@ -78,7 +81,8 @@ reports.bullets(found.notes, otherwise="Every group is judged.")
 # %% [markdown]
 # ## How well does the model work in each group?
 #
-# The folds are pooled. The dotted lines are the values for all patients.
+# The figure shows the macro-AUC of each group, with its 95 % interval over patients. The predictions of all
+# folds are pooled. The dotted lines are the values for all patients.
 
 # %%
 rows = found.table[found.table["model"].isin([result.main, "ridge"])]
@@ -102,8 +106,8 @@ reports.full_table(fairness.shown_table(found, compared, "balanced_accuracy"))
 # ## Do groups differ by more than chance?
 #
 # The table has the difference between the highest and the lowest group, and the ratio of the lowest to the
-# highest. Even if the model works equally well for all groups, their values differ by chance. Therefore p is
-# the share of random groups of the same sizes that differ as much. p (Holm) is adjusted for the number of
+# highest. Even if the model works equally well for all groups, their values differ by chance. p is the share
+# of random groups of the same sizes that differ at least as much. p (Holm) is adjusted for the number of
 # groupings.
 
 # %%
@@ -112,9 +116,9 @@ reports.full_table(fairness.shown_gaps(found, compared))
 # %% [markdown]
 # ## Does the model get better if its training groups are balanced?
 #
-# The same model is trained on the same folds so that all groups count the same: by weights in the loss
-# (reweighted), or by repeating the rows of small groups (oversampled). With repeated rows, an epoch has more
-# steps. Test patients are never repeated.
+# The same model is trained on the same folds, but all groups have the same influence. "Reweighted" uses
+# weights in the loss. "Oversampled" repeats the rows of small groups, so an epoch has more steps. Test
+# patients are never repeated.
 
 # %%
 if balanced:
@@ -167,8 +171,9 @@ reports.write_predictions(result.predictions, out_dir)
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("subgroups")

@@ -54,6 +54,9 @@ said = robust.verdict(found)
 
 # %% [markdown]
 # ## Result
+#
+# Macro-AUC is the area under the ROC curve (AUC) of each class against all others, averaged over the classes:
+# 0.5 is chance, 1 is best.
 
 # %%
 reports.bullets(said, strong_first=True)
@@ -66,16 +69,17 @@ reports.paragraph(f"{text} {left_out}")
 # %% [markdown]
 # ## How much does each change lower the performance?
 #
-# In each panel, one input is changed more and more. The open circle and the dotted line show the result with
-# the unchanged input. The band is the 95 % interval over patients. n is the number of patients who have the
-# input; the macro-AUC includes the others too.
+# In each panel, one input is changed more and more (horizontal axis), and the vertical axis is the macro-AUC.
+# The open circle and the dotted line show the result with the unchanged input. The band is the 95 % interval
+# over patients. n is the number of patients who have the input; the macro-AUC also includes the other
+# patients.
 
 # %%
 reports.save_figure(figures.robustness_curves(found), out_dir, "curves")
 
 # %% [markdown]
-# The strength with the largest loss, for each kind of change. "Other class" is the share of patients for whom
-# another class is named.
+# The table has, for each kind of change, the strength with the largest loss. "Other class" is the share of
+# patients whose predicted class changes.
 
 # %%
 reports.full_table(robust.strongest(found))
@@ -143,8 +147,9 @@ reports.write_predictions(result.predictions, out_dir)
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("robustness")

@@ -5,9 +5,9 @@
 # then too good, and does not hold for new patients. This report makes ten leaks on purpose. Each analysis is
 # run twice on the same patients: with the leak, and without it.
 #
-# Most analyses use two cohorts of random numbers. In the cohort *null* the labels were drawn by lot, so that
-# there is nothing to find: an honest AUC is 0.5 on average, which is chance. In the cohort *planted* there is
-# a signal, and in most of them the best possible AUC is known.
+# Most analyses use two cohorts of random numbers. In the cohort *null*, the labels were drawn by lot, so
+# there is nothing to find. The area under the ROC curve (AUC) is then 0.5 on average without a leak, which is
+# chance. In the cohort *planted* there is a signal, and the best possible AUC is known in most analyses.
 
 # %% tags=["parameters"]
 demos: str = "all"  # all, or some of D1 to D10, comma-separated
@@ -37,8 +37,9 @@ reports.bullets(leaks.verdict(rows, shown), strong_first=True)
 # %% [markdown]
 # ## Where there is nothing to find
 #
-# Each point is one repeat with its own patients. Everything that is right of the dashed line, beyond the
-# scatter of the honest points, comes from the leak.
+# Each point is one repeat with its own patients. The horizontal axis is the AUC, and the dashed line is
+# chance. The analyses without the leak ("honest") scatter around the line. If the points with the leak
+# ("leaky") lie further to the right, this is the effect of the leak.
 
 # %%
 null = leaks.null_rows(rows, shown)
@@ -49,7 +50,7 @@ if len(null):
 # %% [markdown]
 # ## Each leak
 #
-# For each leak: what is done, why it matters, a figure, and the means over the repeats.
+# Each leak has a short description, a figure, and a table of the means over the repeats.
 
 # %%
 for demo in shown:
@@ -63,7 +64,8 @@ for demo in shown:
 # %% [markdown]
 # ## Guards
 #
-# How this library prevents these leaks. The tests of the library commit each of them, and expect an error.
+# The table shows how this library prevents these leaks. Its tests make each leak on purpose, and expect an
+# error.
 
 # %%
 reports.full_table(leaks.guards())

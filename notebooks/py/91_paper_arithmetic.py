@@ -2,11 +2,12 @@
 # # Do the numbers of the papers agree with each other?
 #
 # A published table can be checked without the data. The metrics of a table depend on the same few counts, so
-# that two of them limit a third. A share of 109 patients is a whole number divided by 109. This report checks
-# numbers of three papers. All published numbers are the papers' own, and all others are computed here.
+# two metrics limit the values that a third can have. For example, a share of 109 patients is a whole number
+# divided by 109. This report checks numbers of three papers. Published numbers are those of the papers, and
+# all other numbers are computed here.
 #
-# A number that is impossible for one test set may be a mean over folds or over patients. Where that would
-# explain it, the table says so.
+# A number that is impossible for one test set may be a mean over folds or over patients. If this would
+# explain the number, the table says so.
 
 # %% tags=["parameters"]
 out_dir: str = ""  # filled in by the runner
@@ -33,8 +34,9 @@ reports.bullets(f"{name}: {title}" for name, title in arithmetic.PAPERS.items())
 # %% [markdown]
 # ## Dice and IoU
 #
-# Dice and IoU of one mask measure the same overlap: Dice = 2 IoU / (1 + IoU). A mean Dice over patients may
-# be lower than the curve, if the masks of some patients are good and of others bad, and never higher.
+# Dice and IoU (intersection over union) of one mask measure the same overlap: Dice = 2 IoU / (1 + IoU), the
+# curve in the figure. A mean Dice over patients can lie below the curve, if some masks are good and others
+# bad. It can never lie above the curve.
 
 # %%
 reports.save_figure(figures.dice_against_iou(arithmetic.SEGMENTERS), out_dir, "dice_iou")
@@ -45,8 +47,8 @@ reports.full_table(arithmetic.overlaps())
 # %% [markdown]
 # ## F1 and Dice
 #
-# For one mask, the F1 of the pixels and the Dice are the same number with two names. Two values for one model
-# mean that one of them was averaged in another way, which the text should say.
+# For one mask, the F1 of the pixels and the Dice are the same number with two names. If a model has two
+# values, they were averaged in two ways, and the text of the paper should say how.
 
 # %%
 reports.full_table(arithmetic.f1_and_dice())
@@ -54,11 +56,11 @@ reports.full_table(arithmetic.f1_and_dice())
 # %% [markdown]
 # ## How much of the picture is tumour
 #
-# Precision, recall and false-positive rate together tell the share of tumour pixels in the test set. The
-# ranges contain all values that are rounded to the published ones. The test set of all models is the same, so
-# that the ranges should overlap, and they do. But at least a fifth of the pixels would be tumour. In a whole
-# CT slice it is about one in a hundred or fewer. The pictures were therefore crops around the tumour, in
-# which a high Dice is easier.
+# Precision, recall and false-positive rate together determine the share of tumour pixels in the test set. The
+# published values are rounded, so the figure shows a range for each model. All models have the same test set.
+# Their ranges should therefore overlap, and they do. By these ranges, at least a fifth of the pixels are
+# tumour. In a whole CT slice, it is about one pixel in a hundred or fewer. This means that the pictures were
+# crops around the tumour, in which a high Dice is easier.
 
 # %%
 figure = figures.ranges(arithmetic.tumour_shares(), title="share of tumour pixels", references={"1 %": 0.01})
@@ -67,10 +69,11 @@ reports.save_figure(figure, out_dir, "tumour_share")
 # %% [markdown]
 # ## On how many patients a published model was fitted
 #
-# A saved LDA or QDA contains the shares of the classes among the patients it was fitted on. In the files that
-# are published with arXiv 2211.06620 they are 88 of 109 for the LDA, and 72 of 88 for the QDA after it. 88
-# patients are the training part of five folds of 109. The LDA was fitted on all 109, before the folds, and so
-# it saw the test patients. Report `90_leakage` shows the effect.
+# A saved LDA or QDA (linear or quadratic discriminant analysis) contains the shares of the classes among the
+# patients it was fitted on. arXiv 2211.06620 publishes such files. The share of the wild type is 88 of 109 in
+# the LDA, and 72 of 88 in the QDA after it. If 109 patients are divided into five folds, a training set has
+# 87 or 88. The QDA was therefore fitted on a training set. The LDA was fitted on all 109 patients before the
+# folds, so it saw the test patients. Report `90_leakage` shows the effect.
 
 # %%
 reports.full_table(pd.DataFrame(arithmetic.PRIORS, index=["wild type", "mutant"]).round(4))
@@ -78,8 +81,9 @@ reports.full_table(pd.DataFrame(arithmetic.PRIORS, index=["wild type", "mutant"]
 # %% [markdown]
 # ## Accuracy and the largest class
 #
-# The 95 % interval of each accuracy of the stage paper (Wilson), and the accuracy of a model that always
-# names the largest class.
+# The figure shows each accuracy of the stage paper with its 95 % interval (Wilson). The vertical lines are
+# the accuracies of a model that always names the largest class. The table has the number of patients in each
+# stage.
 
 # %%
 figure = figures.ranges(arithmetic.accuracies(), title="accuracy", references=arithmetic.largest_classes())

@@ -52,21 +52,23 @@ best = {name: study.optimum(data).get("observed") for name, data in patients.ite
 
 # %% [markdown]
 # ## Result
+#
+# Macro-AUC is the area under the ROC curve (AUC) of each class against all others, averaged over the classes:
+# 0.5 is chance, 1 is best.
 
 # %%
 reports.bullets([benchmark_table.sentence(results[name], tables[name]) for name in names], strong_first=True)
 
 # %% [markdown]
-# The mean macro-AUC and macro-F1 over the outer folds, with a 95 % interval over patients:
+# The figure and the table of each cohort have means over the outer folds, with a 95 % interval over patients.
+# Macro-F1 is the mean over the classes of F1, which combines precision and recall (1 is best).
 #
 # - "ridge" is a logistic regression on all inputs, and "clinical ridge" the same on the health records alone;
 # - "... only" is the fusion model with one modality;
 # - "mean of three" is the mean probability of the fusion model, ridge and the forest, and "stack" learns
 #   their weights.
 #
-# Differences are to ridge, on the same folds. Their interval also covers the choice of the training patients
-# (Nadeau and Bengio 2003), and p is adjusted for the number of models (Holm 1979). Seconds (of the processor)
-# and memory are those of one fit. The memory includes the loaded libraries.
+# Seconds (of the processor) and memory are those of one fit. The memory includes the loaded libraries.
 
 # %%
 for name in names:
@@ -83,9 +85,11 @@ for name in names:
 # %% [markdown]
 # ## Which differences to ridge are larger than chance?
 #
-# The thick line is the 95 % interval over test patients, for the models as fitted. The thin line also covers
-# the choice of the training patients. Shaded differences are too small to be detected with this number of
-# patients.
+# The figure shows the difference in macro-AUC between each model and ridge, on the same folds. The thick line
+# is the 95 % interval over test patients, for the models as fitted. The thin line also covers the choice of
+# the training patients (Nadeau and Bengio 2003). Shaded differences are too small to be detected with this
+# number of patients. The table has the interval of the thin line. Its p is adjusted for the number of models
+# (Holm 1979).
 
 # %%
 for name in names:
@@ -103,10 +107,11 @@ for name in names:
 # %%
 reports.bullets(
     [
-        "A model that stands first by less than its interval is not shown to be the best.",
-        "The first fusion is searched; the other fusions take its parameters, which can favour the first.",
-        "Simple models name the most probable class, and the fusions name classes so that macro-F1 is large. "
-        "Macro-F1 therefore compares models together with their decisions; macro-AUC compares them alone.",
+        "The first model is not shown to be the best if its lead is smaller than its interval.",
+        "The settings are searched for the first fusion only. The other fusions use the same settings. This "
+        "can favour the first fusion.",
+        "Simple models name the most probable class. The fusions use a rule that aims at a large macro-F1. "
+        "Macro-F1 therefore depends on this rule too; macro-AUC depends on the probabilities only.",
     ]
 )
 
@@ -143,8 +148,9 @@ for name, result in results.items():
 # %% [markdown]
 # ## Reporting standards
 #
-# The items of two checklists for papers that this page answers, and what the authors of a paper have to add.
-# Click on a line to see its items.
+# Two checklists say what a paper must report: TRIPOD+AI for prediction models, and CLAIM for AI in medical
+# imaging. The tables list the items that this page answers, and what the authors of a paper have to add.
+# Click on a line to open its table.
 
 # %%
 reports.standards_card("benchmark")

@@ -58,7 +58,7 @@ def test_cohorts_that_cannot_be_compared(trained, tmp_path):
         DataError, match=r"discrimination cannot be estimated .*patients of two classes; got I"
     ):
         judge_outside(folder, train, one, **options)
-    with pytest.raises(DataError, match="the cohorts have two targets"):
+    with pytest.raises(DataError, match="the cohorts have different targets"):
         judge_outside(folder, train, other.with_target("stage2"), **options)
     with pytest.raises(DataError, match="too few training patients for the inner folds"):
         judge_outside(folder, train, other, **{**options, "inner": 50})

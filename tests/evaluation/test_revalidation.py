@@ -58,7 +58,7 @@ def test_patients_of_the_training_are_counted(cohort, tmp_path):
 def test_models_of_other_classes_are_refused(cohort, tmp_path):
     two = cohort.with_target("stage2")
     mf.StageClassifier("concat", **QUICK).fit(two.X, two.y).save(tmp_path / "two")
-    with pytest.raises(DataError, match=r"other classes.*expected I, II, III; got I, II-IV"):
+    with pytest.raises(DataError, match=r"different classes.*expected I, II, III; got I, II-IV"):
         revalidate(FORMAT_3 / "model", tmp_path / "two", cohort)
 
 

@@ -1,7 +1,7 @@
 """Demonstrations of leaks by copies: augmented copies in the test folds, and one patient in two data sets.
 
-A copy of a training patient in the test set has the label that was learned for the patient. Nothing about new
-patients needs to be known to predict it.
+A copy of a training patient in the test set has the label that was learned for the patient. A model can
+predict it without knowing anything about new patients.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def shared_patients_demo(
     References
     ----------
     The lung scans of the Medical Segmentation Decathlon are from NSCLC-Radiogenomics (Antonelli et al. 2022,
-    Nat Commun 13:4128). A model trained on one and tested on the other has met its test patients.
+    Nat Commun 13:4128). A model trained on one and tested on the other has seen its test patients.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 `sklearn.base.clone` makes a new, unfitted model for each fold. It does not do so for a frozen part
 (`FrozenEstimator`), or for a method of a fitted transformer that a `FunctionTransformer` calls. If such a
-part was fitted on patients of the cohort, it has met the test patients.
+part was fitted on patients of the cohort, it has seen the test patients.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Demonstrations of choices made by the test set: the best epoch, and the best of many settings.
 
-Each epoch and each setting has a score that is partly luck. The maximum of many scores has the most luck. A
-score of other patients has none of it.
+Each epoch and each setting has a score that is partly luck. The largest of many scores is therefore too high.
+The score of the same epoch or setting on other patients is not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Demonstration of the leak between slices: slices of one patient in the training set and in the test set.
 
-Neighbouring slices of a scan look alike. A split of slices therefore asks a model to recognise the patient,
-not to predict the label of a new one, and gives a good result even if nothing can be predicted.
+Neighbouring slices of a scan look alike. After a split of slices, a model only has to recognise the patient.
+It need not predict the label of a new patient, and the result is good even if nothing can be predicted.
 """
 
 from __future__ import annotations

@@ -24,10 +24,10 @@ from mmfusion.metrics.implied import (
 OTHER = "in another sense"
 RAEMD, RASEG, STAGE = "RAEMD-Net", "arXiv 2211.06620", "the stage paper"
 PAPERS = {
-    RAEMD: "residual attention and multi-scale features with a BiLSTM, for lung tumours in CT (LUNA16)",
-    RASEG: "RA-Seg and classifiers of EGFR from deep features (Gollini et al. 2022)",
+    RAEMD: "segments lung tumours in CT (LUNA16) with residual attention, multi-scale features and a BiLSTM",
+    RASEG: "segments lung tumours with RA-Seg, and classifies EGFR by deep features (Gollini et al. 2022)",
     STAGE: "Advanced Biomarker Discovery and Tumor Microenvironment Analysis Through High-Dimensional "
-    "Imaging and Radiogenomics: CT, RNA and health records for the stage",
+    "Imaging and Radiogenomics; it predicts the stage from CT, RNA and health records",
 }
 # mean over patients, as published; the rates of the other models are not used here
 SEGMENTERS = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""The report of the leak demonstrations: what each leak is, what it adds, and the guard against it."""
+"""The report of the leak demonstrations: the effect of each leak, and the guard against it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mmfusion.evaluation.leakage.registry import Demo, all_demos, get_demo
 from mmfusion.metrics.names import metric_title
 
 _NULL = ("null", "boxes alone")  # cohorts in which nothing can be learned
-_SMALL = 0.05  # a gap that is not told from 0 here
+_SMALL = 0.05  # a smaller gap is called a little difference
 LIMITATIONS = (
     "Random numbers are simpler than patients. The size of each effect depends on the number of patients, of "
     "features and of choices.",
-    "A paper that does not exclude a leak need not have it. Only the authors can tell.",
+    "A paper that does not exclude a leak does not necessarily have it. Only the authors can tell.",
     "With few repeats, an honest AUC of a null cohort differs from 0.5 by chance; see the SD in the tables.",
 )
 
@@ -114,7 +114,7 @@ def _best(demo: Demo, cohort: str, metric: str) -> float:
 
 
 def guards() -> pd.DataFrame:
-    """Return the guard of this library against each kind of leak; tests commit each of them.
+    """Return the guard of this library against each kind of leak; tests make each leak on purpose.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def guards() -> pd.DataFrame:
         "inputs that determine the label": ("forbidden names; a probe of up to three columns", "D1, D3"),
         "rows of one person in both sets": ("splits by person; other splits are refused", "D4, D5"),
         "one patient under two ids": ("scans and profiles are compared (check_no_duplicates)", "D8"),
-        "true boxes at prediction": ("masks made with them are stamped as oracle", "D7"),
+        "true boxes at prediction": ("masks made with them are marked as oracle", "D7"),
         "a choice by the test set": ("settings and early stopping use inner folds only", "D6, D10"),
         "several looks at external data": ("external_validation records all and refuses the second", "D6"),
         "models judged on different patients": ("paired comparisons refuse them", ""),

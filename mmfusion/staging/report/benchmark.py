@@ -96,8 +96,8 @@ def run(
 ) -> NestedResult:
     """Judge all models of the benchmark on the same folds; finished folds in `out` are not repeated.
 
-    The default fusion is searched by inner folds. The other fusions and the single modalities take the
-    parameters that it chose. Combinations have the default parameters.
+    Inner folds choose the parameters of the default fusion. The other fusions and the single modalities use
+    the same parameters. Combinations have the default parameters.
 
     Parameters
     ----------

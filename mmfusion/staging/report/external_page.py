@@ -70,11 +70,15 @@ def recalibrated(result: NestedResult, compared: ExternalComparison) -> tuple[pd
             lines.append(f"{error.problem[:1].upper()}{error.problem[1:]}{why}.")
             continue
         says = (
-            "about right" if abs(found.slope - 1) < _NEAR else "too sure" if found.slope < 1 else "too unsure"
+            "about right"
+            if abs(found.slope - 1) < _NEAR
+            else "too confident"
+            if found.slope < 1
+            else "not confident enough"
         )
         lines.append(
-            f"{model}: slope {found.slope:.2f} from {found.n} out-of-fold predictions ({says} in "
-            "cross-validation; 1 is right)."
+            f"{model}: recalibration slope {found.slope:.2f} from {found.n} out-of-fold predictions (1 is "
+            f"right; in cross-validation the model is {says})."
         )
         tables += [rows, found.apply(rows).assign(model=f"{model}, {AFTER}")]
     table = pd.concat(tables, ignore_index=True) if tables else compared.predictions.iloc[:0]

@@ -58,9 +58,9 @@ def verdict(found: Subgroups, model: str, metric: str = "macro_auc") -> list[str
     return [
         f"{first} Groupings compared: {n}; p-values are adjusted for their number (Holm).",
         f"The clearest difference is that by {largest['by']}: {_group(rows, largest['lowest'])} to "
-        f"{_group(rows, largest['highest'])}. Of random groups of these sizes, "
-        f"{largest['p_chance']:.1%} differ as much.",
-        "That no difference is shown does not mean that there is none: small groups have wide intervals.",
+        f"{_group(rows, largest['highest'])}. Among random groups of these sizes, "
+        f"{largest['p_chance']:.1%} differ at least as much.",
+        "A real difference can be missed, because small groups have wide intervals.",
     ]
 
 

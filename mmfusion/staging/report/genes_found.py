@@ -20,11 +20,11 @@ WORDS = (
 
 LIMITATIONS = (
     "Genes that are expressed together share their contributions: a gene can stand for its neighbours.",
-    "q is valid if the label is independent of all inputs. If settings of the model were chosen with the "
-    "same labels, q is slightly too small.",
+    "q is guaranteed to be valid if the label is independent of all inputs. Otherwise it is an estimate. If "
+    "settings of the model were chosen with the same labels, q is slightly too small.",
     "The interval of a gene is over patients, for one model. It does not cover the choice of the training "
     "patients, which the section on stability shows.",
-    "The test of gene sets treats genes as independent, so that its p is often too small.",
+    "The test of gene sets treats genes as independent. Its p is therefore often too small.",
     "With mean vectors in the place of the other modalities, the inputs are not those of a real patient.",
 )
 
@@ -123,7 +123,7 @@ def findings(
     n, many = genes.attrs["n_patients"], genes.attrs["n_null"]
     if not genes["q"].notna().any():
         lines = [
-            f"{len(genes)} genes were ranked; without refits on permuted labels, none can be called found"
+            f"{len(genes)} genes were ranked. Without refits on permuted labels, none can be called found"
         ]
     else:
         found = int((genes["q"] < fdr).sum())
@@ -132,9 +132,7 @@ def findings(
         lines = [f"{found} of {len(genes)} genes {text}"]
         lines += [f"q compares the model with {many} models fitted to permuted labels."]
         if many < 10:
-            lines += [
-                f"With {many} such models no q can be below {1 / (1 + many):.2f}: 20 or more are useful."
-            ]
+            lines += [f"With {many} such models no q can be below {1 / (1 + many):.2f}. Use 20 or more."]
     lines += [f"{n} patients were explained. The model was not fitted on them."]
     if auc is not None:
         weak = " An explanation of a model that predicts so poorly says little." if auc < 0.6 else ""
@@ -173,5 +171,5 @@ def enriched(
     small = table.attrs["not_tested"]
     return (
         table,
-        f"{len(table)} sets were tested among the genes {who}; too small or large: {small}.",
+        f"{len(table)} sets were tested among the genes {who}. Too small or too large for a test: {small}.",
     )

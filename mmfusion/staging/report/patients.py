@@ -69,7 +69,7 @@ def prediction_table(
 
 
 def shown_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of predictions as the report shows it: without columns that say nothing.
+    """Return the table of predictions as the report shows it, without empty and repeated columns.
 
     Parameters
     ----------
@@ -130,10 +130,10 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
         return None
     found = scan_gradcam(model, inputs, stream=stream)
     alike = randomisation_check(model, inputs, stream=stream).iloc[0]
-    title = f"{MODALITIES[stream].title}, Grad-CAM,"
+    title = f"{MODALITIES[stream].title}, HiResCAM,"
     figure = scan_slices(found.crops[0], overlay=found.maps[0], title=title)
     figure.supxlabel(
-        f"colour: raises the {found.classes[0]} (HiResCAM); correlation with the map of the same networks, "
+        f"colour: parts that raise the {found.classes[0]}; correlation with the map of the same networks, "
         f"weights shuffled: {alike:.2f}",
         fontsize="small",
     )

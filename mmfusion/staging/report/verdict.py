@@ -39,9 +39,9 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
         lines.append(
-            f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. Of the "
-            f"distance from chance to it, {result.main} reaches {_share(main, best_possible)}, "
-            f"the ridge {_share(ridge, best_possible)}."
+            f"The highest possible macro-AUC on this synthetic cohort is {best_possible:.3f}. {result.main} "
+            f"reaches {_share(main, best_possible)} of the difference between chance (0.5) and this optimum, "
+            f"and the ridge {_share(ridge, best_possible)}."
         )
     return lines
 
@@ -153,7 +153,7 @@ def _others(result: NestedResult, auc: pd.DataFrame) -> list[str]:
     text = text.replace(" beat", " beats") if len(better) == 1 else text
     return [
         f"{text} the ridge (5 % level, Holm-corrected). The highest macro-AUC of all is that of {best}, "
-        f"{value_text(auc.loc[best])}; it need not differ significantly from the others."
+        f"{value_text(auc.loc[best])}; its difference to the others can be chance."
     ]
 
 

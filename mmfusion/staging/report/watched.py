@@ -24,9 +24,9 @@ def watched_histories(
 ) -> pd.DataFrame:
     """Return training and validation loss by epoch, for the setting of each outer fold.
 
-    A model with early stopping has these losses already. For a model that learns from all its rows, one
-    network per fold is trained again on four fifths of the fold's training rows, and its loss is measured on
-    the others. This loss is not used to choose anything.
+    A model with early stopping has these losses already. Other models learn from all training rows of the
+    fold. For these, one network per fold is trained again on four fifths of the rows, and its loss is
+    measured on the others. This loss is not used to choose anything.
 
     Parameters
     ----------
