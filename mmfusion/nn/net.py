@@ -63,7 +63,7 @@ class FusionNet(nn.Module):
         n_classes: int,
         *,
         encoders: Mapping[str, str] | None = None,
-        fusion: str = "crossmodal",
+        fusion: str = "daft",
         head: str = "softmax",
         d: int = 32,
         hidden: int = 64,

@@ -27,7 +27,7 @@ def model_card(model: StageClassifier) -> str:
     >>> model.classes_, model.prior_ = ["I", "II"], [0.75, 0.25]
     >>> model.decision_ = Decision("argmax", np.eye(2))
     >>> print(model_card(model).splitlines()[0])
-    # Stage classifier (crossmodal)
+    # Stage classifier (daft)
     """
     rows = [
         f"| {spec.name} | {' x '.join(map(str, spec.shape))} "

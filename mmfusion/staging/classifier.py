@@ -59,7 +59,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    fusion : str, default "crossmodal"
+    fusion : str, default "daft"
         A registered fusion (`mmfusion.list_fusions()`).
     modalities : sequence of str, optional
         Read only these; default all blocks of X except `meta`.
@@ -135,7 +135,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        fusion: str = "crossmodal",
+        fusion: str = "daft",
         *,
         modalities: Sequence[str] | None = None,
         encoders: Mapping[str, str] | None = None,

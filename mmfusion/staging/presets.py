@@ -70,7 +70,7 @@ PRESETS: dict[str, dict[str, object]] = {
     },
     # This project's small model. It is fitted within minutes on two cores.
     "demo": {
-        "fusion": "crossmodal",
+        "fusion": "daft",
         "n_genes": 200,
         "max_epochs": 15,
         "n_members": 1,
@@ -79,7 +79,7 @@ PRESETS: dict[str, dict[str, object]] = {
     },
     # The same model at full resolution and width, for a GPU.
     "full": {
-        "fusion": "crossmodal",
+        "fusion": "daft",
         "n_genes": 2000,
         "lr": 3e-4,
         "max_epochs": 60,

@@ -12,6 +12,7 @@ target: str = ""  # named target; empty for the cohort's own
 modalities: str = ""  # read only these, comma-separated; empty for all
 model: str = ""  # a saved model, fitted on other patients; empty: fit one on part of the cohort
 preset: str = "demo"  # settings of the model, if one is fitted
+fusion: str = "crossmodal"  # its fusion; only crossmodal has attention over modalities. preset: the preset's
 n_patients: int = 150  # largest number of patients in a synthetic cohort; 0 for all
 n_explained: int = 24  # patients to explain; the others are for training
 n_genes: int = 200  # genes kept; 0 for the preset's number
@@ -49,7 +50,9 @@ with reports.collected() as given:
     if model:
         classifier = mf.load(model)
     else:
-        classifier = study.make_model(preset, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
+        classifier = study.make_model(
+            preset, fusion, n_genes=n_genes, max_epochs=max_epochs, random_state=seed
+        )
         classifier.fit(known.X, known.y)
     inputs = classifier.transformer_.transform(others.X)
 planted = set(data.provenance.get("planted_genes", ()))

@@ -51,7 +51,7 @@ def result(cohort, tmp_path_factory):
 
 
 def test_everyone_is_predicted_once_by_every_model(cohort, result):
-    expected = {"crossmodal", "concat", "majority", "ridge", "forest", "clinical ridge", "rna ridge"}
+    expected = {"daft", "concat", "majority", "ridge", "forest", "clinical ridge", "rna ridge"}
     expected |= {"ct ridge", "rna only", "ct only", "ehr only"}
     assert set(result.models) == expected
     for model in result.models:
@@ -77,22 +77,22 @@ def test_what_was_chosen_is_shown(result):
     assert len(result.trials()) == 6
     assert {"train_loss", "lr"} <= set(result.histories()) and "valid_loss" not in result.histories()
     assert len(result.bundles()) == 3
-    assert set(result.learning_curve()["model"]) == {"crossmodal", "ridge"}
+    assert set(result.learning_curve()["model"]) == {"daft", "ridge"}
     mf.load(result.bundles()[0, 0])
 
 
 def test_metrics_json_has_what_scripts_rely_on(result):
     metrics = json.loads(json.dumps(result.to_metrics()))
     assert {"cohort", "target", "n", "models", "paired_vs_ridge", "seconds"} <= set(metrics)
-    assert metrics["main"] == "crossmodal"
-    assert metrics["primary"] == {"metric": "macro_auc", "model": "crossmodal", "reference": "ridge"}
+    assert metrics["main"] == "daft"
+    assert metrics["primary"] == {"metric": "macro_auc", "model": "daft", "reference": "ridge"}
     assert not any(
         "groups parameter" in text for text in result.warnings().index
     )  # sklearn's, of the inner folds
-    one = metrics["models"]["crossmodal"]
+    one = metrics["models"]["daft"]
     assert {"mean", "ci"} == set(one["macro_auc"]) and {"macro_f1", "accuracy", "inputs"} <= set(one)
     assert metrics["models"]["clinical ridge"]["inputs"] == ["ehr"]
-    assert {"macro_auc_diff", "ci"} == set(metrics["paired_vs_ridge"]["crossmodal"])
+    assert {"macro_auc_diff", "ci"} == set(metrics["paired_vs_ridge"]["daft"])
 
 
 @pytest.mark.parametrize(

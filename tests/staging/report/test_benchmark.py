@@ -27,7 +27,7 @@ def result(folder):
 
 def test_all_wanted_models_are_judged_on_the_same_patients(result):
     singles = {"rna only", "ehr only", "ct only"}
-    assert set(result.models) == {"crossmodal", "ridge", "mean of three", "concat", "majority"} | singles
+    assert set(result.models) == {"daft", "ridge", "mean of three", "concat", "majority"} | singles
     seen = result.predictions.groupby("model")["patient_id"].apply(sorted)
     assert all(list(seen.iloc[0]) == list(one) for one in seen)
 
