@@ -37,16 +37,16 @@ def one_thread() -> Iterator[None]:
 
 
 def check_jobs(n_jobs: object) -> None:
-    """Raise a `DataError` if `n_jobs` is neither None nor a whole number of 1 or more.
+    """Raise a `DataError` if `n_jobs` is not None, -1 (both: all cores), or a whole number of 1 or more.
 
     Examples
     --------
-    >>> check_jobs(None)
+    >>> check_jobs(-1)
     >>> check_jobs(0)
     Traceback (most recent call last):
     mmfusion.errors.DataError: parameter n_jobs: out of range (expected a whole number, 1 or more; got 0)
     """
-    if n_jobs is not None:
+    if n_jobs is not None and n_jobs != -1:  # -1 as in scikit-learn
         check_whole("n_jobs", n_jobs)
 
 
@@ -61,7 +61,7 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
         core, else serial. "dask": a local Dask cluster. An address such as "tcp://scheduler:8786": a running
         Dask cluster. "slurm" or "slurm:QUEUE": jobs of a Slurm cluster, through dask-jobqueue.
     n_jobs : int, optional
-        Number of workers. Default: number of cores.
+        Number of workers. Default, and -1: number of cores.
 
     Yields
     ------
@@ -73,7 +73,7 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
     MMFusionError
         If `where` is unknown, or Dask is needed and not installed.
     DataError
-        If `n_jobs` is no whole number, or is below 1.
+        If `n_jobs` is neither -1 nor a whole number of 1 or more.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def backend(where: str = "auto", n_jobs: int | None = None) -> Iterator[int]:
     1
     """
     check_jobs(n_jobs)
-    n_jobs = cpu_count() if n_jobs is None else n_jobs
+    n_jobs = cpu_count() if n_jobs in (None, -1) else n_jobs
     if where == "auto":
         where = "loky" if n_jobs > 1 else "serial"
     if where == "serial":

@@ -43,8 +43,14 @@ def test_same_results_on_one_thread_wherever_it_runs(where):
     assert results == [(1, i * i) for i in range(4)]
 
 
+@pytest.mark.parametrize("n_jobs", [None, -1])
+def test_all_cores(n_jobs):
+    with compute.backend("loky", n_jobs) as workers:
+        assert workers == compute.cpu_count()
+
+
 @pytest.mark.parametrize("where", ["serial", "auto", "loky", "dask"])
-@pytest.mark.parametrize("n_jobs", [0, -1, 1.5, "2", True])
+@pytest.mark.parametrize("n_jobs", [0, -2, 1.5, "2", True])
 def test_a_number_of_workers_that_cannot_be_used(where, n_jobs):
     with pytest.raises(
         DataError, match=r"parameter n_jobs: out of range \(expected a whole number, 1 or more"

@@ -84,8 +84,11 @@ def _read(source: str | Path) -> dict[str, list[str]]:
     suffixes = Path(source).suffixes
     if ".gmt" in suffixes:
         return read_gmt(source)
-    if {".csv", ".tsv", ".txt"} & set(suffixes):
+    if {".csv", ".tsv"} & set(suffixes):
         return read_gene_set_columns(source)
+    if ".txt" in suffixes:  # Enrichr's GMT files and tables end so
+        hint = "rename it to .gmt (a line per set) or .tsv (a column per set)"
+        raise DataError("the form of these gene sets is not clear", file=source, hint=hint)
     known, names = gene_sets(), [name.strip() for name in str(source).split(",")]
     for name in names:
         if name not in known:

@@ -66,3 +66,10 @@ def test_the_groups_of_mcat(shared_data: Path):
     sets = gene_sets(shared_data / "gene_sets" / "mcat_signatures.csv")
     assert list(sets)[:2] == ["Tumor Suppressor Genes", "Oncogenes"]
     assert [len(genes) for genes in sets.values()] == [82, 328, 513, 443, 1536, 452]
+
+
+def test_a_text_file_could_be_either_form(tmp_path: Path):
+    file = tmp_path / "library.txt"
+    file.write_text("RAS\t\tKRAS\tNRAS\n")
+    with pytest.raises(DataError, match=r"library.txt: the form .* is not clear .*rename it to .gmt"):
+        gene_sets(file)
