@@ -77,6 +77,7 @@ def gene_shap(
         from shap import GradientExplainer
 
     check_whole("n_samples", n_samples)
+    check_whole("random_state", random_state, 0)
     case = _Case(model, X, background, conditioning, classes)
     values, base = [], []
     with evaluation_mode(model) as members:
@@ -157,6 +158,10 @@ class _Case:
         if conditioning not in CONDITIONING:
             raise DataError("unknown conditioning", expected=" or ".join(CONDITIONING), got=conditioning)
         check_model(model)
+        if isinstance(classes, str):
+            raise DataError(
+                "not a list of classes", parameter="classes", expected=f"[{classes!r}]", got=classes
+            )
         self.classes = tuple(map(str, model.classes_ if classes is None else classes))
         known = [str(c) for c in model.classes_]
         unknown = [c for c in self.classes if c not in known]

@@ -101,6 +101,7 @@ def genes(
     """
     check_whole("n_null", 0 if n_null is None else n_null, 0)
     check_whole("n_boot", n_boot)
+    check_whole("random_state", random_state, 0)
     training = _pair(null) if null is not None or not n_null else _from_labels(X, y)
     n_null = (20 if training else 0) if n_null is None else n_null
     explain = partial(

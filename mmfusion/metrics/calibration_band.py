@@ -100,6 +100,7 @@ def ece_band(
     """
     check_whole("bins", bins)
     check_whole("n_draws", n_draws)
+    check_whole("random_state", random_state, 0)
     s = judge(y_true, proba, classes)
     confidence = np.sort(s.proba.max(axis=1))  # so that the order of the rows does not change the draws
     member = np.eye(bins)[confidence_bins(confidence, bins)]

@@ -39,6 +39,7 @@ def encode_labels(y_true: Sequence[object], classes: Sequence[object]) -> np.nda
     codes = index.get_indexer(pd.Index(list(y_true)))
     if (codes < 0).any():
         odd = list(y_true)[int(np.flatnonzero(codes < 0)[0])]
+        odd = odd.item() if isinstance(odd, np.generic) else odd
         raise DataError(
             "a label is not among the classes", expected=", ".join(map(str, classes)), got=repr(odd)
         )

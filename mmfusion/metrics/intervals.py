@@ -32,7 +32,7 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
     Raises
     ------
     DataError
-        If `n_boot` is no whole number of 0 or more.
+        If `n_boot` or `random_state` is no whole number of 0 or more.
 
     Examples
     --------
@@ -40,6 +40,7 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
     [3.0, 3.0, 3.0, 3.0, 3.0]
     """
     check_whole("n_boot", n_boot, 0)
+    check_whole("random_state", random_state, 0)
     rng = np.random.default_rng(random_state)
     weights = np.ones((len(codes), 1 + n_boot))
     for code in np.unique(codes):
