@@ -159,9 +159,8 @@ class _Case:
             raise DataError("unknown conditioning", expected=" or ".join(CONDITIONING), got=conditioning)
         check_model(model)
         if isinstance(classes, str):
-            raise DataError(
-                "not a list of classes", parameter="classes", expected=f"[{classes!r}]", got=classes
-            )
+            expected, got = f"[{classes!r}]", repr(classes)
+            raise DataError("not a list of classes", parameter="classes", expected=expected, got=got)
         self.classes = tuple(map(str, model.classes_ if classes is None else classes))
         known = [str(c) for c in model.classes_]
         unknown = [c for c in self.classes if c not in known]
