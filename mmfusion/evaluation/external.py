@@ -88,7 +88,7 @@ def external_validation(
             got=f"first validation {looks[0]['when']}",
             hint="report that result; a second validation (again=True) is recorded",
         )
-    _check_target(model, cohort)
+    check_target(model, cohort)
     check_unseen(model, cohort, list(X.index))
     if trained_on is not None:
         check_no_duplicates(trained_on, cohort)
@@ -134,7 +134,7 @@ def read_looks(file: Path) -> list[dict[str, object]]:
     return looks
 
 
-def _check_target(model: object, cohort: Cohort) -> None:
+def check_target(model: object, cohort: Cohort) -> None:
     """Raise an error if a model was fitted on another target: its classes may have the same names."""
     target = getattr(model, "target_", "")
     if target and target != cohort.target:

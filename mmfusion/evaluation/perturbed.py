@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort, presence
-from mmfusion.errors import DataError, did_you_mean, gathered
+from mmfusion.errors import DataError, check_whole, did_you_mean, gathered
 from mmfusion.evaluation.external import check_unseen
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mmfusion.evaluation.result import NestedResult
@@ -93,6 +93,7 @@ def robustness(
     >>> found[["strength", "value", "change"]].values.tolist()
     [[0.0, 0.5, 0.0], [0.5, 0.5, 0.0]]
     """
+    check_whole("random_state", random_state, 0)
     judges = list(_judges(model, cohort))
     classes = task_for(cohort).for_model(judges[0].model, judges[0].y).classes
     chosen = _chosen(perturbations, strengths, judges[0])
@@ -109,6 +110,12 @@ def robustness(
 
 
 def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
+    if not isinstance(cohort, Cohort):
+        got = type(cohort).__name__
+        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    if not isinstance(model, NestedResult) and not hasattr(model, "classes_"):
+        expected, got = "a NestedResult or a fitted classifier", type(model).__name__
+        raise DataError("nothing to judge", parameter="model", expected=expected, got=got)
     if not hasattr(task_for(cohort), "classes"):
         raise DataError(
             "robustness is measured for classes", expected="a target with classes", got=cohort.target
@@ -131,6 +138,19 @@ def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
         yield _Judge(repeat, fold, fitted, cohort.X.loc[patients], cohort.y.loc[patients])
 
 
+def check_perturbations(names: Iterable[str]) -> None:
+    """Raise a `DataError` if there is no perturbation of a name; nothing is fitted.
+
+    Examples
+    --------
+    >>> check_perturbations(["noise"])
+    """
+    for name in names:
+        if name not in PERTURBATIONS:
+            raise DataError("no such perturbation", expected=", ".join(PERTURBATIONS), got=name,
+                            hint=did_you_mean(name, PERTURBATIONS))  # fmt: skip
+
+
 def _chosen(
     names: Sequence[str] | None, strengths: Mapping[str, Sequence[float]] | None, judge: _Judge
 ) -> list[Perturbation]:
@@ -139,10 +159,7 @@ def _chosen(
         if hasattr(judge.model, "transformer_")
         else set(judge.X.columns.unique(0))
     )
-    for name in [*(names or ()), *(strengths or {})]:
-        if name not in PERTURBATIONS:
-            raise DataError("no such perturbation", expected=", ".join(PERTURBATIONS), got=name,
-                            hint=did_you_mean(name, PERTURBATIONS))  # fmt: skip
+    check_perturbations([*(names or ()), *(strengths or {})])
     if names is None:
         usable = [p for p in PERTURBATIONS.values() if p.modality in read and p.reads(judge.X)]
         if not usable:
@@ -162,14 +179,17 @@ def _strengths(one: Perturbation, given: Mapping[str, Sequence[float]] | None) -
     """Return the strengths of a perturbation that were asked for, or the usual ones."""
     wanted = (given or {}).get(one.name, one.strengths)
     try:
-        return [float(strength) for strength in wanted]
-    except (TypeError, ValueError) as error:
+        found = [float(strength) for strength in wanted]
+    except (TypeError, ValueError):
+        found = []
+    if not found or not np.isfinite(found).all():
         raise DataError(
             "not the strengths of a perturbation",
             parameter=f"strengths[{one.name!r}]",
             expected="a list of numbers",
             got=wanted,
-        ) from error
+        )
+    return found
 
 
 def _predict(

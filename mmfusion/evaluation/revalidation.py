@@ -11,7 +11,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError, gathered
-from mmfusion.evaluation.external import fitted_on
+from mmfusion.evaluation.external import check_target, fitted_on
 from mmfusion.evaluation.tasks import task_for
 from mmfusion.metrics import paired_table, score_table
 
@@ -103,6 +103,13 @@ def revalidate(
     """
     from mmfusion.bundle import load
 
+    if not isinstance(cohort, Cohort):
+        got = type(cohort).__name__
+        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    for parameter, folder in (("old", old), ("new", new)):
+        if not isinstance(folder, str | Path) or not str(folder):
+            expected = "the folder of a saved model"
+            raise DataError("no saved model", parameter=parameter, expected=expected, got=repr(folder))
     task = task_for(cohort)
     if not hasattr(task, "classes"):
         expected = "a target with classes"
@@ -113,6 +120,8 @@ def revalidate(
     if names["old"] != names["new"]:
         expected, got = ", ".join(names["old"]), ", ".join(names["new"])
         raise DataError("the models have other classes", file=new, expected=expected, got=got)
+    for model in models.values():
+        check_target(model, cohort)
     frames, notes = {}, []
     for version, model in models.items():
         own = task.for_model(model, y)  # the patients may lack a class of the model
