@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ def least_genes(size: int, min_share: float = SHARE) -> int:
     >>> least_genes(2), least_genes(10), least_genes(200), least_genes(200, 0.1)
     (2, 5, 60, 20)
     """
-    if not 0 <= min_share <= 1:
+    if isinstance(min_share, bool) or not isinstance(min_share, Real) or not 0 <= min_share <= 1:
         raise DataError("not a share", parameter="min_share", expected="0 to 1", got=min_share)
     return max(1, min(LEAST, size), int(np.ceil(round(min_share * size, 9))))
 
@@ -123,7 +124,7 @@ def singscore(
     -------
     DataFrame, shape (n, n_sets)
         Scores from -0.5 to 0.5; 0 if the genes of the set rank as high as other genes. NaN if a patient has
-        too few genes of the set (`coverage`).
+        too few genes of the set (`coverage`). 0 if all genes of a patient have the same value.
 
     Raises
     ------

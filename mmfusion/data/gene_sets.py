@@ -72,7 +72,8 @@ def gene_sets(sets: GeneSets | str | Path | None = None) -> dict[str, list[str]]
 
 def _genes(name: object, genes: Iterable[str]) -> list[str]:
     """Return the genes of one set, each once."""
-    listed = [] if isinstance(genes, str) else list(dict.fromkeys(genes))
+    several = isinstance(genes, Iterable) and not isinstance(genes, str)
+    listed = list(dict.fromkeys(genes)) if several else []
     if not listed or not all(isinstance(gene, str) and gene for gene in listed):
         expected, got = "a list of gene symbols", repr(genes)[:60]
         raise DataError("not the genes of a set", parameter=f"sets[{name!r}]", expected=expected, got=got)

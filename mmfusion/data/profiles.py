@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from scipy.stats import norm
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.tables.cells import to_numbers
 
 SAME = 0.93  # correlation of one measurement; in NSCLC-Radiogenomics other pairs reach 0.90
 LEAST_GENES, LEAST_PATIENTS = 50, 10
@@ -28,6 +30,11 @@ def find_same_profiles(first: Cohort, second: Cohort | None = None, *, least: fl
     DataFrame
         Columns `modality` ("rna"), `first`, `second` (patient ids) and `similarity`; the most similar pair
         first. Empty if the cohorts share fewer than 50 genes, or one has fewer than 10 profiles.
+
+    Raises
+    ------
+    DataError
+        If a value is not a number. The error names the patient and the gene.
 
     Notes
     -----
@@ -52,7 +59,7 @@ def find_same_profiles(first: Cohort, second: Cohort | None = None, *, least: fl
     b = a if second is None else _profiles(second)
     genes = a.columns.intersection(b.columns)
     empty = pd.DataFrame(columns=["modality", "first", "second", "similarity"])
-    if len(genes) < LEAST_GENES or min(len(a), len(b)) < LEAST_PATIENTS:
+    if not _enough(a, b):
         return empty
     similarity = _correlation(_scores(a[genes]), _scores(b[genes]))
     if second is None:
@@ -67,11 +74,33 @@ def find_same_profiles(first: Cohort, second: Cohort | None = None, *, least: fl
     )
 
 
+def can_compare_profiles(first: Cohort, second: Cohort) -> bool:
+    """Return True if two cohorts have enough genes and profiles in common to find a patient who is in both.
+
+    Examples
+    --------
+    >>> ids = pd.Index(["p1", "p2"], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "age"): [61.0, 70.0]}, index=ids)
+    >>> cohort = Cohort("example", table, pd.DataFrame({"stage": ["IA", "IIIB"]}, index=ids), "stage2")
+    >>> can_compare_profiles(cohort, cohort)
+    False
+    """
+    return _enough(_profiles(first), _profiles(second))
+
+
+def _enough(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    genes = a.columns.intersection(b.columns)
+    return len(genes) >= LEAST_GENES and min(len(a), len(b)) >= LEAST_PATIENTS
+
+
 def _profiles(cohort: Cohort) -> pd.DataFrame:
     """Return the expression of the patients who have it, without genes that are missing or constant."""
     if _RNA not in cohort.table.columns.unique(0):
         return pd.DataFrame(index=cohort.table.index[:0])
-    table = cohort.table[_RNA].dropna(how="all").astype("float64")
+    table = cohort.table[_RNA].dropna(how="all")
+    for gene in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
+        to_numbers(table[gene], gene, cohort.name)
+    table = table.astype("float64")
     return table.loc[:, table.nunique() > 1]
 
 

@@ -7,6 +7,7 @@ _HOME = {
     "FoldEnsemble": "ensemble",
     "FoldResult": "fold_result",
     "NestedResult": "result",
+    "check_perturbations": "perturbed",
     "external_validation": "external",
     "fit_recalibration": "recalibration",
     "fold_ensemble": "ensemble",

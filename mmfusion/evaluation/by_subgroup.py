@@ -160,6 +160,10 @@ def subgroups(
 
 
 def _check(result: NestedResult, cohort: Cohort, smallest: int, n_permutations: int) -> None:
+    for name, value, kind in (("result", result, NestedResult), ("cohort", cohort, Cohort)):
+        if not isinstance(value, kind):
+            expected, got = f"a {kind.__name__}", type(value).__name__
+            raise DataError(f"not a {name}", parameter=name, expected=expected, got=got)
     check_classes(result.task, result.target, "groups are judged for classes")
     check_whole("smallest", smallest, 0)
     if smallest < 2:

@@ -35,6 +35,11 @@ class FoldEnsemble:
     classes_ : ndarray of str, shape (K,)
         Classes in order of severity.
 
+    Raises
+    ------
+    DataError
+        If there is no model, or one has other classes.
+
     Examples
     --------
     >>> from types import SimpleNamespace as Model
@@ -47,6 +52,15 @@ class FoldEnsemble:
 
     models: Sequence[object]
     classes_: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not len(self.models):
+            raise DataError("no models", parameter="models", expected="one fitted model or more", got="none")
+        own = list(map(str, self.classes_))
+        for model in self.models:
+            if (found := list(map(str, getattr(model, "classes_", own)))) != own:
+                problem = "a model with other classes"
+                raise DataError(problem, parameter="models", expected=", ".join(own), got=", ".join(found))
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         """Return the mean probability of each class over the models, shape (n, K).
@@ -76,7 +90,7 @@ class FoldEnsemble:
         Probabilities, training shares and SHAP values are means over the models. The stage is the one that
         most models name. A stage is in `stage_set` if it is in the set of more than half of the models. In
         theory the true stage can be missing from such a set twice as often as from the set of one model; it
-        is usually missing about as often.
+        is usually missing about as often. The set is empty, and without a coverage, if a model has none.
 
         Raises
         ------
@@ -93,7 +107,8 @@ class FoldEnsemble:
         proba = np.mean([[one.probabilities[c] for c in names] for one in found], axis=0)
         shares = np.mean([[one.shares[c] for c in names] for one in found], axis=0)
         stage = names[vote(np.array([[one.stage] for one in found]), proba[None], names)[0]]
-        inside = [c for c in names if 2 * sum(c in one.stage_set for one in found) > len(found)]
+        every = all(one.coverage == found[0].coverage for one in found)
+        inside = [c for c in names if every and 2 * sum(c in one.stage_set for one in found) > len(found)]
         return replace(
             found[0],
             stage=stage,
@@ -103,9 +118,12 @@ class FoldEnsemble:
             warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
             decision=f"The stage that most of the {len(found)} models name.",
             stage_set=tuple(inside),
+            coverage=found[0].coverage if every else None,
         )
 
     def _check_new(self, X: pd.DataFrame) -> None:
+        if not isinstance(X, pd.DataFrame):
+            raise DataError("X is not a cohort's frame", expected="rows of cohort.X", got=type(X).__name__)
         known = {one for model in self.models for one in model.patients_}
         seen = [str(p) for p, one in zip(X.index, hash_each_id(X.index)) if one in known]
         if seen:

@@ -6,14 +6,16 @@ import datetime
 import glob
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.duplicates import check_no_duplicates
-from mmfusion.errors import LeakageError, warn
+from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation.store import write_json
 from mmfusion.evaluation.tasks import task_for
 from mmfusion.evaluation.unseen import check_unseen
+from mmfusion.storage.strict_json import parse_json
 
 _SHOWN = 5
 
@@ -61,7 +63,8 @@ def external_validation(
         is in `trained_on` under another id, or if the model was judged on this cohort before and `again` is
         False.
     DataError
-        If the model does not know a class of the cohort, or if its predictions do not fit the target.
+        If the model was fitted on another target, does not know a class of the cohort, or its predictions do
+        not fit the target; or if the record is damaged.
 
     Warns
     -----
@@ -71,9 +74,12 @@ def external_validation(
     """
     from mmfusion.bundle import load
 
+    if not isinstance(cohort, Cohort):
+        got = type(cohort).__name__
+        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
     model, X, y = load(bundle), cohort.X, cohort.y
     file = Path(record) if record else Path(f"{Path(bundle)}.external") / f"{cohort.name}.json"
-    looks = pd.read_json(file).to_dict("records") if file.is_file() else []
+    looks = read_looks(file)
     if looks and not again:
         raise LeakageError(
             "this model was already judged on this cohort",
@@ -81,6 +87,7 @@ def external_validation(
             got=f"first validation {looks[0]['when']}",
             hint="report that result; a second validation (again=True) is recorded",
         )
+    check_target(model, cohort)
     check_unseen(model, cohort, list(X.index))
     if trained_on is not None:
         check_no_duplicates(trained_on, cohort)
@@ -97,12 +104,42 @@ def external_validation(
     predictions = pd.concat([pd.DataFrame(keys), predicted], axis=1)
     scores = task.scores(predictions)
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    looks.append(
-        {"when": when, "n": len(X), task.primary: float(scores.loc["external", (task.primary, "mean")])}
-    )
+    value = float(scores.loc["external", (task.primary, "mean")])
+    looks.append({"when": when, "n": len(X), task.primary: value if np.isfinite(value) else None})
     write_json(file, looks)
     _tell_of_looks(file, cohort.name, len(looks), Path(bundle))
     return predictions, scores
+
+
+def read_looks(file: Path) -> list[dict[str, object]]:
+    """Return the evaluations that a record lists; none if there is no file.
+
+    Raises
+    ------
+    DataError
+        If the file is no record of evaluations.
+    """
+    if not file.is_file():
+        return []
+    try:
+        looks = parse_json(file.read_bytes(), nan=True)
+    except ValueError as error:
+        looks, why = None, str(error)[:60]
+    else:
+        why = "other JSON"
+    if not isinstance(looks, list) or not all(isinstance(one, dict) and "when" in one for one in looks):
+        hint = "restore the file: it says how often the model was judged on these patients"
+        raise DataError("not a record of evaluations", file=file, expected="a list", got=why, hint=hint)
+    return looks
+
+
+def check_target(model: object, cohort: Cohort) -> None:
+    """Raise an error if a model was fitted on another target: its classes may have the same names."""
+    target = getattr(model, "target_", "")
+    if target and target != cohort.target:
+        hint = f"cohort.with_target({target!r})"
+        raise DataError("the model was fitted on another target", file=cohort.name, expected=target,
+                        got=cohort.target, hint=hint)  # fmt: skip
 
 
 def _tell_of_looks(file: Path, cohort: str, looks: int, bundle: Path) -> None:

@@ -16,14 +16,16 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from mmfusion.data.cohort import Cohort
+from mmfusion.data.profiles import can_compare_profiles
 from mmfusion.errors import DataError, check_seed, check_whole, gathered
 from mmfusion.evaluation.baselines import standard_baselines
 from mmfusion.evaluation.external import external_validation
 from mmfusion.evaluation.folds import fit_by_person
 from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.recalibration import is_constant
-from mmfusion.evaluation.tasks import ClassificationTask, Task, check_classes, task_for
+from mmfusion.evaluation.tasks import ClassificationTask, check_classes, task_for
 from mmfusion.metrics import paired_table, score_table
+from mmfusion.modalities import IMAGING
 
 ALWAYS = ("majority", "ridge")  # models that are always judged too
 
@@ -110,17 +112,19 @@ def judge_outside(
     LeakageError
         If the cohorts share a patient, or the model was judged on this cohort before and `again` is False.
     DataError
-        If the target has no classes, the external patients are all of one class, a training class has fewer
-        patients than there are inner folds, or the model cannot read the cohort.
+        If the target has no classes, the external patients are all of one class, or of a class without
+        training patients, a training class has fewer patients than there are inner folds, or the model cannot
+        read the cohort.
 
     Examples
     --------
     >>> outside = judge_outside("models/stage", cohort, other)  # doctest: +SKIP
     >>> outside.paired("ridge")  # doctest: +SKIP
     """
-    task = task_for(trained_on)
     check_seed(random_state)
-    _check_cohorts(task, trained_on, external, inner)
+    check_pair(trained_on, external, inner)
+    if not isinstance(name, str) or not name:
+        raise DataError("not a name", parameter="name", expected="text", got=repr(name))
     simple = standard_baselines(trained_on.modalities, inner=inner, random_state=random_state)
     simple = {one: simple[one] for one in ALWAYS} | dict(baselines or {})
     if name in simple:
@@ -143,9 +147,10 @@ def judge_outside(
             parts.append(mine[["repeat", "fold", "patient_id", "person"]].assign(model=one, **table))
     predictions = pd.concat(parts, ignore_index=True)[list(mine.columns)]
     given = dict.fromkeys(f"{one.category.__name__}: {one.text}" for one in caught)
-    return ExternalComparison(
-        predictions, classes, name, tuple(_not_estimable(predictions, classes)), tuple(given)
+    notes = _not_estimable(predictions, classes) + (
+        _not_compared(trained_on, external) if check_scans else []
     )
+    return ExternalComparison(predictions, classes, name, tuple(notes), tuple(given))
 
 
 def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:
@@ -156,9 +161,20 @@ def _fitted(estimator: BaseEstimator, cohort: Cohort) -> BaseEstimator:
         return fit_by_person(clone(estimator), cohort.X[first], cohort.y[first], people[first].to_numpy())
 
 
-def _check_cohorts(task: Task, trained_on: Cohort, external: Cohort, inner: int) -> None:
+def check_pair(trained_on: Cohort, external: Cohort, inner: int = 3) -> None:
+    """Raise a `DataError` if two cohorts cannot be compared by `judge_outside`; nothing is fitted.
+
+    Parameters
+    ----------
+    trained_on, external, inner
+        As for `judge_outside`, which also lists the errors.
+    """
+    for parameter, one in (("trained_on", trained_on), ("external", external)):
+        if not isinstance(one, Cohort):
+            expected, got = "a Cohort, from mf.load_cohort", type(one).__name__
+            raise DataError("not a cohort", parameter=parameter, expected=expected, got=got)
     check_whole("inner", inner, 2)
-    check_classes(task, trained_on.target, "models are compared by classes")
+    check_classes(task_for(trained_on), trained_on.target, "models are compared by classes")
     if trained_on.target != external.target:
         raise DataError("the cohorts have different targets", expected=trained_on.target, got=external.target)
     if external.y.nunique() < 2:
@@ -170,6 +186,15 @@ def _check_cohorts(task: Task, trained_on: Cohort, external: Cohort, inner: int)
             got=got,
         )
     counts = trained_on.y.value_counts()
+    known = set(counts.index[counts > 0].astype(str))
+    if unknown := sorted(set(external.y.astype(str)) - known):
+        raise DataError(
+            "no training patient of a class of the external cohort",
+            file=external.name,
+            expected=", ".join(sorted(known)),
+            got=", ".join(unknown),
+            hint="choose a coarser target, or leave these patients out",
+        )
     few = counts[(counts > 0) & (counts < inner)]
     if len(few):
         got = ", ".join(f"{one} {n}" for one, n in few.items())
@@ -199,10 +224,26 @@ def _not_estimable(predictions: pd.DataFrame, classes: tuple[str, ...]) -> list[
                 f"{model} predicts the same for every patient: its AUC is 0.5 by definition, and a "
                 "calibration slope is not estimable."
             )
+    if alone := [c for c in classes if _count(predictions, c) == 1]:
+        lines.append(
+            f"{', '.join(alone)} has one external patient: intervals do not include the variation of this "
+            "class, and are too narrow."
+        )
     few = [f"{c} {n}" for c in classes if 0 < (n := _count(predictions, c)) < 10]
     if few:
         lines.append(f"Few external patients in a class ({', '.join(few)}): results for it are uncertain.")
     return lines
+
+
+def _not_compared(trained_on: Cohort, external: Cohort) -> list[str]:
+    """Return a sentence if neither scans nor expression can show that a patient is in both cohorts."""
+    scans = [m for m in IMAGING if all((m, "volume") in c.table for c in (trained_on, external))]
+    if scans or can_compare_profiles(trained_on, external):
+        return []
+    return [
+        "The cohorts share neither scans nor enough expression profiles (50 genes of 10 patients). A patient "
+        "who has another id in each was not searched for."
+    ]
 
 
 def _count(predictions: pd.DataFrame, name: str) -> int:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from mmfusion.data.checks import MOST_GROUPS
 from mmfusion.data.cohort import Cohort, presence
+from mmfusion.data.tables.cells import clean_cells, mostly_numbers, to_numbers
 from mmfusion.errors import DataError, did_you_mean
 
 UNKNOWN = "not known"
@@ -46,8 +48,8 @@ def patient_groups(
     Raises
     ------
     DataError
-        If the cohort does not have a grouping that was named, a column has more than 12 different values, or
-        given groups lack a patient.
+        If the cohort does not have a grouping that was named, a column has more than 12 different values, an
+        age is no number, or given groups lack a patient.
 
     Examples
     --------
@@ -91,6 +93,8 @@ def _named(cohort: Cohort, name: str) -> pd.Series:
     if groups is None:
         known = [n for n in NAMES if _grouping(cohort, n) is not None]
         hint = did_you_mean(name, NAMES) or 'a column is named as "ehr.histology"'
+        if name in COLUMNS:
+            hint = f"it is read from a column of the health records: {', '.join(COLUMNS[name])}"
         problem = "the cohort has no such grouping"
         raise DataError(problem, parameter="by", expected=", ".join(known), got=name, hint=hint)
     return groups
@@ -113,7 +117,10 @@ def _grouping(cohort: Cohort, name: str) -> pd.Series | None:
 
 def _age_bands(years: pd.Series) -> pd.Series:
     low, high = AGE_LIMITS
-    age = pd.to_numeric(years, errors="coerce").to_numpy(dtype=float)
+    cells = years if is_numeric_dtype(years) else clean_cells(years.astype(object))
+    if not is_numeric_dtype(years) and not mostly_numbers(cells):
+        return _text(years, "age")  # such as bands of ages
+    age = to_numbers(cells, years.name[1]).to_numpy(dtype=float)
     bands = np.select(
         [age < low, age <= high, age > high],
         [f"< {low:g}", f"{low:g}-{high:g}", f"> {high:g}"],
@@ -123,7 +130,8 @@ def _age_bands(years: pd.Series) -> pd.Series:
 
 
 def _text(values: pd.Series, name: str) -> pd.Series:
-    return values.astype(object).where(values.notna(), UNKNOWN).astype(str).rename(name)
+    cells = clean_cells(values.astype(object))
+    return cells.astype(object).where(cells.notna(), UNKNOWN).astype(str).rename(name)
 
 
 def _given(name: str, groups: pd.Series, ids: pd.Index) -> pd.Series:

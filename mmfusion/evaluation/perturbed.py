@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +110,12 @@ def robustness(
 
 
 def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
+    if not isinstance(cohort, Cohort):
+        got = type(cohort).__name__
+        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    if not isinstance(model, NestedResult) and not hasattr(model, "classes_"):
+        expected, got = "a NestedResult or a fitted classifier", type(model).__name__
+        raise DataError("nothing to judge", parameter="model", expected=expected, got=got)
     check_classes(task_for(cohort), cohort.target, "robustness is measured for classes")
     if not isinstance(model, NestedResult):
         check_unseen(model, cohort, cohort.X.index, _HELD_OUT)
@@ -129,6 +135,19 @@ def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
         yield _Judge(repeat, fold, fitted, cohort.X.loc[patients], cohort.y.loc[patients])
 
 
+def check_perturbations(names: Iterable[str]) -> None:
+    """Raise a `DataError` if there is no perturbation of a name; nothing is fitted.
+
+    Examples
+    --------
+    >>> check_perturbations(["noise"])
+    """
+    for name in names:
+        if name not in PERTURBATIONS:
+            raise DataError("no such perturbation", expected=", ".join(PERTURBATIONS), got=name,
+                            hint=did_you_mean(name, PERTURBATIONS))  # fmt: skip
+
+
 def _chosen(
     names: Sequence[str] | None, strengths: Mapping[str, Sequence[float]] | None, judge: _Judge
 ) -> list[Perturbation]:
@@ -137,10 +156,7 @@ def _chosen(
         if hasattr(judge.model, "transformer_")
         else set(judge.X.columns.unique(0))
     )
-    for name in [*(names or ()), *(strengths or {})]:
-        if name not in PERTURBATIONS:
-            raise DataError("no such perturbation", expected=", ".join(PERTURBATIONS), got=name,
-                            hint=did_you_mean(name, PERTURBATIONS))  # fmt: skip
+    check_perturbations([*(names or ()), *(strengths or {})])
     if names is None:
         usable = [p for p in PERTURBATIONS.values() if p.modality in read and p.reads(judge.X)]
         if not usable:
@@ -160,14 +176,17 @@ def _strengths(one: Perturbation, given: Mapping[str, Sequence[float]] | None) -
     """Return the strengths of a perturbation that were asked for, or the usual ones."""
     wanted = (given or {}).get(one.name, one.strengths)
     try:
-        return [float(strength) for strength in wanted]
-    except (TypeError, ValueError) as error:
+        found = [float(strength) for strength in wanted]
+    except (TypeError, ValueError):
+        found = []
+    if not found or not np.isfinite(found).all():
         raise DataError(
             "not the strengths of a perturbation",
             parameter=f"strengths[{one.name!r}]",
             expected="a list of numbers",
             got=wanted,
-        ) from error
+        )
+    return found
 
 
 def _predict(

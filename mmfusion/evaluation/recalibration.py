@@ -84,8 +84,8 @@ def fit_recalibration(predictions: pd.DataFrame, classes: Sequence[object], mode
     Raises
     ------
     DataError
-        If the model predicts the same for all patients of a fold, as the majority class does: a slope cannot
-        be estimated.
+        If the model predicts the same for all patients of a fold, as the majority class does, or all patients
+        are of one class: a slope cannot be estimated.
 
     References
     ----------
@@ -111,6 +111,12 @@ def fit_recalibration(predictions: pd.DataFrame, classes: Sequence[object], mode
             got="the same for all patients of a fold",
         )
     codes = judged.codes[judged.rows["patient"].to_numpy()]
+    if len(np.unique(codes)) < 2:
+        raise DataError(
+            f"the recalibration of {model} cannot be estimated",
+            expected="patients of two classes",
+            got=f"{len(codes)} predictions of class {classes[codes[0]]}",
+        )
     slope, bias = fit_calibration(_log(judged.proba), codes)
     return Recalibration(slope, tuple(map(float, bias)), tuple(map(str, classes)), len(codes))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError, gathered
+from mmfusion.evaluation.external import check_target
 from mmfusion.evaluation.tasks import check_classes, task_for
 from mmfusion.evaluation.unseen import fitted_on
 from mmfusion.metrics import paired_table, score_table
@@ -103,6 +104,13 @@ def revalidate(
     """
     from mmfusion.bundle import load
 
+    if not isinstance(cohort, Cohort):
+        got = type(cohort).__name__
+        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    for parameter, folder in (("old", old), ("new", new)):
+        if not isinstance(folder, str | Path) or not str(folder):
+            expected = "the folder of a saved model"
+            raise DataError("no saved model", parameter=parameter, expected=expected, got=repr(folder))
     task = task_for(cohort)
     check_classes(task, cohort.target, "models are compared by classes")
     X, y = cohort.X, cohort.y
@@ -111,6 +119,8 @@ def revalidate(
     if names["old"] != names["new"]:
         expected, got = ", ".join(names["old"]), ", ".join(names["new"])
         raise DataError("the two models have different classes", file=new, expected=expected, got=got)
+    for model in models.values():
+        check_target(model, cohort)
     frames, notes = {}, []
     for version, model in models.items():
         own = task.for_model(model, y)  # the patients may lack a class of the model

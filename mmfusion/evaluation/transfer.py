@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from mmfusion.data.cohort import Cohort, feature_names
-from mmfusion.data.tables.cells import clean_cells
-from mmfusion.errors import DataError
+from mmfusion.data.tables.cells import clean_cells, to_numbers
+from mmfusion.errors import DataError, warn
 from mmfusion.preprocessing.blocks import stream_blocks
 from mmfusion.preprocessing.cohort import CohortTransformer
-from mmfusion.preprocessing.genes import GeneTransformer
+from mmfusion.preprocessing.genes import GeneTransformer, OutOfRangeWarning
 from mmfusion.preprocessing.tables import TableTransformer
 
 _SHOWN = 5
+_FAR, _MANY = 5.0, 0.2  # SD from the mean of training, and share of the patients
 _NONE = "none"
 COLUMNS = ("input", "read by the model", "absent", "not read", "new categories", "patients")
 
@@ -44,6 +46,12 @@ def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFra
     DataError
         If the cohort has another unit of expression, or none of the genes or columns of an input that it has.
 
+    Warns
+    -----
+    OutOfRangeWarning
+        If more than 20 % of the values of a column are far from those of the training patients, as after a
+        change of the unit.
+
     Examples
     --------
     >>> ids = pd.Index(["p1", "p2", "p3"], name="patient_id")
@@ -72,6 +80,7 @@ def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFra
         known = set(map(str, fitted.feature_names_in_))
         others = [f for f in feature_names(block, modality) if str(f) not in known]
         has = int(block.notna().any(axis=1).sum())
+        _tell_of_far_values(fitted, block, cohort)
         rows.append(
             (
                 name,
@@ -97,6 +106,23 @@ def _check_unit(fitted: GeneTransformer, cohort: Cohort) -> None:
             got=unit,
             hint="convert the table, or leave RNA out: modalities=",
         )
+
+
+def _tell_of_far_values(fitted: object, block: pd.DataFrame, cohort: Cohort) -> None:
+    """Warn of columns with many values that are far from those of the training patients."""
+    for column, (_, mean, sd) in getattr(fitted, "moments_", {}).items():
+        if column not in block:
+            continue
+        cells = (
+            block[column] if is_numeric_dtype(block[column]) else clean_cells(block[column].astype(object))
+        )
+        values = to_numbers(cells, column, cohort.name).dropna()
+        far = int((abs(values - mean) > _FAR * sd).sum())
+        if far > _MANY * len(values):
+            text = (
+                f"{cohort.name}, {column}: {far} of {len(values)} values are more than {_FAR:g} SD from the"
+            )
+            warn(f"{text} mean of the training patients ({mean:.3g}): another unit?", OutOfRangeWarning)
 
 
 def _refuse(name: str, read: tuple[str, ...], block: pd.DataFrame, cohort: Cohort) -> None:

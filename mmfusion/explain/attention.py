@@ -125,8 +125,6 @@ def modality_attention(model: FittedModel, X: object) -> pd.DataFrame:
     Jain and Wallace 2019, "Attention is not explanation", NAACL; Tsai et al. 2019, ACL.
     """
     inputs = as_inputs(model, X)
-    if not len(inputs.index):
-        raise DataError("no patient to explain", expected="at least one")
     with evaluation_mode(model) as members, torch.no_grad():
         fusions = [getattr(member, "fusion", None) for member in members]
         if not all(isinstance(fusion, CrossModal) for fusion in fusions):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -45,9 +46,34 @@ def check_model(model: object) -> None:
 
 
 def as_inputs(model: FittedModel, X: object) -> StreamInputs:
-    """Return the stream inputs of `X`, which are rows of a cohort or stream inputs."""
+    """Return the stream inputs of `X`, which are rows of a cohort or stream inputs; at least one row."""
     check_model(model)
-    return X if isinstance(X, StreamInputs) else model.transformer_.transform(X)
+    inputs = X if isinstance(X, StreamInputs) else model.transformer_.transform(X)
+    if not len(inputs.present):
+        raise DataError("no patient to explain", parameter="X", expected="at least one row", got="none")
+    return inputs
+
+
+def labels_of(patients: Sequence[object], y: Sequence[object]) -> np.ndarray:
+    """Return the labels of patients as an array, shape (n,).
+
+    Raises
+    ------
+    DataError
+        If there is not one label for each patient, or the index of `y` has other patients or another order.
+
+    Examples
+    --------
+    >>> labels_of(["p1", "p2"], ["I", "II"]).tolist()
+    ['I', 'II']
+    """
+    if np.ndim(y) != 1 or len(y) != len(patients):
+        got = len(y) if np.ndim(y) == 1 else f"shape {np.shape(y)}"
+        problem = "not one label for each explained patient"
+        raise DataError(problem, parameter="y", expected=len(patients), got=got)
+    if isinstance(y, pd.Series) and list(map(str, y.index)) != list(map(str, patients)):
+        raise DataError("X and y are not about the same patients", parameter="y", hint="use the same index")
+    return np.asarray(y)
 
 
 def find_stream(

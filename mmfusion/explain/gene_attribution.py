@@ -158,6 +158,9 @@ class _Case:
         if conditioning not in CONDITIONING:
             raise DataError("unknown conditioning", expected=" or ".join(CONDITIONING), got=conditioning)
         check_model(model)
+        if isinstance(classes, str):
+            expected, got = f"[{classes!r}]", repr(classes)
+            raise DataError("not a list of classes", parameter="classes", expected=expected, got=got)
         self.classes = tuple(map(str, model.classes_ if classes is None else classes))
         known = [str(c) for c in model.classes_]
         unknown = [c for c in self.classes if c not in known]

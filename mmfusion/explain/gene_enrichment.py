@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from scipy.stats import false_discovery_control
 
 from mmfusion.data.gene_sets import GeneSets, gene_sets
 from mmfusion.data.tables.notes import listed
 from mmfusion.errors import DataError, MMFusionError, check_seed, check_whole
 from mmfusion.exclusive import own_filters
+from mmfusion.metrics.checks import check_number
 
 _FEWEST = 3  # genes; with fewer, no set can be told from chance
 METHODS = ("ora", "prerank")
@@ -45,9 +47,9 @@ def enrichment(
         names of signatures of the package. See `mmfusion.data.gene_sets`. The genes are named as in the
         cohort.
     background : collection of str, optional
-        Genes that could have been found. Default: the genes of the table, which are those that the model
-        tested. If the background has other genes too, sets look enriched only because the model tested their
-        genes.
+        For "ora": genes that could have been found. Default: the genes of the table, which are those that the
+        model tested. If the background has other genes too, sets look enriched only because the model tested
+        their genes.
     method : {"ora", "prerank"}
         "ora": over-representation among the leading genes, by the hypergeometric test. "prerank": gene set
         enrichment analysis of the whole ranking, without a threshold.
@@ -56,7 +58,7 @@ def enrichment(
     fdr : float
         For "ora": false discovery rate of the leading genes, 0 to 1.
     min_size, max_size : int
-        Sets with fewer or more genes of the background are not tested.
+        Sets with fewer or more genes of the background are not tested, nor is a set of all genes.
     n_permutations, random_state : int
         For "prerank": permutations of genes, and their seed.
 
@@ -74,7 +76,7 @@ def enrichment(
     ------
     DataError
         If an argument is out of range, a gene has no importance or all have the same, the sets cannot be
-        read, no set has enough of the tested genes, fewer than three genes lead, or q was not computed and
+        read, no set has enough of the tested genes, fewer than three genes lead, or a gene has no q and
         `n_top` is not given.
     MMFusionError
         If gseapy is not installed.
@@ -92,11 +94,13 @@ def enrichment(
     >>> enrichment(table, sets, n_top=5)[["n", "found", "expected"]].loc["first"].to_dict()
     {'n': 5.0, 'found': 5.0, 'expected': 0.8333333333333334}
     """
-    _check(genes, method, n_top, fdr, min_size, max_size)
+    _check_table(genes)
+    _check_options(method, n_top, fdr, min_size, max_size)
     check_whole("n_permutations", n_permutations)
     check_seed(random_state)
     ranking = genes["mean_abs_shap"].sort_values(ascending=False, kind="stable")
     tested = _background(ranking, background)
+    tested = list(map(str, ranking.index)) if method == "prerank" else tested  # others have no rank
     source = sets if isinstance(sets, str | Path) else None
     kept, not_tested = _tested_sets(gene_sets(sets), tested, min_size, max_size, source)
     if method == "prerank":
@@ -152,9 +156,11 @@ def _prerank(
 
 def _leading(genes: pd.DataFrame, ranking: pd.Series, n_top: int | None, fdr: float) -> list[str]:
     """Return the leading genes, most important first."""
-    if n_top is None and genes["q"].isna().all():
+    if n_top is None and genes["q"].isna().any():
         hint = "n_top=20, or genes(..., null=(X_train, y_train))"
-        raise DataError("no q, so the leading genes are unknown", column="q", expected="numbers", hint=hint)
+        which = "" if genes["q"].isna().all() else f" of {listed(genes.index[genes['q'].isna()])}"
+        problem = f"no q{which}, so the leading genes are unknown"
+        raise DataError(problem, column="q", expected="numbers", hint=hint)
     chosen = ranking.index if n_top is None else ranking.index[:n_top]
     leading = [str(g) for g in chosen if n_top is not None or genes.at[g, "q"] < fdr]
     if not _FEWEST <= len(leading) < len(ranking):
@@ -173,7 +179,8 @@ def _tested_sets(
     """Return the sets with their tested genes, and the number of sets that are too small or too large."""
     known = set(tested)
     inside = {name: [g for g in genes if g in known] for name, genes in sets.items()}
-    kept = {name: genes for name, genes in inside.items() if min_size <= len(genes) <= max_size}
+    most = min(max_size, len(tested) - 1)  # no other gene ranks below a set of all genes
+    kept = {name: genes for name, genes in inside.items() if min_size <= len(genes) <= most}
     if kept:
         return kept, len(inside) - len(kept)
     largest = max((len(genes) for genes in inside.values()), default=0)
@@ -182,7 +189,7 @@ def _tested_sets(
         "no gene set has enough of the tested genes",
         file=source,
         expected=f"{min_size} to {max_size} genes such as {listed(tested, 3)}",
-        got=f"at most {largest}; the sets have genes such as {listed(examples)}",
+        got=f"at most {largest}; the sets have genes such as {listed(examples) or 'none'}",
         hint="sets and cohort must name genes in the same way; smaller sets need a smaller min_size",
     )
 
@@ -200,18 +207,17 @@ def _background(ranking: pd.Series, background: Collection[str] | None) -> list[
     return tested
 
 
-def _check(
-    genes: pd.DataFrame, method: str, n_top: int | None, fdr: float, min_size: int, max_size: int
-) -> None:
-    if absent := [c for c in ("mean_abs_shap", "q") if c not in genes]:
+def _check_table(genes: pd.DataFrame) -> None:
+    if absent := [c for c in ("mean_abs_shap", "q") if not isinstance(genes, pd.DataFrame) or c not in genes]:
         raise DataError("not a table of genes", column=", ".join(absent), expected="mmfusion.explain.genes")
+    for column in ("mean_abs_shap", "q"):
+        if not is_numeric_dtype(genes[column]):
+            raise DataError("not numbers", column=column, expected="numbers", got=genes[column].dtype)
     if not genes.index.is_unique:
         twice = genes.index[genes.index.duplicated()]
         raise DataError("a gene occurs twice", column=listed(twice))
     if len(genes) < 2 * _FEWEST:
         raise DataError("too few genes were tested", expected=f"{2 * _FEWEST} or more", got=len(genes))
-    if method not in METHODS:
-        raise DataError("unknown method", parameter="method", expected=" or ".join(METHODS), got=method)
     if not np.isfinite(genes["mean_abs_shap"].to_numpy(dtype=float, na_value=np.nan)).all():
         raise DataError("a gene has no importance", column="mean_abs_shap", expected="finite numbers")
     if genes["mean_abs_shap"].nunique() == 1:
@@ -221,10 +227,18 @@ def _check(
             expected="values that differ",
             got=genes["mean_abs_shap"].iloc[0],
         )
+
+
+def _check_options(method: str, n_top: int | None, fdr: float, min_size: int, max_size: int) -> None:
+    if method not in METHODS:
+        raise DataError("unknown method", parameter="method", expected=" or ".join(METHODS), got=method)
     if n_top is not None:
         check_whole("n_top", n_top)
+    check_number("fdr", fdr)
     if not 0 < fdr <= 1:
         raise DataError("not a false discovery rate", parameter="fdr", expected="above 0, at most 1", got=fdr)
+    check_whole("max_size", max_size)
+    check_whole("min_size", min_size, 0)
     if not 1 <= min_size <= max_size:
         raise DataError(
             "not a size of a set", parameter="min_size", expected=f"1 to {max_size}", got=min_size

@@ -53,7 +53,8 @@ def cross_check(
         - `shap_observed`, `shap_mean`: mean |SHAP value| (probability) with the other modalities as observed,
           and with their mean vectors
         - `integrated_gradients`: mean |integrated gradient| (probability), other modalities as observed
-        - `permutation`: rise of the log-loss in nats when the gene is shuffled between patients
+        - `permutation`: rise of the log-loss in nats when the gene is shuffled between patients; NaN if there
+          is one patient
         - `rho_mean`, `rho_gradients`: Spearman's rank correlation of the gene's contributions to the last
           class over patients, between `shap_observed` and `shap_mean`, and between `shap_observed` and
           `integrated_gradients`; -1 to 1, NaN if a contribution does not vary or there is one patient

@@ -12,7 +12,13 @@ import pandas as pd
 from scipy.stats import t
 
 from mmfusion.errors import DataError
-from mmfusion.explain.conditional import FittedModel, as_inputs, evaluation_mode, presence_function
+from mmfusion.explain.conditional import (
+    FittedModel,
+    as_inputs,
+    evaluation_mode,
+    labels_of,
+    presence_function,
+)
 from mmfusion.metrics.classification import macro_auc
 from mmfusion.streams import StreamInputs
 
@@ -101,19 +107,18 @@ class ModalityAttribution:
         Raises
         ------
         DataError
-            If `y` has another length, or a label that is not one of the classes.
+            If `y` has another length or the index of other patients, or a label that is not one of the
+            classes.
 
         References
         ----------
         Covert et al. 2020, "Understanding global feature contributions with additive importance measures",
         NeurIPS, with the probability of the true class as the gain.
         """
-        truth = pd.Index(self.classes).get_indexer(np.asarray(y).astype(str))
-        if len(truth) != len(self.patients):
-            problem = "not one label for each explained patient"
-            raise DataError(problem, parameter="y", expected=len(self.patients), got=len(truth))
+        labels = labels_of(self.patients, y).astype(str)
+        truth = pd.Index(self.classes).get_indexer(labels)
         if (truth < 0).any():
-            got = ", ".join(sorted(set(np.asarray(y).astype(str)[truth < 0])))
+            got = ", ".join(sorted(set(labels[truth < 0])))
             raise DataError("not a class of the model", expected=", ".join(self.classes), got=got)
         own = self.values[np.arange(len(truth)), :, truth]
         rows = {}
@@ -149,6 +154,11 @@ def modality_shapley(model: FittedModel, X: object) -> ModalityAttribution:
     -------
     ModalityAttribution
         Contributions of n patients, M modalities and K classes, in units of probability.
+
+    Raises
+    ------
+    DataError
+        If there is no patient to explain, or the model is not fitted.
 
     References
     ----------
@@ -204,9 +214,11 @@ def leave_one_modality_out(model: FittedModel, X: object, y: Sequence[object]) -
     Raises
     ------
     DataError
-        If a label is not one of the model's classes.
+        If there is no patient, `y` has another length or the index of other patients, or a label is not one
+        of the model's classes.
     """
-    inputs, labels = as_inputs(model, X), np.asarray(y).astype(str)
+    inputs = as_inputs(model, X)
+    labels = labels_of(inputs.index, y).astype(str)
     classes = [str(c) for c in model.classes_]
     decide = getattr(model, "decide", lambda p: p.argmax(axis=1))
     _, membership = _modalities(model)

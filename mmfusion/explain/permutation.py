@@ -10,18 +10,20 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.inspection import permutation_importance
 
-from mmfusion.errors import DataError, check_seed, check_whole
+from mmfusion.errors import check_seed, check_whole
 from mmfusion.explain.conditional import (
     FittedModel,
     OneStream,
     as_inputs,
     evaluation_mode,
     find_stream,
+    labels_of,
     rows_with,
 )
+from mmfusion.metrics.checks import encode_labels
 from mmfusion.metrics.classification import judge
 from mmfusion.metrics.weighted import log_loss
-from mmfusion.streams import GENES, StreamInputs
+from mmfusion.streams import GENES
 
 
 def gene_permutation(
@@ -48,7 +50,7 @@ def gene_permutation(
     -------
     Series
         Rise of the log-loss in nats per gene (index), largest first. It is about 0 if the model does not use
-        the gene, or if other genes carry the same information.
+        the gene, or if other genes carry the same information. NaN if only one patient has genes.
 
     Raises
     ------
@@ -61,29 +63,20 @@ def gene_permutation(
     position, spec = find_stream(model, GENES, "genes")
     inputs = as_inputs(model, X)
     rows = rows_with(inputs, position, "genes")
-    labels = _labels(inputs, y)[rows]
+    labels = labels_of(inputs.index, y)[rows]
     some = inputs.rows(rows)
+    index = pd.Index(spec.feature_names, name="gene")
+    encode_labels(labels, model.classes_)
+    if len(rows) == 1:  # there is nobody to exchange values with
+        return pd.Series(np.nan, index, name="importance")
     with evaluation_mode(model) as members:
         scorer = _LogLoss(OneStream(members, spec.name, some), model.classes_)
         found = permutation_importance(
             scorer, some.arrays[spec.name], labels, n_repeats=n_repeats, random_state=random_state, n_jobs=1
         )
-    index = pd.Index(spec.feature_names, name="gene")
     return pd.Series(found.importances_mean, index, name="importance").sort_values(
         ascending=False, kind="stable"
     )
-
-
-def _labels(inputs: StreamInputs, y: Sequence[object]) -> np.ndarray:
-    """Return the labels as an array; raise an error if they are of other patients, or in another order."""
-    n = len(inputs.index)
-    if np.ndim(y) != 1 or len(y) != n:
-        got = f"shape {np.shape(y)}"
-        raise DataError("not one label per patient", parameter="y", expected=f"{n} labels", got=got)
-    ids = list(map(str, inputs.index))
-    if isinstance(y, pd.Series) and list(map(str, y.index)) != ids:
-        raise DataError("X and y are not about the same patients", parameter="y", hint="use the same index")
-    return np.asarray(y)
 
 
 class _LogLoss(ClassifierMixin, BaseEstimator):

@@ -14,6 +14,7 @@ from mmfusion.errors import DataError, check_seed
 from mmfusion.explain.conditional import FittedModel, OneStream, evaluation_mode
 from mmfusion.explain.layer_maps import layer_hirescam
 from mmfusion.explain.scan_target import ScanTarget, WithSeverity, scan_target
+from mmfusion.explain.tumours import checked_maps
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,7 +149,7 @@ def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the shapes differ, or a map has negative values.
+        If the shapes differ, a value is not a finite number, or a map has negative values.
 
     Examples
     --------
@@ -157,9 +158,7 @@ def energy_in_tumour(maps: np.ndarray, masks: np.ndarray) -> pd.DataFrame:
     >>> energy_in_tumour(np.ones((1, 2, 2, 2)), mask).iloc[0].to_dict()
     {'energy': 0.125, 'volume': 0.125, 'ratio': 1.0}
     """
-    maps, inside = np.asarray(maps, dtype=float), np.asarray(masks) > 0
-    if maps.shape != inside.shape or maps.ndim != 4:
-        raise DataError("maps and masks differ in shape", expected=maps.shape, got=inside.shape)
+    maps, inside = checked_maps(maps, masks)
     if (maps < 0).any():
         raise DataError("a map has negative values", got=float(maps.min()), expected="0 or more")
     axes = (1, 2, 3)

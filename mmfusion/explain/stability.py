@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 
 
 def mean_over_folds(importances: Sequence[pd.Series]) -> pd.DataFrame:
@@ -27,11 +27,18 @@ def mean_over_folds(importances: Sequence[pd.Series]) -> pd.DataFrame:
         One row per gene. Columns: `mean` and `sd` over folds; `folds` (number of folds that selected the
         gene).
 
+    Raises
+    ------
+    DataError
+        If there is no fold.
+
     Examples
     --------
     >>> mean_over_folds([pd.Series({"EGFR": 0.4, "KRAS": 0.1}), pd.Series({"EGFR": 0.2})])["mean"].to_dict()
     {'EGFR': 0.30000000000000004, 'KRAS': 0.05}
     """
+    if not len(importances):
+        raise DataError("no importances of genes", expected="those of one fold or more", got="none")
     wide = pd.concat(list(importances), axis=1, keys=range(len(importances)))
     filled = wide.fillna(0.0)
     out = pd.DataFrame(
@@ -54,12 +61,13 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
     -------
     DataFrame
         One row per k. Columns: `jaccard` (0 to 1); `jaccard_chance` (its expectation for random sets of
-        genes); `kuncheva` (0 for random sets, 1 for equal sets). It has no rows if all k are left out.
+        genes); `kuncheva` (0 for random sets, 1 for equal sets). NaN if all genes of a fold have the same
+        importance, or one has none. It has no rows if all k are left out.
 
     Raises
     ------
     DataError
-        If there are fewer than two folds.
+        If there are fewer than two folds, or a k is no whole number of 1 or more.
 
     References
     ----------
@@ -74,6 +82,9 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
     """
     if len(importances) < 2:
         raise DataError("stability needs several folds", expected="2 or more", got=len(importances))
+    for size in k:
+        check_whole("k", size)
+    ranked = all(s.notna().all() and s.nunique() > 1 for s in importances)
     n = len(set().union(*(s.index for s in importances)))
     rows = {}
     for size in (size for size in k if size < min(len(s) for s in importances)):
@@ -81,9 +92,9 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
         shared = np.array([len(a & b) for a, b in combinations(tops, 2)])
         by_chance = size**2 / n
         rows[size] = {
-            "jaccard": (shared / (2 * size - shared)).mean(),
+            "jaccard": (shared / (2 * size - shared)).mean() if ranked else np.nan,
             "jaccard_chance": by_chance / (2 * size - by_chance),
-            "kuncheva": ((shared * n - size**2) / (size * (n - size))).mean(),
+            "kuncheva": ((shared * n - size**2) / (size * (n - size))).mean() if ranked else np.nan,
         }
     columns = ["jaccard", "jaccard_chance", "kuncheva"]
     return pd.DataFrame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,7 @@ def pointing_game(maps: np.ndarray, masks: np.ndarray) -> pd.Series:
     Raises
     ------
     DataError
-        If the shapes differ.
+        If the shapes differ, or a value is not a finite number.
 
     References
     ----------
@@ -95,10 +96,33 @@ def pointing_game(maps: np.ndarray, masks: np.ndarray) -> pd.Series:
     >>> pointing_game(maps, mask).tolist()
     [1.0, 0.0]
     """
-    maps, inside = np.asarray(maps, dtype=float), np.asarray(masks) > 0
-    if maps.shape != inside.shape or maps.ndim != 4:
-        raise DataError("maps and masks differ in shape", expected=maps.shape, got=inside.shape)
-    flat, inside = maps.reshape(len(maps), -1), inside.reshape(len(maps), -1)
+    maps, inside = checked_maps(maps, masks)
+    flat, inside = (array.reshape(len(maps), prod(maps.shape[1:])) for array in (maps, inside))
     largest = flat == flat.max(axis=1, keepdims=True)
     hit = (largest & inside).sum(axis=1) / largest.sum(axis=1)
     return pd.Series(np.where((flat.max(axis=1) > 0) & inside.any(axis=1), hit, np.nan), name="hit")
+
+
+def checked_maps(maps: object, masks: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return maps as floats and masks as bool, both of shape (n, S, S, S), after checking them.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ, or a value is not a finite number.
+
+    Examples
+    --------
+    >>> checked_maps(np.zeros((1, 2, 2, 2)), None)
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: parameter masks: not numbers (expected shape (n, S, S, S); got object)
+    """
+    arrays = {"maps": np.asarray(maps), "masks": np.asarray(masks)}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            got = "NaN or infinity" if array.dtype.kind == "f" else array.dtype
+            raise DataError("not numbers", parameter=name, expected="shape (n, S, S, S)", got=got)
+    maps, masks = arrays.values()
+    if maps.shape != masks.shape or maps.ndim != 4:
+        raise DataError("maps and masks differ in shape", expected=maps.shape, got=masks.shape)
+    return maps.astype(float), masks > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.data.cohort import Cohort
+from mmfusion.data.cohort import RNA_UNITS, Cohort
 from mmfusion.data.gene_scores import SHARE, coverage, singscore
 from mmfusion.data.gene_sets import GeneSets, gene_sets
 from mmfusion.data.tables.notes import listed
@@ -70,7 +70,7 @@ def signatures(
     Raises
     ------
     DataError
-        If there is no RNA, a value is not a finite number, or the sets cannot be read.
+        If there is no RNA, a value is not a finite number, the unit is unknown, or the sets cannot be read.
 
     References
     ----------
@@ -84,6 +84,8 @@ def signatures(
     [0.5, -0.5]
     """
     rna, known_unit = _expression(source)
+    if unit is not None and unit not in RNA_UNITS:
+        raise DataError("unknown unit", parameter="unit", expected=", ".join(RNA_UNITS), got=unit)
     chosen = gene_sets(sets)
     scores = singscore(rna, chosen, min_share)
     if (unit or known_unit) == "zscore":
@@ -180,7 +182,7 @@ def _expression(source: Cohort | pd.DataFrame) -> tuple[pd.DataFrame, str | None
 
 
 def _too_few(rna: pd.DataFrame, scores: pd.DataFrame, found: pd.DataFrame) -> list[str]:
-    """Return sentences about scores that are missing, for whole sets and for single patients."""
+    """Return sentences about scores that are missing, or 0 because all genes of a patient are equal."""
     lacking = found[~found["estimable"]]
     texts = [f"{name} ({row.found} of {row.genes} genes measured)" for name, row in lacking.iterrows()]
     told = [f"not estimable: {listed(texts)}"] if texts else []
@@ -188,4 +190,7 @@ def _too_few(rna: pd.DataFrame, scores: pd.DataFrame, found: pd.DataFrame) -> li
         if (absent := scores[name].isna()).any():
             who = f"{absent.sum()} of {len(rna)} patients ({listed(scores.index[absent])})"
             told.append(f"{name} is not estimable for {who}: too few of its genes measured")
+    if (same := rna.max(axis=1) == rna.min(axis=1)).any():
+        who = f"{same.sum()} of {len(rna)} patients ({listed(rna.index[same])})"
+        told.append(f"all genes of {who} have the same value: every score is 0 by definition")
     return told

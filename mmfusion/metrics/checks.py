@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,7 @@ def encode_labels(y_true: Sequence[object], classes: Sequence[object]) -> np.nda
     codes = index.get_indexer(pd.Index(list(y_true)))
     if (codes < 0).any():
         odd = list(y_true)[int(np.flatnonzero(codes < 0)[0])]
+        odd = odd.item() if isinstance(odd, np.generic) else odd
         raise DataError(
             "a label is not among the classes", expected=", ".join(map(str, classes)), got=repr(odd)
         )
@@ -133,3 +135,33 @@ def check_table(predictions: pd.DataFrame, columns: Sequence[str]) -> None:
         raise DataError(
             f"model {row['model']!r} has two predictions in repeat {row['repeat']}", patient=row["patient_id"]
         )
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise a `DataError` if the parameter `name` is no finite number.
+
+    Examples
+    --------
+    >>> check_number("f1", 0.97)
+    >>> check_number("f1", "high")
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: parameter f1: not a number (expected a finite number; got 'high')
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+        raise DataError("not a number", parameter=name, expected="a finite number", got=repr(value)[:60])
+
+
+def check_share(name: str, value: object) -> None:
+    """Raise a `DataError` if the parameter `name` is no number from 0 to 1.
+
+    Examples
+    --------
+    >>> check_share("accuracy", 0.97)
+    >>> check_share("auc", 97)
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: parameter auc: not a share (expected 0 to 1; got 97) -> divide percent by 100
+    """
+    check_number(name, value)
+    if not 0 <= value <= 1:
+        hint = "divide percent by 100" if 1 < value <= 100 else None
+        raise DataError("not a share", parameter=name, expected="0 to 1", got=value, hint=hint)

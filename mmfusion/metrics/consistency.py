@@ -9,13 +9,15 @@ the functions say what they assume.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
+from mmfusion.metrics.checks import check_number, check_share
 
 _MOST = 10_000_000  # tables of counts that are tried
 RATES = ("accuracy", "sensitivity", "specificity", "precision", "npv", "f1", "macro_f1")
@@ -24,11 +26,18 @@ RATES = ("accuracy", "sensitivity", "specificity", "precision", "npv", "f1", "ma
 def rounded_range(value: float, decimals: int = 2) -> tuple[float, float]:
     """Return the smallest and the largest number that is rounded to a published one.
 
+    Raises
+    ------
+    DataError
+        If the published number is no finite number, or `decimals` is no whole number of 0 or more.
+
     Examples
     --------
     >>> rounded_range(0.97)
     (0.965, 0.975)
     """
+    check_number("published", value)
+    check_whole("decimals", decimals, 0)
     half = Fraction(1, 2 * 10**decimals)
     exact = Fraction(str(value))
     return float(exact - half), float(exact + half)
@@ -52,11 +61,18 @@ def possible_counts(share: float, n: int, decimals: int = 2) -> list[int]:
 
     An empty list means that the share cannot be that of `n` patients.
 
+    Raises
+    ------
+    DataError
+        If the share is not from 0 to 1, or `n` is no whole number of 1 or more.
+
     Examples
     --------
     >>> possible_counts(0.97, 117), possible_counts(0.97, 20)
     ([113, 114], [])
     """
+    check_share("share", share)
+    check_whole("n", n)
     low, high = rounded_range(share, decimals)
     around = range(max(0, int(low * n) - 1), min(n, int(high * n) + 1) + 1)
     return [k for k in around if fits(k / n, share, decimals)]
@@ -86,7 +102,7 @@ def possible_tables(
     Raises
     ------
     DataError
-        If a metric is unknown, a class is empty, or there are too many tables to try.
+        If a metric is unknown or not from 0 to 1, a class is empty, or there are too many tables to try.
 
     Examples
     --------
@@ -97,6 +113,10 @@ def possible_tables(
     """
     if unknown := sorted(set(published) - set(RATES)):
         raise DataError("no such metric", expected=", ".join(RATES), got=", ".join(unknown))
+    for name, value in published.items():
+        check_share(name, value)
+    check_whole("positives", positives, 0)
+    check_whole("negatives", negatives, 0)
     if min(positives, negatives) < 1 or (positives + 1) * (negatives + 1) > _MOST:
         expected = f"two classes, and at most {_MOST:,} tables"
         raise DataError("unusable numbers of patients", expected=expected, got=f"{positives}, {negatives}")
@@ -131,11 +151,21 @@ def patients_behind(shares: Sequence[float], most: int = 1000, tolerance: float 
     A saved model often holds the shares of the classes (`priors_` of LDA and QDA). They tell on how many
     patients it was fitted, or on a divisor of this number. None: no number up to `most` fits.
 
+    Raises
+    ------
+    DataError
+        If there are no shares, a share is not from 0 to 1, or `most` is no whole number of 1 or more.
+
     Examples
     --------
     >>> patients_behind([0.80733945, 0.19266055])
     109
     """
+    if not len(shares):
+        raise DataError("no shares", parameter="shares", expected="one share or more", got="none")
+    for share in shares:
+        check_share("shares", share)
+    check_whole("most", most)
     wanted = np.asarray(shares, dtype=np.float64)
     for n in range(1, most + 1):
         if np.abs(wanted - np.round(wanted * n) / n).max() <= tolerance:
@@ -160,7 +190,8 @@ def check_confusion(
     Raises
     ------
     DataError
-        If the matrix is not square, has a negative count, or a number is unknown.
+        If the matrix is not a square of counts with at least one patient, a published number is unknown, the
+        accuracy is not from 0 to 1, or there is not one class count for each class.
 
     Examples
     --------
@@ -169,18 +200,37 @@ def check_confusion(
     >>> check_confusion([[40, 10], [5, 34]], {"class_counts": [50, 40]})
     ['class 2: 39 patients in the matrix, 40 published']
     """
-    counts = np.asarray(matrix)
-    if counts.ndim != 2 or len(set(counts.shape)) != 1 or (counts < 0).any():
-        raise DataError("not a confusion matrix", expected="a square of counts", got=f"shape {counts.shape}")
+    counts = _counts(matrix)
     if unknown := sorted(set(published) - {"n", "class_counts", "accuracy"}):
         raise DataError("nothing to compare", expected="n, class_counts, accuracy", got=", ".join(unknown))
     total, found = int(counts.sum()), []
-    if published.get("n", total) != total:
-        found.append(f"{total} patients in the matrix, {published['n']} published")
-    for k, (own, said) in enumerate(zip(counts.sum(axis=1), published.get("class_counts", ())), 1):
-        if own != said:
-            found.append(f"class {k}: {own} patients in the matrix, {said} published")
-    accuracy = np.trace(counts) / max(total, 1)
-    if "accuracy" in published and not fits(accuracy, published["accuracy"], decimals):
-        found.append(f"the matrix gives an accuracy of {accuracy:.3f}, {published['accuracy']} published")
+    check_whole("n", n := published.get("n", total), 0)
+    if n != total:
+        found.append(f"{total} patients in the matrix, {n} published")
+    said = list(published.get("class_counts", counts.sum(axis=1).tolist()))
+    if len(said) != len(counts):
+        problem = "not one number for each class"
+        raise DataError(problem, parameter="class_counts", expected=len(counts), got=len(said))
+    for k, (own, one) in enumerate(zip(counts.sum(axis=1), said, strict=True), 1):
+        check_whole("class_counts", one, 0)
+        if own != one:
+            found.append(f"class {k}: {own} patients in the matrix, {one} published")
+    accuracy = np.trace(counts) / total
+    if "accuracy" in published:
+        check_share("accuracy", published["accuracy"])
+        if not fits(accuracy, published["accuracy"], decimals):
+            found.append(f"the matrix gives an accuracy of {accuracy:.3f}, {published['accuracy']} published")
     return found
+
+
+def _counts(matrix: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return a confusion matrix as whole numbers, after checking it."""
+    rows = [list(row) if isinstance(row, Iterable) else [row] for row in matrix]
+    square = {len(row) for row in rows} == {len(rows)}
+    numbers = [n for row in rows for n in row]
+    if not square or any(not isinstance(n, Real) or not n >= 0 or n % 1 for n in numbers):
+        expected, got = "a square of counts", repr(matrix)[:60]
+        raise DataError("not a confusion matrix", expected=expected, got=got)
+    if not sum(numbers):
+        raise DataError("a confusion matrix without a patient", expected="counts above 0", got="only zeros")
+    return np.array(rows, dtype=int)

@@ -132,6 +132,9 @@ def _numbers(name: str, values: Sequence[float]) -> np.ndarray:
 
 
 def _positions(names: Sequence[str], positive: Sequence[object]) -> list[int]:
+    if isinstance(positive, str):  # its letters may be classes: "III" has the letters of I
+        problem = "not a list of classes"
+        raise DataError(problem, parameter="positive", expected=f"[{positive!r}]", got=repr(positive))
     wanted = [str(c) for c in positive]
     if not wanted or not set(wanted) < set(names):
         expected = f"some of {', '.join(names)}, not all"

@@ -1,6 +1,7 @@
 """Numbers that published metrics imply: an F1, a Dice, the share of positives, an AUC, an interval.
 
-The published numbers are rounded. Each function returns the range that the rounding leaves open.
+The published numbers are rounded. Each function returns the range that the rounding leaves open. A published
+number that is not from 0 to 1, such as a percentage, is a `DataError`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm
 
+from mmfusion.errors import DataError, check_whole
+from mmfusion.metrics.checks import check_number, check_share
 from mmfusion.metrics.consistency import rounded_range
 
 
@@ -19,6 +22,8 @@ def f1_range(precision: float, recall: float, decimals: int = 2) -> tuple[float,
     >>> [round(value, 3) for value in f1_range(0.95, 0.96)]
     [0.95, 0.96]
     """
+    check_share("precision", precision)
+    check_share("recall", recall)
     pairs = zip(rounded_range(precision, decimals), rounded_range(recall, decimals))
     low, high = (2 * p * r / (p + r) if p + r > 0 else 0.0 for p, r in pairs)
     return max(low, 0.0), min(high, 1.0)
@@ -32,6 +37,7 @@ def dice_of_iou(iou: float) -> float:
     >>> round(dice_of_iou(0.82), 3)
     0.901
     """
+    check_share("iou", iou)
     return 2 * iou / (1 + iou)
 
 
@@ -46,6 +52,7 @@ def mean_dice_range(mean_iou: float, decimals: int = 2) -> tuple[float, float]:
     >>> [round(value, 3) for value in mean_dice_range(0.82)]
     [0.815, 0.904]
     """
+    check_share("mean_iou", mean_iou)
     low, high = rounded_range(mean_iou, decimals)
     return max(low, 0.0), dice_of_iou(min(high, 1.0))
 
@@ -63,6 +70,9 @@ def prevalence_range(
     >>> [round(value, 2) for value in prevalence_range(0.85, 0.87, 0.08)]
     [0.32, 0.37]
     """
+    check_share("precision", precision)
+    check_share("recall", recall)
+    check_share("false_positive_rate", false_positive_rate)
     p, r, f = (
         np.clip(rounded_range(value, decimals), 0, 1) for value in (precision, recall, false_positive_rate)
     )
@@ -81,13 +91,23 @@ def binormal_auc(difference: float, variances: tuple[float, float]) -> float:
     difference : float
         Difference of the means.
     variances : (float, float)
-        Variance in each class.
+        Variance in each class, above 0.
+
+    Raises
+    ------
+    DataError
+        If a number is not finite, or a variance is not above 0.
 
     Examples
     --------
     >>> round(binormal_auc(2.3226, (1.0, 1.8738)), 3)
     0.915
     """
+    check_number("difference", difference)
+    for variance in variances:
+        check_number("variances", variance)
+        if variance <= 0:
+            raise DataError("no variance", parameter="variances", expected="above 0", got=variance)
     return float(norm.cdf(difference / np.sqrt(sum(variances))))
 
 
@@ -99,6 +119,11 @@ def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, f
     >>> [round(value, 2) for value in wilson_interval(0.66, 89)]
     [0.56, 0.75]
     """
+    check_share("share", share)
+    check_whole("n", n)
+    check_number("level", level)
+    if not 0 < level < 1:
+        raise DataError("a level is a share", parameter="level", expected="between 0 and 1", got=level)
     z2 = norm.ppf((1 + level) / 2) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)

@@ -32,7 +32,7 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
     Raises
     ------
     DataError
-        If `n_boot` is no whole number of 0 or more.
+        If `n_boot` or `random_state` is no whole number of 0 or more.
 
     Examples
     --------

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.errors import DataError
+from mmfusion.metrics.checks import check_number
 from mmfusion.metrics.folds import one_model
 from mmfusion.metrics.intervals import interval, metric_named
 from mmfusion.metrics.weighted import Weighted
@@ -144,6 +145,8 @@ def selective_prediction(
 
 
 def _coverages(coverages: Sequence[float], n: int) -> list[float]:
+    for one in coverages:
+        check_number("coverages", one)
     wanted = sorted({float(c) for c in coverages})
     if not wanted or not all(0 < c <= 1 for c in wanted):
         expected = "shares above 0, at most 1"

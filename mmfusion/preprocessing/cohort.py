@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from mmfusion.data.tables.notes import listed
 from mmfusion.errors import DataError, TableWarning, warn
 from mmfusion.modalities import IMAGING, MODALITIES
 from mmfusion.preprocessing.base import FoldFitted, Stateful
@@ -238,8 +239,9 @@ class CohortTransformer(TransformerMixin, Stateful):
         if not present.any(axis=1).all():
             raise DataError(
                 "has none of the model's modalities",
-                patient=", ".join(map(str, X.index[~present.any(axis=1)][:5])),
+                patient=listed(X.index[~present.any(axis=1)]),
                 expected="at least one of " + ", ".join(self.transformers_),
+                hint="leave these patients out",
             )
         return StreamInputs(arrays=arrays, present=present, index=list(X.index))
 

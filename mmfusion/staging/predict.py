@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mmfusion.data.cohort import presence
-from mmfusion.errors import DataError, MMFusionError, gathered
+from mmfusion.errors import DataError, MMFusionError, check_whole, gathered
 from mmfusion.exclusive import exclusive
 from mmfusion.imaging import Volume
 from mmfusion.modalities import META
@@ -73,7 +73,7 @@ def predict_patient(
     site : str, optional
         The patient's site, for a model that harmonises by site.
     top_genes : int
-        Number of genes to name.
+        Number of genes to name, 0 or more.
     coverage : {0.8, 0.9, 0.95}, optional
         Probability with which `stage_set` contains the true stage; see `StageSets`. Default 0.9. The set is
         empty for a model of a single network, and for a model with too few training patients.
@@ -107,6 +107,7 @@ def predict_row(
         coverage.
     """
     check_is_fitted(model, "module_")
+    check_whole("top_genes", top_genes, 0)
     if len(X) != 1:
         raise DataError("one row at a time", expected="one patient", got=f"{len(X)} rows")
     specs = model.transformer_.specs_

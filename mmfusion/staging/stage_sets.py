@@ -70,10 +70,10 @@ class StageSets:
             If the sets of this coverage were not learned. The error lists those that were.
         """
         if coverage not in self.thresholds:
-            known = (
-                ", ".join(f"{level:g}" for level in self.thresholds) or f"more than {self.n} left-out rows"
-            )
-            raise DataError("no sets of this coverage", expected=known, got=coverage)
+            few = f"more than {self.n} left-out rows" if self.n else "a model of two networks or more"
+            known = ", ".join(f"{level:g}" for level in self.thresholds) or few
+            got = repr(coverage) if isinstance(coverage, str) else coverage
+            raise DataError("no sets of this coverage", parameter="coverage", expected=known, got=got)
         proba = np.asarray(proba, dtype=float)
         inside = proba >= self.thresholds[coverage]
         inside[np.arange(len(proba)), proba.argmax(axis=1)] = True

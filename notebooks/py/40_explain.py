@@ -37,11 +37,14 @@ from sklearn.base import clone
 
 import mmfusion as mf
 from mmfusion import explain, figures, reports
+from mmfusion.data.gene_sets import gene_sets
 from mmfusion.escaping import write_csv
 from mmfusion.reports import provenance
 from mmfusion.staging.report import explained, genes_found, study
 
 work = Path(work_dir or tempfile.mkdtemp())
+if gmt:
+    gene_sets(gmt)  # a wrong file is found before the fits
 data, _, left_out = study.load_study(
     cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
 )

@@ -40,6 +40,7 @@ complete, everybody, left_out = study.load_study(
     cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
 )
 data = complete if everybody is None else everybody  # also patients who lack a modality
+groups = evaluation.patient_groups(data, reports.words(groupings) or None)
 plan = study.make_plan(data, outer, 0, 0)
 model = study.make_model(preset, fusion, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
 balanced = {} if balance_by == "none" else fairness.balanced_models(model, balance_by)
@@ -49,9 +50,7 @@ result = mf.nested_cv(
     inner=plan.inner, repeats=repeats, random_state=seed, where=where, n_jobs=n_jobs, out=work_dir or None,
     progress=False,
 )  # fmt: skip
-found = evaluation.subgroups(
-    result, data, reports.words(groupings) or None, models=result.models, smallest=smallest, random_state=seed
-)
+found = evaluation.subgroups(result, data, groups, models=result.models, smallest=smallest, random_state=seed)
 overall = result.scores["macro_auc_pooled", "mean"].to_dict()
 
 # %% [markdown]

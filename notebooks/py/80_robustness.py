@@ -43,6 +43,10 @@ complete, everybody, left_out = study.load_study(
     cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
 )
 data = complete if everybody is None else everybody
+evaluation.check_perturbations(reports.words(perturbations))
+for folder in (old_model, new_model):
+    if folder:
+        mf.load(folder)  # a damaged model is found before the fits
 plan = study.make_plan(data, outer, 0, 0)
 model = study.make_model(preset, fusion, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
 result = mf.nested_cv(

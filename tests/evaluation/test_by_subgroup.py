@@ -173,3 +173,35 @@ def test_unusable_groups_are_one_error(cohort):
             subgroups(result, cohort, ["sex"], **{name: -1 if name != "smallest" else "a"})
     with pytest.raises(DataError, match="parameter n_permutations: out of range"):
         subgroups(result, cohort, ["sex"], n_permutations=0)
+
+
+def with_ehr(cohort, **columns):
+    table = cohort.table.copy()
+    for name, values in columns.items():
+        table[("ehr", name)] = values
+    return replace(cohort, table=table)
+
+
+def test_cells_of_groups_are_cleaned():
+    cohort = tiny_cohort(12)
+    race = patient_groups(with_ehr(cohort, race=["a", " a", "a ", "N/A", "", None] * 2), ["ethnicity"])
+    assert race["ethnicity"].tolist() == ["a"] * 3 + ["not known"] * 3 + ["a"] * 3 + ["not known"] * 3
+
+
+def test_ages_that_are_no_numbers():
+    cohort = tiny_cohort(12)
+    words = with_ehr(cohort, age=["61"] * 10 + ["59 years", "70"])
+    with pytest.raises(DataError, match=r"patient P010, column age: not a number .*got '59 years'"):
+        patient_groups(words, ["age"])
+    bands = with_ehr(cohort, age=["60-65", "66-70"] * 6)
+    assert set(patient_groups(bands, ["age"])["age"]) == {"60-65", "66-70"}
+
+
+def test_a_named_grouping_that_the_cohort_lacks_says_its_columns():
+    with pytest.raises(DataError, match=r"got ethnicity\) -> it is read from .*race, ethnic_group"):
+        patient_groups(tiny_cohort(12), ["ethnicity"])
+
+
+def test_arguments_of_another_kind_are_named():
+    with pytest.raises(DataError, match="parameter result: not a result"):
+        subgroups("result", tiny_cohort(12))

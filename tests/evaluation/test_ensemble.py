@@ -95,3 +95,22 @@ def test_one_patient_from_tables(result):
     each = [m.predict_patient(rna=new).probabilities for m in ensemble.models]
     assert found.patient == "new" and found.used == ("rna",)
     assert found.probabilities == pytest.approx(pd.DataFrame(each).mean().to_dict())
+
+
+def test_a_model_without_a_set_leaves_no_set():
+    own = {"coverage": 0.9}
+    with_set = [replace(prediction("I", (0.5, 0.25, 0.25), ("I", "II")), **own) for _ in range(3)]
+    found = ensemble_of(*with_set).predict_patient()
+    assert found.stage_set == ("I", "II") and found.coverage == 0.9
+    found = ensemble_of(*with_set, prediction("I", (0.5, 0.25, 0.25), ())).predict_patient()
+    assert found.stage_set == () and found.coverage is None
+
+
+def test_models_that_are_no_ensemble_are_refused(result):
+    with pytest.raises(DataError, match="parameter models: no models"):
+        FoldEnsemble([], np.array(["I", "II"]))
+    models = fold_ensemble(result).models
+    with pytest.raises(DataError, match=r"a model with other classes \(expected I, II; got I, II, III"):
+        FoldEnsemble(models, np.array(["I", "II"]))
+    with pytest.raises(DataError, match="X is not a cohort's frame"):
+        fold_ensemble(result).predict_proba(None)

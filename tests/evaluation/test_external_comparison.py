@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mmfusion.errors import DataError, LeakageError
-from mmfusion.evaluation import judge_outside, ridge
+from mmfusion.evaluation import external_validation, judge_outside, ridge
 from mmfusion.evaluation.external_comparison import _not_estimable
 from mmfusion.evaluation.leakage import probed
 from mmfusion.staging import StageClassifier
@@ -79,3 +79,72 @@ def test_absent_and_small_classes_are_said():
     assert "The external cohort has no patient of III" in lines[0] and "not estimable" in lines[0]
     few = _not_estimable(table.groupby("y_true").head(4), CLASSES)
     assert few == ["Few external patients in a class (I 4, II 4, III 4): results for it are uncertain."]
+
+
+def test_one_patient_in_a_class_makes_intervals_too_narrow():
+    lines = _not_estimable(predictions("m").groupby("y_true").head(1), CLASSES)
+    assert "I, II, III has one external patient: intervals do not include the variation" in lines[0]
+
+
+def test_patients_with_other_ids_who_cannot_be_found_are_said(trained, tmp_path):
+    folder, train, other = trained
+    options = {"name": "concat", "inner": 2}
+    said = "A patient who has another id in each was not searched for."
+    found = judge_outside(folder, train, other, **options, record=tmp_path / "a.json")
+    assert any(note.endswith(said) for note in found.notes)  # 24 genes are too few
+    unchecked = judge_outside(folder, train, other, **options, check_scans=False, record=tmp_path / "b.json")
+    assert not any(said in note for note in unchecked.notes)
+
+
+def test_wrong_arguments_are_named(trained, tmp_path):
+    folder, train, other = trained
+    options = {"inner": 2, "record": tmp_path / "none.json"}
+    with pytest.raises(DataError, match=r"parameter external: not a cohort .*got DataFrame"):
+        judge_outside(folder, train, other.X, **options)
+    with pytest.raises(DataError, match="parameter trained_on: not a cohort"):
+        judge_outside(folder, train.X, other, **options)
+    with pytest.raises(DataError, match="parameter cohort: not a cohort"):
+        external_validation(folder, other.X, record=tmp_path / "none.json")
+    with pytest.raises(DataError, match=r"parameter name: not a name .*got None"):
+        judge_outside(folder, train, other, name=None, **options)
+    words = other.table.astype({("rna", "GENE3"): object})
+    has = words.index[words[("rna", "GENE3")].notna()]
+    words.loc[has, [("rna", "GENE3")]] = "high"
+    with pytest.raises(DataError, match=rf"patient {has[0]}, file other, column GENE3: not a number"):
+        judge_outside(folder, train, replace(other, table=words), **options)
+    assert not (tmp_path / "none.json").exists()
+
+
+def test_a_class_without_training_patients_is_refused_before_a_fit(trained):
+    folder, train, other = trained
+    fewer = train.select(patients=list(train.y.index[train.y != "III"]))
+    with pytest.raises(DataError, match=r"no training patient of a class of the external .*I, II; got III"):
+        judge_outside(folder, fewer, other, inner=2)
+
+
+def test_another_target_with_the_same_classes_is_refused(trained, tmp_path):
+    folder, _, other = trained
+    eighth = replace(other, target="stage3_ajcc8", provenance={"ajcc_edition": 8})
+    assert set(eighth.y) == set(other.y)
+    with pytest.raises(
+        DataError, match=r"fitted on another target \(expected stage3_ajcc7; got stage3_ajcc8"
+    ):
+        external_validation(folder, eighth, record=tmp_path / "looks.json")
+    assert not (tmp_path / "looks.json").exists()
+
+
+@pytest.mark.parametrize("text", ["not json", '{"a": 1}', '[{"n": 3}]', "[1]"])
+def test_a_damaged_record_is_named(trained, tmp_path, text):
+    folder, _, other = trained
+    (tmp_path / "looks.json").write_text(text)
+    with pytest.raises(DataError, match=r"looks\.json: not a record of evaluations"):
+        external_validation(folder, other, again=True, record=tmp_path / "looks.json")
+    assert (tmp_path / "looks.json").read_text() == text
+
+
+def test_what_is_not_estimable_is_null_in_the_record(trained, tmp_path):
+    folder, _, other = trained
+    one = other.select(patients=list(other.y.index[other.y == "I"]))
+    _, scores = external_validation(folder, one, record=tmp_path / "looks.json")
+    assert np.isnan(scores.loc["external", ("macro_auc", "mean")])
+    assert '"macro_auc": null' in (tmp_path / "looks.json").read_text()

@@ -7,7 +7,8 @@ import pytest
 
 import mmfusion as mf
 from mmfusion.errors import DataError, LeakageError
-from mmfusion.evaluation import robustness
+from mmfusion.evaluation import PERTURBATIONS, check_perturbations, robustness
+from mmfusion.evaluation.perturbed import _strengths
 from tests.cohorts import tiny_cohort
 from tests.evaluation.toys import vector_cohort
 
@@ -102,3 +103,26 @@ def test_strengths_that_are_no_numbers_and_no_perturbation_are_refused(cohort):
     found = robustness(model, one, ["missing fields"], {"missing fields": [0.5]}, n_boot=5)
     auc = found[found["metric"] == "macro_auc"]  # patients of one class have none, and so no change of it
     assert auc[["value", "change", "change_lo", "change_hi"]].isna().all(axis=None)
+
+
+def test_an_unknown_perturbation_is_named_without_a_model():
+    check_perturbations(["noise"])
+    with pytest.raises(DataError, match=r"no such perturbation .*got nois\) -> did you mean noise"):
+        check_perturbations(["noise", "nois"])
+
+
+def test_what_cannot_be_judged_is_named():
+    cohort = tiny_cohort(40)
+    model = mf.StageClassifier("concat", max_epochs=1, n_members=1)
+    with pytest.raises(DataError, match="parameter cohort: not a cohort"):
+        robustness(model, cohort.X)
+    with pytest.raises(DataError, match=r"parameter model: nothing to judge .*got str"):
+        robustness("model", cohort)
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        robustness("model", cohort, random_state="a")
+
+
+@pytest.mark.parametrize("wrong", [[], [float("nan")], [float("inf")], ["a"], 0.5])
+def test_strengths_that_are_no_numbers(wrong):
+    with pytest.raises(DataError, match=r"strengths\['batch shift'\]: not the strengths of a perturbation"):
+        _strengths(PERTURBATIONS["batch shift"], {"batch shift": wrong})

@@ -67,3 +67,11 @@ def test_predictions_without_a_class_are_refused():
     table = predictions("m")
     with pytest.raises(DataError, match=f"column {COLUMNS[0]}: the predictions lack a class"):
         fit_recalibration(table, CLASSES, "m").apply(table.drop(columns=COLUMNS[0]))
+
+
+def test_patients_of_one_class_have_no_recalibration():
+    table = too_sure(60, 0)
+    with pytest.raises(
+        DataError, match=r"cannot be estimated \(expected patients of two classes; got .*class I\)"
+    ):
+        fit_recalibration(table[table["y_true"] == "I"], CLASSES, "m")

@@ -76,3 +76,19 @@ def test_patients_of_one_class_have_no_auc_and_are_compared_all_the_same(cohort)
     pd.testing.assert_frame_equal(
         found.patients.sort_index(), everybody.loc[found.patients.index].sort_index()
     )
+
+
+def test_what_cannot_be_compared_is_named(cohort):
+    model = FORMAT_3 / "model"
+    with pytest.raises(DataError, match="parameter cohort: not a cohort"):
+        revalidate(model, model, cohort.X)
+    for wrong in (None, ""):
+        with pytest.raises(DataError, match="parameter new: no saved model"):
+            revalidate(model, wrong, cohort)
+    eighth = tiny_cohort(40, seed=7, genes=12)
+    eighth = type(eighth)("eighth", eighth.table, eighth.outcomes, "stage3_ajcc8", units=eighth.units,
+                          provenance={"ajcc_edition": 8})  # fmt: skip
+    with pytest.raises(
+        DataError, match=r"fitted on another target \(expected stage3_ajcc7; got stage3_ajcc8"
+    ):
+        revalidate(model, model, eighth)

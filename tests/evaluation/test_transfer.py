@@ -8,6 +8,7 @@ import pytest
 from mmfusion.errors import DataError
 from mmfusion.evaluation import transfer_table
 from mmfusion.preprocessing.cohort import CohortTransformer
+from mmfusion.preprocessing.genes import OutOfRangeWarning
 from tests.cohorts import tiny_cohort
 
 
@@ -71,3 +72,14 @@ def test_other_columns_of_health_records_are_refused(transformer):
     other = renamed(tiny_cohort(seed=1), "ehr", lambda c: f"x_{c}")
     with pytest.raises(DataError, match="none of the 3 columns of the model"):
         transfer_table(transformer, other)
+
+
+def test_a_column_in_another_unit_is_said(transformer):
+    other = tiny_cohort(seed=1)
+    table = other.table.copy()
+    table[("ehr", "age")] *= 12
+    with pytest.warns(OutOfRangeWarning, match=r"tiny, age: 60 of 60 values are more .*another unit"):
+        transfer_table(transformer, replace(other, table=table))
+    table[("ehr", "age")] = "old"
+    with pytest.raises(DataError, match="patient P1000, file tiny, column age: not a number"):
+        transfer_table(transformer, replace(other, table=table))

@@ -145,3 +145,8 @@ def test_permutation_finds_the_planted_genes():
     found = gene_permutation(model, many, y, n_repeats=5)
     assert list(found.index[:2]) == ["G0", "G1"] and found["G0"] > 0.1
     np.testing.assert_allclose(found[2:], 0, atol=1e-6)
+
+
+def test_a_class_that_is_no_list_is_refused():
+    with pytest.raises(DataError, match=r"classes: not a list of classes \(expected \['II'\]; got 'II'\)"):
+        gene_shap(linear_model(), rows(2, scan=False), classes="II")

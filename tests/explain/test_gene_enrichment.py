@@ -117,3 +117,32 @@ def test_without_gseapy(monkeypatch):
     with pytest.raises(MMFusionError, match="gseapy is not installed") as raised:
         enrichment(TABLE, SETS)
     assert raised.value.hint == "pip install 'mmfusion[enrichment]'"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"sets": {"a": None}}, r"sets\['a'\]: not the genes of a set .*got None"),
+        ({"sets": {"a": "G1"}}, r"sets\['a'\]: not the genes of a set .*got 'G1'"),
+        ({"sets": {}}, "parameter sets: not gene sets .*got no set"),
+        ({"sets": {"all": NAMES}}, "no gene set has enough"),
+        ({"sets": {"all": NAMES}, "method": "prerank"}, "no gene set has enough"),
+        ({"fdr": "0.1"}, "parameter fdr: not a number"),
+        ({"min_size": 2.5}, "parameter min_size: out of range"),
+        ({"max_size": None}, "parameter max_size: out of range"),
+        ({"random_state": "a"}, "parameter random_state: out of range"),
+        ({"genes": TABLE.assign(mean_abs_shap="high")}, "column mean_abs_shap: not numbers"),
+        ({"genes": TABLE.assign(q="low")}, "column q: not numbers"),
+        ({"genes": TABLE.assign(q=[np.nan, *TABLE["q"][1:]])}, "column q: no q of G0, so the leading"),
+    ],
+)
+def test_what_cannot_be_tested_is_said(options, says):
+    with pytest.raises(DataError, match=says):
+        enrichment(**{"genes": TABLE, "sets": SETS} | options)
+
+
+def test_a_set_without_ranked_genes_is_not_tested_by_the_whole_ranking():
+    others = [f"H{i}" for i in range(10)]
+    sets = {"leading": NAMES[:6], "others": others}
+    table = enrichment(TABLE, sets, method="prerank", n_permutations=20, background=[*NAMES, *others])
+    assert list(table.index) == ["leading"] and table.attrs["not_tested"] == 1

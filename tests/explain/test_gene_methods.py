@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from mmfusion.errors import DataError
 from mmfusion.explain import METHODS, cross_check, gene_shap, integrated_gradients
+from mmfusion.explain.permutation import gene_permutation
 from tests.explain.models import CLASSES, G, linear_model, rows
 
 
@@ -37,5 +38,14 @@ def test_labels_of_other_patients_are_refused():
     y = pd.Series(["I", "II", "III", "I"], list(X.index))
     with pytest.raises(DataError, match="X and y are not about the same patients"):
         cross_check(linear_model(), X, y[::-1])
-    with pytest.raises(DataError, match=r"not one label per patient.*expected 4 labels"):
+    with pytest.raises(DataError, match=r"not one label for each explained patient .*expected 4"):
         cross_check(linear_model(), X, ["I", "II"])
+
+
+def test_one_patient_cannot_exchange_values():
+    model = linear_model()
+    assert gene_permutation(model, rows(1, scan=False), ["I"]).isna().all()
+    with pytest.raises(DataError, match=r"not among the classes .*got 'IV'"):
+        gene_permutation(model, rows(1, scan=False), ["IV"])
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        gene_permutation(model, rows(2, scan=False), ["I", "II"], random_state=-1)

@@ -117,7 +117,7 @@ def test_null_is_a_pair(fitted, null):
         mf.explain.genes(fitted[0], fitted[3], null=null, n_null=3)
 
 
-@pytest.mark.parametrize("wrong", [{"n_null": 2.5}, {"n_boot": "a"}, {"n_samples": 0}])
+@pytest.mark.parametrize("wrong", [{"n_null": 2.5}, {"n_boot": "a"}, {"n_samples": 0}, {"random_state": -1}])
 def test_numbers_that_are_not_whole(wrong):
     with pytest.raises(DataError, match=f"parameter {next(iter(wrong))}: out of range"):
         mf.explain.genes(linear_model(), rows(2, scan=False), **wrong)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import ttest_1samp
@@ -103,3 +104,28 @@ def test_labels_that_do_not_fit_have_no_gain():
     with pytest.raises(DataError, match=r"not a class of the model .expected I, II, III; got IV"):
         found.gain(["I", "II", "IV"])
     assert found.gain(["I", "II", "III"])["lower"].notna().all()
+
+
+def test_labels_in_another_order_are_refused():
+    model = fusion_model()
+    X = rows(4)
+    y = pd.Series(["I", "II", "III", "I"], ["P0", "P1", "P2", "P3"])
+    found = modality_shapley(model, X)
+    assert found.gain(y).equals(found.gain(y.tolist()))
+    for wrong in (y[::-1], y.rename(index={"P0": "P9"})):
+        with pytest.raises(DataError, match="X and y are not about the same patients"):
+            found.gain(wrong)
+        with pytest.raises(DataError, match="X and y are not about the same patients"):
+            leave_one_modality_out(model, X, wrong)
+    with pytest.raises(DataError, match=r"not one label for each explained patient .*expected 4; got 3"):
+        leave_one_modality_out(model, X, y[:3])
+    with pytest.raises(DataError, match=r"not one label for each explained patient .*got shape \(\)"):
+        found.gain("I")
+
+
+def test_no_patient_is_an_error():
+    model, none = fusion_model(), rows(4).rows([])
+    with pytest.raises(DataError, match="no patient to explain"):
+        modality_shapley(model, none)
+    with pytest.raises(DataError, match="no patient to explain"):
+        leave_one_modality_out(model, none, [])

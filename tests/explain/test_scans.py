@@ -116,3 +116,8 @@ def test_randomisation_changes_maps_and_not_the_model(model):
     for a, b in zip(model.module_.parameters(), twin.module_.parameters(), strict=True):
         assert torch.equal(a.flatten().sort()[0], b.flatten().sort()[0])
     assert all(torch.equal(v, weights[k]) for k, v in model.module_.state_dict().items())
+
+
+def test_a_seed_that_is_no_number(model):
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        randomisation_check(model, rows(2), random_state="a")

@@ -48,3 +48,15 @@ def test_genes_that_a_fold_did_not_select_count_nothing_there():
     out = mean_over_folds([pd.Series([1.0, 2.0], index=["A", "B"]), pd.Series([3.0], index=["A"])])
     assert out.loc["A"].tolist() == pytest.approx([2, np.sqrt(2), 2])
     assert out.loc["B", ["mean", "folds"]].tolist() == [1, 1]
+
+
+def test_genes_that_are_not_ranked_have_no_stability():
+    one, same = pd.Series({"a": 3.0, "b": 2.0, "c": 1.0}), pd.Series(0.0, ["a", "b", "c"])
+    for other in (same, one.where(one > 1)):
+        found = top_k_stability([one, other], k=(2,)).loc[2]
+        assert found[["jaccard", "kuncheva"]].isna().all() and found["jaccard_chance"] > 0
+    for k in (0, -2, 1.5):
+        with pytest.raises(DataError, match="parameter k: out of range"):
+            top_k_stability([one, one], k=(k,))
+    with pytest.raises(DataError, match="no importances of genes"):
+        mean_over_folds([])

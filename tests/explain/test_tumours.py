@@ -10,7 +10,7 @@ import mmfusion as mf
 from mmfusion import figures
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
-from mmfusion.explain import pointing_game, scan_gradcam, scan_occlusion, tumour_masks
+from mmfusion.explain import energy_in_tumour, pointing_game, scan_gradcam, scan_occlusion, tumour_masks
 from mmfusion.imaging import Volume, write_nifti
 from mmfusion.preprocessing.scans import ScanTransformer
 from mmfusion.streams import StreamInputs, StreamSpec
@@ -155,3 +155,15 @@ def test_pointing_game():
     assert pointing_game(maps, masks)[0] == 0.25
     with pytest.raises(DataError, match="differ in shape"):
         pointing_game(maps, masks[:2])
+
+
+@pytest.mark.parametrize("judge", [pointing_game, energy_in_tumour])
+def test_maps_and_masks_that_are_no_numbers_are_refused(judge):
+    maps = np.ones((1, 2, 2, 2))
+    with pytest.raises(DataError, match=r"parameter masks: not numbers .*got object"):
+        judge(maps, None)
+    with pytest.raises(DataError, match=r"parameter maps: not numbers .*got NaN"):
+        judge(np.full_like(maps, np.nan), maps)
+    with pytest.raises(DataError, match=r"parameter masks: not numbers .*got NaN"):
+        judge(maps, np.full_like(maps, np.nan))
+    assert len(judge(maps[:0], maps[:0])) == 0

@@ -167,3 +167,19 @@ def test_tcga(shared_data: Path):
     assert found.loc["t_cell_exhaustion", "found"] == 12 and not found.loc["hypoxia", "estimable"]
     scores = signatures(cohort, shared_data / "gene_sets" / "mcat_signatures.csv")
     assert scores.shape == (453, 6) and scores.notna().all(axis=None)
+
+
+def test_genes_that_are_all_equal_are_said():
+    genes = [f"G{i}" for i in range(12)]
+    table = pd.DataFrame([np.ones(12), np.arange(12.0)], ["P1", "P2"], genes)
+    with pytest.warns(SignatureWarning, match=r"all genes of 1 of 2 patients \(P1\) have the same value"):
+        scores = signatures(table, {"set": genes[:6]})
+    assert scores["set"].tolist() == [0.0, -0.5]
+
+
+def test_options_of_signatures_that_cannot_be_used():
+    table = pd.DataFrame([[1.0, 2.0, 3.0]], ["P1"], ["A", "B", "C"])
+    with pytest.raises(DataError, match=r"parameter unit: unknown unit .*got banana"):
+        signatures(table, {"set": ["A"]}, unit="banana")
+    with pytest.raises(DataError, match=r"parameter min_share: not a share .*got half"):
+        signatures(table, {"set": ["A"]}, min_share="half")

@@ -50,3 +50,8 @@ def test_bad_numbers(name, value):
 def test_the_order_of_the_rows_does_not_matter():
     y, proba = drawn(2)
     assert ece_band(y[::-1], proba[::-1], CLASSES, n_draws=50) == ece_band(y, proba, CLASSES, n_draws=50)
+
+
+def test_a_seed_that_is_no_number():
+    with pytest.raises(DataError, match="parameter random_state: out of range"):
+        ece_band(*drawn(0), CLASSES, random_state="a")

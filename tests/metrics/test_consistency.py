@@ -95,3 +95,42 @@ def test_a_confusion_matrix_and_the_text_beside_it():
 def test_what_cannot_be_checked(call, says):
     with pytest.raises(DataError, match=says):
         call()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (lambda: consistency.rounded_range(float("nan")), "published: not a number .*got nan"),
+        (lambda: consistency.rounded_range("0.97%"), "published: not a number .*got '0.97%'"),
+        (lambda: consistency.rounded_range(0.97, -1), "decimals: out of range"),
+        (lambda: consistency.possible_counts(97, 117), "share: not a share .*got 97.*divide percent by 100"),
+        (lambda: consistency.possible_counts(-0.5, 117), "share: not a share"),
+        (lambda: consistency.possible_counts(0.5, 0), "n: out of range"),
+        (lambda: consistency.possible_tables(23, 94, {"accuracy": 97}), "accuracy: not a share"),
+        (lambda: consistency.possible_tables(23, 94, {"f1": "high"}), "f1: not a number"),
+        (lambda: consistency.possible_tables(23.5, 94, {"accuracy": 0.9}), "positives: out of range"),
+        (lambda: consistency.patients_behind([]), "shares: no shares"),
+        (lambda: consistency.patients_behind([-0.5, 1.5]), "shares: not a share"),
+        (lambda: consistency.patients_behind([float("nan"), 0.5]), "shares: not a number"),
+        (lambda: consistency.check_confusion([[1, 2], [3]], {}), "not a confusion matrix"),
+        (lambda: consistency.check_confusion([["a", "b"], ["c", "d"]], {}), "not a confusion matrix"),
+        (lambda: consistency.check_confusion([[1.5, 2], [3, 4]], {}), "not a confusion matrix"),
+        (lambda: consistency.check_confusion([[float("nan"), 2], [3, 4]], {}), "not a confusion matrix"),
+        (lambda: consistency.check_confusion([[0, 0], [0, 0]], {"accuracy": 0.5}), "without a patient"),
+        (lambda: consistency.check_confusion([[4, 1], [0, 3]], {"class_counts": [5]}), "not one number"),
+        (lambda: consistency.check_confusion([[4, 1], [0, 3]], {"n": "8"}), "n: out of range .*got '8'"),
+        (lambda: consistency.check_confusion([[4, 1], [0, 3]], {"accuracy": 88}), "accuracy: not a share"),
+        (lambda: implied.f1_range(95, 96), "precision: not a share"),
+        (lambda: implied.dice_of_iou(-1), "iou: not a share"),
+        (lambda: implied.mean_dice_range(82), "mean_iou: not a share"),
+        (lambda: implied.prevalence_range(0.85, 0.87, 8), "false_positive_rate: not a share"),
+        (lambda: implied.binormal_auc(2.0, (0.0, 0.0)), "variances: no variance"),
+        (lambda: implied.binormal_auc(2.0, (float("nan"), 1.0)), "variances: not a number"),
+        (lambda: implied.wilson_interval(0.5, 0), "n: out of range"),
+        (lambda: implied.wilson_interval(2, 10), "share: not a share"),
+        (lambda: implied.wilson_interval(0.5, 10, 95), "level: a level is a share"),
+    ],
+)
+def test_a_number_that_cannot_be_published_is_a_clear_error(wrong, named):
+    with pytest.raises(DataError, match=named):
+        wrong()

@@ -68,3 +68,8 @@ def test_thresholds_that_are_no_list_of_numbers(thresholds):
 def test_a_number_of_resamples_below_zero():
     with pytest.raises(DataError, match="parameter n_boot: out of range"):
         decision_curve(predictions("m"), CLASSES, "m", ["III"], n_boot=-1)
+
+
+def test_a_class_that_is_no_list_is_refused():
+    with pytest.raises(DataError, match=r"parameter positive: not a list of classes \(expected \['III'\]"):
+        decision_curve(predictions("m"), CLASSES, "m", "III")

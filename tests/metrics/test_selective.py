@@ -77,3 +77,15 @@ def test_values_for_a_report():
     found = selective_prediction(predictions("m"), CLASSES, "m", n_boot=5).to_metrics()
     assert set(found) == {"aurc", "aurc_random", "aurc_oracle", "n", "least", "curve"}
     assert found["curve"][0]["metric"] == "risk" and len(found["aurc"]["ci"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"coverages": ["a"]}, "coverages: not a number"),
+        ({"random_state": "a"}, "random_state: out of range"),
+    ],
+)
+def test_arguments_that_are_no_numbers(wrong, named):
+    with pytest.raises(DataError, match=named):
+        selective_prediction(predictions("m"), CLASSES, "m", n_boot=5, **wrong)

@@ -228,3 +228,9 @@ def test_what_was_not_read_of_a_table_is_among_the_warnings(model, files):
     prediction = model.predict_patient(rna=paths["rna"])
     assert any("no genes were not read: N_unmapped" in text for text in prediction.warnings)
     assert prediction.probabilities == model.predict_patient(rna=row["rna"]).probabilities
+
+
+@pytest.mark.parametrize("wrong", [-1, 2.5, "ten"])
+def test_a_number_of_genes_that_is_no_number(model, cohort, wrong):
+    with pytest.raises(DataError, match="parameter top_genes: out of range"):
+        model.predict_row(cohort.X.iloc[[0]], top_genes=wrong)

@@ -88,3 +88,5 @@ def test_a_single_network_has_no_sets():
     found = model.predict_row(cohort.X.iloc[[0]], top_genes=0)
     assert model.sets_.thresholds == {} and found.stage_set == () and found.coverage is None
     assert "cannot be excluded" not in str(found)
+    with pytest.raises(DataError, match=r"coverage: no sets .*a model of two networks or more"):
+        model.predict_row(cohort.X.iloc[[0]], top_genes=0, coverage=0.9)

@@ -114,7 +114,7 @@ def to_numbers(cells: pd.Series, column: object, file: object = None, hint: str 
     if bad.any():
         if (commas := decimal_commas(cells)).any():
             bad, hint = commas, "write points for decimal commas, or separate the cells of the table with ;"
-        words = list(cells[bad].unique())
+        words = cells[bad].unique().tolist()
         raise DataError(
             "not a number" + (f" (nor are {listed(map(repr, words[1:]))})" if len(words) > 1 else ""),
             patient=cells.index[bad.to_numpy()][0],

@@ -7,9 +7,11 @@ means that there is nothing, so that a good result can only come from the leak.
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import pandas as pd
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 
 DEMO_COLUMNS = ("demo", "protocol", "cohort", "rep", "metric", "value")
 PROTOCOLS = ("leaky", "honest")
@@ -53,13 +55,15 @@ def repeats(n_rep: int) -> range:
     Raises
     ------
     DataError
-        If there is none.
+        If there is none, or `n_rep` is no whole number.
 
     Examples
     --------
     >>> repeats(2)
     range(0, 2)
     """
+    if not isinstance(n_rep, Integral):
+        check_whole("n_rep", n_rep)
     if n_rep < 1:
         raise DataError("a demonstration without a repeat", expected="n_rep of 1 or more", got=n_rep)
     return range(n_rep)

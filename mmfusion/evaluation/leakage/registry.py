@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.errors import DataError, warn
+from mmfusion.errors import DataError, check_seed, warn
 from mmfusion.evaluation.leakage.demos import DEMO_COLUMNS
 
 Run = Callable[..., pd.DataFrame]
@@ -168,7 +168,7 @@ def run_demos(
     Raises
     ------
     DataError
-        If there is no such demonstration.
+        If there is no such demonstration, or `seed` is no whole number of 0 or more.
 
     Warns
     -----
@@ -181,6 +181,9 @@ def run_demos(
     >>> list(rows), sorted(rows["cohort"].unique())
     (['demo', 'protocol', 'cohort', 'rep', 'metric', 'value'], ['null', 'planted'])
     """
+    check_seed(seed, "seed")
+    if isinstance(names, str):
+        raise DataError("not a list of names", parameter="names", expected=f"[{names!r}]", got=repr(names))
     chosen = all_demos() if names is None else [get_demo(name) for name in names]
     found = [pd.DataFrame(columns=list(DEMO_COLUMNS))] if not chosen else []
     for demo in chosen:

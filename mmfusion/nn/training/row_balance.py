@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from mmfusion.data.checks import MOST_GROUPS
-from mmfusion.errors import DataError, did_you_mean
+from mmfusion.errors import DataError, TableWarning, did_you_mean, warn
 from mmfusion.nn.losses import FocalLoss
 
 CLASS = "class"  # `balance_by` for the classes themselves
+_UNEQUAL = 5  # rows; a single row that counts as much as so many is said
 
 
 def row_groups(X: pd.DataFrame, codes: np.ndarray, by: str) -> np.ndarray:
@@ -36,11 +37,16 @@ def row_groups(X: pd.DataFrame, codes: np.ndarray, by: str) -> np.ndarray:
     DataError
         If there is no such column, or if it has more than 12 different values, or only one.
 
+    Warns
+    -----
+    TableWarning
+        If a group has a single row, and another one has 5 or more.
+
     Examples
     --------
-    >>> X = pd.DataFrame({("ehr", "sex"): ["female", "male", None, "male"]})
-    >>> row_groups(X, np.array([0, 1, 0, 1]), "ehr.sex").tolist()
-    [0, 1, 2, 1]
+    >>> X = pd.DataFrame({("ehr", "sex"): ["female", "male", None, "male", "female", None]})
+    >>> row_groups(X, np.array([0, 1, 0, 1, 0, 1]), "ehr.sex").tolist()
+    [0, 1, 2, 1, 0, 2]
     """
     if by == CLASS:
         return codes
@@ -68,6 +74,11 @@ def row_groups(X: pd.DataFrame, codes: np.ndarray, by: str) -> np.ndarray:
             expected=f"2 to {MOST_GROUPS} different values",
             got=n,
         )
+    counts = pd.Series(found).value_counts()
+    alone = sorted(names[k] or "no value" for k in counts.index[counts == 1])
+    if alone and counts.max() >= _UNEQUAL:
+        text = f"balance_by {by}: one training row of {', '.join(alone)}"
+        warn(f"{text}; it counts as much as all {counts.max()} rows of the largest group", TableWarning)
     return np.unique(found, return_inverse=True)[1]
 
 

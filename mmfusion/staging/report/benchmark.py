@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from mmfusion.data.cohort import Cohort, presence
 from mmfusion.data.load import load_cohort
-from mmfusion.errors import DataError, did_you_mean
+from mmfusion.errors import DataError, check_whole, did_you_mean
 from mmfusion.evaluation import NestedResult, nested_cv, tabular
 from mmfusion.evaluation.baselines import forest, ridge, standard_baselines
 from mmfusion.modalities import IMAGING, RESERVED
@@ -116,8 +116,9 @@ def run(
     Raises
     ------
     DataError
-        If `only` has an unknown name.
+        If `only` has an unknown name, or `trials` is no whole number of 0 or more.
     """
+    check_whole("trials", trials, 0)
     model = model or StageClassifier()
     beside = simple_models(cohort, seed) | combinations(model, seed)
     fusions = [name for name in list_fusions().index if name != model.fusion]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +16,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.errors import gathered
 from mmfusion.evaluation import NestedResult, external_validation
 from mmfusion.evaluation.ensemble import together
-from mmfusion.evaluation.external import SecondLookWarning
+from mmfusion.evaluation.external import SecondLookWarning, read_looks
 from mmfusion.explain.gene_attribution import gene_shap
 from mmfusion.explain.gene_ranking import refit_importance
 from mmfusion.explain.modalities import ModalityAttribution, leave_one_modality_out, modality_shapley
@@ -193,7 +192,7 @@ def fold_external(
     rows, predictions, given, before = [], [], [], []
     for (repeat, fold), path in result.bundles().items():
         record = record_of_looks(path, cohort)
-        before.append(json.loads(record.read_text()) if record.is_file() else [])
+        before.append(read_looks(record))
         with gathered() as caught:
             found, scores = external_validation(path, cohort, again=True, record=record)
         given += [str(one) for one in caught if one.category is not SecondLookWarning]  # see looks_before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError
+from mmfusion.evaluation.external import read_looks
 from mmfusion.evaluation.external_comparison import ExternalComparison
 from mmfusion.evaluation.recalibration import fit_recalibration
 from mmfusion.evaluation.result import NestedResult
@@ -27,8 +27,7 @@ _NEAR = 0.05  # a slope that is called about right
 
 def earlier_looks(bundle: Path, cohort: Cohort) -> list[str]:
     """Return a sentence if these weights were judged on these patients before; else none."""
-    record = record_of_looks(bundle, cohort)
-    return looks_before([json.loads(record.read_text())] if record.is_file() else [])
+    return looks_before([read_looks(record_of_looks(bundle, cohort))])
 
 
 def beside_cv(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmfusion.data.by_site import split_by_site
-from mmfusion.data.cohort import Cohort, presence
+from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.data.load import load_cohort
+from mmfusion.data.tables.notes import listed
 from mmfusion.data.targets.base import label_counts
 from mmfusion.errors import DataError
+from mmfusion.evaluation.external_comparison import check_pair
 from mmfusion.staging.report.study import GENERATED, Plan, left_out, load_external, subset, without_rare_scans
 
 _LEAST = 2  # patients of a class that a model is fitted on
@@ -64,8 +66,10 @@ def load_pair(
     Raises
     ------
     DataError
-        If both or none of `external` and `site` are given, the cohorts share patients or have no modality in
-        common, or a cohort has no patient left.
+        If both or none of `external` and `site` are given, the cohorts share patients, have no modality in
+        common, have other units or no column of a modality in common, a cohort has no patient left, or the
+        labels cannot be compared (`mmfusion.evaluation.external_comparison.check_pair`). Nothing is fitted
+        before.
     """
     if external and site:
         got = f"external={external}, split_by_site={site}"
@@ -89,6 +93,8 @@ def load_pair(
         kept, line = _with_inputs(part)
         parts.append(kept)
         notes += line
+    check_pair(parts[0], parts[1], _LEAST)
+    _check_inputs(parts[0], parts[1])
     return Pair(parts[0], parts[1], [*notes, *dropped, *_editions(train, other)])
 
 
@@ -129,6 +135,23 @@ def _same_modalities(
     why = "the other cohort lacks it, or it was not asked for"
     lines = [f"Not used: {m} of {' and '.join(names)} ({why})." for m, names in only.items()]
     return train.select(modalities=shared), other.select(modalities=shared), lines
+
+
+def _check_inputs(train: Cohort, other: Cohort) -> None:
+    """Raise an error if a modality has another unit in the other cohort, or none of the training columns."""
+    for modality in train.modalities:
+        units = [c.units.get(modality) for c in (train, other)]
+        if all(units) and units[0] != units[1]:
+            hint = "convert the table, or leave this input out: modalities="
+            raise DataError("the cohorts have two units", file=other.name, column=modality,
+                            expected=units[0], got=units[1], hint=hint)  # fmt: skip
+        blocks = [c.table[modality] for c in (train, other)]
+        own, there = ([str(f) for f in feature_names(block, modality)] for block in blocks)
+        scans = all("volume" in block for block in blocks)
+        if own and there and not scans and not set(own) & set(there):
+            hint = "name them as in the training cohort, or leave this input out: modalities="
+            raise DataError("no column of the training cohort is in the external one", file=other.name,
+                            column=modality, expected=listed(own), got=listed(there), hint=hint)  # fmt: skip
 
 
 def _with_inputs(cohort: Cohort) -> tuple[Cohort, list[str]]:

@@ -16,7 +16,7 @@ from mmfusion.data.targets.stage import STAGE_GROUPS, StageTarget, normalise_sta
 from mmfusion.errors import DataError
 from mmfusion.evaluation.leakage.guards import check_forbidden
 from mmfusion.modalities import IMAGING, RESERVED
-from mmfusion.registry import list_fusions
+from mmfusion.registry import FUSIONS, list_fusions
 from mmfusion.staging import StageClassifier
 
 _ENOUGH_SCANS = 0.2  # share of patients
@@ -53,10 +53,11 @@ def make_plan(cohort: Cohort, outer: int = 0, inner: int = 0, trials: int = 0) -
 def make_model(preset: str, fusion: str = "", **changes: object) -> StageClassifier:
     """Return the classifier of a preset, with changes; changes that are 0 or empty are ignored.
 
-    The fusion "preset" or "" keeps the fusion of the preset.
+    The fusion "preset" or "" keeps the fusion of the preset. An unknown fusion is an error before a fit.
     """
     model = StageClassifier.from_preset(preset).set_params(**{k: v for k, v in changes.items() if v})
     if fusion not in ("", "preset", model.fusion):
+        FUSIONS.get(fusion)
         model.set_params(fusion=fusion, network__fusion_options={})
     return model
 

@@ -129,3 +129,17 @@ def test_all_ten():
     assert gaps.loc["boxes", "boxes alone", "dice"]["gap"] > 0.25
     assert gaps.loc["slices", "null", "auc_patients"]["gap"] > 0.2
     assert gaps.loc["tuning", "null", "auc"]["gap"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "says"),
+    [
+        ("D9", {}, r"names: not a list of names \(expected \['D9'\]"),
+        (["D9"], {"n_rep": "2"}, "n_rep: out of range .*got '2'"),
+        (["D9"], {"n_rep": 1.5}, "n_rep: out of range"),
+        (["D9"], {"seed": -1}, "seed: out of range"),
+    ],
+)
+def test_wrong_arguments_of_the_demonstrations_are_named(names, options, says):
+    with pytest.raises(DataError, match=says):
+        run_demos(names, **options)

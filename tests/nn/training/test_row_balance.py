@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, TableWarning
 from mmfusion.nn.losses import FocalLoss
 from mmfusion.nn.training import StreamDataset, TrainingPlan, fit_network
 from mmfusion.nn.training.row_balance import (
@@ -85,3 +85,9 @@ def test_a_plan_checks_the_balance_and_other_networks_refuse_it():
     data = StreamDataset({"ehr": np.zeros((4, 2, 4))}, np.ones((4, 1), bool), np.zeros(4, int))
     with pytest.raises(DataError, match="cannot balance"):
         fit_network(nn.Linear(2, 2), nn.CrossEntropyLoss(), data, None, TrainingPlan(balance="reweight"))
+
+
+def test_a_group_of_one_row_is_said():
+    X = pd.DataFrame({("ehr", "race"): ["a"] * 9 + ["b"]})
+    with pytest.warns(TableWarning, match="one training row of b; it counts as much as all 9 rows"):
+        assert row_groups(X, np.zeros(10, dtype=int), "ehr.race").tolist() == [0] * 9 + [1]

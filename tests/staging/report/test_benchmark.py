@@ -85,3 +85,8 @@ def test_the_stack_learns_from_left_out_rows():
     model.fit(cohort.X[rows], cohort.y[rows])
     right = model.predict(cohort.X[60:]) == cohort.y[60:].astype(str)
     assert list(model.classes_) == ["I", "II", "III"] and right.mean() > 0.5
+
+
+def test_a_number_of_trials_that_is_no_number():
+    with pytest.raises(DataError, match="parameter trials: out of range"):
+        benchmark.run(tiny_cohort(30), trials=-1)

@@ -12,7 +12,13 @@ from mmfusion.data.manifest import rehash
 from mmfusion.errors import DataError
 from mmfusion.evaluation import transfer_table
 from mmfusion.preprocessing.cohort import CohortTransformer
-from mmfusion.staging.report.pair import _editions, _same_modalities, check_enough, load_pair
+from mmfusion.staging.report.pair import (
+    _check_inputs,
+    _editions,
+    _same_modalities,
+    check_enough,
+    load_pair,
+)
 from mmfusion.staging.report.study import Plan
 from tests.cohorts import tiny_cohort
 
@@ -105,3 +111,21 @@ def test_tcga_to_a_table_like_it(shared_data, tmp_path):
     fewer = pd.Index(transformer.transformers_["rna"].genes_[:12])
     lacking = replace(other, table=other.table.drop(columns=[("rna", g) for g in fewer]))
     assert transfer_table(transformer, lacking).loc["rna", "absent"].startswith("12 of 200: ")
+
+
+def test_inputs_that_cannot_be_compared_are_refused_before_a_fit():
+    train, other = tiny_cohort(), prefixed(tiny_cohort(40, seed=2))
+    _check_inputs(train, other)
+    ensembl = [(m, f"ENSG{f[4:]}" if m == "rna" else f) for m, f in other.table.columns]
+    table = other.table.set_axis(pd.MultiIndex.from_tuples(ensembl), axis=1)
+    with pytest.raises(DataError, match=r"column rna: no column of the training .*GENE0.*got ENSG0"):
+        _check_inputs(train, replace(other, table=table))
+    with pytest.raises(DataError, match=r"column rna: the cohorts have two units \(expected log; got tpm\)"):
+        _check_inputs(train, replace(other, units={"rna": "tpm"}))
+
+
+def test_labels_that_cannot_be_compared_are_refused_before_a_fit(manifest, tmp_path):
+    one = prefixed(tiny_cohort(60, seed=2))
+    one = one.select(patients=list(one.y.index[one.y == "II"]))
+    with pytest.raises(DataError, match=r"discrimination cannot be estimated .*got II"):
+        load_pair(str(manifest), external=str(write_cohort(one, tmp_path / "other")))

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mmfusion.data.cohort import presence
-from mmfusion.errors import DataError, LeakageError
+from mmfusion.errors import DataError, LeakageError, MMFusionError
 from mmfusion.evaluation import presence_groups
 from mmfusion.staging.report import study
 from mmfusion.synthetic import phantom
@@ -118,3 +118,8 @@ def test_scans_that_few_have_are_left_out_and_noted():
     assert few.provenance["notes"] == ["only 1 of 60 patients have a ct scan: scans are not used"]
     table["ct", "volume"] = "a.nii.gz"
     assert "volume" in study.without_rare_scans(replace(cohort, table=table)).table["ct"]
+
+
+def test_an_unknown_fusion_is_named_before_a_fit():
+    with pytest.raises(MMFusionError, match="no fusion called 'nosuch'"):
+        study.make_model("demo", "nosuch")
