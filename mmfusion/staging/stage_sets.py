@@ -21,7 +21,7 @@ class StageSets:
     a new patient is in the set with at least this probability, on average over patients like those of the
     training. It is not a statement about one patient, or about patients of another kind. With few
     left-out rows the coverage of one training varies: with 160 rows, its standard deviation is 0.03 at a
-    coverage of 0.8 (`benchmarks/coverage.py`).
+    coverage of 0.8 (`benchmarks/set_coverage.py`).
 
     Parameters
     ----------

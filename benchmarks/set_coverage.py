@@ -1,6 +1,6 @@
 """Simulated coverage of the sets of stages: rows left out by one network, by two, or by all four.
 
-python benchmarks/coverage.py   # training sets with 160 rows to learn from, 2,000 new patients each
+python benchmarks/set_coverage.py   # training sets with 160 rows to learn from, 2,000 new patients each
 
 A patient has true log-odds, an error that all networks share, and an error of each network, "spread". The
 last one shrinks when four networks are averaged, so that the average is better than each of them. The four
