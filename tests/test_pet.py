@@ -143,7 +143,7 @@ def test_explained(cohort, fitted):
     assert randomisation_check(fitted, X, stream="pet").index.tolist() == list(X.index)
     values = modality_shapley(fitted, X)
     assert values.modalities == ("ct", "pet", "rna", "ehr")
-    assert "PET, Grad-CAM" in scan_figure(fitted, X.iloc[[0]], "pet").axes[0].get_title(loc="left")
+    assert "PET, HiResCAM" in scan_figure(fitted, X.iloc[[0]], "pet").axes[0].get_title(loc="left")
     no_pet = X.iloc[[0]].drop(columns="pet", level=0)
     assert scan_figure(fitted, no_pet, "pet") is None
 

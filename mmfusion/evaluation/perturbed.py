@@ -113,10 +113,10 @@ def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
     if not isinstance(cohort, Cohort):
         got = type(cohort).__name__
         raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    check_classes(task_for(cohort), cohort.target, "robustness is measured for classes")
     if not isinstance(model, NestedResult) and not hasattr(model, "classes_"):
         expected, got = "a NestedResult or a fitted classifier", type(model).__name__
         raise DataError("nothing to judge", parameter="model", expected=expected, got=got)
-    check_classes(task_for(cohort), cohort.target, "robustness is measured for classes")
     if not isinstance(model, NestedResult):
         check_unseen(model, cohort, cohort.X.index, _HELD_OUT)
         yield _Judge(0, 0, model, cohort.X, cohort.y)

@@ -38,8 +38,9 @@ def dice_against_iou(table: pd.DataFrame) -> Figure:
     figure, ax = new_figure(3.2)
     low = max(0.0, float(table["iou"].min()) - 0.06)
     iou = np.linspace(low, 1, 200)
-    ax.fill_between(iou, iou, dice_of_iou(iou), color=LIGHT, label="means over patients")
-    ax.plot(iou, dice_of_iou(iou), color=BLUE, label="one mask")
+    dice = [dice_of_iou(one) for one in iou]
+    ax.fill_between(iou, iou, dice, color=LIGHT, label="means over patients")
+    ax.plot(iou, dice, color=BLUE, label="one mask")
     ax.scatter(table["iou"], table["dice"], color=ORANGE, s=26, zorder=3, label="published")
     for model, row in table.iterrows():
         ax.annotate(

@@ -18,7 +18,7 @@ from tests.cohorts import tiny_cohort
         ({"random_state": None}, "random_state"),
         ({"random_state": -1}, "random_state"),
         ({"n_jobs": 0}, "n_jobs"),
-        ({"n_jobs": -1}, "n_jobs"),
+        ({"n_jobs": -2}, "n_jobs"),
         ({"search": {"strategy": "prior"}}, "search strategy"),
         ({"search": {"strategy": []}}, "search strategy"),
         ({"search": ["strategy"]}, "search"),

@@ -4,7 +4,7 @@ import ast
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from mmfusion.data.targets.base import KINDS
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation import judge_outside, revalidate, robustness, subgroups
 from mmfusion.evaluation.regression_baselines import MeanOfTraining, MeanWhereAbsent, RidgePerTarget
+from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import TASKS, ClassificationTask, RegressionTask, SegmentationTask, task_for
 from mmfusion.imaging import read_mask, write_nifti
 from mmfusion.metrics.names import metric_title
@@ -70,7 +71,7 @@ def test_the_kind_of_the_target_chooses_the_task(vectors, masks):
 
 def test_what_is_measured_for_classes_refuses_other_targets(toy):
     cohort, _, _ = toy
-    result = SimpleNamespace(task=task_for(cohort), target=cohort.target)
+    result = Mock(spec=NestedResult, task=task_for(cohort), target=cohort.target)
     for judge, *inputs in (
         (robustness, None, cohort),
         (revalidate, "old", "new", cohort),
