@@ -60,7 +60,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     fusion : str, default "daft"
-        A registered fusion (`mmfusion.list_fusions()`).
+        A registered fusion (`mmfusion.list_fusions()`). Without scans "daft" is the same as "concat".
     modalities : sequence of str, optional
         Read only these; default all blocks of X except `meta`.
     encoders : mapping, optional
