@@ -67,8 +67,9 @@ def planted(args: argparse.Namespace, model: mf.StageClassifier) -> None:
         cohort, optimum = mf.phantom(args.n, seed, missing=args.missing, family=args.family)
         best = optimum["macro_auc"]
         with tempfile.TemporaryDirectory() as folder:
+            kept = args.out / f"{args.family}-{args.n}-{seed}" if args.out else Path(folder)
             result = evaluate(
-                cohort, model, Path(folder), fusions=args.fusions, singles=not args.quick, random_state=seed
+                cohort, model, kept, fusions=args.fusions, singles=not args.quick, random_state=seed
             )
             genes = top_genes(result, cohort)
         auc = result.scores["macro_auc"]["mean"]
@@ -194,11 +195,14 @@ def main() -> None:
     parser.add_argument("--family", default="ordered", choices=["ordered", "nominal"])
     parser.add_argument("--quick", action="store_true", help="no single modalities")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--fusions", nargs="*", default=[])
+    parser.add_argument("--fusion", default="", help="fusion of the main model; default that of the preset")
+    parser.add_argument("--fusions", nargs="*", default=[], help="other fusions, on the same folds")
+    parser.add_argument("--out", type=Path, help="folder that keeps the finished folds of planted")
     parser.add_argument("--preset", default="", help="a preset; default the estimator's own settings")
     args = parser.parse_args()
     np.set_printoptions(precision=3)
     model = mf.StageClassifier.from_preset(args.preset) if args.preset else mf.StageClassifier()
+    model.set_params(fusion=args.fusion or model.fusion)
     {"planted": planted, "null": null, "missing": missing, "sets": sets}[args.what](args, model)
 
 
