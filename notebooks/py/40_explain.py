@@ -112,7 +112,7 @@ if table is not None:
 # In the first figure, each dot is one patient. Its position is the contribution of the gene to the
 # probability of the most severe class, and its colour is the expression of the gene. The bars of the second
 # figure show the mean size of the contributions to each class. Genes that carry the signal of a synthetic
-# cohort ("planted") are red.
+# cohort ("planted") are orange.
 
 # %%
 if table is not None:

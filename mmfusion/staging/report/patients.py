@@ -130,7 +130,7 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
         return None
     found = scan_gradcam(model, inputs, stream=stream)
     alike = randomisation_check(model, inputs, stream=stream).iloc[0]
-    title = f"{MODALITIES[stream].title}, HiResCAM,"
+    title = f"{MODALITIES[stream].title}, HiResCAM:"
     figure = scan_slices(found.crops[0], overlay=found.maps[0], title=title)
     figure.supxlabel(
         f"colour: parts that raise the {found.classes[0]}; correlation with the map of the same networks, "
