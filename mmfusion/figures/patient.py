@@ -11,7 +11,11 @@ from mmfusion.figures.style import GREY, INK, class_colours, new_figure, styled
 
 @styled
 def patient_probabilities(
-    probabilities: Mapping[str, float], *, prior: Mapping[str, float] | None = None, title: str = ""
+    probabilities: Mapping[str, float],
+    *,
+    prior: Mapping[str, float] | None = None,
+    stage: str = "",
+    title: str = "",
 ) -> Figure:
     """Bar chart of the class probabilities of one patient; a tick marks the class's share in training.
 
@@ -21,6 +25,8 @@ def patient_probabilities(
         Class -> probability, in order of severity (`StagePrediction.probabilities`).
     prior : mapping of str to float, optional
         Class -> share of the training patients.
+    stage : str
+        Class to print in bold (`StagePrediction.stage`). Default: the most probable.
     title : str
         Title, such as the patient's id.
 
@@ -45,10 +51,10 @@ def patient_probabilities(
         ax.set_xlabel("probability (tick: share in training)")
     else:
         ax.set_xlabel("probability")
-    likely = max(probabilities, key=probabilities.get)
+    stage = stage or max(probabilities, key=probabilities.get)
     ax.set_yticks(list(y), names)
     for label in ax.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text() == likely else "normal")
+        label.set_fontweight("bold" if label.get_text() == stage else "normal")
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     ax.tick_params(axis="y", length=0)

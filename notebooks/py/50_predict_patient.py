@@ -76,7 +76,7 @@ reports.full_table(shown_table(table))
 prior = dict(zip(map(str, classifier.classes_), classifier.prior_, strict=True))
 for patient, prediction in predictions.items():
     display(reports.paragraph(patient, heading=2), prediction)
-    figure = figures.patient_probabilities(prediction.probabilities, prior=prior)
+    figure = figures.patient_probabilities(prediction.probabilities, prior=prior, stage=prediction.stage)
     display(reports.save_figure(figure, out_dir, f"probabilities_{patient}"))
     for stream in scan_streams(classifier):
         if (figure := scan_figure(classifier, patients.loc[[patient]], stream)) is not None:

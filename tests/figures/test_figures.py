@@ -337,3 +337,11 @@ def test_left_over_panels_are_hidden():
     figure, axes = new_grid(4, columns=3, row=2.0, rest=0.5, panel=2.0)
     assert axes.shape == (2, 3) and [ax.get_visible() for ax in axes.flat] == [True] * 4 + [False] * 2
     assert tuple(figure.get_size_inches()) == (6.0, 4.5)
+
+
+def test_the_named_stage_is_bold_even_if_another_is_more_probable():
+    def bold(**options):
+        ax = figures.patient_probabilities({"I": 0.4, "II": 0.35, "III": 0.25}, **options).axes[0]
+        return [label.get_text() for label in ax.get_yticklabels() if label.get_fontweight() == "bold"]
+
+    assert bold(stage="II") == ["II"] and bold() == ["I"]
