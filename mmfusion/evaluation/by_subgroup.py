@@ -14,7 +14,7 @@ from mmfusion.errors import DataError, check_whole
 from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
 from mmfusion.evaluation.grouping import UNKNOWN, patient_groups
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.evaluation.tasks import check_classes
+from mmfusion.evaluation.tasks import check_classes, check_cohort
 from mmfusion.metrics.folds import one_model
 from mmfusion.metrics.intervals import interval
 from mmfusion.metrics.significance import holm
@@ -160,10 +160,10 @@ def subgroups(
 
 
 def _check(result: NestedResult, cohort: Cohort, smallest: int, n_permutations: int) -> None:
-    for name, value, kind in (("result", result, NestedResult), ("cohort", cohort, Cohort)):
-        if not isinstance(value, kind):
-            expected, got = f"a {kind.__name__}", type(value).__name__
-            raise DataError(f"not a {name}", parameter=name, expected=expected, got=got)
+    if not isinstance(result, NestedResult):
+        got = type(result).__name__
+        raise DataError("not a result", parameter="result", expected="a NestedResult", got=got)
+    check_cohort(cohort)
     check_classes(result.task, result.target, "groups are judged for classes")
     check_whole("smallest", smallest, 0)
     if smallest < 2:

@@ -13,7 +13,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.duplicates import check_no_duplicates
 from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation.store import write_json
-from mmfusion.evaluation.tasks import task_for
+from mmfusion.evaluation.tasks import check_cohort, task_for
 from mmfusion.evaluation.unseen import check_unseen
 from mmfusion.storage.strict_json import parse_json
 
@@ -74,9 +74,7 @@ def external_validation(
     """
     from mmfusion.bundle import load
 
-    if not isinstance(cohort, Cohort):
-        got = type(cohort).__name__
-        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    check_cohort(cohort)
     model, X, y = load(bundle), cohort.X, cohort.y
     file = Path(record) if record else Path(f"{Path(bundle)}.external") / f"{cohort.name}.json"
     looks = read_looks(file)

@@ -23,7 +23,7 @@ from mmfusion.evaluation.external import external_validation
 from mmfusion.evaluation.folds import fit_by_person
 from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.recalibration import is_constant
-from mmfusion.evaluation.tasks import ClassificationTask, check_classes, task_for
+from mmfusion.evaluation.tasks import ClassificationTask, check_classes, check_cohort, task_for
 from mmfusion.metrics import paired_table, score_table
 from mmfusion.modalities import IMAGING
 
@@ -170,9 +170,7 @@ def check_pair(trained_on: Cohort, external: Cohort, inner: int = 3) -> None:
         As for `judge_outside`, which also lists the errors.
     """
     for parameter, one in (("trained_on", trained_on), ("external", external)):
-        if not isinstance(one, Cohort):
-            expected, got = "a Cohort, from mf.load_cohort", type(one).__name__
-            raise DataError("not a cohort", parameter=parameter, expected=expected, got=got)
+        check_cohort(one, parameter)
     check_whole("inner", inner, 2)
     check_classes(task_for(trained_on), trained_on.target, "models are compared by classes")
     if trained_on.target != external.target:

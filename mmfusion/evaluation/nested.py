@@ -23,7 +23,7 @@ from mmfusion.evaluation.options import check_options, check_plans
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.runner import Runner, Variant
 from mmfusion.evaluation.store import FoldStore, setting_hash
-from mmfusion.evaluation.tasks import Task, task_for
+from mmfusion.evaluation.tasks import Task, check_cohort, task_for
 from mmfusion.modalities import META
 
 
@@ -135,9 +135,7 @@ def nested_cv(
     0.5
     """
     start = time.perf_counter()
-    if not isinstance(cohort, Cohort):
-        got = type(cohort).__name__
-        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    check_cohort(cohort)
     folds = {} if isinstance(outer, Splits) else {"outer": outer, "repeats": repeats}
     check_options(**folds, inner=inner, n_trials=n_trials)
     check_seed(random_state)

@@ -12,7 +12,7 @@ from mmfusion.data.cohort import Cohort, presence
 from mmfusion.errors import DataError, check_seed, did_you_mean, gathered
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.evaluation.tasks import check_classes, task_for
+from mmfusion.evaluation.tasks import check_classes, check_cohort, task_for
 from mmfusion.evaluation.unseen import check_unseen
 from mmfusion.metrics import paired_table, score_table
 
@@ -110,9 +110,7 @@ def robustness(
 
 
 def _judges(model: object, cohort: Cohort) -> Iterator[_Judge]:
-    if not isinstance(cohort, Cohort):
-        got = type(cohort).__name__
-        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    check_cohort(cohort)
     check_classes(task_for(cohort), cohort.target, "robustness is measured for classes")
     if not isinstance(model, NestedResult) and not hasattr(model, "classes_"):
         expected, got = "a NestedResult or a fitted classifier", type(model).__name__

@@ -12,7 +12,7 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError, gathered
 from mmfusion.evaluation.external import check_target
-from mmfusion.evaluation.tasks import check_classes, task_for
+from mmfusion.evaluation.tasks import check_classes, check_cohort, task_for
 from mmfusion.evaluation.unseen import fitted_on
 from mmfusion.metrics import paired_table, score_table
 
@@ -104,9 +104,7 @@ def revalidate(
     """
     from mmfusion.bundle import load
 
-    if not isinstance(cohort, Cohort):
-        got = type(cohort).__name__
-        raise DataError("not a cohort", parameter="cohort", expected="a Cohort, from mf.load_cohort", got=got)
+    check_cohort(cohort)
     for parameter, folder in (("old", old), ("new", new)):
         if not isinstance(folder, str | Path) or not str(folder):
             expected = "the folder of a saved model"

@@ -27,6 +27,7 @@ __all__ = [
     "SegmentationTask",
     "Task",
     "check_classes",
+    "check_cohort",
     "task_for",
     "task_of",
 ]
@@ -44,6 +45,20 @@ def task_for(cohort: Cohort) -> Task:
     ClassificationTask(classes=('I', 'II-IV'))
     """
     return TASKS[cohort.target_spec.kind].of(cohort)
+
+
+def check_cohort(value: object, name: str = "cohort") -> None:
+    """Raise a `DataError` if the parameter `name` is no cohort.
+
+    Examples
+    --------
+    >>> check_cohort("demo", "one")
+    Traceback (most recent call last):
+    mmfusion.errors.DataError: parameter one: not a cohort (expected a Cohort, from mf.load_cohort; got str)
+    """
+    if not isinstance(value, Cohort):
+        expected, got = "a Cohort, from mf.load_cohort", type(value).__name__
+        raise DataError("not a cohort", parameter=name, expected=expected, got=got)
 
 
 def check_classes(task: Task, target: str, problem: str) -> None:
