@@ -162,6 +162,12 @@ class Collector:
         for modality in IMAGING:
             volumes = [r for r in self.rows if (r["modality"], r["role"]) == (modality, "volume")]
             scans = {r["patient_id"] for r in volumes}
+            masks = {r["patient_id"] for r in self.rows if (r["modality"], r["role"]) == (modality, "mask")}
+            if alone := sorted(masks - scans):
+                to_do.append(
+                    f"{len(alone)} {modality} mask{'s' * (len(alone) > 1)} without a scan of the patient "
+                    f"({listed(alone)}): add the scan that it was drawn on"
+                )
             if absent := scans - self.has.get(_seeds(modality), set()):
                 to_do.append(seeds_wanted(len(absent), len(scans), modality))
         return to_do
@@ -176,6 +182,7 @@ class Collector:
         if self.known:
             return find_patient_in(names, self.known)
         name = guess.patient_hint or (relative.parts[0] if len(relative.parts) > 1 else names[1])
+        name = name or self.root.resolve().name  # DICOM files in the folder itself
         return Match(
             name,
             "no table of patients: the id is the DICOM id, or the name of the folder or file",

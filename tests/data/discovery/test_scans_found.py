@@ -222,3 +222,17 @@ def test_dicom_beside_the_manifest(tmp_path):
     assert main(["init", str(tmp_path / "all")]) == 0
     cohort = load_cohort(tmp_path / "all" / "data_manifest.csv")
     assert open_scan(cohort, "P-001").volume.shape == (3, 16, 20)
+
+
+def test_a_mask_without_its_scan_is_said(tmp_path):
+    scan(tmp_path / "P-001")
+    assert not any("without a scan" in text for text in discover(tmp_path).to_do)
+    (tmp_path / "P-002").mkdir()
+    rtstruct(tmp_path / "P-002" / "r.dcm", {"GTV": [square(-20, -30, 0, -15, 103)]})
+    to_do = discover(tmp_path).to_do
+    assert any(text.startswith("1 ct mask without a scan of the patient (") for text in to_do), to_do
+
+
+def test_a_series_in_the_folder_itself_has_the_name_of_the_folder(tmp_path):
+    dicom(tmp_path / "P-007")
+    assert discover(tmp_path / "P-007").patients.index.tolist() == ["P-007"]
