@@ -16,7 +16,7 @@ from mmfusion.registry import ENCODERS, SEGMENTERS, Registry
 from mmfusion.reports.parameters import notebook_parameters
 from tests.cohorts import tiny_cohort
 from tests.contracts import test_encoders, test_segmenters
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)

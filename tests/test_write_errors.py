@@ -16,7 +16,7 @@ from mmfusion.storage import atomic
 from mmfusion.storage.locks import locked
 from tests.cohorts import tiny_cohort
 from tests.reports.conftest import METRICS, make_notebook  # noqa: F401 - a fixture
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import mmfusion as mf
 from mmfusion.errors import DataError, LeakageError
 from mmfusion.evaluation.external import SecondLookWarning
 from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from mmfusion.preprocessing.flat import FlatTransformer
 from mmfusion.staging.report import watched
 from mmfusion.staging.report.watched import watched_histories
 from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 
 def logistic(C=1.0):

@@ -13,17 +13,7 @@ from mmfusion.bundle import FORMAT
 from mmfusion.errors import BundleError
 from mmfusion.evaluation.leakage import probed
 from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
-
-
-@pytest.fixture(scope="module")
-def cohort():
-    return tiny_cohort()
-
-
-@pytest.fixture(scope="module")
-def fitted(cohort):
-    return mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y)
+from tests.staging.quick import QUICK
 
 
 @pytest.fixture

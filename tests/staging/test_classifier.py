@@ -15,24 +15,7 @@ import mmfusion as mf
 from mmfusion.errors import DataError, LeakageError, TableWarning
 from mmfusion.staging.presets import PRESETS
 from tests.cohorts import tiny_cohort
-
-QUICK = {
-    "max_epochs": 3,
-    "n_genes": 12,
-    "preprocessing": {"graph_k": 3},
-    "network": {"d": 16, "hidden": 16},
-    "training": {"batch_size": 16},
-}
-
-
-@pytest.fixture(scope="module")
-def cohort():
-    return tiny_cohort()
-
-
-@pytest.fixture(scope="module")
-def fitted(cohort):
-    return mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y)
+from tests.staging.quick import QUICK
 
 
 @pytest.mark.parametrize("modalities", [None, ["rna", "ehr"]])

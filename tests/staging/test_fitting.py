@@ -6,7 +6,7 @@ import pytest
 import mmfusion as mf
 from mmfusion.staging.fitting import left_out_part
 from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from mmfusion.imaging.identity import patient_of
 from mmfusion.staging.identity import patient_name
 from tests.cohorts import tiny_cohort
 from tests.imaging.dicoms import write_series, zipped
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 
 def dicom(folder, *names):

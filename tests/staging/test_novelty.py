@@ -10,7 +10,7 @@ from mmfusion.imaging import Volume, write_nifti
 from mmfusion.staging.novelty import Bounds, Usual, from_state, learn_usual, summaries, to_state, unusual
 from mmfusion.streams import StreamInputs, StreamSpec
 from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 UNLIKE = "unlike the {} that the model was fitted on"
 

@@ -10,18 +10,12 @@ import torch
 import mmfusion as mf
 from mmfusion.errors import DataError, ScanError
 from mmfusion.evaluation.leakage import probed
-from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 
 @pytest.fixture(scope="module")
-def cohort():
-    return tiny_cohort()
-
-
-@pytest.fixture(scope="module")
-def model(cohort):
-    return mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y)
+def model(fitted):
+    return fitted
 
 
 @pytest.fixture

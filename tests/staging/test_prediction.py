@@ -7,7 +7,7 @@ import pytest
 import mmfusion as mf
 from mmfusion.staging.prediction import StagePrediction
 from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 RULE = "The class with the smallest expected cost is named."
 

@@ -9,7 +9,7 @@ import mmfusion as mf
 from mmfusion.errors import DataError
 from mmfusion.staging.stage_sets import COVERAGES, StageSets, fit_sets
 from tests.cohorts import tiny_cohort
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 
 def drawn(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:

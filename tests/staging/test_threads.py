@@ -14,7 +14,7 @@ from mmfusion.errors import gathered
 from mmfusion.explain import gene_shap, scan_gradcam
 from mmfusion.imaging import read, read_crop, write_nifti
 from mmfusion.synthetic import phantom
-from tests.staging.test_classifier import QUICK
+from tests.staging.quick import QUICK
 
 THREADS, CALLS = 8, 25
 
