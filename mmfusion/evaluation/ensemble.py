@@ -87,10 +87,11 @@ class FoldEnsemble:
     def predict_patient(self, *args: object, **options: object) -> StagePrediction:
         """Stage one new patient; the parameters are those of `StageClassifier.predict_patient`.
 
-        Probabilities, training shares and SHAP values are means over the models. The stage is the one that
-        most models name. A stage is in `stage_set` if it is in the set of more than half of the models. In
-        theory the true stage can be missing from such a set twice as often as from the set of one model; it
-        is usually missing about as often. The set is empty, and without a coverage, if a model has none.
+        Probabilities and training shares are means over the models. The stage is the one that most models
+        name, and SHAP values are means over the models that name it. A stage is in `stage_set` if it is in
+        the set of more than half of the models. The true stage can be missing from such a set up to twice as
+        often as from the set of one model. The stated coverage is therefore lower: 0.8 if the sets of the
+        models have 0.9. The set is empty, and without a coverage, if a model has none.
 
         Raises
         ------
@@ -107,7 +108,8 @@ class FoldEnsemble:
         proba = np.mean([[one.probabilities[c] for c in names] for one in found], axis=0)
         shares = np.mean([[one.shares[c] for c in names] for one in found], axis=0)
         stage = names[vote(np.array([[one.stage] for one in found]), proba[None], names)[0]]
-        every = all(one.coverage == found[0].coverage for one in found)
+        coverage = found[0].coverage
+        every = coverage is not None and all(one.coverage == coverage for one in found)
         inside = [c for c in names if every and 2 * sum(c in one.stage_set for one in found) > len(found)]
         return replace(
             found[0],
@@ -118,7 +120,7 @@ class FoldEnsemble:
             warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
             decision=f"The stage that most of the {len(found)} models name.",
             stage_set=tuple(inside),
-            coverage=found[0].coverage if every else None,
+            coverage=round(1 - 2 * (1 - coverage), 10) if every else None,
         )
 
     def _check_new(self, X: pd.DataFrame) -> None:

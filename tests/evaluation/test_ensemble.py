@@ -59,8 +59,9 @@ def prediction(stage, p, stage_set, genes=(), warnings=()):
     shares = {"I": 0.5, "II": 0.25, "III": 0.25}
     probabilities = dict(zip(("I", "II", "III"), p, strict=True))
     return StagePrediction(
-        "p9", stage, probabilities, ("rna",), ("ct",), genes, warnings, shares=shares, stage_set=stage_set
-    )
+        "p9", stage, probabilities, ("rna",), ("ct",), genes, warnings, shares=shares, stage_set=stage_set,
+        coverage=0.95,
+    )  # fmt: skip
 
 
 def ensemble_of(*predictions, patients=()):
@@ -98,11 +99,11 @@ def test_one_patient_from_tables(result):
 
 
 def test_a_model_without_a_set_leaves_no_set():
-    own = {"coverage": 0.9}
-    with_set = [replace(prediction("I", (0.5, 0.25, 0.25), ("I", "II")), **own) for _ in range(3)]
+    one = prediction("I", (0.5, 0.25, 0.25), ("I", "II"))
+    with_set = [replace(one, coverage=0.9)] * 3
     found = ensemble_of(*with_set).predict_patient()
-    assert found.stage_set == ("I", "II") and found.coverage == 0.9
-    found = ensemble_of(*with_set, prediction("I", (0.5, 0.25, 0.25), ())).predict_patient()
+    assert found.stage_set == ("I", "II") and found.coverage == 0.8  # 1 - 2 x 0.1
+    found = ensemble_of(*with_set, replace(one, stage_set=(), coverage=None)).predict_patient()
     assert found.stage_set == () and found.coverage is None
 
 
