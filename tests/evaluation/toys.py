@@ -15,6 +15,8 @@ from mmfusion.data.targets.base import Target
 from mmfusion.imaging import Volume, read, read_mask, write_nifti
 from tests.cohorts import tiny_cohort
 
+# a short cross-validation
+QUIET = {"outer": 3, "inner": 2, "where": "serial", "progress": False}
 GENES = ("EGFR", "MET", "ROS1")
 
 

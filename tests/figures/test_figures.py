@@ -16,10 +16,9 @@ from mmfusion.imaging import Volume
 from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality import compare_restorers
 from tests.cohorts import tiny_cohort
-from tests.figures.gallery import (
+from tests.figures.contents import (
     ball,
     correlations,
-    every_figure,
     histories,
     leaks,
     mask_table,
@@ -29,6 +28,7 @@ from tests.figures.gallery import (
     scores_by_stage,
     trend_table,
 )
+from tests.figures.gallery import every_figure
 from tests.metrics.predictions import CLASSES, predictions
 
 

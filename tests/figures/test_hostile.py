@@ -14,7 +14,7 @@ from mmfusion.imaging import Volume, montage, slider
 from mmfusion.metrics import score_table, segmentation_table
 from mmfusion.quality.separability import SiteSeparability
 from tests.cohorts import tiny_cohort
-from tests.figures.gallery import (
+from tests.figures.contents import (
     correlations,
     leaks,
     mask_table,

@@ -82,3 +82,8 @@ def item(**values) -> Dataset:
 def dice(a: Volume, b: Volume) -> float:
     both = np.count_nonzero(a.array & b.array)
     return 2 * both / (np.count_nonzero(a.array) + np.count_nonzero(b.array))
+
+
+def grid(shape=(10, 60, 60), spacing=(2.0, 1.0, 1.0), **more):
+    affine = np.diag([*spacing[::-1], 1.0])
+    return Volume(np.zeros(shape, np.int16), affine, frame_of_reference=FRAME, **more)

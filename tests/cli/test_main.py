@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,25 +10,10 @@ import pytest
 
 from mmfusion import __version__
 from mmfusion.cli import main
-from mmfusion.storage.hashing import hash_path
-from tests.reports.conftest import METRICS, make_notebook  # noqa: F401 - a fixture
+from tests.reports.conftest import METRICS
 
 COMMANDS = ("demo", "init", "validate", "features", "segment", "report", "notebooks", "predict", "compare",
             "doctor")  # fmt: skip
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Path:
-    """A demo cohort of twelve, as `mmfusion demo` writes it."""
-    folder = tmp_path_factory.mktemp("cli") / "demo"
-    assert main(["demo", str(folder), "--n", "12"]) == 0
-    return folder
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -71,7 +55,7 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_report_lists_notebooks_and_parameters(make_notebook, capsys):  # noqa: F811
+def test_report_lists_notebooks_and_parameters(make_notebook, capsys):
     make_notebook("10_tiny", METRICS)
     assert main(["report"]) == 0
     assert "10_tiny  A tiny report" in capsys.readouterr().out
@@ -105,7 +89,7 @@ def test_the_rule_for_empty_cells_is_in_the_help(capsys):
     assert "an empty cell leaves the notebook's default" in text and "write none" in text
 
 
-def test_report_writes_report_and_index_and_compare_reads_them(make_notebook, here, capsys):  # noqa: F811
+def test_report_writes_report_and_index_and_compare_reads_them(make_notebook, here, capsys):
     make_notebook("10_tiny", METRICS)
     for folds in ("3", "4"):
         assert (
@@ -119,7 +103,7 @@ def test_report_writes_report_and_index_and_compare_reads_them(make_notebook, he
     assert "n_folds" in (here / "changes.html").read_text()
 
 
-def test_batch_returns_one_if_a_run_failed(make_notebook, here, capsys):  # noqa: F811
+def test_batch_returns_one_if_a_run_failed(make_notebook, here, capsys):
     make_notebook("10_tiny", "assert n_folds < 9", METRICS)
     (here / "runs.csv").write_text("n_folds\n9\n3\n")
     assert main(["report", "tiny", "--batch", "runs.csv", "-o", "reports/batch"]) == 1
@@ -138,23 +122,14 @@ def test_batch_returns_one_if_a_run_failed(make_notebook, here, capsys):  # noqa
         (["-p", "n_folds=3", "--batch", "runs.csv"], "-p and --batch do not go together"),
     ],
 )
-def test_report_arguments_that_make_no_sense(make_notebook, here, capsys, arguments, problem):  # noqa: F811
+def test_report_arguments_that_make_no_sense(make_notebook, here, capsys, arguments, problem):
     make_notebook("10_tiny", METRICS)
     assert main(["report", "tiny", *arguments]) == 2
     assert problem in capsys.readouterr().err
     assert not (here / "reports").exists()
 
 
-def test_demo_writes_a_cohort_that_validates_and_a_patient(demo, capsys):
-    assert sorted(p.name for p in (demo / "new_patient").iterdir()) == ["ehr.csv", "rna.csv", "scan.zip"]
-    assert main(["validate", str(demo / "manifest.csv"), "--target", "stage3_ajcc7"]) == 0
-    text = capsys.readouterr().out
-    assert "12 patients" in text
-    assert text.endswith("\nall is well\n")
-
-
 def test_validate_lists_scans_that_cannot_be_read(demo, tmp_path, capsys):
-    import shutil
 
     copy = tmp_path / "demo"
     shutil.copytree(demo, copy)
@@ -200,7 +175,6 @@ def test_rehash_accepts_a_corrected_table_and_keeps_changes_by_hand(here, capsys
 
 
 def test_validate_reports_scans_without_seeds_and_absent_labels(demo, tmp_path, capsys):
-    import shutil
 
     copy = tmp_path / "demo"
     shutil.copytree(demo, copy)
@@ -231,7 +205,6 @@ def test_validate_takes_the_edition_of_the_labels(demo, tmp_path, capsys):
 
 
 def test_validate_names_a_patient_once(demo, tmp_path, capsys):
-    import shutil
 
     copy = tmp_path / "demo"
     shutil.copytree(demo, copy)
@@ -241,142 +214,3 @@ def test_validate_names_a_patient_once(demo, tmp_path, capsys):
     assert main(["validate", str(copy / "manifest.csv"), "--rehash"]) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("problem")]
     assert line.startswith("problem: patient ") and line.count("patient ") == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        ([], "nothing to read"),
-        (["--manifest", "m.csv", "--rna", "rna.csv"], "--manifest does not go with other inputs"),
-        (["--manifest", "m.csv"], "no file for the predictions"),
-        (["--rna", "rna.csv", "-o", "p.csv"], "-o goes with --manifest"),
-        (["--rna", "rna.csv"], "no saved model here"),
-    ],
-)
-def test_predict_arguments_that_make_no_sense(here, capsys, arguments, problem):
-    assert main(["predict", "--model", "model", *arguments]) == 2
-    assert problem in capsys.readouterr().err
-
-
-def test_a_seed_that_is_no_point_is_a_usage_error(capsys):
-    with pytest.raises(SystemExit) as end:
-        main(["predict", "--model", "m", "--ct", "s.zip", "--seed", "-1,2"])
-    assert end.value.code == 2
-    assert "expected x,y,z in mm" in capsys.readouterr().err
-
-
-def test_predict_one_patient_and_a_manifest(demo, tmp_path, capsys):
-    from mmfusion.data.load import load_cohort
-    from mmfusion.evaluation.leakage import probed
-    from mmfusion.staging import StageClassifier
-
-    cohort = load_cohort(demo / "manifest.csv", target="stage2")
-    model = StageClassifier("concat", modalities=["rna", "ehr"], max_epochs=1, n_genes=20)
-    with probed():
-        model.fit(cohort.X, cohort.y).save(tmp_path / "model")
-    capsys.readouterr()
-
-    new = demo / "new_patient"
-    arguments = [
-        "predict",
-        "--model",
-        str(tmp_path / "model"),
-        "--rna",
-        str(new / "rna.csv"),
-        "--ehr",
-        str(new / "ehr.csv"),
-    ]
-    assert main([*arguments, "--json"]) == 0
-    prediction = json.loads(capsys.readouterr().out)
-    assert sum(prediction["probabilities"].values()) == pytest.approx(1)
-    assert main(arguments) == 0
-    assert f"stage {prediction['stage']}" in capsys.readouterr().out
-    assert main([*arguments, "--json", "--coverage", "0.42"]) == 2
-    assert "no sets of this coverage" in capsys.readouterr().err
-
-    table = tmp_path / "predictions.csv"
-    status = main(
-        [
-            "predict",
-            "--model",
-            str(tmp_path / "model"),
-            "--manifest",
-            str(demo / "manifest.csv"),
-            "-o",
-            str(table),
-        ]
-    )
-    read = pd.read_csv(table, keep_default_na=False)
-    assert list(read["patient_id"]) == list(cohort.table.index)
-    assert status == int((read["error"] != "").any())
-
-
-def test_features_are_written_and_failures_are_listed(demo, tmp_path, capsys, monkeypatch):
-    import torch
-
-    from mmfusion.features import encoder
-
-    monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path / "cache"))
-    pool = torch.nn.Sequential(torch.nn.AdaptiveAvgPool3d(16), torch.nn.Flatten())
-    monkeypatch.setattr(encoder, "_network", lambda *_: pool)
-    manifest = pd.read_csv(demo / "manifest.csv", dtype=str, keep_default_na=False)
-    scans = manifest[(manifest["role"] == "volume") & (manifest["modality"] == "ct")]
-    table = scans[["patient_id", "path"]].rename(columns={"path": "image_path"})[:3]
-    seeds = pd.read_csv(demo / manifest.loc[manifest["role"] == "seeds", "path"].iloc[0], index_col=0)
-    table[["coordX", "coordY", "coordZ"]] = seeds.loc[table["patient_id"]].to_numpy()
-    table.iloc[1, 1] = "absent.nii.gz"
-    table.to_csv(tmp_path / "seeds.csv", index=False)
-    out = tmp_path / "deep.csv"
-    command = [
-        "features",
-        str(tmp_path / "seeds.csv"),
-        "--root",
-        str(demo),
-        "-o",
-        str(out),
-        "--random-weights",
-        "7",
-    ]
-    assert main([*command, "--n-jobs", "1"]) == 1
-    text = capsys.readouterr()
-    assert f"not encoded: patient {table['patient_id'].iloc[1]}, file" in text.err
-    assert "RANDOM WEIGHTS, seed 7" in text.out
-    assert "2 of 3 scans encoded" in text.out
-    assert pd.read_csv(out, index_col=0).columns[0] == "random7_0"
-    assert json.loads(out.with_name("deep.csv.json").read_text())["random_weights"] == 7
-    assert main(["features", "demo", "-o", "deep.xlsx"]) == 2
-    assert "unknown kind of table" in capsys.readouterr().err
-
-
-def test_features_without_weights_give_a_hint(tmp_path, capsys, monkeypatch):
-    for name in ("MMFUSION_CACHE", "MMFUSION_WEIGHTS"):
-        monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.setenv("MMFUSION_OFFLINE", "1")
-    assert main(["features", "demo", "-o", str(tmp_path / "deep.csv")]) == 2
-    error = capsys.readouterr().err
-    assert "model_weights.torch" in error
-    assert "zenodo.org" in error
-    assert str(tmp_path / "model_weights.torch") in error
-
-
-def test_a_half_made_demo_is_completed_and_a_whole_one_is_kept(demo, tmp_path, capsys):
-    folder = tmp_path / "demo"
-    shutil.copytree(demo, folder)
-    shutil.rmtree(folder / "new_patient")  # as a kill left it in earlier releases
-    assert main(["demo", str(folder), "--n", "12"]) == 0
-    assert hash_path(folder) == hash_path(demo)
-    before = (folder / "manifest.csv").stat().st_mtime_ns
-    (folder / "notes.txt").write_text("mine")
-    assert main(["demo", str(folder), "--n", "12"]) == 0
-    assert (folder / "manifest.csv").stat().st_mtime_ns == before and (folder / "notes.txt").exists()
-    capsys.readouterr()
-    assert main(["demo", str(folder), "--n", "6"]) == 2
-    assert "another cohort" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
-
-
-def test_demo_does_not_touch_a_folder_of_other_files(tmp_path, capsys):
-    (tmp_path / "mine.txt").write_text("mine")
-    assert main(["demo", str(tmp_path), "--n", "3"]) == 2
-    assert "not empty" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
