@@ -136,17 +136,19 @@ def _mutation(cells: pd.Series, column: object, file: object) -> pd.Series:
     return _choose({"wildtype": "wildtype", "mutant": "mutant", **known})(cells, column, file)
 
 
-def _histology(cells: pd.Series, column: object, file: object) -> pd.Series:
-    short = {
-        "squamous": "squamous cell",
-        "adeno": "adenocarcinoma",
-        "large": "large cell",
-        "nos": "nos",
-        "nsclc nos": "nos",
-    }
+# the first words of a histology -> its name here; other tumours keep their own name, such as "adenosquamous"
+_HISTOLOGY = {
+    re.compile(r"squamous\b.*|squamouscell\b.*"): "squamous cell",
+    re.compile(r"adeno(ca|carcinoma)?\b(?![ -](cystic|squamous)).*"): "adenocarcinoma",
+    re.compile(r"large( cell)?( carcinoma)?(?!.*neuroendocrine)\b.*"): "large cell",
+    re.compile(r"(nsclc )?nos\b.*"): "nos",
+}
 
+
+def _histology(cells: pd.Series, column: object, file: object) -> pd.Series:
     def name(text: str) -> str:
-        return next((short[k] for k in short if text.lower().startswith(k)), text.lower())
+        word = text.lower()
+        return next((short for pattern, short in _HISTOLOGY.items() if pattern.fullmatch(word)), word)
 
     return cells.map(name, na_action="ignore")
 

@@ -172,6 +172,8 @@ def test_two_columns_for_one_name(first, second):
         ("EGFR status", "WT", "egfr", "wildtype"),
         ("EGFR status", "L858R", "egfr", "mutant"),
         ("EGFR mutation", "exon 19 deletion", "egfr", "mutant"),
+        ("EGFR mutation", "Exon 21 (p.L858R) + T790M", "egfr", "mutant"),
+        ("EGFR mutation", "E746_A750del", "egfr", "mutant"),
         ("KRAS", "not detected", "kras", "wildtype"),
         ("KRAS", "p.G12C", "kras", "mutant"),
         ("ALK status", "positive", "alk", "translocated"),
@@ -179,6 +181,41 @@ def test_two_columns_for_one_name(first, second):
 )
 def test_usual_headers_are_known(column, value, name, read):
     assert one(column, value).features.iloc[0].to_dict() == {name: read}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exon 18-21 negative",
+        "Exon 19 wild type",
+        "exon 19 deletion not detected",
+        "exon 19, 21: no mutation detected",
+        "exon 20 not tested",
+        "del19 negative",
+        "Q787Q",  # the amino acid stays
+        "exon 19",
+    ],
+)
+def test_a_text_that_may_deny_a_mutation_is_refused(text):
+    with pytest.raises(DataError, match="unknown category") as raised:
+        one("EGFR status", text)
+    assert raised.value.got == repr(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Squamous cell carcinoma", "squamous cell"),
+        ("Adenocarcinoma, acinar", "adenocarcinoma"),
+        ("Large cell carcinoma", "large cell"),
+        ("NSCLC NOS (not otherwise specified)", "nos"),
+        ("Adenosquamous carcinoma", "adenosquamous carcinoma"),
+        ("Adenoid cystic carcinoma", "adenoid cystic carcinoma"),
+        ("Large cell neuroendocrine carcinoma", "large cell neuroendocrine carcinoma"),
+    ],
+)
+def test_other_tumours_keep_their_name(text, read):
+    assert one("Histology", text).features["histology"].tolist() == [read]
 
 
 def test_a_unit_that_is_not_known():
