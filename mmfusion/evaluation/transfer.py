@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -15,6 +16,8 @@ from mmfusion.preprocessing.tables import TableTransformer
 
 _SHOWN = 5
 _FAR, _MANY = 5.0, 0.2  # SD from the mean of training, and share of the patients
+_SHIFT, _SLOPE = 1.0, (0.8, 1.25)  # of the means of the genes: SD in training, and usual slopes
+_GENES, _RANGE = 20, 0.5  # least number of genes for a slope, and SD of their means in training
 _NONE = "none"
 COLUMNS = ("input", "read by the model", "absent", "not read", "new categories", "patients")
 
@@ -50,7 +53,8 @@ def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFra
     -----
     OutOfRangeWarning
         If more than 20 % of the values of a column are far from those of the training patients, as after a
-        change of the unit.
+        change of the unit. For genes: if their means lie elsewhere than in training, as after a logarithm
+        with another base.
 
     Examples
     --------
@@ -73,6 +77,7 @@ def transfer_table(transformer: CohortTransformer, cohort: Cohort) -> pd.DataFra
             continue
         if isinstance(fitted, GeneTransformer):
             _check_unit(fitted, cohort)
+            _tell_of_another_scale(fitted, block, cohort)
         read = _names(fitted)
         absent = [f for f in read if f not in block]
         if read and len(absent) == len(read):
@@ -105,6 +110,25 @@ def _check_unit(fitted: GeneTransformer, cohort: Cohort) -> None:
             expected=fitted.unit_,
             got=unit,
             hint="convert the table, or leave RNA out: modalities=",
+        )
+
+
+def _tell_of_another_scale(fitted: GeneTransformer, block: pd.DataFrame, cohort: Cohort) -> None:
+    """Warn if the means of the genes are not those of training, as after a logarithm with another base."""
+    shared = [k for k, gene in enumerate(fitted.genes_) if gene in block]
+    mean, own = fitted.mean_[shared], fitted.means(block)[shared]
+    known = np.isfinite(own)
+    if known.sum() < _GENES:
+        return
+    mean, own, sd = mean[known], own[known], fitted.std_[shared][known]
+    shift = float(np.median((own - mean) / sd))
+    slope = float(np.polyfit(mean, own, 1)[0]) if mean.std() > _RANGE else 1.0
+    if abs(shift) > _SHIFT or not _SLOPE[0] <= slope <= _SLOPE[1]:
+        text = f"{cohort.name}, rna: the means of the genes are not those of the training patients"
+        warn(
+            f"{text} (median difference {shift:+.2f} SD, slope {slope:.2f}): another base of the logarithm "
+            "(ln has a slope of 0.69, log10 of 0.30), another unit, or another platform?",
+            OutOfRangeWarning,
         )
 
 

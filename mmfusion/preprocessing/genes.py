@@ -40,12 +40,13 @@ class GeneTransformer(FoldFitted):
 
     Steps:
 
-    1. Counts become CPM, and FPKM become TPM = FPKM / sum * 1e6 (only for whole transcriptomes). 2. CPM and
-    TPM become log2(x + 1). The units "log" and "zscore" are used as they are. 3. Genes with more than 80 %
-    zeros are dropped. 4. Genes are ranked by variance-stabilised dispersion, which is the log variance minus
-    its trend over the mean. The
-       variance of z-scores carries no information, so they are ranked by communality, which is the share of a
-       gene's variance in the first 10 principal components.
+    1. Counts become CPM, and FPKM become TPM = FPKM / sum * 1e6 (only for whole transcriptomes).
+    2. CPM and TPM become log2(x + 1). The units "log" (log2, or the same base in all cohorts) and "zscore"
+       are used as they are.
+    3. Genes with more than 80 % zeros are dropped.
+    4. Genes are ranked by variance-stabilised dispersion, which is the log variance minus its trend over the
+       mean. The variance of z-scores carries no information, so they are ranked by communality, which is the
+       share of a gene's variance in the first 10 principal components.
     5. The first `n_genes` genes are z-scored and clipped. Missing cells become 0, the mean.
 
     Parameters
@@ -119,18 +120,34 @@ class GeneTransformer(FoldFitted):
                 got=unit,
                 hint="convert the table, or fit on tables of this unit",
             )
+        chosen = self._chosen(frame)
+        self._report(frame, chosen)
+        z = self._z(chosen, self.mean_, self.std_, frame.index)
+        return np.nan_to_num(z, nan=0.0).astype(np.float32)
+
+    def means(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the mean of each chosen gene on the scale of `mean_`, shape (G,); NaN if it is absent.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"EGFR": [1.0, 3.0]}, index=["p1", "p2"])
+        >>> GeneTransformer(unit="log").fit(frame).means(frame + 1).tolist()
+        [3.0]
+        """
+        chosen = self._chosen(frame)
+        known = np.isfinite(chosen)
+        total = np.where(known, chosen, 0).sum(axis=0)
+        return np.divide(total, known.sum(axis=0), out=np.full(len(total), np.nan), where=known.any(axis=0))
+
+    def _chosen(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the chosen genes on the scale of `mean_`, shape (n, G); NaN where they are missing."""
         used = self.library_ or dict.fromkeys(self.genes_)
         frame = frame[[g for g in used if g in frame]]
         values = self._log(frame.columns, _matrix(frame, self.unit_))
         at = frame.columns.get_indexer(list(self.genes_))
-        chosen = (
-            np.where(at >= 0, values[:, at], np.nan)
-            if frame.shape[1]
-            else np.full((len(frame), len(at)), np.nan)
-        )
-        self._report(frame, chosen, at, len(used))
-        z = self._z(chosen, self.mean_, self.std_, frame.index)
-        return np.nan_to_num(z, nan=0.0).astype(np.float32)
+        if not frame.shape[1]:
+            return np.full((len(frame), len(at)), np.nan)
+        return np.where(at >= 0, values[:, at], np.nan)
 
     def _check_params(self, frame: pd.DataFrame) -> None:
         if self.unit not in ("auto", *RNA_UNITS):
@@ -182,8 +199,8 @@ class GeneTransformer(FoldFitted):
                 warn(f"{text}: another unit or platform?", OutOfRangeWarning, stacklevel=4)
         return np.clip(z, -self.clip, self.clip)
 
-    def _report(self, frame: pd.DataFrame, chosen: np.ndarray, at: np.ndarray, n_used: int) -> None:
-        n_genes, absent = len(at), int((at < 0).sum())
+    def _report(self, frame: pd.DataFrame, chosen: np.ndarray) -> None:
+        n_genes, absent = len(self.genes_), sum(gene not in frame for gene in self.genes_)
         few = np.flatnonzero((~np.isnan(chosen)).sum(axis=1) < _ENOUGH * n_genes)
         if len(few):
             raise DataError(
@@ -196,8 +213,9 @@ class GeneTransformer(FoldFitted):
             )
         if absent and len(frame):
             text = f"{absent} of {n_genes} genes absent, their mean is used"
-            if self.library_ and frame.shape[1] < n_used:
-                text += f"; total expression estimated from {frame.shape[1]} of {n_used} genes"
+            used = sum(gene in frame for gene in self.library_)
+            if used < len(self.library_):
+                text += f"; total expression estimated from {used} of {len(self.library_)} genes"
             warn(text, AbsentGenesWarning, stacklevel=4)
 
 

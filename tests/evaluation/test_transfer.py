@@ -68,6 +68,28 @@ def test_another_unit_is_refused(transformer):
         transformer.transform(counts.X)
 
 
+@pytest.mark.parametrize("base", ["ln", "log10", "log2"])
+def test_a_logarithm_with_another_base_is_said(recwarn, base):
+    rng = np.random.default_rng(0)
+    level, n = rng.uniform(2, 12, 40), 60
+    cohorts = [tiny_cohort(n, genes=40, seed=seed) for seed in (0, 1)]
+    tables = []
+    for cohort in cohorts:
+        table = cohort.table.copy()
+        table["rna"] = level + rng.normal(0, 1, (n, 40))
+        tables.append(replace(cohort, table=table))
+    transformer = CohortTransformer(n_genes=40).fit(tables[0].X)
+    tables[1].table["rna"] = tables[1].table["rna"] * {"ln": np.log(2), "log10": np.log10(2), "log2": 1}[base]
+    transfer_table(transformer, tables[1])
+    said = [str(w.message) for w in recwarn if w.category is OutOfRangeWarning]
+    if base == "log2":
+        assert not said
+    else:
+        (text,) = said
+        slope = {"ln": "0.69", "log10": "0.30"}[base]
+        assert f"slope {slope}" in text and "another base of the logarithm" in text
+
+
 def test_other_columns_of_health_records_are_refused(transformer):
     other = renamed(tiny_cohort(seed=1), "ehr", lambda c: f"x_{c}")
     with pytest.raises(DataError, match="none of the 3 columns of the model"):
