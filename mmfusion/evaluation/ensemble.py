@@ -91,7 +91,8 @@ class FoldEnsemble:
         name, and SHAP values are means over the models that name it. A stage is in `stage_set` if it is in
         the set of more than half of the models. The true stage can be missing from such a set up to twice as
         often as from the set of one model. The stated coverage is therefore lower: 0.8 if the sets of the
-        models have 0.9. The set is empty, and without a coverage, if a model has none.
+        models have 0.9, which is measured and not guaranteed (`StageSets`). The set is empty, and without a
+        coverage, if a model has none.
 
         Raises
         ------

@@ -228,7 +228,9 @@ def _rows(
     n = int(patients.loc[~patients.index.duplicated(), one.modality].sum())
     rows = []
     for metric in metrics:
-        differences = paired_table(together, classes, names[one.none], metric=metric, **options)
+        # the same fitted models on changed inputs: no overlap of training sets
+        compared = {"metric": metric, "overlap": False, **options}
+        differences = paired_table(together, classes, names[one.none], **compared)
         for strength, table in tables.items():
             own = {"perturbation": one.name, "unit": one.unit, "modality": one.modality, "strength": strength}
             own |= {

@@ -89,8 +89,8 @@ def paired_differences(
 ) -> Figure:
     """Difference of every model to the reference, with two intervals.
 
-    The thick line is the interval of the bootstrap over patients. The thin line is the interval of the t-test
-    over folds, which is corrected for overlapping training sets.
+    The thick line is the interval of the bootstrap over patients, widened for overlapping training sets. The
+    thin line is the interval of the corrected t-test over folds.
 
     Parameters
     ----------
@@ -129,10 +129,10 @@ def paired_differences(
     y = np.arange(len(table))[::-1]
     if table["corrected_lo"].notna().any():  # several folds
         corrected = table["corrected_lo"], table["corrected_hi"]
-        ax.hlines(y, *corrected, color=GREY, lw=0.9, label="corrected t, over folds")
+        ax.hlines(y, *corrected, color=GREY, lw=0.9, label="corrected t-test over folds")
     colours = [BLUE if main in (None, name) else INK for name in table.index]
     forest(ax, table["diff"].to_numpy(), table["lo"].to_numpy(), table["hi"].to_numpy(), colours=colours)
-    ax.plot([], [], color=INK, lw=2, label="bootstrap, over patients")
+    ax.plot([], [], color=INK, lw=2, label="over patients, widened for the folds")
     label_rows(ax, list(table.index))
     reach = 1.8 * max(np.nanmax(np.abs(table[["lo", "hi"]].to_numpy())), detectable or 0.0)
     low, high = ax.get_xlim()

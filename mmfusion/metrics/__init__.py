@@ -7,6 +7,7 @@ from mmfusion.metrics.detection import detection_scores, lesion_table
 from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group
 from mmfusion.metrics.groups import scores_by, size_groups
 from mmfusion.metrics.intervals import bootstrap_metrics
+from mmfusion.metrics.judged import for_method
 from mmfusion.metrics.ordered import class_table, ordered_table
 from mmfusion.metrics.paired import minimum_detectable_difference, paired_difference, paired_table
 from mmfusion.metrics.ranked import wilcoxon_table
@@ -48,6 +49,7 @@ __all__ = [
     "dice_by_position",
     "ece_band",
     "fold_scores",
+    "for_method",
     "holm",
     "holm_intervals",
     "intraclass_correlation",

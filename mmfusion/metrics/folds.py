@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from mmfusion.errors import DataError
 from mmfusion.metrics.checks import check_predictions, check_probabilities, encode_labels
 from mmfusion.metrics.intervals import interval, metric_named
 from mmfusion.metrics.judged import Judged, rows_of, table_of_scores
-from mmfusion.metrics.weighted import METRICS, Weighted
+from mmfusion.metrics.weighted import METRICS, OF_SHARES, Weighted
 
 SCORES = (*(m for m in METRICS if m != "ece"), "ece_pooled", "macro_auc_pooled")
 
@@ -41,6 +42,8 @@ class ModelPredictions(Judged):
 
     proba: np.ndarray
     decided: np.ndarray | None = None
+
+    of_shares: ClassVar[tuple[str, ...]] = OF_SHARES
 
     @classmethod
     def of(cls, predictions: pd.DataFrame, classes: Sequence[object]) -> ModelPredictions:

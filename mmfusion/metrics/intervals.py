@@ -1,4 +1,8 @@
-"""Bootstrap over patients, stratified by class, with percentile intervals; all resamples at once."""
+"""Bootstrap over patients, with percentile intervals; all resamples at once.
+
+Resamples keep the size of each class, except for metrics that depend on the shares of the classes, such as
+accuracy. Their intervals include that other patients have other shares.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import pandas as pd
 
 from mmfusion.errors import DataError, check_seed, check_whole, did_you_mean
 from mmfusion.metrics.classification import judge
-from mmfusion.metrics.weighted import METRICS, Weighted
+from mmfusion.metrics.weighted import BIASED, METRICS, OF_SHARES, Weighted
 
 
 def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int = 0) -> np.ndarray:
@@ -18,7 +22,8 @@ def bootstrap_weights(codes: np.ndarray, n_boot: int = 2000, random_state: int =
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        Class of each patient. Every class keeps its size in each resample, so no class is lost.
+        Class of each patient. Every class keeps its size in each resample, so no class is lost. All 0: the
+        sizes vary.
     n_boot : int
         Number of resamples, 0 or more.
     random_state : int
@@ -86,15 +91,31 @@ def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     return float(lo), float(hi)
 
 
+def widened(draws: np.ndarray, factor: float) -> np.ndarray:
+    """Return draws whose distances to the first, the sample itself, are multiplied by a factor.
+
+    Examples
+    --------
+    >>> widened(np.array([1.0, 0.5, 2.0]), 2.0).tolist()
+    [1.0, 0.0, 3.0]
+    """
+    return draws[0] + factor * (draws - draws[0])
+
+
 def bootstrap_p(draws: np.ndarray, null: float = 0.0) -> float:
     """Return the two-sided p-value of the hypothesis that a statistic equals `null`.
 
-    It is twice the smaller share of bootstrap draws on one side of `null`, and at most 1.
+    It is twice the smaller share of bootstrap draws on one side of `null`, and at most 1. NaN if no draw is
+    finite.
 
+    Examples
+    --------
     >>> bootstrap_p(np.arange(1.0, 100.0))
     0.02
     """
     finite = draws[np.isfinite(draws)]
+    if not len(finite):
+        return np.nan
     beyond = min((finite <= null).sum(), (finite >= null).sum())
     return float(min(1.0, 2 * (1 + beyond) / (1 + len(finite))))
 
@@ -123,7 +144,8 @@ def bootstrap_metrics(
     Returns
     -------
     DataFrame
-        Index metric; columns mean (the metric itself), lo, hi. The interval is for *this model* on other
+        Index metric; columns mean (the metric itself), lo, hi. The calibration error has no interval: see
+        `ece_band`. The interval is for *this model* on other
         patients. It does not include the variation from other training sets.
 
     Raises
@@ -137,12 +159,13 @@ def bootstrap_metrics(
     >>> table.loc["accuracy"].tolist()
     [1.0, 1.0, 1.0]
     """
-    s = judge(y_true, proba, classes)
-    s = Weighted(s.codes, s.proba, bootstrap_weights(s.codes, n_boot, random_state))
+    given = judge(y_true, proba, classes)
     rows = {}
     for name in metrics:
-        draws = metric_named(name)(s)
-        rows[name] = (draws[0], *interval(draws[1:], level))
+        function = metric_named(name)
+        strata = np.zeros_like(given.codes) if name in OF_SHARES else given.codes
+        draws = function(Weighted(given.codes, given.proba, bootstrap_weights(strata, n_boot, random_state)))
+        rows[name] = (draws[0], *((np.nan, np.nan) if name in BIASED else interval(draws[1:], level)))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "lo", "hi"]).rename_axis("metric")
 
 

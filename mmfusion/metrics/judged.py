@@ -5,6 +5,11 @@ because the models of two folds are calibrated differently, and a ranking of pat
 measure that. The folds of a repeat are pooled only if a fold is too small for a metric (calibration) or for a
 subgroup. Intervals resample persons, not rows. A person that is drawn twice counts twice in every repeat,
 with all rows.
+
+An interval of one model takes the fitted models as given. In a cross-validation it is too narrow for the
+method that fitted them, because each model was trained on the test patients of the other folds
+(`benchmarks/intervals.py`). Comparisons, and statements about chance, are therefore widened by
+`Judged.overlap`.
 """
 
 from __future__ import annotations
@@ -12,12 +17,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from mmfusion.metrics.intervals import bootstrap_weights, interval
-from mmfusion.metrics.weighted import mean_available
+from mmfusion.metrics.weighted import BIASED, mean_available
 
 POOLED = "_pooled"  # suffix: folds of a repeat are pooled before the metric is computed
 
@@ -32,7 +38,7 @@ class Judged(ABC):
         Patient ids, sorted.
     strata : ndarray of int, shape (n,)
         Stratum of each patient: the class, or 0 for all. Every resample has the same number of persons per
-        stratum.
+        stratum, except for the metrics in `of_shares`.
     person_ids : ndarray of int, shape (n,)
         Number of the person that each patient id belongs to, from 0.
     rows : DataFrame
@@ -55,6 +61,17 @@ class Judged(ABC):
     person_ids: np.ndarray
     rows: pd.DataFrame
 
+    of_shares: ClassVar[tuple[str, ...]] = ()  # metrics that depend on the shares of the strata
+
+    @property
+    def overlap(self) -> float:
+        """Factor by which overlapping training sets widen an interval: sqrt(1 + k / (k - 1)) for k folds.
+
+        Nadeau and Bengio 2003, Machine Learning 52(3): with a correlation of 1/k between k folds, this is the
+        standard error of their mean, relative to independent folds. It is 1 for a single test set.
+        """
+        return overlap_factor(self.rows)
+
     @abstractmethod
     def of_set(self, metric: str, members: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return a metric of one test set, shape (B,).
@@ -69,10 +86,13 @@ class Judged(ABC):
             B sets of weights of its patients.
         """
 
-    def weights(self, n_boot: int, random_state: int) -> np.ndarray:
-        """Return bootstrap weights, shape (n, 1 + n_boot); patient ids of a person have the same weight."""
+    def weights(self, n_boot: int, random_state: int, metric: str = "") -> np.ndarray:
+        """Return bootstrap weights for a metric, shape (n, 1 + n_boot), the same for all ids of a person."""
         _, one_each = np.unique(self.person_ids, return_index=True)
-        return bootstrap_weights(self.strata[one_each], n_boot, random_state)[self.person_ids]
+        strata = self.strata[one_each]
+        if metric.removesuffix(POOLED) in self.of_shares:
+            strata = np.zeros_like(strata)
+        return bootstrap_weights(strata, n_boot, random_state)[self.person_ids]
 
     def draws(self, metric: str, weights: np.ndarray) -> np.ndarray:
         """Return the metric, averaged over test sets, for each set of weights, shape (B,)."""
@@ -92,6 +112,42 @@ class Judged(ABC):
         keys = ["repeat"] if metric.endswith(POOLED) else ["repeat", "fold"]
         sets = self.rows.groupby(keys).indices.items()
         return {key if isinstance(key, tuple) else (key,): members for key, members in sets}
+
+
+def for_method(score: pd.Series, predictions: pd.DataFrame) -> pd.Series:
+    """Return a score of a cross-validation with the interval for the method, not for the fitted models.
+
+    Parameters
+    ----------
+    score : Series
+        mean, lo and hi, such as a row of `NestedResult.scores["macro_auc"]`.
+    predictions : DataFrame
+        Its predictions, with `repeat` and `fold`.
+
+    Returns
+    -------
+    Series
+        lo and hi lie farther from the mean, by the factor `Judged.overlap`.
+
+    Examples
+    --------
+    >>> score = pd.Series({"mean": 0.6, "lo": 0.5, "hi": 0.7})
+    >>> for_method(score, pd.DataFrame({"repeat": 0, "fold": [0, 1]})).round(2).tolist()
+    [0.6, 0.43, 0.77]
+    """
+    return score["mean"] + overlap_factor(predictions) * (score - score["mean"])
+
+
+def overlap_factor(rows: pd.DataFrame) -> float:
+    """Return `Judged.overlap` for rows with `repeat` and `fold`.
+
+    Examples
+    --------
+    >>> round(overlap_factor(pd.DataFrame({"repeat": 0, "fold": [0, 1, 2, 3, 4]})), 2)
+    1.5
+    """
+    k = rows.groupby("repeat")["fold"].nunique().max()
+    return float(np.sqrt(1 + k / (k - 1))) if k > 1 else 1.0
 
 
 def rows_of(predictions: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
@@ -134,7 +190,8 @@ def table_of_scores(
     Returns
     -------
     DataFrame
-        Index model; columns (metric, mean | lo | hi).
+        Index model; columns (metric, mean | lo | hi). The calibration error has no interval, because
+        resampling biases it upwards; see `ece_band`.
 
     Examples
     --------
@@ -147,11 +204,10 @@ def table_of_scores(
     """
     rows = {}
     for name, model in models.items():
-        weights = model.weights(n_boot, random_state)
         row = {}
         for metric in metrics:
-            draws = model.draws(metric, weights)
-            lo, hi = interval(draws[1:], level)
+            draws = model.draws(metric, model.weights(n_boot, random_state, metric))
+            lo, hi = (np.nan, np.nan) if metric.startswith(BIASED) else interval(draws[1:], level)
             row |= {(metric, "mean"): float(draws[0]), (metric, "lo"): lo, (metric, "hi"): hi}
         rows[name] = row
     columns = pd.MultiIndex.from_product([metrics, ["mean", "lo", "hi"]], names=["metric", None])

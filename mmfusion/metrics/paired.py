@@ -9,7 +9,7 @@ import pandas as pd
 
 from mmfusion.errors import DataError
 from mmfusion.metrics.folds import ModelPredictions, by_model
-from mmfusion.metrics.intervals import bootstrap_p, interval
+from mmfusion.metrics.intervals import bootstrap_p, interval, widened
 from mmfusion.metrics.judged import Judged
 from mmfusion.metrics.significance import corrected_t_test, holm
 
@@ -23,6 +23,7 @@ def paired_table(
     *,
     metric: str = "macro_auc",
     intersect: bool = False,
+    overlap: bool = True,
     n_boot: int = 2000,
     level: float = 0.95,
     random_state: int = 0,
@@ -39,6 +40,9 @@ def paired_table(
         Name in `METRICS`; with the suffix "_pooled", the folds of a repeat are pooled.
     intersect : bool
         If models predicted different patients, compare them on the patients that all of them predicted.
+    overlap : bool
+        Widen the intervals for the overlap of the training sets of the folds (`Judged.overlap`). False is for
+        the same fitted models on changed inputs.
     n_boot, level, random_state
         Number of resamples, level of the intervals (0 to 1), seed.
 
@@ -46,9 +50,9 @@ def paired_table(
     -------
     DataFrame
         Index model. `diff` is model minus reference. `lo`, `hi` and `p` come from the bootstrap over
-        patients, with the fitted models fixed. `p_holm` is adjusted over the rows. `corrected_lo`,
-        `corrected_hi` and `corrected_p` come from the t-test over folds of Nadeau and Bengio, which accounts
-        for overlapping training sets; NaN if there are fewer than two folds.
+        patients, widened for overlapping training sets. `p_holm` is adjusted over the rows. `corrected_lo`,
+        `corrected_hi` and `corrected_p` come from the t-test over folds of Nadeau and Bengio; NaN if there
+        are fewer than two folds, or the folds do not vary. A value that is not estimable is NaN.
 
     Raises
     ------
@@ -65,9 +69,8 @@ def paired_table(
     0.5
     """
     models = _same_patients(predictions, classes, intersect=intersect)
-    return table_of_differences(
-        models, reference, metric, n_boot=n_boot, level=level, random_state=random_state
-    )
+    options = {"n_boot": n_boot, "level": level, "random_state": random_state, "overlap": overlap}
+    return table_of_differences(models, reference, metric, **options)
 
 
 def table_of_differences(
@@ -75,6 +78,7 @@ def table_of_differences(
     reference: str,
     metric: str,
     *,
+    overlap: bool = True,
     n_boot: int = 2000,
     level: float = 0.95,
     random_state: int = 0,
@@ -85,7 +89,7 @@ def table_of_differences(
     ----------
     models : mapping of str to Judged
         Name -> predictions, all for the same patients and folds (`same_rows`).
-    reference, metric, n_boot, level, random_state
+    reference, metric, overlap, n_boot, level, random_state
         As for `paired_table`.
 
     Raises
@@ -97,8 +101,8 @@ def table_of_differences(
     if reference not in models:
         raise DataError(f"no predictions of {reference!r}", expected=", ".join(models))
     base = models.pop(reference)
-    weights = base.weights(n_boot, random_state)
-    rows = {name: _compare(model, base, metric, weights, level) for name, model in models.items()}
+    weights, wider = base.weights(n_boot, random_state, metric), base.overlap if overlap else 1.0
+    rows = {name: _compare(model, base, metric, weights, level, wider) for name, model in models.items()}
     columns = ["diff", "lo", "hi", "p", "corrected_lo", "corrected_hi", "corrected_p"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.insert(4, "p_holm", holm(table["p"]))
@@ -156,8 +160,7 @@ def minimum_detectable_difference(
 ) -> float:
     """Return the smallest true difference that these patients can show with 80 % power (two-sided, 5 %).
 
-    It is 2.8 standard errors of the paired bootstrap difference. The fitted models are fixed, as in the
-    bootstrap.
+    It is 2.8 standard errors of the paired bootstrap difference, widened for overlapping training sets.
 
     Parameters
     ----------
@@ -226,16 +229,17 @@ def detectable(
     absent = [m for m in (model, reference) if m not in models]
     if absent:
         raise DataError(f"no predictions of {absent[0]!r}", expected=", ".join(models))
-    weights = models[reference].weights(n_boot, random_state)
-    draws = models[model].draws(metric, weights) - models[reference].draws(metric, weights)
-    return float(POWER * np.nanstd(draws[1:], ddof=1))
+    base = models[reference]
+    weights = base.weights(n_boot, random_state, metric)
+    draws = models[model].draws(metric, weights) - base.draws(metric, weights)
+    return float(POWER * base.overlap * np.nanstd(draws[1:], ddof=1))
 
 
 def _compare(
-    model: Judged, base: Judged, metric: str, weights: np.ndarray, level: float
+    model: Judged, base: Judged, metric: str, weights: np.ndarray, level: float, wider: float
 ) -> tuple[float, ...]:
     a, b = model.by_set(metric, weights), base.by_set(metric, weights)
-    draws = model.draws(metric, weights) - base.draws(metric, weights)
+    draws = widened(model.draws(metric, weights) - base.draws(metric, weights), wider)
     by_fold = np.array([a[key][0] - b[key][0] for key in a])
     n_repeats = base.rows["repeat"].nunique()
     k = len(by_fold) // n_repeats

@@ -20,7 +20,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     Parameters
     ----------
     p_values : sequence, shape (m,)
-        Unadjusted p-values, 0 to 1.
+        Unadjusted p-values, 0 to 1. NaN (not estimable) stays NaN and is not counted.
 
     Returns
     -------
@@ -37,9 +37,10 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    out = np.empty_like(p)
+    known = int(np.isfinite(p).sum())
+    order = np.argsort(p, kind="stable")[:known]  # NaN is last
+    adjusted = np.maximum.accumulate(p[order] * np.arange(known, 0, -1))
+    out = np.full_like(p, np.nan)
     out[order] = np.minimum(adjusted, 1.0)
     return out
 
@@ -61,7 +62,8 @@ def corrected_t_test(
     Returns
     -------
     dict
-        diff, lo, hi, t, p. If the folds do not vary, p is 1 if the difference is 0, else 0.
+        diff, lo, hi, t, p. If the difference is the same in all folds, p is 1 if it is 0. Otherwise lo, hi, t
+        and p are NaN: without variation nothing can be estimated.
 
     Raises
     ------
@@ -83,8 +85,11 @@ def corrected_t_test(
     if len(d) < 2:
         raise DataError("too few folds to compare", expected="2 or more", got=len(d))
     mean, se = d.mean(), np.sqrt((1 / len(d) + test_share) * d.var(ddof=1))
+    if not se > 0:
+        se, t = (0.0, 0.0) if mean == 0 else (np.nan, np.nan)
+    else:
+        t = mean / se
     half = stats.t.ppf((1 + level) / 2, len(d) - 1) * se
-    t = mean / se if se > 0 else np.sign(mean) * (np.inf if mean else 0.0)
     p = 2 * stats.t.sf(abs(t), len(d) - 1)
     return {
         "diff": float(mean),
@@ -119,7 +124,8 @@ def delong(
     Returns
     -------
     dict
-        auc_a, auc_b, diff (a minus b), lo, hi, z, p. With no variance, p is 1 if the difference is 0, else 0.
+        auc_a, auc_b, diff (a minus b), lo, hi, z, p. Without variance, p is 1 if the difference is 0.
+        Otherwise lo, hi, z and p are NaN (not estimable).
 
     Raises
     ------
@@ -151,7 +157,10 @@ def delong(
     auc = v10.mean(axis=1)
     s = np.cov(v10) / m + np.cov(v01) / n
     diff, se = auc[0] - auc[1], np.sqrt(max(s[0, 0] + s[1, 1] - 2 * s[0, 1], 0.0))
-    z = diff / se if se > 0 else np.sign(diff) * (np.inf if diff else 0.0)
+    if not se > 0:
+        se, z = (0.0, 0.0) if diff == 0 else (np.nan, np.nan)
+    else:
+        z = diff / se
     half = stats.norm.ppf((1 + level) / 2) * se
     return {
         "auc_a": float(auc[0]),

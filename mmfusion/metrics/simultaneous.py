@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from mmfusion.errors import DataError
 from mmfusion.metrics.folds import by_model
-from mmfusion.metrics.intervals import bootstrap_p, interval
-from mmfusion.metrics.judged import Judged
+from mmfusion.metrics.intervals import bootstrap_p, interval, widened
 from mmfusion.metrics.paired import same_rows
 from mmfusion.metrics.significance import holm
 
@@ -42,59 +40,65 @@ def holm_intervals(
     reference : str, optional
         Compute intervals of differences to this model. Default: intervals of the metric itself.
     null : float, optional
-        Value of the statistic without signal. Default: 0 for differences, else 0.5 (macro-AUC).
+        Value of the statistic without signal. Default: 0 for differences, 0.5 for macro-AUC. Other metrics
+        need a value.
     metric, n_boot, level, random_state
         As for `paired_table`.
 
     Returns
     -------
     DataFrame
-        Index model; columns mean, lo, hi, p, p_holm, level (level of this interval).
+        Index model; columns mean, lo, hi, p, p_holm, level (level of this interval). All are NaN if the
+        statistic of a model cannot be estimated.
 
     Raises
     ------
     DataError
-        If the predictions are malformed, if there is no model `reference`, or if the models have different
-        patients or folds.
+        If the predictions are malformed, if there is no model `reference`, if the models have different
+        patients or folds, or if the value without signal is not known.
 
     References
     ----------
     Holm 1979, Scandinavian Journal of Statistics 6(2).
-    Nadeau and Bengio 2003, Machine Learning 52(3): with a correlation of 1/k between k folds, the variance of
-    their mean is 1 + k / (k - 1) times the variance for independent folds.
+    Nadeau and Bengio 2003, Machine Learning 52(3); see `Judged.overlap`.
 
     Examples
     --------
     >>> table = pd.DataFrame({"model": "m", "repeat": 0, "fold": 0, "patient_id": list("abcd")})
-    >>> p = np.array([0.9, 0.6, 0.4, 0.2])
-    >>> table = table.assign(y_true=["I", "I", "II", "II"], p_I=p, p_II=1 - p)
+    >>> table = table.assign(y_true=["I", "I", "II", "II"], p_I=[0.9, 0.6, 0.4, 0.2])
+    >>> table["p_II"] = 1 - table["p_I"]
     >>> float(holm_intervals(table, ["I", "II"], n_boot=10).loc["m", "mean"])
     1.0
     """
     models = by_model(predictions if reference is None else same_rows(predictions), classes)
-    draws = {name: model.draws(metric, model.weights(n_boot, random_state)) for name, model in models.items()}
+    null = _null(metric, reference) if null is None else null
+    draws = {
+        name: model.draws(metric, model.weights(n_boot, random_state, metric))
+        for name, model in models.items()
+    }
     if reference is not None:
         if reference not in draws:
             raise DataError(f"no predictions of {reference!r}", expected=", ".join(draws))
         base = draws.pop(reference)
         draws = {name: values - base for name, values in draws.items()}
-    draws = {
-        name: values[0] + _inflation(models[name]) * (values - values[0]) for name, values in draws.items()
-    }
-    null = null if null is not None else (0.0 if reference is not None else 0.5)
+    draws = {name: widened(values, models[name].overlap) for name, values in draws.items()}
     p = {name: bootstrap_p(values[1:], null) for name, values in draws.items()}
     alpha, rows, stopped = 0.0, {}, False
-    for j, name in enumerate(sorted(draws, key=p.get)):
-        alpha = alpha if stopped else (1 - level) / (len(draws) - j)
+    known = sorted((name for name in draws if p[name] == p[name]), key=p.get)
+    for j, name in enumerate(known):
+        alpha = alpha if stopped else (1 - level) / (len(known) - j)
         lo, hi = interval(draws[name][1:], 1 - alpha)
         stopped = stopped or lo <= null <= hi
         rows[name] = {"mean": float(draws[name][0]), "lo": lo, "hi": hi, "p": p[name], "level": 1 - alpha}
-    table = pd.DataFrame.from_dict({name: rows[name] for name in draws}, orient="index")
+    columns = ["mean", "lo", "hi", "p", "level"]
+    table = pd.DataFrame([rows.get(name, {}) for name in draws], list(draws), columns)
     table.insert(4, "p_holm", holm(table["p"]))
     return table
 
 
-def _inflation(model: Judged) -> float:
-    """Return the factor by which overlapping training sets widen an interval of the bootstrap."""
-    k = model.rows.groupby("repeat")["fold"].nunique().max()
-    return float(np.sqrt(1 + k / (k - 1))) if k > 1 else 1.0
+def _null(metric: str, reference: str | None) -> float:
+    if reference is not None:
+        return 0.0
+    if "auc" not in metric:
+        raise DataError("the value without signal is not known", parameter="null", got=metric)
+    return 0.5

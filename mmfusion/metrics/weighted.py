@@ -282,6 +282,9 @@ METRICS: dict[str, Callable[[Weighted], np.ndarray]] = {
     "ece": ece,
 }
 LOWER_IS_BETTER = ("brier", "log_loss", "ece")
+BIASED = ("ece",)  # resampling biases them upwards, so that they have no interval
+# metrics that depend on the shares of the classes among the patients
+OF_SHARES = ("accuracy", "macro_f1", "quadratic_kappa", "brier", "log_loss", "ece")
 
 
 def _diagonal(confusion: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 def value_text(row: Mapping[str, float], digits: int = 3) -> str:
     """Return a score with its interval; the row has mean, lo and hi. "not estimable" if the mean is NaN.
 
+    A score whose interval is NaN has none.
+
     Examples
     --------
     >>> value_text({"mean": 0.7, "lo": 0.6, "hi": 0.8}), value_text({"mean": float("nan")})
@@ -15,6 +17,8 @@ def value_text(row: Mapping[str, float], digits: int = 3) -> str:
     """
     if row["mean"] != row["mean"]:
         return "not estimable"
+    if row["lo"] != row["lo"]:
+        return f"{row['mean']:.{digits}f}"
     return f"{row['mean']:.{digits}f} [{row['lo']:.{digits}f}, {row['hi']:.{digits}f}]"
 
 

@@ -27,7 +27,8 @@ class ExpressionNull:
     Attributes
     ----------
     observed : Series, index gene
-        Pearson's correlation, mean over the test folds; the last entry is the mean over genes.
+        Pearson's correlation, mean over the test folds; the last entry is the mean over genes. NaN if it
+        cannot be estimated, for example if a gene does not vary.
     null : DataFrame, shape (n_permutations, n_genes + 1)
         The same for each permutation of the patients.
     """
@@ -38,19 +39,22 @@ class ExpressionNull:
     def table(self) -> pd.DataFrame:
         """Return a row per gene: pearson, null_mean, null_95 (95th percentile), p (one-sided).
 
+        p is NaN if the correlation is NaN.
+
         Examples
         --------
         >>> null = pd.DataFrame({"EGFR": [0.0, 0.1, -0.1]})
         >>> float(ExpressionNull(pd.Series({"EGFR": 0.5}), null).table().loc["EGFR", "p"])
         0.25
         """
-        beyond = (self.null >= self.observed).sum()
+        beyond, drawn = (self.null >= self.observed).sum(), self.null.notna().sum()
+        p = (1 + beyond) / (1 + drawn)
         return pd.DataFrame(
             {
                 "pearson": self.observed,
                 "null_mean": self.null.mean(),
                 "null_95": self.null.quantile(0.95),
-                "p": (1 + beyond) / (1 + len(self.null)),
+                "p": p.where(self.observed.notna() & (drawn > 0)),
             }
         )
 

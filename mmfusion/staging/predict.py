@@ -75,8 +75,9 @@ def predict_patient(
     top_genes : int
         Number of genes to name, 0 or more.
     coverage : {0.8, 0.9, 0.95}, optional
-        Probability with which `stage_set` contains the true stage; see `StageSets`. Default 0.9. The set is
-        empty for a model of a single network, and for a model with too few training patients.
+        About the probability with which `stage_set` contains the true stage; see `StageSets`. Default 0.9.
+        The set is empty if too few training rows were left out, as by a single network without early
+        stopping.
 
     Raises
     ------

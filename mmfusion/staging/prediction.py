@@ -35,8 +35,9 @@ class StagePrediction:
     decision : str
         Sentence that says how the model names a class.
     stage_set : tuple of str
-        Stages that cannot be excluded: the true one is among them with the probability `coverage`, on average
-        over patients like those of the training (conformal prediction). Empty if the model learned no sets.
+        Stages that cannot be excluded: the true one is among them with about the probability `coverage`, on
+        average over patients like those of the training (conformal prediction). Empty if the model learned no
+        sets.
     coverage : float, optional
         See `stage_set`.
 

@@ -18,10 +18,13 @@ class StageSets:
     """Least probability that a class needs to be in the set, by coverage.
 
     A set has every class whose probability is at or above the threshold of its coverage. The true class of
-    a new patient is in the set with at least this probability, on average over patients like those of the
-    training. It is not a statement about one patient, or about patients of another kind. With few
-    left-out rows the coverage of one training varies: with 160 rows, its standard deviation is 0.03 at a
-    coverage of 0.8 (`benchmarks/set_coverage.py`).
+    a new patient is in the set with about this probability, on average over patients like those of the
+    training. It is not a statement about one patient, or about patients of another kind.
+
+    The coverage is measured (`benchmarks/phantom.py sets`), not guaranteed: a left-out row is predicted by
+    the network that did not see it, but a new patient by the mean of all, and the calibration was fitted on
+    the same rows. With few left-out rows the coverage of one training varies: with 160 rows, its standard
+    deviation is 0.03 at a coverage of 0.8 (`benchmarks/set_coverage.py`).
 
     Parameters
     ----------

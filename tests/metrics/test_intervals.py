@@ -43,7 +43,8 @@ def test_estimate_lies_in_its_interval_and_the_seed_decides():
     assert one.equals(bootstrap_metrics(*args, n_boot=300))
     assert not one.equals(bootstrap_metrics(*args, n_boot=300, random_state=1))
     narrow = bootstrap_metrics(*args, n_boot=300, level=0.5)
-    assert (narrow["hi"] - narrow["lo"] <= one["hi"] - one["lo"]).all()
+    assert (narrow["hi"] - narrow["lo"] <= one["hi"] - one["lo"]).drop("ece").all()
+    assert one.loc["ece", ["lo", "hi"]].isna().all()
 
 
 def test_intervals_cover_the_truth():
@@ -77,3 +78,12 @@ def test_bad_input():
         interval(np.zeros(3), 95)
     with pytest.raises(DataError, match="parameter random_state: out of range"):
         bootstrap_metrics(["I", "II"], np.eye(2), ["I", "II"], random_state=-1)
+
+
+def test_the_shares_of_the_classes_vary_where_a_metric_depends_on_them():
+    """A model that is right for one class only: its accuracy is the share of this class."""
+    y, p = ["I"] * 68 + ["II"] * 32, np.tile([0.6, 0.4], (100, 1))
+    found = bootstrap_metrics(y, p, ["I", "II"], n_boot=500)
+    lo, hi = found.loc["accuracy", ["lo", "hi"]]
+    assert lo == pytest.approx(0.59, abs=0.02) and hi == pytest.approx(0.77, abs=0.02)  # 0.68 +- 1.96 SE
+    assert found.loc["balanced_accuracy"].tolist() == [0.5, 0.5, 0.5]

@@ -45,6 +45,23 @@ def test_a_model_does_not_differ_from_itself(table):
     assert out[["diff", "lo", "hi"]].tolist() == [0, 0, 0] and out["p"] == 1.0
 
 
+def test_intervals_are_widened_for_overlapping_training_sets(table):
+    plain, wide = (paired_table(table, CLASSES, n_boot=200, overlap=o) for o in (False, True))
+    k = table["fold"].nunique()
+    factor = np.sqrt(1 + k / (k - 1))
+    for end in ("lo", "hi"):
+        np.testing.assert_allclose(wide[end] - wide["diff"], factor * (plain[end] - plain["diff"]))
+    assert (wide["p"] >= plain["p"]).all()
+    one = table.assign(fold=0)  # a single test set
+    pd.testing.assert_frame_equal(*(paired_table(one, CLASSES, n_boot=50, overlap=o) for o in (False, True)))
+
+
+def test_what_is_not_estimable_has_no_p_value(table):
+    same = table.assign(y_true="I")
+    found = paired_table(same, CLASSES, n_boot=20)
+    assert found[["diff", "p", "p_holm"]].isna().all(axis=None)
+
+
 def test_pairing_helps():
     # two models that err on the same patients: the paired interval is narrower than either model's own
     rng = np.random.default_rng(0)

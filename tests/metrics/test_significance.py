@@ -59,9 +59,19 @@ def test_delong_is_the_paper(seed):
 def test_delong_of_perfect_and_perfectly_wrong():
     y, a = [0, 0, 0, 1, 1, 1], np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
     out = delong(y, a, -a)
-    assert (out["auc_a"], out["auc_b"], out["diff"], out["z"], out["p"]) == (1, 0, 1, np.inf, 0)
-    assert (out["lo"], out["hi"]) == (1, 1)
-    assert delong(y, -a, a)["z"] == -np.inf
+    assert (out["auc_a"], out["auc_b"], out["diff"]) == (1, 0, 1)
+    assert all(np.isnan(out[name]) for name in ("lo", "hi", "z", "p"))  # no variance: not estimable
+
+
+def test_a_difference_that_is_equal_in_all_folds_has_no_p_value():
+    out = corrected_t_test([-0.5] * 5, 0.25)
+    assert out["diff"] == -0.5 and all(np.isnan(out[name]) for name in ("lo", "hi", "t", "p"))
+    assert corrected_t_test([0.0] * 5, 0.25)["p"] == 1.0
+
+
+def test_holm_does_not_count_what_is_not_estimable():
+    found = holm([0.01, np.nan, 0.04])
+    assert found[[0, 2]].tolist() == [0.02, 0.04] and np.isnan(found[1])
 
 
 def test_delong_of_a_model_with_itself():

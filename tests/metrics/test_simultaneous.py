@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmfusion.errors import DataError
 from mmfusion.metrics import holm_intervals, score_table
 from tests.metrics.predictions import CLASSES, predictions
 
@@ -29,6 +30,13 @@ def test_constant_model_covers_chance():
     flat = predictions("majority").assign(p_I=0.5, p_II=0.25, p_III=0.25)
     out = holm_intervals(flat, CLASSES, n_boot=100).loc["majority"]
     assert out["lo"] == out["hi"] == 0.5 and out["p"] == 1.0
+
+
+def test_other_metrics_need_their_value_without_signal(table):
+    with pytest.raises(DataError, match=r"parameter null.*without signal is not known .*macro_f1"):
+        holm_intervals(table, CLASSES, metric="macro_f1")
+    found = holm_intervals(table, CLASSES, metric="balanced_accuracy", null=1 / 3, n_boot=50)
+    assert found.notna().all(axis=None)
 
 
 @pytest.mark.slow

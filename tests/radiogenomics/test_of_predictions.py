@@ -55,3 +55,20 @@ def test_predictions_of_several_models_are_an_error():
         prediction_null(table, ["A"])
     with pytest.raises(DataError, match="n_permutations"):
         prediction_null(predictions(0.5), ["A"], n_permutations=0)
+    repeated = pd.concat([predictions(0.5), predictions(0.5).assign(repeat=1)])
+    with pytest.raises(DataError, match=r"of one repeat .*2 repeats"):
+        prediction_null(repeated, ["A"])
+
+
+def test_a_gene_that_does_not_vary_has_no_p_value():
+    table = predictions(0.7).assign(true_B=5.0)
+    rows = prediction_null(table, ["A", "B"], n_permutations=19).table()
+    assert rows.loc["A", "p"] == 0.05 and np.isnan(rows.loc["B", ["pearson", "p"]].to_numpy(float)).all()
+
+
+def test_the_null_of_several_folds_is_wider():
+    table = predictions(0.0)
+    one, three = (
+        prediction_null(t, ["A"], n_permutations=99).null["A"] for t in (table.assign(fold=0), table)
+    )
+    assert three.std() > 1.3 * one.std()  # sqrt(1 + 3/2) = 1.58 of about the same

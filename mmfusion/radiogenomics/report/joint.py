@@ -9,6 +9,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.ablations import EXPRESSION, GROUPS, MAIN, MASK, group_of
+from mmfusion.metrics import for_method
 from mmfusion.metrics.segmentation import segmentation_differences
 from mmfusion.metrics.written import p_text, signed_text, unbroken, value_text
 from mmfusion.radiogenomics.permuted_expression import MEAN
@@ -68,9 +69,12 @@ def _of_the_best(r: pd.Series, best: float) -> str:
 
 
 def _null_sentence(null: NestedResult) -> str:
-    r = null.scores.loc[null.main, "pearson"]
+    r = for_method(null.scores.loc[null.main, "pearson"], null.predictions)
     says = "includes" if r["lo"] <= 0 <= r["hi"] else "does not include"
-    return f"On a panel without signal, the same model has {value_text(r)}; the interval {says} 0."
+    return (
+        f"On a panel without signal, the same model has {value_text(r)}; this interval, widened for "
+        f"overlapping training sets, {says} 0."
+    )
 
 
 def _difference(result: NestedResult, reference: str) -> str:

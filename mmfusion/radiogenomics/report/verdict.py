@@ -6,6 +6,7 @@ import pandas as pd
 
 from mmfusion.evaluation.leakage import demo_gaps
 from mmfusion.evaluation.result import NestedResult
+from mmfusion.metrics import for_method
 from mmfusion.metrics.names import metric_title
 from mmfusion.metrics.written import signed_text, unbroken, value_text
 from mmfusion.radiogenomics.permuted_expression import MEAN
@@ -51,8 +52,12 @@ def verdict(
     main = auc.loc[result.main]
     lines = [f"AUC {value_text(main)} for {result.target} from features of scans (n = {result.n}): "
              f"{_against_clinical(result)}."]  # fmt: skip
-    if main["lo"] <= 0.5 <= main["hi"]:
-        lines.append("The interval includes 0.5: the features are not shown to be better than chance.")
+    wide = for_method(main, result.predictions)
+    if wide["lo"] <= 0.5 <= wide["hi"]:
+        lines.append(
+            f"Widened for overlapping training sets, the interval is [{wide['lo']:.3f}, {wide['hi']:.3f}]. "
+            "It includes 0.5: the features are not shown to be better than chance."
+        )
     clinical = [name for name in result.models if name.startswith(CLINICAL)]
     lines += [f"{_capital(name)} has an AUC of {value_text(auc.loc[name])}." for name in clinical]
     if permuted is not None:
@@ -157,13 +162,15 @@ def expression_verdict(result: NestedResult, null: pd.DataFrame, best_possible: 
     """
     r, row = result.scores["pearson"], null.loc[MEAN]
     genes = null.drop(index=MEAN)
-    found = genes.index[genes["p"] < 0.05]
+    found, unknown = genes.index[genes["p"] < 0.05], list(genes.index[genes["p"].isna()])
     lines = [
         f"Mean Pearson correlation of {len(genes)} genes from features of scans: "
         f"{value_text(r.loc[result.main])} (n = {result.n}, permutation p = {row['p']:.3f}).",
         f"The 95th percentile of the permutations is {row['null_95']:.3f}. Genes with p < 0.05, without a "
         f"correction for their number: {', '.join(found) or 'none'}.",
     ]
+    if unknown:
+        lines.append(f"Not estimable (expression or prediction does not vary): {', '.join(unknown)}.")
     lines += [
         f"{_capital(name)} has {value_text(r.loc[name])}." for name in r.index if name.startswith(CLINICAL)
     ]

@@ -9,10 +9,16 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.targets.base import label_counts
 from mmfusion.evaluation.result import NestedResult
+from mmfusion.metrics import for_method
 from mmfusion.metrics.names import metric_title
 from mmfusion.metrics.written import signed_text, unbroken, value_text
 
 SHOWN = ("macro_auc", "balanced_accuracy", "macro_f1", "brier")
+ONE_DRAW = ("the outer folds were drawn once: with other folds every number would differ a little",)
+TOO_NARROW = (
+    "the interval of a single model takes the trained models as given. For models that are trained on other "
+    "patients it is too narrow. Intervals of differences are widened for this reason"
+)
 _SMALL = 20  # with fewer patients in a class, a fold has only a few of them
 
 
@@ -20,8 +26,8 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     """Return the sentences at the top of a report, which compare the fusion with the ridge.
 
     The first sentence is the answer. The texts have no markup. "Beats" means that the paired 95 % interval
-    over patients lies above 0. If the interval that is corrected for overlapping training sets includes 0,
-    the sentence says so.
+    lies above 0. It is widened for overlapping training sets, as is the interval that is compared with
+    chance (`metrics.for_method`).
     """
     auc = result.scores["macro_auc"]
     main, ridge = auc.loc[result.main], auc.loc["ridge"]
@@ -29,12 +35,11 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
     lines = [
         f"{result.main} {against(row)}.",
         f"Macro-AUC {value_text(main)} against {value_text(ridge)} of the ridge "
-        f"on all inputs (n = {result.n}): difference {signed_text(row)}.{_corrected(row)}",
+        f"on all inputs (n = {result.n}): difference {signed_text(row)}.",
         f"The smallest true difference that {result.n} patients would show with 80 % power is "
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
-    if main["lo"] <= 0.5 <= main["hi"]:
-        lines.append(f"The interval of {result.main} includes 0.5: it is not shown to be better than chance.")
+    lines += not_beyond_chance(result.main, for_method(main, result.predictions))
     lines += worse_than_chance(auc)
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
@@ -44,6 +49,22 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
             f"and the ridge {_share(ridge, best_possible)}."
         )
     return lines
+
+
+def not_beyond_chance(model: str, score: pd.Series) -> list[str]:
+    """Return a sentence if an interval of an AUC includes 0.5; it is wide enough for a cross-validation.
+
+    Examples
+    --------
+    >>> not_beyond_chance("gmu", pd.Series({"mean": 0.55, "lo": 0.45, "hi": 0.65}))[0][-56:]
+    'includes 0.5: gmu is not shown to be better than chance.'
+    """
+    if not score["lo"] <= 0.5 <= score["hi"]:
+        return []
+    return [
+        f"Widened for overlapping training sets, the interval of {model} is [{score['lo']:.3f}, "
+        f"{score['hi']:.3f}]. It includes 0.5: {model} is not shown to be better than chance."
+    ]
 
 
 def worse_than_chance(auc: pd.DataFrame) -> list[str]:
@@ -99,8 +120,9 @@ def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
             "not used as inputs, as they are known only at or after staging, or identify a patient: "
             + ", ".join(map(str, names))
         )
-    if result is not None and result.settings.get("repeats") == 1:
-        notes.append("the outer folds were drawn once: with other folds every number would differ a little")
+    if result is not None:
+        notes += ONE_DRAW if result.settings.get("repeats") == 1 else ()
+        notes.append(TOO_NARROW)
     return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
 
 
@@ -111,16 +133,6 @@ def against(row: pd.Series) -> str:
     if row["hi"] < 0:
         return "is worse than the ridge"
     return "does not beat the ridge"
-
-
-def _corrected(row: pd.Series) -> str:
-    lo, hi = row["corrected_lo"], row["corrected_hi"]
-    if (row["lo"] > 0 or row["hi"] < 0) and lo <= 0 <= hi:
-        return (
-            f" Corrected for overlapping training sets, the interval is [{lo:+.3f}, {hi:+.3f}] and includes "
-            "0: the difference may not hold for models trained on other patients."
-        )
-    return ""
 
 
 def _single(result: NestedResult, auc: pd.DataFrame) -> list[str]:
