@@ -15,12 +15,12 @@ from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
 from mmfusion.evaluation.grouping import UNKNOWN, patient_groups
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import check_classes, check_cohort
-from mmfusion.metrics.folds import one_model
+from mmfusion.metrics.few import class_counts, said_of_classes, said_of_one_class
+from mmfusion.metrics.folds import ModelPredictions, one_model
 from mmfusion.metrics.intervals import interval
 from mmfusion.metrics.significance import holm
 
 METRICS = ("macro_auc", "balanced_accuracy")
-ONE_CLASS = "one class only"
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,12 +32,14 @@ class Subgroups:
     table : DataFrame
         A row per grouping, group, model and metric: `by`, `group`, `n` (patients), `model`, `metric`,
         `value`, `lo`, `hi` (95 % interval over patients), and `said`: why there is no value, which classes
-        are absent, or "".
+        are absent or have few patients, or "".
     gaps : DataFrame
         A row per grouping, model and metric with two or more groups that can be judged: `lowest` and
-        `highest` group, `difference` (largest minus smallest value), its interval `lo`, `hi`, `ratio`
-        (smallest by largest), `p_chance` (share of random groups of the same sizes that differ as much), and
-        `p_holm` (the same, adjusted for the number of groupings).
+        `highest` group, `difference` (largest minus smallest value), `ratio` (smallest by largest),
+        `p_chance` (share of random groups that differ as much; they have as many patients of each class as
+        the real ones), and `p_holm` (the same, adjusted for the number of groupings). The difference has no
+        interval: a maximum minus a minimum is never below 0, so an interval would exclude 0 even if all
+        groups were equal.
     notes : list of str
         What was left out.
     """
@@ -72,7 +74,10 @@ def subgroups(
 
     The folds of a repeat are pooled, because a group has few patients in a fold. Even if the model
     works equally well for all groups, their values differ by chance. Therefore `p_chance` compares the
-    difference with that of random groups of the same sizes.
+    difference with that of random groups, which have as many patients of each class as the real ones.
+
+    Metrics that depend on each class, such as "macro_auc" and "balanced_accuracy", have no value in a group
+    with one to four patients of a class. With five to nine, `said` calls them uncertain.
 
     Parameters
     ----------
@@ -115,9 +120,9 @@ def subgroups(
     --------
     >>> from sklearn.dummy import DummyClassifier
     >>> from mmfusion.evaluation import nested_cv
-    >>> ids = pd.Index([f"p{i}" for i in range(12)], name="patient_id")
-    >>> table = pd.DataFrame({("ehr", "sex"): ["f", "f", "m", "m"] * 3, ("ehr", "x"): np.arange(12.0)}, ids)
-    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"] * 6}, ids)
+    >>> ids = pd.Index([f"p{i}" for i in range(24)], name="patient_id")
+    >>> table = pd.DataFrame({("ehr", "sex"): ["f", "f", "m", "m"] * 6, ("ehr", "x"): np.arange(24.0)}, ids)
+    >>> outcomes = pd.DataFrame({"stage": ["IA", "IIIB"] * 12}, ids)
     >>> cohort = Cohort("example", table, outcomes, "stage2")
     >>> options = {"outer": 2, "baselines": False, "where": "serial", "progress": False}
     >>> found = subgroups(nested_cv(DummyClassifier(), cohort, **options), cohort, ["sex"], smallest=5)
@@ -131,28 +136,27 @@ def subgroups(
         model = one_model(result.predictions, result.classes, name)
         for grouping, of_patient in groupings.items():
             groups = of_patient.reindex(model.patients)
-            said = _said(groups, model.codes, result.classes, smallest)
+            sizes = groups.value_counts()
             for metric in metrics:
+                said = _said(model, groups, result.classes, metric, smallest)
                 draws = {
                     g: group_draws(model, groups == g, metric, n_boot, random_state + i)
-                    for i, g in enumerate(said.index)  # the groups are drawn independently
+                    for i, g in enumerate(said)  # the groups are drawn independently
                 }
                 own = {"by": grouping, "model": name, "metric": metric}
-                values = [_value(draws[g], said[g], metric) for g in said.index]
-                sizes = groups.value_counts()
+                values = [_value(draws[g], text, estimable=ok) for g, (text, ok) in said.items()]
                 rows += [
-                    own | {"group": g, "n": int(sizes[g])} | v
-                    for g, v in zip(said.index, values, strict=True)
+                    own | {"group": g, "n": int(sizes[g])} | v for g, v in zip(said, values, strict=True)
                 ]
-                kept = [g for g, v in zip(said.index, values, strict=True) if np.isfinite(v["value"])]
+                kept = [g for g, v in zip(said, values, strict=True) if np.isfinite(v["value"])]
                 if len(kept) > 1:
-                    gap = group_gap(model, groups, kept, draws, metric)
+                    gap = group_gap(model, groups, kept, metric)
                     p = chance_of_gap(
                         model, groups, kept, metric, gap["difference"], n_permutations, random_state
                     )
                     gaps.append(own | gap | {"p_chance": p})
     table = pd.DataFrame(rows, columns=["by", "group", "n", "model", "metric", "value", "lo", "hi", "said"])
-    columns = ["by", "model", "metric", "lowest", "highest", "difference", "lo", "hi", "ratio", "p_chance"]
+    columns = ["by", "model", "metric", "lowest", "highest", "difference", "ratio", "p_chance"]
     differences = pd.DataFrame(gaps, columns=columns)
     families = differences.groupby(["model", "metric"])["p_chance"]
     differences["p_holm"] = families.transform(holm) if len(differences) else np.array([], dtype=float)
@@ -173,23 +177,26 @@ def _check(result: NestedResult, cohort: Cohort, smallest: int, n_permutations: 
         raise DataError("the cohort lacks a patient of the result", patient=absent[0], file=cohort.name)
 
 
-def _said(groups: pd.Series, codes: np.ndarray, classes: Sequence[str], smallest: int) -> pd.Series:
-    """Return why a group is not judged, or which classes it lacks; patients of no known group come last."""
+def _said(
+    model: ModelPredictions, groups: pd.Series, classes: Sequence[str], metric: str, smallest: int
+) -> dict[str, tuple[str, bool]]:
+    """Return what is said about each group, and if it has a value; patients of no known group come last."""
     found = {}
     for group in sorted(groups.unique(), key=lambda g: (g == UNKNOWN, g.startswith(">"), g[:1] != "<", g)):
-        counts = np.bincount(codes[(groups == group).to_numpy()], minlength=len(classes))
-        absent = [c for c, n in zip(classes, counts, strict=True) if not n]
-        if counts.sum() < smallest:
-            found[group] = f"too small: {counts.sum()} of at least {smallest} patients"
-        elif (counts > 0).sum() == 1:
-            found[group] = f"{ONE_CLASS} ({classes[int(counts.argmax())]}): not estimable"
+        members = (groups == group).to_numpy()
+        n = int(members.sum())
+        counts = class_counts(model.codes[members], model.person_ids[members], len(classes))
+        if n < smallest:
+            found[group] = f"too small: {n} of at least {smallest} patients", False
+        elif (counts > 0).sum() == 1:  # also for metrics that have a value then, such as accuracy
+            found[group] = said_of_one_class(counts, classes), False
         else:
-            found[group] = f"no patient of class {', '.join(absent)}" if absent else ""
-    return pd.Series(found, dtype=object)
+            found[group] = said_of_classes(counts, classes, metric)
+    return found
 
 
-def _value(draws: np.ndarray, said: str, metric: str) -> dict[str, object]:
-    if said.startswith(("too small", ONE_CLASS)):
+def _value(draws: np.ndarray, said: str, *, estimable: bool) -> dict[str, object]:
+    if not estimable:
         return {"value": np.nan, "lo": np.nan, "hi": np.nan, "said": said}
     lo, hi = interval(draws[1:])
     return {"value": float(draws[0]), "lo": lo, "hi": hi, "said": said}
@@ -199,7 +206,7 @@ def _notes(table: pd.DataFrame, groupings: Mapping[str, pd.Series]) -> list[str]
     notes = [
         f"{by}, {row.group}: {row.said}."
         for by, rows in table[table["said"] != ""].groupby("by", sort=False)
-        for row in rows.drop_duplicates("group").itertuples()
+        for row in rows.drop_duplicates(["group", "said"]).itertuples()
     ]
     if not groupings:
         notes.append("The cohort records no two groups by sex, age, ethnicity, smoking, site or modalities.")

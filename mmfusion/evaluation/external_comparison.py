@@ -25,6 +25,7 @@ from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.recalibration import is_constant
 from mmfusion.evaluation.tasks import ClassificationTask, check_classes, check_cohort, task_for
 from mmfusion.metrics import paired_table, score_table
+from mmfusion.metrics.few import FEW, FEWEST, few_of
 from mmfusion.modalities import IMAGING
 
 ALWAYS = ("majority", "ridge")  # models that are always judged too
@@ -222,14 +223,14 @@ def _not_estimable(predictions: pd.DataFrame, classes: tuple[str, ...]) -> list[
                 f"{model} predicts the same for every patient: its AUC is 0.5 by definition, and a "
                 "calibration slope is not estimable."
             )
-    if alone := [c for c in classes if _count(predictions, c) == 1]:
+    counts = [_count(predictions, c) for c in classes]
+    if too_few := few_of(counts, classes, 1, FEWEST):
         lines.append(
-            f"{', '.join(alone)} has one external patient: intervals do not include the variation of this "
-            "class, and are too narrow."
+            f"Fewer than {FEWEST} external patients in a class ({too_few}): intervals hardly include the "
+            "variation of this class, and are much too narrow."
         )
-    few = [f"{c} {n}" for c in classes if 0 < (n := _count(predictions, c)) < 10]
-    if few:
-        lines.append(f"Few external patients in a class ({', '.join(few)}): results for it are uncertain.")
+    if few := few_of(counts, classes, FEWEST, FEW):
+        lines.append(f"Few external patients in a class ({few}): results for it are uncertain.")
     return lines
 
 

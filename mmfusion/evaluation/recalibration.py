@@ -30,7 +30,7 @@ class Recalibration:
     classes : tuple of str, length K
         Names of the classes.
     n : int
-        Number of predictions that it was fitted on.
+        Number of patients that it was fitted on.
 
     Examples
     --------
@@ -70,7 +70,9 @@ def fit_recalibration(predictions: pd.DataFrame, classes: Sequence[object], mode
 
     No patient of another cohort is used, so the corrected probabilities of that cohort can be judged. The
     method is logistic recalibration for several classes. A prior keeps the correction small if there are few
-    patients (`mmfusion.nn.calibration.fit_calibration`).
+    patients (`mmfusion.nn.calibration.fit_calibration`). Of several repeats, only the first is used, because
+    further repeats have the same patients: as more rows, they would weaken the prior without more
+    information.
 
     Parameters
     ----------
@@ -104,20 +106,23 @@ def fit_recalibration(predictions: pd.DataFrame, classes: Sequence[object], mode
     True
     """
     judged = one_model(predictions, classes, model)
-    if all(is_constant(judged.proba[rows]) for rows in judged.members("brier").values()):
+    repeat = judged.rows["repeat"].min()
+    folds = {key: rows for key, rows in judged.members("brier").items() if key[0] == repeat}
+    if all(is_constant(judged.proba[rows]) for rows in folds.values()):
         raise DataError(
             f"the recalibration of {model} cannot be estimated",
             expected="predictions that differ between the patients of a fold",
             got="the same for all patients of a fold",
         )
-    codes = judged.codes[judged.rows["patient"].to_numpy()]
+    first = np.flatnonzero(judged.rows["repeat"] == repeat)
+    codes = judged.codes[judged.rows["patient"].to_numpy()[first]]
     if len(np.unique(codes)) < 2:
         raise DataError(
             f"the recalibration of {model} cannot be estimated",
             expected="patients of two classes",
-            got=f"{len(codes)} predictions of class {classes[codes[0]]}",
+            got=f"{len(codes)} patients of class {classes[codes[0]]}",
         )
-    slope, bias = fit_calibration(_log(judged.proba), codes)
+    slope, bias = fit_calibration(_log(judged.proba[first]), codes)
     return Recalibration(slope, tuple(map(float, bias)), tuple(map(str, classes)), len(codes))
 
 

@@ -103,6 +103,7 @@ class ModalityAttribution:
             One row per modality. Columns: `n` (patients who have it); `mean_abs` (mean absolute contribution
             over classes); `gain` (mean contribution to the probability of the true class); `lower`, `upper`
             (95 % interval of `gain`, by the t-distribution over patients; NaN with fewer than two patients).
+            If a patient has several rows, as in repeated cross-validation, their mean is one value.
 
         Raises
         ------
@@ -121,9 +122,11 @@ class ModalityAttribution:
             got = ", ".join(sorted(set(labels[truth < 0])))
             raise DataError("not a class of the model", expected=", ".join(self.classes), got=got)
         own = self.values[np.arange(len(truth)), :, truth]
+        patients = np.array(self.patients, dtype=object)
         rows = {}
         for j, modality in enumerate(self.modalities):
-            some = own[self.present[:, j], j]
+            has = self.present[:, j]
+            some = pd.Series(own[has, j]).groupby(patients[has]).mean().to_numpy()
             n = len(some)
             mean = some.mean() if n else np.nan
             half = t.ppf(0.975, n - 1) * some.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mmfusion.errors import DataError
 from mmfusion.metrics.checks import check_predictions, check_probabilities, encode_labels
+from mmfusion.metrics.few import class_counts, said_of_classes
 from mmfusion.metrics.intervals import interval, metric_named
 from mmfusion.metrics.judged import Judged, rows_of, table_of_scores
 from mmfusion.metrics.weighted import METRICS, OF_SHARES, Weighted
@@ -226,8 +227,10 @@ def scores_by_group(
     Returns
     -------
     DataFrame
-        Columns model, group, n (patients), mean, lo, hi. The largest group comes first. An AUC is NaN if a
-        group has only one class.
+        Columns model, group, n (patients), mean, lo, hi, said. The largest group comes first. `said` has the
+        classes that a group lacks or has few patients of. The metrics that depend on each class, such as an
+        AUC or the balanced accuracy, are NaN if a group has only one class, or one to four patients of a
+        class: their interval would be much too narrow. Five to nine patients of a class are said.
 
     Raises
     ------
@@ -249,8 +252,12 @@ def scores_by_group(
         raise DataError("a patient has no group", patient=predictions.loc[group.isna(), "patient_id"].iloc[0])
     for label in groups[groups.index.isin(predictions["patient_id"])].value_counts().index:
         for name, model in by_model(predictions[group == label], classes).items():
-            draws = model.draws(metric, model.weights(n_boot, random_state))
-            lo, hi = interval(draws[1:], level)
-            n = len(model.patients)
-            rows.append({"model": name, "group": label, "n": n, "mean": float(draws[0]), "lo": lo, "hi": hi})
-    return pd.DataFrame(rows, columns=["model", "group", "n", "mean", "lo", "hi"])
+            counts = class_counts(model.codes, model.person_ids, len(classes))
+            said, estimable = said_of_classes(counts, classes, metric)
+            mean = lo = hi = np.nan
+            if estimable:
+                draws = model.draws(metric, model.weights(n_boot, random_state))
+                mean, (lo, hi) = float(draws[0]), interval(draws[1:], level)
+            row = {"model": name, "group": label, "n": len(model.patients)}
+            rows.append(row | {"mean": mean, "lo": lo, "hi": hi, "said": said})
+    return pd.DataFrame(rows, columns=["model", "group", "n", "mean", "lo", "hi", "said"])

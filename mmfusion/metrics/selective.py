@@ -26,7 +26,7 @@ class Selective:
     Parameters
     ----------
     table : DataFrame
-        Columns metric, coverage (share of patients that are kept, 0 to 1), value, lo, hi, random, oracle.
+        Columns metric, coverage (share of predictions that are kept, 0 to 1), value, lo, hi, random, oracle.
         `random` is the value if patients are left out at random. `oracle` is the value if the wrong
         predictions are left out first. The metric "risk" is the share of wrong predictions among those kept.
     aurc, lo, hi : float
@@ -35,9 +35,9 @@ class Selective:
     aurc_random, aurc_oracle : float
         The same area if patients are left out at random, and by the oracle.
     n : int
-        Number of predictions.
+        Number of patients (persons); a patient with predictions in several repeats counts once.
     least : float
-        Smallest coverage that is shown; below it, fewer than 10 patients are left.
+        Smallest coverage that is shown; below it, fewer than 10 patients can be left.
     """
 
     table: pd.DataFrame
@@ -91,7 +91,8 @@ def selective_prediction(
     metrics : sequence of str
         "risk" (1 - accuracy), or names in `mmfusion.metrics.METRICS`.
     coverages : sequence of float
-        Shares of patients to keep, in (0, 1]. Those that leave fewer than 10 patients are left out.
+        Shares of predictions to keep, in (0, 1]. Those that could leave fewer than 10 patients are left out.
+        A patient with predictions in several repeats is one patient.
     n_boot, level, random_state
         Number of resamples, level of the intervals (0 to 1), seed.
 
@@ -119,7 +120,8 @@ def selective_prediction(
     """
     judged = one_model(predictions, classes, model)
     patient = judged.rows["patient"].to_numpy()
-    kept = _coverages(coverages, len(patient))
+    per_person = np.bincount(judged.person_ids[patient])
+    kept = _coverages(coverages, per_person)
     weights = judged.weights(n_boot, random_state)[patient]
     whole = judged.weighted(np.arange(len(patient)), weights)
     decided = whole.proba.argmax(axis=1) if whole.decided is None else whole.decided
@@ -139,21 +141,23 @@ def selective_prediction(
         **dict(zip(("lo", "hi"), interval(areas[1:], level), strict=True)),
         aurc_random=float(wrong.mean()),
         aurc_oracle=float(_aurc(wrong, by_oracle, weights[:, :1])[0]),
-        n=len(wrong),
+        n=len(per_person),
         least=float(kept[0]),
     )
 
 
-def _coverages(coverages: Sequence[float], n: int) -> list[float]:
+def _coverages(coverages: Sequence[float], per_person: np.ndarray) -> list[float]:
+    """Return the coverages that leave enough persons, whichever predictions are kept."""
     for one in coverages:
         check_number("coverages", one)
     wanted = sorted({float(c) for c in coverages})
     if not wanted or not all(0 < c <= 1 for c in wanted):
         expected = "shares above 0, at most 1"
         raise DataError("unusable coverages", parameter="coverages", expected=expected, got=list(coverages))
-    kept = [c for c in wanted if c * n >= _LEAST - 1e-9]
+    n, needed = len(per_person), np.sort(per_person)[-_LEAST:].sum()  # all rows of the persons with most rows
+    kept = [c for c in wanted if n >= _LEAST and c * per_person.sum() >= needed - 1e-9]
     if not kept:
-        expected = f"at least {_LEAST} predictions at a coverage"
+        expected = f"at least {_LEAST} patients at a coverage"
         raise DataError("too few patients for selective prediction", expected=expected, got=n)
     return kept
 

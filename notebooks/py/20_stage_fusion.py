@@ -249,13 +249,17 @@ else:
     display(reports.save_figure(figure, out_dir, "models_all_patients"))
 
 # %% [markdown]
-# Results by the modalities that patients have. The folds of a repeat are pooled:
+# Results by the modalities that patients have. The folds of a repeat are pooled. A group has no number if it
+# has one to four patients of a class, because its interval would be much too narrow.
 
 # %%
 groups = evaluation.presence_groups(on)
 if groups.nunique() > 1:
     table = metrics.scores_by_group(judged.of([judged.main, "ridge"]), judged.classes, groups)
     display(reports.save_figure(figures.by_presence(table), out_dir, "by_presence"))
+    few = table[table["said"] != ""].drop_duplicates("group")
+    said = [f"{row.group}: {row.said}." for row in few.itertuples()]
+    display(reports.bullets(said, otherwise="Each group has ten or more patients of each class."))
 else:
     display(reports.paragraph("All patients have all modalities."))
 

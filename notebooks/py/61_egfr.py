@@ -140,7 +140,8 @@ else:
 #
 # All mutants may have the same histology, and hospitals differ in their patients and in their scanners. A
 # model that recognises the histology or the hospital then seems to predict the genotype. Within a subgroup
-# this does not help, so the AUC there is not affected. It needs patients of both classes.
+# this does not help, so the AUC there is not affected. It needs five patients of each class. With fewer than
+# ten, it is uncertain.
 
 # %%
 groups = study.subgroups(data.cohort)

@@ -72,7 +72,8 @@ reports.paragraph(f"{text} {left_out}")
 # ## Groups that are not judged, and classes that groups lack
 #
 # A group that is too small, or that has patients of one class only, has no number here and no point in the
-# figures.
+# figures. Macro-AUC and balanced accuracy also need five patients of each class that the group has, because
+# their intervals would be much too narrow. With five to nine patients of a class, they are uncertain.
 
 # %%
 reports.bullets(found.notes, otherwise="Every group is judged.")
@@ -89,7 +90,7 @@ if rows["value"].notna().any():
     figure = figures.subgroup_forest(rows, overall=overall)
     display(reports.save_figure(figure, out_dir, "groups"))
 else:
-    display(reports.paragraph(f"No group has {smallest} patients of two classes."))
+    display(reports.paragraph(f"No group has {smallest} patients, and five of each of its classes."))
 
 # %%
 compared = [result.main, "ridge"]
@@ -105,9 +106,10 @@ reports.full_table(fairness.shown_table(found, compared, "balanced_accuracy"))
 # ## Do groups differ by more than chance?
 #
 # The table has the difference between the highest and the lowest group, and the ratio of the lowest to the
-# highest. Even if the model works equally well for all groups, their values differ by chance. p is the share
-# of random groups of the same sizes that differ at least as much. p (Holm) is adjusted for the number of
-# groupings.
+# highest. Even if the model works equally well for all groups, their values differ by chance. Therefore the
+# patients of each class are divided into random groups, which have as many patients of each class as the real
+# groups. p is the share of these divisions in which the groups differ at least as much. p (Holm) is adjusted
+# for the number of groupings.
 
 # %%
 reports.full_table(fairness.shown_gaps(found, compared))

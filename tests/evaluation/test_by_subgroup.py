@@ -119,7 +119,8 @@ def test_a_planted_gap_is_found_and_random_groups_have_none(cohort):
     gaps = subgroups(result, cohort, ["sex", "site"], metrics=["macro_auc"], n_boot=200).gaps.set_index("by")
     sex = gaps.loc["sex"]
     assert (sex["lowest"], sex["highest"]) == ("female", "male")
-    assert 0.25 < sex["lo"] < sex["difference"] < sex["hi"] and sex["p_chance"] < 0.01
+    assert sex["difference"] > 0.25 and sex["p_chance"] < 0.01
+    assert not {"lo", "hi"} & set(gaps)  # a maximum minus a minimum is never below 0
     assert sex["ratio"] == pytest.approx(1 - sex["difference"] / (sex["difference"] + 0.5), abs=0.15)
     assert gaps.loc["site", "p_chance"] > 0.05
     assert sex["p_holm"] == pytest.approx(2 * sex["p_chance"])  # two groupings
@@ -130,6 +131,31 @@ def test_p_chance_is_uniform_if_groups_are_random(cohort):
     groups = {f"g{i}": pd.Series(rng.choice(["a", "b", "c"], 160), cohort.X.index) for i in range(40)}
     p = subgroups(result, cohort, groups, metrics=["accuracy"], n_boot=2, n_permutations=99).gaps["p_chance"]
     assert len(p) == 40 and (p <= 0.1).mean() < 0.25 and 0.3 < p.mean() < 0.7
+
+
+def test_few_patients_of_a_class_have_no_number_or_an_uncertain_one(cohort):
+    """A class that a group lacks is left out of its mean; each class that it has needs five patients."""
+    y = cohort.y.astype(str)
+    groups = pd.Series("many", cohort.X.index)
+    for group, (n_two, n_three) in {"four": (4, 0), "five": (5, 0), "nine": (10, 9)}.items():
+        for name, n in {"I": 12, "II": n_two, "III": n_three}.items():
+            groups[y[(y == name) & (groups == "many")].index[:n]] = group
+    options = {"metrics": ["macro_auc", "accuracy"], "smallest": 10, "n_boot": 5, "n_permutations": 5}
+    found = subgroups(result_of(cohort), cohort, {"mine": groups}, **options)
+    rows = found.table.set_index(["metric", "group"])
+    said = {
+        "four": "too few patients of a class (II 4): not estimable",
+        "five": "no patient of class III; few patients of a class (II 5): uncertain",
+        "nine": "few patients of a class (III 9): uncertain",
+        "many": "",
+    }
+    assert rows.loc["macro_auc", "said"].to_dict() == said
+    assert np.isnan(rows.loc[("macro_auc", "four"), ["value", "lo", "hi"]].astype(float)).all()
+    assert rows.loc["macro_auc", "value"].drop("four").notna().all()
+    assert rows.loc["accuracy", "value"].notna().all()  # a mean over patients
+    assert "mine, four: too few patients of a class (II 4): not estimable." in found.notes
+    gap = found.gaps.set_index("metric").loc["macro_auc"]
+    assert "four" not in (gap["lowest"], gap["highest"])
 
 
 def test_several_models_are_judged_on_the_same_groups(cohort):

@@ -77,13 +77,17 @@ def test_absent_and_small_classes_are_said():
     table = predictions("m")
     lines = _not_estimable(table[table["y_true"] != "III"], CLASSES)
     assert "The external cohort has no patient of III" in lines[0] and "not estimable" in lines[0]
-    few = _not_estimable(table.groupby("y_true").head(4), CLASSES)
-    assert few == ["Few external patients in a class (I 4, II 4, III 4): results for it are uncertain."]
+    few = _not_estimable(table.groupby("y_true").head(5), CLASSES)
+    assert few == ["Few external patients in a class (I 5, II 5, III 5): results for it are uncertain."]
 
 
-def test_one_patient_in_a_class_makes_intervals_too_narrow():
-    lines = _not_estimable(predictions("m").groupby("y_true").head(1), CLASSES)
-    assert "I, II, III has one external patient: intervals do not include the variation" in lines[0]
+@pytest.mark.parametrize("n", [1, 4])
+def test_one_to_four_patients_in_a_class_make_intervals_too_narrow(n):
+    table = predictions("m")
+    few = table[table["y_true"] == "III"].index[n:]
+    (line,) = _not_estimable(table.drop(few), CLASSES)
+    assert line.startswith(f"Fewer than 5 external patients in a class (III {n}): intervals")
+    assert line.endswith("much too narrow.")
 
 
 def test_patients_with_other_ids_who_cannot_be_found_are_said(trained, tmp_path):

@@ -56,6 +56,17 @@ def test_the_majority_cannot_be_recalibrated():
         fit_recalibration(table, CLASSES, "majority")
 
 
+def test_predictions_of_several_repeats_are_of_the_same_patients():
+    """Four copies of 40 patients would make the prior weaker, and n 160."""
+    table = too_sure(40, 3)
+    again = too_sure(40, 4)[COLUMNS].to_numpy()  # the first repeat counts, in any order of the rows
+    four = pd.concat([table.assign(repeat=k, **dict(zip(COLUMNS, again.T, strict=True))) for k in (3, 2, 1)])
+    once = fit_recalibration(table, CLASSES, "m")
+    assert fit_recalibration(pd.concat([four, table]), CLASSES, "m") == once and once.n == 40
+    copies = pd.concat([table.assign(repeat=k) for k in range(4)])
+    assert fit_recalibration(copies, CLASSES, "m") == once
+
+
 def test_a_probability_of_zero_stays_finite():
     table = predictions("m")
     table.loc[:3, COLUMNS] = [1.0, 0.0, 0.0]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,6 +97,19 @@ def test_the_gain_is_the_mean_contribution_to_the_true_class():
         assert out.loc[modality, "gain"] == pytest.approx(some.mean())
         assert out.loc[modality, ["lower", "upper"]].tolist() == pytest.approx([*expected])
     np.testing.assert_allclose(out["mean_abs"], found.mean_abs().mean(axis=1))
+
+
+def test_rows_of_one_patient_are_one_value_of_the_gain():
+    found = modality_shapley(fusion_model("concat"), rows(40, missing=0.3, seed=5))
+    y = np.random.default_rng(0).choice(CLASSES, 40)
+    four = replace(
+        found,
+        values=np.tile(found.values, (4, 1, 1)),
+        present=np.tile(found.present, (4, 1)),
+        output=np.tile(found.output, (4, 1)),
+        patients=found.patients * 4,
+    )
+    pd.testing.assert_frame_equal(four.gain(np.tile(y, 4)), found.gain(y))
 
 
 def test_labels_that_do_not_fit_have_no_gain():

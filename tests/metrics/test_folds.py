@@ -79,6 +79,32 @@ def test_scores_by_group(table):
         scores_by_group(table, CLASSES, groups.iloc[1:])
 
 
+def test_a_group_with_few_persons_of_a_class_has_no_auc():
+    table = predictions("a", n=200, classes=["I", "II"])
+    one_each = table.drop_duplicates("patient_id").set_index("patient_id")["y_true"]
+    late = one_each.index[one_each == "II"]
+    groups = pd.Series("many", one_each.index)
+    for group, n in {"four": 4, "five": 5, "none": 0}.items():
+        free = groups[groups == "many"].index
+        groups[[*free.intersection(late)[:n], *free.difference(late)[:12]]] = group
+    aucs = scores_by_group(table, ["I", "II"], groups, n_boot=50).set_index("group")
+    assert aucs.loc[["four", "none"], ["mean", "lo", "hi"]].isna().all(axis=None)
+    assert aucs.loc[["five", "many"], ["mean", "lo", "hi"]].notna().all(axis=None)
+    assert aucs["said"].to_dict() == {
+        "many": "",
+        "five": "few patients of a class (II 5): uncertain",
+        "four": "too few patients of a class (II 4): not estimable",
+        "none": "one class only (I): not estimable",
+    }
+    shares = scores_by_group(table, ["I", "II"], groups, metric="accuracy_pooled", n_boot=5)
+    assert shares["mean"].notna().all()  # a mean over patients needs no class
+    # five patient ids of four persons are four persons
+    first, second = groups.index[groups == "five"].intersection(late)[:2]
+    person = table["patient_id"].replace(second, first)
+    twice = scores_by_group(table.assign(person=person), ["I", "II"], groups, n_boot=5).set_index("group")
+    assert twice.loc["five", "said"] == "too few patients of a class (II 4): not estimable"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

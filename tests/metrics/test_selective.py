@@ -65,6 +65,27 @@ def test_coverages_with_too_few_patients_are_left_out():
         selective_prediction(predictions("m", n=9), CLASSES, "m")
 
 
+def test_predictions_of_several_repeats_are_of_the_same_patients():
+    table = predictions("m", n=40, signal=1.5)
+    once = selective_prediction(table, CLASSES, "m", n_boot=50)
+    four = pd.concat([table.assign(repeat=k) for k in range(4)], ignore_index=True)
+    found = selective_prediction(four, CLASSES, "m", n_boot=50)
+    assert (found.n, found.least) == (once.n, once.least) == (40, 0.25)
+    pd.testing.assert_frame_equal(found.table, once.table)
+    # the area has four steps in the place of one
+    assert (found.aurc, found.lo, found.hi) == pytest.approx((once.aurc, once.lo, once.hi), abs=0.02)
+    few = four[four["patient_id"].isin(table["patient_id"].unique()[:9])]
+    with pytest.raises(DataError, match=r"too few patients .*got 9"):
+        selective_prediction(few, CLASSES, "m")
+
+
+def test_ten_persons_are_left_though_one_of_them_has_many_rows():
+    table = predictions("m", n=40)
+    person = np.where(np.arange(40) < 16, "one", table["patient_id"])
+    found = selective_prediction(table.assign(person=person), CLASSES, "m", n_boot=5)
+    assert found.n == 25 and found.least == 0.65  # 16 rows of one person and 9 of others are 25 of 40
+
+
 def test_bad_options():
     for coverages in ([], [0.0], [1.2]):
         with pytest.raises(DataError, match="unusable coverages"):

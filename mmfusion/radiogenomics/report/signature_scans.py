@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from mmfusion.data.cohort import Cohort, feature_names, presence
+from mmfusion.errors import check_whole
 from mmfusion.evaluation.regression_baselines import MeanOfTraining
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.features import LesionMeasures, extract, with_signatures
@@ -22,6 +23,8 @@ from mmfusion.synthetic import signature_optimum
 
 MAIN, RECORDS, TRAINING_MEAN = "ridge on CT features", "ridge on health records", "mean of training"
 _LEAST = 30  # patients for a regression
+_PER_SIGNATURE = 40  # permutations; Holm's smallest p is then below 0.025
+_MOST = 4000  # permutations that are made without being asked for; the ridges are fitted again in each
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,30 @@ def _best(study: SignatureStudy) -> dict[str, float]:
     return signature_optimum({name: study.sets[name] for name in study.scores}, **sizes)
 
 
-def scan_verdict(result: NestedResult, null: pd.DataFrame, best: dict[str, float]) -> list[str]:
+def enough_permutations(asked: int, n_signatures: int) -> int:
+    """Return the number of permutations to make, which is `asked` or more.
+
+    With N permutations, no p-value is below 1 / (N + 1), and after Holm's adjustment for K signatures, the
+    smallest is K / (N + 1). With few permutations it could never be below 0.05. Therefore there are 40 for
+    each signature, but no more than 4000, except if more are asked for.
+
+    Raises
+    ------
+    DataError
+        If `asked` is no whole number of 1 or more.
+
+    Examples
+    --------
+    >>> enough_permutations(200, 5), enough_permutations(200, 11), enough_permutations(200, 500)
+    (200, 440, 4000)
+    """
+    check_whole("n_null", asked)
+    return max(asked, min(_PER_SIGNATURE * n_signatures, _MOST))
+
+
+def scan_verdict(
+    result: NestedResult, null: pd.DataFrame, best: dict[str, float], n_permutations: int
+) -> list[str]:
     """Return sentences about the prediction from CT; the first is the answer.
 
     Parameters
@@ -117,6 +143,8 @@ def scan_verdict(result: NestedResult, null: pd.DataFrame, best: dict[str, float
         `ExpressionNull.table()`.
     best : dict of str to float
         Best possible correlations; empty if they are not known.
+    n_permutations : int
+        Number of permutations of `null`.
     """
     r, row = result.scores["pearson"], null.loc[MEAN]
     each = null.drop(index=MEAN)
@@ -125,9 +153,15 @@ def scan_verdict(result: NestedResult, null: pd.DataFrame, best: dict[str, float
     lines = [
         f"Predicted from CT: mean Pearson correlation of {n} signature{'s' * (n > 1)} "
         f"{value_text(r.loc[result.main])} (n = {result.n}, permutation p {p_text(row['p'])}).",
-        f"The 95th percentile of the permutations is {row['null_95']:.3f}. Signatures with p < 0.05 after "
-        f"Holm's adjustment: {', '.join(map(str, found)) or 'none'}.",
+        f"The 95th percentile of the {n_permutations} permutations is {row['null_95']:.3f}. Signatures with "
+        f"p < 0.05 after Holm's adjustment: {', '.join(map(str, found)) or 'none'}.",
     ]
+    smallest = n / (n_permutations + 1)
+    if smallest >= 0.05:
+        lines.append(
+            f"With {n_permutations} permutations and {n} signature{'s' * (n > 1)}, no adjusted p below "
+            f"{min(smallest, 1):.3f} is possible."
+        )
     if RECORDS in r.index:
         lines.append(f"Health records alone have {value_text(r.loc[RECORDS])}.")
     if best:

@@ -209,8 +209,8 @@ def within(result: NestedResult, groups: pd.Series, models: Sequence[str]) -> pd
     Returns
     -------
     DataFrame
-        Columns model, group, n, positive (patients of the second class), mean, lo, hi; NaN where the group
-        has one class only.
+        Columns model, group, n, positive (patients of the second class), mean, lo, hi, said; NaN where a
+        class has fewer than five patients.
     """
     table = scores_by_group(result.of(models), result.classes, groups)
     truth = result.predictions.drop_duplicates("patient_id").set_index("patient_id")["y_true"]

@@ -141,11 +141,19 @@ def with_intervals(scores: pd.DataFrame, metrics: tuple[str, ...] = METRICS) -> 
 
 
 def within_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the output of `study.within` as a table for the page, one row per group."""
-    table = table.assign(text=[unbroken(value_text(row)) for _, row in table.iterrows()])
+    """Return the output of `study.within` as a table for the page, one row per group.
+
+    The column "positive" shows why a group has no AUC. An AUC of few patients of a class is called uncertain.
+    """
+    table = table.assign(text=[_within_text(row) for _, row in table.iterrows()])
     wide = table.pivot(index=["group", "n", "positive"], columns="model", values="text")
     wide = wide[list(dict.fromkeys(table["model"]))].reset_index()
     return wide.sort_values("n", ascending=False, kind="stable").set_index("group").rename_axis(columns=None)
+
+
+def _within_text(row: pd.Series) -> str:
+    text = unbroken(value_text(row))
+    return f"{text}; {row['said']}" if row["said"] and row["mean"] == row["mean"] else text
 
 
 def expression_verdict(result: NestedResult, null: pd.DataFrame, best_possible: float | None) -> list[str]:

@@ -153,12 +153,14 @@ def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttri
     """Return Shapley values of modalities of all held-out patients, and a table of each modality's effect.
 
     The table has the gain of each modality (`ModalityAttribution.gain`), and the macro-AUC with and without
-    it (`leave_one_modality_out`).
+    it (`leave_one_modality_out`). A patient who was held out in several repeats counts once, also in `n`.
+    The Shapley values have a row for each time.
     """
     parts, left_out = [], []
-    for model, inputs in fold_models(result, cohort):
+    for (repeat, _), (model, inputs) in zip(result.bundles(), fold_models(result, cohort), strict=True):
         parts.append(modality_shapley(model, inputs))
-        left_out.append(leave_one_modality_out(model, inputs, cohort.y.loc[list(inputs.index)]))
+        without = leave_one_modality_out(model, inputs, cohort.y.loc[list(inputs.index)])
+        left_out.append(without.assign(repeat=repeat))
     if not parts or len({p.modalities for p in parts}) > 1:
         return None
     joined = replace(
@@ -169,11 +171,10 @@ def fold_modalities(result: NestedResult, cohort: Cohort) -> tuple[ModalityAttri
         base=np.mean([p.base for p in parts], axis=0),
         patients=tuple(name for p in parts for name in p.patients),
     )
-    table = (
-        pd.concat(left_out)
-        .groupby(level=0, sort=False)
-        .agg({"n": "sum", "macro_auc": "mean", "without": "mean", "drop": "mean", "changed": "mean"})
-    )
+    every = pd.concat(left_out)
+    table = every.groupby(level=0, sort=False)[["macro_auc", "without", "drop", "changed"]].mean()
+    per_repeat = every.groupby([every.index, "repeat"])["n"].sum()  # the same patients in each repeat
+    table.insert(0, "n", per_repeat.groupby(level=0).max())
     gain = joined.gain(cohort.y.loc[list(joined.patients)]).drop(columns="n")
     return joined, gain.join(table)
 

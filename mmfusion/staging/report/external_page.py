@@ -76,8 +76,8 @@ def recalibrated(result: NestedResult, compared: ExternalComparison) -> tuple[pd
             else "not confident enough"
         )
         lines.append(
-            f"{model}: recalibration slope {found.slope:.2f} from {found.n} out-of-fold predictions (1 is "
-            f"right; in cross-validation the model is {says})."
+            f"{model}: recalibration slope {found.slope:.2f} from out-of-fold predictions of {found.n} "
+            f"patients (1 is right; in cross-validation the model is {says})."
         )
         tables += [rows, found.apply(rows).assign(model=f"{model}, {AFTER}")]
     table = pd.concat(tables, ignore_index=True) if tables else compared.predictions.iloc[:0]

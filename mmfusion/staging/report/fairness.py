@@ -58,7 +58,7 @@ def verdict(found: Subgroups, model: str, metric: str = "macro_auc") -> list[str
     return [
         f"{first} Groupings compared: {n}; p-values are adjusted for their number (Holm).",
         f"The clearest difference is that by {largest['by']}: {_group(rows, largest['lowest'])} to "
-        f"{_group(rows, largest['highest'])}. Among random groups of these sizes, "
+        f"{_group(rows, largest['highest'])}. Among random groups with as many patients of each class, "
         f"{largest['p_chance']:.1%} differ at least as much.",
         "A real difference can be missed, because small groups have wide intervals.",
     ]
@@ -91,12 +91,14 @@ def shown_table(found: Subgroups, models: Sequence[str], metric: str = "macro_au
 def shown_gaps(
     found: Subgroups, models: Sequence[str], metrics: Sequence[str] = ("macro_auc", "balanced_accuracy")
 ) -> pd.DataFrame:
-    """Return the differences between groups for a report, rounded."""
+    """Return the differences between groups for a report, rounded.
+
+    A difference between the highest and the lowest group has no interval, see `Subgroups`; p says if it is
+    larger than chance.
+    """
     gaps = found.gaps[found.gaps["model"].isin(list(models)) & found.gaps["metric"].isin(list(metrics))]
-    gaps = gaps.assign(
-        metric=gaps["metric"].map(metric_title),
-        difference=[f"{g.difference:.3f} [{g.lo:.3f}, {g.hi:.3f}]" for g in gaps.itertuples()],
-    ).rename(columns={"p_chance": "p", "p_holm": "p (Holm)"})
+    gaps = gaps.assign(metric=gaps["metric"].map(metric_title))
+    gaps = gaps.rename(columns={"p_chance": "p", "p_holm": "p (Holm)"})
     columns = ["by", "model", "metric", "lowest", "highest", "difference", "ratio", "p", "p (Holm)"]
     return gaps[columns].round(3).set_index("by")
 

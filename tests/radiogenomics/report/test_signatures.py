@@ -8,6 +8,7 @@ import pytest
 
 import mmfusion as mf
 from mmfusion.errors import DataError
+from mmfusion.metrics import holm
 from mmfusion.radiogenomics import expression_null
 from mmfusion.radiogenomics.report import signature_scans as scans
 from mmfusion.radiogenomics.report import signatures as stages
@@ -108,12 +109,33 @@ def test_a_signature_that_the_ct_shows_is_predicted_and_another_is_not():
     null = expression_null(found.model, found.cohort, result, n_permutations=39).table()
     assert null.loc["seen", "pearson"] > 0.7 and null.loc["seen", "p"] == 1 / 40
     assert null.loc["unseen", "p"] > 0.05
-    said = scans.scan_verdict(result, null, {"seen": 0.9})
+    said = scans.scan_verdict(result, null, {"seen": 0.9}, 39)
     assert "Predicted from CT: mean Pearson correlation of 2 signatures" in said[0]
-    assert "adjustment: none." in said[1] or "adjustment: seen." in said[1]
+    assert "of the 39 permutations" in said[1] and "adjustment: none." in said[1]
+    assert said[2] == "With 39 permutations and 2 signatures, no adjusted p below 0.050 is possible."
     assert said[-1].startswith("In this synthetic cohort, the best possible correlation of seen is 0.90")
     page = scans.with_holm(pd.DataFrame(index=["seen", "unseen"]), null)
     assert page.loc["unseen", "Holm p"] >= page.loc["unseen", "p, permutation"]
+
+
+@pytest.mark.parametrize("n_signatures", [1, 5, 11, 50, 100])
+def test_there_are_enough_permutations_for_the_adjusted_p_values(n_signatures):
+    n = scans.enough_permutations(200, n_signatures)
+    assert n >= 200 and holm([1 / (n + 1)] * n_signatures)[0] < 0.025
+    assert scans.enough_permutations(9000, n_signatures) == 9000
+    with pytest.raises(DataError, match="n_null: out of range"):
+        scans.enough_permutations(0, n_signatures)
+
+
+@pytest.mark.parametrize(("n_permutations", "said"), [(4000, True), (9000, False)])
+def test_the_smallest_possible_p_is_said_only_if_it_is_large(n_permutations, said):
+    found, _ = scans.scan_study(with_ct(1.0))
+    result = mf.nested_cv(found.model, found.cohort, name=scans.MAIN, baselines=False, **SERIAL)
+    names = [*(f"set {k}" for k in range(250)), "mean of the panel"]
+    null = pd.DataFrame({"pearson": 0.5, "null_95": 0.2, "p": 1 / (n_permutations + 1)}, names)
+    lines = scans.scan_verdict(result, null, {}, n_permutations)
+    line = "With 4000 permutations and 250 signatures, no adjusted p below 0.062 is possible."
+    assert (line in lines) == said and ("adjustment: none." in lines[1]) == said
 
 
 def test_too_few_patients_with_ct():

@@ -131,6 +131,10 @@ def test_a_subgroup_of_one_class_is_not_estimable(judged):
     page = verdict.within_table(found)
     assert (page.loc["squamous cell", [result.main, study.REFERENCE]] == "not estimable").all()
     assert "[" in page.loc["adenocarcinoma", result.main]
+    few = found.assign(said="few patients of a class (yes 7): uncertain")
+    page = verdict.within_table(few)
+    assert page.loc["adenocarcinoma", result.main].endswith("]; few patients of a class (yes 7): uncertain")
+    assert page.loc["squamous cell", result.main] == "not estimable"
     unknown = groups["histology"].where(groups["histology"] != "squamous cell")
     assert study.subgroups(cohort.select(modalities=["ct"])).keys() == {"site"}
     with pytest.raises(DataError, match="a patient has no group"):

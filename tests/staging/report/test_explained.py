@@ -60,6 +60,16 @@ def test_modalities_over_folds_add_up(cohort, result):
     assert len(bases) == 2  # the prior of each fold's training patients
 
 
+def test_repeats_are_of_the_same_patients(cohort, result):
+    _, once = explained.fold_modalities(result, cohort)
+    rows = [result.predictions.assign(repeat=k) for k in range(4)]
+    folds = [replace(one, repeat=k) for k in range(4) for one in result.folds]
+    four = replace(result, predictions=pd.concat(rows, ignore_index=True), folds=folds)
+    attribution, table = explained.fold_modalities(four, cohort)
+    assert len(attribution.patients) == 4 * len(cohort)
+    pd.testing.assert_frame_equal(table, once)
+
+
 def test_a_second_look_at_another_cohort_says_so(result, tmp_path, monkeypatch):
     monkeypatch.setenv("MMFUSION_CACHE", str(tmp_path))
     other = replace(tiny_cohort(seed=5), name="other")
