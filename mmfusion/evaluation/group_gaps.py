@@ -15,11 +15,15 @@ from mmfusion.metrics.intervals import bootstrap_weights
 def group_draws(
     model: ModelPredictions, members: pd.Series, metric: str, n_boot: int, random_state: int
 ) -> np.ndarray:
-    """Return the metric of a group, and of its resamples; every class keeps its size."""
+    """Return the metric of a group, and of its resamples.
+
+    Every class keeps its size, except for metrics that depend on the shares of the classes.
+    """
     rows = np.flatnonzero(members)
     _, one_each, person = np.unique(model.person_ids[rows], return_index=True, return_inverse=True)
     weights = np.zeros((len(members), 1 + n_boot))
-    weights[rows] = bootstrap_weights(model.codes[rows][one_each], n_boot, random_state)[person]
+    strata = np.zeros(len(one_each), int) if metric in model.of_shares else model.codes[rows][one_each]
+    weights[rows] = bootstrap_weights(strata, n_boot, random_state)[person]
     with np.errstate(all="ignore"):
         return model.draws(f"{metric}_pooled", weights)
 

@@ -122,7 +122,8 @@ def selective_prediction(
     patient = judged.rows["patient"].to_numpy()
     per_person = np.bincount(judged.person_ids[patient])
     kept = _coverages(coverages, per_person)
-    weights = judged.weights(n_boot, random_state)[patient]
+    # the risk depends on the shares of the classes, which the resamples therefore vary
+    weights = judged.weights(n_boot, random_state, "accuracy")[patient]
     whole = judged.weighted(np.arange(len(patient)), weights)
     decided = whole.proba.argmax(axis=1) if whole.decided is None else whole.decided
     wrong = (decided != whole.codes).astype(float)
