@@ -16,7 +16,7 @@ def describe_uptake(suv: np.ndarray, radius: np.ndarray, spacing: float) -> dict
     """Return features of the uptake in one crop.
 
     A crop contains no values above the upper end of the PET window, 15 SUVbw. If the tumour has a higher
-    uptake, SUVmax is 15, and SUVmax, SUVpeak, their ratio and the means are underestimated. 41 % of this
+    uptake, SUVmax is 15, and SUVmax, SUVpeak, `suv_ratio` and the means are underestimated. 41 % of this
     SUVmax is too low a threshold, so `volume_41pct_ml` and `glycolysis_41pct` are overestimated: for a tumour
     with a true SUVmax of 25, the volume may be twice as large. The volume above 2.5 SUV is not affected.
 
