@@ -97,7 +97,8 @@ _TABLE = (
         kind="scan",
         unit="SUVbw",
         # as in the MONAI baseline of the autoPET challenge (Gatidis et al. 2022, Scientific Data 9, 601;
-        # github.com/lab-midas/autoPET); few lung tumours have a higher uptake
+        # github.com/lab-midas/autoPET); a higher uptake, which is not rare in non-small cell lung cancer, is
+        # cut off (see mmfusion.preprocessing.uptake)
         window=(0.0, 15.0),
         shown=(0.0, 7.0),
         body=0.3,

@@ -137,7 +137,7 @@ def test_saved_and_loaded(fitted, patient, tmp_path):
 def test_explained(cohort, fitted):
     X = cohort.complete().X[:3]
     found = {stream: scan_gradcam(fitted, X, stream=stream) for stream in scan_streams(fitted)}
-    assert list(found) == ["ct", "pet"]
+    assert list(found) == ["ct", "pet"] == [one.stream for one in found.values()]
     assert found["pet"].maps.shape == found["pet"].crops.shape == (len(X), 16, 16, 16)
     assert not np.array_equal(found["ct"].crops, found["pet"].crops)
     assert randomisation_check(fitted, X, stream="pet").index.tolist() == list(X.index)

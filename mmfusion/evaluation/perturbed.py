@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmfusion.data.cohort import Cohort, presence
+from mmfusion.data.cohort import Cohort
 from mmfusion.errors import DataError, check_seed, did_you_mean, gathered
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
+from mmfusion.evaluation.perturbations.reach import patients_reached, warn_of_features
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import check_classes, check_cohort, task_for
 from mmfusion.evaluation.unseen import check_unseen
@@ -45,7 +46,8 @@ def robustness(
     """Return the performance of fitted models on held-out patients, for changes of rising strength.
 
     The models are not fitted again. Only the modality of a perturbation is changed. Every strength is
-    compared with the unchanged inputs on the same patients.
+    compared with the unchanged inputs on the same patients. If a CT is changed, features that were measured
+    from it stay as they are; a warning names them.
 
     Parameters
     ----------
@@ -67,11 +69,11 @@ def robustness(
     -------
     DataFrame
         A row per perturbation, strength and metric; the first strength of each perturbation is the one that
-        changes nothing. `n` is the number of patients who have the modality. `value`, `lo`, `hi`: the metric
-        with its 95 % interval over patients. `change`, `change_lo`, `change_hi`: difference to the unchanged
-        inputs. A metric that these patients do not allow, such as the macro-AUC of one class, is NaN, and so
-        is its change. `other_class`: share of patients for whom another class is named. Warnings of the
-        models are in `attrs["warnings"]`.
+        changes nothing. `n` is the number of patients who have the modality, or for a CT the scan itself.
+        `value`, `lo`, `hi`: the metric with its 95 % interval over patients. `change`, `change_lo`,
+        `change_hi`: difference to the unchanged inputs. A metric that these patients do not allow, such as
+        the macro-AUC of one class, is NaN, and so is its change. `other_class`: share of patients for whom
+        another class is named. Warnings of the models are in `attrs["warnings"]`.
 
     Raises
     ------
@@ -97,6 +99,7 @@ def robustness(
     judges = list(_judges(model, cohort))
     classes = task_for(cohort).for_model(judges[0].model, judges[0].y).classes
     chosen = _chosen(perturbations, strengths, judges[0])
+    warn_of_features(cohort.X, [one.modality for one in chosen])
     plain = _predict(judges, cohort, None, 0.0, random_state, given := {})
     parts = []
     for one in chosen:
@@ -224,8 +227,8 @@ def _rows(
     options = {"n_boot": n_boot, "random_state": random_state}
     scores = score_table(together, classes, metrics=metrics, **options)
     plain = tables[one.none]
-    patients = pd.concat([presence(j.X) for j in judges])
-    n = int(patients.loc[~patients.index.duplicated(), one.modality].sum())
+    reached = pd.concat([patients_reached(j.X, one.modality) for j in judges])
+    n = int(reached[~reached.index.duplicated()].sum())
     rows = []
     for metric in metrics:
         # the same fitted models on changed inputs: no overlap of training sets

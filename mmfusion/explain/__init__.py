@@ -26,6 +26,7 @@ _HOME = {
     "shuffled": "scans",
     "pointing_game": "tumours",
     "tumour_masks": "tumours",
+    "crop_spacing": "crop_voxels",
     "mean_over_folds": "stability",
     "top_k_stability": "stability",
     "null_attribution": "permuted_labels",

@@ -31,6 +31,8 @@ class ScanAttribution:
         Ids of the patients.
     classes : tuple of str, length n
         For each patient, what the map explains: a class, or "severity".
+    stream : str
+        The stream of the scan, such as "ct" or "pet".
 
     Examples
     --------
@@ -43,6 +45,7 @@ class ScanAttribution:
     crops: np.ndarray
     patients: tuple[str, ...]
     classes: tuple[str, ...]
+    stream: str = "ct"
 
     def __repr__(self) -> str:
         side = self.maps.shape[1]
@@ -53,7 +56,7 @@ class ScanAttribution:
         """Return the positive part of maps, shape (n, S, S, S), each scaled to a maximum of 1."""
         maps = signed.float().clamp_min(0)
         maps = maps / maps.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)
-        return cls(maps.numpy(), target.crops[:, 0].numpy(), target.patients, target.names)
+        return cls(maps.numpy(), target.crops[:, 0].numpy(), target.patients, target.names, target.stream)
 
 
 def scan_gradcam(

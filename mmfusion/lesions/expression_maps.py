@@ -80,8 +80,8 @@ def expression_gradcam(
             cubes.append(cube[0])
             masks.append(mask)
     patients = tuple(map(str, X.index))
-    found = ScanAttribution(np.stack(maps), np.stack(cubes), patients, (gene,) * len(patients))
-    return found, np.stack(masks)
+    told = (patients, (gene,) * len(patients), model.fitted_.modalities[0])
+    return ScanAttribution(np.stack(maps), np.stack(cubes), *told), np.stack(masks)
 
 
 def _around_lesion(model: LesionSegmenter, row: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

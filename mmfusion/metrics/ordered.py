@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -12,6 +14,7 @@ from mmfusion.metrics.moments import Pairs, spearman
 from mmfusion.metrics.significance import holm
 
 LEAST_TREND, LEAST_CLASS = 10, 5  # patients for a trend, and in each class for the test of Kruskal and Wallis
+LEAST_CORRELATION = 4  # patients for the error of a correlation
 
 
 def ordered_table(
@@ -146,3 +149,26 @@ def _one(values: np.ndarray, codes: np.ndarray, weights: np.ndarray, level: floa
     if sizes.min() >= LEAST_CLASS:
         differ = stats.kruskal(*(values[codes == code] for code in np.unique(codes))).pvalue
     return n, float(draws[0]), lo, hi, float(trend), float(differ)
+
+
+def detectable_correlation(n: int) -> float:
+    """Return the correlation that a two-sided test at 5 % detects with a power of 80 % (Fisher's z).
+
+    Parameters
+    ----------
+    n : int
+        Number of patients, 4 or more.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than 4 patients.
+
+    Examples
+    --------
+    >>> round(detectable_correlation(30), 2), round(detectable_correlation(200), 2)
+    (0.49, 0.2)
+    """
+    if n < LEAST_CORRELATION:
+        raise DataError("too few patients for a correlation", expected=f"{LEAST_CORRELATION} or more", got=n)
+    return math.tanh((1.96 + 0.84) / math.sqrt(n - 3))  # normal quantiles of 97.5 % and of 80 %

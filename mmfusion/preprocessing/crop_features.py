@@ -42,11 +42,11 @@ def crop_features(
 ) -> pd.DataFrame:
     """Compute interpretable features of tumour crops.
 
-    For a PET see `mmfusion.preprocessing.uptake`. The features of a CT are the density by distance from the
-    centre, the share of soft tissue within balls, and size, shape, density, texture and sharpness of the
-    piece of tissue at the centre (above -400 HU, within 30 mm). Sphericity, elongation and flatness follow
-    the Image Biomarker Standardisation Initiative (Zwanenburg et al. 2020, Radiology 295(2)): 1 for a ball,
-    less for other shapes.
+    For a PET, and for what its window cuts off, see `mmfusion.preprocessing.uptake`. The features of a CT are
+    the density by distance from the centre, the share of soft tissue within balls, and size, shape, density,
+    texture and sharpness of the piece of tissue at the centre (above -400 HU, within 30 mm). Sphericity,
+    elongation and flatness follow the Image Biomarker Standardisation Initiative (Zwanenburg et al. 2020,
+    Radiology 295(2)): 1 for a ball, less for other shapes.
 
     Parameters
     ----------

@@ -15,8 +15,10 @@ _FAR_MM = (30.0, 45.0)  # distances from the centre between which the background
 def describe_uptake(suv: np.ndarray, radius: np.ndarray, spacing: float) -> dict[str, float]:
     """Return features of the uptake in one crop.
 
-    A crop contains no values above the upper end of the PET window, 15 SUVbw, so that higher uptake is
-    underestimated.
+    A crop contains no values above the upper end of the PET window, 15 SUVbw. If the tumour has a higher
+    uptake, SUVmax is 15, and SUVmax, SUVpeak, `suv_ratio` and the means are underestimated. 41 % of this
+    SUVmax is too low a threshold, so `volume_41pct_ml` and `glycolysis_41pct` are overestimated: for a tumour
+    with a true SUVmax of 25, the volume may be twice as large. The volume above 2.5 SUV is not affected.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def describe_uptake(suv: np.ndarray, radius: np.ndarray, spacing: float) -> dict
     References
     ----------
     SUVmax, SUVpeak and the 41 % contour: Boellaard et al. 2015, Eur J Nucl Med Mol Imaging 42, 328-354. Total
-    lesion     glycolysis: Larson et al. 1999, Clin Positron Imaging 2, 159-171.
+    lesion glycolysis: Larson et al. 1999, Clin Positron Imaging 2, 159-171.
 
     Examples
     --------
@@ -50,6 +52,12 @@ def describe_uptake(suv: np.ndarray, radius: np.ndarray, spacing: float) -> dict
     >>> found = describe_uptake(np.where(radius < 12, 8.0, 0.5), radius, 3.0)
     >>> found["suv_max"], found["suv_background"], round(found["volume_41pct_ml"], 1)
     (8.0, 0.5, 6.8)
+
+    A window that cuts off at 15 SUV:
+
+    >>> suv = 25 * np.exp(-((radius / 12) ** 2)) + 0.5
+    >>> [round(describe_uptake(one, radius, 3.0)["volume_41pct_ml"], 1) for one in (suv, np.minimum(suv, 15))]
+    [6.8, 12.4]
     """
     near = radius < _REACH_MM
     highest = float(suv[near].max()) if near.any() else np.nan

@@ -232,6 +232,8 @@ if out_dir:
 # raise the predicted severity. Occlusion hides one cube of the crop after the other. It marks a cube if the
 # severity falls without it. The outline is the mask of the tumour.
 #
+# The brightness is relative to the strongest place of each patient. It does not say how strong the effect is.
+#
 # In the table, `energy` is the share of the map that lies inside the tumour, and `volume` is the share of the
 # crop that the tumour fills. Their ratio is 1 for a map that does not depend on the tumour.
 
@@ -246,7 +248,7 @@ if "ct" in streams and inputs.present[:, list(streams).index("ct")].any():
     both = {"HiResCAM": explain.scan_gradcam(classifier, shown, stream="ct")}
     both["occlusion"] = explain.scan_occlusion(classifier, shown, stream="ct")
     some = None if masks is None else masks[: len(shown.index)]
-    spacing = classifier.transformer_.crop_spacing
+    spacing = explain.crop_spacing(classifier, others.X.loc[list(shown.index)], stream="ct")
     figure = figures.scan_maps(both, masks=some, patients=maps.patients[:n_scans], spacing=spacing)
     display(reports.save_figure(figure, out_dir, "scans"))
     alike = explain.randomisation_check(classifier, inputs, stream="ct").mean()

@@ -2,7 +2,8 @@
 # # Staging of patients
 #
 # Each patient has a section with the predicted stage, the probability of each stage, the stages that cannot
-# be excluded, the inputs with the largest influence, and warnings.
+# be excluded, the inputs with the largest influence, and warnings. In a map of a scan, the brightness is
+# relative to the strongest place of this patient. It does not say how strong the effect is.
 
 # %% tags=["parameters"]
 cohort: str = "demo"  # patients to stage: demo, radiogenomics, lung1, tcga_luad, or a manifest

@@ -145,7 +145,8 @@ reports.save_figure(figures.learning_curves(result.histories()), out_dir, "loss"
 #
 # The figure shows Grad-CAM maps of one gene, for the patients with the highest prediction. Each map is made
 # by a network that was trained without this patient. Colour shows where the scan raises the predicted
-# expression. The line is the true outline of the lesion, which the network does not read. "Energy" is the
+# expression. The brightness is relative to the strongest place of each patient. It does not say how strong
+# the effect is. The line is the true outline of the lesion, which the network does not read. "Energy" is the
 # share of the map inside the outline, and "volume" the share of the cube that the lesion fills. Their ratio
 # is 1 for a map that does not depend on the lesion.
 

@@ -53,7 +53,8 @@ result = mf.nested_cv(
     model, data, baselines=False, outer=plan.outer, inner=plan.inner, random_state=seed, where=where,
     n_jobs=n_jobs, out=work / "folds", progress=False,
 )  # fmt: skip
-found = evaluation.robustness(result, data, reports.words(perturbations) or None, random_state=seed)
+with reports.collected() as given:
+    found = evaluation.robustness(result, data, reports.words(perturbations) or None, random_state=seed)
 said = robust.verdict(found)
 
 # %% [markdown]
@@ -103,10 +104,11 @@ reports.full_table(robust.shown_table(found))
 reports.bullets(robust.LIMITS)
 
 # %% [markdown]
-# Warnings that the models gave for changed inputs, and not for the unchanged ones:
+# Warnings about the inputs, and those that the models gave for changed inputs only:
 
 # %%
-reports.bullets(robust.warnings_of(found), otherwise="There were no warnings.")
+about = reports.warnings_given(also=given) if given else []
+reports.bullets([*about, *robust.warnings_of(found)], otherwise="There were no warnings.")
 
 # %% [markdown]
 # ## Does a new version of the model change the predictions?

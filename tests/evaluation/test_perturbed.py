@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 
 import mmfusion as mf
-from mmfusion.errors import DataError, LeakageError
+from mmfusion.errors import DataError, LeakageError, gathered
 from mmfusion.evaluation import PERTURBATIONS, check_perturbations, robustness
 from mmfusion.evaluation.perturbed import _strengths
+from mmfusion.imaging import Volume
 from tests.cohorts import tiny_cohort
 from tests.evaluation.toys import vector_cohort
 
@@ -55,6 +58,38 @@ def test_patients_who_have_the_modality_are_counted(found, cohort):
     assert n["missing fields"] == 70 and n["dropped genes"] == cohort.X["rna"].notna().any(axis=1).sum() < 70
 
 
+def scanned(volumes: int) -> mf.Cohort:
+    """Every patient has features of a CT, and the first ones the CT itself."""
+    cohort = tiny_cohort(30, missing=0.0)
+    hu = np.random.default_rng(0).normal(-500, 200, (4, 4, 4)).astype(np.float32)
+    cells = [Volume(hu, np.eye(4))] * volumes + [None] * (len(cohort.table) - volumes)
+    table = cohort.table.copy()
+    table["ct", "volume"] = pd.Series(cells, table.index, dtype=object)
+    return mf.Cohort("scanned", table, cohort.outcomes, cohort.target, units=cohort.units)
+
+
+def test_patients_with_a_scan_are_counted_and_features_of_scans_that_stay_are_named():
+    cohort = scanned(12)
+    model = DummyClassifier().fit(cohort.X, cohort.y.astype(str))
+    options = {"strengths": {"noise": [50.0], "kernel": [1.0]}, "metrics": ["macro_auc"], "n_boot": 5}
+    with gathered() as given:
+        table = robustness(model, cohort, ["noise", "kernel"], **options)
+    assert set(table["n"]) == {12}  # not 30: the features of the others do not change
+    (one,) = map(str, given)  # once, for both changes
+    assert one.startswith("ct: only the scan is changed") and one.endswith("(n = 2): sphericity, margin")
+
+
+def test_there_is_no_warning_without_features_of_scans_or_without_changes_of_scans():
+    cohort = scanned(12)
+    model = DummyClassifier().fit(cohort.X, cohort.y.astype(str))
+    plain = mf.Cohort("plain", cohort.table.drop(columns=[("ct", "sphericity"), ("ct", "margin")]),
+                      cohort.outcomes, cohort.target, units=cohort.units)  # fmt: skip
+    with gathered() as given:
+        robustness(model, plain, ["noise"], {"noise": [50.0]}, n_boot=5)
+        robustness(model, cohort, ["missing fields"], STRENGTHS, n_boot=5)
+    assert not given
+
+
 def test_the_same_seed_gives_the_same_table(result, cohort, found):
     again = robustness(result, cohort, list(STRENGTHS), STRENGTHS, metrics=["macro_auc"], n_boot=50)
     assert again.equals(found)
@@ -84,8 +119,6 @@ def test_bad_input_is_one_error(result, cohort):
 
 
 def test_a_result_whose_models_were_not_saved_is_refused(cohort):
-    from sklearn.dummy import DummyClassifier
-
     plain = mf.nested_cv(DummyClassifier(), cohort, outer=2, baselines=False, where="serial", progress=False)
     with pytest.raises(DataError, match=r"no model of the result was saved.*out=folder"):
         robustness(plain, cohort)

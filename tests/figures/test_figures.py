@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from mmfusion import figures
 from mmfusion.data.targets import list_targets
 from mmfusion.errors import DataError, ReportError
+from mmfusion.explain import ScanAttribution
 from mmfusion.figures.lesions import typical_patients
 from mmfusion.figures.style import class_colours, new_grid
 from mmfusion.imaging import Volume
@@ -133,6 +134,18 @@ def test_cohort_overview_shows_what_is_missing():
     assert (cells[rna] == 0).sum() == cohort.X["rna"].isna().all(axis=1).sum()
     pack_years = names.index("ehr: pack_years")
     assert (cells[pack_years] == 1).sum() == cohort.X[("ehr", "pack_years")].isna().sum()
+
+
+def test_maps_name_their_scan_and_the_side_of_the_patient():
+    crop = np.random.default_rng(0).random((1, 6, 6, 6)).astype(np.float32)
+    of = {name: ScanAttribution(crop, crop, ("P1",), ("II",), name) for name in ("ct", "pet")}
+    for name, title in (("ct", "CT"), ("pet", "PET")):
+        figure = figures.scan_maps({"map": of[name]})
+        assert [ax.get_title(loc="left") for ax in figure.axes] == [title, "map"]
+        assert figure.get_supxlabel() == "axial slices; the patient's right is on the left"
+        assert figure.axes[0].images[0].get_array().shape == (6, 6) and not figure.axes[0].xaxis_inverted()
+    with pytest.raises(ReportError, match=r"'b' has maps of other scans \(expected ct; got pet\)"):
+        figures.scan_maps({"a": of["ct"], "b": of["pet"]})
 
 
 def test_slices_go_through_the_point():
@@ -272,6 +285,8 @@ def test_site_effects_show_the_auc_of_the_site(gallery):
         (lambda: figures.scan_maps({"a": scans(), "b": scans(1)}), "'b' has maps of other patients"),
         (lambda: figures.scan_maps({"a": scans()}, masks=np.ones((1, 4, 4, 4))), "masks do not fit"),
         (lambda: figures.scan_maps({"a": scans()}, patients=["X"]), "none of these patients"),
+        (lambda: figures.scan_maps({"a": scans()}, spacing=[1.0, 2.0]), "spacing does not fit"),
+        (lambda: figures.scan_maps({"a": scans()}, spacing=0.0), "spacing does not fit"),
         (lambda: figures.learning_curve(pd.DataFrame()), "no learning curve"),
         (lambda: figures.learning_curves(pd.DataFrame()), "no learning curves"),
         (lambda: figures.paired_differences(pd.DataFrame()), "no model other than the reference"),

@@ -7,6 +7,7 @@ from scipy import stats
 
 from mmfusion.errors import DataError
 from mmfusion.metrics import class_table, holm, ordered_table
+from mmfusion.metrics.ordered import detectable_correlation
 
 
 def planted(n=150, seed=0, slope=0.5):
@@ -108,3 +109,17 @@ def test_columns_that_are_no_numbers_are_refused():
             table(pd.concat([values, values[["trend"]]], axis=1), stage)
     with pytest.raises(DataError, match=r"parameter classes: .*expected Series; got list"):
         ordered_table(values, list(stage))
+
+
+def test_the_detectable_correlation_is_found_in_four_of_five_studies():
+    rng, n = np.random.default_rng(0), 50
+    r = detectable_correlation(n)
+    x = rng.normal(size=(4000, n))
+    y = r * x + np.sqrt(1 - r**2) * rng.normal(size=x.shape)
+    found = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(x, y, strict=True)])
+    assert (np.abs(np.arctanh(found)) * np.sqrt(n - 3) > 1.96).mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_three_patients_have_no_detectable_correlation():
+    with pytest.raises(DataError, match=r"too few patients for a correlation \(expected 4 or more; got 3\)"):
+        detectable_correlation(3)

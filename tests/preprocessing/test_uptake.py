@@ -3,7 +3,7 @@ import doctest
 import numpy as np
 import pytest
 
-from mmfusion.preprocessing import hu_only
+from mmfusion.preprocessing import hu_only, uptake
 from mmfusion.preprocessing.crop_features import crop_features
 
 
@@ -50,6 +50,19 @@ def test_nothing_above_the_fixed_threshold():
     assert row["volume_suv2.5_ml"] == 0 and row["volume_41pct_ml"] > 0
 
 
+def test_what_is_wrong_if_the_uptake_is_above_the_window():
+    axis = (np.arange(32) - 15.5) * 3.0
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    suv = (25 * np.exp(-(z**2 + y**2 + x**2) / (2 * 8**2)) + 0.8)[None, None]
+    true, cut = (crop_features(one / 15, modality="pet").iloc[0] for one in (suv, np.clip(suv, 0, 15)))
+    assert cut["suv_max"] == pytest.approx(15)
+    too_low = ["suv_max", "suv_peak", "suv_ratio", "suv_mean_6mm", "suv_mean_41pct"]
+    assert (cut[too_low] < 0.9 * true[too_low]).all()
+    assert cut["volume_41pct_ml"] > 2 * true["volume_41pct_ml"]
+    assert cut["glycolysis_41pct"] > 1.3 * true["glycolysis_41pct"]
+    assert cut["volume_suv2.5_ml"] == true["volume_suv2.5_ml"]
+
+
 def test_rows_without_a_scan_are_missing():
     values, _ = crop(8.0, 15.0)
     table = crop_features(np.concatenate([values, np.zeros_like(values)]), modality="pet", index=["A", "B"])
@@ -57,5 +70,6 @@ def test_rows_without_a_scan_are_missing():
 
 
 def test_examples():
-    result = doctest.testmod(hu_only)
-    assert result.attempted and not result.failed
+    for module in (hu_only, uptake):
+        result = doctest.testmod(module)
+        assert result.attempted and not result.failed

@@ -1,7 +1,8 @@
 """Changes of a CT: noise, contrast, dose, thickness of slices, reconstruction kernel.
 
 They change the image. A real scan with less dose or another kernel is reconstructed from other raw data (a
-sinogram), which cannot be computed from the image. Values below -1024 HU are padding and stay.
+sinogram), which cannot be computed from the image. Values of -1024 HU and below are padding and stay: `read`
+sets padding to -1024 HU.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from scipy.ndimage import gaussian_filter
 
 from mmfusion.evaluation.perturbations.strength import out_of_range
 from mmfusion.imaging import Volume
+from mmfusion.imaging.affine import lps_axes
 
 LOWEST, HIGHEST = -1024.0, 3071.0  # HU, the range of 12 bits
 DOSE_SD_HU = 15.0  # noise of the scan at its own dose, HU
-GRAIN_MM = 0.7  # standard deviation of the grain of that noise, mm
+GRAIN_MM = (0.5, 1.5)  # finest and coarsest grain of that noise in the slice, SD of Gaussians, mm
 
 
 def add_noise(scan: Volume, sd_hu: float, rng: np.random.Generator) -> Volume:
@@ -77,8 +79,12 @@ def lower_dose(scan: Volume, dose: float, rng: np.random.Generator) -> Volume:
     """Return the CT with the additional noise of a lower dose, in image space.
 
     The variance of the noise is inversely proportional to the dose (photon statistics). The scan is taken to
-    have noise of 15 HU at its own dose, and gets grained noise of 15 * sqrt(1 / dose - 1) HU. No sinogram is
-    used: streaks and the stronger noise behind bones are missing.
+    have noise of 15 HU per voxel at its own dose, and gets noise of 15 * sqrt(1 / dose - 1) HU per voxel.
+
+    The noise of each slice is independent of the other slices. Within a slice it is the difference of two
+    Gaussian blurs of white noise. So, as in filtered back projection, it has little power at low frequencies
+    (Riederer et al. 1978) and nearly averages out in larger voxels. No sinogram is used: streaks and the
+    stronger noise behind bones are missing.
 
     Parameters
     ----------
@@ -96,8 +102,9 @@ def lower_dose(scan: Volume, dose: float, rng: np.random.Generator) -> Volume:
 
     References
     ----------
-    Brooks & Di Chiro 1976, "Statistical limitations in x-ray reconstructive tomography", Medical Physics
-    3(4).
+    Dose: Brooks & Di Chiro 1976, "Statistical limitations in x-ray reconstructive tomography", Medical
+    Physics 3(4). Frequencies: Riederer, Pelc & Chesler 1978, "The noise power spectrum in computed X-ray
+    tomography", Physics in Medicine and Biology 23(3), 446-454.
 
     Examples
     --------
@@ -109,8 +116,12 @@ def lower_dose(scan: Volume, dose: float, rng: np.random.Generator) -> Volume:
         raise out_of_range("dose", "above 0, at most 1", dose)
     if dose == 1:
         return scan
-    grain = gaussian_filter(rng.normal(size=scan.shape), GRAIN_MM / np.array(scan.spacing))
-    return _changed(scan, scan.array + grain / grain.std() * DOSE_SD_HU * np.sqrt(1 / dose - 1))
+    white = rng.normal(size=scan.shape)
+    fine, coarse = (gaussian_filter(white, _in_plane(scan, mm)) for mm in GRAIN_MM)
+    grain = fine - coarse
+    if grain.std() < 1e-6:  # only rounding: slices of one voxel, or voxels far larger than the grain
+        grain = white
+    return _changed(scan, scan.array + grain / (grain.std() or 1.0) * DOSE_SD_HU * np.sqrt(1 / dose - 1))
 
 
 def thicken_slices(scan: Volume, mm: float) -> Volume:
@@ -161,6 +172,9 @@ def _thick(n: int, z: float, mm: float) -> np.ndarray:
 def change_kernel(scan: Volume, sigma_mm: float) -> Volume:
     """Return the CT with the look of a softer or a sharper reconstruction kernel.
 
+    A kernel acts within each slice, so nothing is blurred or sharpened between slices (along the patient's
+    long axis).
+
     Parameters
     ----------
     scan : Volume
@@ -180,11 +194,19 @@ def change_kernel(scan: Volume, sigma_mm: float) -> Volume:
     if not sigma_mm:
         return scan
     known = np.maximum(scan.array, LOWEST)
-    soft = gaussian_filter(known, abs(sigma_mm) / np.array(scan.spacing), mode="nearest")
+    soft = gaussian_filter(known, _in_plane(scan, abs(sigma_mm)), mode="nearest")
     return _changed(scan, soft if sigma_mm > 0 else 2 * known - soft)
 
 
+def _in_plane(scan: Volume, mm: float) -> np.ndarray:
+    """Return the SD of a Gaussian along each axis of the array, in voxels; 0 across the axial slices."""
+    order, *_ = lps_axes(scan.affine, scan.shape)
+    sigma = mm / np.array(scan.spacing)
+    sigma[order[0]] = 0.0  # the axis of the array that runs (nearly) along the patient, however it is stored
+    return sigma
+
+
 def _changed(scan: Volume, array: np.ndarray) -> Volume:
-    array = np.where(scan.array < LOWEST, scan.array, np.clip(array, LOWEST, HIGHEST))
+    array = np.where(scan.array <= LOWEST, scan.array, np.clip(array, LOWEST, HIGHEST))
     whole = np.issubdtype(scan.array.dtype, np.integer)
     return replace(scan, array=(np.rint(array) if whole else array).astype(scan.array.dtype))

@@ -55,5 +55,6 @@ def explained(
         *(np.concatenate([getattr(one, part) for one, _ in found]) for part in ("maps", "crops")),
         tuple(one.patients[0] for one, _ in found),
         (gene,) * len(found),
+        found[0][0].stream,
     )
     return maps, np.concatenate([masks for _, masks in found])

@@ -15,9 +15,9 @@ from mmfusion.data.targets.signatures import ZSCORED
 from mmfusion.errors import DataError
 from mmfusion.features import random_set_table, signature_coverage, signatures
 from mmfusion.metrics import ordered_table
+from mmfusion.metrics.ordered import LEAST_CORRELATION, detectable_correlation
 from mmfusion.metrics.written import p_text, unbroken, value_text
 
-_FEW = 100  # patients
 _SHOWN = 9  # panels of boxes
 
 
@@ -229,8 +229,11 @@ def caveats(study: SignatureStudy, said: Sequence[str] = ()) -> list[str]:
     notes.append(
         f"the ranks are among the {n_genes} genes of the table; with other genes every score differs"
     )
-    if len(study.scores) < _FEW:
-        notes.append(f"with {len(study.scores)} patients, a correlation below about 0.2 is hardly detected")
+    if (n := len(study.scores)) >= LEAST_CORRELATION:
+        notes.append(
+            f"with {n} patients, a single test (two-sided, 5 %) detects a correlation of "
+            f"{detectable_correlation(n):.2f} in 80 % of such studies; a weaker one is often missed"
+        )
     notes += [
         "a sample is a mixture of tumour, stroma and immune cells, so a score also depends on their shares",
         "the shares of these cells, the histology and the site are not adjusted for",

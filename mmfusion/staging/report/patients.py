@@ -118,7 +118,7 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
     same networks with shuffled weights. If it is near 1, the map depends on the scan only and explains
     nothing (Adebayo et al. 2018, NeurIPS).
     """
-    from mmfusion.explain import randomisation_check, scan_gradcam  # loads torch
+    from mmfusion.explain import crop_spacing, randomisation_check, scan_gradcam  # loads torch
 
     names, streams = [spec.name for spec in model.transformer_.specs_], scan_streams(model)
     if not streams:
@@ -131,7 +131,8 @@ def scan_figure(model: object, row: pd.DataFrame, stream: str | None = None) -> 
     found = scan_gradcam(model, inputs, stream=stream)
     alike = randomisation_check(model, inputs, stream=stream).iloc[0]
     title = f"{MODALITIES[stream].title}, HiResCAM:"
-    figure = scan_slices(found.crops[0], overlay=found.maps[0], title=title)
+    spacing = crop_spacing(model, row, stream=stream)[0]  # a crop of the lungs has no cubic voxels
+    figure = scan_slices(found.crops[0], overlay=found.maps[0], spacing=spacing, title=title)
     figure.supxlabel(
         f"colour: parts that raise the {found.classes[0]}; correlation with the map of the same networks, "
         f"weights shuffled: {alike:.2f}",

@@ -11,8 +11,15 @@ LIMITS = (
     "The changes are made in the image and in the tables. A real scan with less dose or another kernel is "
     "reconstructed from other raw data (a sinogram), which the cohort does not have. Low dose is therefore "
     "noise in the image, without streaks and without stronger noise behind bones.",
+    "The SD of the noise, also that of a low dose, is per voxel of the scan. The model averages the scan to "
+    "its own, usually larger voxels, so less noise is left in what it reads.",
+    "Contrast multiplies all HU by a factor, as a wrong calibration would. It is not contrast agent. Values "
+    "below -1024 HU, such as air with a factor above 1, are cut off.",
     "Thick slices are averages of the thin ones, put back on the old positions. A soft kernel is a Gaussian "
-    "blur; a sharp kernel adds the difference to the blurred image.",
+    "blur within each slice; a sharp kernel adds the difference to the blurred image. Neither acts between "
+    "slices.",
+    "The changes of a CT replace only the scan. Features that were measured from it before, such as columns "
+    "of radiomics, stay as they are. A model that reads them looks more robust than it is.",
     "A batch shift moves each gene by a random amount that all patients share. Real batches also change the "
     "spread, and shift genes together.",
     "The models were not trained with these changes, except for the random changes of their training scans.",
@@ -24,17 +31,37 @@ _SHOWN = 20  # warnings that the report lists
 def verdict(found: pd.DataFrame, metric: str = "macro_auc") -> list[str]:
     """Return sentences about the changes that lower a metric; the first is the answer.
 
-    "Lowers" means that the paired 95 % interval over patients lies below 0.
+    "Lowers" means that the paired 95 % interval over patients lies below 0. A change with two directions,
+    such as a factor below and above 1, is named with the weakest strength on each side. The first row of each
+    perturbation must be the unchanged one, as in `evaluation.robustness`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"strength": [1.0, 0.8, 0.9, 1.1], "change": [0.0, -0.2, -0.1, -0.1]})
+    >>> rows = rows.assign(perturbation="contrast", unit="factor", metric="macro_auc", value=0.6)
+    >>> rows = rows.assign(change_lo=-0.3, change_hi=[0.0, -0.1, -0.01, -0.01], other_class=0.1)
+    >>> verdict(rows)[0]
+    '1 of 1 changes of the inputs lower the macro-AUC: contrast from 0.9 and from 1.1 (factor).'
     """
     rows = found[(found["metric"] == metric) & (found["change_hi"] < 0)]
     n = found["perturbation"].nunique()
     if rows.empty:
         first = f"No change of the inputs clearly lowers the {metric_title(metric)} ({n} kinds were tried)."
         return [first, *_worst(found, metric)]
-    weakest = rows.groupby("perturbation", sort=False).first()
-    parts = [f"{name} from {row['strength']:g} ({row['unit']})" for name, row in weakest.iterrows()]
+    none = found.groupby("perturbation", sort=False)["strength"].first()
+    parts = [
+        f"{name} {_weakest(lower['strength'], none[name])} ({lower['unit'].iloc[0]})"
+        for name, lower in rows.groupby("perturbation", sort=False)
+    ]
     first = f"{len(parts)} of {n} changes of the inputs lower the {metric_title(metric)}: {'; '.join(parts)}."
     return [first, *_worst(found, metric)]
+
+
+def _weakest(strengths: pd.Series, none: float) -> str:
+    """Return the strengths nearest to the unchanged one, below it and above it, as text."""
+    below, above = strengths[strengths < none], strengths[strengths > none]
+    nearest = [*([below.max()] if len(below) else []), *([above.min()] if len(above) else [])]
+    return " and ".join(f"from {strength:g}" for strength in nearest)
 
 
 def strongest(found: pd.DataFrame, metric: str = "macro_auc") -> pd.DataFrame:

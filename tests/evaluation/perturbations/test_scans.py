@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from mmfusion.errors import DataError
 from mmfusion.evaluation.perturbations import (
@@ -76,7 +77,39 @@ def test_the_variance_grows_with_one_over_the_dose(dose):
     found = lower_dose(scan(), dose, rng()).array[:, 3:]
     # the noise of the scan itself and that which is added make that of the dose
     assert DOSE_SD_HU**2 + found.var() == pytest.approx(DOSE_SD_HU**2 / dose, rel=0.06)
-    assert np.corrcoef(found[:, :, 1:].ravel(), found[:, :, :-1].ravel())[0, 1] > 0.4  # it has a grain
+
+
+@pytest.mark.parametrize(
+    ("shape", "affine"),
+    [
+        ((40, 96, 96), [[0.7, 0, 0, 0], [0, 0.7, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
+        ((96, 40, 96), [[0, 0, 0.7, 0], [0.7, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]),  # stored as (x, z, y)
+    ],
+)
+def test_the_noise_of_a_low_dose_has_a_grain_in_the_slice_and_none_between_slices(shape, affine):
+    v = Volume(np.zeros(shape, np.float32), np.array(affine, float))
+    noise = lower_dose(v, 0.25, rng()).to_lps().array
+    assert noise.shape == (40, 96, 96)
+    assert noise.std() == pytest.approx(DOSE_SD_HU * np.sqrt(3), rel=0.01)
+    between = np.corrcoef(noise[1:].ravel(), noise[:-1].ravel())
+    beside = np.corrcoef(noise[:, :, 1:].ravel(), noise[:, :, :-1].ravel())
+    assert abs(between[0, 1]) < 0.02 and beside[0, 1] > 0.15
+
+
+def test_the_noise_of_a_low_dose_nearly_averages_out_in_larger_voxels():
+    v = Volume(np.zeros((60, 128, 128), np.float32), np.diag([0.7, 0.7, 1.0, 1.0]))
+    noise = lower_dose(v, 0.25, rng())
+    blurred = gaussian_filter(rng().normal(size=v.shape), 0.7 / np.array(v.spacing))
+    blurred = Volume((blurred / blurred.std() * noise.array.std()).astype(np.float32), v.affine)
+    large, large_blurred = (one.resample(3.0).array.std() for one in (noise, blurred))
+    # 26 HU per voxel: about 3 HU are left with the noise of filtered back projection, 9 HU with blurred noise
+    assert 1.0 < large < 3.5 and large < large_blurred / 3
+
+
+@pytest.mark.parametrize("shape", [(50000, 1, 1), (20, 50, 50)])
+def test_the_noise_of_a_low_dose_has_its_strength_without_neighbours_in_the_slice(shape):
+    wide = Volume(np.zeros(shape, np.float32), np.diag([20.0, 20.0, 1.0, 1.0]))  # far wider than the grain
+    assert lower_dose(wide, 0.5, rng()).array.std() == pytest.approx(DOSE_SD_HU, rel=0.02)
 
 
 def test_thick_slices_average_over_mm_and_keep_the_mean():
@@ -111,6 +144,26 @@ def test_kernels_keep_the_mean_and_change_an_edge_in_mm():
 
     np.testing.assert_allclose(soft[inside] / 100, norm.cdf(x[inside] / 2.0), atol=0.03)
     assert sharp.max() > 110 and sharp.min() < -10  # the overshoot of a sharp kernel
+
+
+@pytest.mark.parametrize("sigma", [2.0, -2.0])
+def test_a_kernel_acts_in_the_slice_and_not_between_slices(sigma):
+    array = np.zeros((9, 20, 20), np.float32)
+    array[4, 10, 10] = array[6] = 100.0
+    found = change_kernel(Volume(array, AFFINE), sigma).array
+    assert (found[[0, 1, 2, 3, 5, 7, 8]] == 0).all() and np.allclose(found[6], 100)  # other slices stay
+    assert found[4, 10, 12] * sigma > 0
+    # the same scan, stored with the patient's long axis as the last axis of the array
+    turned = np.array([[0, 0, 0.8, 0], [0, 0.8, 0, 0], [1.25, 0, 0, 0], [0, 0, 0, 1.0]])
+    stored = change_kernel(Volume(array.transpose(2, 1, 0).copy(), turned), sigma).array
+    np.testing.assert_allclose(stored.transpose(2, 1, 0), found, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_padding_as_it_is_read_stays(name):
+    array = np.full((12, 20, 20), 40, np.int16)
+    array[:, :6] = -1024  # the value that `read` gives to padding
+    assert (EVERY[name](Volume(array, AFFINE)).array[:, :6] == -1024).all()
 
 
 @pytest.mark.parametrize(

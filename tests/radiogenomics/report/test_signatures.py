@@ -1,5 +1,6 @@
 """What the report on signatures says: its sentences follow its numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,20 @@ def test_who_was_left_out(planted):
     assert said[0].startswith(f"{len(planted.scores)} persons with RNA and a stage: ")
     assert (stages.coverage_for_page(planted)["scored"] == "yes").all()
     assert any("among the 500 genes" in note for note in stages.caveats(planted))
+
+
+@pytest.mark.parametrize(
+    ("n", "says"), [(4, "0.99"), (10, "0.79"), (30, "0.49"), (100, "0.28"), (150, "0.23")]
+)
+def test_the_correlation_that_can_be_detected_follows_the_number_of_patients(planted, n, says):
+    study = replace(planted, scores=pd.concat([planted.scores] * 2).iloc[:n])
+    (note,) = [note for note in stages.caveats(study) if "detects a correlation" in note]
+    assert note.startswith(f"With {n} patients") and f"a correlation of {says} in 80 %" in note
+
+
+def test_with_three_patients_no_correlation_can_be_detected(planted):
+    notes = stages.caveats(replace(planted, scores=planted.scores.iloc[:3]))
+    assert not any("detects a correlation" in note for note in notes)
 
 
 def test_one_row_per_person():

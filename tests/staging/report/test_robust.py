@@ -33,6 +33,37 @@ def test_the_verdict_goes_by_the_paired_interval(hi, says):
     )
 
 
+def two_sided(name: str, unit: str, strengths: list[float], lower: set[float]) -> pd.DataFrame:
+    """Rows of a perturbation: the first is unchanged, and the strengths in `lower` lower the metric."""
+    rows = pd.DataFrame({"strength": strengths, "change": [0.0] + [-0.1] * (len(strengths) - 1)})
+    high = [0.0, *(-0.05 if s in lower else 0.05 for s in strengths[1:])]
+    own = {"perturbation": name, "unit": unit, "n": 40, "metric": "macro_auc", "value": 0.6, "lo": 0.5}
+    return rows.assign(**own, hi=0.8, change_lo=-0.2, change_hi=high, other_class=0.1)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "lower", "says"),
+    [
+        ([1.0, 0.8, 0.9, 1.1, 1.2], {0.8, 0.9, 1.1, 1.2}, "from 0.9 and from 1.1"),
+        ([1.0, 1.2, 0.9, 1.1, 0.8], {0.8, 1.1, 1.2}, "from 0.8 and from 1.1"),  # not sorted
+        ([1.0, 0.8, 0.9, 1.1, 1.2], {1.2}, "from 1.2"),
+        ([0.0, -2.0, -1.0, 1.0, 2.0], {-2.0, -1.0, 2.0}, "from -1 and from 2"),
+        ([0.0, 50.0, 10.0, 25.0], {25.0, 50.0}, "from 25"),
+        ([1.0, 0.05, 0.1, 0.25, 0.5], {0.05, 0.1, 0.25}, "from 0.25"),  # a share of the dose falls
+    ],
+)
+def test_the_verdict_names_the_weakest_strength_on_each_side(strengths, lower, says):
+    lines = robust.verdict(two_sided("change", "unit", strengths, lower))
+    assert lines[0] == f"1 of 1 changes of the inputs lower the macro-AUC: change {says} (unit)."
+
+
+def test_the_limits_say_what_the_changes_of_a_ct_are_not():
+    text = " ".join(robust.LIMITS)
+    for words in ("per voxel of the scan", "not contrast agent", "-1024 HU", "Neither acts between slices",
+                  "Features that were measured from it"):  # fmt: skip
+        assert words in text
+
+
 def test_tables_of_the_report():
     strong = robust.strongest(found(0.01))
     assert list(strong.index) == ["noise", "wrong units"] and (strong["strength"] == 50).all()
