@@ -64,7 +64,7 @@ reports.save_figure(
 reports.full_table(with_intervals(result.scores))
 
 # %%
-reports.bullets(worse_than_chance(result.scores["macro_auc"]))
+reports.bullets(worse_than_chance(result.scores["macro_auc"], result.predictions))
 
 # %% [markdown]
 # The figure shows the difference between each model and the ridge (a logistic regression on all inputs), with

@@ -40,7 +40,7 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
     lines += not_beyond_chance(result.main, for_method(main, result.predictions))
-    lines += worse_than_chance(auc)
+    lines += worse_than_chance(auc, result.predictions)
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
         lines.append(
@@ -67,13 +67,15 @@ def not_beyond_chance(model: str, score: pd.Series) -> list[str]:
     ]
 
 
-def worse_than_chance(auc: pd.DataFrame) -> list[str]:
+def worse_than_chance(auc: pd.DataFrame, predictions: pd.DataFrame | None = None) -> list[str]:
     """Return a sentence about the models whose interval lies wholly below 0.5; no sentence if there are none.
 
     Parameters
     ----------
     auc : DataFrame, index model
         Columns mean, lo, hi of an AUC, 0 to 1.
+    predictions : DataFrame, optional
+        Predictions of a cross-validation, for whose folds the intervals are widened.
 
     Examples
     --------
@@ -81,7 +83,8 @@ def worse_than_chance(auc: pd.DataFrame) -> list[str]:
     >>> worse_than_chance(auc)[0][:51]
     'Worse than chance: gmu 0.400 [0.300, 0.450]. The in'
     """
-    below = auc[auc["hi"] < 0.5]
+    wide = auc if predictions is None else auc.apply(for_method, axis=1, predictions=predictions)
+    below = wide[wide["hi"] < 0.5]
     if below.empty:
         return []
     named = ", ".join(f"{name} {value_text(row)}" for name, row in below.iterrows())
@@ -98,7 +101,8 @@ def headline(result: NestedResult) -> str:
     """Return one line for the index of reports."""
     auc = result.scores["macro_auc"]
     row = result.paired("ridge").loc[result.main]
-    chance = "; worse than chance" if auc.loc[result.main, "hi"] < 0.5 else ""
+    wide = for_method(auc.loc[result.main], result.predictions)
+    chance = "; worse than chance" if wide["hi"] < 0.5 else ""
     return (
         f"{result.main} {value_text(auc.loc[result.main])}, ridge {value_text(auc.loc['ridge'])} macro-AUC: "
         f"{against(row)} ({signed_text(row)}){chance}"
