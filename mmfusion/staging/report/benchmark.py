@@ -116,10 +116,13 @@ def run(
     Raises
     ------
     DataError
-        If `only` has an unknown name, or `trials` is no whole number of 0 or more.
+        If the model is no `StageClassifier`, `only` has an unknown name, or `trials` is no whole number of 0
+        or more.
     """
     check_whole("trials", trials, 0)
-    model = model or StageClassifier()
+    model = StageClassifier() if model is None else model
+    if not isinstance(model, StageClassifier):
+        raise DataError("not a stage model", parameter="model", expected="a StageClassifier", got=model)
     beside = simple_models(cohort, seed) | combinations(model, seed)
     fusions = [name for name in list_fusions().index if name != model.fusion]
     known = [*beside, *fusions, "single modalities"]

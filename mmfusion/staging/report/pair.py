@@ -10,7 +10,7 @@ from mmfusion.data.cohort import Cohort, feature_names, presence
 from mmfusion.data.load import load_cohort
 from mmfusion.data.tables.notes import listed
 from mmfusion.data.targets.base import label_counts
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, check_whole
 from mmfusion.evaluation.external_comparison import check_pair
 from mmfusion.staging.report.study import GENERATED, Plan, left_out, load_external, subset, without_rare_scans
 
@@ -103,6 +103,8 @@ def check_enough(cohort: Cohort, plan: Plan) -> None:
 
     Two patients of each class must be left for the fit inside an inner fold.
     """
+    for name, folds in (("outer", plan.outer), ("inner", plan.inner)):
+        check_whole(name, folds, 2)
     for name, n in label_counts(cohort.y).items():
         in_outer = n - -(-n // plan.outer)
         left = in_outer - -(-in_outer // plan.inner)

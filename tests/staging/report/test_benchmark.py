@@ -69,6 +69,8 @@ def test_the_sentence_does_not_call_a_difference_real_that_may_be_chance(result)
 def test_unknown_model(tmp_path):
     with pytest.raises(DataError, match=r"only: no such model.*got forrest.*did you mean forest"):
         benchmark.run(tiny_cohort(), only=["forrest"])
+    with pytest.raises(DataError, match=r"parameter model: not a stage model .*a StageClassifier.*got x"):
+        benchmark.run(tiny_cohort(), model="x")
 
 
 def test_every_simple_model_and_combination_has_an_own_name():

@@ -81,6 +81,8 @@ def test_too_few_patients_for_the_folds():
     small = cohort.select(patients=list(cohort.table.index.difference(rare)))
     with pytest.raises(DataError, match=r"class III has too few patients for 3 outer and 2 .*got 3 patients"):
         check_enough(small, Plan(3, 2, 1))
+    with pytest.raises(DataError, match=r"parameter outer.*got 1"):
+        check_enough(cohort, Plan(1, 2, 1))
 
 
 def test_other_editions_are_said():
