@@ -3,7 +3,8 @@
 python benchmarks/intervals.py
 
 Each column is a setting, simulated many times. The rates should be 0.05. The models are logistic and ridge
-regressions, fitted in a cross-validation.
+regressions, fitted in a cross-validation. The second table is the coverage of the interval of an AUC, which
+should be 0.95, in a group with few patients of a class.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import argparse
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from mmfusion.metrics import for_method, paired_table, score_table
+from mmfusion.metrics import bootstrap_metrics, for_method, paired_table, score_table
 from mmfusion.metrics.judged import overlap_factor
 from mmfusion.radiogenomics import prediction_null
 
@@ -81,6 +84,22 @@ def permutations(folds: int, runs: int) -> dict[str, float]:
     return pd.DataFrame(rows).mean().to_dict()
 
 
+def few_positives(runs: int, n: int = 25, shift: float = 1.0) -> pd.Series:
+    """Return the coverage of the 95 % interval of an AUC in groups with few patients of a class."""
+    true, found = norm.cdf(shift / np.sqrt(2)), {}
+    for positives in (1, 2, 3, 4, 5, 10):
+        y = (np.arange(n) < positives).astype(int)
+        hits = []
+        for seed in range(runs):
+            p = expit(np.random.default_rng(seed).normal(size=n) + shift * y)
+            table = np.column_stack([1 - p, p])
+            options = {"metrics": ["macro_auc"], "n_boot": N_BOOT, "random_state": seed}
+            row = bootstrap_metrics(y.astype(str), table, CLASSES, **options).loc["macro_auc"]
+            hits.append(row["lo"] <= true <= row["hi"])
+        found[positives] = np.mean(hits)
+    return pd.Series(found, name="coverage").rename_axis("patients of a class, of 25")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -93,6 +112,7 @@ def main() -> None:
         settings[f"no signal, {folds} folds"] = none
         settings[f"equal signal, {folds} folds"] = differences(folds, 1.0, args.runs)
     print(pd.DataFrame(settings).round(3).to_string(na_rep=""))
+    print(few_positives(args.runs).round(2).to_string())
 
 
 if __name__ == "__main__":
