@@ -72,8 +72,8 @@ def strongest(found: pd.DataFrame, metric: str = "macro_auc") -> pd.DataFrame:
 
 
 def shown_table(found: pd.DataFrame, metric: str = "macro_auc") -> pd.DataFrame:
-    """Return all strengths with a metric as text, for a report."""
-    return _texts(found[found["metric"] == metric], metric)
+    """Return all strengths with a metric as text, for a report; n is in the table of `strongest`."""
+    return _texts(found[found["metric"] == metric], metric).drop(columns="n")
 
 
 def warnings_of(found: pd.DataFrame) -> list[str]:
