@@ -89,8 +89,8 @@ def paired_differences(
 ) -> Figure:
     """Difference of every model to the reference, with two intervals.
 
-    The thick line is the interval of the bootstrap over patients, widened for overlapping training sets. The
-    thin line is the interval of the corrected t-test over folds.
+    The thick line is the interval of the bootstrap over patients. With several folds, it is widened for
+    overlapping training sets, and a thin line is the interval of the corrected t-test over folds.
 
     Parameters
     ----------
@@ -127,12 +127,13 @@ def paired_differences(
         )
     ax.axvline(0, color=GREY, lw=1)
     y = np.arange(len(table))[::-1]
-    if table["corrected_lo"].notna().any():  # several folds
+    folds = table["corrected_lo"].notna().any()
+    if folds:
         corrected = table["corrected_lo"], table["corrected_hi"]
         ax.hlines(y, *corrected, color=GREY, lw=0.9, label="corrected t-test over folds")
     colours = [BLUE if main in (None, name) else INK for name in table.index]
     forest(ax, table["diff"].to_numpy(), table["lo"].to_numpy(), table["hi"].to_numpy(), colours=colours)
-    ax.plot([], [], color=INK, lw=2, label="over patients, widened for the folds")
+    ax.plot([], [], color=INK, lw=2, label=f"over patients{', widened for the folds' if folds else ''}")
     label_rows(ax, list(table.index))
     reach = 1.8 * max(np.nanmax(np.abs(table[["lo", "hi"]].to_numpy())), detectable or 0.0)
     low, high = ax.get_xlim()

@@ -360,3 +360,14 @@ def test_the_named_stage_is_bold_even_if_another_is_more_probable():
         return [label.get_text() for label in ax.get_yticklabels() if label.get_fontweight() == "bold"]
 
     assert bold(stage="II") == ["II"] and bold() == ["I"]
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_paired_differences_say_which_interval_they_show(folds):
+    ends = [-0.01, 0.11] if folds else [np.nan, np.nan]
+    columns = ["diff", "lo", "hi", "corrected_lo", "corrected_hi", "p_holm"]
+    table = pd.DataFrame([[0.05, 0.01, 0.09, *ends, 0.04]], ["crossmodal"], columns)
+    figure = figures.paired_differences(table)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert ("over patients, widened for the folds" in texts) is folds
+    assert ("over patients" in texts) is not folds
