@@ -96,7 +96,8 @@ class PriorWhereAbsent(ClassifierMixin, BaseEstimator):
         """Return the estimator's class of each patient; the most common class without `modalities`; (n,)."""
         check_is_fitted(self, "estimator_")
         has = self._has(X)
-        out = np.full(len(X), self.classes_[self.prior_.argmax()])
+        # indexed, so that every class fits: np.full with "I" would cut "III" to "I"
+        out = self.classes_[np.full(len(X), self.prior_.argmax())]
         if has.any():
             out[has] = self.estimator_.predict(X[has])
         return out

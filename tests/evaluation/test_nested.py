@@ -218,6 +218,15 @@ def test_every_fold_can_be_watched_while_it_learns(cohort, result):
     pd.testing.assert_frame_equal(watched_histories(stopping, model, cohort), stopping.histories())
 
 
+def test_a_long_name_of_a_class_is_predicted_whole(cohort):
+    """The most common class has the shortest name: "I", "II" and "III" have one to three letters."""
+    y = cohort.y.astype(str).where(cohort.y != "II", "I")
+    model = PriorWhereAbsent(logistic(), ["rna"]).fit(cohort.X, y)
+    named = model.predict(cohort.X)
+    most_probable = model.classes_[model.predict_proba(cohort.X).argmax(axis=1)]
+    assert (named == most_probable).all() and set(named) == {"I", "III"}
+
+
 def test_classes_in_any_order(cohort):
     y = cohort.y.map({"I": "low", "II": "low", "III": "high"}).astype(
         pd.CategoricalDtype(["low", "high"], ordered=True)
