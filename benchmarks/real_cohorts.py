@@ -114,7 +114,8 @@ def short(facts: list[dict[str, object]]) -> str:
     first = pd.DataFrame(
         {one["cohort"]: {m: r["macro_auc"] for m, r in one["models"].items()} for one in facts}
     )
-    rows = rows.loc[first.mean(axis=1).sort_values(ascending=False, kind="stable").index]
+    order = pd.DataFrame({"absent": first.isna().sum(axis=1), "mean": -first.mean(axis=1)})
+    rows = rows.loc[order.sort_values(["absent", "mean"], kind="stable").index]  # those of all cohorts first
     head = f"| model | {' | '.join(rows.columns)} |\n|{'---|' * (len(rows.columns) + 1)}\n"
     return head + "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.T.items())
 
