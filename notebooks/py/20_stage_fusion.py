@@ -127,10 +127,10 @@ reports.save_figure(
 reports.full_table(with_intervals(result.scores))
 
 # %% [markdown]
-# The difference between each model and the ridge. The thick line is the 95 % interval over test patients, for
-# the models as fitted. The thin line is a 95 % interval that also allows for other training patients. It is
-# corrected, because folds share most of their training patients. Shaded differences are too small to be
-# detected with this number of patients.
+# The difference between each model and the ridge. The thick line is a 95 % interval over test patients. It is
+# widened, because the folds share most of their training patients. The thin line is the interval of a t-test
+# over folds with the same correction; with few folds it is much wider. p belongs to the thick line. Shaded
+# differences are too small to be detected with this number of patients.
 
 # %%
 detectable = result.detectable_difference("ridge")

@@ -86,10 +86,10 @@ for name in names:
 # ## Which differences to ridge are larger than chance?
 #
 # The figure shows the difference in macro-AUC between each model and ridge, on the same folds. The thick line
-# is the 95 % interval over test patients, for the models as fitted. The thin line also covers the choice of
-# the training patients (Nadeau and Bengio 2003). Shaded differences are too small to be detected with this
-# number of patients. The table has the interval of the thin line. Its p is adjusted for the number of models
-# (Holm 1979).
+# is a 95 % interval over test patients, widened because the folds share most of their training patients. The
+# thin line is the interval of a t-test over folds with the same correction (Nadeau and Bengio 2003). Shaded
+# differences are too small to be detected with this number of patients. The table has the interval of the
+# thin line. Its p is adjusted for the number of models (Holm 1979).
 
 # %%
 for name in names:
