@@ -18,7 +18,7 @@ from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from mmfusion.metrics import bootstrap_metrics, for_method, paired_table, score_table
+from mmfusion.metrics import bootstrap_metrics, paired_table, score_table, widened_score
 from mmfusion.metrics.judged import overlap_factor
 from mmfusion.radiogenomics import prediction_null
 
@@ -60,7 +60,7 @@ def differences(folds: int, signal: float, runs: int) -> dict[str, float]:
         if not signal:
             score = score_table(table, CLASSES, metrics=["macro_auc"], **options).loc["ridge", "macro_auc"]
             row["AUC, plain"] = leaves_out(score, 0.5)
-            row["AUC, widened"] = leaves_out(for_method(score, table), 0.5)
+            row["AUC, widened"] = leaves_out(widened_score(score, table), 0.5)
         rows.append(row)
     return pd.DataFrame(rows).mean().to_dict()
 

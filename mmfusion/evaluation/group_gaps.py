@@ -22,7 +22,8 @@ def group_draws(
     rows = np.flatnonzero(members)
     _, one_each, person = np.unique(model.person_ids[rows], return_index=True, return_inverse=True)
     weights = np.zeros((len(members), 1 + n_boot))
-    strata = np.zeros(len(one_each), int) if metric in model.of_shares else model.codes[rows][one_each]
+    vary = model.depends_on_shares(metric)
+    strata = np.zeros(len(one_each), int) if vary else model.codes[rows][one_each]
     weights[rows] = bootstrap_weights(strata, n_boot, random_state)[person]
     with np.errstate(all="ignore"):
         return model.draws(f"{metric}_pooled", weights)

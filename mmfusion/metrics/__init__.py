@@ -7,7 +7,7 @@ from mmfusion.metrics.detection import detection_scores, lesion_table
 from mmfusion.metrics.folds import fold_scores, score_table, scores_by_group
 from mmfusion.metrics.groups import scores_by, size_groups
 from mmfusion.metrics.intervals import bootstrap_metrics
-from mmfusion.metrics.judged import for_method
+from mmfusion.metrics.judged import widened_score
 from mmfusion.metrics.ordered import class_table, ordered_table
 from mmfusion.metrics.paired import minimum_detectable_difference, paired_difference, paired_table
 from mmfusion.metrics.ranked import wilcoxon_table
@@ -49,7 +49,6 @@ __all__ = [
     "dice_by_position",
     "ece_band",
     "fold_scores",
-    "for_method",
     "holm",
     "holm_intervals",
     "intraclass_correlation",
@@ -74,6 +73,7 @@ __all__ = [
     "slice_scores",
     "slice_table",
     "target_table",
+    "widened_score",
     "wilcoxon",
     "wilcoxon_table",
 ]

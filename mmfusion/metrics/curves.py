@@ -113,7 +113,7 @@ def reliability(
     [[0.8, 1.0, 1.0], [0.9, 1.0, 1.0]]
     """
     judged: ModelPredictions = one_model(predictions, classes, model)
-    weights = judged.weights(n_boot, random_state, "ece")[judged.rows["patient"]]
+    weights = judged.weights(n_boot, random_state, vary_shares=True)[judged.rows["patient"]]
     s = Weighted(judged.codes[judged.rows["patient"]], judged.proba, weights)
     confidence, correct = s.proba.max(axis=1), s.proba.argmax(axis=1) == s.codes
     member = confidence_bins(confidence, bins)

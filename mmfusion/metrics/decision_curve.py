@@ -104,7 +104,7 @@ def decision_curve(
         got = f"{int(event.sum())} of {len(event)} patients are {' or '.join(names[k] for k in chosen)}"
         raise DataError("net benefit cannot be estimated", expected="patients with and without it", got=got)
     # net benefit depends on the share of positive patients, which the resamples therefore vary
-    weights = judged.weights(n_boot, random_state, "accuracy")[patient]
+    weights = judged.weights(n_boot, random_state, vary_shares=True)[patient]
     treated = judged.proba[:, chosen].sum(axis=1)[:, None] >= limits - _ROUNDING
     gain = np.where(event[:, None], 1.0, -limits / (1 - limits))
     benefit = (gain * treated).T @ weights / weights.sum(axis=0)

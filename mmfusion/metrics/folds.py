@@ -256,7 +256,8 @@ def scores_by_group(
             said, estimable = said_of_classes(counts, classes, metric)
             mean = lo = hi = np.nan
             if estimable:
-                draws = model.draws(metric, model.weights(n_boot, random_state, metric))
+                vary = model.depends_on_shares(metric)
+                draws = model.draws(metric, model.weights(n_boot, random_state, vary_shares=vary))
                 mean, (lo, hi) = float(draws[0]), interval(draws[1:], level)
             row = {"model": name, "group": label, "n": len(model.patients)}
             rows.append(row | {"mean": mean, "lo": lo, "hi": hi, "said": said})

@@ -86,13 +86,18 @@ class Judged(ABC):
             B sets of weights of its patients.
         """
 
-    def weights(self, n_boot: int, random_state: int, metric: str = "") -> np.ndarray:
-        """Return bootstrap weights for a metric, shape (n, 1 + n_boot), the same for all ids of a person."""
+    def weights(self, n_boot: int, random_state: int, *, vary_shares: bool = False) -> np.ndarray:
+        """Return bootstrap weights, shape (n, 1 + n_boot); patient ids of a person have the same weight.
+
+        Every resample has as many persons of each stratum as the sample, except with `vary_shares`.
+        """
         _, one_each = np.unique(self.person_ids, return_index=True)
-        strata = self.strata[one_each]
-        if metric.removesuffix(POOLED) in self.of_shares:
-            strata = np.zeros_like(strata)
+        strata = np.zeros(len(one_each), int) if vary_shares else self.strata[one_each]
         return bootstrap_weights(strata, n_boot, random_state)[self.person_ids]
+
+    def depends_on_shares(self, metric: str) -> bool:
+        """Return True if a metric depends on the shares of the strata, so that resamples vary them."""
+        return metric.removesuffix(POOLED) in self.of_shares
 
     def draws(self, metric: str, weights: np.ndarray) -> np.ndarray:
         """Return the metric, averaged over test sets, for each set of weights, shape (B,)."""
@@ -114,7 +119,7 @@ class Judged(ABC):
         return {key if isinstance(key, tuple) else (key,): members for key, members in sets}
 
 
-def for_method(score: pd.Series, predictions: pd.DataFrame) -> pd.Series:
+def widened_score(score: pd.Series, predictions: pd.DataFrame) -> pd.Series:
     """Return a score of a cross-validation with the interval for the method, not for the fitted models.
 
     Parameters
@@ -132,7 +137,7 @@ def for_method(score: pd.Series, predictions: pd.DataFrame) -> pd.Series:
     Examples
     --------
     >>> score = pd.Series({"mean": 0.6, "lo": 0.5, "hi": 0.7})
-    >>> for_method(score, pd.DataFrame({"repeat": 0, "fold": [0, 1]})).round(2).tolist()
+    >>> widened_score(score, pd.DataFrame({"repeat": 0, "fold": [0, 1]})).round(2).tolist()
     [0.6, 0.43, 0.77]
     """
     return score["mean"] + overlap_factor(predictions) * (score - score["mean"])
@@ -204,10 +209,12 @@ def table_of_scores(
     """
     rows = {}
     for name, model in models.items():
-        row = {}
+        row, vary = {}, {metric: model.depends_on_shares(metric) for metric in metrics}
+        weights = {v: model.weights(n_boot, random_state, vary_shares=v) for v in set(vary.values())}
         for metric in metrics:
-            draws = model.draws(metric, model.weights(n_boot, random_state, metric))
-            lo, hi = (np.nan, np.nan) if metric.startswith(BIASED) else interval(draws[1:], level)
+            draws = model.draws(metric, weights[vary[metric]])
+            biased = metric.removesuffix(POOLED) in BIASED
+            lo, hi = (np.nan, np.nan) if biased else interval(draws[1:], level)
             row |= {(metric, "mean"): float(draws[0]), (metric, "lo"): lo, (metric, "hi"): hi}
         rows[name] = row
     columns = pd.MultiIndex.from_product([metrics, ["mean", "lo", "hi"]], names=["metric", None])

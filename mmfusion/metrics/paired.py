@@ -101,7 +101,8 @@ def table_of_differences(
     if reference not in models:
         raise DataError(f"no predictions of {reference!r}", expected=", ".join(models))
     base = models.pop(reference)
-    weights, wider = base.weights(n_boot, random_state, metric), base.overlap if overlap else 1.0
+    weights = base.weights(n_boot, random_state, vary_shares=base.depends_on_shares(metric))
+    wider = base.overlap if overlap else 1.0
     rows = {name: _compare(model, base, metric, weights, level, wider) for name, model in models.items()}
     columns = ["diff", "lo", "hi", "p", "corrected_lo", "corrected_hi", "corrected_p"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
@@ -230,7 +231,7 @@ def detectable(
     if absent:
         raise DataError(f"no predictions of {absent[0]!r}", expected=", ".join(models))
     base = models[reference]
-    weights = base.weights(n_boot, random_state, metric)
+    weights = base.weights(n_boot, random_state, vary_shares=base.depends_on_shares(metric))
     draws = models[model].draws(metric, weights) - base.draws(metric, weights)
     return float(POWER * base.overlap * np.nanstd(draws[1:], ddof=1))
 

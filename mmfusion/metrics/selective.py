@@ -123,7 +123,7 @@ def selective_prediction(
     per_person = np.bincount(judged.person_ids[patient])
     kept = _coverages(coverages, per_person)
     # the risk depends on the shares of the classes, which the resamples therefore vary
-    weights = judged.weights(n_boot, random_state, "accuracy")[patient]
+    weights = judged.weights(n_boot, random_state, vary_shares=True)[patient]
     whole = judged.weighted(np.arange(len(patient)), weights)
     decided = whole.proba.argmax(axis=1) if whole.decided is None else whole.decided
     wrong = (decided != whole.codes).astype(float)

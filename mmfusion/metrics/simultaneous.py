@@ -72,10 +72,10 @@ def holm_intervals(
     """
     models = by_model(predictions if reference is None else same_rows(predictions), classes)
     null = _null(metric, reference) if null is None else null
-    draws = {
-        name: model.draws(metric, model.weights(n_boot, random_state, metric))
-        for name, model in models.items()
-    }
+    draws = {}
+    for name, model in models.items():
+        weights = model.weights(n_boot, random_state, vary_shares=model.depends_on_shares(metric))
+        draws[name] = model.draws(metric, weights)
     if reference is not None:
         if reference not in draws:
             raise DataError(f"no predictions of {reference!r}", expected=", ".join(draws))

@@ -12,6 +12,7 @@ _CHANGE = re.compile(
     r"(e|ex|exon)?\d*(del|ins|dup|mut|skip)[a-z]*\d*|[a-z]\d+(del|ins|dup)[a-z]*|positive|detected"
 )
 _SUBSTITUTION = re.compile(r"([a-z]|[a-z]{3})\d{2,4}([a-z]|[a-z]{3})")
+_DOUBT = re.compile(r"\?|-(?!\w)|(?<!\w)-")  # "L858R?", "T790M (-)"; not the hyphen of "in-frame"
 _BESIDE = re.compile(r"(e|ex|exon|exons)?\d*|p|c|[a-z]\d+|and|in|frame|inframe|point|missense|egfr|kras")
 
 
@@ -20,7 +21,8 @@ def mutation_status(text: str) -> str | None:
 
     A named variant counts as mutant, if each word of the text belongs to it. A text with any other word is
     not a status: "exon 19 deletion not detected" is neither read as a deletion nor as wild type. Nor is a
-    substitution that keeps the amino acid (Q787Q), or the name of an exon alone.
+    substitution that keeps the amino acid (Q787Q), the name of an exon alone, or a text with a question mark
+    or a minus sign, such as "T790M (-)".
 
     Examples
     --------
@@ -32,7 +34,9 @@ def mutation_status(text: str) -> str | None:
     word = " ".join(text.lower().replace("_", " ").split())
     if word in WILD_TYPE:
         return "wildtype"
-    return "mutant" if word in MUTANT or _is_variant(re.findall(r"[^\W_]+", word)) else None
+    if word in MUTANT:
+        return "mutant"
+    return "mutant" if not _DOUBT.search(word) and _is_variant(re.findall(r"[^\W_]+", word)) else None
 
 
 def _is_variant(words: list[str]) -> bool:

@@ -9,7 +9,7 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.lesions.report.ablations import EXPRESSION, GROUPS, MAIN, MASK, group_of
-from mmfusion.metrics import for_method
+from mmfusion.metrics import widened_score
 from mmfusion.metrics.segmentation import segmentation_differences
 from mmfusion.metrics.written import p_text, signed_text, unbroken, value_text
 from mmfusion.radiogenomics.permuted_expression import MEAN
@@ -69,7 +69,7 @@ def _of_the_best(r: pd.Series, best: float) -> str:
 
 
 def _null_sentence(null: NestedResult) -> str:
-    r = for_method(null.scores.loc[null.main, "pearson"], null.predictions)
+    r = widened_score(null.scores.loc[null.main, "pearson"], null.predictions)
     says = "includes" if r["lo"] <= 0 <= r["hi"] else "does not include"
     return (
         f"On a panel without signal, the same model has {value_text(r)}; this interval, widened for "

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mmfusion.evaluation.leakage import demo_gaps
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.metrics import for_method
+from mmfusion.metrics import widened_score
 from mmfusion.metrics.names import metric_title
 from mmfusion.metrics.written import signed_text, unbroken, value_text
 from mmfusion.radiogenomics.permuted_expression import MEAN
@@ -52,7 +52,7 @@ def verdict(
     main = auc.loc[result.main]
     lines = [f"AUC {value_text(main)} for {result.target} from features of scans (n = {result.n}): "
              f"{_against_clinical(result)}."]  # fmt: skip
-    wide = for_method(main, result.predictions)
+    wide = widened_score(main, result.predictions)
     if wide["lo"] <= 0.5 <= wide["hi"]:
         lines.append(
             f"Widened for overlapping training sets, the interval is [{wide['lo']:.3f}, {wide['hi']:.3f}]. "

@@ -38,14 +38,14 @@ def table(result: NestedResult, reference: str = "ridge") -> pd.DataFrame:
     for metric in METRICS:
         scores = result.scores[metric]
         against = paired_table(result.predictions, result.classes, reference, metric=metric, n_boot=200)
-        known = against["corrected_p"].dropna()
+        p_holm = pd.Series(holm(against["corrected_p"]), against.index)
         against = against.reindex(found.index)
         found[metric] = scores["mean"]
         found[f"{metric}_lo"], found[f"{metric}_hi"] = scores["lo"], scores["hi"]
         found[f"{metric}_diff"] = against["diff"]
         found[f"{metric}_diff_lo"] = against["corrected_lo"]
         found[f"{metric}_diff_hi"] = against["corrected_hi"]
-        found[f"{metric}_p_holm"] = pd.Series(holm(known), known.index)
+        found[f"{metric}_p_holm"] = p_holm
     found["accuracy"] = result.scores["accuracy"]["mean"]
     whole = [fold for fold in result.folds if fold.train_fraction == 1]
     cost = pd.DataFrame([(f.model, f.cpu_seconds, f.peak_mib) for f in whole]).groupby(0)

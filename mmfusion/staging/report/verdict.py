@@ -9,13 +9,13 @@ import pandas as pd
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.targets.base import label_counts
 from mmfusion.evaluation.result import NestedResult
-from mmfusion.metrics import for_method
+from mmfusion.metrics import widened_score
 from mmfusion.metrics.names import metric_title
 from mmfusion.metrics.written import signed_text, unbroken, value_text
 
 SHOWN = ("macro_auc", "balanced_accuracy", "macro_f1", "brier")
-ONE_DRAW = ("the outer folds were drawn once: with other folds every number would differ a little",)
-TOO_NARROW = (
+_ONE_DRAW = "the outer folds were drawn once: with other folds every number would differ a little"
+_TOO_NARROW = (
     "the interval of a single model takes the trained models as given. For models that are trained on other "
     "patients it is too narrow. Intervals of differences are widened for this reason"
 )
@@ -27,7 +27,7 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
 
     The first sentence is the answer. The texts have no markup. "Beats" means that the paired 95 % interval
     lies above 0. It is widened for overlapping training sets, as is the interval that is compared with
-    chance (`metrics.for_method`).
+    chance (`metrics.widened_score`).
     """
     auc = result.scores["macro_auc"]
     main, ridge = auc.loc[result.main], auc.loc["ridge"]
@@ -39,7 +39,7 @@ def verdict(result: NestedResult, best_possible: float | None = None) -> list[st
         f"The smallest true difference that {result.n} patients would show with 80 % power is "
         f"{result.detectable_difference('ridge'):.3f}.",
     ]
-    lines += not_beyond_chance(result.main, for_method(main, result.predictions))
+    lines += not_beyond_chance(result.main, widened_score(main, result.predictions))
     lines += worse_than_chance(auc, result.predictions)
     lines += _single(result, auc) + _others(result, auc)
     if best_possible is not None:
@@ -83,7 +83,7 @@ def worse_than_chance(auc: pd.DataFrame, predictions: pd.DataFrame | None = None
     >>> worse_than_chance(auc)[0][:51]
     'Worse than chance: gmu 0.400 [0.300, 0.450]. The in'
     """
-    wide = auc if predictions is None else auc.apply(for_method, axis=1, predictions=predictions)
+    wide = auc if predictions is None else auc.apply(widened_score, axis=1, predictions=predictions)
     below = wide[wide["hi"] < 0.5]
     if below.empty:
         return []
@@ -101,7 +101,7 @@ def headline(result: NestedResult) -> str:
     """Return one line for the index of reports."""
     auc = result.scores["macro_auc"]
     row = result.paired("ridge").loc[result.main]
-    wide = for_method(auc.loc[result.main], result.predictions)
+    wide = widened_score(auc.loc[result.main], result.predictions)
     chance = "; worse than chance" if wide["hi"] < 0.5 else ""
     return (
         f"{result.main} {value_text(auc.loc[result.main])}, ridge {value_text(auc.loc['ridge'])} macro-AUC: "
@@ -125,8 +125,7 @@ def caveats(cohort: Cohort, result: NestedResult | None = None) -> list[str]:
             + ", ".join(map(str, names))
         )
     if result is not None:
-        notes += ONE_DRAW if result.settings.get("repeats") == 1 else ()
-        notes.append(TOO_NARROW)
+        notes += [_ONE_DRAW] * (result.settings.get("repeats") == 1) + [_TOO_NARROW]
     return list(dict.fromkeys(note[:1].upper() + note[1:].rstrip(".") + "." for note in notes))
 
 

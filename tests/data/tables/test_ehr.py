@@ -174,6 +174,7 @@ def test_two_columns_for_one_name(first, second):
         ("EGFR mutation", "exon 19 deletion", "egfr", "mutant"),
         ("EGFR mutation", "Exon 21 (p.L858R) + T790M", "egfr", "mutant"),
         ("EGFR mutation", "E746_A750del", "egfr", "mutant"),
+        ("EGFR mutation", "Exon 20 in-frame insertion (+)", "egfr", "mutant"),
         ("KRAS", "not detected", "kras", "wildtype"),
         ("KRAS", "p.G12C", "kras", "mutant"),
         ("ALK status", "positive", "alk", "translocated"),
@@ -194,6 +195,8 @@ def test_usual_headers_are_known(column, value, name, read):
         "del19 negative",
         "Q787Q",  # the amino acid stays
         "exon 19",
+        "L858R?",
+        "L858R (+), T790M (-)",
     ],
 )
 def test_a_text_that_may_deny_a_mutation_is_refused(text):
