@@ -35,8 +35,9 @@ def dice_against_iou(table: pd.DataFrame) -> Figure:
     """
     if table.empty:
         raise ReportError("no pair of Dice and IoU to show", column="dice")
-    figure, ax = new_figure(3.2)
+    figure, ax = new_figure(3.6)
     low = max(0.0, float(table["iou"].min()) - 0.06)
+    lowest = max(0.0, float(table["dice"].min()) - 0.06)  # a narrow range keeps the names apart
     iou = np.linspace(low, 1, 200)
     dice = [dice_of_iou(one) for one in iou]
     ax.fill_between(iou, iou, dice, color=LIGHT, label="means over patients")
@@ -46,7 +47,7 @@ def dice_against_iou(table: pd.DataFrame) -> Figure:
         ax.annotate(
             str(model), (row["iou"], row["dice"]), (6, -9), textcoords="offset points", fontsize=8, color=INK
         )
-    ax.set(xlabel="IoU", ylabel="Dice", xlim=(low, 1), ylim=(low, 1))
+    ax.set(xlabel="IoU", ylabel="Dice", xlim=(low, 1), ylim=(lowest, 1))
     figure.legend(loc="outside upper right", ncols=3)
     return figure
 
