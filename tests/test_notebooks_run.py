@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import mmfusion as mf
+from mmfusion.errors import ReportError
 from mmfusion.evaluation.leakage import probed
 from mmfusion.reports import list_notebooks, notebook_parameters, run_report
 
@@ -81,3 +82,19 @@ def test_a_notebook_runs_quietly_on_the_demo_cohort(notebook: Path, tmp_path: Pa
     spilled = [o["text"] for c in cells for o in c.get("outputs", ()) if o.get("name") == "stderr"]
     assert not spilled
     assert list((out / "figures").glob("*.png")) and (out / "report.html").stat().st_size > 10_000
+
+
+# so many folds are an error of the fit: another error shows that the parameter is checked before
+@pytest.mark.parametrize(
+    ("notebook", "given", "said"),
+    [
+        ("40_explain", {"gmt": "no.gmt", "folds": 60}, "no.gmt"),
+        ("70_subgroups", {"groupings": "sex, shoe_size", "outer": 60}, "shoe_size"),
+        ("80_robustness", {"perturbations": "noise, rain", "outer": 60}, "rain"),
+        ("80_robustness", {"old_model": "no-model", "outer": 60}, "no-model"),
+    ],
+)
+def test_a_wrong_parameter_is_found_before_the_fits(notebook, given, said, tmp_path: Path):
+    with pytest.raises(ReportError, match=said):
+        run_report(notebook, {"n_patients": 24, **given}, tmp_path / "report", progress=False)
+    assert not (tmp_path / "report" / "report.html").exists()
