@@ -41,7 +41,7 @@ STORIES: dict[str, tuple[str, ...]] = {
     ),
     "D7": (
         "The box of the true mask tells where the lesion is and how large it is. Nobody knows this box "
-        "before the lesion is segmented. The row `boxes alone` has no network: the box itself is taken as "
+        'before the lesion is segmented. The row "boxes alone" has no network: the box itself is taken as '
         "the mask.",
         "RA-Seg (arXiv 2211.06620) reads the box of the true tumour, also for test patients. The networks"
         " that it is compared with do not get a box. The networks here are small and trained for seconds;"
