@@ -68,7 +68,7 @@ def network(cohort: mf.Cohort, seed: int, args: argparse.Namespace) -> tuple[pd.
         model.fit(train, cohort.y.loc[train.index])
     null = (train, cohort.y.loc[train.index])
     options = {"n_samples": args.samples, "random_state": 1000 * seed}
-    return mf.explain.genes(model, test, null=null, n_null=args.refits, **options), []
+    return mf.explain.genes(model, test, null=null, n_null=args.refits, **options).set_index("gene"), []
 
 
 def judged(table: pd.DataFrame, null: list[pd.Series], planted: set[str]) -> dict[str, float]:

@@ -36,6 +36,13 @@ print("loaded", [m for m in {HEAVY} if m in sys.modules])
     assert python(code).splitlines()[-1] == "loaded []"
 
 
+@pytest.mark.parametrize(
+    "name", ["mf.evaluation.leakage.run_demos", "mf.explain.genes", "mf.StagePrediction"]
+)
+def test_names_that_scripts_use_are_found_without_another_import(name):
+    assert python(f"import mmfusion as mf; print({name}.__name__)") == name.split(".")[-1]
+
+
 def test_unknown_attributes_are_errors():
     assert "no attribute" in python(
         "import mmfusion\ntry: mmfusion.nonsense\nexcept AttributeError as e: print(e)"

@@ -16,6 +16,7 @@ from mmfusion.storage.cache import cached, fingerprint
 
 _VERSION = 1  # of the fingerprints in the cache
 _SHOWN = 5
+_COPY = 0.9999  # correlation of two copies of a profile, apart from rounding
 _WHAT = {"rna": "expression profile"}
 
 
@@ -84,7 +85,21 @@ def check_no_duplicates(first: Cohort, second: Cohort | None = None, *, moved: b
         The error names both ids of each pair.
     """
     found = find_duplicates(first, second, moved=moved), find_same_profiles(first, second)
-    pairs = pd.concat([table for table in found if len(table)] or [found[0]], ignore_index=True)
+    _refuse(
+        pd.concat([table for table in found if len(table)] or [found[0]], ignore_index=True), first, second
+    )
+
+
+def check_no_copied_profiles(cohort: Cohort) -> None:
+    """Raise a `LeakageError` if two persons of a cohort have the same values of all genes.
+
+    This is fast, and finds copies only. `check_no_duplicates` also finds other measurements of one profile.
+    """
+    _refuse(find_same_profiles(cohort, least=_COPY), cohort, None)
+
+
+def _refuse(pairs: pd.DataFrame, first: Cohort, second: Cohort | None) -> None:
+    """Raise a `LeakageError` about these pairs, if there are any of two persons."""
     if second is None:
         person = first.groups["patient"]
         apart = [person[a] != person[b] for a, b in zip(pairs["first"], pairs["second"])]

@@ -29,4 +29,4 @@ _HOME = {
     "transfer_table": "transfer",
 }
 __all__ = list(_HOME)
-__getattr__, __dir__ = lazy(__name__, _HOME)
+__getattr__, __dir__ = lazy(__name__, _HOME, ("leakage",))

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from mmfusion.compute import check_jobs
 from mmfusion.data.cohort import Cohort, feature_names, presence
-from mmfusion.data.duplicates import check_no_duplicates
+from mmfusion.data.duplicates import check_no_copied_profiles, check_no_duplicates
 from mmfusion.data.splits import Splits
 from mmfusion.errors import DataError, LeakageError, check_seed
 from mmfusion.evaluation.folds import Candidate
@@ -98,8 +98,9 @@ def nested_cv(
     progress : bool
         Show a progress bar.
     check_scans : bool
-        Compare all scans and expression profiles, and refuse two patients with the same scan or profile
-        (`mmfusion.data.check_no_duplicates`).
+        Compare all scans and expression profiles, and refuse two persons with the same scan or profile
+        (`mmfusion.data.check_no_duplicates`). False compares the values of the genes only, and refuses
+        copies.
     **beside
         Options of the model's method `variants(modalities, **options) -> {name: (changed parameters,
         modalities read)}`. These variants are judged too, at the setting of each fold. For a
@@ -120,7 +121,7 @@ def nested_cv(
     LeakageError
         If an input determines the label or is forbidden by the target, if a part of the model was fitted on
         these patients before, if `outer` has a person in both the training rows and the test rows of a fold,
-        or if two patients have one scan or one expression profile.
+        or if two persons have one scan or one expression profile.
 
     Examples
     --------
@@ -143,8 +144,7 @@ def nested_cv(
     check_plans(search, baselines, learning_curve, n_trials)
     X, y = cohort.X, cohort.y
     _check(X, cohort)
-    if check_scans:
-        check_no_duplicates(cohort)
+    (check_no_duplicates if check_scans else check_no_copied_profiles)(cohort)
     task = task_for(cohort)
     person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
     if not getattr(model, "allow_leaky", False):

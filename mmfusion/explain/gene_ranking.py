@@ -70,9 +70,10 @@ def genes(
 
     Returns
     -------
-    DataFrame, shape (G, 5)
-        Index gene, most important first. Columns:
+    DataFrame, shape (G, 6)
+        One row per gene, the most important first; the index has the names of the genes too. Columns:
 
+        - `gene`: name of the gene
         - `mean_abs_shap`: mean over patients and classes of the |SHAP value|, in units of probability
         - `lower`, `upper`: percentile interval of the bootstrap over patients, for the model as fitted; NaN
           for a single patient
@@ -98,7 +99,7 @@ def genes(
     >>> model = mf.StageClassifier(max_epochs=1, n_members=1).fit(cohort.X[:50], cohort.y[:50])
     >>> table = mf.explain.genes(model, cohort.X[50:], n_samples=5)
     >>> list(table.columns), len(table)
-    (['mean_abs_shap', 'lower', 'upper', 'p', 'q'], 40)
+    (['gene', 'mean_abs_shap', 'lower', 'upper', 'p', 'q'], 40)
     """
     check_whole("n_null", 0 if n_null is None else n_null, 0)
     check_whole("n_boot", n_boot)
@@ -124,8 +125,9 @@ def genes(
             random_state=random_state,
         )
         out[["p", "q"]] = compared[["p", "q"]]
+    out.insert(0, "gene", out.index)
     out.attrs.update(n_patients=len(found.patients), n_null=n_null)
-    return out
+    return out.rename_axis(None)  # an index and a column of one name are ambiguous in pandas
 
 
 def refit_importance(

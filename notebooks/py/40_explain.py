@@ -95,7 +95,7 @@ if "rna" in streams and inputs.present[:, list(streams).index("rna")].any():
             n_samples=n_samples,
             n_jobs=n_jobs,
             random_state=seed,
-        )
+        ).set_index("gene")
     display(reports.bullets(genes_found.findings(table, planted=planted, auc=auc), strong_first=True))
 else:
     display(reports.paragraph("The model reads no genes, or no patient to explain has them."))

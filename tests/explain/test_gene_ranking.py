@@ -9,7 +9,7 @@ from mmfusion.errors import DataError, gathered
 from mmfusion.explain import gene_shap
 from tests.explain.models import linear_model, rows
 
-COLUMNS = ["mean_abs_shap", "lower", "upper", "p", "q"]
+COLUMNS = ["gene", "mean_abs_shap", "lower", "upper", "p", "q"]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def fitted():
 def test_ranked_with_intervals_and_without_refits():
     X = rows(30, scan=False)
     table = mf.explain.genes(linear_model(), X)
-    assert list(table.columns) == COLUMNS and table.index.name == "gene"
+    assert list(table.columns) == COLUMNS and list(table["gene"]) == list(table.index)
     assert list(table.index[:2]) == ["G0", "G1"] and table["mean_abs_shap"].is_monotonic_decreasing
     assert table[["p", "q"]].isna().all(axis=None)
     assert table.attrs == {"n_patients": 30, "n_null": 0}
@@ -53,7 +53,7 @@ def test_refits_use_the_training_rows_and_the_same_patients(fitted):
     pd.testing.assert_series_equal(y, before[1])
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     plain = mf.explain.genes(model, test, n_samples=5)
-    pd.testing.assert_frame_equal(table[COLUMNS[:3]], plain[COLUMNS[:3]])
+    pd.testing.assert_frame_equal(table[COLUMNS[:4]], plain[COLUMNS[:4]])
     pd.testing.assert_frame_equal(
         table, mf.explain.genes(model, test, null=(train, y), n_null=3, n_samples=5)
     )

@@ -120,6 +120,8 @@ def test_l3_one_expression_profile_under_two_ids():
     twice = profiles("twice", "D", tpm[[*range(20), *range(4)]], "tpm")
     with pytest.raises(LeakageError, match=r"patient D\d\d = D\d\d \(rna, 1.00\)"):
         mf.nested_cv(DummyClassifier(), twice, check_scans=True, **SERIAL)
+    with pytest.raises(LeakageError, match=r"patient D\d\d = D\d\d \(rna, 1.00\)"):  # copies are found anyway
+        mf.nested_cv(DummyClassifier(), twice, **SERIAL)
 
 
 class Spy(ClassifierMixin, BaseEstimator):
