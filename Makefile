@@ -45,7 +45,7 @@ $(EXTRAS): $(READY)
 report: $(READY)  ## the demo cohort through the staging notebooks: reports/index.html
 	@for name in $(NOTEBOOKS); do echo "$$name"; $(REPORT) $$name -o reports/demo/$$name || exit; done
 
-report-all: $(READY)  ## every notebook, on the demo cohort
+report-all: $(EXTRAS)  ## every notebook, on the demo cohort
 	@$(MAKE) --no-print-directory report NOTEBOOKS="$(basename $(notdir $(wildcard notebooks/[0-9]*.ipynb)))"
 
 test: $(EXTRAS)  ## the quick tests

@@ -2,7 +2,8 @@
 
     python benchmarks/real_cohorts.py run lung1 radiogenomics tcga_luad --data DATA --out OUT --seed 2027
     python benchmarks/real_cohorts.py table --out OUT            # what is finished so far
-    python benchmarks/real_cohorts.py table --out OUT --readme   # writes the table into README.md
+    python benchmarks/real_cohorts.py run lung1 --data DATA --out OUT --readme   # and writes README's table
+    python benchmarks/real_cohorts.py table --out OUT --readme   # the same from finished runs
 
 Choices were made with the fold seed 100. A seed of final figures is run once. Finished folds are kept in OUT.
 The outer folds are those of `Splits.make` with the seed; their hash is in OUT/<cohort>-<seed>/benchmark.json.
@@ -52,6 +53,8 @@ def run(args: argparse.Namespace) -> None:
         facts["models"] = benchmark_table.to_metrics({name: found})[name]
         (out / "benchmark.json").write_text(json.dumps(facts, indent=1) + "\n")
         print(f"\n{title(facts)}\n\n{markdown(facts)}", flush=True)
+    if args.readme:
+        write_readme(finished(args.out))
 
 
 def finished(out: Path) -> list[dict[str, object]]:
@@ -125,9 +128,14 @@ def table(args: argparse.Namespace) -> None:
     for one in facts:
         print(f"{title(one)}\n\n{markdown(one)}\n")
     if args.readme:
-        text = README.read_text()
-        found = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{short(facts)}\n{END}", text, flags=re.DOTALL)
-        README.write_text(found)
+        write_readme(facts)
+
+
+def write_readme(facts: list[dict[str, object]]) -> None:
+    """Replace the table in README.md."""
+    text = README.read_text()
+    found = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{short(facts)}\n{END}", text, flags=re.DOTALL)
+    README.write_text(found)
 
 
 def main() -> None:
@@ -147,6 +155,7 @@ def main() -> None:
     one.add_argument("--inner", type=int, default=2, help="inner folds of the search")
     one.add_argument("--where", default="loky", help="serial, or loky: folds in processes")
     one.add_argument("--n-jobs", type=int, default=2)
+    one.add_argument("--readme", action="store_true", help="write the short table into README.md at the end")
     one.set_defaults(call=run)
     two = commands.add_parser("table", help="print the tables of finished runs")
     two.add_argument("--out", type=Path, required=True)

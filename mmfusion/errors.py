@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from numbers import Integral
 
 _LAST_SEED = 2**32 - 1  # of numpy.random.RandomState
@@ -207,6 +208,28 @@ class WeightsUnavailable(MMFusionError):
     >>> print(WeightsUnavailable("no weights of the model", hint="copy them to the folder of the weights"))
     no weights of the model -> copy them to the folder of the weights
     """
+
+
+def check_installed(package: str, extra: str) -> None:
+    """Raise an `MMFusionError` if an optional package is not installed.
+
+    Parameters
+    ----------
+    package : str
+        Name by which the package is imported.
+    extra : str
+        Extra of mmfusion that installs it.
+
+    Examples
+    --------
+    >>> check_installed("numpy", "numbers")
+    >>> check_installed("no_such_package", "more")
+    Traceback (most recent call last):
+        ...
+    mmfusion.errors.MMFusionError: no_such_package is not installed -> pip install 'mmfusion[more]'
+    """
+    if find_spec(package) is None:
+        raise MMFusionError(f"{package} is not installed", hint=f"pip install 'mmfusion[{extra}]'")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("no deadline", deadline=None)  # a busy machine is not an error
+settings.load_profile("no deadline")
 REAL = Path(os.environ.get("MMFUSION_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

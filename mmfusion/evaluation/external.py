@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import glob
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation.store import write_json
 from mmfusion.evaluation.tasks import check_cohort, task_for
 from mmfusion.evaluation.unseen import check_unseen
+from mmfusion.storage.hashing import hash_each_id
 from mmfusion.storage.strict_json import parse_json
 
 _SHOWN = 5
@@ -60,8 +62,8 @@ def external_validation(
     ------
     LeakageError
         If the model was fitted on a patient of the cohort, if a scan or an expression profile of the cohort
-        is in `trained_on` under another id, or if the model was judged on this cohort before and `again` is
-        False.
+        is in `trained_on` under another id, or if the model was judged on this cohort before, or on some of
+        its patients in a cohort of another name, and `again` is False.
     DataError
         If the model was fitted on another target, does not know a class of the cohort, or its predictions do
         not fit the target; or if the record is damaged.
@@ -77,12 +79,16 @@ def external_validation(
     check_cohort(cohort)
     model, X, y = load(bundle), cohort.X, cohort.y
     file = Path(record) if record else Path(f"{Path(bundle)}.external") / f"{cohort.name}.json"
+    person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
+    hashes = sorted(set(hash_each_id(person_ids)))
     looks = read_looks(file)
-    if looks and not again:
+    elsewhere = {} if record else _looks_at(hashes, file)
+    if (looks or elsewhere) and not again:
+        where, first = (file, looks[0]) if looks else next(iter(elsewhere.items()))
         raise LeakageError(
-            "this model was already judged on this cohort",
-            file=file,
-            got=f"first validation {looks[0]['when']}",
+            "this model was already judged on this cohort, or on some of its patients",
+            file=where,
+            got=f"first validation {first['when']}",
             hint="report that result; a second validation (again=True) is recorded",
         )
     check_target(model, cohort)
@@ -91,7 +97,6 @@ def external_validation(
         check_no_duplicates(trained_on, cohort)
     task = task_for(cohort).for_model(model, y)
     predicted = task.frame(task.predict(model, X, y))
-    person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
     keys = {
         "model": "external",
         "repeat": 0,
@@ -103,9 +108,11 @@ def external_validation(
     scores = task.scores(predictions)
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     value = float(scores.loc["external", (task.primary, "mean")])
-    looks.append({"when": when, "n": len(X), task.primary: value if np.isfinite(value) else None})
+    looks.append(
+        {"when": when, "n": len(X), task.primary: value if np.isfinite(value) else None, "patients": hashes}
+    )
     write_json(file, looks)
-    _tell_of_looks(file, cohort.name, len(looks), Path(bundle))
+    _tell_of_looks(file, cohort.name, len(looks) + len(elsewhere), Path(bundle))
     return predictions, scores
 
 
@@ -129,6 +136,16 @@ def read_looks(file: Path) -> list[dict[str, object]]:
         hint = "restore the file: it says how often the model was judged on these patients"
         raise DataError("not a record of evaluations", file=file, expected="a list", got=why, hint=hint)
     return looks
+
+
+def _looks_at(hashes: Sequence[str], own: Path) -> dict[Path, dict[str, object]]:
+    """Return the first look at some of these persons in each of the other records beside `own`."""
+    wanted, found = set(hashes), {}
+    for file in sorted(own.parent.glob("*.json")):
+        if file != own:
+            looks = [look for look in read_looks(file) if not wanted.isdisjoint(look.get("patients", ()))]
+            found |= {file: looks[0]} if looks else {}
+    return found
 
 
 def check_target(model: object, cohort: Cohort) -> None:

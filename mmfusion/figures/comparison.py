@@ -102,7 +102,7 @@ def paired_differences(
         Model that has a colour of its own.
     detectable : float, optional
         Smallest difference that this number of patients can show (`metrics.minimum_detectable_difference`).
-        Smaller differences are shaded.
+        Smaller differences are shaded, unless it is NaN.
     metric : str
         Metric of the differences, for the label.
 
@@ -121,6 +121,7 @@ def paired_differences(
         raise ReportError("no model other than the reference", expected="two models or more")
     table = paired.sort_values("diff", ascending=False, kind="stable")
     figure, ax = new_figure(1.0 + 0.27 * len(table))
+    detectable = detectable if detectable and np.isfinite(detectable) else 0.0
     if detectable:
         ax.axvspan(
             -detectable, detectable, color=LIGHT, alpha=0.6, lw=0, label="too small to detect at this n"
@@ -135,7 +136,7 @@ def paired_differences(
     forest(ax, table["diff"].to_numpy(), table["lo"].to_numpy(), table["hi"].to_numpy(), colours=colours)
     ax.plot([], [], color=INK, lw=2, label=f"over patients{', widened for the folds' if folds else ''}")
     label_rows(ax, list(table.index))
-    reach = 1.8 * max(np.nanmax(np.abs(table[["lo", "hi"]].to_numpy())), detectable or 0.0)
+    reach = 1.8 * max(np.nanmax(np.abs(table[["lo", "hi"]].to_numpy())), detectable)
     low, high = ax.get_xlim()
     ax.set_xlim(max(low, -reach), min(high, reach))  # with few folds, thin lines may be cut off
     texts = [

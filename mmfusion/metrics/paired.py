@@ -161,7 +161,8 @@ def minimum_detectable_difference(
 ) -> float:
     """Return the smallest true difference that these patients can show with 80 % power (two-sided, 5 %).
 
-    It is 2.8 standard errors of the paired bootstrap difference, widened for overlapping training sets.
+    It is 2.8 standard errors of the paired bootstrap difference, widened for overlapping training sets. It is
+    NaN if the difference does not vary, as between two models with constant predictions.
 
     Parameters
     ----------
@@ -233,7 +234,8 @@ def detectable(
     base = models[reference]
     weights = base.weights(n_boot, random_state, vary_shares=base.depends_on_shares(metric))
     draws = models[model].draws(metric, weights) - base.draws(metric, weights)
-    return float(POWER * base.overlap * np.nanstd(draws[1:], ddof=1))
+    spread = float(np.nanstd(draws[1:], ddof=1))
+    return POWER * base.overlap * spread if spread > 0 else np.nan
 
 
 def _compare(

@@ -30,6 +30,7 @@ from mmfusion.evaluation.unseen import fitted_on
 from mmfusion.staging.report import study
 from mmfusion.staging.report.patients import (
     choose_patients,
+    no_sets,
     prediction_table,
     scan_figure,
     scan_streams,
@@ -61,7 +62,7 @@ seen = fitted_on(classifier, data, predictions)
 text = f"{len(predictions)} of {len(results)} patients staged by {origin}."
 if seen:
     text += f" It was fitted on {len(seen)} of them, so their results do not show how good it is."
-display(reports.paragraph(text))
+display(reports.paragraph(f"{text} {no_sets(classifier)}".strip()))
 if given:
     lines = reports.bullets(reports.warnings_given(also=given))
     display(reports.paragraph("Warnings during fitting:"), lines)

@@ -32,10 +32,12 @@ from IPython.display import display
 
 import mmfusion as mf
 from mmfusion import evaluation, figures, reports
+from mmfusion.errors import check_installed
 from mmfusion.reports import provenance
 from mmfusion.staging.report import fairness, study
 from mmfusion.staging.report.verdict import caveats, with_intervals
 
+check_installed("fairlearn", "fairness")  # before the fits
 complete, everybody, left_out = study.load_study(
     cohort, data_root, target, reports.words(modalities), n_patients=n_patients, seed=seed
 )

@@ -31,6 +31,21 @@ def test_external_data_are_touched_once(cohort, tmp_path):
     assert len(looks) == 2
 
 
+def test_another_name_does_not_hide_a_second_look(cohort, tmp_path):
+    mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).save(tmp_path / "model")
+    other = tiny_cohort(40, seed=11)
+    mf.external_validation(tmp_path / "model", other)
+    some = replace(other.select(patients=list(other.X.index[:30])), name="ext2")
+    with pytest.raises(LeakageError, match=r"tiny.json: .*judged on this cohort, or on some of its patients"):
+        mf.external_validation(tmp_path / "model", some)
+    with pytest.warns(SecondLookWarning, match="look 2 of this model at ext2"):
+        mf.external_validation(tmp_path / "model", some, again=True)
+    assert len(json.loads((tmp_path / "model.external" / "ext2.json").read_text())) == 1
+    new = replace(other, table=other.table.rename(index="N-{}".format), name="ext3")
+    new = replace(new, outcomes=other.outcomes.rename(index="N-{}".format), groups=None)
+    mf.external_validation(tmp_path / "model", new)  # other patients
+
+
 def test_a_training_patient_is_no_external_one(cohort, tmp_path):
     half = cohort.X.index[::2]
     mf.StageClassifier(**QUICK).fit(cohort.X.loc[half], cohort.y.loc[half]).save(tmp_path / "model")

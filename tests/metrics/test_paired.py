@@ -105,6 +105,12 @@ def test_one_fold_has_no_corrected_interval(table):
     assert paired_table(one, CLASSES, n_boot=50)["corrected_p"].isna().all()
 
 
+def test_constant_models_have_no_detectable_difference(table):
+    flat = table[table["model"] == "ridge"].assign(**{f"p_{c}": 1 / len(CLASSES) for c in CLASSES})
+    both = pd.concat([flat, flat.assign(model="flat")])
+    assert np.isnan(minimum_detectable_difference(both, CLASSES, "flat", n_boot=50))
+
+
 def test_detectable_difference_shrinks_with_n():
     sizes = []
     for n in (60, 240):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.data.gene_sets import GeneSets
-from mmfusion.errors import DataError
+from mmfusion.errors import DataError, MMFusionError, check_installed
 from mmfusion.evaluation.unseen import check_unseen
 from mmfusion.explain.gene_enrichment import enrichment
 from mmfusion.staging.report.patients import choose_patients
@@ -152,6 +152,8 @@ def enriched(
 ) -> tuple[pd.DataFrame | None, str]:
     """Return the enrichment of gene sets, or None and the reason why it cannot be estimated.
 
+    One reason is that gseapy is not installed.
+
     The leading genes are those with q < 0.1 if there are at least three of them, otherwise the first `n_top`.
 
     Parameters
@@ -163,6 +165,10 @@ def enriched(
     n_top : int
         Number of leading genes if too few have a small q.
     """
+    try:
+        check_installed("gseapy", "enrichment")
+    except MMFusionError as error:
+        return None, f"Not tested: {error}"
     significant = int((genes["q"] < 0.1).sum()) >= 3
     who = "with q < 0.1" if significant else f"that rank first ({n_top})"
     table, reason = estimable(enrichment, genes, sets, n_top=None if significant else n_top)

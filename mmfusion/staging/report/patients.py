@@ -12,7 +12,7 @@ from mmfusion.data.cohort import Cohort, presence
 from mmfusion.errors import MMFusionError, gathered
 from mmfusion.figures import scan_slices
 from mmfusion.modalities import MODALITIES
-from mmfusion.staging import StagePrediction
+from mmfusion.staging import StageClassifier, StagePrediction
 from mmfusion.streams import CUBE
 
 
@@ -89,6 +89,24 @@ def shown_table(table: pd.DataFrame) -> pd.DataFrame:
     if "stage" in found and found["stage"].equals(found["most_probable"]):
         empty.append("most_probable")
     return found.drop(columns=empty).round(2).rename(columns={"stage_set": "not excluded"})
+
+
+def no_sets(model: StageClassifier) -> str:
+    """Return why a model gives no set of stages for a patient, or "" if it gives one.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> no_sets(SimpleNamespace(n_members=1, sets_=SimpleNamespace(thresholds={})))
+    'The model gives no set of stages that are not excluded: it has one network, and two or more are needed.'
+    >>> no_sets(SimpleNamespace(n_members=4, sets_=SimpleNamespace(thresholds={0.9: 0.4})))
+    ''
+    """
+    if model.sets_.thresholds:
+        return ""
+    few = "it has one network, and two or more are needed"
+    why = few if model.n_members < 2 else "too few patients were left out of its training"
+    return f"The model gives no set of stages that are not excluded: {why}."
 
 
 def tally(

@@ -1,6 +1,7 @@
 """What the report on explanations says, on tables with a known answer."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -65,3 +66,11 @@ def test_nobody_is_in_both_parts():
     assert genes_found.split(others, 8, model)[0] is None
     with pytest.raises(LeakageError, match=r"the model was fitted on .* give a cohort of other patients"):
         genes_found.split(cohort, 30, model)
+
+
+def test_without_gseapy_the_report_goes_on_and_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gseapy", None)
+    found, text = genes_found.enriched(table(np.full(40, 0.5)), {"set": ["G0", "G1", "G2"]})
+    assert found is None and text == (
+        "Not tested: gseapy is not installed -> pip install 'mmfusion[enrichment]'"
+    )
