@@ -119,7 +119,7 @@ reports.save_figure(figures.lesion_overlays(patients.overlay_cases(result, data)
 # ## Results by size and type of the lesion
 #
 # The size is the diameter of a sphere with the volume of the true mask. "Lesions found" is the share of the
-# lesions that the first model found.
+# lesions that the first model found, and n is the number of patients.
 
 # %%
 grouped = patients.with_groups(result, data)

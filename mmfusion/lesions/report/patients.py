@@ -104,7 +104,7 @@ def group_table(table: pd.DataFrame, by: str, models: list[str]) -> pd.DataFrame
     cells = {}
     for name in models:
         mine = found[(found["model"] == name) & (found["metric"] == "dice")].set_index(by)
-        cells.setdefault("patients", mine["n"])
+        cells.setdefault("n", mine["n"])
         cells[f"Dice, {name}"] = mine.apply(_interval, axis=1)
     first = found[(found["model"] == models[0]) & (found["metric"] == "lesion_sensitivity_pooled")]
     cells["lesions found"] = first.set_index(by)["mean"].map(_percent)

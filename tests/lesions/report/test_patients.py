@@ -26,7 +26,7 @@ def test_sizes_are_in_order_and_their_means_are_those_of_the_patients():
     table = patients.with_groups(found(), Made())
     shown = patients.group_table(table, "size", ["raseg", "unet"])
     assert list(shown.index) == ["<= 10 mm", "10-20 mm", "20-30 mm", "50-70 mm"]
-    assert shown["patients"].tolist() == [N // 4] * 4
+    assert shown["n"].tolist() == [N // 4] * 4
     mean = table[(table["model"] == "unet") & (table["size"] == "<= 10 mm")]["dice"].mean()
     assert shown.loc["<= 10 mm", "Dice, unet"].startswith(f"{mean:.2f}")
     assert "type" not in table
