@@ -57,7 +57,7 @@ for demo in shown:
     display(reports.paragraph(f"{demo.number}: {demo.title}", heading=3))
     said = [*stories.STORIES[demo.number], f"With the leak: {demo.leaky}", f"Without: {demo.honest}"]
     display(reports.bullets(said))
-    figure = figures.leak_gaps(rows[rows["demo"] == demo.name], metric=demo.metric, chance=demo.chance)
+    figure = figures.leak_gaps(rows[rows["demo"] == demo.number], metric=demo.metric, chance=demo.chance)
     display(reports.save_figure(figure, out_dir, f"{demo.number}_{demo.name}"))
     display(reports.full_table(leaks.table_of(rows, demo)))
 

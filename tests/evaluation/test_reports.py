@@ -17,7 +17,7 @@ def rows(demo, leaky, honest, cohort="null", metric="auc"):
 
 def test_the_largest_leak_comes_first_and_a_small_one_is_called_small():
     shown = leaks.chosen(["D1", "D2", "D9"])
-    table = pd.concat([rows("LDA", 0.9, 0.5), rows("genes", 1.0, 0.5), rows("preprocessing", 0.52, 0.5)])
+    table = pd.concat([rows("D1", 0.9, 0.5), rows("D2", 1.0, 0.5), rows("D9", 0.52, 0.5)])
     said = leaks.verdict(table, shown)
     assert said[0] == (
         "Where nothing can be found, 2 of 3 leaks give a better result. The largest: genes chosen by the "

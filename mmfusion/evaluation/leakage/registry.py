@@ -46,7 +46,7 @@ class Demo:
     number : str
         "D1" to "D10".
     name : str
-        Value of the column `demo` of its rows.
+        Short name, also the value of the column `demo` in the rows of `run`.
     title : str
         The leak, in a few words.
     leaky, honest : str
@@ -156,14 +156,15 @@ def run_demos(
     n_rep : int, optional
         Number of repeats of each demonstration. Default: `Demo.n_rep`.
     data_root : path, optional
-        Folder with the published files of LUNG1, NSCLC-Radiogenomics or `r01_egfr`. The demonstrations that
-        read tables also run on those that are there.
+        Folder with the published files of LUNG1, NSCLC-Radiogenomics or `r01_egfr`. D1 and D3 also run on the
+        tables that are there. Default: no real tables.
 
     Returns
     -------
     DataFrame
-        Columns `demo`, `protocol` ("leaky" or "honest"), `cohort` ("null": nothing to find; "planted": a
-        known signal; or the name of a real cohort), `rep`, `metric`, `value`. `demo_gaps` summarises it.
+        Columns `demo` ("D1" to "D10"), `protocol` ("leaky" or "honest"), `cohort` ("null": nothing to find;
+        "planted": a known signal; or the name of a real cohort), `rep`, `metric`, `value`. The cohorts of D7
+        are "phantom", and "boxes alone" without a network. `demo_gaps` summarises the table.
 
     Raises
     ------
@@ -188,10 +189,10 @@ def run_demos(
     found = [pd.DataFrame(columns=list(DEMO_COLUMNS))] if not chosen else []
     for demo in chosen:
         repeats = demo.n_rep if n_rep is None else n_rep
-        found.append(demo.run(seed, repeats, **demo.options))
+        found.append(demo.run(seed, repeats, **demo.options).assign(demo=demo.number))
         for cohort, run in demo.real.items() if data_root is not None else ():
             try:
-                found.append(run(data_root, seed, repeats))
+                found.append(run(data_root, seed, repeats).assign(demo=demo.number))
             except DataError as error:
                 warn(f"{demo.number} ({demo.name}) was not run on {cohort}: {error}", MissingTableWarning)
     return pd.concat(found, ignore_index=True)

@@ -68,9 +68,9 @@ def verdict(rows: pd.DataFrame, demos: Sequence[Demo]) -> list[str]:
 
 
 def _null_of(rows: pd.DataFrame, demo: Demo) -> pd.Series:
-    gaps = demo_gaps(rows[rows["demo"] == demo.name]).xs(demo.metric, level="metric")
-    cohort = next(name for name in _NULL if (demo.name, name) in gaps.index)
-    return gaps.loc[(demo.name, cohort)]
+    gaps = demo_gaps(rows[rows["demo"] == demo.number]).xs(demo.metric, level="metric")
+    cohort = next(name for name in _NULL if (demo.number, name) in gaps.index)
+    return gaps.loc[(demo.number, cohort)]
 
 
 def null_rows(rows: pd.DataFrame, demos: Sequence[Demo]) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def null_rows(rows: pd.DataFrame, demos: Sequence[Demo]) -> pd.DataFrame:
     """
     parts = []
     for demo in demos:
-        mine = rows["demo"].eq(demo.name) & rows["cohort"].eq("null") & rows["metric"].eq(demo.metric)
+        mine = rows["demo"].eq(demo.number) & rows["cohort"].eq("null") & rows["metric"].eq(demo.metric)
         if demo.chance is not None:
             parts.append(rows[mine].assign(demo=f"{demo.number} {demo.name}", metric="auc"))
     return pd.concat(parts, ignore_index=True) if parts else rows[:0]
@@ -99,7 +99,7 @@ def table_of(rows: pd.DataFrame, demo: Demo) -> pd.DataFrame:
     >>> list(table_of(run_demos(["D8"], n_rep=2), chosen(["D8"])[0]))
     ['with the leak', 'without', 'difference', 'SD of the difference', 'repeats', 'best possible']
     """
-    gaps = demo_gaps(rows[rows["demo"] == demo.name]).droplevel("demo")
+    gaps = demo_gaps(rows[rows["demo"] == demo.number]).droplevel("demo")
     best = [_best(demo, cohort, metric) for cohort, metric in gaps.index]
     gaps = gaps.assign(best=best).round(3)
     gaps.index = gaps.index.set_levels([metric_title(m) for m in gaps.index.levels[1]], level=1)
