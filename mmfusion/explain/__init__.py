@@ -28,6 +28,7 @@ _HOME = {
     "tumour_masks": "tumours",
     "crop_spacing": "crop_voxels",
     "mean_over_folds": "stability",
+    "over_resamples": "stability",
     "top_k_stability": "stability",
     "null_attribution": "permuted_labels",
     "compare_with_refits": "permuted_labels",

@@ -1,4 +1,4 @@
-"""Stability of gene importances over folds."""
+"""Stability of gene importances over folds, and over resamples of the patients who were explained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from mmfusion.errors import DataError, check_whole
+from mmfusion.errors import DataError, check_seed, check_whole
+from mmfusion.explain.attributions import GeneAttribution
 
 
 def mean_over_folds(importances: Sequence[pd.Series]) -> pd.DataFrame:
@@ -100,3 +101,39 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
     return pd.DataFrame(
         rows.values(), index=pd.Index(rows, name="k", dtype=int), columns=columns, dtype=float
     )
+
+
+def over_resamples(found: GeneAttribution, n_boot: int = 20, *, random_state: int = 0) -> list[pd.Series]:
+    """Return the importances of the genes in bootstrap samples of the patients, for `top_k_stability`.
+
+    The model and the explained patients stay the same. The agreement is therefore higher than that between models of several folds.
+
+    Parameters
+    ----------
+    found : GeneAttribution
+        Contributions of the genes, shape (n, G, K).
+    n_boot : int
+        Number of samples.
+    random_state : int
+        Seed of the samples.
+
+    Returns
+    -------
+    list of Series
+        Mean |contribution| over the patients of each sample and over classes, index gene.
+
+    Examples
+    --------
+    >>> values = np.array([[[0.2], [0.1]], [[0.4], [0.1]]])  # two patients, two genes, one class
+    >>> half = np.full((2, 1), 0.5)
+    >>> found = GeneAttribution(values, values[:, :, 0], half, half, ("P1", "P2"), ("EGFR", "KRAS"), ("I",))
+    >>> top_k_stability(over_resamples(found, 5), k=(1,)).loc[1, "kuncheva"]
+    np.float64(1.0)
+    """
+    check_whole("n_boot", n_boot, 2)
+    check_seed(random_state)
+    by_name = np.argsort(found.patients, kind="stable")  # so that the order of the patients does not matter
+    each = np.abs(found.values).mean(axis=2)[by_name]
+    rng = np.random.default_rng(random_state)
+    drawn = rng.integers(len(each), size=(n_boot, len(each)))
+    return [pd.Series(each[rows].mean(axis=0), list(found.genes)) for rows in drawn]

@@ -155,8 +155,9 @@ if table is not None:
 # %% [markdown]
 # ## Are the genes stable?
 #
-# The models of the folds are explained on their held-out patients. The table shows how well their first k
-# genes agree (Kuncheva index: 0 is chance, 1 is the same genes).
+# The models of the folds are explained on their held-out patients. The first table shows how well their first
+# k genes agree (Kuncheva index: 0 is chance, 1 is the same genes). The second table is for one model, and 20
+# bootstrap samples of the patients to explain. It shows what a choice of other patients alone would change.
 
 # %%
 stability = pd.DataFrame()
@@ -167,6 +168,10 @@ if len(stability):
     display(reports.full_table(stability.round(3)))
 else:
     display(reports.paragraph("Not estimable: it needs genes, and several folds."))
+resampled = pd.DataFrame()
+if table is not None:
+    resampled = explain.top_k_stability(explain.over_resamples(shap, random_state=seed))
+    display(reports.full_table(resampled.round(3)))
 
 # %% [markdown]
 # ## Which gene sets are found more often than by chance?
@@ -296,6 +301,7 @@ found = {
     "genes": None if table is None else genes_found.summary(table, planted),
     "agreement": None if agreement is None else agreement.to_dict(),
     "stability": stability.to_dict("index"),
+    "stability_resampled": resampled.to_dict("index"),
     "gene_sets": None if enriched is None else enriched.head(20)[["found", "p", "q"]].to_dict("index"),
     "modality_shapley": shapley.mean_abs().mean(axis=1).to_dict(),
     "modality_gain": gain["gain"].to_dict(),

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from mmfusion.errors import DataError
-from mmfusion.explain.stability import mean_over_folds, top_k_stability
+from mmfusion.explain.attributions import GeneAttribution
+from mmfusion.explain.stability import mean_over_folds, over_resamples, top_k_stability
 
 GENES = [f"G{i}" for i in range(100)]
 
@@ -60,3 +61,23 @@ def test_genes_that_are_not_ranked_have_no_stability():
             top_k_stability([one, one], k=(k,))
     with pytest.raises(DataError, match="no importances of genes"):
         mean_over_folds([])
+
+
+def test_resamples_of_patients_who_agree_and_who_do_not():
+    rng = np.random.default_rng(0)
+    leading = np.where(np.arange(100) < 10, 2.0, 1.0)
+
+    def contributions(each):
+        patients, half = tuple(f"P{i}" for i in range(len(each))), np.full((len(each), 1), 0.5)
+        return GeneAttribution(each[:, :, None], each, half, half, patients, tuple(GENES), ("I",))
+
+    agreed = top_k_stability(over_resamples(contributions(leading + 0.1 * rng.random((30, 100)))), k=[10])
+    assert agreed.loc[10, "kuncheva"] == 1.0
+    noise = rng.standard_normal((30, 100))
+    found = over_resamples(contributions(noise), 40, random_state=1)
+    assert 0.1 < top_k_stability(found, k=[10]).loc[10, "kuncheva"] < 0.9
+    assert np.mean(found, axis=0) == pytest.approx(np.abs(noise).mean(axis=0), abs=0.15)
+    again = over_resamples(contributions(noise), 40, random_state=1)
+    assert all(a.equals(b) for a, b in zip(found, again, strict=True))
+    with pytest.raises(DataError, match="n_boot"):
+        over_resamples(contributions(noise), 1)
