@@ -210,6 +210,24 @@ class WeightsUnavailable(MMFusionError):
     """
 
 
+def check_list(**given: object) -> None:
+    """Raise a `DataError` if a list of names is a single text, which Python would read letter by letter.
+
+    Examples
+    --------
+    >>> check_list(metrics=["macro_auc"], models=None)
+    >>> check_list(metrics="brier")
+    Traceback (most recent call last):
+        ...
+    mmfusion.errors.DataError: parameter metrics: not a list of names (expected ['brier']; got 'brier')
+    """
+    for parameter, names in given.items():
+        if isinstance(names, str):
+            raise DataError(
+                "not a list of names", parameter=parameter, expected=f"[{names!r}]", got=repr(names)
+            )
+
+
 def check_installed(package: str, extra: str) -> None:
     """Raise an `MMFusionError` if an optional package is not installed.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmfusion.data.cohort import Cohort
 from mmfusion.display import html_card, html_table
-from mmfusion.errors import DataError, check_whole
+from mmfusion.errors import DataError, check_list, check_whole
 from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
 from mmfusion.evaluation.grouping import UNKNOWN, patient_groups
 from mmfusion.evaluation.result import NestedResult
@@ -129,6 +129,7 @@ def subgroups(
     >>> found.table.loc[found.table["metric"] == "macro_auc", ["group", "value"]].values.tolist()
     [['f', 0.5], ['m', 0.5]]
     """
+    check_list(by=by, models=models, metrics=metrics)
     _check(result, cohort, smallest, n_permutations)
     groupings = patient_groups(cohort, by)
     rows, gaps = [], []

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.data.duplicates import check_no_duplicates
+from mmfusion.data.duplicates import check_no_copied_profiles, check_no_duplicates
 from mmfusion.errors import DataError, LeakageError, warn
 from mmfusion.evaluation.store import write_json
-from mmfusion.evaluation.tasks import check_cohort, task_for
-from mmfusion.evaluation.unseen import check_unseen
+from mmfusion.evaluation.tasks import ClassificationTask, check_cohort, task_for
+from mmfusion.evaluation.transfer import transfer_table
+from mmfusion.evaluation.unseen import check_trained_on, check_unseen
+from mmfusion.metrics.few import FEWEST, few_of
+from mmfusion.preprocessing.cohort import CohortTransformer
 from mmfusion.storage.hashing import hash_each_id
 from mmfusion.storage.strict_json import parse_json
 
@@ -24,6 +27,10 @@ _SHOWN = 5
 
 class SecondLookWarning(UserWarning):
     """Warning that an external cohort has been used before, so that it is no longer independent."""
+
+
+class FewPatientsWarning(UserWarning):
+    """Warning that an external cohort has few patients of a class, so that intervals are too narrow."""
 
 
 def external_validation(
@@ -63,13 +70,19 @@ def external_validation(
     LeakageError
         If the model was fitted on a patient of the cohort, if a scan or an expression profile of the cohort
         is in `trained_on` under another id, or if the model was judged on this cohort before, or on some of
-        its patients in a cohort of another name, and `again` is False.
+        its patients in a cohort of another name, and `again` is False;
+        or if two persons of the cohort have the same values of all genes.
     DataError
         If the model was fitted on another target, does not know a class of the cohort, or its predictions do
-        not fit the target; or if the record is damaged.
+        not fit the target; if `trained_on` is not the cohort on which it was fitted; or if the record is
+        damaged.
 
     Warns
     -----
+    FewPatientsWarning
+        If a class has one to four patients.
+    OutOfRangeWarning
+        If values are far from those of the training patients, as in another unit (`transfer_table`).
     SecondLookWarning
         If this model, or other models in the same folder, were judged on this cohort before. If a model is
         chosen by its result on this cohort, this result is too good.
@@ -77,6 +90,9 @@ def external_validation(
     from mmfusion.bundle import load
 
     check_cohort(cohort)
+    if not isinstance(bundle, (str, Path)):
+        got = type(bundle).__name__
+        raise DataError("not a saved model", parameter="bundle", expected="its folder", got=got)
     model, X, y = load(bundle), cohort.X, cohort.y
     file = Path(record) if record else Path(f"{Path(bundle)}.external") / f"{cohort.name}.json"
     person_ids = cohort.groups.loc[X.index, "patient"].astype(str)
@@ -93,8 +109,12 @@ def external_validation(
         )
     check_target(model, cohort)
     check_unseen(model, cohort, list(X.index))
+    check_no_copied_profiles(cohort)
     if trained_on is not None:
+        check_trained_on(model, trained_on, all_of_them=False)
         check_no_duplicates(trained_on, cohort)
+    if isinstance(getattr(model, "transformer_", None), CohortTransformer):
+        transfer_table(model.transformer_, cohort)  # warns of other units
     task = task_for(cohort).for_model(model, y)
     predicted = task.frame(task.predict(model, X, y))
     keys = {
@@ -112,6 +132,8 @@ def external_validation(
         {"when": when, "n": len(X), task.primary: value if np.isfinite(value) else None, "patients": hashes}
     )
     write_json(file, looks)
+    if isinstance(task, ClassificationTask):
+        _tell_of_few(predictions, task.classes, cohort.name)
     _tell_of_looks(file, cohort.name, len(looks) + len(elsewhere), Path(bundle))
     return predictions, scores
 
@@ -136,6 +158,15 @@ def read_looks(file: Path) -> list[dict[str, object]]:
         hint = "restore the file: it says how often the model was judged on these patients"
         raise DataError("not a record of evaluations", file=file, expected="a list", got=why, hint=hint)
     return looks
+
+
+def _tell_of_few(predictions: pd.DataFrame, classes: Sequence[object], cohort: str) -> None:
+    """Warn if a class of the external cohort has so few patients that intervals are too narrow."""
+    people = predictions.drop_duplicates("person")["y_true"].astype(str)
+    counts = [int((people == str(c)).sum()) for c in classes]
+    if few := few_of(counts, classes, 1, FEWEST):
+        text = f"{cohort}: fewer than {FEWEST} patients in a class ({few}): intervals are much too narrow"
+        warn(text, FewPatientsWarning)
 
 
 def _looks_at(hashes: Sequence[str], own: Path) -> dict[Path, dict[str, object]]:

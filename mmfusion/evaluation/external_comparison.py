@@ -19,11 +19,12 @@ from mmfusion.data.cohort import Cohort
 from mmfusion.data.profiles import can_compare_profiles
 from mmfusion.errors import DataError, check_seed, check_whole, gathered
 from mmfusion.evaluation.baselines import standard_baselines
-from mmfusion.evaluation.external import external_validation
+from mmfusion.evaluation.external import FewPatientsWarning, external_validation
 from mmfusion.evaluation.folds import fit_by_person
 from mmfusion.evaluation.leakage import probed
 from mmfusion.evaluation.recalibration import is_constant
 from mmfusion.evaluation.tasks import ClassificationTask, check_classes, check_cohort, task_for
+from mmfusion.evaluation.unseen import check_trained_on
 from mmfusion.metrics import paired_table, score_table
 from mmfusion.metrics.few import FEW, FEWEST, few_of
 from mmfusion.modalities import IMAGING
@@ -114,14 +115,16 @@ def judge_outside(
         If the cohorts share a patient, or the model was judged on this cohort before and `again` is False.
     DataError
         If the target has no classes, the external patients are all of one class, or of a class without
-        training patients, a training class has fewer patients than there are inner folds, or the model cannot
-        read the cohort.
+        training patients, a training class has fewer patients than there are inner folds, the model was not
+        fitted on all patients of `trained_on` and on no others, or it cannot read the cohort.
 
     Examples
     --------
     >>> outside = judge_outside("models/stage", cohort, other)  # doctest: +SKIP
     >>> outside.paired("ridge")  # doctest: +SKIP
     """
+    from mmfusion.bundle import load
+
     check_seed(random_state)
     check_pair(trained_on, external, inner)
     if not isinstance(name, str) or not name:
@@ -130,6 +133,7 @@ def judge_outside(
     simple = {one: simple[one] for one in ALWAYS} | dict(baselines or {})
     if name in simple:
         raise DataError("two models have one name", parameter="name", got=name)
+    check_trained_on(load(bundle), trained_on)
     with gathered() as caught:
         mine, _ = external_validation(
             bundle,
@@ -147,6 +151,7 @@ def judge_outside(
             table = found.frame(found.predict(fitted, external.X, external.y))
             parts.append(mine[["repeat", "fold", "patient_id", "person"]].assign(model=one, **table))
     predictions = pd.concat(parts, ignore_index=True)[list(mine.columns)]
+    caught = [one for one in caught if one.category is not FewPatientsWarning]  # it is among the notes
     given = dict.fromkeys(f"{one.category.__name__}: {one.text}" for one in caught)
     notes = _not_estimable(predictions, classes) + (
         _not_compared(trained_on, external) if check_scans else []

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import DataError, check_seed, did_you_mean, gathered
+from mmfusion.errors import DataError, check_list, check_seed, did_you_mean, gathered
 from mmfusion.evaluation.perturbations import PERTURBATIONS, Perturbation
 from mmfusion.evaluation.perturbations.reach import patients_reached, warn_of_features
 from mmfusion.evaluation.result import NestedResult
@@ -96,6 +96,7 @@ def robustness(
     [[0.0, 0.5, 0.0], [0.5, 0.5, 0.0]]
     """
     check_seed(random_state)
+    check_list(perturbations=perturbations, metrics=metrics)
     judges = list(_judges(model, cohort))
     classes = task_for(cohort).for_model(judges[0].model, judges[0].y).classes
     chosen = _chosen(perturbations, strengths, judges[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mmfusion.data.cohort import Cohort
-from mmfusion.errors import LeakageError
+from mmfusion.errors import DataError, LeakageError
 from mmfusion.storage.hashing import hash_each_id
 
 
@@ -37,6 +37,38 @@ def fitted_on(model: object, cohort: Cohort, patients: Iterable[object]) -> list
     trained_on = set(model.patients_)
     pairs = zip(hash_each_id(person_ids.index), hash_each_id(person_ids))
     return [p for p, pair in zip(person_ids.index, pairs) if not trained_on.isdisjoint(pair)]
+
+
+def check_trained_on(model: object, cohort: Cohort, *, all_of_them: bool = True) -> None:
+    """Raise a `DataError` if a cohort is not the one on which a model was fitted.
+
+    Parameters
+    ----------
+    model : object
+        Fitted model. One without `patients_` cannot be checked.
+    cohort : Cohort
+        The cohort that is said to be that of the training.
+    all_of_them : bool
+        The model must have been fitted on all labelled patients of the cohort. False: on some of them.
+    """
+    if not isinstance(cohort, Cohort):
+        got = type(cohort).__name__
+        raise DataError("not a cohort", parameter="trained_on", expected="a Cohort", got=got)
+    if not getattr(model, "patients_", None):
+        return
+    ids = cohort.X.index
+    known = set(hash_each_id(ids)) | set(hash_each_id(cohort.groups.loc[ids, "patient"].astype(str)))
+    elsewhere = len(set(model.patients_) - known)
+    unused = len(ids) - len(fitted_on(model, cohort, ids)) if all_of_them else 0
+    if elsewhere or unused:
+        raise DataError(
+            "the model was not fitted on this cohort",
+            parameter="trained_on",
+            file=cohort.name,
+            expected="the training patients of the model",
+            got=f"{elsewhere} of its {len(model.patients_)} training patients are absent, and {unused} of "
+            f"{len(ids)} patients were not used",
+        )
 
 
 def check_unseen(

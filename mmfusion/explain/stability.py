@@ -106,7 +106,7 @@ def top_k_stability(importances: Sequence[pd.Series], k: Sequence[int] = (10, 20
 def over_resamples(found: GeneAttribution, n_boot: int = 20, *, random_state: int = 0) -> list[pd.Series]:
     """Return the importances of the genes in bootstrap samples of the patients, for `top_k_stability`.
 
-    The model and the explained patients stay the same. The agreement is therefore higher than that between models of several folds.
+    The model stays the same. The agreement is therefore higher than that between models of several folds.
 
     Parameters
     ----------

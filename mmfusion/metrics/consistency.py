@@ -29,7 +29,8 @@ def rounded_range(value: float, decimals: int = 2) -> tuple[float, float]:
     Raises
     ------
     DataError
-        If the published number is no finite number, or `decimals` is no whole number of 0 or more.
+        If the published number is no finite number or has more decimals than `decimals`, or `decimals` is no
+        whole number of 0 or more.
 
     Examples
     --------
@@ -40,6 +41,14 @@ def rounded_range(value: float, decimals: int = 2) -> tuple[float, float]:
     check_whole("decimals", decimals, 0)
     half = Fraction(1, 2 * 10**decimals)
     exact = Fraction(str(value))
+    if (exact * 10**decimals).denominator > 1:
+        raise DataError(
+            "more decimals than were published",
+            parameter="published",
+            expected=f"at most {decimals}",
+            got=value,
+            hint="give the number as it was printed, and decimals= as many as it has",
+        )
     return float(exact - half), float(exact + half)
 
 

@@ -6,6 +6,8 @@ number that is not from 0 to 1, such as a percentage, is a `DataError`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import norm
 
@@ -104,6 +106,10 @@ def binormal_auc(difference: float, variances: tuple[float, float]) -> float:
     0.915
     """
     check_number("difference", difference)
+    if not isinstance(variances, Sequence) or len(variances) != 2:
+        raise DataError(
+            "not two variances", parameter="variances", expected="one of each class", got=variances
+        )
     for variance in variances:
         check_number("variances", variance)
         if variance <= 0:
@@ -127,4 +133,4 @@ def wilson_interval(share: float, n: int, level: float = 0.95) -> tuple[float, f
     z2 = norm.ppf((1 + level) / 2) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    return float(centre - half), float(centre + half)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

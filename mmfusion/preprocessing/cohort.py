@@ -24,6 +24,8 @@ from mmfusion.preprocessing.tables import TableTransformer
 from mmfusion.storage.hashing import hash_ids
 from mmfusion.streams import StreamInputs, StreamSpec
 
+CLIP = 5.0  # z-scores are cut off here
+
 HARMONISE = (None, "combat", "histogram")
 
 
@@ -100,7 +102,7 @@ class CohortTransformer(TransformerMixin, Stateful):
         crop_mode: str = "tumour",
         restore: str | Mapping[str, object] = "identity",
         harmonise: str | None = None,
-        clip: float = 5.0,
+        clip: float = CLIP,
         random_state: int = 0,
     ) -> None:
         self.modalities = modalities

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 
 from mmfusion.errors import DataError
+from mmfusion.preprocessing.cohort import CLIP
 from mmfusion.streams import GENES, TABLE, StreamInputs, StreamSpec
 
 _QUANTILES, _STEPS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98), (0.5, 0.75, 0.95)
@@ -85,8 +86,13 @@ class Bounds:
         object.__setattr__(self, "most", most)
 
     def beyond(self, values: np.ndarray) -> np.ndarray:
-        """Return which columns of one patient are far outside of what was seen, shape (d,)."""
-        return np.abs(values) > _SLACK * self.most + 0.5
+        """Return which columns of one patient are far outside of what was seen, shape (d,).
+
+        Values that were cut off by the preprocessing are, unless those of training patients were cut off too.
+        """
+        size, limit = np.abs(values), _SLACK * self.most + 0.5
+        cut = (size >= CLIP - 1e-4) & (self.most < CLIP - 1e-4)
+        return (size > limit) | cut
 
 
 def summaries(array: np.ndarray) -> np.ndarray:

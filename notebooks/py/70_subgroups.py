@@ -12,7 +12,7 @@ target: str = ""  # named target, such as stage3_ajcc7, stage2, late_vs_early; e
 modalities: str = ""  # read only these, comma-separated; empty for all
 groupings: str = ""  # sex, age, ethnicity, smoking, site, modalities, or ehr.histology; empty: all known
 smallest: int = 20  # smallest number of patients of a group that is judged
-balance_by: str = "meta.site"  # groups that are reweighted and oversampled: class, or a column; or none
+balance_by: str = ""  # groups that get equal weights: class, a column, or none; empty: meta.site or class
 preset: str = "demo"  # settings of the model: demo, full, paper_multimodal
 fusion: str = "daft"  # fusion of the model; preset: the preset's
 n_patients: int = 120  # largest number of patients in a synthetic cohort; 0 for all
@@ -45,6 +45,7 @@ data = complete if everybody is None else everybody  # also patients who lack a 
 groups = evaluation.patient_groups(data, reports.words(groupings) or None)
 plan = study.make_plan(data, outer, 0, 0)
 model = study.make_model(preset, fusion, n_genes=n_genes, max_epochs=max_epochs, random_state=seed)
+balance_by = balance_by or fairness.default_balance(data)
 balanced = {} if balance_by == "none" else fairness.balanced_models(model, balance_by)
 ridge = evaluation.ridge(data.modalities, inner=plan.inner, random_state=seed)
 result = mf.nested_cv(

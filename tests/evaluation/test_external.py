@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mmfusion as mf
 from mmfusion.errors import DataError, LeakageError
-from mmfusion.evaluation.external import SecondLookWarning
+from mmfusion.evaluation.external import FewPatientsWarning, SecondLookWarning
+from mmfusion.preprocessing.genes import OutOfRangeWarning
 from tests.cohorts import tiny_cohort
 from tests.staging.quick import QUICK
 
@@ -44,6 +46,33 @@ def test_another_name_does_not_hide_a_second_look(cohort, tmp_path):
     new = replace(other, table=other.table.rename(index="N-{}".format), name="ext3")
     new = replace(new, outcomes=other.outcomes.rename(index="N-{}".format), groups=None)
     mf.external_validation(tmp_path / "model", new)  # other patients
+
+
+def test_one_person_under_two_ids_in_the_external_cohort(cohort, tmp_path):
+    mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).save(tmp_path / "model")
+    other = tiny_cohort(40, seed=11, missing=0.0, genes=60)
+    again = other.table.rename(index="N-{}".format)
+    twice = replace(
+        other,
+        table=pd.concat([other.table, again]),
+        outcomes=pd.concat([other.outcomes, other.outcomes.set_axis(again.index)]),
+        groups=None,
+    )
+    with pytest.raises(LeakageError, match="the same expression profile under two patient ids"):
+        mf.external_validation(tmp_path / "model", twice)
+
+
+def test_few_patients_and_another_unit_are_said(cohort, tmp_path):
+    mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).save(tmp_path / "model")
+    other = tiny_cohort(60, seed=11)
+    few = other.select(patients=list(other.y[other.y == other.y.iloc[0]].index) + list(other.y.index[:6]))
+    with pytest.warns(FewPatientsWarning, match="tiny: fewer than 5 patients in a class"):
+        mf.external_validation(tmp_path / "model", few)
+    months = other.table.copy()
+    months["ehr", "age"] *= 12
+    changed = replace(other, table=months, name="months")
+    with pytest.warns(OutOfRangeWarning, match=r"months, age: .*another unit"):
+        mf.external_validation(tmp_path / "model", changed, again=True, record=tmp_path / "record.json")
 
 
 def test_a_training_patient_is_no_external_one(cohort, tmp_path):

@@ -100,6 +100,28 @@ def test_patients_with_other_ids_who_cannot_be_found_are_said(trained, tmp_path)
     assert not any(said in note for note in unchecked.notes)
 
 
+def test_the_training_cohort_is_that_of_the_model(trained, tmp_path):
+    folder, train, other = trained
+    options = {"inner": 2, "record": tmp_path / "r.json"}
+    half = train.select(patients=list(train.X.index[:40]))
+    with pytest.raises(DataError, match=r"parameter trained_on: .*not fitted on this cohort .*40 of its 80"):
+        judge_outside(folder, half, other, **options)
+    unused = train.table.iloc[:9].rename(index="N-{}".format)
+    more = replace(
+        train,
+        table=pd.concat([train.table, unused]),
+        outcomes=pd.concat([train.outcomes, train.outcomes.iloc[:9].set_axis(unused.index)]),
+        groups=None,
+    )
+    with pytest.raises(DataError, match="0 of its 80 training patients are absent, and 9 of 89"):
+        judge_outside(folder, more, other, **options)
+    with pytest.raises(DataError, match="not a cohort"):
+        external_validation(folder, other, trained_on="train", record=tmp_path / "r.json")
+    with pytest.raises(DataError, match="parameter bundle: not a saved model"):
+        external_validation(StageClassifier(), other)
+    assert not (tmp_path / "r.json").exists()  # nothing was seen
+
+
 def test_wrong_arguments_are_named(trained, tmp_path):
     folder, train, other = trained
     options = {"inner": 2, "record": tmp_path / "none.json"}

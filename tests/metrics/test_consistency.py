@@ -101,6 +101,11 @@ def test_what_cannot_be_checked(call, says):
     ("wrong", "named"),
     [
         (lambda: consistency.rounded_range(float("nan")), "published: not a number .*got nan"),
+        (
+            lambda: consistency.rounded_range(0.835),
+            "more decimals than were published .*at most 2; got 0.835",
+        ),
+        (lambda: consistency.possible_counts(0.971, 117), "published: more decimals"),
         (lambda: consistency.rounded_range("0.97%"), "published: not a number .*got '0.97%'"),
         (lambda: consistency.rounded_range(0.97, -1), "decimals: out of range"),
         (lambda: consistency.possible_counts(97, 117), "share: not a share .*got 97.*divide percent by 100"),
@@ -124,6 +129,8 @@ def test_what_cannot_be_checked(call, says):
         (lambda: implied.dice_of_iou(-1), "iou: not a share"),
         (lambda: implied.mean_dice_range(82), "mean_iou: not a share"),
         (lambda: implied.prevalence_range(0.85, 0.87, 8), "false_positive_rate: not a share"),
+        (lambda: implied.binormal_auc(2.3, (1.0,)), "variances: not two variances"),
+        (lambda: implied.binormal_auc(2.3, 1.0), "variances: not two variances"),
         (lambda: implied.binormal_auc(2.0, (0.0, 0.0)), "variances: no variance"),
         (lambda: implied.binormal_auc(2.0, (float("nan"), 1.0)), "variances: not a number"),
         (lambda: implied.wilson_interval(0.5, 0), "n: out of range"),

@@ -71,6 +71,19 @@ def test_a_permuted_profile_and_one_of_another_unit(fitted):
         assert UNLIKE.format("profiles") in warned(model, changed)
 
 
+@pytest.mark.parametrize(("column", "value"), [("age", 0.0), ("weight", 300.0), ("pack_years", 900.0)])
+def test_a_value_that_the_preprocessing_cuts_off_is_out_of_range(fitted, column, value):
+    """More than 5 SD from the mean is cut off, so that 1.5 times the largest value may never be reached."""
+    model, others = fitted
+    one = others.iloc[[0]].copy()
+    one["ehr", column] = value
+    assert f"far outside the values that the model was fitted on: {column}" in warned(model, one)
+
+
+def test_nothing_is_unusual_if_training_values_were_cut_off_too():
+    assert Bounds(np.array([4.0, 5.0])).beyond(np.array([5.0, 5.0])).tolist() == [True, False]
+
+
 def test_a_record_out_of_range_names_its_column(fitted):
     model, others = fitted
     one = others.iloc[[0]].copy()

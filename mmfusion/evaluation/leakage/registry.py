@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmfusion.errors import DataError, check_seed, warn
+from mmfusion.errors import DataError, check_list, check_seed, warn
 from mmfusion.evaluation.leakage.demos import DEMO_COLUMNS
 
 Run = Callable[..., pd.DataFrame]
@@ -183,9 +183,8 @@ def run_demos(
     (['demo', 'protocol', 'cohort', 'rep', 'metric', 'value'], ['null', 'planted'])
     """
     check_seed(seed, "seed")
-    if isinstance(names, str):
-        raise DataError("not a list of names", parameter="names", expected=f"[{names!r}]", got=repr(names))
-    chosen = all_demos() if names is None else [get_demo(name) for name in names]
+    check_list(names=names)
+    chosen = all_demos() if names is None else list(dict.fromkeys(get_demo(name) for name in names))
     found = [pd.DataFrame(columns=list(DEMO_COLUMNS))] if not chosen else []
     for demo in chosen:
         repeats = demo.n_rep if n_rep is None else n_rep

@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from mmfusion.data.cohort import Cohort, presence
 from mmfusion.data.load import load_cohort
-from mmfusion.errors import DataError, check_whole, did_you_mean
+from mmfusion.errors import DataError, check_list, check_whole, did_you_mean
 from mmfusion.evaluation import NestedResult, nested_cv, tabular
 from mmfusion.evaluation.baselines import forest, ridge, standard_baselines
 from mmfusion.modalities import IMAGING, RESERVED
@@ -106,7 +106,8 @@ def run(
     model : StageClassifier, optional
         The model that is searched; default `StageClassifier()`.
     only : sequence of str
-        Names of simple models, combinations and fusions to judge; default all. Ridge is always judged.
+        Names of simple models, combinations and fusions to judge; default all. `model` and ridge are always
+        judged.
     outer, repeats, trials, inner
         Outer folds, their repeats, trials of the search, and its inner folds. With `trials=0` there is no
         search.
@@ -120,12 +121,13 @@ def run(
         or more.
     """
     check_whole("trials", trials, 0)
+    check_list(only=only)
     model = StageClassifier() if model is None else model
     if not isinstance(model, StageClassifier):
         raise DataError("not a stage model", parameter="model", expected="a StageClassifier", got=model)
     beside = simple_models(cohort, seed) | combinations(model, seed)
     fusions = [name for name in list_fusions().index if name != model.fusion]
-    known = [*beside, *fusions, "single modalities"]
+    known = [*beside, model.fusion, *fusions, "single modalities"]
     if unknown := [name for name in only if name not in known]:
         expected, hint = ", ".join(known), did_you_mean(unknown[0], known)
         raise DataError("no such model", parameter="only", expected=expected, got=unknown[0], hint=hint)

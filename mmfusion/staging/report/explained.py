@@ -208,7 +208,8 @@ def fold_external(
             for m in metrics
         ]
     mean = together(predictions, result.classes)
-    given = [*looks_before(before), *dict.fromkeys(given)]
+    once = {text.split(" (")[0]: text for text in given}  # numbers in brackets differ between folds
+    given = [*looks_before(before), *once.values()]
     return External(pd.DataFrame(rows), score_table(mean, result.classes), mean, given)
 
 

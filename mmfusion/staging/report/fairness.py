@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from sklearn.base import clone
 
+from mmfusion.data.cohort import Cohort
 from mmfusion.evaluation.by_subgroup import Subgroups
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.metrics.names import metric_title
@@ -16,6 +17,19 @@ from mmfusion.staging.classifier import StageClassifier
 
 MAIN = "as it is"
 _NAMES = {"reweight": "reweighted", "oversample": "oversampled"}
+
+
+def default_balance(cohort: Cohort) -> str:
+    """Return what the training rows are balanced by: the site, or the class if all patients are of one site.
+
+    Examples
+    --------
+    >>> from mmfusion import phantom
+    >>> [default_balance(phantom(40, modalities=("ehr",), sites=n)[0]) for n in (1, 3)]
+    ['class', 'meta.site']
+    """
+    sites = cohort.table["meta", "site"] if ("meta", "site") in cohort.table else pd.Series(dtype=str)
+    return "meta.site" if sites.nunique() > 1 else "class"
 
 
 def balanced_models(model: StageClassifier, by: str) -> dict[str, StageClassifier]:

@@ -87,6 +87,7 @@ def load_pair(
         train, other = split_by_site(cohort, site)
     else:
         train, other = cohort, load_external(external, external_root, cohort, n_patients=n_patients)
+        notes += [f"{other.name}: {one[:1].lower()}{one[1:]}" for one in (left_out(other),) if one]
     train, other, dropped = _same_modalities(train, other, modalities)
     parts = []
     for part in (train, other):
