@@ -65,7 +65,7 @@ def test_one_person_under_two_ids_in_the_external_cohort(cohort, tmp_path):
 def test_few_patients_and_another_unit_are_said(cohort, tmp_path):
     mf.StageClassifier(**QUICK).fit(cohort.X, cohort.y).save(tmp_path / "model")
     other = tiny_cohort(60, seed=11)
-    few = other.select(patients=list(other.y[other.y == other.y.iloc[0]].index) + list(other.y.index[:6]))
+    few = other.select(patients=list(other.y.index[:8]))
     with pytest.warns(FewPatientsWarning, match="tiny: fewer than 5 patients in a class"):
         mf.external_validation(tmp_path / "model", few)
     months = other.table.copy()
