@@ -129,7 +129,7 @@ def subgroups(
     >>> found.table.loc[found.table["metric"] == "macro_auc", ["group", "value"]].values.tolist()
     [['f', 0.5], ['m', 0.5]]
     """
-    check_list(by=by, models=models, metrics=metrics)
+    check_list(models=models, metrics=metrics)
     _check(result, cohort, smallest, n_permutations)
     groupings = patient_groups(cohort, by)
     rows, gaps = [], []

@@ -251,7 +251,10 @@ def _search(
         study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed))
         if all(_holds(space[name], value) for name, value in start.items()):
             study.enqueue_trial(start)  # the default is one of the trials
-        with silenced("optuna", "mmfusion", category=optuna.exceptions.ExperimentalWarning):
+        with (
+            silenced("optuna", "mmfusion", category=optuna.exceptions.ExperimentalWarning),
+            silenced("optuna", "optuna_integration", category=FutureWarning),  # of a part that it will lose
+        ):
             folds = task.inner_folds(X, y, person_ids, candidate.inner, seed)
             search = OptunaSearchCV(
                 estimator, space, cv=folds, n_trials=candidate.n_trials, scoring=task.score, study=study,
@@ -266,7 +269,9 @@ def _search(
     finally:
         optuna.logging.set_verbosity(level)
     trials = [{"value": t.value, **t.params} for t in study.trials]
-    return dict(study.best_params), trials
+    # of equal trials the first, although the last digits of their values depend on the processor
+    best = max(study.trials, key=lambda trial: round(trial.value, 10))
+    return dict(best.params), trials
 
 
 def _holds(distribution: BaseDistribution, value: object) -> bool:
