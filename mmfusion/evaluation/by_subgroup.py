@@ -13,6 +13,7 @@ from mmfusion.display import html_card, html_table
 from mmfusion.errors import DataError, check_list, check_whole
 from mmfusion.evaluation.group_gaps import chance_of_gap, group_draws, group_gap
 from mmfusion.evaluation.grouping import UNKNOWN, patient_groups
+from mmfusion.evaluation.recalibration import is_constant
 from mmfusion.evaluation.result import NestedResult
 from mmfusion.evaluation.tasks import check_classes, check_cohort
 from mmfusion.metrics.few import class_counts, said_of_classes, said_of_one_class
@@ -77,7 +78,8 @@ def subgroups(
     difference with that of random groups, which have as many patients of each class as the real ones.
 
     Metrics that depend on each class, such as "macro_auc" and "balanced_accuracy", have no value in a group
-    with one to four patients of a class. With five to nine, `said` calls them uncertain.
+    with one to four patients of a class. With five to nine, `said` calls them uncertain. The AUC of a model
+    that predicts the same for all patients of a fold is not estimable.
 
     Parameters
     ----------
@@ -126,7 +128,7 @@ def subgroups(
     >>> cohort = Cohort("example", table, outcomes, "stage2")
     >>> options = {"outer": 2, "baselines": False, "where": "serial", "progress": False}
     >>> found = subgroups(nested_cv(DummyClassifier(), cohort, **options), cohort, ["sex"], smallest=5)
-    >>> found.table.loc[found.table["metric"] == "macro_auc", ["group", "value"]].values.tolist()
+    >>> found.table.loc[found.table["metric"] == "balanced_accuracy", ["group", "value"]].values.tolist()
     [['f', 0.5], ['m', 0.5]]
     """
     check_list(models=models, metrics=metrics)
@@ -183,17 +185,27 @@ def _said(
 ) -> dict[str, tuple[str, bool]]:
     """Return what is said about each group, and if it has a value; patients of no known group come last."""
     found = {}
+    alike = metric.startswith("macro_auc") and _constant_in_folds(model)
     for group in sorted(groups.unique(), key=lambda g: (g == UNKNOWN, g.startswith(">"), g[:1] != "<", g)):
         members = (groups == group).to_numpy()
         n = int(members.sum())
         counts = class_counts(model.codes[members], model.person_ids[members], len(classes))
-        if n < smallest:
+        if alike:
+            found[group] = "not estimable: the model predicts the same for all patients of a fold", False
+        elif n < smallest:
             found[group] = f"too small: {n} of at least {smallest} patients", False
         elif (counts > 0).sum() == 1:  # also for metrics that have a value then, such as accuracy
             found[group] = said_of_one_class(counts, classes), False
         else:
             found[group] = said_of_classes(counts, classes, metric)
     return found
+
+
+def _constant_in_folds(model: ModelPredictions) -> bool:
+    """Return True if only the folds differ, so that pooling them would rank their shares of the classes."""
+    proba = pd.DataFrame(model.proba, index=model.rows.index)
+    folds = proba.groupby([model.rows["repeat"], model.rows["fold"]])
+    return all(is_constant(rows.to_numpy()) for _, rows in folds)
 
 
 def _value(draws: np.ndarray, said: str, *, estimable: bool) -> dict[str, object]:

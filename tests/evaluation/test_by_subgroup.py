@@ -231,3 +231,17 @@ def test_a_named_grouping_that_the_cohort_lacks_says_its_columns():
 def test_arguments_of_another_kind_are_named():
     with pytest.raises(DataError, match="parameter result: not a result"):
         subgroups("result", tiny_cohort(12))
+
+
+def test_a_model_that_predicts_the_same_within_a_fold_has_no_auc(cohort):
+    """Pooled over folds, it would rank the shares of the classes in the folds."""
+    result = result_of(cohort)
+    columns = [f"p_{c}" for c in result.classes]
+    rows = result.predictions
+    same = rows.groupby(["repeat", "fold"])[columns].transform("first")
+    result = replace(result, predictions=rows.assign(**same))
+    found = subgroups(result, cohort, ["sex"], n_boot=20, n_permutations=20)
+    auc = found.table[found.table["metric"] == "macro_auc"]
+    assert auc["value"].isna().all() and auc["said"].str.startswith("not estimable: the model predicts").all()
+    assert set(found.gaps["metric"]) == {"balanced_accuracy"}
+    assert found.table.loc[found.table["metric"] == "balanced_accuracy", "value"].notna().all()
