@@ -32,7 +32,7 @@ def sites_of(cohort: Cohort) -> pd.Series:
             "the site of no patient is known",
             file=cohort.name,
             column="site",
-            hint="add a table with the column site to the manifest",
+            hint="add the column site to a table of the cohort, such as the health records",
         )
     counts = cohort.groups.loc[cohort.X.index, "site"].dropna().astype(str).value_counts()
     if len(counts) < 2:
