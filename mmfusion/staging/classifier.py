@@ -259,7 +259,7 @@ class StageClassifier(ClassifierMixin, BaseEstimator):
         inputs = self.transformer_.fit(X).transform(X)
         self.prior_ = np.bincount(codes, minlength=len(self.classes_)) / len(codes)
         self.background_ = class_quantiles(inputs, codes)
-        self.usual_ = learn_usual(inputs, self.transformer_.specs_)
+        self.usual_ = learn_usual(inputs, self.transformer_.specs_, self.transformer_.clip)
         fitted = fit_members(
             inputs,
             codes,

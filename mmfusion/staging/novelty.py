@@ -70,6 +70,8 @@ class Bounds:
     ----------
     most : ndarray, shape (d,)
         Values are z-scores, or 0 and 1 for categories.
+    cut : float or None
+        Size at which the preprocessing cuts z-scores off; None if it does not.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class Bounds:
     """
 
     most: np.ndarray
+    cut: float | None = CLIP
 
     def __post_init__(self) -> None:
         most = np.asarray(self.most, float)
@@ -91,8 +94,10 @@ class Bounds:
         Values that were cut off by the preprocessing are, unless those of training patients were cut off too.
         """
         size, limit = np.abs(values), _SLACK * self.most + 0.5
-        cut = (size >= CLIP - 1e-4) & (self.most < CLIP - 1e-4)
-        return (size > limit) | cut
+        if self.cut is None:
+            return size > limit
+        least = self.cut - 1e-4  # float32
+        return (size > limit) | ((size >= least) & (self.most < least))
 
 
 def summaries(array: np.ndarray) -> np.ndarray:
@@ -115,7 +120,9 @@ def summaries(array: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def learn_usual(inputs: StreamInputs, specs: Sequence[StreamSpec]) -> dict[str, Usual | Bounds]:
+def learn_usual(
+    inputs: StreamInputs, specs: Sequence[StreamSpec], cut: float | None = CLIP
+) -> dict[str, Usual | Bounds]:
     """Return what is usual of each stream that enough training patients have.
 
     Parameters
@@ -124,6 +131,8 @@ def learn_usual(inputs: StreamInputs, specs: Sequence[StreamSpec]) -> dict[str, 
         Streams of the training patients.
     specs : sequence of StreamSpec
         Their descriptions.
+    cut : float or None
+        Size at which the preprocessing cuts z-scores off.
     """
     found: dict[str, Usual | Bounds] = {}
     for place, spec in enumerate(specs):
@@ -131,7 +140,7 @@ def learn_usual(inputs: StreamInputs, specs: Sequence[StreamSpec]) -> dict[str, 
         if len(array) < _LEAST:
             continue
         if spec.fits(TABLE):
-            found[spec.name] = Bounds(np.abs(array[:, 0] * array[:, 1]).max(axis=0))
+            found[spec.name] = Bounds(np.abs(array[:, 0] * array[:, 1]).max(axis=0), cut)
             continue
         rows = summaries(array)
         scale = np.maximum(rows.std(axis=0), _FLOOR)

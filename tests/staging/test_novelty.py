@@ -80,6 +80,14 @@ def test_a_value_that_the_preprocessing_cuts_off_is_out_of_range(fitted, column,
     assert f"far outside the values that the model was fitted on: {column}" in warned(model, one)
 
 
+def test_values_may_be_cut_off_elsewhere_or_not_at_all():
+    most, value = np.array([2.9]), np.array([3.0])
+    assert Bounds(most, cut=3.0).beyond(value).all() and not Bounds(most).beyond(value).any()
+    assert not Bounds(np.array([4.0]), cut=None).beyond(np.array([5.5])).any()
+    saved = from_state(to_state({"ehr": Bounds(most, cut=3.0)}))["ehr"]
+    assert saved.cut == 3.0 and from_state({"ehr": {"most": [2.9]}})["ehr"].cut == 5.0  # of an older bundle
+
+
 def test_nothing_is_unusual_if_training_values_were_cut_off_too():
     assert Bounds(np.array([4.0, 5.0])).beyond(np.array([5.0, 5.0])).tolist() == [True, False]
 
